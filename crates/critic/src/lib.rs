@@ -1,0 +1,1 @@
+//! Value, PRM and ORM: targets, inference, calibration, how they are combined.

@@ -1,0 +1,1 @@
+//! Criticizing: scores trajectories, and labels the critics' training data from the labelled seeds.

@@ -1,0 +1,3 @@
+//! The `critique` binary.
+
+fn main() {}

@@ -1,0 +1,62 @@
+//! The dataset card: what a person, or the Hugging Face hub, reads first.
+
+use std::fmt::Write;
+
+use schema::Table;
+
+use crate::manifest::Manifest;
+
+/// The card's name.
+pub(crate) const NAME: &str = "README.md";
+
+/// The card of a dataset. `columns` is empty for plain files.
+pub(crate) fn text(manifest: &Manifest, columns: &str) -> String {
+    let mut out = String::new();
+    if !manifest.parts.is_empty() {
+        out.push_str(
+            "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    \
+             path: data/train-*.parquet\n---\n\n",
+        );
+    }
+    let name = manifest.kind.split('@').next().unwrap_or_default();
+    line(&mut out, format_args!("# {name}\n"));
+    if !columns.is_empty() {
+        line(&mut out, format_args!("{columns}"));
+        let (rows, parts) = (manifest.rows(), manifest.parts.len());
+        line(&mut out, format_args!("{rows} rows in {parts} parts, layout `{}`.\n", manifest.kind));
+    }
+    made(&mut out, manifest);
+    out
+}
+
+fn made(out: &mut String, manifest: &Manifest) {
+    let recipe = &manifest.recipe;
+    line(out, format_args!("## How it was made\n"));
+    let revision = recipe.revision.as_ref().map_or(String::new(), |r| format!(", revision {r}"));
+    line(out, format_args!("- by `{}` {}{revision}", recipe.tool, recipe.tool_version));
+    line(out, format_args!("- with seed {} and configuration `{}`", recipe.seed, recipe.config));
+    for input in &recipe.inputs {
+        let (name, path, content) = (&input.name, &input.path, &input.content);
+        line(out, format_args!("- from {name}: `{path}` (`{content}`)"));
+    }
+    line(out, format_args!("\n`_MANIFEST.json` lists every file with its blake3."));
+}
+
+/// What a row is, and the table of the columns.
+pub(crate) fn columns<T: Table>() -> String {
+    let mut out = format!(
+        "{}\n\n| column | type | null | description |\n|---|---|---|---|\n",
+        T::description()
+    );
+    for field in T::fields() {
+        let null = if field.nullable { "yes" } else { "" };
+        let (name, kind, about) =
+            (field.name, schema::type_name(&field.data_type), field.description);
+        line(&mut out, format_args!("| `{name}` | {kind} | {null} | {about} |"));
+    }
+    out
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(out, "{text}").expect("a string takes any text");
+}

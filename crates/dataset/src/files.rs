@@ -1,0 +1,114 @@
+//! Plain files under the same protocol as a table: a checkpoint is a folder of files and a manifest.
+
+use std::path::{Path, PathBuf};
+
+use crate::manifest::Manifest;
+use crate::state::{self, Plan, State};
+use crate::work::{Begin, Mode, RESERVED, Work};
+use crate::{Error, Recipe};
+
+const KIND: &str = "files@1";
+
+/// The one file in the folder that anyone may append to.
+const METRICS: &str = "metrics.jsonl";
+
+/// A folder of files that is being written. Dropping it keeps the scratch folder for the next run.
+#[derive(Debug)]
+pub struct FilesOutput {
+    work: Work,
+}
+
+impl FilesOutput {
+    /// Becomes the only writer of the folder `dir`. As [`Output::begin`](crate::Output::begin), but files that an
+    /// unfinished run wrote stay only if the recipe is the same.
+    pub fn begin(dir: &Path, recipe: Recipe, force: bool) -> Result<Begin<Self>, Error> {
+        let plan = Plan { kind: KIND.to_owned(), parts: 0, recipe };
+        let mode = if force { Mode::Replace } else { Mode::Alone };
+        if Manifest::find(dir).is_ok_and(|manifest| manifest.is_none()) {
+            refuse_foreign(dir)?;
+        }
+        Ok(Work::begin(dir, plan, mode)?.map(|work| Self { work }))
+    }
+
+    /// Writes a file. It appears whole or not at all, and replaces one of the same name.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        check_name(name)?;
+        self.work.write(name, None, bytes)
+    }
+
+    /// Moves a file from the scratch folder into its place.
+    pub fn adopt(&self, name: &str, from: &Path) -> Result<(), Error> {
+        check_name(name)?;
+        self.work.adopt(name, from)
+    }
+
+    /// A folder for whatever lets a killed run go on: optimizer state, say. It is kept until the commit, and deleted
+    /// when another recipe takes over.
+    pub fn scratch(&self) -> Result<PathBuf, Error> {
+        self.work.state().scratch()
+    }
+
+    /// Verifies all files and writes the manifest: from then on the folder is complete.
+    pub fn commit(self) -> Result<Manifest, Error> {
+        self.work.commit(&[], "")
+    }
+}
+
+/// A complete and verified folder of files.
+#[derive(Debug, Clone)]
+pub struct Files {
+    dir: PathBuf,
+    manifest: Manifest,
+}
+
+impl Files {
+    /// Opens a folder. Every file must have the size and the hash that its manifest records.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let manifest = Manifest::read(dir)?;
+        manifest.expect_kind(dir, KIND)?;
+        manifest.verify(dir)?;
+        Ok(Self { dir: dir.to_owned(), manifest })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the folder holds and how it was made.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The place of a file; an error if the manifest does not list it.
+    pub fn path(&self, name: &str) -> Result<PathBuf, Error> {
+        let listed = self.manifest.files.iter().find(|entry| entry.path == name);
+        listed.map(|entry| entry.place(&self.dir)).ok_or_else(|| Error::Unreadable {
+            path: self.dir.join(name),
+            detail: "the manifest lists no such file".to_owned(),
+        })
+    }
+}
+
+/// A name of one file, without folders, that is not taken by the protocol.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let bad = name.is_empty() || name.starts_with('.') || !name.chars().all(plain);
+    if bad || name == METRICS || RESERVED.contains(&name) {
+        return Err(Error::Usage(format!("{name:?} cannot be the name of a file in a dataset")));
+    }
+    Ok(())
+}
+
+/// Files of unknown origin would become part of the checkpoint for whoever loads the folder.
+fn refuse_foreign(dir: &Path) -> Result<(), Error> {
+    let known = State::of(dir).known()?;
+    for path in state::list(dir)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let ours = RESERVED.contains(&name.as_ref()) || name == METRICS || name.starts_with('.');
+        if !ours && !known.iter().any(|entry| entry.path == name) {
+            return Err(Error::Foreign { path });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Reads, verifies and atomically writes the tables as zstd Parquet parts under a manifest.
+//!
+//! A dataset exists whole or not at all. [`Output`] writes parts one by one, each atomically, and the manifest last;
+//! killed at any instant, the next run finds its finished parts and redoes none of them. [`Dataset`] opens only what a
+//! manifest lists, and reads no row before every part has the size and the hash that it records. [`FilesOutput`] and
+//! [`Files`] do the same for plain files, such as a checkpoint.
+//!
+//! What is refused, each with the path and the remedy: a dataset without a manifest, a part that changed after it was
+//! written, another table or version, another recipe than the one on the disk (unless told to replace it), and a second
+//! writer. Nothing is deleted that was not written by this crate. There is no clock in anything that is written, so
+//! equal inputs give equal bytes.
+
+mod atomic;
+mod card;
+mod chunk;
+mod error;
+mod files;
+mod foreign;
+mod lock;
+mod manifest;
+mod metrics;
+mod output;
+mod part;
+mod read;
+mod recipe;
+mod seed;
+mod state;
+mod work;
+
+pub use chunk::{array_spec, chunk};
+pub use error::{Error, ErrorClass};
+pub use files::{Files, FilesOutput};
+pub use foreign::{ForeignRow, read_foreign_parquet};
+pub use manifest::{Entry, MANIFEST, Manifest};
+pub use metrics::MetricsLog;
+pub use output::Output;
+pub use read::Dataset;
+pub use recipe::{Input, Recipe, digest_of};
+pub use seed::{row_id, seed_for};
+pub use work::Begin;

@@ -1,0 +1,178 @@
+//! The manifest: what a dataset consists of and how it was made. It is written last, so it is the commit point.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::seed::Digest;
+use crate::{Error, Recipe, atomic};
+
+/// The manifest's name.
+pub const MANIFEST: &str = "_MANIFEST.json";
+
+/// The version of the manifest's own layout.
+const FORMAT: u32 = 1;
+
+/// A file of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Where it is, relative to the dataset, with `/` between folders.
+    pub path: String,
+    /// Its rows; absent for a file that is not a part of the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its blake3, in hexadecimal.
+    pub blake3: String,
+}
+
+/// What a dataset consists of and how it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The version of this layout.
+    pub format: u32,
+    /// The table and its version, for example `prompts@1`, or `files@1`.
+    pub kind: String,
+    /// The table's parts, in their order.
+    pub parts: Vec<Entry>,
+    /// The other files, by name.
+    pub files: Vec<Entry>,
+    /// How it was made.
+    pub recipe: Recipe,
+    /// Hash of the kind, the parts and the files: equal for equal data wherever it lies and whoever wrote it. This is
+    /// what a later stage records of its input.
+    pub content: String,
+    /// Hash of everything above, so that a changed manifest is noticed.
+    pub seal: String,
+}
+
+impl Manifest {
+    /// The manifest of what was written.
+    pub(crate) fn new(kind: &str, parts: Vec<Entry>, files: Vec<Entry>, recipe: Recipe) -> Self {
+        let (kind, content) = (kind.to_owned(), content(kind, &parts, &files));
+        let mut new =
+            Self { format: FORMAT, kind, parts, files, recipe, content, seal: String::new() };
+        new.seal = new.sealed();
+        new
+    }
+
+    /// The manifest of the dataset in `dir`.
+    pub fn read(dir: &Path) -> Result<Self, Error> {
+        Self::find(dir)?.ok_or_else(|| Error::NotComplete { dir: dir.to_owned() })
+    }
+
+    /// The manifest of the dataset in `dir`, if it is complete.
+    pub fn find(dir: &Path) -> Result<Option<Self>, Error> {
+        let path = dir.join(MANIFEST);
+        let Some(bytes) = atomic::read(&path)? else { return Ok(None) };
+        let refuse = |detail: String| Error::Manifest { path: path.clone(), detail };
+        let probe: Probe = serde_json::from_slice(&bytes)
+            .map_err(|e| refuse(format!("it is not a manifest ({e})")))?;
+        if probe.format != FORMAT {
+            return Err(refuse(format!("its format is {}, not {FORMAT}", probe.format)));
+        }
+        let manifest: Self = serde_json::from_slice(&bytes)
+            .map_err(|e| refuse(format!("it is not a manifest ({e})")))?;
+        // Byte for byte: what was written here has exactly one spelling.
+        if manifest.sealed() != manifest.seal || manifest.text().as_bytes() != bytes {
+            return Err(refuse("it changed after it was written".to_owned()));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// The rows of all parts.
+    pub fn rows(&self) -> u64 {
+        self.parts.iter().filter_map(|part| part.rows).sum()
+    }
+
+    /// Everything listed: the parts, then the files.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.parts.iter().chain(&self.files)
+    }
+
+    /// Writes it into `dir`: from then on the dataset exists.
+    pub(crate) fn write(&self, dir: &Path) -> Result<(), Error> {
+        atomic::write(&dir.join(MANIFEST), self.text().as_bytes())
+    }
+
+    /// Whether it is of the kind asked for.
+    pub(crate) fn expect_kind(&self, dir: &Path, kind: &str) -> Result<(), Error> {
+        if self.kind == kind {
+            return Ok(());
+        }
+        let (dir, found, expected) = (dir.to_owned(), self.kind.clone(), kind.to_owned());
+        Err(Error::WrongTable { dir, found, expected })
+    }
+
+    /// Reads every file and compares it with what is listed.
+    pub(crate) fn verify(&self, dir: &Path) -> Result<(), Error> {
+        self.entries().try_for_each(|entry| entry.verify(dir))
+    }
+
+    fn text(&self) -> String {
+        let json = serde_json::to_string_pretty(self);
+        json.expect("strings and numbers always have a JSON form") + "\n"
+    }
+
+    fn sealed(&self) -> String {
+        let unsealed = Self { seal: String::new(), ..self.clone() };
+        Digest::new("seal").text(&unsealed.text()).hex()
+    }
+}
+
+/// The one field whose place is the same in every format.
+#[derive(Deserialize)]
+struct Probe {
+    format: u32,
+}
+
+fn content(kind: &str, parts: &[Entry], files: &[Entry]) -> String {
+    let mut digest = Digest::new("content");
+    digest.text(kind).number(parts.len() as u64);
+    for entry in parts.iter().chain(files) {
+        digest.text(&entry.path).number(entry.bytes).text(&entry.blake3);
+    }
+    digest.hex()
+}
+
+impl Entry {
+    /// The file's place under `dir`.
+    pub(crate) fn place(&self, dir: &Path) -> PathBuf {
+        dir.join(&self.path)
+    }
+
+    /// Whether the file has the listed size, without reading it.
+    pub(crate) fn verify_size(&self, dir: &Path) -> Result<(), Error> {
+        let path = self.place(dir);
+        match std::fs::metadata(&path) {
+            Ok(found) => self.compare(&path, found.len(), &self.blake3),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::Damaged { path, detail: "it is missing".to_owned() })
+            }
+            Err(e) => Err(Error::io("read", &path)(e)),
+        }
+    }
+
+    /// Reads the file and compares it with what is listed.
+    pub(crate) fn verify(&self, dir: &Path) -> Result<(), Error> {
+        self.verify_size(dir)?;
+        let path = self.place(dir);
+        let (bytes, blake3) = atomic::digest(&path)?;
+        self.compare(&path, bytes, &blake3)
+    }
+
+    /// Compares a size and a blake3 with what is listed.
+    pub(crate) fn compare(&self, path: &Path, bytes: u64, blake3: &str) -> Result<(), Error> {
+        let detail = if bytes != self.bytes {
+            format!("it has {bytes} bytes instead of {}", self.bytes)
+        } else if blake3 != self.blake3 {
+            "its blake3 is not the recorded one".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::Damaged { path: path.to_owned(), detail })
+    }
+}

@@ -1,0 +1,119 @@
+//! Writing a table: part by part, then the manifest.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use schema::Table;
+
+use crate::manifest::Manifest;
+use crate::part;
+use crate::state::Plan;
+use crate::work::{Begin, Mode, Work};
+use crate::{Error, Recipe, array_spec, card, files};
+
+/// A table that is being written. Dropping it keeps the finished parts for the next run.
+#[derive(Debug)]
+pub struct Output<T> {
+    work: Work,
+    table: PhantomData<fn() -> T>,
+}
+
+impl<T: Table> Output<T> {
+    /// Becomes the only writer of the dataset in `dir`, which will have `parts` parts. Finds out whether the same recipe
+    /// was already followed to the end, or some of the way.
+    ///
+    /// The work of another recipe is refused, unless `force` is set: then its manifest is taken away first, and its
+    /// parts after that.
+    pub fn begin(
+        dir: &Path,
+        recipe: Recipe,
+        parts: usize,
+        force: bool,
+    ) -> Result<Begin<Self>, Error> {
+        Self::start(dir, recipe, parts, if force { Mode::Replace } else { Mode::Alone })
+    }
+
+    /// Becomes one of several writers, which write different parts by one recipe. The dataset is committed by one that
+    /// begins alone, after they have ended.
+    pub fn join(dir: &Path, recipe: Recipe, parts: usize) -> Result<Begin<Self>, Error> {
+        Self::start(dir, recipe, parts, Mode::Shard)
+    }
+
+    fn start(dir: &Path, recipe: Recipe, parts: usize, mode: Mode) -> Result<Begin<Self>, Error> {
+        let plan = Plan { kind: T::tag(), parts, recipe };
+        let begun = Work::begin(dir, plan, mode)?;
+        Ok(begun.map(|work| Self { work, table: PhantomData }))
+    }
+
+    /// The parts that are still to be written, ascending.
+    pub fn missing(&self) -> Vec<usize> {
+        (0..self.work.parts()).filter(|index| !self.work.has(&self.path(*index))).collect()
+    }
+
+    /// Writes part `index`. It appears whole or not at all; one that is already finished stays as it is. Several threads
+    /// may write different parts.
+    pub fn write_part(&self, index: usize, rows: &[T]) -> Result<(), Error> {
+        if index >= self.work.parts() {
+            let parts = self.work.parts();
+            return Err(Error::Usage(format!("there is no part {index}: there are {parts}")));
+        }
+        let path = self.path(index);
+        if self.work.has(&path) {
+            return Ok(());
+        }
+        let place = self.work.dir().join(&path);
+        let bytes = part::encode(rows, self.work.provenance(), &place)?;
+        self.work.write(&path, Some(rows.len() as u64), &bytes)
+    }
+
+    /// Writes a file beside the parts, for example `results.json`.
+    pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        files::check_name(name)?;
+        self.work.write(name, None, bytes)
+    }
+
+    /// Reads all parts back, writes the card, then the manifest: from then on the dataset exists.
+    ///
+    /// Refuses while parts are missing, and if two rows have one key.
+    pub fn commit(self) -> Result<Manifest, Error> {
+        let missing = self.missing();
+        if !missing.is_empty() {
+            let dir = self.work.dir().to_owned();
+            return Err(Error::Incomplete { dir, missing: array_spec(&missing) });
+        }
+        self.verify_keys()?;
+        let parts: Vec<String> = (0..self.work.parts()).map(|index| self.path(index)).collect();
+        self.work.commit(&parts, &card::columns::<T>())
+    }
+
+    fn verify_keys(&self) -> Result<(), Error> {
+        let mut keys = Keys::default();
+        for index in 0..self.work.parts() {
+            let Some(entry) = self.work.entry(&self.path(index)) else { continue };
+            keys.add(&part::decode::<T>(&entry, self.work.dir())?, self.work.dir())?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, index: usize) -> String {
+        part::part_path(index, self.work.parts())
+    }
+}
+
+/// The keys seen so far.
+#[derive(Default)]
+pub(crate) struct Keys(BTreeSet<String>);
+
+impl Keys {
+    /// Adds the rows' keys; refuses one that was seen.
+    pub(crate) fn add<T: Table>(&mut self, rows: &[T], dir: &Path) -> Result<(), Error> {
+        for row in rows {
+            let key = row.id();
+            if !self.0.insert(key.clone()) {
+                return Err(Error::Duplicate { dir: dir.to_owned(), table: T::tag(), key });
+            }
+        }
+        Ok(())
+    }
+}

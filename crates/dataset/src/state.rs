@@ -1,0 +1,214 @@
+//! What is known of an unfinished dataset: the recipe it follows, and every file that is already whole.
+//!
+//! It lies in `.state/` and is deleted once the manifest exists. A file's record is written before the file is renamed
+//! into place: a file whose record is missing, or does not match, is not finished.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::{Entry, MANIFEST};
+use crate::{Error, Recipe, atomic};
+
+/// The folder of what is known.
+pub(crate) const STATE: &str = ".state";
+
+/// What is being written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// The table and its version, or `files@1`.
+    pub(crate) kind: String,
+    /// How many parts there will be.
+    pub(crate) parts: usize,
+    /// How they are made.
+    pub(crate) recipe: Recipe,
+}
+
+/// A finished file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    /// The digest of the plan it was made for.
+    plan: String,
+    entry: Entry,
+}
+
+/// The folder `.state` of one dataset.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    dir: PathBuf,
+}
+
+impl Plan {
+    /// What decides the contents of every part.
+    pub(crate) fn digest(&self) -> String {
+        self.recipe.digest(&self.kind)
+    }
+
+    /// The first difference that matters.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        if self.kind != other.kind {
+            return Some(format!("it holds {}, not {}", self.kind, other.kind));
+        }
+        if let Some(difference) = self.recipe.difference(&other.recipe) {
+            return Some(difference);
+        }
+        let differs = self.parts != other.parts;
+        differs.then(|| format!("it has {} parts, not {}", self.parts, other.parts))
+    }
+}
+
+impl State {
+    /// The state of the dataset in `dir`.
+    pub(crate) fn of(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// Makes the folders.
+    pub(crate) fn create(&self) -> Result<(), Error> {
+        let records = self.records();
+        fs::create_dir_all(&records).map_err(Error::io("create", &records))
+    }
+
+    /// The plan that unfinished work follows. One that cannot be read counts as none.
+    pub(crate) fn plan(&self) -> Result<Option<Plan>, Error> {
+        read_json(&self.plan_path())
+    }
+
+    pub(crate) fn set_plan(&self, plan: &Plan) -> Result<(), Error> {
+        self.create()?;
+        write_json(&self.plan_path(), plan)
+    }
+
+    /// Takes note that the file of `entry` is about to be moved into place.
+    pub(crate) fn record(&self, plan: &str, entry: &Entry) -> Result<(), Error> {
+        let record = Record { plan: plan.to_owned(), entry: entry.clone() };
+        write_json(&self.record_path(&entry.path), &record)
+    }
+
+    /// The files that `plan` finished and that are as they were written, in the order of their names.
+    pub(crate) fn finished(&self, plan: &str) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        for path in list(&self.records())? {
+            let Some(record) = read_json::<Record>(&path)? else { continue };
+            if record.plan == plan && whole(&record.entry, &self.dir)? {
+                entries.push(record.entry);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// All files that unfinished work, or work being replaced, has put into the dataset.
+    pub(crate) fn known(&self) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        for path in list(&self.records())? {
+            entries.extend(read_json::<Record>(&path)?.map(|record| record.entry));
+        }
+        let replaced = read_json::<Replaced>(&self.replaced_path())?.unwrap_or_default();
+        entries.extend(replaced.parts);
+        entries.extend(replaced.files);
+        Ok(entries)
+    }
+
+    /// Takes the manifest away, keeping its list of files until they are deleted.
+    pub(crate) fn retire_manifest(&self) -> Result<(), Error> {
+        let manifest = self.dir.join(MANIFEST);
+        atomic::rename(&manifest, &self.replaced_path())?;
+        atomic::sync_folder(&manifest)
+    }
+
+    /// Forgets what was known of files that are no longer there.
+    pub(crate) fn forget(&self, keep: &[Entry]) -> Result<(), Error> {
+        let kept: Vec<PathBuf> = keep.iter().map(|entry| self.record_path(&entry.path)).collect();
+        for path in list(&self.records())? {
+            if !kept.contains(&path) {
+                atomic::remove(&path)?;
+            }
+        }
+        atomic::remove(&self.replaced_path())
+    }
+
+    /// A folder for the caller's own unfinished work.
+    pub(crate) fn scratch(&self) -> Result<PathBuf, Error> {
+        let path = self.dir.join(STATE).join("scratch");
+        fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        Ok(path)
+    }
+
+    /// Deletes the caller's unfinished work.
+    pub(crate) fn clear_scratch(&self) -> Result<(), Error> {
+        remove_folder(&self.dir.join(STATE).join("scratch"))
+    }
+
+    /// Deletes everything, once the dataset is finished.
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        remove_folder(&self.dir.join(STATE))
+    }
+
+    fn plan_path(&self) -> PathBuf {
+        self.dir.join(STATE).join("plan.json")
+    }
+
+    fn replaced_path(&self) -> PathBuf {
+        self.dir.join(STATE).join("replaced.json")
+    }
+
+    fn records(&self) -> PathBuf {
+        self.dir.join(STATE).join("finished")
+    }
+
+    fn record_path(&self, entry: &str) -> PathBuf {
+        self.records().join(format!("{}.json", entry.replace('/', "--")))
+    }
+}
+
+/// A manifest that is being replaced; only its lists matter any more.
+#[derive(Default, Deserialize)]
+struct Replaced {
+    parts: Vec<Entry>,
+    files: Vec<Entry>,
+}
+
+fn whole(entry: &Entry, dir: &Path) -> Result<bool, Error> {
+    match entry.verify(dir) {
+        Err(Error::Damaged { .. }) => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+/// The files of a folder in the order of their names; none if there is no folder.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let walk = walkdir::WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
+    let mut paths = Vec::new();
+    for item in walk {
+        match item {
+            Ok(item) if item.file_type().is_dir() => {}
+            Ok(item) => paths.push(item.into_path()),
+            Err(e) if e.depth() == 0 && missing(&e) => {}
+            Err(e) => return Err(Error::io("list", folder)(e.into())),
+        }
+    }
+    Ok(paths)
+}
+
+fn missing(error: &walkdir::Error) -> bool {
+    error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn remove_folder(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(Error::io("delete", folder)),
+    }
+}
+
+/// A file's JSON, or nothing where there is no file or no such JSON.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    Ok(atomic::read(path)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let json = serde_json::to_vec(value);
+    atomic::write(path, &json.expect("strings and numbers always have a JSON form"))
+}

@@ -1,0 +1,237 @@
+//! Beginning, resuming and committing, for tables and plain files alike.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::atomic::{self, TEMPORARY};
+use crate::lock::{LOCK, Lock};
+use crate::manifest::{Entry, MANIFEST, Manifest};
+use crate::state::{self, Plan, State};
+use crate::{Error, card};
+
+/// What there is to do.
+#[derive(Debug)]
+pub enum Begin<W> {
+    /// Nothing: the same recipe has been followed to the end.
+    UpToDate(Manifest),
+    /// The work that is left.
+    Work(W),
+}
+
+impl<W> Begin<W> {
+    /// The same with the work made into something else.
+    pub(crate) fn map<V>(self, f: impl FnOnce(W) -> V) -> Begin<V> {
+        match self {
+            Self::UpToDate(manifest) => Begin::UpToDate(manifest),
+            Self::Work(work) => Begin::Work(f(work)),
+        }
+    }
+}
+
+/// How to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The only writer; refuses to touch the work of another recipe.
+    Alone,
+    /// The only writer; replaces the work of another recipe.
+    Replace,
+    /// One of several writers of one recipe.
+    Shard,
+}
+
+/// A dataset that is being written. The lock is held as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Work {
+    dir: PathBuf,
+    plan: Plan,
+    digest: String,
+    state: State,
+    finished: Mutex<BTreeMap<String, Entry>>,
+    _lock: Lock,
+}
+
+impl Work {
+    /// Takes up the work in `dir`, or finds it done.
+    pub(crate) fn begin(dir: &Path, plan: Plan, mode: Mode) -> Result<Begin<Self>, Error> {
+        if let Some(manifest) = up_to_date(dir, &plan, mode)? {
+            return Ok(Begin::UpToDate(manifest));
+        }
+        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        let lock = match mode {
+            Mode::Shard => Lock::shared(dir)?,
+            Mode::Alone | Mode::Replace => Lock::exclusive(dir, &plan.recipe.tool)?,
+        };
+        // Whoever held the lock a moment ago may have finished.
+        if let Some(manifest) = up_to_date(dir, &plan, mode)? {
+            return Ok(Begin::UpToDate(manifest));
+        }
+        let (state, digest) = (State::of(dir), plan.digest());
+        settle_plan(dir, &state, &plan, mode)?;
+        let finished = state.finished(&digest)?;
+        if mode != Mode::Shard {
+            sweep(dir, &state, &finished)?;
+        }
+        let finished = finished.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+        let (dir, finished) = (dir.to_owned(), Mutex::new(finished));
+        Ok(Begin::Work(Self { dir, plan, digest, state, finished, _lock: lock }))
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn parts(&self) -> usize {
+        self.plan.parts
+    }
+
+    /// What parts carry to say how they were made.
+    pub(crate) fn provenance(&self) -> &str {
+        &self.digest
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether the file at `path`, relative to the dataset, is finished.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.lock().contains_key(path)
+    }
+
+    /// The file at `path`, if it is finished.
+    pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
+        self.lock().get(path).cloned()
+    }
+
+    /// Writes a file of the dataset. Several threads may write different files.
+    pub(crate) fn write(&self, path: &str, rows: Option<u64>, bytes: &[u8]) -> Result<(), Error> {
+        let blake3 = blake3::hash(bytes).to_hex().to_string();
+        let entry = Entry { path: path.to_owned(), rows, bytes: bytes.len() as u64, blake3 };
+        let place = self.prepare(&entry)?;
+        atomic::write(&place, bytes)?;
+        self.lock().insert(path.to_owned(), entry);
+        Ok(())
+    }
+
+    /// Moves a file, which must be on the same disk, into the dataset.
+    pub(crate) fn adopt(&self, path: &str, from: &Path) -> Result<(), Error> {
+        fs::File::open(from).and_then(|f| f.sync_all()).map_err(Error::io("flush", from))?;
+        let (bytes, blake3) = atomic::digest(from)?;
+        let entry = Entry { path: path.to_owned(), rows: None, bytes, blake3 };
+        let place = self.prepare(&entry)?;
+        atomic::rename(from, &place)?;
+        self.lock().insert(path.to_owned(), entry);
+        Ok(())
+    }
+
+    /// Verifies all files and writes the card, then the manifest. `columns` is the card's table of columns.
+    pub(crate) fn commit(self, parts: &[String], columns: &str) -> Result<Manifest, Error> {
+        let mut finished = self.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let parts: Vec<Entry> = parts.iter().filter_map(|path| finished.remove(path)).collect();
+        let files: Vec<Entry> = finished.into_values().collect();
+        let manifest = Manifest::new(&self.plan.kind, parts, files, self.plan.recipe);
+        manifest.verify(&self.dir)?;
+        let card = card::text(&manifest, columns);
+        atomic::write(&self.dir.join(card::NAME), card.as_bytes())?;
+        manifest.write(&self.dir)?;
+        self.state.clear()?;
+        Ok(manifest)
+    }
+
+    fn prepare(&self, entry: &Entry) -> Result<PathBuf, Error> {
+        let place = entry.place(&self.dir);
+        let folder = place.parent().unwrap_or(&self.dir);
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        self.state.record(&self.digest, entry)?;
+        Ok(place)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        // A panic elsewhere cannot leave the map half changed.
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The manifest, if it is there and the plan is its own. Refuses another one's, unless told to replace it.
+fn up_to_date(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<Manifest>, Error> {
+    let manifest = match Manifest::find(dir) {
+        Err(Error::Manifest { .. }) if mode == Mode::Replace => return Ok(None),
+        other => other?,
+    };
+    let Some(manifest) = manifest else { return Ok(None) };
+    let (kind, recipe) = (manifest.kind.clone(), manifest.recipe.clone());
+    let difference = Plan { kind, parts: manifest.parts.len(), recipe }.difference(plan);
+    let sound = manifest.entries().try_for_each(|entry| entry.verify_size(dir));
+    match (difference, sound) {
+        (None, Ok(())) => Ok(Some(manifest)),
+        _ if mode == Mode::Replace => Ok(None),
+        (None, Err(e)) => Err(e),
+        (Some(difference), _) => Err(Error::Different { dir: dir.to_owned(), difference }),
+    }
+}
+
+/// Makes `plan` the one that is followed here, if nothing or the same was begun, or if it may be replaced.
+fn settle_plan(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<(), Error> {
+    let begun = state.plan()?;
+    let difference = begun.as_ref().and_then(|begun| begun.difference(plan));
+    if mode != Mode::Replace {
+        if let Some(difference) = difference {
+            return Err(Error::Different { dir: dir.to_owned(), difference });
+        }
+        if begun.is_none() && !state::list(&dir.join(DATA))?.is_empty() {
+            let difference = "it holds parts, but not how they were made".to_owned();
+            return Err(Error::Different { dir: dir.to_owned(), difference });
+        }
+    }
+    if begun.is_none() || difference.is_some() {
+        state.set_plan(plan)?;
+    }
+    state.create()?;
+    // In this order: killed in between, the next run finds the new plan and finishes the replacement.
+    if mode == Mode::Replace {
+        if dir.join(MANIFEST).exists() {
+            state.retire_manifest()?;
+        }
+        if difference.is_some() {
+            state.clear_scratch()?;
+        }
+    }
+    Ok(())
+}
+
+/// The folder of the parts.
+pub(crate) const DATA: &str = "data";
+
+/// Deletes what earlier runs left unfinished or what is being replaced, and refuses what they did not write.
+fn sweep(dir: &Path, state: &State, finished: &[Entry]) -> Result<(), Error> {
+    let keep = |path: &Path| finished.iter().any(|entry| entry.place(dir) == path);
+    for entry in state.known()? {
+        let place = entry.place(dir);
+        if !keep(&place) {
+            atomic::remove(&place)?;
+        }
+    }
+    for folder in [dir.to_owned(), dir.join(DATA), dir.join(state::STATE)] {
+        for path in state::list(&folder)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(TEMPORARY)
+                || (folder.ends_with(DATA) && ours(&name) && !keep(&path))
+            {
+                atomic::remove(&path)?;
+            } else if folder.ends_with(DATA) && !keep(&path) {
+                return Err(Error::Foreign { path });
+            }
+        }
+    }
+    state.forget(finished)
+}
+
+/// Whether a name in `data/` is one that this crate gives.
+fn ours(name: &str) -> bool {
+    name.starts_with("train-") && name.ends_with(".parquet")
+}
+
+/// The names in a dataset's directory that are not its contents.
+pub(crate) const RESERVED: [&str; 5] = [LOCK, state::STATE, card::NAME, MANIFEST, DATA];

@@ -1,0 +1,1 @@
+//! Measures a policy, greedy and with eta-MCTS, with intervals and paired tests.

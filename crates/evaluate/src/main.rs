@@ -1,0 +1,3 @@
+//! The `evaluate` binary.
+
+fn main() {}

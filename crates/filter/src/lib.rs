@@ -1,0 +1,1 @@
+//! Keeps the trajectories the critics trust; writes fine-tuning data.

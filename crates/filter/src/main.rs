@@ -1,0 +1,3 @@
+//! The `filter` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Trains a checkpoint from examples: policy, fast policy or critic.

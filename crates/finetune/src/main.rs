@@ -1,0 +1,3 @@
+//! The `finetune` binary.
+
+fn main() {}

@@ -1,0 +1,201 @@
+//! Checkpoints are Hugging Face directories: `config.json`, `model.safetensors`, `tokenizer.json` and
+//! the files `transformers` wants beside them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::weights::{self, HostTensor};
+use crate::{Decoder, Error, ModelConfig, Tokenizer};
+
+/// Name of the configuration file.
+pub const CONFIG_FILE: &str = "config.json";
+/// Name of the weights file.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// Name of the tokenizer file.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+
+/// A model with its configuration and its tokenizer.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The configuration.
+    pub config: ModelConfig,
+    /// The weights.
+    pub model: Decoder,
+    /// The tokenizer.
+    pub tokenizer: Tokenizer,
+}
+
+impl Checkpoint {
+    /// A model with fresh weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the configuration is not one this crate runs.
+    pub fn fresh(
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let model = Decoder::zeros(&config, device)?;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let model = weights::initial(model, &config, &mut rng);
+        Ok(Self { config, model, tokenizer })
+    }
+
+    /// Loads a Hugging Face directory; weights become `f32` on `device`.
+    ///
+    /// # Errors
+    /// Names the file, the tensor and what is wrong: a missing file, malformed JSON or safetensors, a
+    /// missing tensor or one of another shape or type, an option that is not supported.
+    pub fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
+        let path = dir.join(CONFIG_FILE);
+        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let config: ModelConfig = serde_json::from_str(&text)
+            .map_err(|e| Error::malformed(&path, format!("not a model configuration: {e}")))?;
+        config.validate().map_err(|e| Error::malformed(&path, e.to_string()))?;
+        let tokenizer = Tokenizer::load(&dir.join(TOKENIZER_FILE))?;
+        if tokenizer.len() > config.vocab_size {
+            let (have, room) = (tokenizer.len(), config.vocab_size);
+            return Err(Error::malformed(
+                &dir.join(TOKENIZER_FILE),
+                format!("{have} entries, but vocab_size in {CONFIG_FILE} is {room}"),
+            ));
+        }
+        let model = load_weights(&dir.join(WEIGHTS_FILE), &config, device)?;
+        Ok(Self { config, model, tokenizer })
+    }
+
+    /// The files of the directory by name. The caller writes them, atomically.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the tokenizer cannot be written down.
+    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let json = |value: &serde_json::Value| {
+            serde_json::to_vec_pretty(value).expect("a JSON value always serializes")
+        };
+        let config = serde_json::to_value(&self.config).expect("the configuration is plain data");
+        let token = |id: Option<u32>| id.and_then(|id| self.tokenizer.token(id));
+        let (bos, eos, pad) = (
+            token(self.config.bos_token_id),
+            token(self.config.eos_token_id),
+            token(self.config.pad_token_id),
+        );
+        let tokenizer_config = serde_json::json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": bos, "eos_token": eos, "pad_token": pad,
+            "clean_up_tokenization_spaces": false,
+            "model_max_length": self.config.max_position_embeddings,
+        });
+        let special = serde_json::json!({"bos_token": bos, "eos_token": eos, "pad_token": pad});
+        let generation = serde_json::json!({
+            "bos_token_id": self.config.bos_token_id,
+            "eos_token_id": self.config.eos_token_id,
+            "pad_token_id": self.config.pad_token_id,
+        });
+        Ok(vec![
+            (CONFIG_FILE.to_owned(), json(&config)),
+            ("generation_config.json".to_owned(), json(&generation)),
+            (TOKENIZER_FILE.to_owned(), self.tokenizer.to_json()?.into_bytes()),
+            ("tokenizer_config.json".to_owned(), json(&tokenizer_config)),
+            ("special_tokens_map.json".to_owned(), json(&special)),
+            (WEIGHTS_FILE.to_owned(), self.weights()),
+        ])
+    }
+
+    /// The weights as the bytes of a safetensors file.
+    fn weights(&self) -> Vec<u8> {
+        write_safetensors(&weights::collect(&self.model), ("format", "pt".to_owned()))
+    }
+
+    /// The same trunk with scalar heads: heads of the same names keep their weights, new ones start
+    /// at zero.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the configuration is not one this crate runs.
+    pub fn with_scalar_heads(self, names: &[String], device: &Device) -> Result<Self, Error> {
+        if self.config.scalar_heads == names {
+            return Ok(self);
+        }
+        let config = ModelConfig { scalar_heads: names.to_vec(), ..self.config };
+        let old = weights::collect(&self.model);
+        let model = weights::replace(Decoder::zeros(&config, device)?, |name, shape| {
+            old.get(name).filter(|tensor| tensor.shape == shape).cloned()
+        });
+        Ok(Self { config, model, tokenizer: self.tokenizer })
+    }
+}
+
+/// Serializes named tensors; the format's map is sorted, so the bytes are a function of the values.
+pub(crate) fn write_safetensors(
+    tensors: &BTreeMap<String, HostTensor>,
+    metadata: (&str, String),
+) -> Vec<u8> {
+    let bytes: BTreeMap<&String, Vec<u8>> = tensors
+        .iter()
+        .map(|(name, t)| (name, t.data.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = tensors.iter().map(|(name, t)| {
+        let view = TensorView::new(Dtype::F32, t.shape.clone(), &bytes[name]);
+        (name, view.expect("the bytes were made from the shape"))
+    });
+    let metadata = [(metadata.0.to_owned(), metadata.1)].into();
+    safetensors::serialize(views, Some(metadata)).expect("names are unique and sizes agree")
+}
+
+/// Reads all tensors of a safetensors file as `f32`; the error says what is wrong with it.
+pub(crate) fn parse_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, String> {
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|e| format!("broken safetensors file: {e}; make it again or restore it"))?;
+    file.iter()
+        .map(|(name, view)| {
+            let data = to_f32(view.dtype(), view.data()).ok_or_else(|| {
+                format!("tensor `{name}` is {:?}: need F32, F16 or BF16", view.dtype())
+            })?;
+            Ok((name.to_owned(), HostTensor { shape: view.shape().to_vec(), data }))
+        })
+        .collect()
+}
+
+fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    let halves = || bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+    match dtype {
+        Dtype::F32 => Some(
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+        ),
+        Dtype::BF16 => Some(halves().map(|b| f32::from_bits(u32::from(b) << 16)).collect()),
+        Dtype::F16 => Some(halves().map(|b| burn::tensor::f16::from_bits(b).to_f32()).collect()),
+        _ => None,
+    }
+}
+
+fn load_weights(path: &Path, config: &ModelConfig, device: &Device) -> Result<Decoder, Error> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let mut tensors = parse_safetensors(&bytes).map_err(|problem| Error::malformed(path, problem))?;
+    let mut problem = None;
+    let model = weights::replace(Decoder::zeros(config, device)?, |name, shape| {
+        let found = tensors.remove(name);
+        match found {
+            None => {
+                problem.get_or_insert(format!("tensor `{name}` is missing"));
+                None
+            }
+            Some(tensor) if tensor.shape != shape => {
+                let has = &tensor.shape;
+                problem.get_or_insert(format!(
+                    "tensor `{name}` is {has:?}, but {CONFIG_FILE} makes it {shape:?}"
+                ));
+                None
+            }
+            found => found,
+        }
+    });
+    match problem {
+        Some(problem) => Err(Error::malformed(path, problem)),
+        None => Ok(model),
+    }
+}

@@ -1,0 +1,176 @@
+//! The model's configuration, with the keys of a Hugging Face `config.json`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Configuration of a Llama-family decoder, as in a Hugging Face `config.json`.
+///
+/// Keys that this crate does not know are kept out: a checkpoint that needs them is refused by
+/// [`ModelConfig::validate`] when it can be told, and its tensors do not fit otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Class names of the model, `["LlamaForCausalLM"]`.
+    #[serde(default = "llama_architectures")]
+    pub architectures: Vec<String>,
+    /// The family, `llama`.
+    #[serde(default = "llama_type")]
+    pub model_type: String,
+    /// Entries of the vocabulary.
+    pub vocab_size: usize,
+    /// Width of the residual stream, `d_model`.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Number of blocks.
+    pub num_hidden_layers: usize,
+    /// Number of query heads.
+    pub num_attention_heads: usize,
+    /// Number of key and value heads; it divides `num_attention_heads` (GQA).
+    #[serde(default)]
+    pub num_key_value_heads: Option<usize>,
+    /// Width of a head; `hidden_size / num_attention_heads` when absent.
+    #[serde(default)]
+    pub head_dim: Option<usize>,
+    /// Longest context, in tokens.
+    pub max_position_embeddings: usize,
+    /// Epsilon of the RMS norms.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary frequencies.
+    #[serde(default = "rope_theta")]
+    pub rope_theta: f64,
+    /// Whether the output projection is the embedding, transposed.
+    #[serde(default)]
+    pub tie_word_embeddings: bool,
+    /// Activation of the feed-forward layer: `silu`.
+    #[serde(default = "silu")]
+    pub hidden_act: String,
+    /// Token that opens a text.
+    #[serde(default)]
+    pub bos_token_id: Option<u32>,
+    /// Token that ends a text.
+    #[serde(default)]
+    pub eos_token_id: Option<u32>,
+    /// Token that fills a row.
+    #[serde(default)]
+    pub pad_token_id: Option<u32>,
+    /// Type of the stored weights.
+    #[serde(default = "float32")]
+    pub torch_dtype: String,
+    /// Names of the scalar heads; empty for a plain language model. Ours, not Hugging Face's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scalar_heads: Vec<String>,
+}
+
+fn llama_architectures() -> Vec<String> {
+    vec!["LlamaForCausalLM".to_owned()]
+}
+
+fn llama_type() -> String {
+    "llama".to_owned()
+}
+
+fn rope_theta() -> f64 {
+    10_000.0
+}
+
+fn silu() -> String {
+    "silu".to_owned()
+}
+
+fn float32() -> String {
+    "float32".to_owned()
+}
+
+/// The largest size any dimension may claim: far above every real model, low enough that products
+/// of two dimensions cannot overflow.
+const LARGEST: usize = 1 << 24;
+
+impl ModelConfig {
+    /// Key and value heads.
+    pub fn kv_heads(&self) -> usize {
+        self.num_key_value_heads.unwrap_or(self.num_attention_heads)
+    }
+
+    /// Width of a head.
+    pub fn head_width(&self) -> usize {
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
+    }
+
+    /// Checks that the configuration describes a decoder this crate runs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the key, its value and what is allowed.
+    pub fn validate(&self) -> Result<(), Error> {
+        let refuse = |text: String| Err(Error::Config(text));
+        if self.model_type != "llama" {
+            return refuse(format!("model_type `{}` is not supported: llama", self.model_type));
+        }
+        if self.hidden_act != "silu" {
+            return refuse(format!("hidden_act `{}` is not supported: silu", self.hidden_act));
+        }
+        for (key, value) in [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.kv_heads()),
+            ("head_dim", self.head_width()),
+            ("max_position_embeddings", self.max_position_embeddings),
+        ] {
+            if value == 0 || value > LARGEST {
+                return refuse(format!("{key} is {value}: it must be between 1 and {LARGEST}"));
+            }
+        }
+        if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
+            return refuse(format!(
+                "num_attention_heads {} is not a multiple of num_key_value_heads {}",
+                self.num_attention_heads,
+                self.kv_heads()
+            ));
+        }
+        if !self.head_width().is_multiple_of(2) {
+            return refuse(format!("head_dim {} is odd: rotary needs pairs", self.head_width()));
+        }
+        if !(self.rms_norm_eps > 0.0 && self.rope_theta > 0.0) {
+            return refuse("rms_norm_eps and rope_theta must be positive".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A decoder small enough for a test.
+    pub(crate) fn toy() -> ModelConfig {
+        serde_json::from_value(serde_json::json!({
+            "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+            "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
+            "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_hostile_configuration_is_refused_by_key() {
+        type Change = (&'static str, fn(&mut ModelConfig));
+        let changes: [Change; 5] = [
+            ("vocab_size is 0", |c| c.vocab_size = 0),
+            ("hidden_size is 18446744073709551615", |c| c.hidden_size = usize::MAX),
+            ("num_attention_heads 4 is not a multiple", |c| c.num_key_value_heads = Some(3)),
+            ("model_type `mamba`", |c| c.model_type = "mamba".to_owned()),
+            ("head_dim 3 is odd", |c| c.head_dim = Some(3)),
+        ];
+        for (expected, change) in changes {
+            let mut config = toy();
+            change(&mut config);
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+        toy().validate().unwrap();
+    }
+}

@@ -1,0 +1,25 @@
+//! The transformer on burn: a Llama-family decoder, scalar heads, tokenizer, batched generation with
+//! a KV cache, Hugging Face checkpoints and training.
+//!
+//! This crate knows token ids. It does not know what a question, an option or a critic is, and it
+//! never prints. Randomness comes in as seeds, one per row, so that the composition of a batch, its
+//! size and the number of workers never change a result.
+
+pub mod checkpoint;
+pub mod config;
+pub mod device;
+pub mod engine;
+pub mod error;
+pub mod model;
+pub mod sampling;
+pub mod tokenizer;
+pub mod train;
+mod weights;
+
+pub use checkpoint::Checkpoint;
+pub use config::ModelConfig;
+pub use engine::{Engine, Generation, GenerationRequest, ScoreRequest, Stop};
+pub use error::Error;
+pub use model::Decoder;
+pub use sampling::Sampling;
+pub use tokenizer::Tokenizer;

@@ -1,0 +1,342 @@
+//! A Llama-family decoder: RMS norm, rotary positions (rotate-half), grouped-query attention, `SwiGLU`.
+//!
+//! Fields are named as in a Hugging Face checkpoint, so a parameter's path is its tensor's name.
+//! Attention is matmul, softmax, matmul with the query group folded into the rows: keys and values
+//! are never repeated (burn's own attention module repeats or copies them).
+
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig};
+use burn::tensor::activation::{silu, softmax};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::{Error, ModelConfig};
+
+/// What is added to the score of a key that a query must not see. Finite, so that a row without any
+/// visible key gives a mean, not NaN.
+pub(crate) const MASKED: f32 = -1e9;
+
+/// A decoder with its output projection and, for critics, scalar heads.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    pub(crate) model: Backbone,
+    /// Absent when tied to the embedding.
+    pub(crate) lm_head: Option<Linear>,
+    /// One output per scalar head, `[hidden_size, heads]`.
+    pub(crate) scalar_head: Option<Linear>,
+}
+
+/// Embedding, blocks and the final norm.
+#[derive(Module, Debug)]
+pub(crate) struct Backbone {
+    pub(crate) embed_tokens: Embedding,
+    pub(crate) layers: Vec<Block>,
+    pub(crate) norm: RmsNorm,
+}
+
+/// One pre-norm block.
+#[derive(Module, Debug)]
+pub(crate) struct Block {
+    pub(crate) input_layernorm: RmsNorm,
+    pub(crate) self_attn: Attention,
+    pub(crate) post_attention_layernorm: RmsNorm,
+    pub(crate) mlp: Mlp,
+}
+
+/// Grouped-query self-attention.
+#[derive(Module, Debug)]
+pub(crate) struct Attention {
+    pub(crate) q_proj: Linear,
+    pub(crate) k_proj: Linear,
+    pub(crate) v_proj: Linear,
+    pub(crate) o_proj: Linear,
+    heads: usize,
+    kv_heads: usize,
+}
+
+/// `down(silu(gate(x)) * up(x))`.
+#[derive(Module, Debug)]
+pub(crate) struct Mlp {
+    pub(crate) gate_proj: Linear,
+    pub(crate) up_proj: Linear,
+    pub(crate) down_proj: Linear,
+}
+
+/// Cosines and sines of the rotary angles of some positions, and the mask of a forward pass.
+pub(crate) struct Positions {
+    /// `[batch or 1, 1, time, d_head / 2]`.
+    pub(crate) cos: Tensor<4>,
+    /// `[batch or 1, 1, time, d_head / 2]`.
+    pub(crate) sin: Tensor<4>,
+    /// Added to the scores, `[batch or 1, 1, time or 1, keys]`.
+    pub(crate) mask: Tensor<4>,
+}
+
+/// Keys and values of one block, preallocated: `[batch, kv_heads, capacity, d_head]`.
+pub(crate) struct Cache {
+    /// Taken and put back at every write: a uniquely owned tensor is written in place.
+    pub(crate) keys: Option<Tensor<4>>,
+    pub(crate) values: Option<Tensor<4>>,
+}
+
+impl Decoder {
+    /// A decoder with all weights zero: the caller fills them from a checkpoint or a seed.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the configuration is not one this crate runs.
+    pub fn zeros(config: &ModelConfig, device: &Device) -> Result<Self, Error> {
+        config.validate()?;
+        let (d, heads) = (config.hidden_size, config.scalar_heads.len());
+        Ok(Self {
+            model: Backbone {
+                embed_tokens: EmbeddingConfig::new(config.vocab_size, d)
+                    .with_initializer(burn::nn::Initializer::Zeros)
+                    .init(device),
+                layers: (0..config.num_hidden_layers).map(|_| Block::zeros(config, device)).collect(),
+                norm: norm(config, device),
+            },
+            lm_head: (!config.tie_word_embeddings).then(|| linear(d, config.vocab_size, device)),
+            scalar_head: (heads > 0).then(|| linear(d, heads, device)),
+        })
+    }
+
+    /// The last hidden states of a right-padded batch, `[batch, time]` to `[batch, time, hidden_size]`.
+    pub(crate) fn hidden(&self, tokens: Tensor<2, Int>, positions: &Positions) -> Tensor<3> {
+        let mut x = self.model.embed_tokens.forward(tokens);
+        for layer in &self.model.layers {
+            x = layer.forward(x, positions, None);
+        }
+        self.model.norm.forward(x)
+    }
+
+    /// As [`Self::hidden`], with the keys and values written to `caches` at column `at`.
+    pub(crate) fn hidden_cached(
+        &self,
+        tokens: Tensor<2, Int>,
+        positions: &Positions,
+        caches: &mut [Cache],
+        at: usize,
+    ) -> Tensor<3> {
+        let mut x = self.model.embed_tokens.forward(tokens);
+        for (layer, cache) in self.model.layers.iter().zip(caches) {
+            x = layer.forward(x, positions, Some((cache, at)));
+        }
+        self.model.norm.forward(x)
+    }
+
+    /// Scores of the vocabulary for some hidden states, `[rows, hidden_size]` to `[rows, vocab_size]`.
+    pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match &self.lm_head {
+            Some(head) => head.forward(hidden),
+            None => hidden.matmul(self.model.embed_tokens.weight.val().transpose()),
+        }
+    }
+}
+
+impl Block {
+    fn zeros(config: &ModelConfig, device: &Device) -> Self {
+        let (d, wide) = (config.hidden_size, config.intermediate_size);
+        let (q, kv) = (
+            config.num_attention_heads * config.head_width(),
+            config.kv_heads() * config.head_width(),
+        );
+        Self {
+            input_layernorm: norm(config, device),
+            self_attn: Attention {
+                q_proj: linear(d, q, device),
+                k_proj: linear(d, kv, device),
+                v_proj: linear(d, kv, device),
+                o_proj: linear(q, d, device),
+                heads: config.num_attention_heads,
+                kv_heads: config.kv_heads(),
+            },
+            post_attention_layernorm: norm(config, device),
+            mlp: Mlp {
+                gate_proj: linear(d, wide, device),
+                up_proj: linear(d, wide, device),
+                down_proj: linear(wide, d, device),
+            },
+        }
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        positions: &Positions,
+        cache: Option<(&mut Cache, usize)>,
+    ) -> Tensor<3> {
+        let attended =
+            self.self_attn.forward(self.input_layernorm.forward(x.clone()), positions, cache);
+        let x = x + attended;
+        let fed = self.mlp.forward(self.post_attention_layernorm.forward(x.clone()));
+        x + fed
+    }
+}
+
+impl Attention {
+    /// `softmax(q k^T / sqrt(d_head) + mask) v`, heads in groups over the key heads.
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        positions: &Positions,
+        cache: Option<(&mut Cache, usize)>,
+    ) -> Tensor<3> {
+        let [batch, time, _] = x.dims();
+        let q = rotate(split(self.q_proj.forward(x.clone()), self.heads), positions);
+        let k = rotate(split(self.k_proj.forward(x.clone()), self.kv_heads), positions);
+        let v = split(self.v_proj.forward(x), self.kv_heads);
+        let (k, v) = match cache {
+            Some((cache, at)) => cache.write(k, v, at),
+            None => (k, v),
+        };
+        let [_, _, keys, d_head] = k.dims();
+        let group = self.heads / self.kv_heads;
+        // Query heads of one key head are neighbours: [batch, kv_heads, group * time, d_head].
+        let q = q.reshape([batch, self.kv_heads, group * time, d_head]);
+        let scale = 1.0 / f64::from(d_head as u32).sqrt();
+        let scores = q.matmul(k.swap_dims(2, 3)).mul_scalar(scale);
+        // The mask speaks of [time, keys]: unfold the group to add it.
+        let scores = scores.reshape([batch, self.kv_heads * group, time, keys])
+            + positions.mask.clone();
+        let weights =
+            softmax(scores, 3).reshape([batch, self.kv_heads, group * time, keys]);
+        // [batch, heads, time, d_head] -> [batch, time, heads * d_head].
+        let mixed = weights
+            .matmul(v)
+            .reshape([batch, self.heads, time, d_head])
+            .swap_dims(1, 2)
+            .reshape([batch, time, self.heads * d_head]);
+        self.o_proj.forward(mixed)
+    }
+}
+
+impl Mlp {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let gate = silu(self.gate_proj.forward(x.clone()));
+        self.down_proj.forward(gate * self.up_proj.forward(x))
+    }
+}
+
+impl Cache {
+    /// Room for `capacity` keys of each row.
+    pub(crate) fn new(shape: [usize; 4], device: &Device) -> Self {
+        Self {
+            keys: Some(Tensor::zeros(shape, device)),
+            values: Some(Tensor::zeros(shape, device)),
+        }
+    }
+
+    /// Writes at column `at` and gives back all columns written so far.
+    fn write(&mut self, k: Tensor<4>, v: Tensor<4>, at: usize) -> (Tensor<4>, Tensor<4>) {
+        let [batch, heads, time, d_head] = k.dims();
+        let put = |slot: &mut Option<Tensor<4>>, new: Tensor<4>| {
+            let whole = slot.take().expect("every write puts the tensor back");
+            let whole = whole.slice_assign([0..batch, 0..heads, at..at + time, 0..d_head], new);
+            let seen = whole.clone().narrow(2, 0, at + time);
+            *slot = Some(whole);
+            seen
+        };
+        (put(&mut self.keys, k), put(&mut self.values, v))
+    }
+
+    /// Keeps some rows, in the order given.
+    pub(crate) fn select(&mut self, rows: &Tensor<1, Int>) {
+        for slot in [&mut self.keys, &mut self.values] {
+            *slot = slot.take().map(|whole| whole.select(0, rows.clone()));
+        }
+    }
+}
+
+/// `[batch, time, heads * d_head]` to `[batch, heads, time, d_head]`.
+fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, time, width] = x.dims();
+    x.reshape([batch, time, heads, width / heads]).swap_dims(1, 2)
+}
+
+/// Rotary positions in the rotate-half convention: `(a, b) -> (a cos - b sin, b cos + a sin)`.
+fn rotate(x: Tensor<4>, positions: &Positions) -> Tensor<4> {
+    let half = x.dims()[3] / 2;
+    let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
+    let (cos, sin) = (positions.cos.clone(), positions.sin.clone());
+    let left = a.clone() * cos.clone() - b.clone() * sin.clone();
+    let right = b * cos + a * sin;
+    Tensor::cat(vec![left, right], 3)
+}
+
+fn linear(input: usize, output: usize, device: &Device) -> Linear {
+    LinearConfig::new(input, output)
+        .with_bias(false)
+        .with_initializer(burn::nn::Initializer::Zeros)
+        .init(device)
+}
+
+fn norm(config: &ModelConfig, device: &Device) -> RmsNorm {
+    RmsNormConfig::new(config.hidden_size).with_epsilon(config.rms_norm_eps).init(device)
+}
+
+/// Rotary tables and masks of a model, computed once on the host.
+#[derive(Debug, Clone)]
+pub(crate) struct Rotary {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    half: usize,
+}
+
+impl Rotary {
+    pub(crate) fn new(config: &ModelConfig) -> Self {
+        let half = config.head_width() / 2;
+        let angle = |position: usize, i: usize| {
+            let frequency = config.rope_theta.powf(-(i as f64) / half as f64);
+            position as f64 * frequency
+        };
+        let table = |f: fn(f64) -> f64| {
+            (0..config.max_position_embeddings)
+                .flat_map(|p| (0..half).map(move |i| (p, i)))
+                .map(|(p, i)| f(angle(p, i)) as f32)
+                .collect()
+        };
+        Self { cos: table(f64::cos), sin: table(f64::sin), half }
+    }
+
+    /// Positions `0..time` under a causal mask, shared by every row of a right-padded batch.
+    pub(crate) fn causal(&self, time: usize, device: &Device) -> Positions {
+        let mask = (0..time)
+            .flat_map(|query| (0..time).map(move |key| if key <= query { 0.0 } else { MASKED }))
+            .collect();
+        Positions {
+            cos: tensor(self.cos[..time * self.half].to_vec(), [1, 1, time, self.half], device),
+            sin: tensor(self.sin[..time * self.half].to_vec(), [1, 1, time, self.half], device),
+            mask: tensor(mask, [1, 1, time, time], device),
+        }
+    }
+
+    /// One new token per row, each at its own position, under a mask `[rows, 1, 1, keys]`.
+    pub(crate) fn step(&self, positions: &[usize], mask: Tensor<4>, device: &Device) -> Positions {
+        let gather = |table: &[f32]| {
+            let data = positions
+                .iter()
+                .flat_map(|&p| table[p * self.half..(p + 1) * self.half].iter().copied())
+                .collect();
+            tensor(data, [positions.len(), 1, 1, self.half], device)
+        };
+        Positions { cos: gather(&self.cos), sin: gather(&self.sin), mask }
+    }
+}
+
+/// A tensor from host values, row-major.
+pub(crate) fn tensor<const D: usize>(
+    data: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(data, shape), device)
+}
+
+/// Token ids on the device; ids fit `i32`, burn's integer type.
+pub(crate) fn ids<const D: usize>(
+    data: &[u32],
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D, Int> {
+    let data: Vec<i32> = data.iter().map(|&id| id as i32).collect();
+    Tensor::from_data(TensorData::new(data, shape), device)
+}

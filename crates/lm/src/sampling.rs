@@ -1,0 +1,182 @@
+//! How the next token is chosen from the model's scores.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// A way of choosing tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Sampling {
+    /// The token of the highest score; the first one wins a tie.
+    Greedy,
+    /// A draw from `softmax(logits / temperature)`.
+    Temperature {
+        /// Above 0; 1 is the model's own distribution.
+        temperature: f64,
+    },
+    /// A draw among the `k` most likely tokens.
+    TopK {
+        /// Above 0; 1 is the model's own distribution.
+        temperature: f64,
+        /// At least 1.
+        k: usize,
+    },
+    /// A draw among the most likely tokens that together hold at least `p` (nucleus sampling).
+    TopP {
+        /// Above 0; 1 is the model's own distribution.
+        temperature: f64,
+        /// In (0, 1].
+        p: f64,
+    },
+}
+
+impl Sampling {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The text says which parameter is out of range.
+    pub fn validate(&self) -> Result<(), String> {
+        let temperature = |t: f64| {
+            let fine = t.is_finite() && t > 0.0;
+            fine.then_some(()).ok_or(format!("temperature is {t}: it must be above 0, or use greedy"))
+        };
+        match *self {
+            Self::Greedy => Ok(()),
+            Self::Temperature { temperature: t } => temperature(t),
+            Self::TopK { k: 0, .. } => Err("top-k is 0: it must be at least 1".to_owned()),
+            Self::TopK { temperature: t, .. } => temperature(t),
+            Self::TopP { temperature: t, p } if p > 0.0 && p <= 1.0 => temperature(t),
+            Self::TopP { p, .. } => Err(format!("top-p is {p}: it must be in (0, 1]")),
+        }
+    }
+
+    /// Chooses a token; gives it with its log-probability under the untempered model.
+    pub(crate) fn choose(&self, logits: &[f32], rng: &mut ChaCha8Rng) -> (u32, f32) {
+        let best = argmax(logits);
+        let token = match *self {
+            Self::Greedy => best,
+            Self::Temperature { temperature } => {
+                let weights = exponentials(logits, logits[best], temperature);
+                draw(weights.iter().copied().enumerate(), weights.iter().sum(), rng)
+            }
+            Self::TopK { temperature, k } => {
+                draw_among(&ranked(logits, logits[best], temperature)[..k.min(logits.len())], rng)
+            }
+            Self::TopP { temperature, p } => {
+                let ranked = ranked(logits, logits[best], temperature);
+                let total: f64 = ranked.iter().map(|&(_, w)| w).sum();
+                let mut held = 0.0;
+                let kept = ranked.iter().take_while(|&&(_, w)| {
+                    let open = held < p * total;
+                    held += w;
+                    open
+                });
+                let kept = kept.count();
+                draw_among(&ranked[..kept], rng)
+            }
+        };
+        (token as u32, log_probability(logits, token, logits[best]))
+    }
+}
+
+fn argmax(logits: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, &logit) in logits.iter().enumerate() {
+        if logit > logits[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+fn exponentials(logits: &[f32], highest: f32, temperature: f64) -> Vec<f64> {
+    let inverse = (1.0 / temperature) as f32;
+    logits.iter().map(|&l| f64::from(((l - highest) * inverse).exp())).collect()
+}
+
+/// Tokens with their weights, the likeliest first; the first id wins a tie.
+fn ranked(logits: &[f32], highest: f32, temperature: f64) -> Vec<(usize, f64)> {
+    let mut ranked: Vec<(usize, f64)> =
+        exponentials(logits, highest, temperature).into_iter().enumerate().collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}
+
+fn draw_among(ranked: &[(usize, f64)], rng: &mut ChaCha8Rng) -> usize {
+    draw(ranked.iter().copied(), ranked.iter().map(|&(_, w)| w).sum(), rng)
+}
+
+fn draw(weights: impl Iterator<Item = (usize, f64)>, total: f64, rng: &mut ChaCha8Rng) -> usize {
+    let mut left = rng.random::<f64>() * total;
+    let mut last = 0;
+    for (token, weight) in weights {
+        // A token of weight zero is never drawn, also when rounding leaves a remainder.
+        if weight > 0.0 {
+            last = token;
+            if left < weight {
+                break;
+            }
+        }
+        left -= weight;
+    }
+    last
+}
+
+fn log_probability(logits: &[f32], token: usize, highest: f32) -> f32 {
+    let sum: f32 = logits.iter().map(|&l| (l - highest).exp()).sum();
+    logits[token] - highest - sum.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    fn counts(sampling: Sampling) -> [usize; 4] {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let logits = [0.5f32.ln(), 0.3f32.ln(), 0.2f32.ln(), f32::NEG_INFINITY];
+        let mut counts = [0; 4];
+        for _ in 0..10_000 {
+            counts[sampling.choose(&logits, &mut rng).0 as usize] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn each_way_draws_from_its_own_distribution() {
+        let near = |count: usize, share: f64| (count as f64 / 10_000.0 - share).abs() < 0.02;
+        let [a, b, c, never] = counts(Sampling::Temperature { temperature: 1.0 });
+        assert!(near(a, 0.5) && near(b, 0.3) && near(c, 0.2) && never == 0);
+        let [a, b, c, _] = counts(Sampling::TopK { temperature: 1.0, k: 2 });
+        assert!(near(a, 0.625) && near(b, 0.375) && c == 0);
+        // 0.5 alone is short of 0.7, so the second token is in and the third is out.
+        let [a, b, c, _] = counts(Sampling::TopP { temperature: 1.0, p: 0.7 });
+        assert!(near(a, 0.625) && near(b, 0.375) && c == 0);
+        // Squared and normalised: 25 / 38.
+        let [a, ..] = counts(Sampling::Temperature { temperature: 0.5 });
+        assert!(near(a, 25.0 / 38.0));
+        assert_eq!(counts(Sampling::Greedy), [10_000, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_log_probability_is_that_of_the_untempered_model() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let logits = [0.25f32.ln(), 0.75f32.ln()];
+        let (token, logprob) = Sampling::TopK { temperature: 0.1, k: 1 }.choose(&logits, &mut rng);
+        assert_eq!(token, 1);
+        assert!((logprob - 0.75f32.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn ranges_are_checked() {
+        for (bad, word) in [
+            (Sampling::Temperature { temperature: 0.0 }, "temperature"),
+            (Sampling::Temperature { temperature: f64::NAN }, "temperature"),
+            (Sampling::TopK { temperature: 1.0, k: 0 }, "top-k"),
+            (Sampling::TopP { temperature: 1.0, p: 1.5 }, "top-p"),
+        ] {
+            assert!(bad.validate().unwrap_err().contains(word));
+        }
+    }
+}

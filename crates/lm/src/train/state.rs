@@ -1,0 +1,155 @@
+//! The state of a run: what it needs to go on after an interruption, to the last bit.
+
+use std::collections::BTreeMap;
+
+use burn::optim::{AdamWState, AdaptiveMomentumState};
+use burn::tensor::{Device, Tensor};
+use safetensors::tensor::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use super::Outcome;
+use crate::weights::{self, HostTensor, to_host};
+use crate::{Decoder, Error, ModelConfig, model};
+
+/// AdamW's moments by parameter name, flattened.
+pub(super) type Moments = BTreeMap<String, AdamWState<1>>;
+
+/// A run between two updates.
+#[derive(Clone)]
+pub struct State {
+    /// Updates done.
+    pub update: usize,
+    pub(super) model: Decoder,
+    pub(super) moments: Moments,
+    /// Looks at the validation loss since the best one.
+    pub(super) worse: usize,
+    best: Option<Best>,
+}
+
+/// The best model so far.
+#[derive(Clone)]
+struct Best {
+    model: Decoder,
+    update: usize,
+    loss: f64,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("update", &self.update).finish_non_exhaustive()
+    }
+}
+
+/// The numbers of a state, beside its tensors.
+#[derive(Serialize, Deserialize)]
+struct Numbers {
+    update: usize,
+    worse: usize,
+    best: Option<(usize, f64)>,
+}
+
+/// The key of the numbers in the file's metadata.
+const NUMBERS: &str = "numbers";
+
+impl State {
+    pub(super) fn start(model: Decoder) -> Self {
+        Self { update: 0, model, moments: Moments::new(), worse: 0, best: None }
+    }
+
+    /// Notes a validation loss; tells whether it is the lowest.
+    pub(super) fn judge(&mut self, loss: f64) -> bool {
+        let better = self.best.as_ref().is_none_or(|best| loss < best.loss);
+        if better {
+            self.best = Some(Best { model: self.model.clone(), update: self.update, loss });
+            self.worse = 0;
+        } else {
+            self.worse += 1;
+        }
+        better
+    }
+
+    pub(super) fn outcome(self) -> Outcome {
+        let updates = self.update;
+        match self.best {
+            Some(best) => Outcome {
+                model: best.model,
+                updates,
+                best_update: best.update,
+                best_loss: Some(best.loss),
+            },
+            None => {
+                Outcome { model: self.model, updates, best_update: updates, best_loss: None }
+            }
+        }
+    }
+
+    /// The state as the bytes of a safetensors file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let named = |prefix: &'static str, model: &Decoder| {
+            let tensors = weights::collect(model).into_iter();
+            tensors.map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
+        };
+        let mut tensors: BTreeMap<String, HostTensor> = named("model", &self.model).collect();
+        if let Some(best) = &self.best {
+            tensors.extend(named("best", &best.model));
+        }
+        for (name, state) in &self.moments {
+            let AdaptiveMomentumState { moment_1, moment_2, .. } = &state.momentum;
+            tensors.insert(format!("first.{name}"), to_host(moment_1.clone()));
+            tensors.insert(format!("second.{name}"), to_host(moment_2.clone()));
+        }
+        let numbers = Numbers {
+            update: self.update,
+            worse: self.worse,
+            best: self.best.as_ref().map(|best| (best.update, best.loss)),
+        };
+        let numbers = serde_json::to_string(&numbers).expect("plain numbers serialize");
+        crate::checkpoint::write_safetensors(&tensors, (NUMBERS, numbers))
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote for a model of this configuration.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the bytes are no state of such a model.
+    pub fn from_bytes(bytes: &[u8], config: &ModelConfig, device: &Device) -> Result<Self, Error> {
+        let broken = |what: String| Error::Config(format!("not a training state: {what}"));
+        let (_, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
+        let numbers = metadata.metadata().as_ref().and_then(|m| m.get(NUMBERS));
+        let numbers = numbers.ok_or_else(|| broken("no numbers".to_owned()))?;
+        let numbers: Numbers =
+            serde_json::from_str(numbers).map_err(|e| broken(e.to_string()))?;
+        let mut tensors = crate::checkpoint::parse_safetensors(bytes).map_err(broken)?;
+        let mut load = |prefix: &str| {
+            let mut complete = true;
+            let model = weights::replace(Decoder::zeros(config, device)?, |name, shape| {
+                let found = tensors.remove(&format!("{prefix}.{name}"));
+                let found = found.filter(|tensor| tensor.shape == shape);
+                complete &= found.is_some();
+                found
+            });
+            complete.then_some(model).ok_or_else(|| broken(format!("`{prefix}` is incomplete")))
+        };
+        let model = load("model")?;
+        let best = match numbers.best {
+            Some((update, loss)) => Some(Best { model: load("best")?, update, loss }),
+            None => None,
+        };
+        let mut moments = Moments::new();
+        let firsts: Vec<String> =
+            tensors.keys().filter_map(|k| k.strip_prefix("first.")).map(str::to_owned).collect();
+        for name in firsts {
+            let mut take = |kind: &str| -> Option<Tensor<1>> {
+                let host = tensors.remove(&format!("{kind}.{name}"))?;
+                let count = host.data.len();
+                Some(model::tensor(host.data, [count], device))
+            };
+            let (Some(first), Some(second)) = (take("first"), take("second")) else {
+                return Err(broken(format!("moments of `{name}` are incomplete")));
+            };
+            let momentum = AdaptiveMomentumState::new(numbers.update, first, second);
+            moments.insert(name, AdamWState::new(momentum));
+        }
+        Ok(Self { update: numbers.update, model, moments, worse: numbers.worse, best })
+    }
+}

@@ -1,0 +1,204 @@
+//! The settings of a search, with the paper's symbols. Presets live in TOML files, not here: no
+//! field has a default, so that a preset says everything it does. Unknown keys are refused.
+
+use serde::{Deserialize, Serialize};
+
+/// Largest real number a setting may hold; keeps every score of the tree far from overflow.
+const LARGEST: f64 = 1e6;
+
+/// The settings of one search. Published values are in the paper, Table 5.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Exploration constant `c` of UCT, `Q/n + c sqrt(ln N / n)` (the released code's form; the
+    /// paper typesets `2 ln(N/n)` under the root). In [0, 1e6]; 0 is pure exploitation.
+    pub exploration: f64,
+    /// `alpha` of the adaptive width: children allowed per unit of importance, in [0, 1e6].
+    /// 0 turns adaptive width off: every node has `c_min` children.
+    pub alpha: f64,
+    /// `c_min(0)` and `c_max(0)`: the fewest and most children of the root.
+    pub root_width: Width,
+    /// `c_min(t)` and `c_max(t)` for `t > 0`: the same below the root.
+    pub width: Width,
+    /// Depth, in options, at which a path ends; at least 1. The last option is generated to the end
+    /// of the solution. There is no "unlimited": a loop of options must end somewhere.
+    pub max_depth: u32,
+    /// What importance `I(s)` is measured on. Without effect when `alpha` is 0.
+    pub importance: Importance,
+    /// What happens to an option that nearly repeats a sibling.
+    pub merge: Merge,
+    /// The betas of the leaf score; 0 turns a critic off.
+    pub weights: Weights,
+    /// Fast rollouts per non-terminal leaf, `n` of the ORM term; 0 scores terminals only. Not asked
+    /// for when the ORM is off.
+    pub rollouts: u32,
+    /// How the PRM scores along a path become the one `PRM(s)` of its leaf.
+    pub prm_aggregation: PrmAggregation,
+    /// Sample the first child of every node at temperature 0; `false` samples them all.
+    pub greedy_first_child: bool,
+    /// When to stop.
+    pub budget: Budget,
+    /// Ask for the first `c_min(0)` children of the root in one request. UCT has no say before the
+    /// root is that wide, so the tree is the same; only the number of round trips changes.
+    pub root_wave: bool,
+}
+
+/// Bounds on the children of a node: `max(min, min(floor(alpha I) + 1, max))` are allowed.
+///
+/// An allowed number never shrinks, as in the released code: children are never taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Width {
+    /// `c_min`, at least 1.
+    pub min: u32,
+    /// `c_max`, at least `min`.
+    pub max: u32,
+}
+
+/// The importance `I(s)` of a node, which sets how many children it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Importance {
+    /// `max_i |v(child_i) - v(s)|` on the value critic (paper §3.2). Asks for `v(root)`.
+    Value,
+    /// `max_i |Q_i/n_i - mean_j Q_j/n_j|` on backed-up scores (the released code).
+    Total,
+}
+
+/// Grouping of near-duplicate siblings (paper §3.2, state merge).
+///
+/// The released code resamples and in the end keeps the most distant attempt, however close. Here a
+/// duplicate never becomes a child: it is counted on the sibling it repeats, and resampling is
+/// no simulation. A node whose every attempt is a duplicate is saturated: it keeps the children it
+/// has, and the search goes on elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Merge {
+    /// Every non-empty option becomes a child.
+    Off,
+    /// Fold an option into the nearest sibling closer than `threshold` edits. Terminal options
+    /// are folded only when identical: `#### 18` and `#### 19` are one edit apart.
+    EditDistance {
+        /// Edits, in characters, from which two options count as different; at least 1, and 1 folds
+        /// identical options only. The paper's best is 50, for a model that writes long lines.
+        threshold: u32,
+        /// Further samples drawn after a duplicate before the node is saturated; 0 gives up at once.
+        resamples: u32,
+    },
+}
+
+/// `beta` of each critic in `s = beta_v v + beta_PRM PRM + beta_ORM mean(ORM)`, each in [0, 1e6].
+/// At least one must be positive.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// `beta_value`; 0 turns the value critic off.
+    pub value: f64,
+    /// `beta_PRM`; 0 turns the process reward model off.
+    pub prm: f64,
+    /// `beta_ORM`; 0 turns the outcome reward model, and with it the rollouts, off.
+    pub orm: f64,
+}
+
+/// How the PRM scores of the options on a path are combined. Options without a score are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrmAggregation {
+    /// The score of the last option (the paper).
+    Latest,
+    /// The mean over the path.
+    Mean,
+    /// The largest on the path.
+    Max,
+    /// The smallest on the path: a chain is as good as its worst option.
+    Min,
+}
+
+/// Limits of a search. It stops at the first one reached; all but `tokens` are never exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Simulations, at least 1: evaluated leaves plus revisits of finished ones. Duplicates and blank
+    /// samples are none. A revisit asks no model, so to budget model calls limit `nodes` and leave
+    /// ten times as many simulations, the released code's cap.
+    pub simulations: u32,
+    /// Nodes besides the root (the paper's "#rollouts"); absent is no limit.
+    pub nodes: Option<u32>,
+    /// Finished solutions in the tree; absent is no limit.
+    pub terminals: Option<u32>,
+    /// Generated tokens: options, merged ones too, and what evaluations report; absent is no limit.
+    /// Looked at before each sample, so what the last simulation generates may go over it.
+    pub tokens: Option<u64>,
+}
+
+/// A setting that cannot be searched with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("search setting `{field}` {problem}")]
+pub struct ConfigError {
+    /// The key, as written in a preset.
+    pub field: &'static str,
+    /// What is wrong with it, to be read after the key.
+    pub problem: &'static str,
+}
+
+impl Config {
+    /// Checks every range written at the fields; the first problem found is returned.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.check_reals()?;
+        self.check_counts()?;
+        let weights = self.weights;
+        check("weights", weights.value + weights.prm + weights.orm > 0.0, "are all 0")?;
+        // Without a value critic this importance is always 0, and alpha would silently do nothing.
+        let unmeasured = self.asks_root_value() && weights.value == 0.0;
+        check(
+            "importance",
+            !unmeasured,
+            "is `value` but weights.value is 0: use `total`, or alpha = 0",
+        )
+    }
+
+    /// Whether importance compares children with `v(root)`, so that the root must be scored.
+    pub(crate) fn asks_root_value(&self) -> bool {
+        self.importance == Importance::Value && self.alpha > 0.0
+    }
+
+    /// The bounds that hold at `depth`; 0 is the root.
+    pub(crate) fn width_at(&self, depth: u32) -> Width {
+        if depth == 0 { self.root_width } else { self.width }
+    }
+
+    fn check_reals(&self) -> Result<(), ConfigError> {
+        let reals = [
+            ("exploration", self.exploration),
+            ("alpha", self.alpha),
+            ("weights.value", self.weights.value),
+            ("weights.prm", self.weights.prm),
+            ("weights.orm", self.weights.orm),
+        ];
+        reals.into_iter().try_for_each(|(field, real)| {
+            check(field, (0.0..=LARGEST).contains(&real), "is not a number in [0, 1e6]")
+        })
+    }
+
+    fn check_counts(&self) -> Result<(), ConfigError> {
+        for (field, width) in [("root_width", self.root_width), ("width", self.width)] {
+            check(field, width.min >= 1, "has min 0; a node needs a child to be searched")?;
+            check(field, width.min <= width.max, "has min above max")?;
+        }
+        let threshold = match self.merge {
+            Merge::Off => 1,
+            Merge::EditDistance { threshold, .. } => threshold,
+        };
+        check("max_depth", self.max_depth >= 1, "is 0")?;
+        check("merge.edit_distance.threshold", threshold >= 1, "is 0; `off` turns merging off")?;
+        let Budget { simulations, nodes, terminals, tokens } = self.budget;
+        check("budget.simulations", simulations >= 1, "is 0")?;
+        check("budget.nodes", nodes != Some(0), "is 0; leave it out for no limit")?;
+        check("budget.terminals", terminals != Some(0), "is 0; leave it out for no limit")?;
+        check("budget.tokens", tokens != Some(0), "is 0; leave it out for no limit")
+    }
+}
+
+fn check(field: &'static str, holds: bool, problem: &'static str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError { field, problem }) }
+}

@@ -1,0 +1,124 @@
+//! The formulas of the paper, §3.2, one function each, on plain numbers.
+
+use crate::config::{PrmAggregation, Weights, Width};
+
+/// UCT, `Q/n + c sqrt(ln N / n)`, where `Q` is the sum of the `n` scores backed up through a child
+/// and `N` its parent's visits; `n` and `N` are at least 1.
+pub(crate) fn uct(mean: f64, visits: u32, parent_visits: u32, exploration: f64) -> f64 {
+    mean + exploration * (f64::from(parent_visits).ln() / f64::from(visits)).sqrt()
+}
+
+/// Allowed children, `max(c_min, min(floor(alpha I) + 1, c_max))`.
+pub(crate) fn allowed_children(alpha: f64, importance: f64, width: Width) -> u32 {
+    // A cast saturates, and NaN (0 * inf, excluded by validation) becomes 0.
+    let wanted = ((alpha * importance).floor() as u32).saturating_add(1);
+    wanted.min(width.max).max(width.min)
+}
+
+/// `max_i |x_i - center|`, and 0 of nothing: both definitions of importance.
+pub(crate) fn largest_deviation(center: f64, points: impl Iterator<Item = f64>) -> f64 {
+    points.map(|x| (x - center).abs()).fold(0.0, f64::max)
+}
+
+/// The arithmetic mean; `None` of nothing.
+pub(crate) fn mean(numbers: &[f64]) -> Option<f64> {
+    // Summed from +0: the sum of an empty or all-negative-zero list would print as -0.
+    let sum = numbers.iter().fold(0.0, |sum, x| sum + x);
+    (!numbers.is_empty()).then(|| sum / numbers.len() as f64)
+}
+
+/// `PRM(s)` from the scores on the path to `s`, first option first. `None` where there is no score;
+/// `Latest` looks at the last option only.
+pub(crate) fn aggregate(how: PrmAggregation, path: &[Option<f64>]) -> Option<f64> {
+    let scores: Vec<f64> = path.iter().copied().flatten().collect();
+    match how {
+        PrmAggregation::Latest => path.last().copied().flatten(),
+        PrmAggregation::Mean => mean(&scores),
+        PrmAggregation::Max => scores.into_iter().reduce(f64::max),
+        PrmAggregation::Min => scores.into_iter().reduce(f64::min),
+    }
+}
+
+/// Leaf score, `s = beta_v v + beta_PRM PRM + beta_ORM mean(ORM)`. A missing part adds nothing.
+pub(crate) fn leaf_score(
+    weights: Weights,
+    value: Option<f64>,
+    prm: Option<f64>,
+    orm: Option<f64>,
+) -> f64 {
+    [(weights.value, value), (weights.prm, prm), (weights.orm, orm)]
+        .into_iter()
+        .filter_map(|(weight, part)| part.map(|part| weight * part))
+        .fold(0.0, |sum, part| sum + part)
+}
+
+/// The item with the largest number, the first of equals; numbers that are NaN are passed over.
+pub(crate) fn argmax<T>(scored: impl Iterator<Item = (T, f64)>) -> Option<T> {
+    let numbers = scored.filter(|(_, score)| !score.is_nan());
+    numbers.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(item, _)| item)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE_5_INNER: Width = Width { min: 2, max: 10 };
+
+    #[test]
+    fn uct_by_hand() {
+        // ln 10 = 2.302585; / 4 = 0.575646; sqrt = 0.758714; + 3/4.
+        assert!((uct(0.75, 4, 10, 1.0) - 1.508_714).abs() < 1e-6);
+        // c = 1.5 of the large GSM8K setting: 0.75 + 1.138071.
+        assert!((uct(0.75, 4, 10, 1.5) - 1.888_071).abs() < 1e-6);
+        assert!((uct(0.75, 4, 10, 0.0) - 0.75).abs() < 1e-12);
+        // The only visit of an only child: ln 1 = 0 leaves the mean.
+        assert!((uct(-0.5, 1, 1, 9.0) + 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn width_by_hand() {
+        // alpha = 1: floor(I) + 1 passes c_min(t) = 2 only from I = 2 on.
+        let cases = [(0.0, 2), (0.99, 2), (1.0, 2), (1.99, 2), (2.0, 3), (3.5, 4), (4.0, 5)];
+        for (importance, children) in cases {
+            assert_eq!(allowed_children(1.0, importance, TABLE_5_INNER), children, "{importance}");
+        }
+        assert_eq!(allowed_children(10.0, 0.55, TABLE_5_INNER), 6, "floor(5.5) + 1");
+        assert_eq!(allowed_children(10.0, 4.0, TABLE_5_INNER), 10, "c_max holds");
+        assert_eq!(allowed_children(0.0, 4.0, TABLE_5_INNER), 2, "alpha 0 is c_min");
+        assert_eq!(
+            allowed_children(1.0, 4.0, Width { min: 40, max: 60 }),
+            40,
+            "the root of Table 5"
+        );
+        assert_eq!(allowed_children(1e6, 1e9, TABLE_5_INNER), 10, "no overflow");
+    }
+
+    #[test]
+    fn importance_by_hand() {
+        // v(s) = 0.25, children 0.5, -1, 1: the second is 1.25 away.
+        assert!((largest_deviation(0.25, [0.5, -1.0, 1.0].into_iter()) - 1.25).abs() < 1e-12);
+        assert!(largest_deviation(0.25, std::iter::empty()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn leaf_score_skips_what_is_missing() {
+        let weights = Weights { value: 1.0, prm: 0.5, orm: 2.0 };
+        let close = |x: f64, y: f64| assert!((x - y).abs() < 1e-12, "{x} is not {y}");
+        close(leaf_score(weights, Some(-0.5), Some(0.8), Some(0.75)), 1.4);
+        close(leaf_score(weights, Some(-0.5), None, Some(0.75)), 1.0);
+        close(leaf_score(weights, None, Some(0.8), None), 0.4);
+        assert!(leaf_score(weights, None, None, None).is_sign_positive(), "0, not -0");
+    }
+
+    #[test]
+    fn prm_aggregation_by_hand() {
+        let path = [Some(0.9), None, Some(0.3), Some(0.6)];
+        let expect = |how, x: f64| assert!((aggregate(how, &path).unwrap() - x).abs() < 1e-12);
+        expect(PrmAggregation::Latest, 0.6);
+        expect(PrmAggregation::Mean, 0.6);
+        expect(PrmAggregation::Max, 0.9);
+        expect(PrmAggregation::Min, 0.3);
+        assert_eq!(aggregate(PrmAggregation::Latest, &[Some(0.9), None]), None);
+        assert_eq!(aggregate(PrmAggregation::Mean, &[None]), None);
+    }
+}

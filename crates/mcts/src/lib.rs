@@ -1,0 +1,31 @@
+//! eta-MCTS over options (`AlphaLLM`, arXiv 2404.12253, §3.2): one tree per prompt, as a state machine.
+//!
+//! A [`Tree`] never calls a model. It says what it needs next ([`Tree::request`]: score the root,
+//! sample options at a node, evaluate new leaves) and is told the answer (`tell_*`), until it
+//! answers [`Request::Done`]. Whoever drives it decides where answers come from and may hold
+//! thousands of trees at once, serving all their requests in one forward pass.
+//!
+//! What it refuses to know: models, token ids, files, clocks, random numbers. The same
+//! answers give the same tree, node for node. Answers that do not fit the request (a wrong count, a
+//! score that is not a finite number) are refused with a [`TellError`] and leave the tree unchanged.
+//!
+//! One simulation is `select` (walk down by UCT), `expand` (place one sampled option), evaluation
+//! by the driver, and `backup` (add the leaf's score to every ancestor). Deviations from the
+//! paper and its released code are written where they are made: [`Merge`], [`Importance`], [`Width`].
+
+mod answer;
+mod config;
+mod formula;
+mod machine;
+mod merge;
+mod node;
+mod request;
+mod tell;
+mod tree;
+mod verbs;
+
+pub use answer::{best_leaf, greedy_leaf, rerank, weighted_vote};
+pub use config::{Budget, Config, ConfigError, Importance, Merge, PrmAggregation, Weights, Width};
+pub use node::{Action, Evaluation, Node, NodeId};
+pub use request::{Request, StopReason, TellError};
+pub use tree::{Snapshot, Tally, Tree};

@@ -1,0 +1,54 @@
+//! Which sibling an option repeats, if any: edit distance in characters (paper §3.2, Table 4a).
+
+use rapidfuzz::distance::levenshtein;
+
+use crate::config::Merge;
+use crate::node::{Action, NodeId};
+use crate::tree::Tree;
+
+/// The child of `parent` that `action` repeats: the nearest one closer than the
+/// threshold, the first of equals.
+///
+/// Only like is compared with like: an unfinished option does not repeat a finished solution.
+/// Finished ones must be identical, since one edit in the final number makes another answer.
+pub(crate) fn repeated(tree: &Tree, parent: NodeId, action: &Action) -> Option<NodeId> {
+    let Merge::EditDistance { threshold, .. } = tree.config.merge else { return None };
+    let text = action.text.trim();
+    let mut nearest = None;
+    // The largest distance that would still be an improvement; narrows as siblings are found.
+    let mut cutoff = if action.terminal { 0 } else { threshold.saturating_sub(1) as usize };
+    for (id, sibling) in
+        tree.children(parent).filter(|(_, sibling)| sibling.terminal == action.terminal)
+    {
+        let Some(distance) = edits_up_to(cutoff, text, sibling.text().trim()) else { continue };
+        nearest = Some(id);
+        if distance == 0 {
+            break;
+        }
+        cutoff = distance - 1;
+    }
+    nearest
+}
+
+/// Levenshtein distance in characters, `None` above `cutoff`.
+fn edits_up_to(cutoff: usize, left: &str, right: &str) -> Option<usize> {
+    let args = levenshtein::Args::default().score_cutoff(cutoff);
+    levenshtein::distance_with_args(left.chars(), right.chars(), &args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_counts_characters_not_bytes() {
+        assert_eq!(edits_up_to(9, "kitten", "sitting"), Some(3));
+        assert_eq!(edits_up_to(9, "5 × 3", "5 x 3"), Some(1));
+        assert_eq!(edits_up_to(2, "kitten", "sitting"), None);
+        assert_eq!(edits_up_to(3, "", "abc"), Some(3));
+        // Longer than a machine word, where the bit-parallel algorithm works in blocks.
+        let long = "abcdefghij".repeat(20);
+        assert_eq!(edits_up_to(5, &long, &long.replacen('c', "xy", 2)), Some(4));
+        assert_eq!(edits_up_to(0, &long, &long), Some(0));
+    }
+}

@@ -1,0 +1,117 @@
+//! What a tree is made of: nodes, the options that lead to them, and what critics said of them.
+
+use serde::Serialize;
+
+/// Names a node of one tree. Nodes are never removed, so an id stays valid as long as its tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct NodeId(pub(crate) u32);
+
+impl NodeId {
+    /// The root, the bare prompt.
+    pub const ROOT: Self = Self(0);
+
+    /// Position in order of creation; 0 is the root.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One option: the text between two nodes (paper §3.1, `o = <I, pi, beta>`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Action {
+    /// The text, up to and including what ended it. Blank text is a failed sample.
+    pub text: String,
+    /// Tokens generated for it.
+    pub tokens: u32,
+    /// Sum of the log-probabilities of its tokens, a finite number. Kept, never used.
+    pub logprob: f32,
+    /// Whether the solution is finished after it.
+    pub terminal: bool,
+    /// Why it ended, in the driver's words. Kept, never used.
+    pub stop: String,
+}
+
+/// What the critics say of one leaf. A part that is absent adds nothing to the leaf's score.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evaluation {
+    /// `v(s)`, in the value critic's own range.
+    pub value: Option<f64>,
+    /// The PRM's score of the option that led here.
+    pub prm: Option<f64>,
+    /// One ORM score for each rollout, or a single one for a terminal. Fewer than asked for is fine.
+    pub orm: Vec<f64>,
+    /// Tokens generated for the evaluation, that is by rollouts.
+    pub tokens: u64,
+}
+
+/// A node: a state, the option that led to it, and what the search has learnt. Read only.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Node {
+    /// The node above; `None` at the root.
+    pub parent: Option<NodeId>,
+    /// The nodes below, in order of creation.
+    pub children: Vec<NodeId>,
+    /// Options between the root and here; 0 at the root.
+    pub depth: u32,
+    /// The option that leads here; `None` at the root.
+    pub action: Option<Action>,
+    /// Whether the solution is finished here.
+    pub terminal: bool,
+    /// Whether the path ends here: it is finished, or as deep as may be.
+    pub closed: bool,
+    /// `n`: backups that passed through here.
+    pub visits: u32,
+    /// `Q`: sum of the scores they carried.
+    pub total: f64,
+    /// The leaf score `s`, given once; `None` at the root and until evaluated.
+    pub score: Option<f64>,
+    /// `v(s)` where the value critic was asked.
+    pub value: Option<f64>,
+    /// The PRM's score of the option that leads here.
+    pub prm: Option<f64>,
+    /// Mean ORM score, over rollouts or of the finished solution.
+    pub orm: Option<f64>,
+    /// Rollouts that were scored; 0 at a terminal.
+    pub rollouts: u32,
+    /// `I(s)` given the present children; 0 without children.
+    pub importance: f64,
+    /// Children allowed so far.
+    pub width: u32,
+    /// Siblings' duplicates folded in here.
+    pub merged: u32,
+    /// Options sampled here, whatever became of them.
+    pub attempts: u32,
+    /// Blank options among them.
+    pub failed: u32,
+    /// Whether sampling has stopped bringing new options, so that no more are asked for.
+    pub saturated: bool,
+    /// Duplicates since the last new child.
+    #[serde(skip)]
+    pub(crate) repeats: u32,
+    /// Blank options since the last new child.
+    #[serde(skip)]
+    pub(crate) blanks: u32,
+}
+
+impl Node {
+    /// Mean score `Q/n`; `None` before the first visit.
+    pub fn mean(&self) -> Option<f64> {
+        (self.visits > 0).then(|| self.total / f64::from(self.visits))
+    }
+
+    /// Whether it has no children.
+    pub fn is_leaf(&self) -> bool {
+        self.children.is_empty()
+    }
+
+    /// The text of the option that leads here; empty at the root.
+    pub fn text(&self) -> &str {
+        self.action.as_ref().map_or("", |action| &action.text)
+    }
+
+    /// Whether it may have another child.
+    pub fn is_open(&self) -> bool {
+        !self.closed && !self.saturated && self.children.len() < self.width as usize
+    }
+}

@@ -1,0 +1,197 @@
+//! The tree: an arena of nodes, addressed by index, and what may be read from it.
+//!
+//! Nodes are appended and never removed or moved. There is no way to change one from outside.
+
+use serde::Serialize;
+
+use crate::config::{Config, ConfigError};
+use crate::machine::Pending;
+use crate::node::{Action, Node, NodeId};
+use crate::request::StopReason;
+
+/// One search: the tree of a prompt, and where in the conversation with its driver it stands.
+///
+/// Driving one is a loop over [`Tree::request`] until it is [`crate::Request::Done`]:
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let preset = include_str!("../tests/presets/gsm8k_small.toml");
+/// # let config: mcts::Config = toml::from_str(preset)?;
+/// use mcts::{Action, Evaluation, Request, Tree};
+/// let mut tree = Tree::new(&config)?;
+/// loop {
+///     match tree.request() {
+///         Request::ScoreRoot => tree.tell_root(0.5)?,
+///         Request::Sample { first_attempt, count, .. } => {
+///             let attempts = first_attempt..first_attempt + count;
+///             tree.tell_samples(attempts.map(|attempt| Action {
+///                 text: format!("#### {attempt}"),
+///                 tokens: 4,
+///                 logprob: -1.0,
+///                 terminal: true,
+///                 stop: "answer".into(),
+///             }).collect())?;
+///         }
+///         Request::Evaluate { nodes, .. } => {
+///             let right = Evaluation { orm: vec![1.0], ..Evaluation::default() };
+///             tree.tell_evaluations(vec![right; nodes.len()])?;
+///         }
+///         Request::Done(_) => break,
+///     }
+/// }
+/// assert_eq!(tree.terminals().count(), 10);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tree {
+    pub(crate) config: Config,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) tally: Tally,
+    pub(crate) pending: Pending,
+}
+
+/// What a search has done so far. `sampled = nodes + merged + failed + discarded`, and between
+/// simulations `simulations = nodes + revisits`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Simulations: scores backed up.
+    pub simulations: u32,
+    /// Simulations that came to a leaf they could not expand and backed up its score again.
+    pub revisits: u32,
+    /// Nodes besides the root.
+    pub nodes: u32,
+    /// Finished solutions among them.
+    pub terminals: u32,
+    /// Options sampled.
+    pub sampled: u32,
+    /// Options folded into a sibling.
+    pub merged: u32,
+    /// Options that were blank.
+    pub failed: u32,
+    /// Options of a root wave that came after the root was saturated.
+    pub discarded: u32,
+    /// Rollouts scored.
+    pub rollouts: u32,
+    /// Tokens generated, by options and evaluations.
+    pub tokens: u64,
+}
+
+/// A whole tree to be written down, for golden files and inspection.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot<'a> {
+    /// Why the search ended; `None` while it runs.
+    pub stop: Option<StopReason>,
+    /// Counts.
+    pub tally: Tally,
+    /// The nodes by index.
+    pub nodes: &'a [Node],
+}
+
+impl Tree {
+    /// A tree of the bare prompt. Refuses a config that does not validate.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let mut tree = Self {
+            config: config.clone(),
+            nodes: Vec::new(),
+            tally: Tally::default(),
+            pending: Pending::Root,
+        };
+        tree.push(None, None);
+        tree.pending = tree.advance();
+        Ok(tree)
+    }
+
+    /// The node named `id`, which must come from this tree.
+    ///
+    /// # Panics
+    /// When `id` comes from a larger tree.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Every node with its id, the root first, in order of creation: parents before children.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index as u32), node))
+    }
+
+    /// Nodes without children, in order of creation; the root is none, even when it is alone.
+    pub fn leaves(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes().skip(1).filter(|(_, node)| node.is_leaf())
+    }
+
+    /// Finished solutions, in order of creation.
+    pub fn terminals(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes().filter(|(_, node)| node.terminal)
+    }
+
+    /// The way to `id`: from the root's child to `id` itself; empty at the root.
+    pub fn path(&self, id: NodeId) -> Vec<NodeId> {
+        let parent = |id: &NodeId| self.node(*id).parent;
+        let mut path: Vec<_> = std::iter::successors(Some(id), parent).collect();
+        path.pop(); // The root.
+        path.reverse();
+        path
+    }
+
+    /// Counts of what has been done so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Why the search ended; `None` while it runs.
+    pub fn stop(&self) -> Option<StopReason> {
+        match self.pending {
+            Pending::Done(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The tree as it stands, to be serialized.
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot { stop: self.stop(), tally: self.tally, nodes: &self.nodes }
+    }
+
+    pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.index()]
+    }
+
+    pub(crate) fn children(&self, id: NodeId) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.node(id).children.iter().map(|&child| (child, self.node(child)))
+    }
+
+    /// Appends a node, and makes it the last child of its parent.
+    pub(crate) fn push(&mut self, parent: Option<NodeId>, action: Option<Action>) -> NodeId {
+        let id = NodeId(self.nodes.len() as u32);
+        let depth = parent.map_or(0, |parent| self.node(parent).depth + 1);
+        let terminal = action.as_ref().is_some_and(|action| action.terminal);
+        if let Some(parent) = parent {
+            self.node_mut(parent).children.push(id);
+        }
+        self.nodes.push(Node {
+            parent,
+            children: Vec::new(),
+            depth,
+            action,
+            terminal,
+            closed: terminal || depth >= self.config.max_depth,
+            visits: 0,
+            total: 0.0,
+            score: None,
+            value: None,
+            prm: None,
+            orm: None,
+            rollouts: 0,
+            importance: 0.0,
+            width: self.config.width_at(depth).min,
+            merged: 0,
+            attempts: 0,
+            failed: 0,
+            saturated: false,
+            repeats: 0,
+            blanks: 0,
+        });
+        id
+    }
+}

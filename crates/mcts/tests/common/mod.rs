@@ -1,0 +1,159 @@
+//! A table that plays the models: what may follow a state, and what critics say of it.
+//! Each test program uses its own part of it.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "shared by several programs"
+)]
+
+use std::collections::BTreeMap;
+
+use mcts::{
+    Action, Budget, Config, Evaluation, Importance, Merge, NodeId, PrmAggregation, Request, Tree,
+    Weights, Width,
+};
+use serde::Deserialize;
+
+/// States by their text (the options that lead there, joined); the prompt is "".
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Table(pub BTreeMap<String, State>);
+
+/// Attempt `i` at a state yields `options[i % len]`; a state without options is a finished solution.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    #[serde(default)]
+    pub options: Vec<String>,
+    pub value: f64,
+    pub prm: f64,
+    pub orm: f64,
+}
+
+impl Table {
+    /// Plays until the search is over.
+    pub fn drive(&self, config: &Config) -> Tree {
+        let mut tree = Tree::new(config).unwrap();
+        while self.step(&mut tree) {}
+        tree
+    }
+
+    /// Answers one request; `false` when there is none.
+    pub fn step(&self, tree: &mut Tree) -> bool {
+        match tree.request() {
+            Request::ScoreRoot => tree.tell_root(self.0[""].value).unwrap(),
+            Request::Sample { node, count, first_attempt, .. } => {
+                let attempts = first_attempt..first_attempt + count;
+                let state = text(tree, node);
+                let samples = attempts.map(|attempt| self.sample(&state, attempt)).collect();
+                tree.tell_samples(samples).unwrap();
+            }
+            Request::Evaluate { nodes, rollouts } => {
+                let evaluations =
+                    nodes.iter().map(|&node| self.evaluate(&text(tree, node), rollouts)).collect();
+                tree.tell_evaluations(evaluations).unwrap();
+            }
+            Request::Done(_) => return false,
+        }
+        true
+    }
+
+    pub fn sample(&self, state: &str, attempt: u32) -> Action {
+        let options = &self.0[state].options;
+        let text = options[attempt as usize % options.len()].clone();
+        let terminal =
+            self.0.get(&format!("{state}{text}")).is_some_and(|next| next.options.is_empty());
+        action(&text, terminal)
+    }
+
+    pub fn evaluate(&self, state: &str, rollouts: u32) -> Evaluation {
+        let State { options, value, prm, orm } = &self.0[state];
+        let scores = if options.is_empty() { 1 } else { rollouts };
+        Evaluation {
+            value: Some(*value),
+            prm: Some(*prm),
+            orm: vec![*orm; scores as usize],
+            tokens: 3 * u64::from(rollouts),
+        }
+    }
+
+    /// A table of every state `depth` options deep; about a quarter of the others are finished
+    /// too. `blanks` lets some options be blank.
+    pub fn random(seed: u64, depth: u32, blanks: bool) -> Self {
+        let mut random = SplitMix(seed);
+        let mut states = BTreeMap::new();
+        let mut open = vec![(String::new(), 0)];
+        while let Some((text, level)) = open.pop() {
+            if states.contains_key(&text) {
+                continue; // Reached twice, by options that are alike.
+            }
+            let finished = level == depth || (level > 0 && random.below(4) == 0);
+            let options = if finished { Vec::new() } else { random.options(blanks) };
+            for option in options.iter().filter(|option| !option.trim().is_empty()) {
+                open.push((format!("{text}{option}"), level + 1));
+            }
+            let (value, prm, orm) = (random.unit() * 2.0 - 1.0, random.unit(), random.unit());
+            states.insert(text, State { options, value, prm, orm });
+        }
+        Self(states)
+    }
+}
+
+/// The text of a state: the options on the way, joined.
+pub fn text(tree: &Tree, node: NodeId) -> String {
+    tree.path(node).into_iter().map(|id| tree.node(id).text()).collect()
+}
+
+pub fn action(text: &str, terminal: bool) -> Action {
+    let stop = if terminal { "answer" } else { "newline" };
+    Action { text: text.into(), tokens: 2, logprob: -0.5, terminal, stop: stop.into() }
+}
+
+/// Two children a node, no merging, no limit but simulations.
+pub fn plain(simulations: u32) -> Config {
+    Config {
+        exploration: 1.0,
+        alpha: 0.0,
+        root_width: Width { min: 2, max: 2 },
+        width: Width { min: 2, max: 2 },
+        max_depth: 8,
+        importance: Importance::Value,
+        merge: Merge::Off,
+        weights: Weights { value: 1.0, prm: 1.0, orm: 1.0 },
+        rollouts: 2,
+        prm_aggregation: PrmAggregation::Latest,
+        greedy_first_child: false,
+        budget: Budget { simulations, nodes: None, terminals: None, tokens: None },
+        root_wave: false,
+    }
+}
+
+/// A small generator (Steele, Lea and Flood), so that a table is its seed.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// In [0, 1), in steps of 1/64: exact to add up.
+    fn unit(&mut self) -> f64 {
+        self.below(64) as f64 / 64.0
+    }
+
+    /// One to six options, often alike. They end in ";", so that no two ways read the same.
+    fn options(&mut self, blanks: bool) -> Vec<String> {
+        let words = ["a;", "b;", "ab;", "abc;", "xyz;", " "];
+        let known = if blanks { 6 } else { 5 };
+        let count = 1 + self.below(6);
+        (0..count).map(|_| words[self.below(known) as usize].to_owned()).collect()
+    }
+}

@@ -1,0 +1,226 @@
+//! What holds in every tree, whatever the table and the settings.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use common::{Table, plain};
+use mcts::{
+    Budget, Config, Importance, Merge, Node, NodeId, PrmAggregation, Request, StopReason, Tree,
+    Width,
+};
+use proptest::option;
+use proptest::prelude::*;
+
+fn merges() -> impl Strategy<Value = Merge> {
+    prop_oneof![
+        Just(Merge::Off),
+        (1..4u32, 0..5u32)
+            .prop_map(|(threshold, resamples)| Merge::EditDistance { threshold, resamples }),
+    ]
+}
+
+fn budgets() -> impl Strategy<Value = Budget> {
+    let limits = (option::of(1..30u32), option::of(1..10u32), option::of(1..200u64));
+    (1..80u32, limits).prop_map(|(simulations, (nodes, terminals, tokens))| Budget {
+        simulations,
+        nodes,
+        terminals,
+        tokens,
+    })
+}
+
+fn configs() -> impl Strategy<Value = Config> {
+    let widths = (1..7u32, 0..4u32, 1..4u32, 0..4u32);
+    let how = prop_oneof![
+        Just(PrmAggregation::Latest),
+        Just(PrmAggregation::Mean),
+        Just(PrmAggregation::Max),
+        Just(PrmAggregation::Min)
+    ];
+    let choices = (any::<[bool; 3]>(), 0..3u32, 1..5u32, how);
+    (0.0..3.0f64, 0.0..8.0f64, widths, choices, (merges(), budgets())).prop_map(
+        |(exploration, alpha, widths, (flags, rollouts, max_depth, how), (merge, budget))| Config {
+            exploration,
+            alpha,
+            root_width: Width { min: widths.0, max: widths.0 + widths.1 },
+            width: Width { min: widths.2, max: widths.2 + widths.3 },
+            max_depth,
+            importance: if flags[0] { Importance::Total } else { Importance::Value },
+            greedy_first_child: flags[1],
+            root_wave: flags[2],
+            merge,
+            rollouts,
+            prm_aggregation: how,
+            budget,
+            ..plain(1)
+        },
+    )
+}
+
+/// Any score in the subtree of a node, its own first.
+fn scores_below(tree: &Tree, id: NodeId) -> Vec<f64> {
+    let node = tree.node(id);
+    let below = node.children.iter().flat_map(|&child| scores_below(tree, child));
+    node.score.into_iter().chain(below).collect()
+}
+
+fn edit_distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &b) in right.iter().enumerate() {
+            let change = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// What a wave may not change.
+fn essence(node: &Node) -> impl PartialEq + std::fmt::Debug + use<> {
+    let Node { parent, depth, visits, width, .. } = *node;
+    let (total, importance) = (node.total.to_bits(), node.importance.to_bits());
+    let folded = (node.merged, node.failed, node.saturated);
+    (parent, depth, visits, total, width, importance, node.text().to_owned(), folded)
+}
+
+fn json(tree: &Tree) -> String {
+    serde_json::to_string(&tree.snapshot()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn visits_are_conserved(seed: u64, config in configs()) {
+        let tree = Table::random(seed, 4, true).drive(&config);
+        let tally = tree.tally();
+        prop_assert_eq!(tree.node(NodeId::ROOT).visits, tally.simulations);
+        prop_assert_eq!(tally.simulations, tally.nodes + tally.revisits, "duplicates are free");
+        for (id, node) in tree.nodes() {
+            let below: u32 = node.children.iter().map(|&child| tree.node(child).visits).sum();
+            let sums: f64 = node.children.iter().map(|&child| tree.node(child).total).sum();
+            if id == NodeId::ROOT {
+                prop_assert_eq!(node.visits, below);
+            } else if !node.is_leaf() {
+                // Its own evaluation, and those below.
+                prop_assert_eq!(node.visits, below + 1);
+            } else {
+                prop_assert!(node.visits >= 1);
+            }
+            let own = if node.is_leaf() { f64::from(node.visits) } else { 1.0 };
+            let total = sums + own * node.score.unwrap_or(0.0);
+            prop_assert!((node.total - total).abs() < 1e-9, "{} is not {}", node.total, total);
+        }
+    }
+
+    #[test]
+    fn means_lie_between_the_scores_below(seed: u64, config in configs()) {
+        let tree = Table::random(seed, 4, true).drive(&config);
+        for (id, node) in tree.nodes() {
+            let Some(mean) = node.mean() else { continue };
+            let scores = scores_below(&tree, id);
+            let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            prop_assert!(low - 1e-9 <= mean && mean <= high + 1e-9, "{low} {mean} {high}");
+        }
+    }
+
+    #[test]
+    fn counts_agree_with_the_tree(seed: u64, config in configs()) {
+        let tree = Table::random(seed, 4, true).drive(&config);
+        let tally = tree.tally();
+        let sum = |field: fn(&Node) -> u32| tree.nodes().map(|(_, node)| field(node)).sum::<u32>();
+        prop_assert_eq!(tally.nodes as usize + 1, tree.nodes().count());
+        prop_assert_eq!(tally.terminals as usize, tree.terminals().count());
+        prop_assert_eq!(tally.sampled, tally.nodes + tally.merged + tally.failed + tally.discarded);
+        prop_assert_eq!(tally.sampled, sum(|node| node.attempts));
+        prop_assert_eq!(tally.merged, sum(|node| node.merged));
+        prop_assert_eq!(tally.failed, sum(|node| node.failed));
+        prop_assert_eq!(tally.rollouts, sum(|node| node.rollouts));
+        for (id, node) in tree.nodes() {
+            prop_assert_eq!(tree.path(id).len(), node.depth as usize);
+            prop_assert!(node.depth <= config.max_depth);
+            prop_assert!(node.children.len() <= node.width as usize);
+            let bounds = if node.depth == 0 { config.root_width } else { config.width };
+            prop_assert!(node.width <= bounds.max);
+            prop_assert!(node.saturated || node.width >= bounds.min);
+        }
+    }
+
+    #[test]
+    fn limits_hold_at_every_request(seed: u64, config in configs()) {
+        let table = Table::random(seed, 4, true);
+        let mut tree = Tree::new(&config).unwrap();
+        let Budget { simulations, nodes, terminals, tokens } = config.budget;
+        loop {
+            let asks_sample = matches!(tree.request(), Request::Sample { .. });
+            let tally = tree.tally();
+            prop_assert!(tally.simulations <= simulations);
+            prop_assert!(nodes.is_none_or(|limit| tally.nodes <= limit));
+            prop_assert!(terminals.is_none_or(|limit| tally.terminals <= limit));
+            prop_assert!(!asks_sample || tokens.is_none_or(|limit| tally.tokens < limit));
+            if !table.step(&mut tree) {
+                break;
+            }
+        }
+        let tally = tree.tally();
+        match tree.stop().unwrap() {
+            StopReason::Simulations => prop_assert_eq!(tally.simulations, simulations),
+            StopReason::Nodes => prop_assert_eq!(Some(tally.nodes), nodes),
+            StopReason::Terminals => prop_assert_eq!(Some(tally.terminals), terminals),
+            StopReason::Tokens => prop_assert!(tally.tokens >= tokens.unwrap()),
+            StopReason::Exhausted => prop_assert!(!tree.nodes().any(|(_, node)| node.is_open())),
+        }
+    }
+
+    #[test]
+    fn the_same_answers_give_the_same_tree(seed: u64, config in configs()) {
+        let table = Table::random(seed, 4, true);
+        let (mut left, mut right) = (Tree::new(&config).unwrap(), Tree::new(&config).unwrap());
+        loop {
+            prop_assert_eq!(left.request(), left.request(), "asking changes nothing");
+            prop_assert_eq!(left.request(), right.request());
+            prop_assert_eq!(json(&left), json(&right));
+            if !(table.step(&mut left) && table.step(&mut right)) {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_root_wave_changes_no_statistic(seed: u64, config in configs()) {
+        let table = Table::random(seed, 4, true);
+        let mut config = config;
+        config.budget.tokens = None; // A wave spends its tokens before they are looked at.
+        let wave = table.drive(&Config { root_wave: true, ..config.clone() });
+        let single = table.drive(&Config { root_wave: false, ..config });
+        let (left, right): (Vec<_>, Vec<_>) = (wave.nodes().collect(), single.nodes().collect());
+        prop_assert_eq!(left.len(), right.len());
+        for ((id, left), (_, right)) in left.into_iter().zip(right) {
+            prop_assert_eq!(essence(left), essence(right), "node {:?}", id);
+        }
+        prop_assert_eq!(wave.stop(), single.stop());
+    }
+
+    #[test]
+    fn siblings_differ_by_the_threshold(seed: u64, config in configs()) {
+        let tree = Table::random(seed, 4, true).drive(&config);
+        let Merge::EditDistance { threshold, .. } = config.merge else { return Ok(()) };
+        for (_, node) in tree.nodes() {
+            for (i, &left) in node.children.iter().enumerate() {
+                let left = tree.node(left);
+                for &right in &node.children[..i] {
+                    let right = tree.node(right);
+                    let distance = edit_distance(left.text().trim(), right.text().trim());
+                    if left.terminal == right.terminal {
+                        let least = if left.terminal { 1 } else { threshold as usize };
+                        prop_assert!(distance >= least, "{} {}", left.text(), right.text());
+                    }
+                }
+            }
+        }
+    }
+}

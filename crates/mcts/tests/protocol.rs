@@ -1,0 +1,292 @@
+//! The conversation: what is asked when, what is refused, and what duplicates and blanks cost.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use common::{Table, action, plain};
+use mcts::{
+    Config, Evaluation, Importance, Merge, NodeId, Request, StopReason, TellError, Tree, Weights,
+    Width,
+};
+
+fn one() -> Evaluation {
+    Evaluation { value: Some(1.0), ..Evaluation::default() }
+}
+
+/// Evaluates whatever is asked with a value of 1.
+fn evaluate(tree: &mut Tree) {
+    let Request::Evaluate { nodes, .. } = tree.request() else { panic!("{:?}", tree.request()) };
+    tree.tell_evaluations(vec![one(); nodes.len()]).unwrap();
+}
+
+fn tell(tree: &mut Tree, texts: &[&str]) {
+    tree.tell_samples(texts.iter().map(|text| action(text, false)).collect()).unwrap();
+}
+
+fn attempt(tree: &Tree) -> (NodeId, u32, u32, bool, bool) {
+    match tree.request() {
+        Request::Sample { node, count, first_attempt, greedy_first, to_end } => {
+            (node, count, first_attempt, greedy_first, to_end)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn merging(simulations: u32, resamples: u32) -> Config {
+    Config { merge: Merge::EditDistance { threshold: 3, resamples }, ..plain(simulations) }
+}
+
+#[test]
+fn the_root_is_scored_only_for_value_importance() {
+    let adaptive = Config { alpha: 1.0, ..plain(5) };
+    let mut tree = Tree::new(&adaptive).unwrap();
+    assert_eq!(tree.request(), Request::ScoreRoot);
+    tree.tell_root(0.25).unwrap();
+    assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 0, false, false));
+    assert_eq!(tree.node(NodeId::ROOT).visits, 0, "a value of the root is not backed up");
+    for config in [plain(5), Config { importance: Importance::Total, ..adaptive }] {
+        attempt(&Tree::new(&config).unwrap());
+    }
+}
+
+#[test]
+fn only_the_first_attempt_is_greedy_and_only_the_last_depth_runs_to_the_end() {
+    let config = Config { greedy_first_child: true, max_depth: 2, ..plain(9) };
+    let mut tree = Tree::new(&config).unwrap();
+    assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 0, true, false));
+    tell(&mut tree, &[" "]);
+    assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 1, false, false), "after a blank: not again");
+    tell(&mut tree, &["a"]);
+    evaluate(&mut tree);
+    tell(&mut tree, &["b"]);
+    evaluate(&mut tree);
+    let (node, count, first_attempt, greedy_first, to_end) = attempt(&tree);
+    assert_eq!(tree.node(node).text(), "a", "the first of equals");
+    assert_eq!((count, first_attempt, greedy_first, to_end), (1, 0, true, true));
+}
+
+#[test]
+fn a_wave_asks_for_what_the_root_lacks() {
+    let width = Width { min: 4, max: 4 };
+    let config = Config { root_wave: true, root_width: width, ..merging(20, 3) };
+    let mut tree = Tree::new(&config).unwrap();
+    assert_eq!(attempt(&tree), (NodeId::ROOT, 4, 0, false, false));
+    tell(&mut tree, &["first", "firsts", "second", "a third"]);
+    assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 4, false, false), "one was a duplicate");
+    tell(&mut tree, &["yet another"]);
+    let Request::Evaluate { nodes, rollouts } = tree.request() else { panic!() };
+    assert_eq!((nodes.len(), rollouts), (4, 2));
+    evaluate(&mut tree);
+    assert_eq!(tree.tally().simulations, 4);
+    assert_eq!(tree.node(nodes[0]).merged, 1);
+}
+
+#[test]
+fn a_wave_fits_in_the_budget() {
+    let root_width = Width { min: 9, max: 9 };
+    let mut config = Config { root_wave: true, root_width, ..plain(7) };
+    assert_eq!(attempt(&Tree::new(&config).unwrap()).1, 7);
+    config.budget.nodes = Some(5);
+    assert_eq!(attempt(&Tree::new(&config).unwrap()).1, 5);
+    config.budget.terminals = Some(3);
+    assert_eq!(attempt(&Tree::new(&config).unwrap()).1, 3);
+}
+
+/// The lesson of the first prototype: nine samples in ten are the same, and yet every simulation
+/// brings a node.
+#[test]
+fn duplicates_use_up_no_simulations() {
+    let mut options = vec!["always the same;".to_owned(); 9];
+    options.push("something else altogether;".into());
+    let state =
+        |options: &[String]| common::State { options: options.into(), ..Default::default() };
+    let mut states = std::collections::BTreeMap::from([(String::new(), state(&options))]);
+    for first in &options {
+        states.insert(first.clone(), state(&options));
+        for second in &options {
+            states.insert(format!("{first}{second}"), state(&[]));
+        }
+    }
+    let tree = Table(states).drive(&merging(6, 20));
+    let tally = tree.tally();
+    assert_eq!((tally.simulations, tally.nodes, tally.revisits), (6, 6, 0));
+    assert!(tally.merged >= 3 * 8, "{tally:?}");
+}
+
+#[test]
+fn a_node_of_duplicates_is_saturated_and_left() {
+    let mut tree = Tree::new(&merging(10, 2)).unwrap();
+    tell(&mut tree, &["only one"]);
+    evaluate(&mut tree);
+    for attempts in 1..=3 {
+        assert_eq!(attempt(&tree), (NodeId::ROOT, 1, attempts, false, false));
+        tell(&mut tree, &["only onE"]);
+    }
+    let root = tree.node(NodeId::ROOT);
+    assert!(root.saturated);
+    assert_eq!((root.width, root.children.len(), root.visits), (1, 1, 1));
+    let child = root.children[0];
+    assert_eq!(tree.node(child).merged, 3);
+    assert_eq!(attempt(&tree).0, child, "the search goes on below");
+    assert_eq!(tree.tally().simulations, 1, "a resample is no simulation");
+}
+
+#[test]
+fn resampling_is_counted_per_child() {
+    let width = Width { min: 3, max: 3 };
+    let mut tree = Tree::new(&Config { root_width: width, ..merging(10, 1) }).unwrap();
+    for text in ["first", "first", "second", "second", "the third"] {
+        tell(&mut tree, &[text]);
+        if matches!(tree.request(), Request::Evaluate { .. }) {
+            evaluate(&mut tree);
+        }
+    }
+    assert_eq!(tree.node(NodeId::ROOT).children.len(), 3);
+    assert!(!tree.node(NodeId::ROOT).saturated);
+}
+
+#[test]
+fn finished_options_merge_only_when_identical() {
+    let width = Width { min: 5, max: 5 };
+    let mut tree = Tree::new(&Config { root_width: width, ..merging(10, 9) }).unwrap();
+    let options = [("#### 18", true), ("#### 19", true), ("#### 18 ", true), ("#### 18", false)];
+    for (text, terminal) in options {
+        tree.tell_samples(vec![action(text, terminal)]).unwrap();
+        if matches!(tree.request(), Request::Evaluate { .. }) {
+            evaluate(&mut tree);
+        }
+    }
+    let merged: Vec<_> = tree.nodes().skip(1).map(|(_, n)| (n.text(), n.merged)).collect();
+    assert_eq!(merged, [("#### 18", 1), ("#### 19", 0), ("#### 18", 0)]);
+}
+
+#[test]
+fn an_option_joins_the_nearest_sibling() {
+    let width = Width { min: 3, max: 3 };
+    let merge = Merge::EditDistance { threshold: 4, resamples: 5 };
+    let mut tree = Tree::new(&Config { root_width: width, merge, ..plain(10) }).unwrap();
+    for text in ["12 + 5 = 17", "12 * 5 + 60 = 17"] {
+        tell(&mut tree, &[text]);
+        evaluate(&mut tree);
+    }
+    tell(&mut tree, &["12 * 5 + 6 = 17"]);
+    let merged: Vec<_> = tree.nodes().skip(1).map(|(_, node)| node.merged).collect();
+    assert_eq!(merged, [0, 1]);
+}
+
+#[test]
+fn blanks_saturate_too() {
+    let mut tree = Tree::new(&plain(10)).unwrap();
+    for _ in 0..4 {
+        tell(&mut tree, &["\n"]);
+    }
+    assert_eq!(tree.request(), Request::Done(StopReason::Exhausted));
+    assert_eq!(tree.tally().failed, 4);
+    assert_eq!(mcts::best_leaf(&tree), None);
+    assert_eq!(mcts::greedy_leaf(&tree), None);
+}
+
+#[test]
+fn a_finished_tree_is_exhausted_before_the_budget() {
+    let mut tree = Tree::new(&plain(1000)).unwrap();
+    for (text, orm) in [("#### 1", 0.0), ("#### 2", 1.0)] {
+        tree.tell_samples(vec![action(text, true)]).unwrap();
+        let evaluation = Evaluation { orm: vec![orm], ..Evaluation::default() };
+        tree.tell_evaluations(vec![evaluation]).unwrap();
+    }
+    assert_eq!(tree.request(), Request::Done(StopReason::Exhausted));
+    assert_eq!(tree.tally().simulations, 2);
+    assert_eq!(tree.node(mcts::best_leaf(&tree).unwrap()).text(), "#### 2");
+}
+
+#[test]
+fn the_token_budget_stops_resampling() {
+    let mut config = merging(10, 100);
+    config.budget.tokens = Some(7);
+    let mut tree = Tree::new(&config).unwrap();
+    tell(&mut tree, &["a"]);
+    evaluate(&mut tree);
+    tell(&mut tree, &["a"]);
+    tell(&mut tree, &["a"]);
+    tell(&mut tree, &["a"]);
+    assert_eq!(tree.request(), Request::Done(StopReason::Tokens));
+    assert_eq!(tree.tally().tokens, 8);
+}
+
+#[test]
+fn no_rollouts_are_asked_for_without_an_orm() {
+    let weights = Weights { value: 1.0, prm: 0.0, orm: 0.0 };
+    let mut tree = Tree::new(&Config { weights, ..plain(5) }).unwrap();
+    tell(&mut tree, &["a"]);
+    assert!(matches!(tree.request(), Request::Evaluate { rollouts: 0, .. }));
+}
+
+#[test]
+fn a_leaf_score_is_the_weighted_sum() {
+    let weights = Weights { value: 1.0, prm: 0.5, orm: 2.0 };
+    let mut tree = Tree::new(&Config { weights, ..plain(1) }).unwrap();
+    tell(&mut tree, &["a"]);
+    let evaluation =
+        Evaluation { value: Some(-0.5), prm: Some(0.75), orm: vec![1.0, 0.5], tokens: 40 };
+    tree.tell_evaluations(vec![evaluation]).unwrap();
+    let root = tree.node(NodeId::ROOT);
+    let leaf = tree.node(root.children[0]);
+    assert_eq!(leaf.score, Some(-0.5 + 0.375 + 1.5));
+    assert_eq!((leaf.orm, leaf.rollouts), (Some(0.75), 2));
+    assert_eq!((root.visits, root.mean()), (1, leaf.score));
+    assert_eq!(tree.tally().tokens, 42);
+    assert_eq!(tree.request(), Request::Done(StopReason::Simulations));
+}
+
+/// Tells `tree` something it must refuse, and checks that nothing has changed.
+fn refused(tree: &mut Tree, tell: impl Fn(&mut Tree) -> Result<(), TellError>) -> String {
+    let state = |tree: &Tree| (serde_json::to_value(tree.snapshot()).unwrap(), tree.request());
+    let before = state(tree);
+    let message = tell(tree).unwrap_err().to_string();
+    assert_eq!(state(tree), before);
+    message
+}
+
+#[test]
+fn what_was_not_asked_is_refused() {
+    let mut tree = Tree::new(&plain(5)).unwrap();
+    let message = refused(&mut tree, |tree| tree.tell_root(1.0));
+    assert_eq!(message, "told the root's value, which was not asked for");
+    let message = refused(&mut tree, |tree| tree.tell_evaluations(vec![one()]));
+    assert_eq!(message, "told evaluations, which was not asked for");
+    let message = refused(&mut tree, |tree| tree.tell_samples(vec![]));
+    assert_eq!(message, "told 0 samples, asked for 1");
+    tell(&mut tree, &["a"]);
+    let message = refused(&mut tree, |tree| tree.tell_samples(vec![action("b", false)]));
+    assert_eq!(message, "told samples, which was not asked for");
+    let message = refused(&mut tree, |tree| tree.tell_evaluations(vec![one(), one()]));
+    assert_eq!(message, "told 2 evaluations, asked for 1");
+    let message = refused(&mut tree, |tree| {
+        tree.tell_evaluations(vec![Evaluation { orm: vec![0.5; 3], ..one() }])
+    });
+    assert_eq!(message, "told 3 ORM scores, asked for 2");
+}
+
+#[test]
+fn scores_that_would_poison_the_tree_are_refused() {
+    let mut tree = Tree::new(&Config { alpha: 1.0, ..plain(5) }).unwrap();
+    let message = refused(&mut tree, |tree| tree.tell_root(f64::NAN));
+    assert_eq!(message, "the root's value is NaN, not a number within 1e9 of 0");
+    tree.tell_root(0.0).unwrap();
+    refused(&mut tree, |tree| {
+        let mut sample = action("a", false);
+        sample.logprob = f32::NEG_INFINITY;
+        tree.tell_samples(vec![sample])
+    });
+    tell(&mut tree, &["a"]);
+    for poison in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
+        let value = Evaluation { value: Some(poison), ..one() };
+        let prm = Evaluation { prm: Some(poison), ..one() };
+        let orm = Evaluation { orm: vec![0.5, poison], ..one() };
+        for evaluation in [value, prm, orm] {
+            refused(&mut tree, |tree| tree.tell_evaluations(vec![evaluation.clone()]));
+        }
+    }
+    evaluate(&mut tree);
+    assert_eq!(tree.node(NodeId::ROOT).mean(), Some(1.0), "and the search goes on");
+}

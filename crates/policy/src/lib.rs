@@ -1,0 +1,1 @@
+//! Something that proposes options: the local language model.

@@ -1,0 +1,12 @@
+//! Writes `schemas/<table>.json`, a file per table.
+
+use std::path::Path;
+
+fn main() -> std::io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+    std::fs::create_dir_all(&folder)?;
+    for (name, text) in schema::all() {
+        std::fs::write(folder.join(format!("{name}.json")), text)?;
+    }
+    Ok(())
+}

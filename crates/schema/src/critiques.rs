@@ -1,0 +1,61 @@
+//! What the critics and the calculator say about trajectories.
+
+record! {
+    /// An equation found in a solution, recomputed exactly.
+    pub struct Check {
+        /// The left side, as written.
+        pub expression: String,
+        /// The result the solution claims; null if it could not be read.
+        pub claimed: Option<String>,
+        /// The result of the calculator; null if the expression has none.
+        pub computed: Option<String>,
+        /// Whether the two agree.
+        pub ok: bool,
+    }
+}
+
+record! {
+    /// The critics asked, each by its checkpoint; null for one that was not asked.
+    pub struct CriticModels {
+        /// The value function.
+        pub value: Option<String>,
+        /// The process reward model.
+        pub prm: Option<String>,
+        /// The outcome reward model.
+        pub orm: Option<String>,
+    }
+}
+
+table! {
+    /// The judgement of one trajectory.
+    pub struct Critique = "critiques" version 1, key (trajectory_id), check paired;
+
+    /// The trajectory judged.
+    pub trajectory_id: String,
+    /// Its prompt.
+    pub prompt_id: String,
+    /// The value function's estimate after each option.
+    pub values: Vec<f32>,
+    /// The process reward of each option.
+    pub process_rewards: Vec<f32>,
+    /// The outcome reward of the whole.
+    pub outcome_reward: f32,
+    /// The calculator's findings, in the order of the text.
+    pub checks: Vec<Check>,
+    /// The critics combined; larger is better.
+    pub score: f32,
+    /// The share of the prompt's trajectories that have the same answer, 0 to 1; null without an answer.
+    pub agreement: Option<f32>,
+    /// The critics that were asked.
+    pub critic_models: CriticModels,
+    /// The round of the search.
+    pub round: i32,
+}
+
+fn paired(row: &Critique) -> Result<(), String> {
+    let (values, rewards) = (row.values.len(), row.process_rewards.len());
+    if values != rewards {
+        return Err(format!("{values} values but {rewards} process rewards"));
+    }
+    Ok(())
+}

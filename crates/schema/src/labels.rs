@@ -1,0 +1,48 @@
+//! What the critics are trained on: sampled solutions of labelled seeds, labelled by Monte Carlo.
+
+table! {
+    /// A sampled solution of a labelled seed, with the critics' targets.
+    pub struct Label = "labels" version 1, key (trajectory_id), check in_range;
+
+    /// Hash of what decides the solution.
+    pub trajectory_id: String,
+    /// The seed it answers.
+    pub prompt_id: String,
+    /// The question as the policy saw it.
+    pub prompt: String,
+    /// The solution option by option.
+    pub options: Vec<String>,
+    /// The value function's target after each option: the share of correct continuations, 0 to 1.
+    pub value_targets: Vec<f32>,
+    /// The process reward model's target for each option, 0 to 1.
+    pub process_targets: Vec<f32>,
+    /// Whether the answer is correct: 0 or 1.
+    pub outcome: f32,
+    /// The weight in the loss, 0 or more; 1 is ordinary.
+    pub weight: f32,
+    /// `train` or `held_out`; the prompts of the two differ.
+    pub split: String,
+    /// The round that sampled it.
+    pub round: i32,
+}
+
+fn in_range(row: &Label) -> Result<(), String> {
+    let options = row.options.len();
+    for (name, targets) in
+        [(col::value_targets, &row.value_targets), (col::process_targets, &row.process_targets)]
+    {
+        if targets.len() != options {
+            return Err(format!("{options} options but {} {name}", targets.len()));
+        }
+        if let Some(target) = targets.iter().find(|target| !(0.0..=1.0).contains(*target)) {
+            return Err(format!("{name} holds {target}, which is not between 0 and 1"));
+        }
+    }
+    if ![0.0, 1.0].contains(&row.outcome) {
+        return Err(format!("outcome is {}, neither 0 nor 1", row.outcome));
+    }
+    if row.weight < 0.0 {
+        return Err(format!("weight is {}, below 0", row.weight));
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! The tables the stages exchange: row types, column names, versions.
+//!
+//! A table is declared once, by `table!`, in the module of its name. From that declaration come the row type, the
+//! names of its columns (`prompts::col::prompt_id`), its Arrow schema with the doc comments as field descriptions, and
+//! `schemas/<table>.json`. Adding, removing or retyping a column is a new version.
+//!
+//! There is no IO here: a table is turned into Arrow record batches and back, and what does not fit its declaration
+//! (columns, nulls, numbers that are not finite, inconsistent rows) is refused with its place.
+
+#[macro_use]
+mod declare;
+
+mod batch;
+mod column;
+mod error;
+mod export;
+mod table;
+
+pub mod corpus;
+pub mod critiques;
+pub mod evaluations;
+pub mod labels;
+pub mod nodes;
+pub mod preferences;
+pub mod prompts;
+pub mod sft;
+pub mod steps;
+pub mod trajectories;
+
+pub use batch::{check_columns, from_batch, to_batch, view_batch};
+pub use column::{Column, Field};
+pub use corpus::CorpusText;
+pub use critiques::{Check, CriticModels, Critique};
+pub use error::Error;
+pub use evaluations::Evaluation;
+pub use export::{all, describe, type_name};
+pub use labels::Label;
+pub use nodes::NodeRow;
+pub use preferences::Preference;
+pub use prompts::{Prompt, Question};
+pub use sft::{Message, SftExample};
+pub use steps::Steps;
+pub use table::{Table, View};
+pub use trajectories::{TextOption, Trajectory};

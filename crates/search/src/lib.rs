@@ -1,0 +1,1 @@
+//! Searching: eta-MCTS over the prompts with the policy and the critics.

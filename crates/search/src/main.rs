@@ -1,0 +1,3 @@
+//! The `search` binary.
+
+fn main() {}

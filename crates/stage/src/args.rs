@@ -1,0 +1,150 @@
+//! The arguments that every stage takes, in the same words.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Failure;
+use crate::preset::{self, Preset};
+
+/// What every stage takes: `#[command(flatten)] common: stage::Common`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// Preset of this stage (TOML).
+    #[arg(long, value_name = "PATH")]
+    pub config: PathBuf,
+
+    /// Override one value of the preset, e.g. `--set search.width=4`; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Seed of the run; every random choice derives from it.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Turn of the outer loop that the output belongs to; 0 is the bootstrap.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..))]
+    pub round: i32,
+
+    /// Where models run: `cpu`, `cuda` or `cuda:N`.
+    #[arg(long, default_value_t = Device::Cpu)]
+    pub device: Device,
+
+    /// Threads; never changes a result [default: all cores].
+    #[arg(long, value_name = "N", default_value_t = cores(), hide_default_value = true)]
+    pub workers: NonZeroUsize,
+
+    /// Replace an output that was made from other inputs, another preset or another seed.
+    #[arg(long)]
+    pub force: bool,
+
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Common {
+    /// Loads `--config` with every `--set` applied. See [`preset::load`].
+    pub fn preset<T: Serialize + DeserializeOwned>(&self) -> Result<Preset<T>, Failure> {
+        preset::load(&self.config, &self.set)
+    }
+}
+
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Where models run. Chosen at run time; the same binary serves both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// The NVIDIA card with this index.
+    Cuda(usize),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("`{text}` is not a device: say cpu, cuda or cuda:N");
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "cuda" => Ok(Self::Cuda(0)),
+            Some(("cuda", index)) => index.parse().ok().map(Self::Cuda).ok_or_else(refuse),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        common: Common,
+    }
+
+    fn parse(words: &[&str]) -> Result<Common, clap::Error> {
+        let words = ["x", "--config", "p.toml"].iter().chain(words);
+        Args::try_parse_from(words).map(|args| args.common)
+    }
+
+    #[test]
+    fn devices_round_trip() {
+        for text in ["cpu", "cuda:0", "cuda:13"] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+    }
+
+    #[test]
+    fn other_devices_are_refused_by_name() {
+        for text in ["", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "CPU"] {
+            let error = text.parse::<Device>().unwrap_err();
+            assert!(error.contains(&format!("`{text}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let common = parse(&[]).unwrap();
+        assert_eq!((common.seed, common.round, common.device), (0, 0, Device::Cpu));
+        assert!(!common.force && !common.dry_run && !common.json && common.set.is_empty());
+    }
+
+    #[test]
+    fn set_repeats_and_its_value_may_hold_an_equals_sign() {
+        let common = parse(&["--set", "a=1", "--set", "b=x=y", "--workers", "3"]).unwrap();
+        assert_eq!(common.set, ["a=1", "b=x=y"]);
+        assert_eq!(common.workers.get(), 3);
+    }
+
+    #[test]
+    fn impossible_numbers_are_refused() {
+        for words in [["--round", "-1"], ["--workers", "0"], ["--seed", "x"]] {
+            assert!(parse(&words).is_err(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Why a stage stopped: an exit code, one message for a person, and a hint where there is one.
+//!
+//! A library says what went wrong; a stage decides which [`Exit`] that is, by [`ResultExt`] or by a
+//! constructor of [`Failure`]. There is no `From<std::io::Error>`: such an error does not name its
+//! path, so the stage has to.
+
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+use dataset::ErrorClass;
+
+/// How a process ends, after `sysexits.h`, so that `make` and a scheduler can tell the cases apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The work is done, or was already done.
+    Ok = 0,
+    /// The command line is wrong.
+    Usage = 64,
+    /// An input holds something it must not hold; running again will not help.
+    Data = 65,
+    /// A service that the stage needs does not answer.
+    Unavailable = 69,
+    /// The program is wrong.
+    Bug = 70,
+    /// Reading or writing failed: a full disk, a missing permission.
+    Io = 74,
+    /// Another process holds the dataset, or an input is not complete yet.
+    TryAgain = 75,
+    /// A preset is missing, malformed, or has a wrong key or value.
+    Config = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// What ends a stage early. Printed once, by [`crate::main`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    /// The arguments ask for something impossible (exit 64).
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// An input is wrong (exit 65). Name the file and the place in it.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(Exit::Data, message)
+    }
+
+    /// A service does not answer (exit 69). Name its address.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Exit::Unavailable, message)
+    }
+
+    /// The program is wrong (exit 70). Asks for a report.
+    pub fn bug(message: impl fmt::Display) -> Self {
+        let ask = "this is a bug, please report it with the command line";
+        Self::new(Exit::Bug, format!("{message} ({ask})"))
+    }
+
+    /// Reading or writing failed (exit 74). Name the path.
+    pub fn io(message: impl Into<String>) -> Self {
+        Self::new(Exit::Io, message)
+    }
+
+    /// The same command may work later (exit 75).
+    pub fn try_again(message: impl Into<String>) -> Self {
+        Self::new(Exit::TryAgain, message)
+    }
+
+    /// A preset is wrong (exit 78). Name the file and the key.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(Exit::Config, message)
+    }
+
+    /// Adds what the reader can do about it, replacing an earlier hint.
+    #[must_use]
+    pub fn hint(mut self, text: impl Into<String>) -> Self {
+        self.hint = Some(text.into());
+        self
+    }
+
+    /// The exit code that this failure ends the process with.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Writes `error: <stage>: message`, then `hint: ...` where there is one. When `out` itself
+    /// fails there is nobody left to tell, and the exit code still says what happened.
+    pub(crate) fn print(&self, stage: &str, out: &mut dyn Write) {
+        let hint = self.hint.as_ref().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
+        drop(write!(out, "error: {stage}: {}\n{hint}", self.message.trim_end()));
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {}
+
+/// The class decides the exit code. The message already names the path and the remedy.
+impl From<dataset::Error> for Failure {
+    fn from(error: dataset::Error) -> Self {
+        let exit = match error.class() {
+            ErrorClass::Data => Exit::Data,
+            ErrorClass::Io => Exit::Io,
+            ErrorClass::Locked => Exit::TryAgain,
+            ErrorClass::Usage => Exit::Usage,
+        };
+        Self::new(exit, chain(&error))
+    }
+}
+
+/// Turns a library's error into a [`Failure`], keeping what the error and its sources say.
+///
+/// Not for a [`dataset::Error`]: that one knows its exit code, so `?` is enough.
+pub trait ResultExt<T>: Sized {
+    /// Fails with this exit code and the message `context: error: source: ...`.
+    fn or_exit(self, exit: Exit, context: impl fmt::Display) -> Result<T, Failure>;
+
+    /// [`Self::or_exit`] with [`Exit::Usage`].
+    fn or_usage(self, context: impl fmt::Display) -> Result<T, Failure> {
+        self.or_exit(Exit::Usage, context)
+    }
+
+    /// [`Self::or_exit`] with [`Exit::Data`].
+    fn or_data(self, context: impl fmt::Display) -> Result<T, Failure> {
+        self.or_exit(Exit::Data, context)
+    }
+
+    /// [`Self::or_exit`] with [`Exit::Unavailable`].
+    fn or_unavailable(self, context: impl fmt::Display) -> Result<T, Failure> {
+        self.or_exit(Exit::Unavailable, context)
+    }
+
+    /// [`Self::or_exit`] with [`Exit::Bug`].
+    fn or_bug(self, context: impl fmt::Display) -> Result<T, Failure> {
+        self.or_exit(Exit::Bug, context)
+    }
+
+    /// [`Self::or_exit`] with [`Exit::Io`].
+    fn or_io(self, context: impl fmt::Display) -> Result<T, Failure> {
+        self.or_exit(Exit::Io, context)
+    }
+
+    /// [`Self::or_exit`] with [`Exit::TryAgain`].
+    fn or_try_again(self, context: impl fmt::Display) -> Result<T, Failure> {
+        self.or_exit(Exit::TryAgain, context)
+    }
+
+    /// [`Self::or_exit`] with [`Exit::Config`].
+    fn or_config(self, context: impl fmt::Display) -> Result<T, Failure> {
+        self.or_exit(Exit::Config, context)
+    }
+}
+
+impl<T, E: Error> ResultExt<T> for Result<T, E> {
+    fn or_exit(self, exit: Exit, context: impl fmt::Display) -> Result<T, Failure> {
+        self.map_err(|error| {
+            let message = format!("{context}: {}", chain(&error));
+            if exit == Exit::Bug { Failure::bug(message) } else { Failure::new(exit, message) }
+        })
+    }
+}
+
+/// `error: source: source of the source`. Many errors already repeat their source in their own
+/// text; those are not repeated again.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let part = cause.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(failure: &Failure) -> String {
+        let mut out = Vec::new();
+        failure.print("filter", &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("row 7 is bad")
+        }
+    }
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn message_then_hint_each_once() {
+        let failure = Failure::config("a.toml: no key `x`").hint("did you mean `y`?");
+        assert_eq!(
+            printed(&failure),
+            "error: filter: a.toml: no key `x`\nhint: did you mean `y`?\n"
+        );
+    }
+
+    #[test]
+    fn context_keeps_every_source() {
+        let error = Outer("x".parse::<i32>().unwrap_err());
+        let failure = Err::<(), _>(error).or_data("prompts/train-0").unwrap_err();
+        assert_eq!(failure.exit(), Exit::Data);
+        assert_eq!(
+            failure.to_string(),
+            "prompts/train-0: row 7 is bad: invalid digit found in string"
+        );
+    }
+
+    #[test]
+    fn a_source_already_told_is_not_repeated() {
+        let inner = "x".parse::<i32>().unwrap_err();
+        let error = std::io::Error::other(inner);
+        let failure = Err::<(), _>(error).or_io("out").unwrap_err();
+        assert_eq!(failure.to_string(), "out: invalid digit found in string");
+    }
+
+    #[test]
+    fn a_dataset_error_keeps_its_class() {
+        let dir = std::path::PathBuf::from("out");
+        let locked = dataset::Error::Locked { dir: dir.clone(), holder: "process 7".into() };
+        let usage = dataset::Error::Usage("no such part".into());
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let full = dataset::Error::Io { action: "write", path: dir.clone(), source };
+        let cases = [
+            (locked, Exit::TryAgain),
+            (usage, Exit::Usage),
+            (full, Exit::Io),
+            (dataset::Error::Empty { dir }, Exit::Data),
+        ];
+        for (error, exit) in cases {
+            let message = error.to_string();
+            let failure = Failure::from(error);
+            assert_eq!((failure.exit(), failure.to_string()), (exit, message));
+        }
+    }
+
+    #[test]
+    fn a_broken_stderr_does_not_panic() {
+        Failure::io("full").hint("free some space").print("search", &mut &mut [0_u8; 3][..]);
+    }
+
+    #[test]
+    fn a_bug_asks_for_a_report() {
+        assert!(printed(&Failure::bug("impossible")).contains("please report"));
+    }
+}

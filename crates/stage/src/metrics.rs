@@ -1,0 +1,86 @@
+//! How long things took and how they went, as rows of `metrics.jsonl` beside a dataset.
+//!
+//! Measured times go here and nowhere else: a clock in a part or a manifest would break byte identity.
+
+use std::time::Instant;
+
+use dataset::MetricsLog;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Failure, ResultExt};
+
+/// Appends rows to a dataset's metrics, each with the seconds since this was made.
+#[derive(Debug)]
+pub struct Metrics {
+    log: MetricsLog,
+    watch: Stopwatch,
+}
+
+impl Metrics {
+    /// Starts the clock over an open log.
+    pub fn new(log: MetricsLog) -> Self {
+        Self { log, watch: Stopwatch::start() }
+    }
+
+    /// Appends one row: `elapsed_s`, then the fields of `row`, which has to be an object. A number that
+    /// is not finite becomes `null`.
+    pub fn row(&mut self, row: &impl Serialize) -> Result<(), Failure> {
+        let row = timed(self.watch.seconds(), row)?;
+        Ok(self.log.append(&row)?)
+    }
+}
+
+fn timed(seconds: f64, row: &impl Serialize) -> Result<Map<String, Value>, Failure> {
+    let fields = serde_json::to_value(row).or_bug("a metrics row cannot be written as JSON")?;
+    let Value::Object(fields) = fields else {
+        return Err(Failure::bug(format!("a metrics row is {fields}, not an object")));
+    };
+    // Microseconds: the digits past them are noise.
+    let elapsed = ("elapsed_s".to_owned(), Value::from((seconds * 1e6).round() / 1e6));
+    Ok([elapsed].into_iter().chain(fields).collect())
+}
+
+/// Seconds since it was started.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts at zero.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the start; never goes back.
+    pub fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_row_starts_with_its_time_and_keeps_its_order() {
+        let row = timed(1.234_567_89, &json!({"step": 3, "loss": 0.5})).unwrap();
+        let text = serde_json::to_string(&row).unwrap();
+        assert_eq!(text, r#"{"elapsed_s":1.234568,"step":3,"loss":0.5}"#);
+    }
+
+    #[test]
+    fn a_row_without_names_is_a_bug() {
+        let failure = timed(0.0, &[1, 2]).unwrap_err();
+        assert_eq!(failure.exit(), crate::Exit::Bug);
+        assert!(failure.to_string().contains("[1,2]"));
+    }
+
+    #[test]
+    fn a_watch_never_goes_back() {
+        let watch = Stopwatch::start();
+        let first = watch.seconds();
+        assert!(first >= 0.0 && watch.seconds() >= first);
+    }
+}

@@ -1,0 +1,236 @@
+//! How far a stage is: a bar on a terminal, else a log line now and then.
+//!
+//! The one place with a clock for people. Nothing it measures goes into a dataset.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
+
+use crate::terminal;
+
+/// Between two log lines when nobody watches: a day of them still reads well.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// Counts finished units from any thread. Dropping it says how it ended.
+#[derive(Debug)]
+pub struct Progress {
+    label: String,
+    total: u64,
+    done: AtomicU64,
+    start: Instant,
+    interval: Duration,
+    bar: Option<ProgressBar>,
+    log: Mutex<Log>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    message: String,
+    /// When the last line was written, since the start.
+    last: Duration,
+}
+
+impl Progress {
+    /// Starts counting to `total` units; 0 when that is not known.
+    pub fn new(label: impl Into<String>, total: u64) -> Self {
+        let label = label.into();
+        let bar = terminal::is_watched().then(|| bar(&label, total));
+        Self {
+            label,
+            total,
+            done: AtomicU64::new(0),
+            start: Instant::now(),
+            interval: INTERVAL,
+            bar,
+            log: Mutex::default(),
+        }
+    }
+
+    /// Counts `n` more units as done.
+    pub fn add(&self, n: u64) {
+        let done = self.done.fetch_add(n, Ordering::Relaxed) + n;
+        if let Some(bar) = &self.bar {
+            bar.inc(n);
+        } else if let Some(message) = self.due() {
+            tracing::info!("{}", self.line(done, self.start.elapsed(), &message));
+        }
+    }
+
+    /// Shows a few words beside the count, such as the loss, until the next ones.
+    pub fn message(&self, text: impl Into<String>) {
+        let text = text.into();
+        if let Some(bar) = &self.bar {
+            bar.set_message(text);
+        } else {
+            self.log.lock().unwrap_or_else(PoisonError::into_inner).message = text;
+        }
+    }
+
+    /// Units done so far.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// The message of the next line, when it is time for one. One thread gets it, the others do not.
+    fn due(&self) -> Option<String> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.start.elapsed();
+        if now.saturating_sub(log.last) < self.interval {
+            return None;
+        }
+        log.last = now;
+        Some(log.message.clone())
+    }
+
+    /// `label: 5/20 (25 %), 2.5/s, 00:00:06 left, message`.
+    fn line(&self, done: u64, elapsed: Duration, message: &str) -> String {
+        let (label, total, rate) = (&self.label, self.total, rate(done, elapsed));
+        let mut parts = vec![format!("{label}: {done}"), format!("{rate:.1}/s")];
+        if total > 0 {
+            let percent = 100.0 * done as f64 / total as f64;
+            parts[0] = format!("{label}: {done}/{total} ({percent:.0} %)");
+            // Not representable while nothing is done: the rate is then 0.
+            let left = Duration::try_from_secs_f64(total.saturating_sub(done) as f64 / rate);
+            parts.extend(left.map(|left| format!("{} left", FormattedDuration(left))));
+        }
+        if !message.is_empty() {
+            parts.push(message.to_owned());
+        }
+        parts.join(", ")
+    }
+
+    /// `label: 20 of 20 in 00:00:08, 2.5/s`.
+    fn ending(&self, elapsed: Duration) -> String {
+        let done = self.done();
+        let of = if self.total > 0 { format!(" of {}", self.total) } else { String::new() };
+        let (time, rate) = (FormattedDuration(elapsed), rate(done, elapsed));
+        format!("{}: {done}{of} in {time}, {rate:.1}/s", self.label)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+            terminal::bars().remove(bar);
+        }
+        tracing::info!("{}", self.ending(self.start.elapsed()));
+    }
+}
+
+/// Units a second; 0 when no time has passed.
+fn rate(done: u64, elapsed: Duration) -> f64 {
+    if elapsed.is_zero() { 0.0 } else { done as f64 / elapsed.as_secs_f64() }
+}
+
+fn bar(label: &str, total: u64) -> ProgressBar {
+    let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::new_spinner() };
+    let bar = terminal::bars().add(bar);
+    bar.set_style(style(total));
+    bar.set_prefix(label.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+fn style(total: u64) -> ProgressStyle {
+    let template = if total > 0 {
+        "{prefix} {bar:24} {human_pos}/{human_len} {per_sec}, {eta} left {wide_msg}"
+    } else {
+        "{prefix} {spinner} {human_pos} {per_sec} {wide_msg}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Nobody watches, and a line is due after every unit.
+    fn unwatched(total: u64, interval: Duration) -> Progress {
+        let mut progress = Progress::new("search", total);
+        progress.bar = None;
+        progress.interval = interval;
+        progress
+    }
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(work: impl FnOnce()) -> Vec<String> {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(log, work);
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn unwatched_progress_is_log_lines_and_an_ending() {
+        let lines = logged(|| {
+            let progress = unwatched(4, Duration::ZERO);
+            progress.message("loss 0.5");
+            progress.add(1);
+            progress.add(3);
+        });
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[0].contains("search: 1/4 (25 %)") && lines[0].ends_with("loss 0.5"));
+        assert!(lines[1].contains("search: 4/4 (100 %)"));
+        assert!(lines[2].contains("search: 4 of 4 in 00:00:0"));
+    }
+
+    #[test]
+    fn between_two_lines_it_is_silent() {
+        let lines = logged(|| {
+            let progress = unwatched(1000, INTERVAL);
+            (0..1000).for_each(|_| progress.add(1));
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+    }
+
+    #[test]
+    fn threads_count_together() {
+        let progress = unwatched(0, INTERVAL);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..250).for_each(|_| progress.add(2)));
+            }
+        });
+        assert_eq!(progress.done(), 2000);
+    }
+
+    #[test]
+    fn rate_and_time_left() {
+        let progress = unwatched(20, INTERVAL);
+        let line = progress.line(5, Duration::from_secs(2), "");
+        assert_eq!(line, "search: 5/20 (25 %), 2.5/s, 00:00:06 left");
+        assert_eq!(progress.line(0, Duration::ZERO, ""), "search: 0/20 (0 %), 0.0/s");
+        let endless = unwatched(0, INTERVAL);
+        assert_eq!(endless.line(5, Duration::from_secs(2), "x"), "search: 5, 2.5/s, x");
+    }
+
+    #[test]
+    fn both_templates_are_well_formed() {
+        for total in [0, 3] {
+            let drawn = ProgressBar::hidden().with_style(style(total));
+            drawn.inc(1);
+            assert_eq!(drawn.position(), 1);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A stage's summary on standard output: aligned text for people, JSON for programs.
+//!
+//! A closed pipe (`| head`) is no failure: the reader has what it wanted and the data is on disk.
+//! Any other failed write is, since a script would go on with half a summary.
+
+use std::io::{self, ErrorKind, Write};
+
+use serde::Serialize;
+
+use crate::error::{Failure, ResultExt};
+use crate::terminal;
+
+/// Prints a table as text. See [`render_table`].
+pub fn print_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+    emit(&render_table(title, header, rows))
+}
+
+/// Prints a value as indented JSON. A number that is not finite becomes `null`.
+pub fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).or_bug("cannot write the summary as JSON")?;
+    emit(&(text + "\n"))
+}
+
+/// The title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
+/// apart; a column of numbers is aligned to the right. A short row ends in empty cells, and cells
+/// past the header are shown too. An empty title takes no line.
+pub fn render_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> String {
+    let header: Vec<String> = header.iter().map(ToString::to_string).collect();
+    let count = rows.iter().map(Vec::len).chain([header.len()]).max().unwrap_or(0);
+    let columns: Vec<Column> = (0..count).map(|i| Column::of(i, &header, rows)).collect();
+    let rule: Vec<String> = columns.iter().map(|column| "-".repeat(column.width)).collect();
+    let mut text = if title.is_empty() { String::new() } else { format!("{title}\n") };
+    for row in [&header, &rule].into_iter().chain(rows) {
+        let cells = columns.iter().enumerate();
+        let cells: Vec<String> =
+            cells.map(|(i, column)| column.pad(row.get(i).map_or("", String::as_str))).collect();
+        text += cells.join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+struct Column {
+    width: usize,
+    numeric: bool,
+}
+
+impl Column {
+    fn of(index: usize, header: &[String], rows: &[Vec<String>]) -> Self {
+        let cells = || rows.iter().filter_map(|row| row.get(index));
+        let width = cells().chain(header.get(index)).map(|cell| cell.chars().count()).max();
+        let filled = || cells().filter(|cell| !matches!(cell.as_str(), "" | "-"));
+        let numeric = filled().next().is_some() && filled().all(|cell| is_number(cell));
+        Self { width: width.unwrap_or(0), numeric }
+    }
+
+    fn pad(&self, cell: &str) -> String {
+        let width = self.width;
+        if self.numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+    }
+}
+
+/// `12`, `0.5`, `61.2 %`, `0.61 ± 0.02`.
+fn is_number(cell: &str) -> bool {
+    cell.split('±').all(|part| part.trim_end_matches('%').trim().parse::<f64>().is_ok())
+}
+
+fn emit(text: &str) -> Result<(), Failure> {
+    let written = terminal::bars().suspend(|| {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    });
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.or_io("cannot write to standard output"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(cells: &[&[&str]]) -> Vec<Vec<String>> {
+        cells.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect()
+    }
+
+    #[test]
+    fn numbers_go_right_and_words_left() {
+        let rows = rows(&[&["greedy", "61.2 %", "9"], &["η-MCTS", "7.5 %", "-"]]);
+        let expected = "\
+Accuracy
+decoding  correct  nodes
+--------  -------  -----
+greedy     61.2 %      9
+η-MCTS      7.5 %      -
+";
+        assert_eq!(render_table("Accuracy", &["decoding", "correct", "nodes"], &rows), expected);
+    }
+
+    #[test]
+    fn no_rows_and_uneven_rows() {
+        assert_eq!(render_table("", &["a", "b"], &[]), "a  b\n-  -\n");
+        let uneven = rows(&[&["x"], &["y", "1", "extra"]]);
+        assert_eq!(render_table("", &["a", "b"], &uneven), "a  b\n-  -  -----\nx\ny  1  extra\n");
+    }
+
+    #[test]
+    fn an_uncertain_number_is_a_number() {
+        for cell in ["1", "-0.5", "3e-4", "12 %", "0.61 ± 0.02"] {
+            assert!(is_number(cell), "{cell}");
+        }
+        for cell in ["a", "1 of 2", "±", "%"] {
+            assert!(!is_number(cell), "{cell}");
+        }
+    }
+}

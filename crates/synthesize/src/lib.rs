@@ -1,0 +1,1 @@
+//! Imagination: synthesizes prompts from seed questions.

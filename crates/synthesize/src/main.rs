@@ -1,0 +1,3 @@
+//! The `synthesize` binary.
+
+fn main() {}

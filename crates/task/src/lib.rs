@@ -1,0 +1,23 @@
+//! What a problem is: where its answer stands, when an answer is right, and whether the sums in a solution hold.
+//!
+//! - [`answer`]: the final answer of a completion, grading and agreement, exact.
+//! - [`calculator`]: every arithmetic claim in a text, found and checked. Its findings are an input of the critics
+//!   and a filter; they are never a label.
+//! - [`import`]: problems from outside, in GSM8K's format or any JSONL.
+//! - [`rational`]: the exact numbers all of them compute with.
+//!
+//! Nothing here knows a language model, reads a file by name or draws a random number it was not handed. No
+//! function panics on any input: texts come from models.
+
+pub mod answer;
+pub mod calculator;
+pub mod import;
+pub mod rational;
+
+pub use answer::{ANSWER_MARK, canonical, extract, grade, same};
+pub use calculator::{Check, Finding, check, finding, verdict};
+pub use import::{ColumnMap, Fields, ImportError, Imported, Rows};
+pub use rational::Rational;
+
+pub mod mutate;
+pub mod world;

@@ -1,0 +1,337 @@
+//! Exact numbers: what answers are graded with and claims are checked with.
+//!
+//! A [`Rational`] is a fraction of two bounded integers. Nothing here rounds and nothing panics: whatever
+//! leaves the bounds, or divides by zero, is `None`, and the caller says what not knowing means.
+
+use std::fmt;
+
+use num_rational::Ratio;
+use num_traits::{CheckedAdd, CheckedMul, CheckedSub, Zero};
+
+/// Largest numerator and denominator, `10^36`. It leaves two digits of headroom in an `i128`, so that no sign
+/// change or reduction inside `num_rational` can overflow.
+const LIMIT: u128 = 10u128.pow(36);
+
+/// Longest decimal expansion that [`Rational`] displays; a longer one is displayed as a fraction.
+const MAX_DECIMALS: usize = 40;
+
+/// Currency signs, ignored before and after a number: no exchange rate is ever meant.
+pub(crate) const CURRENCY: [char; 6] = ['$', '€', '£', '¥', '₹', '₩'];
+
+/// Single letters that are read as a unit after a number; any other single letter is a variable.
+pub(crate) const UNIT_LETTERS: [char; 6] = ['m', 'g', 'h', 'l', 'L', 's'];
+
+/// Fractions that are one character.
+const VULGAR: [(char, i128, i128); 8] = [
+    ('½', 1, 2),
+    ('⅓', 1, 3),
+    ('⅔', 2, 3),
+    ('¼', 1, 4),
+    ('¾', 3, 4),
+    ('⅕', 1, 5),
+    ('⅛', 1, 8),
+    ('⅒', 1, 10),
+];
+
+/// Words after which what follows a number is no unit: `17 and a half` is not 17.
+const NOT_A_UNIT: [&str; 9] =
+    ["and", "or", "to", "plus", "minus", "times", "half", "over", "point"];
+
+/// An exact number: numerator and denominator at most `10^36`, always in lowest terms.
+///
+/// Displayed as an integer, else as a decimal that ends (`0.125`), else as a fraction (`1/3`), so that equal
+/// numbers have equal text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rational(Ratio<i128>);
+
+impl Rational {
+    /// `numerator / denominator`; `None` for a zero denominator and beyond the bounds.
+    pub fn new(numerator: i128, denominator: i128) -> Option<Self> {
+        let fits = |n: i128| n.unsigned_abs() <= LIMIT;
+        let valid = denominator != 0 && fits(numerator) && fits(denominator);
+        valid.then(|| Self(Ratio::new(numerator, denominator)))
+    }
+
+    /// A whole number.
+    pub fn integer(value: i64) -> Self {
+        Self(Ratio::from_integer(i128::from(value)))
+    }
+
+    /// Reads a number as people write answers; `None` if the text is not one number.
+    ///
+    /// Understood: signs (also `−`), thousands separators in groups of three (`1,234`, never `1,23`), currency
+    /// signs before or after, decimals, `a/b`, mixed `1 1/2` and `1½`, `1.5 million`, a final period, markup
+    /// (`**17**`, `\$5`), and trailing units without digits (`17 apples`). A percent sign is a unit as well, as
+    /// GSM8K has it: `25%` is 25, not 0.25.
+    pub fn parse(text: &str) -> Option<Self> {
+        let markup = |c: char| c.is_whitespace() || matches!(c, '*' | '`' | '_' | '\\');
+        let (negative, rest) = strip_prefixes(text.trim_matches(markup))?;
+        let literal = scan(rest)?;
+        let mut value = literal.value?;
+        let mut rest = rest.get(literal.len..)?.trim_start();
+        if let Some((denominator, after)) = denominator(rest) {
+            value = value.checked_div(denominator)?;
+            rest = after.trim_start();
+        }
+        if let Some((scale, after)) = split_scale(rest) {
+            value = value.checked_mul(scale)?;
+            rest = after;
+        }
+        let value = if negative { value.negated() } else { value };
+        is_unit_text(rest).then_some(value)
+    }
+
+    /// The sum, if it is within the bounds.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        Self::bounded(self.0.checked_add(&other.0)?)
+    }
+
+    /// The difference, if it is within the bounds.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        Self::bounded(self.0.checked_sub(&other.0)?)
+    }
+
+    /// The product, if it is within the bounds.
+    pub fn checked_mul(self, other: Self) -> Option<Self> {
+        Self::bounded(self.0.checked_mul(&other.0)?)
+    }
+
+    /// The quotient, if it is within the bounds; `None` for a zero divisor.
+    pub fn checked_div(self, other: Self) -> Option<Self> {
+        if other.0.is_zero() {
+            return None;
+        }
+        self.checked_mul(Self(other.0.recip()))
+    }
+
+    /// The power for a whole exponent of at most 64 either way, if it is within the bounds.
+    pub fn checked_pow(self, exponent: Self) -> Option<Self> {
+        let exponent = exponent.0.is_integer().then(|| exponent.0.to_integer())?;
+        if exponent.unsigned_abs() > 64 {
+            return None;
+        }
+        let mut power = Self::integer(1);
+        for _ in 0..exponent.unsigned_abs() {
+            power = power.checked_mul(self)?;
+        }
+        if exponent < 0 { Self::integer(1).checked_div(power) } else { Some(power) }
+    }
+
+    /// The number with its sign turned. Cannot leave the bounds, which are symmetric.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self(-self.0)
+    }
+
+    /// True if `self` could have been written for `exact` by rounding to `decimals` digits after the point:
+    /// they differ by at most half a unit of the last digit.
+    pub fn rounds(self, exact: Self, decimals: u32) -> bool {
+        let half_unit = 10i128
+            .checked_pow(decimals)
+            .and_then(|d| d.checked_mul(2))
+            .and_then(|d| Self::new(1, d));
+        match (half_unit, self.checked_sub(exact)) {
+            (Some(half), Some(gap)) => gap <= half && gap >= half.negated(),
+            _ => self == exact,
+        }
+    }
+
+    fn bounded(ratio: Ratio<i128>) -> Option<Self> {
+        let fits = |n: &i128| n.unsigned_abs() <= LIMIT;
+        (fits(ratio.numer()) && fits(ratio.denom())).then_some(Self(ratio))
+    }
+}
+
+impl fmt::Display for Rational {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (numerator, denominator) = (*self.0.numer(), *self.0.denom());
+        if denominator == 1 {
+            return write!(f, "{numerator}");
+        }
+        let Some(digits) = decimal_digits(numerator.abs() % denominator, denominator) else {
+            return write!(f, "{numerator}/{denominator}");
+        };
+        let sign = if numerator < 0 { "-" } else { "" };
+        write!(f, "{sign}{}.{digits}", numerator.abs() / denominator)
+    }
+}
+
+/// Digits after the point of `remainder / denominator`, or `None` if they do not end soon.
+fn decimal_digits(mut remainder: i128, denominator: i128) -> Option<String> {
+    let mut digits = String::new();
+    while remainder != 0 {
+        if digits.len() == MAX_DECIMALS {
+            return None;
+        }
+        let scaled = remainder.checked_mul(10)?;
+        digits.push_str(&(scaled / denominator).to_string());
+        remainder = scaled % denominator;
+    }
+    Some(digits)
+}
+
+/// A number as it stands in a text, without its sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Literal {
+    /// The number; `None` if it has too many digits.
+    pub(crate) value: Option<Rational>,
+    /// Digits after the point.
+    pub(crate) decimals: u32,
+    /// Bytes read.
+    pub(crate) len: usize,
+}
+
+/// Reads the unsigned decimal or mixed number that `text` begins with.
+pub(crate) fn scan(text: &str) -> Option<Literal> {
+    let whole = scan_decimal(text);
+    let after = whole.map_or(0, |literal| literal.len);
+    let rest = text.get(after..)?;
+    let Some((part, len)) = scan_vulgar(rest).or_else(|| scan_proper(rest)) else {
+        return whole;
+    };
+    match whole {
+        None if rest.starts_with(' ') || !is_vulgar(rest) => None,
+        None => Some(Literal { value: Some(part), decimals: 0, len }),
+        Some(literal) if literal.decimals == 0 => {
+            let value = literal.value.and_then(|value| value.checked_add(part));
+            Some(Literal { value, decimals: 0, len: after + len })
+        }
+        Some(_) => whole,
+    }
+}
+
+fn is_vulgar(text: &str) -> bool {
+    text.chars().next().is_some_and(|c| VULGAR.iter().any(|&(sign, ..)| sign == c))
+}
+
+/// A fraction of one character, with the blank that may stand before it.
+fn scan_vulgar(text: &str) -> Option<(Rational, usize)> {
+    let part = text.strip_prefix(' ').unwrap_or(text);
+    let first = part.chars().next()?;
+    let &(_, numerator, denominator) = VULGAR.iter().find(|&&(sign, ..)| sign == first)?;
+    let value = Rational::new(numerator, denominator)?;
+    Some((value, text.len() - part.len() + first.len_utf8()))
+}
+
+/// The ` 1/2` of `1 1/2`: one blank, then a fraction below one with no blanks inside.
+fn scan_proper(text: &str) -> Option<(Rational, usize)> {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let fraction = text.strip_prefix(' ')?;
+    let top = digits(fraction);
+    let below = fraction.get(top..)?.strip_prefix('/')?;
+    let bottom = digits(below);
+    let numerator: i128 = fraction.get(..top)?.parse().ok()?;
+    let denominator: i128 = below.get(..bottom)?.parse().ok()?;
+    let continues = below.get(bottom..)?.starts_with(['.', '/', '(']);
+    let ends_sentence = below.get(bottom..)?.strip_prefix('.').is_some_and(|r| digits(r) == 0);
+    if numerator == 0 || numerator >= denominator || (continues && !ends_sentence) {
+        return None;
+    }
+    Some((Rational::new(numerator, denominator)?, 1 + top + 1 + bottom))
+}
+
+/// Digits with thousands separators and a fractional part.
+fn scan_decimal(text: &str) -> Option<Literal> {
+    let bytes = text.as_bytes();
+    let whole = grouped_digits(bytes);
+    let mut len = whole;
+    let mut decimals = 0;
+    if bytes.get(len) == Some(&b'.') {
+        decimals = digits_at(bytes, len + 1);
+        len += if decimals > 0 { 1 + decimals } else { 0 };
+    }
+    if len == 0 {
+        return None;
+    }
+    let digits = bytes.get(..len)?.iter().copied().filter(u8::is_ascii_digit);
+    let value = read_digits(digits).and_then(|numerator| {
+        Rational::new(numerator, 10i128.checked_pow(u32::try_from(decimals).ok()?)?)
+    });
+    Some(Literal { value, decimals: u32::try_from(decimals).unwrap_or(u32::MAX), len })
+}
+
+fn read_digits(digits: impl Iterator<Item = u8>) -> Option<i128> {
+    let mut number: i128 = 0;
+    for digit in digits {
+        number = number.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+    }
+    Some(number)
+}
+
+/// Length of the whole part: one to three digits and groups `,ddd`, or digits alone.
+fn grouped_digits(bytes: &[u8]) -> usize {
+    let mut len = digits_at(bytes, 0);
+    if !(1..=3).contains(&len) || bytes.first() == Some(&b'0') {
+        return len;
+    }
+    while bytes.get(len) == Some(&b',') && digits_at(bytes, len + 1) == 3 {
+        len += 4;
+    }
+    len
+}
+
+fn digits_at(bytes: &[u8], at: usize) -> usize {
+    bytes.iter().skip(at).take_while(|b| b.is_ascii_digit()).count()
+}
+
+/// Splits sign and currency sign, in either order, from the front.
+fn strip_prefixes(text: &str) -> Option<(bool, &str)> {
+    let mut rest = text;
+    let (mut sign, mut currency) = (None, false);
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '+' | '-' | '−' if sign.is_none() => sign = Some(first != '+'),
+            '\\' => {}
+            c if CURRENCY.contains(&c) && !currency => currency = true,
+            c if c.is_whitespace() => {}
+            _ => break,
+        }
+        rest = rest.get(first.len_utf8()..)?;
+    }
+    Some((sign.unwrap_or(false), rest))
+}
+
+/// The `/ b` of a fraction `a / b`: a whole number, currency never follows.
+fn denominator(text: &str) -> Option<(Rational, &str)> {
+    let below = text.strip_prefix('/')?.trim_start();
+    let literal = scan_decimal(below).filter(|literal| literal.decimals == 0)?;
+    Some((literal.value?, below.get(literal.len..)?))
+}
+
+/// A word that multiplies the number before it, and what follows.
+fn split_scale(text: &str) -> Option<(Rational, &str)> {
+    let len = text.bytes().take_while(u8::is_ascii_alphabetic).count();
+    Some((scale(text.get(..len)?)?, text.get(len..)?))
+}
+
+/// The factor a scale word stands for.
+pub(crate) fn scale(word: &str) -> Option<Rational> {
+    let factor = match word.to_ascii_lowercase().as_str() {
+        "hundred" => 100,
+        "thousand" => 1_000,
+        "million" => 1_000_000,
+        "billion" => 1_000_000_000,
+        "trillion" => 1_000_000_000_000,
+        _ => return None,
+    };
+    Some(Rational::integer(factor))
+}
+
+/// True if `text` can follow a number without changing it.
+fn is_unit_text(text: &str) -> bool {
+    let punctuation = "%.,;/'’-()°²³¢!?*`_\\\"";
+    let allowed = |c: char| {
+        c.is_alphabetic() || c.is_whitespace() || punctuation.contains(c) || CURRENCY.contains(&c)
+    };
+    if !text.chars().all(allowed) {
+        return false;
+    }
+    let first = text.split(|c: char| !c.is_alphabetic()).find(|word| !word.is_empty());
+    let variable = first.is_some_and(|word| {
+        let mut letters = word.chars();
+        let letter = letters.next();
+        letters.next().is_none() && letter.is_some_and(|c| !UNIT_LETTERS.contains(&c))
+    });
+    let refused = first.is_some_and(|word| NOT_A_UNIT.contains(&word.to_lowercase().as_str()));
+    !variable && !refused
+}

@@ -1,0 +1,134 @@
+//! Which split a question belongs to: a property of its text.
+//!
+//! The question is reduced to its skeleton, which a change of names, pronouns or objects leaves as it is, and the skeleton's hash says
+//! which bucket, hence which split, it falls in. So splits are disjoint however a question came about: two texts that differ only in
+//! who and what they are about are always in the same split.
+
+use super::lexicon::{self, Known};
+
+const BUCKETS: u64 = 16;
+
+/// What a problem is drawn for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Split {
+    /// Raw texts without answers, for the pretraining corpus.
+    Pretraining,
+    /// The labelled problems to begin with.
+    Seeds,
+    /// For choosing between settings.
+    Validation,
+    /// For reporting, once.
+    Test,
+    /// Templates that no other split uses, 2 to 5 steps.
+    OodTemplates,
+    /// Longer chains, 6 to 8 steps, of the templates that the other splits use.
+    OodChains,
+    /// Unlabelled questions for the rounds of self-improvement.
+    Fresh,
+}
+
+impl Split {
+    /// Whether problems of this split must never be learned from.
+    #[must_use]
+    pub fn is_evaluation(self) -> bool {
+        matches!(self, Self::Validation | Self::Test | Self::OodTemplates | Self::OodChains)
+    }
+}
+
+/// The split that a question belongs to, whoever wrote it.
+#[must_use]
+pub fn split_of(question: &str) -> Split {
+    match hash(&skeleton(question)) % BUCKETS {
+        0 => Split::Validation,
+        1 => Split::Test,
+        2 => Split::OodTemplates,
+        3 => Split::OodChains,
+        4..7 => Split::Seeds,
+        7..11 => Split::Pretraining,
+        _ => Split::Fresh,
+    }
+}
+
+/// Whether a question belongs to an evaluation split, so that nothing may learn from it.
+#[must_use]
+pub fn is_evaluation(question: &str) -> bool {
+    split_of(question).is_evaluation()
+}
+
+/// The question with its names, pronouns, articles and objects masked, in lower case, words separated by one space. Numbers stay.
+#[must_use]
+pub fn skeleton(question: &str) -> String {
+    let words = words(question).filter(|word| !word.trim().is_empty());
+    words.map(masked).collect::<Vec<_>>().join(" ")
+}
+
+fn masked(word: &str) -> String {
+    match (lexicon::known(word), word.to_lowercase()) {
+        (Some(Known::Name(_)), _) => "@name".to_owned(),
+        (Some(Known::Noun { class, .. }), _) => format!("@{}", lexicon::CLASSES[class].kind),
+        (None, lower) => match lower.as_str() {
+            "he" | "she" | "him" | "his" | "her" | "hers" | "himself" | "herself" => {
+                "@pronoun".to_owned()
+            }
+            "an" => "a".to_owned(),
+            _ => lower,
+        },
+    }
+}
+
+/// A text cut into words (letters), numbers (digits) and single other characters; together they are the text.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let kind = |letter: char| (letter.is_alphabetic(), letter.is_ascii_digit());
+        let end = match kind(first) {
+            (false, false) => first.len_utf8(),
+            of => rest.find(|letter| kind(letter) != of).unwrap_or(rest.len()),
+        };
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// FNV-1a, then a mix that lets every bit of it decide the low ones. Stable for ever: splits depend on it.
+pub(crate) fn hash(text: &str) -> u64 {
+    let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    mix(text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv))
+}
+
+/// The finalizer of SplitMix64.
+pub(crate) fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_skeleton_forgets_who_and_what_but_not_how_many() {
+        let tom = skeleton("Tom has 12 apples.  He buys an orange for $3.");
+        assert_eq!(tom, skeleton("Anna has 12 pears. She buys a lemon for $3."));
+        assert_ne!(tom, skeleton("Tom has 13 apples.  He buys an orange for $3."));
+        assert_eq!(tom, "@name has 12 @fruit . @pronoun buys a @fruit for $ 3 .");
+    }
+
+    #[test]
+    fn words_lose_nothing() {
+        let text = "Zoë’s 12.5% of $1,000?";
+        assert_eq!(words(text).collect::<String>(), text);
+        assert_eq!(words("ab12 c.").collect::<Vec<_>>(), ["ab", "12", " ", "c", "."]);
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        // Splits of data already written depend on these values.
+        assert_eq!(mix(0), 0);
+        assert_eq!(hash(""), mix(0xcbf2_9ce4_8422_2325));
+        assert_eq!(hash("a"), mix(0xaf63_dc4c_8601_ec8c));
+    }
+}
