@@ -1,1 +1,24 @@
-//! Value, PRM and ORM: targets, inference, calibration, how they are combined.
+//! The trio of critics (AlphaLLM §4): value, process reward (PRM) and outcome reward (ORM).
+//!
+//! All three read the question, the options and, after each option, what the calculator found in it:
+//! the paper's tool-augmented ORM, for every critic. The findings are an input, never a label. One
+//! model may carry several of the heads; which models make up a critic is the caller's choice.
+//!
+//! Nothing here reads a gold answer: targets come in as numbers.
+
+mod encode;
+mod error;
+pub mod quality;
+mod score;
+pub mod targets;
+
+pub use encode::{CriticConfig, Encoder, Marks};
+pub use error::Error;
+pub use score::{Critic, Scores, Solution};
+
+/// Name of the value head: the chance that the final answer will be right, read after an option.
+pub const VALUE: &str = "value";
+/// Name of the process reward head: whether the last option is right.
+pub const PRM: &str = "prm";
+/// Name of the outcome reward head: whether the final answer is right.
+pub const ORM: &str = "orm";

@@ -1,3 +1,5 @@
 //! The `critique` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    stage::main(critique::run)
+}

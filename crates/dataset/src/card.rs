@@ -52,7 +52,7 @@ pub(crate) fn columns<T: Table>() -> String {
         let null = if field.nullable { "yes" } else { "" };
         let (name, kind, about) =
             (field.name, schema::type_name(&field.data_type), field.description);
-        line(&mut out, format_args!("| `{name}` | {kind} | {null} | {about} |"));
+        line(&mut out, format_args!("| `{name}` | `{kind}` | {null} | {about} |"));
     }
     out
 }

@@ -24,10 +24,7 @@ impl FilesOutput {
     pub fn begin(dir: &Path, recipe: Recipe, force: bool) -> Result<Begin<Self>, Error> {
         let plan = Plan { kind: KIND.to_owned(), parts: 0, recipe };
         let mode = if force { Mode::Replace } else { Mode::Alone };
-        if Manifest::find(dir).is_ok_and(|manifest| manifest.is_none()) {
-            refuse_foreign(dir)?;
-        }
-        Ok(Work::begin(dir, plan, mode)?.map(|work| Self { work }))
+        Ok(Work::begin(dir, plan, mode, refuse_foreign)?.map(|work| Self { work }))
     }
 
     /// Writes a file. It appears whole or not at all, and replaces one of the same name.
@@ -46,6 +43,13 @@ impl FilesOutput {
     /// when another recipe takes over.
     pub fn scratch(&self) -> Result<PathBuf, Error> {
         self.work.state().scratch()
+    }
+
+    /// Writes a file in the scratch folder, whole or not at all, and gives its path.
+    pub fn write_scratch(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
+        let path = self.scratch()?.join(name);
+        crate::atomic::write(&path, bytes)?;
+        Ok(path)
     }
 
     /// Verifies all files and writes the manifest: from then on the folder is complete.

@@ -25,6 +25,7 @@ mod read;
 mod recipe;
 mod seed;
 mod state;
+mod status;
 mod work;
 
 pub use chunk::{array_spec, chunk};
@@ -37,4 +38,5 @@ pub use output::Output;
 pub use read::Dataset;
 pub use recipe::{Input, Recipe, digest_of};
 pub use seed::{row_id, seed_for};
+pub use status::Status;
 pub use work::Begin;

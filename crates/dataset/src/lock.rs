@@ -1,61 +1,63 @@
 //! One writer per dataset. The operating system frees the lock however its holder ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use crate::Error;
 
-/// The lock's file. It stays when the lock is freed, since deleting it would let two writers each lock their own.
+/// The lock's file. It stays, empty, when the lock is freed: deleting it would let two writers each lock their own.
 pub(crate) const LOCK: &str = ".lock";
 
 /// A held lock; dropping it frees it.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
     /// The only writer of `dir`.
     pub(crate) fn exclusive(dir: &Path, tool: &str) -> Result<Self, Error> {
-        let mut file = open(dir)?;
-        let taken = file.try_lock();
-        settle(dir, &mut file, taken)?;
-        // The note helps whoever finds the lock taken. Without it the lock holds all the same.
-        drop(note(&mut file, tool));
-        Ok(Self { _file: file })
+        Self::take(dir, tool, File::try_lock)
     }
 
     /// One of several writers of `dir` that each write different parts.
-    pub(crate) fn shared(dir: &Path) -> Result<Self, Error> {
-        let mut file = open(dir)?;
-        let taken = file.try_lock_shared();
-        settle(dir, &mut file, taken)?;
-        Ok(Self { _file: file })
+    pub(crate) fn shared(dir: &Path, tool: &str) -> Result<Self, Error> {
+        Self::take(dir, tool, File::try_lock_shared)
     }
-}
 
-fn open(dir: &Path) -> Result<File, Error> {
-    let path = dir.join(LOCK);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    options.open(&path).map_err(Error::io("open", &path))
-}
-
-fn settle(dir: &Path, file: &mut File, taken: Result<(), TryLockError>) -> Result<(), Error> {
-    match taken {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::Locked { dir: dir.to_owned(), holder: holder(file) })
+    fn take(
+        dir: &Path,
+        tool: &str,
+        lock: fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<Self, Error> {
+        let path = dir.join(LOCK);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(&path).map_err(Error::io("open", &path))?;
+        match lock(&file) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked { dir: dir.to_owned(), holder: holder(&mut file) });
+            }
+            Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path)(e)),
         }
-        Err(TryLockError::Error(e)) => Err(Error::io("lock", &dir.join(LOCK))(e)),
+        // The note is for whoever finds the lock taken. Without it the lock holds all the same.
+        drop(note(&mut file, &format!("{tool} (process {})\n", std::process::id())));
+        Ok(Self { file })
     }
 }
 
-fn note(file: &mut File, tool: &str) -> std::io::Result<()> {
+impl Drop for Lock {
+    fn drop(&mut self) {
+        drop(note(&mut self.file, ""));
+    }
+}
+
+fn note(file: &mut File, text: &str) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{tool} (process {})", std::process::id())
+    file.write_all(text.as_bytes())
 }
 
 fn holder(file: &mut File) -> String {

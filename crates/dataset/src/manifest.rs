@@ -80,6 +80,9 @@ impl Manifest {
         if manifest.sealed() != manifest.seal || manifest.text().as_bytes() != bytes {
             return Err(refuse("it changed after it was written".to_owned()));
         }
+        if let Some(entry) = manifest.entries().find(|entry| !entry.is_inside()) {
+            return Err(refuse(format!("it lists {:?}, which is outside the dataset", entry.path)));
+        }
         Ok(Some(manifest))
     }
 
@@ -142,6 +145,12 @@ impl Entry {
     /// The file's place under `dir`.
     pub(crate) fn place(&self, dir: &Path) -> PathBuf {
         dir.join(&self.path)
+    }
+
+    /// Whether the path stays within the dataset.
+    pub(crate) fn is_inside(&self) -> bool {
+        let normal = |part| matches!(part, std::path::Component::Normal(_));
+        !self.path.is_empty() && Path::new(&self.path).components().all(normal)
     }
 
     /// Whether the file has the listed size, without reading it.

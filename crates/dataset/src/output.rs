@@ -42,7 +42,7 @@ impl<T: Table> Output<T> {
 
     fn start(dir: &Path, recipe: Recipe, parts: usize, mode: Mode) -> Result<Begin<Self>, Error> {
         let plan = Plan { kind: T::tag(), parts, recipe };
-        let begun = Work::begin(dir, plan, mode)?;
+        let begun = Work::begin(dir, plan, mode, |_| Ok(()))?;
         Ok(begun.map(|work| Self { work, table: PhantomData }))
     }
 
@@ -65,6 +65,16 @@ impl<T: Table> Output<T> {
         let place = self.work.dir().join(&path);
         let bytes = part::encode(rows, self.work.provenance(), &place)?;
         self.work.write(&path, Some(rows.len() as u64), &bytes)
+    }
+
+    /// The rows of all parts that are finished, in the order of the parts.
+    pub fn rows(&self) -> Result<Vec<T>, Error> {
+        let mut rows = Vec::new();
+        for index in 0..self.work.parts() {
+            let Some(entry) = self.work.entry(&self.path(index)) else { continue };
+            rows.extend(part::decode::<T>(&entry, self.work.dir())?);
+        }
+        Ok(rows)
     }
 
     /// Writes a file beside the parts, for example `results.json`.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use schema::Table;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::seed::Digest;
 use crate::{Dataset, Error, Files, atomic};
@@ -83,36 +82,10 @@ impl Recipe {
 /// Digest of a configuration: the blake3 of its JSON with sorted keys, so that neither the order nor the layout of the
 /// file it came from matters.
 pub fn digest_of(config: &impl Serialize) -> Result<String, Error> {
-    let value = serde_json::to_value(config)
+    let mut value = serde_json::to_value(config)
         .map_err(|e| Error::Usage(format!("the configuration cannot be written as JSON: {e}")))?;
-    let mut text = String::new();
-    canonical(&value, &mut text);
-    Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
-}
-
-fn canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| key.as_str());
-            out.push('{');
-            for (key, value) in entries {
-                out.push_str(&format!("{key:?}:"));
-                canonical(value, out);
-                out.push(',');
-            }
-            out.push('}');
-        }
-        Value::Array(values) => {
-            out.push('[');
-            for value in values {
-                canonical(value, out);
-                out.push(',');
-            }
-            out.push(']');
-        }
-        scalar => out.push_str(&scalar.to_string()),
-    }
+    value.sort_all_objects();
+    Ok(blake3::hash(value.to_string().as_bytes()).to_hex().to_string())
 }
 
 impl<T: Table> Dataset<T> {

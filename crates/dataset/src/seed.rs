@@ -54,8 +54,8 @@ mod tests {
 
     #[test]
     fn ids_do_not_change_between_releases() {
-        assert_eq!(row_id(&["gsm8k", "What is 1+1?"]), "");
-        assert_eq!(seed_for(7, "search", 1, "ab"), 0);
+        assert_eq!(row_id(&["gsm8k", "What is 1+1?"]), "66c2f871978a9d11d264916f808740b2");
+        assert_eq!(seed_for(7, "search", 1, "ab"), 4_218_946_583_048_135_530);
     }
 
     #[test]

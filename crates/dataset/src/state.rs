@@ -108,6 +108,8 @@ impl State {
         let replaced = read_json::<Replaced>(&self.replaced_path())?.unwrap_or_default();
         entries.extend(replaced.parts);
         entries.extend(replaced.files);
+        // These are about to be deleted: nothing outside the dataset may be among them.
+        entries.retain(Entry::is_inside);
         Ok(entries)
     }
 

@@ -1,5 +1,6 @@
 //! Beginning, resuming and committing, for tables and plain files alike.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::{Error, card};
 
 /// What there is to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a run has one of them")]
 pub enum Begin<W> {
     /// Nothing: the same recipe has been followed to the end.
     UpToDate(Manifest),
@@ -49,23 +51,33 @@ pub(crate) struct Work {
     digest: String,
     state: State,
     finished: Mutex<BTreeMap<String, Entry>>,
+    mode: Mode,
     _lock: Lock,
 }
 
 impl Work {
-    /// Takes up the work in `dir`, or finds it done.
-    pub(crate) fn begin(dir: &Path, plan: Plan, mode: Mode) -> Result<Begin<Self>, Error> {
+    /// Takes up the work in `dir`, or finds it done. Where there is no manifest, `admit` looks at the directory first.
+    pub(crate) fn begin(
+        dir: &Path,
+        plan: Plan,
+        mode: Mode,
+        admit: fn(&Path) -> Result<(), Error>,
+    ) -> Result<Begin<Self>, Error> {
         if let Some(manifest) = up_to_date(dir, &plan, mode)? {
+            clear_after(dir, &plan)?;
             return Ok(Begin::UpToDate(manifest));
         }
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let lock = match mode {
-            Mode::Shard => Lock::shared(dir)?,
+            Mode::Shard => Lock::shared(dir, &plan.recipe.tool)?,
             Mode::Alone | Mode::Replace => Lock::exclusive(dir, &plan.recipe.tool)?,
         };
         // Whoever held the lock a moment ago may have finished.
         if let Some(manifest) = up_to_date(dir, &plan, mode)? {
             return Ok(Begin::UpToDate(manifest));
+        }
+        if !dir.join(MANIFEST).exists() {
+            admit(dir)?;
         }
         let (state, digest) = (State::of(dir), plan.digest());
         settle_plan(dir, &state, &plan, mode)?;
@@ -75,7 +87,7 @@ impl Work {
         }
         let finished = finished.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
         let (dir, finished) = (dir.to_owned(), Mutex::new(finished));
-        Ok(Begin::Work(Self { dir, plan, digest, state, finished, _lock: lock }))
+        Ok(Begin::Work(Self { dir, plan, digest, state, finished, mode, _lock: lock }))
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -128,6 +140,12 @@ impl Work {
 
     /// Verifies all files and writes the card, then the manifest. `columns` is the card's table of columns.
     pub(crate) fn commit(self, parts: &[String], columns: &str) -> Result<Manifest, Error> {
+        if self.mode == Mode::Shard {
+            let dir = self.dir.display();
+            return Err(Error::Usage(format!(
+                "{dir} has several writers, none of which commits it"
+            )));
+        }
         let mut finished = self.finished.into_inner().unwrap_or_else(PoisonError::into_inner);
         let parts: Vec<Entry> = parts.iter().filter_map(|path| finished.remove(path)).collect();
         let files: Vec<Entry> = finished.into_values().collect();
@@ -172,31 +190,42 @@ fn up_to_date(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<Manifest>, E
     }
 }
 
+/// Deletes what a run left that was killed between writing the manifest and tidying up.
+fn clear_after(dir: &Path, plan: &Plan) -> Result<(), Error> {
+    if !dir.join(state::STATE).exists() {
+        return Ok(());
+    }
+    match Lock::exclusive(dir, &plan.recipe.tool) {
+        Ok(_lock) => State::of(dir).clear(),
+        // Its owner is just doing so.
+        Err(Error::Locked { .. }) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
 /// Makes `plan` the one that is followed here, if nothing or the same was begun, or if it may be replaced.
 fn settle_plan(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<(), Error> {
+    // The parts are listed before the plan is read: another shard writes the plan first.
+    let parts = state::list(&dir.join(DATA))?;
     let begun = state.plan()?;
-    let difference = begun.as_ref().and_then(|begun| begun.difference(plan));
-    if mode != Mode::Replace {
-        if let Some(difference) = difference {
-            return Err(Error::Different { dir: dir.to_owned(), difference });
-        }
-        if begun.is_none() && !state::list(&dir.join(DATA))?.is_empty() {
-            let difference = "it holds parts, but not how they were made".to_owned();
-            return Err(Error::Different { dir: dir.to_owned(), difference });
-        }
+    let difference = match &begun {
+        Some(begun) => begun.difference(plan),
+        None if parts.is_empty() => None,
+        None => Some("it holds parts, but not how they were made".to_owned()),
+    };
+    if mode != Mode::Replace
+        && let Some(difference) = difference
+    {
+        return Err(Error::Different { dir: dir.to_owned(), difference });
     }
     if begun.is_none() || difference.is_some() {
+        state.clear_scratch()?;
         state.set_plan(plan)?;
     }
     state.create()?;
-    // In this order: killed in between, the next run finds the new plan and finishes the replacement.
-    if mode == Mode::Replace {
-        if dir.join(MANIFEST).exists() {
-            state.retire_manifest()?;
-        }
-        if difference.is_some() {
-            state.clear_scratch()?;
-        }
+    // After the plan: killed in between, the next run finds it and finishes the replacement.
+    if mode == Mode::Replace && dir.join(MANIFEST).exists() {
+        state.retire_manifest()?;
     }
     Ok(())
 }
@@ -213,24 +242,32 @@ fn sweep(dir: &Path, state: &State, finished: &[Entry]) -> Result<(), Error> {
             atomic::remove(&place)?;
         }
     }
-    for folder in [dir.to_owned(), dir.join(DATA), dir.join(state::STATE)] {
-        for path in state::list(&folder)? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(TEMPORARY)
-                || (folder.ends_with(DATA) && ours(&name) && !keep(&path))
-            {
-                atomic::remove(&path)?;
-            } else if folder.ends_with(DATA) && !keep(&path) {
-                return Err(Error::Foreign { path });
-            }
+    for folder in [dir.to_owned(), dir.join(state::STATE)] {
+        for path in state::list(&folder)?.iter().filter(|path| temporary(path)) {
+            atomic::remove(path)?;
         }
+    }
+    for path in state::list(&dir.join(DATA))?.into_iter().filter(|path| !keep(path)) {
+        if !ours(&path) {
+            return Err(Error::Foreign { path });
+        }
+        atomic::remove(&path)?;
     }
     state.forget(finished)
 }
 
-/// Whether a name in `data/` is one that this crate gives.
-fn ours(name: &str) -> bool {
-    name.starts_with("train-") && name.ends_with(".parquet")
+/// Whether a file in `data/` has a name that this crate gives.
+fn ours(path: &Path) -> bool {
+    let name = name(path);
+    temporary(path) || (name.starts_with("train-") && name.ends_with(".parquet"))
+}
+
+fn temporary(path: &Path) -> bool {
+    name(path).starts_with(TEMPORARY)
+}
+
+fn name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 /// The names in a dataset's directory that are not its contents.

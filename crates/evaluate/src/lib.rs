@@ -1,1 +1,38 @@
-//! Measures a policy, greedy and with eta-MCTS, with intervals and paired tests.
+//! Evaluation (AlphaLLM §5): `evaluate run` measures a policy, greedy and with eta-MCTS;
+//! `evaluate compare` puts several models side by side, with intervals and paired tests.
+//!
+//! The one stage that reads the gold answers of evaluation splits, and only to grade with them.
+
+mod compare;
+mod decode;
+mod results;
+mod stats;
+
+use stage::Failure;
+
+/// Measures models and compares them.
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Answers the problems of evaluation splits and grades the answers.
+    Run(decode::Args),
+    /// Compares the evaluations of several models.
+    Compare(compare::CompareArgs),
+}
+
+/// Runs the stage.
+///
+/// # Errors
+/// Bad settings (78), bad inputs (65), a locked output (75), a full disk (74).
+pub fn run(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Command::Run(args) => decode::run(&args),
+        Command::Compare(args) => compare::run(args),
+    }
+}

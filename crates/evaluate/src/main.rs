@@ -1,3 +1,5 @@
 //! The `evaluate` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    stage::main(evaluate::run)
+}

@@ -1,1 +1,45 @@
-//! Trains a checkpoint from examples: policy, fast policy or critic.
+//! Fine-tuning: a checkpoint from examples, for any role.
+//!
+//! - `finetune pretrain`: a base model from raw text, with its tokenizer.
+//! - `finetune policy`: a policy or fast policy from labelled seeds and kept trajectories, by the
+//!   loss on completions (AlphaLLM §3.5); also the same-updates control, on the seeds alone.
+//! - `finetune critic`: scalar heads from labels, and how far they can be trusted.
+//!
+//! A killed run goes on from its last saved state and writes the same bytes.
+
+mod critics;
+mod policies;
+mod pretrain;
+mod run;
+
+use stage::Failure;
+
+/// Trains a checkpoint.
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Trains a base model from nothing on raw text.
+    Pretrain(pretrain::Args),
+    /// Fine-tunes a policy on labelled seeds and kept trajectories.
+    Policy(policies::Args),
+    /// Trains a critic's heads on labels.
+    Critic(critics::Args),
+}
+
+/// Runs the stage.
+///
+/// # Errors
+/// Bad settings (78), bad inputs (65), a locked output (75), a full disk (74).
+pub fn run(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Command::Pretrain(args) => pretrain::run(&args),
+        Command::Policy(args) => policies::run(&args),
+        Command::Critic(args) => critics::run(&args),
+    }
+}

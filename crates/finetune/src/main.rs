@@ -1,3 +1,5 @@
 //! The `finetune` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    stage::main(finetune::run)
+}

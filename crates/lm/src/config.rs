@@ -82,6 +82,33 @@ fn float32() -> String {
     "float32".to_owned()
 }
 
+impl Default for ModelConfig {
+    /// A Llama without sizes, which [`ModelConfig::validate`] refuses: they must be set.
+    fn default() -> Self {
+        Self {
+            architectures: llama_architectures(),
+            model_type: llama_type(),
+            vocab_size: 0,
+            hidden_size: 0,
+            intermediate_size: 0,
+            num_hidden_layers: 0,
+            num_attention_heads: 0,
+            num_key_value_heads: None,
+            head_dim: None,
+            max_position_embeddings: 0,
+            rms_norm_eps: 1e-5,
+            rope_theta: rope_theta(),
+            tie_word_embeddings: false,
+            hidden_act: silu(),
+            bos_token_id: None,
+            eos_token_id: None,
+            pad_token_id: None,
+            torch_dtype: float32(),
+            scalar_heads: Vec::new(),
+        }
+    }
+}
+
 /// The largest size any dimension may claim: far above every real model, low enough that products
 /// of two dimensions cannot overflow.
 const LARGEST: usize = 1 << 24;

@@ -1,6 +1,6 @@
 //! Picks the device by name. burn's own default prefers CUDA, so it is never asked.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 
 use crate::Error;
 

@@ -23,3 +23,8 @@ pub use error::Error;
 pub use model::Decoder;
 pub use sampling::Sampling;
 pub use tokenizer::Tokenizer;
+
+/// Training and decoding free and take the same large buffers all the time; glibc maps and unmaps
+/// each of them, which costs more than a tenth of the run (docs/PERFORMANCE.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

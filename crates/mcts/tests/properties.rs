@@ -195,7 +195,7 @@ proptest! {
         let table = Table::random(seed, 4, true);
         let mut config = config;
         config.budget.tokens = None; // A wave spends its tokens before they are looked at.
-        let wave = table.drive(&Config { root_wave: true, ..config.clone() });
+        let wave = table.drive(&Config { root_wave: true, ..config });
         let single = table.drive(&Config { root_wave: false, ..config });
         let (left, right): (Vec<_>, Vec<_>) = (wave.nodes().collect(), single.nodes().collect());
         prop_assert_eq!(left.len(), right.len());

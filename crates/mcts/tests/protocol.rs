@@ -164,14 +164,18 @@ fn finished_options_merge_only_when_identical() {
 fn an_option_joins_the_nearest_sibling() {
     let width = Width { min: 3, max: 3 };
     let merge = Merge::EditDistance { threshold: 4, resamples: 5 };
-    let mut tree = Tree::new(&Config { root_width: width, merge, ..plain(10) }).unwrap();
-    for text in ["12 + 5 = 17", "12 * 5 + 60 = 17"] {
-        tell(&mut tree, &[text]);
-        evaluate(&mut tree);
+    // Nearest to the first, to the second, and as near to both: then it joins the first.
+    let cases = [("abcdefgZ", [1, 0]), ("aBCDWXYZ", [0, 1]), ("abcdefYZ", [1, 0])];
+    for (option, expected) in cases {
+        let mut tree = Tree::new(&Config { root_width: width, merge, ..plain(10) }).unwrap();
+        for text in ["abcdefgh", "abcdWXYZ"] {
+            tell(&mut tree, &[text]);
+            evaluate(&mut tree);
+        }
+        tell(&mut tree, &[option]);
+        let merged: Vec<_> = tree.nodes().skip(1).map(|(_, node)| node.merged).collect();
+        assert_eq!(merged, expected, "{option}");
     }
-    tell(&mut tree, &["12 * 5 + 6 = 17"]);
-    let merged: Vec<_> = tree.nodes().skip(1).map(|(_, node)| node.merged).collect();
-    assert_eq!(merged, [0, 1]);
 }
 
 #[test]

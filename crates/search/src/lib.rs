@@ -1,1 +1,244 @@
-//! Searching: eta-MCTS over the prompts with the policy and the critics.
+//! Searching (AlphaLLM §3): eta-MCTS over the prompts with the policy, the fast policy and the
+//! critics.
+//!
+//! Reads questions, never an answer. Writes every tree (`nodes`) and the solutions found in it
+//! (`trajectories`), a part for each chunk of prompts; a chunk's trees are advanced together.
+
+mod rows;
+
+use std::path::PathBuf;
+
+use dataset::{Begin, Dataset, Output, chunk, seed_for};
+use decoding::{Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig};
+use schema::{NodeRow, Prompt, Trajectory, prompts};
+use serde::{Deserialize, Serialize};
+use stage::{Common, Failure, Metrics, Preset, Progress};
+
+/// Searches the prompts with eta-MCTS and writes the trees and the solutions found.
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// How questions become text: the preset's text.toml.
+    #[arg(long)]
+    text: PathBuf,
+    /// The prompts to search.
+    #[arg(long)]
+    prompts: PathBuf,
+    /// The policy's checkpoint.
+    #[arg(long)]
+    policy: PathBuf,
+    /// The checkpoint of the small policy that writes the fast rollouts.
+    #[arg(long)]
+    fast_policy: PathBuf,
+    /// A checkpoint with critics' heads; once for each.
+    #[arg(long = "critic", required = true)]
+    critics: Vec<PathBuf>,
+    /// Where the solutions go.
+    #[arg(long)]
+    out_trajectories: PathBuf,
+    /// Where the trees go.
+    #[arg(long)]
+    out_nodes: PathBuf,
+}
+
+/// The preset's `search.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Prompts of one part, whose trees are advanced together.
+    chunk_prompts: usize,
+    /// The most solutions of a prompt that are written, best first.
+    trajectories_per_prompt: usize,
+    /// The search itself.
+    search: SearchConfig,
+}
+
+/// What decides the output, for the recipe.
+#[derive(Serialize)]
+struct Settings<'a> {
+    search: &'a Config,
+    text: &'a TextConfig,
+}
+
+/// What a run did, for the summary and the metrics.
+#[derive(Debug, Default, Serialize)]
+struct Totals {
+    prompts: usize,
+    too_long: usize,
+    trees: usize,
+    nodes: u64,
+    simulations: u64,
+    merged: u64,
+    terminals: u64,
+    tokens: u64,
+    answered: usize,
+}
+
+/// Runs the stage.
+///
+/// # Errors
+/// Bad settings (78), bad inputs (65), a locked output (75), a full disk (74).
+pub fn run(args: Args) -> Result<(), Failure> {
+    let preset: Preset<Config> = args.common.preset()?;
+    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    preset.value.search.validate().map_err(Failure::from)?;
+    let place = Place::of(&args.common)?;
+    let prompts = Dataset::<Prompt>::open(&args.prompts)?.require_rows()?;
+    let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
+    let mut inputs = models.inputs();
+    inputs.push(prompts.input("prompts"));
+    let settings = Settings { search: &preset.value, text: &text.value };
+    let digest = dataset::digest_of(&settings)?;
+    let recipe =
+        stage::recipe("search", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
+    let questions: Vec<prompts::Question> = prompts.view()?;
+    let chunks = chunk(questions.len(), preset.value.chunk_prompts);
+    if args.common.dry_run {
+        let (rows, parts) = (questions.len(), chunks.len());
+        tracing::info!("would search {rows} prompts in {parts} parts");
+        return Ok(());
+    }
+    let force = args.common.force;
+    let nodes = Output::<NodeRow>::begin(&args.out_nodes, recipe.clone(), chunks.len(), force)?;
+    let trajectories =
+        Output::<Trajectory>::begin(&args.out_trajectories, recipe, chunks.len(), force)?;
+    let (nodes, trajectories) = match (nodes, trajectories) {
+        (Begin::UpToDate(_), Begin::UpToDate(_)) => {
+            tracing::info!("up to date");
+            return Ok(());
+        }
+        (nodes, trajectories) => (work(nodes), work(trajectories)),
+    };
+    let searcher = Searcher::new(
+        models.policy.policy(&text.value, &place)?,
+        models.fast_policy.policy(&text.value, &place)?,
+        models.critic(&text.value, &place)?,
+        preset.value.search.clone(),
+    )
+    .map_err(Failure::from)?;
+    let mut job = Job {
+        common: &args.common,
+        model: models.policy.label(),
+        searcher,
+        keep: preset.value.trajectories_per_prompt,
+        metrics: Metrics::open(&args.out_trajectories.join("metrics.jsonl"))?,
+        totals: Totals::default(),
+    };
+    let progress = Progress::new("search", questions.len() as u64);
+    for (index, range) in chunks.into_iter().enumerate() {
+        let missing = |parts: &[usize]| parts.contains(&index);
+        let due = [
+            nodes.as_ref().is_some_and(|o| missing(&o.missing())),
+            trajectories.as_ref().is_some_and(|o| missing(&o.missing())),
+        ];
+        let count = range.len() as u64;
+        if due.contains(&true) {
+            let (node_rows, trajectory_rows) = job.chunk(&questions[range])?;
+            if let Some(output) = &nodes {
+                output.write_part(index, &node_rows)?;
+            }
+            if let Some(output) = &trajectories {
+                output.write_part(index, &trajectory_rows)?;
+            }
+        }
+        progress.add(count);
+    }
+    progress.done();
+    if let Some(output) = nodes {
+        output.commit()?;
+    }
+    if let Some(output) = trajectories {
+        output.commit()?;
+    }
+    job.summary(args.common.json)
+}
+
+fn work<W>(begin: Begin<W>) -> Option<W> {
+    match begin {
+        Begin::Work(work) => Some(work),
+        Begin::UpToDate(_) => None,
+    }
+}
+
+/// A run's models and counts.
+struct Job<'a> {
+    common: &'a Common,
+    model: String,
+    searcher: Searcher,
+    keep: usize,
+    metrics: Metrics,
+    totals: Totals,
+}
+
+impl Job<'_> {
+    /// Searches the prompts of a part.
+    fn chunk(
+        &mut self,
+        prompts: &[prompts::Question],
+    ) -> Result<(Vec<NodeRow>, Vec<Trajectory>), Failure> {
+        let (round, run_seed) = (self.common.round, self.common.seed);
+        let mut questions = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            let seed = seed_for(run_seed, "search", round, &prompt.prompt_id);
+            if self.searcher.fits(&prompt.prompt).map_err(Failure::from)? {
+                questions.push(Question { id: &prompt.prompt_id, text: &prompt.prompt, seed });
+            } else {
+                tracing::warn!("prompt {} is too long for the models: skipped", prompt.prompt_id);
+                self.totals.too_long += 1;
+            }
+        }
+        let searched = self.searcher.search(&questions).map_err(Failure::from)?;
+        let (mut nodes, mut trajectories) = (Vec::new(), Vec::new());
+        for (question, searched) in questions.iter().zip(&searched) {
+            self.count(searched);
+            nodes.extend(rows::nodes(question, &searched.tree, round));
+            let from = rows::Source { question, model: &self.model, round };
+            trajectories.extend(rows::trajectories(&from, searched, self.keep));
+        }
+        self.totals.prompts += prompts.len();
+        self.metrics.row(&self.totals)?;
+        Ok((nodes, trajectories))
+    }
+
+    fn count(&mut self, searched: &Searched) {
+        let (tally, totals) = (searched.tree.tally(), &mut self.totals);
+        totals.trees += 1;
+        totals.nodes += u64::from(tally.nodes);
+        totals.simulations += u64::from(tally.simulations);
+        totals.merged += u64::from(tally.merged);
+        totals.terminals += u64::from(tally.terminals);
+        totals.tokens += searched.tokens;
+        totals.answered += usize::from(searched.picks.vote.is_some());
+    }
+
+    fn summary(&self, json: bool) -> Result<(), Failure> {
+        let t = &self.totals;
+        if json {
+            return stage::print_json(t);
+        }
+        let mean = |sum: u64| format!("{:.1}", sum as f64 / t.trees.max(1) as f64);
+        let row = vec![
+            t.prompts.to_string(),
+            t.too_long.to_string(),
+            t.answered.to_string(),
+            mean(t.nodes),
+            mean(t.simulations),
+            mean(t.terminals),
+            mean(t.merged),
+            mean(t.tokens),
+        ];
+        let header = [
+            "prompts",
+            "too long",
+            "answered",
+            "nodes",
+            "simulations",
+            "terminals",
+            "merged",
+            "tokens",
+        ];
+        stage::print_table("search (means per tree)", &header, &[row])
+    }
+}

@@ -1,3 +1,5 @@
 //! The `search` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    stage::main(search::run)
+}

@@ -2,6 +2,7 @@
 //!
 //! Measured times go here and nowhere else: a clock in a part or a manifest would break byte identity.
 
+use std::path::Path;
 use std::time::Instant;
 
 use dataset::MetricsLog;
@@ -18,9 +19,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Starts the clock over an open log.
-    pub fn new(log: MetricsLog) -> Self {
-        Self { log, watch: Stopwatch::start() }
+    /// Opens the log at `path` for appending, making it and its folder where needed, and starts the
+    /// clock: each run's rows count from that run's start.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        Ok(Self { log: MetricsLog::open(path)?, watch: Stopwatch::start() })
     }
 
     /// Appends one row: `elapsed_s`, then the fields of `row`, which has to be an object. A number that
@@ -68,6 +70,19 @@ mod tests {
         let row = timed(1.234_567_89, &json!({"step": 3, "loss": 0.5})).unwrap();
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(text, r#"{"elapsed_s":1.234568,"step":3,"loss":0.5}"#);
+    }
+
+    #[test]
+    fn a_second_run_appends_to_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out/metrics.jsonl");
+        for step in [1, 2] {
+            Metrics::open(&path).unwrap().row(&json!({"step": step})).unwrap();
+        }
+        let rows = MetricsLog::read(&path).unwrap();
+        let steps: Vec<_> = rows.iter().map(|row| row["step"].as_i64()).collect();
+        assert_eq!(steps, [Some(1), Some(2)]);
+        assert!(rows.iter().all(|row| row["elapsed_s"].is_f64()));
     }
 
     #[test]

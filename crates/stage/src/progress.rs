@@ -140,7 +140,7 @@ fn style(total: u64) -> ProgressStyle {
     } else {
         "{prefix} {spinner} {human_pos} {per_sec} {wide_msg}"
     };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template).expect("both templates are constants under test")
 }
 
 #[cfg(test)]

@@ -1,3 +1,7 @@
 //! The `synthesize` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stage::main(synthesize::run)
+}

@@ -1,9 +1,13 @@
-//! Prints problems for people to look at: `show_world [per split or template] [template]`.
+//! Prints problems for people to look at, and what they measure.
+//!
+//! `show_world 3` prints 3 of every split, some mutations and some of the corpus; `show_world 2 each` prints 2
+//! of every template.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use std::io::{self, Write};
 use task::mutate::mutate;
-use task::world::{CorpusMix, Problem, Split, corpus, draw_many};
+use task::world::{CorpusMix, HELD_OUT, Problem, Split, TEMPLATES, corpus, draw_many};
 
 const SPLITS: [Split; 7] = [
     Split::Pretraining,
@@ -15,66 +19,63 @@ const SPLITS: [Split; 7] = [
     Split::Fresh,
 ];
 
-#[expect(clippy::print_stdout, reason = "an example is for looking at")]
-fn show(problem: &Problem) {
-    println!(
-        "[{} / {}]\n{}\n{}\n",
-        problem.topic,
-        problem.template,
-        problem.question,
-        problem.solution()
-    );
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let shown = arguments.first().and_then(|count| count.parse().ok()).unwrap_or(3);
+    let mut out = io::stdout().lock();
+    if arguments.len() > 1 {
+        return templates(&mut out, shown);
+    }
+    for split in SPLITS {
+        writeln!(out, "======== {split:?}")?;
+        draw_many(split, shown, 1).iter().try_for_each(|problem| show(&mut out, problem))?;
+    }
+    texts(&mut out, shown)?;
+    SPLITS.iter().try_for_each(|split| measure(&mut out, *split))
 }
 
-#[expect(clippy::print_stdout, reason = "an example is for looking at")]
-fn measure(split: Split, problems: &[Problem]) {
+/// Some problems of every template.
+fn templates(out: &mut impl Write, shown: usize) -> io::Result<()> {
+    let pool =
+        [draw_many(Split::Fresh, 100 * shown, 1), draw_many(Split::OodTemplates, 20 * shown, 1)]
+            .concat();
+    for name in TEMPLATES.iter().chain(HELD_OUT) {
+        let of = pool.iter().filter(|problem| problem.template == *name).take(shown);
+        of.into_iter().try_for_each(|problem| show(out, problem))?;
+    }
+    Ok(())
+}
+
+fn show(out: &mut impl Write, problem: &Problem) -> io::Result<()> {
+    let Problem { topic, template, question, .. } = problem;
+    writeln!(out, "[{topic} / {template}]\n{question}\n{}\n", problem.solution())
+}
+
+/// Mutations, and texts of the corpus.
+fn texts(out: &mut impl Write, shown: usize) -> io::Result<()> {
+    writeln!(out, "======== mutations")?;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for problem in draw_many(Split::Seeds, shown, 1) {
+        let mutated = mutate(&problem.question, &mut rng).unwrap_or_default();
+        writeln!(out, "{}\n-> {mutated}\n", problem.question)?;
+    }
+    writeln!(out, "======== corpus")?;
+    let mix = CorpusMix { arithmetic: shown, stories: 3 * shown, questions: shown };
+    corpus(mix, 1).iter().try_for_each(|(kind, text)| writeln!(out, "{kind}: {text}"))
+}
+
+/// Mean lengths.
+fn measure(out: &mut impl Write, split: Split) -> io::Result<()> {
+    let problems = draw_many(split, 500, 2);
     let mean = |of: &dyn Fn(&Problem) -> usize| {
         problems.iter().map(of).sum::<usize>() as f64 / problems.len() as f64
     };
-    println!(
-        "{split:?}: words of a question {:.1}, characters {:.1}; characters of a solution {:.1}; steps {:.2}",
+    writeln!(
+        out,
+        "{split:?}: a question has {:.1} words, {:.1} characters; a solution {:.1} characters, {:.2} steps",
         mean(&|problem| problem.question.split(' ').count()),
         mean(&|problem| problem.question.len()),
         mean(&|problem| problem.solution().len()),
         mean(&Problem::difficulty),
-    );
-}
-
-#[expect(clippy::print_stdout, reason = "an example is for looking at")]
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let shown: usize = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(3);
-    if let Some(template) = arguments.next() {
-        let pool = draw_many(Split::Fresh, 4000, 1).into_iter().chain(draw_many(
-            Split::OodTemplates,
-            400,
-            1,
-        ));
-        pool.filter(|problem| problem.template == template)
-            .take(shown)
-            .for_each(|problem| show(&problem));
-        return;
-    }
-    for split in SPLITS {
-        println!("======== {split:?}");
-        draw_many(split, shown, 1).iter().for_each(show);
-    }
-    println!("======== mutations");
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for problem in draw_many(Split::Seeds, shown, 1) {
-        println!(
-            "{}\n-> {}\n",
-            problem.question,
-            mutate(&problem.question, &mut rng).unwrap_or_default()
-        );
-    }
-    println!("======== corpus");
-    for (kind, text) in
-        corpus(CorpusMix { arithmetic: shown, stories: 3 * shown, questions: shown }, 1)
-    {
-        println!("{kind}: {text}");
-    }
-    for split in SPLITS {
-        measure(split, &draw_many(split, 500, 2));
-    }
+    )
 }

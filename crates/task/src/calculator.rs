@@ -21,6 +21,8 @@ mod settle;
 mod token;
 mod unit;
 
+pub(crate) use token::annotation;
+
 use crate::answer::{ANSWER_MARK, extract, same};
 
 /// One arithmetic claim of a text, and whether it holds.

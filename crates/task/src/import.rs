@@ -11,12 +11,10 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::answer::{ANSWER_MARK, extract, grade};
+use crate::calculator::annotation;
 
 /// Longest line that is read, in bytes (16 MiB): a file without line ends must not fill the memory.
 const MAX_LINE: u64 = 1 << 24;
-
-/// Longest annotation `<<...>>` that is stripped, in bytes.
-const MAX_ANNOTATION: usize = 512;
 
 /// Which column holds what, and how answers are written. Serialized in a stage's TOML.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -392,14 +390,14 @@ fn kind(value: &Value) -> &'static str {
 pub fn strip_annotations(text: &str) -> String {
     let mut stripped = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("<<") {
+    while let Some((before, _)) = rest.split_once('<') {
         stripped.push_str(before);
-        let end = after.bytes().take(MAX_ANNOTATION).position(|b| matches!(b, b'<' | b'>' | b'\n'));
-        let behind = end.and_then(|end| after.get(end..)).and_then(|rest| rest.strip_prefix(">>"));
-        if behind.is_none() {
-            stripped.push_str("<<");
+        rest = rest.get(before.len()..).unwrap_or_default();
+        let skipped = annotation(rest).map_or(0, |inner| inner.len() + 4);
+        if skipped == 0 {
+            stripped.push('<');
         }
-        rest = behind.unwrap_or(after);
+        rest = rest.get(skipped.max(1)..).unwrap_or_default();
     }
     stripped.push_str(rest);
     stripped

@@ -5,6 +5,7 @@
 //!   and a filter; they are never a label.
 //! - [`import`]: problems from outside, in GSM8K's format or any JSONL.
 //! - [`rational`]: the exact numbers all of them compute with.
+//! - [`world`]: the embedded word problems, and [`mutate`], which makes new questions from old ones.
 //!
 //! Nothing here knows a language model, reads a file by name or draws a random number it was not handed. No
 //! function panics on any input: texts come from models.
@@ -12,12 +13,11 @@
 pub mod answer;
 pub mod calculator;
 pub mod import;
+pub mod mutate;
 pub mod rational;
+pub mod world;
 
 pub use answer::{ANSWER_MARK, canonical, extract, grade, same};
 pub use calculator::{Check, Finding, check, finding, verdict};
 pub use import::{ColumnMap, Fields, ImportError, Imported, Rows};
 pub use rational::Rational;
-
-pub mod mutate;
-pub mod world;

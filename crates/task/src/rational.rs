@@ -104,6 +104,11 @@ impl Rational {
         self.checked_mul(Self(other.0.recip()))
     }
 
+    /// The quotient rounded down, if it is within the bounds; `None` for a zero divisor.
+    pub fn checked_floor_div(self, other: Self) -> Option<Self> {
+        Some(Self(self.checked_div(other)?.0.floor()))
+    }
+
     /// The power for a whole exponent of at most 64 either way, if it is within the bounds.
     pub fn checked_pow(self, exponent: Self) -> Option<Self> {
         let exponent = exponent.0.is_integer().then(|| exponent.0.to_integer())?;

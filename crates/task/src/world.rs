@@ -1,9 +1,9 @@
 //! The embedded world: grade-school word problems with their solutions, written by templates.
 //!
-//! It stands in for a dataset such as GSM8K where there is no network and no large model: small enough to be learned from nothing in
-//! minutes, varied enough that what is learned must generalise to new numbers, people, objects, phrasings and combinations. A problem
-//! is a question, a solution of one `a op b = c` a line, and the answer, which is the last result. Everything is a pure function of the
-//! randomness that is passed in.
+//! It stands in for a dataset such as GSM8K where there is no network and no large model: small enough to be
+//! learned from nothing in minutes, varied enough that what is learned must generalise to new numbers, people,
+//! objects, phrasings and combinations. A problem is a question, a solution of one `a op b = c` a line, and
+//! the answer, which is the last result. Everything is a pure function of the randomness that is passed in.
 //!
 //! Splits are disjoint by construction ([`split_of`]): no split ever draws a question that belongs to another.
 
@@ -76,7 +76,8 @@ impl Problem {
     }
 }
 
-/// Draws a problem of a split. It tries until one is valid and belongs there, which takes some dozens of tries in practice.
+/// Draws a problem of a split. It tries until one is valid and belongs there, which takes some dozens of tries
+/// in practice.
 pub fn draw(split: Split, rng: &mut ChaCha8Rng) -> Problem {
     let (topics, steps) = match split {
         Split::OodTemplates => (topics::UNSEEN, STEPS_OF_TEMPLATES),
@@ -84,7 +85,8 @@ pub fn draw(split: Split, rng: &mut ChaCha8Rng) -> Problem {
         _ => (topics::TRAINING, STEPS),
     };
     loop {
-        // The template and the number of steps outlive rejected numbers, so that hard ones are not drawn less often.
+        // The template and the number of steps outlive rejected numbers, so that hard ones are not drawn less
+        // often.
         let template = any_template(topics, rng);
         let steps = weighted(steps, rng);
         let problem = (0..ARRANGEMENTS).find_map(|_| {
@@ -100,8 +102,8 @@ pub fn draw(split: Split, rng: &mut ChaCha8Rng) -> Problem {
     }
 }
 
-/// `n` problems of a split with distinct questions. The randomness of the i-th derives from `(seed, split, i)`, so more of them
-/// begin with the same ones.
+/// `n` problems of a split with distinct questions. The randomness of the i-th derives from `(seed, split,
+/// i)`, so more of them begin with the same ones.
 #[must_use]
 pub fn draw_many(split: Split, n: usize, seed: u64) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
@@ -146,7 +148,8 @@ fn weighted(values: &[(usize, u32)], rng: &mut ChaCha8Rng) -> usize {
     chosen
 }
 
-/// Beats of a template, in order, that make this many steps; `None` if the end that was drawn does not allow it. No tail is used twice.
+/// Beats of a template, in order, that make this many steps; `None` if the end that was drawn does not allow
+/// it. No tail is used twice.
 fn arrange(
     template: &'static Template,
     steps: usize,

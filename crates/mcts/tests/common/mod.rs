@@ -35,7 +35,8 @@ impl Table {
     /// Plays until the search is over.
     pub fn drive(&self, config: &Config) -> Tree {
         let mut tree = Tree::new(config).unwrap();
-        while self.step(&mut tree) {}
+        let ends = (0..100_000).any(|_| !self.step(&mut tree));
+        assert!(ends, "asks for ever: {:?}", tree.request());
         tree
     }
 

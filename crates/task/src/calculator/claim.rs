@@ -8,9 +8,10 @@ use super::settle::{settle, word};
 use super::token::{self, Kind, Op, Token};
 use super::unit;
 use crate::answer::same;
+use crate::import::strip_annotations;
 use crate::rational::Rational;
 
-/// Tokens of a side that are looked at; a longer left side is read from its end.
+/// Tokens of a side that are looked at, before or behind the equals sign; an expression that long is not read.
 const MAX_SIDE: usize = 64;
 
 /// A claimed decimal with at least this many digits may be rounded.
@@ -22,10 +23,10 @@ struct Side<'a> {
     reading: Reading<'a>,
 }
 
-/// A claim in running text, and the bytes between its sides.
+/// A claim in running text, and the bytes behind its left side.
 struct Spoken {
     check: Check,
-    gap: Range<usize>,
+    rest: Range<usize>,
 }
 
 /// The claims of one annotation, and where it stands.
@@ -53,10 +54,10 @@ pub(super) fn find(text: &str) -> Vec<Check> {
     checks
 }
 
-/// True if an annotation between the sides says the same: `12 + 5 = <<12+5=17>>17` is one claim.
+/// True if an annotation before the right side ends says the same: `12 + 5 = <<12+5=17>>17` is one claim.
 fn repeats(claim: &Spoken, annotated: &[Annotated]) -> bool {
-    let from = annotated.partition_point(|annotation| annotation.start < claim.gap.start);
-    let inside = annotated.iter().skip(from).take_while(|a| a.start < claim.gap.end);
+    let from = annotated.partition_point(|annotation| annotation.start < claim.rest.start);
+    let inside = annotated.iter().skip(from).take_while(|a| a.start < claim.rest.end);
     inside.flat_map(|annotation| &annotation.checks).any(|check| {
         check.computed == claim.check.computed && same(&check.claimed, &claim.check.claimed)
     })
@@ -68,16 +69,26 @@ fn spoken(text: &str, run: &[Token]) -> Vec<Spoken> {
     let pair = |(at, pair): (usize, &[&[Token]])| {
         let &[left, right] = pair else { return None };
         let (left, right) = (left_side(text, left)?, right_side(text, right)?);
-        let sums = left.reading.operators + right.reading.operators > 0;
-        // `60 minutes = 1 hour` is no sum; `2 + 3 = 5 = 6` is a wrong one.
-        let bare = at > 0 && !left.reading.has_units() && !right.reading.has_units();
-        let plain = !left.reading.percent && !right.reading.percent;
-        (sums || (bare && plain)).then(|| Spoken {
-            gap: left.span.end..right.span.start,
+        is_claim(&left.reading, &right.reading, at > 0).then(|| Spoken {
+            rest: left.span.end..right.span.end,
             check: judge(text, 0, &left, &right),
         })
     };
     sides.windows(2).enumerate().filter_map(pair).collect()
+}
+
+/// True if two expressions with an equals sign between them are a sum; `chained` if the left one is a result too.
+fn is_claim(left: &Reading<'_>, right: &Reading<'_>, chained: bool) -> bool {
+    match (left.operators, right.operators) {
+        // `60 minutes = 1 hour` is no sum; the end of `2 + 3 = 5 = 6` is a wrong one.
+        (0, 0) => {
+            let bare = |side: &Reading<'_>| !side.has_units() && !side.percent;
+            chained && bare(left) && bare(right)
+        }
+        // `1 box = 3 * 4 apples` and `48 = 100% + 20%` relate two things.
+        (0, _) => !left.has_units() && !right.percent,
+        _ => true,
+    }
 }
 
 /// The claims of an annotation, every side of which is an expression. What cannot be read is a claim that cannot be
@@ -102,8 +113,7 @@ fn annotated(start: usize, inner: &str) -> Vec<Check> {
 }
 
 fn whole_side<'a>(text: &'a str, tokens: &[Token]) -> Option<Side<'a>> {
-    let tokens = tokens.get(..tokens.len().min(MAX_SIDE))?;
-    let reading = expression::read(text, tokens)?;
+    let reading = (tokens.len() <= MAX_SIDE).then(|| expression::read(text, tokens)).flatten()?;
     (reading.len == tokens.len()).then(|| side(tokens, reading)).flatten()
 }
 
@@ -117,7 +127,9 @@ fn left_side<'a>(text: &'a str, tokens: &[Token]) -> Option<Side<'a>> {
         }
         if let Some(reading) = expression::read(text, rest).filter(|r| r.len == rest.len()) {
             let alone = before.is_empty() || reading.operators > 0;
-            return (alone && stands_alone(text, before)).then(|| side(rest, reading)).flatten();
+            return (alone && stands_alone(text, before, rest))
+                .then(|| side(rest, reading))
+                .flatten();
         }
     }
     None
@@ -138,18 +150,27 @@ fn starts_expression(before: &[Token], rest: &[Token]) -> bool {
 }
 
 /// True unless what precedes an expression makes it a part of something larger that was not understood.
-fn stands_alone(text: &str, before: &[Token]) -> bool {
+fn stands_alone(text: &str, before: &[Token], expression: &[Token]) -> bool {
     let words = before.iter().rev().take_while(|token| token.kind == Kind::Word).count();
     let (rest, words) = before.split_at(before.len() - words);
+    let kind = rest.last().map(|token| token.kind);
     let mut back = words.iter().rev().map(|&token| word(text, token));
     let modified = match back.next() {
         Some("of") => back.next().is_none_or(unit::is_part),
+        // `12 x 1 and 1/4`
+        Some("and") if words.len() == 1 => {
+            is_fraction(expression) && matches!(kind, Some(Kind::Number { .. }))
+        }
         Some(last) => unit::is_modifier(last),
         None => false,
     };
-    let cut_off = match rest.last().map(|token| token.kind) {
+    let cut_off = match kind {
+        // `100 + (100 * (10/100) = 110`: the parenthesis was forgotten, not the number before it.
+        Some(Kind::Open) => matches!(rest.iter().nth_back(1).map(|t| t.kind), Some(Kind::Op(_))),
         Some(Kind::Op(_)) => true,
         Some(Kind::Junk | Kind::Number { .. }) => words.is_empty(),
+        // `(1/2) 278 + 11`, but not `1) 278 + 11`.
+        Some(Kind::Close) => words.is_empty() && rest.iter().any(|t| t.kind == Kind::Open),
         _ => false,
     };
     !modified && !cut_off
@@ -157,19 +178,42 @@ fn stands_alone(text: &str, before: &[Token]) -> bool {
 
 /// The longest expression that starts at the equals sign, if nothing after it changes its value.
 fn right_side<'a>(text: &'a str, tokens: &[Token]) -> Option<Side<'a>> {
-    let tokens = tokens.get(..tokens.len().min(MAX_SIDE))?;
-    let reading = expression::read(text, tokens)?;
+    let seen = tokens.get(..tokens.len().min(MAX_SIDE))?;
+    let reading = expression::read(text, seen)?;
+    if reading.len == MAX_SIDE {
+        return None; // It may go on.
+    }
     let (read, rest) = tokens.split_at(reading.len);
     let next = rest.first();
     let goes_on = next.is_some_and(|&next| match next.kind {
         Kind::Op(_) | Kind::Junk | Kind::Number { .. } => true,
-        Kind::Word => word(text, next).eq_ignore_ascii_case("remainder"),
+        Kind::Word => changes_number(text, next, rest.get(1..).unwrap_or_default()),
         Kind::Open => next.glued,
         _ => false,
     });
     let operator_later = rest.iter().find(|t| t.kind != Kind::Word);
     let dangling = operator_later.is_some_and(|t| matches!(t.kind, Kind::Op(_)));
     (!goes_on && !dangling).then(|| side(read, reading)).flatten()
+}
+
+/// `10/3 = 3 remainder 1` and `4/3 = 1 and 1/3`: the number goes on.
+fn changes_number(text: &str, after: Token, then: &[Token]) -> bool {
+    match word(text, after).to_lowercase().as_str() {
+        "remainder" => true,
+        "and" => is_fraction(then),
+        _ => false,
+    }
+}
+
+/// True if the tokens begin with a fraction, as in `1 and 1/3` and `16 and (2/3)`.
+fn is_fraction(tokens: &[Token]) -> bool {
+    let ([Token { kind: Kind::Open, .. }, top, slash, bottom, ..] | [top, slash, bottom, ..]) =
+        tokens
+    else {
+        return false;
+    };
+    let numbers = [top, bottom].iter().all(|t| matches!(t.kind, Kind::Number { .. }));
+    numbers && slash.kind == Kind::Op(Op::Div) && slash.glued && bottom.glued
 }
 
 fn side<'a>(tokens: &[Token], reading: Reading<'a>) -> Option<Side<'a>> {
@@ -183,7 +227,9 @@ fn judge(text: &str, offset: usize, left: &Side<'_>, right: &Side<'_>) -> Check 
     let decided =
         right.reading.value.is_some() && (ok || !may_be_meant(&left.reading, &right.reading));
     let computed = left.reading.value.filter(|_| decided).map(|value| value.to_string());
-    let written = |side: &Side<'_>| text.get(side.span.clone()).unwrap_or_default().to_owned();
+    // An annotation may stand between a currency sign and its number.
+    let written =
+        |side: &Side<'_>| strip_annotations(text.get(side.span.clone()).unwrap_or_default());
     Check {
         expression: written(left),
         claimed: written(right),
@@ -214,5 +260,9 @@ fn holds(left: &Reading<'_>, right: &Reading<'_>) -> bool {
 
 /// True if the sides, although unequal, may be meant to be equal in a way the calculator does not know.
 fn may_be_meant(left: &Reading<'_>, right: &Reading<'_>) -> bool {
-    left.ambiguous || right.ambiguous || unit::may_convert(&left.units, &right.units)
+    let loose = left.ambiguous || right.ambiguous || left.scaled != right.scaled;
+    loose
+        || unit::is_letter(&left.units)
+        || unit::is_letter(&right.units)
+        || unit::may_convert(&left.units, &right.units)
 }

@@ -9,7 +9,7 @@ use crate::rational::Rational;
 const MAX_DEPTH: usize = 16;
 
 /// What is known of an expression after reading it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Reading<'a> {
     /// Its value, percentages as fractions; `None` if it leaves the bounds or divides by zero.
     pub(super) value: Option<Rational>,
@@ -23,7 +23,10 @@ pub(super) struct Reading<'a> {
     pub(super) decimals: Option<u32>,
     /// Has a percent sign.
     pub(super) percent: bool,
-    /// A sum of a percentage with something else (`50 - 20%`): two readings are in use, so it is never wrong.
+    /// Has a number with a scale word.
+    pub(super) scaled: bool,
+    /// More than one reading is in use, so it is never wrong: a sum of a percentage with something else
+    /// (`50 - 20%`), `* 100%`, a division by a bare fraction (`25 / 1/3`).
     pub(super) ambiguous: bool,
     /// The words after its operands.
     pub(super) units: Vec<&'a str>,
@@ -39,32 +42,22 @@ impl Reading<'_> {
 /// Reads the longest expression at the front of `tokens`; `None` if there is none, or if it breaks off after an
 /// operator.
 pub(super) fn read<'a>(text: &'a str, tokens: &[Token]) -> Option<Reading<'a>> {
-    let mut reader = Reader::new(text, tokens);
-    let term = reader.sum(0)?;
-    let lone = reader.operators == 0;
-    let decimals = term.decimals.filter(|_| lone);
-    let points = reader.sums_only.then_some(term.points).flatten();
-    Some(Reading {
-        value: term.value,
-        percent_points: points.filter(|_| reader.percent),
-        len: reader.at,
-        operators: reader.operators,
-        decimals,
-        percent: reader.percent,
-        ambiguous: reader.ambiguous,
-        units: reader.units,
-    })
+    let mut reader = Reader { text, tokens, at: 0, sums_only: true, found: Reading::default() };
+    let whole = reader.sum(0)?;
+    let Reader { at, sums_only, found, .. } = reader;
+    let points = if sums_only && found.percent { whole.points } else { None };
+    let decimals = whole.decimals.filter(|_| found.operators == 0);
+    Some(Reading { value: whole.value, percent_points: points, len: at, decimals, ..found })
 }
 
 struct Reader<'a, 'b> {
     text: &'a str,
     tokens: &'b [Token],
     at: usize,
-    operators: usize,
-    percent: bool,
+    /// No multiplication, division or power so far.
     sums_only: bool,
-    ambiguous: bool,
-    units: Vec<&'a str>,
+    /// What was found on the way: everything but the values.
+    found: Reading<'a>,
 }
 
 /// A part of an expression.
@@ -78,20 +71,7 @@ struct Part {
     lone_percent: bool,
 }
 
-impl<'a, 'b> Reader<'a, 'b> {
-    fn new(text: &'a str, tokens: &'b [Token]) -> Self {
-        Self {
-            text,
-            tokens,
-            at: 0,
-            operators: 0,
-            percent: false,
-            sums_only: true,
-            ambiguous: false,
-            units: Vec::new(),
-        }
-    }
-
+impl Reader<'_, '_> {
     fn peek(&self) -> Option<Kind> {
         self.tokens.get(self.at).map(|token| token.kind)
     }
@@ -100,9 +80,9 @@ impl<'a, 'b> Reader<'a, 'b> {
         let mut left = self.product(depth)?;
         while let Some(Kind::Op(op @ (Op::Add | Op::Sub))) = self.peek() {
             self.at += 1;
-            self.operators += 1;
+            self.found.operators += 1;
             let right = self.product(depth)?;
-            self.ambiguous |= left.lone_percent != right.lone_percent;
+            self.found.ambiguous |= left.lone_percent != right.lone_percent;
             left = Part { lone_percent: left.lone_percent, ..combine(op, left, right) };
         }
         Some(left)
@@ -112,18 +92,29 @@ impl<'a, 'b> Reader<'a, 'b> {
         let mut left = self.signed(depth)?;
         loop {
             let op = match self.peek() {
-                Some(Kind::Op(op @ (Op::Mul | Op::Div | Op::Of))) => {
+                Some(Kind::Op(op @ (Op::Mul | Op::Div | Op::Floor | Op::Of))) => {
+                    self.found.ambiguous |= op == Op::Div && self.divides_by_fraction();
                     self.at += 1;
                     op
                 }
                 Some(Kind::Open) if self.multiplies_silently() => Op::Mul,
                 _ => return Some(left),
             };
-            self.operators += 1;
+            self.found.operators += 1;
             self.sums_only = false;
             let right = self.signed(depth)?;
             left = combine(op, left, right);
         }
+    }
+
+    /// `25 / 1/3`: a loose slash and a tight one. By precedence this is `25 / 1 / 3`, but it is rarely meant.
+    fn divides_by_fraction(&self) -> bool {
+        let Some([slash, number, inner, below, ..]) = self.tokens.get(self.at..) else {
+            return false;
+        };
+        let loose = !slash.glued || !number.glued;
+        let tight = inner.kind == Kind::Op(Op::Div) && inner.glued && below.glued;
+        loose && tight && [number, below].iter().all(|t| matches!(t.kind, Kind::Number { .. }))
     }
 
     /// `2(3+4)` and `(1+2)(3+4)`, but not `day 2 (3 + 4 ...)`.
@@ -137,10 +128,13 @@ impl<'a, 'b> Reader<'a, 'b> {
         if depth > MAX_DEPTH {
             return None;
         }
-        if self.peek() != Some(Kind::Op(Op::Sub)) {
+        let Some(Kind::Op(sign @ (Op::Add | Op::Sub))) = self.peek() else {
             return self.power(depth);
-        }
+        };
         self.at += 1;
+        if sign == Op::Add {
+            return self.signed(depth + 1);
+        }
         let part = self.signed(depth + 1)?;
         let negated = |value: Option<Rational>| value.map(Rational::negated);
         Some(Part { value: negated(part.value), points: negated(part.points), ..part })
@@ -152,7 +146,7 @@ impl<'a, 'b> Reader<'a, 'b> {
             return Some(base);
         }
         self.at += 1;
-        self.operators += 1;
+        self.found.operators += 1;
         self.sums_only = false;
         let exponent = self.signed(depth + 1)?;
         Some(combine(Op::Pow, base, exponent))
@@ -161,9 +155,12 @@ impl<'a, 'b> Reader<'a, 'b> {
     fn operand(&mut self, depth: usize) -> Option<Part> {
         let &Token { kind, money, .. } = self.tokens.get(self.at)?;
         self.at += 1;
-        self.units.extend(money.then_some(unit::MONEY));
+        self.found.units.extend(money.then_some(unit::MONEY));
         let part = match kind {
-            Kind::Number { value, decimals, percent } => self.number(value, decimals, percent),
+            Kind::Number { value, decimals, percent, scaled } => {
+                self.found.scaled |= scaled;
+                self.number(value, decimals, percent)
+            }
             Kind::Open => {
                 let inner = self.sum(depth + 1)?;
                 if self.peek() != Some(Kind::Close) {
@@ -179,7 +176,9 @@ impl<'a, 'b> Reader<'a, 'b> {
     }
 
     fn number(&mut self, value: Option<Rational>, decimals: u32, percent: bool) -> Part {
-        self.percent |= percent;
+        self.found.percent |= percent;
+        self.found.ambiguous |=
+            percent && self.found.operators > 0 && value == Some(Rational::integer(100));
         let hundredth = value.and_then(|value| value.checked_div(Rational::integer(100)));
         Part {
             value: if percent { hundredth } else { value },
@@ -197,7 +196,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         let words = rest.iter().take(unit::MAX_WORDS).take_while(is_unit).count();
         let goes_on = rest.get(words).is_none_or(|t| matches!(t.kind, Kind::Op(_) | Kind::Close));
         let read = if goes_on { words } else { 0 };
-        self.units.extend(rest.iter().take(words).map(|&t| word(self.text, t)));
+        self.found.units.extend(rest.iter().take(words).map(|&t| word(self.text, t)));
         self.at += read;
     }
 }
@@ -210,6 +209,7 @@ fn combine(op: Op, left: Part, right: Part) -> Part {
             Op::Sub => left.checked_sub(right),
             Op::Mul | Op::Of => left.checked_mul(right),
             Op::Div => left.checked_div(right),
+            Op::Floor => left.checked_floor_div(right),
             Op::Pow => left.checked_pow(right),
         }
     };

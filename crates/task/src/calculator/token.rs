@@ -12,6 +12,8 @@ pub(super) enum Op {
     Sub,
     Mul,
     Div,
+    /// `//`, the quotient rounded down, as some GSM8K annotations have it.
+    Floor,
     Pow,
     /// `20% of 50`: a multiplication whose left operand must be a fraction or a percentage.
     Of,
@@ -20,11 +22,12 @@ pub(super) enum Op {
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A number without sign; `value` is `None` beyond the bounds.
+    /// A number without sign; `value` is `None` beyond the bounds. `scaled` by a word, as in `5 million`.
     Number {
         value: Option<Rational>,
         decimals: u32,
         percent: bool,
+        scaled: bool,
     },
     Op(Op),
     Open,
@@ -62,7 +65,7 @@ pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<(usize, &str)>) {
         text,
         at: 0,
         glued: false,
-        money: false,
+        money: None,
         tokens: Vec::new(),
         annotations: Vec::new(),
     };
@@ -74,7 +77,8 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     glued: bool,
-    money: bool,
+    /// Where a currency sign stands that belongs to the next token.
+    money: Option<usize>,
     tokens: Vec<Token>,
     annotations: Vec<(usize, &'a str)>,
 }
@@ -89,10 +93,17 @@ impl<'a> Lexer<'a> {
     }
 
     fn push(&mut self, kind: Kind, len: usize) {
-        let start = self.at;
+        let money = self.money.take();
+        let start = money.unwrap_or(self.at);
         self.at += len;
-        self.tokens.push(Token { kind, start, end: self.at, glued: self.glued, money: self.money });
-        self.money = false;
+        self.tokens.push(Token {
+            kind,
+            start,
+            end: self.at,
+            glued: self.glued,
+            money: money.is_some(),
+        });
+
         self.glued = true;
     }
 
@@ -115,7 +126,7 @@ impl<'a> Lexer<'a> {
         } else if first.is_whitespace() {
             self.skip(len, false);
         } else if CURRENCY.contains(&first) {
-            self.money = true;
+            self.money = Some(self.at);
             self.skip(len, self.glued);
         } else if first == '\\' {
             self.command(rest);
@@ -136,16 +147,11 @@ impl<'a> Lexer<'a> {
         if matches!(suffix, "st" | "nd" | "rd" | "th") {
             return self.push(Kind::Word, literal.len + letters);
         }
-        let dotted =
-            after.strip_prefix('.').is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()));
-        let clock =
-            after.strip_prefix(':').is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()));
-        let factorial = after.starts_with('!');
-        if dotted || clock || factorial {
+        if is_code(self.rest(), after) {
             return self.push(Kind::Junk, literal.len + 1);
         }
-        let Literal { value, decimals, percent, len } = suffixed(after, literal);
-        self.push(Kind::Number { value, decimals, percent }, len);
+        let (number, len) = suffixed(after, literal);
+        self.push(number, len);
     }
 
     fn word(&mut self, rest: &str) {
@@ -177,14 +183,22 @@ impl<'a> Lexer<'a> {
     fn sign(&mut self, first: char, rest: &str) {
         let next = rest.chars().nth(1).unwrap_or(' ');
         let len = first.len_utf8();
+        let after = rest.get(len..).unwrap_or_default();
         let line_start = matches!(self.last(), None | Some(Kind::Break));
         match first {
             '*' if next == '*' => self.push(Kind::Op(Op::Pow), 2),
             '-' | '*' | '+' | '•' if line_start && next.is_whitespace() => {
                 self.push(Kind::Break, len);
             }
-            '-' if self.glued && next.is_alphabetic() => self.skip(len, true), // `30-minute`
-            '/' if starts_word(rest) => self.skip(len, true),                  // `miles / hour`
+            '-' if self.glued && next.is_alphabetic() && word_len(after) > 1 => {
+                self.skip(len, true); // `30-minute`, but not `20-g`.
+            }
+            '^' if self.glued && self.last() == Some(Kind::Word) => {
+                let exponent = after.bytes().take_while(u8::is_ascii_digit).count();
+                self.skip(1 + exponent, true); // `m^2`
+            }
+            '/' if next == '/' => self.push(Kind::Op(Op::Floor), 2),
+            '/' if starts_word(rest) => self.skip(len, true), // `miles / hour`
             '+' => self.push(Kind::Op(Op::Add), len),
             '-' | '−' | '–' => self.push(Kind::Op(Op::Sub), len),
             '*' | '×' | '·' | '⋅' | '∙' => self.push(Kind::Op(Op::Mul), len),
@@ -194,6 +208,7 @@ impl<'a> Lexer<'a> {
             ')' | ']' | '}' => self.push(Kind::Close, len),
             '=' => self.equals(rest),
             '.' if next == '.' => self.push(Kind::Junk, 2),
+            '.' if matches!(self.last(), Some(Kind::Op(_))) => self.push(Kind::Junk, len),
             '!' if matches!(self.last(), Some(Kind::Close)) && self.glued => {
                 self.push(Kind::Junk, len);
             }
@@ -221,15 +236,16 @@ impl<'a> Lexer<'a> {
     }
 }
 
-struct Literal {
-    value: Option<Rational>,
-    decimals: u32,
-    percent: bool,
-    len: usize,
+/// True for digits that are no number: `1.2.3`, `10:30`, `5!`, `0900`, `1,23`.
+fn is_code(text: &str, after: &str) -> bool {
+    let digit = |c: char| c.is_ascii_digit();
+    let continued = after.strip_prefix(['.', ':', ',']).is_some_and(|rest| rest.starts_with(digit));
+    let padded = text.strip_prefix('0').is_some_and(|rest| rest.starts_with(digit));
+    continued || padded || after.starts_with('!')
 }
 
-/// The number with the percent sign or the scale word behind it.
-fn suffixed(after: &str, literal: rational::Literal) -> Literal {
+/// The number with the percent sign or the scale word behind it, and its length.
+fn suffixed(after: &str, literal: rational::Literal) -> (Kind, usize) {
     let rational::Literal { value, decimals, len } = literal;
     let tail = after.trim_start_matches([' ', '\\']);
     let gap = after.len() - tail.len();
@@ -237,13 +253,16 @@ fn suffixed(after: &str, literal: rational::Literal) -> Literal {
     let word = tail.get(..letters).unwrap_or_default();
     if let Some(scale) = rational::scale(word) {
         let value = value.and_then(|value| value.checked_mul(scale));
-        return Literal { value, decimals: 0, percent: false, len: len + gap + letters };
+        let number = Kind::Number { value, decimals: 0, percent: false, scaled: true };
+        return (number, len + gap + letters);
     }
-    if tail.starts_with('%') {
-        return Literal { value, decimals, percent: true, len: len + gap + 1 };
-    }
-    let percent = word == "percent";
-    Literal { value, decimals, percent, len: if percent { len + gap + letters } else { len } }
+    let suffix = match word {
+        "percent" => gap + letters,
+        _ if tail.starts_with('%') => gap + 1,
+        _ => 0,
+    };
+    let number = Kind::Number { value, decimals, percent: suffix > 0, scaled: false };
+    (number, len + suffix)
 }
 
 /// Letters, digits, apostrophes and inner hyphens; `ft²` is a word.
@@ -267,7 +286,7 @@ fn starts_word(rest: &str) -> bool {
 }
 
 /// The inside of an annotation that `rest` begins with; it holds an equals sign and no angle bracket.
-fn annotation(rest: &str) -> Option<&str> {
+pub(crate) fn annotation(rest: &str) -> Option<&str> {
     let inner = rest.strip_prefix("<<")?;
     let len = inner.bytes().take(MAX_ANNOTATION).position(|b| matches!(b, b'>' | b'<' | b'\n'))?;
     let (inside, after) = (inner.get(..len)?, inner.get(len..)?);

@@ -13,8 +13,7 @@ const CONNECTIVES: [&str; 21] = [
 ];
 
 /// Words before an expression that make it a part of a larger one: `twice 3 + 4`, `5 more than 3 + 4`.
-const MODIFIERS: [&str; 8] =
-    ["twice", "double", "triple", "thrice", "than", "times", "minus", "by"];
+const MODIFIERS: [&str; 7] = ["twice", "double", "triple", "thrice", "than", "times", "minus"];
 
 /// Words that, followed by `of`, make what follows a part: `half of 4 + 2`.
 const PARTS: [&str; 14] = [
@@ -27,7 +26,7 @@ const DETERMINERS: [&str; 10] =
     ["the", "his", "her", "their", "its", "these", "those", "all", "a", "total"];
 
 /// Units that convert into one another, a dimension a row.
-const DIMENSIONS: [&[&str]; 6] = [
+const DIMENSIONS: [&[&str]; 5] = [
     &["second", "minute", "hour", "day", "week", "month", "year", "decade", "s", "h"],
     &["cent", "dollar", "buck", "penny", "pennies", "nickel", "dime", "quarter", "¢"],
     &[
@@ -45,8 +44,30 @@ const DIMENSIONS: [&[&str]; 6] = [
         "km",
         "kilometer",
     ],
-    &["ounce", "pound", "ton", "mg", "g", "gram", "kg", "kilogram", "oz", "lb"],
-    &["cup", "pint", "quart", "gallon", "ml", "l", "L", "liter", "litre", "teaspoon", "tablespoon"],
+    // Weights and volumes together: there are fluid ounces.
+    &[
+        "ounce",
+        "pound",
+        "ton",
+        "mg",
+        "g",
+        "gram",
+        "kg",
+        "kilogram",
+        "oz",
+        "lb",
+        "cup",
+        "pint",
+        "quart",
+        "gallon",
+        "ml",
+        "l",
+        "L",
+        "liter",
+        "litre",
+        "teaspoon",
+        "tablespoon",
+    ],
     &["dozen", "score", "pair", "gross"],
 ];
 
@@ -80,6 +101,11 @@ pub(super) fn may_convert(left: &[&str], right: &[&str]) -> bool {
         let (row, base) = (dimension(unit), singular(unit));
         row.is_some() && left.iter().any(|l| dimension(l) == row && singular(l) != base)
     }) || [left, right].iter().any(|side| side.iter().any(|u| dimension(u) == Some(COUNTS)))
+}
+
+/// True if a unit is a single letter: it may be a variable as well.
+pub(super) fn is_letter(units: &[&str]) -> bool {
+    units.iter().any(|unit| unit.len() == 1 && *unit != "a")
 }
 
 fn dimension(word: &str) -> Option<usize> {

@@ -1,7 +1,8 @@
 //! The words that change from problem to problem: people and the things they have.
 //!
-//! Every noun belongs to one class and a swap stays inside its class, so that a mutated text remains plausible. No script of the
-//! world writes one of these nouns out (a test holds this): what is here is always a slot, so a swap can never touch fixed wording.
+//! Every noun belongs to one class and a swap stays inside its class, so that a mutated text remains
+//! plausible. No script of the world writes one of these nouns out (a test holds this): what is here is always
+//! a slot, so a swap can never touch fixed wording.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -94,7 +95,7 @@ pub(crate) const CLASSES: &[Class] = &[
     Class {
         kind: "good",
         nouns: regular!(
-            "shirt" "hat" "lamp" "mug" "ball" "pen" "notebook" "plant" "belt" "towel" "pillow" "vase"
+            "shirt" "hat" "lamp" "mug" "ball" "pen" "notebook" "mirror" "belt" "towel" "pillow" "vase"
             "puzzle" "kite" "clock" "umbrella" "blanket" "plate"
         ),
     },
@@ -110,6 +111,7 @@ pub(crate) const CLASSES: &[Class] = &[
             "cucumber" "cucumbers", "beet" "beets"
         ),
     },
+    Class { kind: "laid", nouns: regular!("egg") },
     Class {
         kind: "flower",
         nouns: irregular!(
@@ -153,10 +155,10 @@ static WORDS: LazyLock<BTreeMap<&'static str, Known>> = LazyLock::new(|| {
 
 /// Looks a word up as it is written; a noun that opens a sentence is found by its lower-case form.
 pub(crate) fn known(word: &str) -> Option<Known> {
-    WORDS.get(word).copied().or_else(|| match WORDS.get(word.to_lowercase().as_str()) {
-        Some(noun @ Known::Noun { .. }) => Some(*noun),
-        _ => None,
-    })
+    let noun = |word: &str| WORDS.get(word).filter(|known| matches!(known, Known::Noun { .. }));
+    let capital = word.starts_with(char::is_uppercase);
+    let opening = || noun(&word.to_lowercase()).filter(|_| capital);
+    WORDS.get(word).or_else(opening).copied()
 }
 
 #[cfg(test)]

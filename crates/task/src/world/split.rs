@@ -1,8 +1,9 @@
 //! Which split a question belongs to: a property of its text.
 //!
-//! The question is reduced to its skeleton, which a change of names, pronouns or objects leaves as it is, and the skeleton's hash says
-//! which bucket, hence which split, it falls in. So splits are disjoint however a question came about: two texts that differ only in
-//! who and what they are about are always in the same split.
+//! The question is reduced to its skeleton, which a change of names, pronouns or objects leaves as it is, and
+//! the skeleton's hash says which bucket, hence which split, it falls in. So splits are disjoint however a
+//! question came about: two texts that differ only in who and what they are about are always in the same
+//! split.
 
 use super::lexicon::{self, Known};
 
@@ -55,7 +56,8 @@ pub fn is_evaluation(question: &str) -> bool {
     split_of(question).is_evaluation()
 }
 
-/// The question with its names, pronouns, articles and objects masked, in lower case, words separated by one space. Numbers stay.
+/// The question with its names, pronouns, articles and objects masked, in lower case, words separated by one
+/// space. Numbers stay.
 #[must_use]
 pub fn skeleton(question: &str) -> String {
     let words = words(question).filter(|word| !word.trim().is_empty());
@@ -98,7 +100,7 @@ pub(crate) fn hash(text: &str) -> u64 {
     mix(text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv))
 }
 
-/// The finalizer of SplitMix64.
+/// The finalizer of `SplitMix64`.
 pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

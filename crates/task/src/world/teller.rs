@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 const LARGEST: i64 = 999;
 /// The smallest number drawn or computed: with 2, every noun after a number is a plural.
 const SMALLEST: i64 = 2;
-const PERCENTS: &[i64] = &[5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90];
+const PERCENTS: &[i64] = &[10, 20, 25, 30, 40, 50, 60, 75, 80];
 const FRACTIONS: &[(&str, i64)] = &[("half", 2), ("a third", 3), ("a quarter", 4), ("a fifth", 5)];
 const TIMES: &[(&str, i64)] = &[("twice", 2), ("3 times", 3), ("4 times", 4), ("5 times", 5)];
 
@@ -51,7 +51,7 @@ impl<'a> Teller<'a> {
             let line = self.render(step)?;
             self.steps.push(capitalise(&line));
         }
-        Some(())
+        self.draw(beat.after)
     }
 
     /// Fills a list of draws.
@@ -72,6 +72,12 @@ impl<'a> Teller<'a> {
         if kind.contains('|') {
             let words: Vec<_> = kind.split('|').collect();
             return pick(self.rng, &words).map(|word| Slot::Word(word));
+        }
+        if let Some(words) = kind.strip_prefix('=') {
+            return Some(Slot::Word(words));
+        }
+        if let Some(other) = kind.strip_prefix("same ") {
+            return self.slot(other);
         }
         let (kind, of) = match kind.split_once(" of ") {
             Some((kind, of)) => (kind, Some(self.value(of)?)),
@@ -128,17 +134,20 @@ impl<'a> Teller<'a> {
 
     /// Somebody who is not in the problem yet.
     fn person(&mut self) -> Option<&'static Person> {
-        let here = |person: &Person| self.slots.iter().any(|(_, slot)| slot.is(person.name));
-        let absent: Vec<_> = PEOPLE.iter().filter(|person| !here(person)).collect();
-        pick(self.rng, &absent).copied()
+        let person = pick(self.rng, PEOPLE.as_slice())?;
+        self.absent(person.name).then_some(person).or_else(|| self.person())
     }
 
     /// Something that is not in the problem yet.
     fn noun(&mut self, kind: &str) -> Option<Slot> {
-        let here = |noun: &Noun| self.slots.iter().any(|(_, slot)| slot.is(noun.one));
-        let absent: Vec<_> =
-            lexicon::class(kind)?.nouns.iter().filter(|noun| !here(noun)).collect();
+        let nouns = lexicon::class(kind)?.nouns.iter();
+        let absent: Vec<_> = nouns.filter(|noun| self.absent(noun.one)).collect();
         pick(self.rng, &absent).map(|noun| Slot::Noun(noun))
+    }
+
+    /// Whether no slot holds the person of this name or the noun of this singular.
+    fn absent(&self, word: &str) -> bool {
+        !self.slots.iter().any(|(_, slot)| slot.is(word))
     }
 
     /// Sets a slot. The old value stays behind the new one, so that nobody is drawn twice.
@@ -217,6 +226,7 @@ impl<'a> Teller<'a> {
         }
         match self.slot(expression) {
             Some(Slot::Number(value) | Slot::Said(_, value)) => Some(value),
+            Some(Slot::Word(word)) => word.parse().ok(),
             _ => expression.parse().ok(),
         }
     }
@@ -288,13 +298,7 @@ mod tests {
         Some((teller.text.join(" "), teller.steps))
     }
 
-    const fn script(
-        draw: &'static str,
-        say: &'static [&'static str],
-        steps: &'static [&'static str],
-    ) -> Beat {
-        Beat { draw, say, steps }
-    }
+    use crate::world::script::beat as script;
 
     #[test]
     fn draws_depend_on_what_was_drawn_before() {

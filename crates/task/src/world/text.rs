@@ -3,7 +3,7 @@
 //! It stands for what a language model knows already. None of it pairs a question with a solution.
 
 use super::split::Split;
-use super::teller::{Teller, capitalise, pick};
+use super::teller::{Teller, capitalise, gcd, pick};
 use super::{derived, draw, stories};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -20,8 +20,9 @@ pub struct CorpusMix {
     pub questions: usize,
 }
 
-/// The texts of a pretraining corpus, shuffled: `(kind, text)` with kind one of `arithmetic`, `story`, `question`. Questions may
-/// repeat. The randomness of each text derives from the seed, its kind and its index.
+/// The texts of a pretraining corpus, shuffled: `(kind, text)` with kind one of `arithmetic`, `story`,
+/// `question`. Questions may repeat. The randomness of each text derives from the seed, its kind and its
+/// index.
 #[must_use]
 pub fn corpus(mix: CorpusMix, seed: u64) -> Vec<(&'static str, String)> {
     let arithmetic = |rng: &mut ChaCha8Rng| ("arithmetic", arithmetic_line(rng));
@@ -36,7 +37,8 @@ pub fn corpus(mix: CorpusMix, seed: u64) -> Vec<(&'static str, String)> {
     texts
 }
 
-/// A short text of one or two computed sentences: `Tom has 12 apples and gets 5 more. Now Tom has 12 + 5 = 17 apples.`
+/// A short text of one or two computed sentences: `Tom has 12 apples and gets 5 more. Now Tom has 12 + 5 = 17
+/// apples.`
 pub fn story(rng: &mut ChaCha8Rng) -> String {
     loop {
         let told = pick(rng, stories::STORIES).and_then(|beat| {
@@ -50,8 +52,9 @@ pub fn story(rng: &mut ChaCha8Rng) -> String {
     }
 }
 
-/// A correct line of arithmetic with whole numbers from 1 to 999: `37 + 45 = 82`, `60 * 25 / 100 = 15`. Two-digit numbers, tables and
-/// their inverses are the most frequent; carries, borrows and three digits all occur.
+/// A correct line of arithmetic with whole numbers from 1 to 999: `37 + 45 = 82`, `60 * 25 / 100 = 15`.
+/// Two-digit numbers, tables and their inverses are the most frequent; carries, borrows and three digits all
+/// occur.
 pub fn arithmetic_line(rng: &mut ChaCha8Rng) -> String {
     loop {
         let line = match rng.random_range(0..100) {
@@ -103,8 +106,8 @@ fn quotient(rng: &mut ChaCha8Rng) -> Option<String> {
 
 fn percentage(rng: &mut ChaCha8Rng) -> Option<String> {
     let percent = *pick(rng, &[5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90])?;
-    let whole = rng.random_range(2..=240);
-    let part = whole * percent / 100;
-    (part * 100 == whole * percent && part > 0)
-        .then(|| format!("{whole} * {percent} / 100 = {part}"))
+    let unit = 100 / gcd(100, percent);
+    let most = [100, 240, 500][rng.random_range(0..3)];
+    let whole = unit * rng.random_range(1..=most / unit);
+    Some(format!("{whole} * {percent} / 100 = {}", whole * percent / 100))
 }

@@ -19,33 +19,46 @@ pub(in crate::world) const COMPARED: Group = Group {
         .then("l: same q"),
         beat(
             "q: person, t: times",
-            &["{q} has {t} as many {items} as {l}.", "The number of {items} of {q} is {t} as large as that of {l}."],
+            &["{q} has {t} as many {items} as {l}.", "{q} owns {t} as many of them as {l}."],
             &["{q} has [r = r * t] {items}."],
         )
         .then("l: same q"),
         beat(
-            "q: person, y: r..r",
+            "q: person",
             &["{q} has half as many {items} as {l}.", "{q} owns only half as many of them as {l}."],
             &["{q} has [r = r / 2] {items}."],
         )
         .then("l: same q"),
         beat(
             "q: person, x: 2..20, z: 2..20",
-            &["{q} has {x} {items} more than {l} and then gets {z} more."],
-            &["At first {q} has [y = r + x] {items}.", "Then {q} has [r = y + z] {items}."],
+            &[
+                "{q} had {x} {items} more than {l} and then got {z} more.",
+                "{q} had {x} more of them than {l}, and then {q.he} found {z} more.",
+            ],
+            &["At first {q} had [y = r + x] {items}.", "Then {q} has [r = y + z] {items}."],
         )
         .then("l: same q"),
     ],
     ends: &[
-        beat("", &["How many {items} does {l} have?", "What is the number of {items} that {l} has?"], &[]),
         beat(
             "",
-            &["How many {items} do {o} and {l} have together?", "What do {l} and {o} have together, in {items}?"],
+            &["How many {items} does {l} have?", "What is the number of {items} that {l} has?"],
+            &[],
+        ),
+        beat(
+            "",
+            &[
+                "How many {items} do {o} and {l} have together?",
+                "Together, how many {items} do {l} and {o} have?",
+            ],
             &["Together they have [r = s + r] {items}."],
         ),
         beat(
             "",
-            &["How many more {items} than {o} does {l} have?", "By how many {items} does {l} have more than {o}?"],
+            &[
+                "How many more {items} than {o} does {l} have?",
+                "By how many {items} does {l} have more than {o}?",
+            ],
             &["{l} has [r = r - s] more {items}."],
         ),
         beat(
@@ -77,8 +90,8 @@ pub(in crate::world) const AGES: Group = Group {
         )
         .then("l: same q"),
         beat(
-            "q: person, t: twice, y: r..40",
-            &["{q} is {t} as old as {l}."],
+            "q: person, t: times, y: r*t..100",
+            &["{q} is {t} as old as {l}.", "The age of {q} is {t} the age of {l}."],
             &["{q} is [r = r * t] years old."],
         )
         .then("l: same q"),

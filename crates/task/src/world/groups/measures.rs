@@ -20,8 +20,11 @@ pub(in crate::world) const JOURNEY: Group = Group {
         ),
         beat(
             "t: times",
-            &["The week after, {o} travels {t} as far."],
-            &["In that week {o} travels [y = r * t] {u}.", "So far {o} has travelled [r = r + y] {u}."],
+            &[
+                "In the next week {o} travels {t} that distance.",
+                "After that, {he} travels {t} this distance.",
+            ],
+            &["This part is [y = r * t] {u}.", "So far {o} has travelled [r = r + y] {u}."],
         ),
         beat(
             "k: 2..7, m: 3..25",
@@ -29,11 +32,14 @@ pub(in crate::world) const JOURNEY: Group = Group {
                 "For the next {k} days, {he} travels {m} {u} each day.",
                 "Then {o} travels {m} {u} a day for {k} days.",
             ],
-            &["In {k} days {o} travels [y = k * m] {u}.", "So far {o} has travelled [r = r + y] {u}."],
+            &[
+                "In {k} days {o} travels [y = k * m] {u}.",
+                "So far {o} has travelled [r = r + y] {u}.",
+            ],
         ),
         beat(
             "x: 2..40, z: 2..40",
-            &["Then {he} goes {x} {u} by bus and {z} {u} on foot."],
+            &["Then {he} goes {x} {u} by bus and {z} {u} by train."],
             &["This part is [y = x + z] {u}.", "So far {o} has travelled [r = r + y] {u}."],
         ),
     ],
@@ -50,10 +56,10 @@ pub(in crate::world) const JOURNEY: Group = Group {
         beat(
             "d: divisor of r",
             &[
-                "{he} took a photo after every {d} {u}. How many photos did {o} take?",
-                "All the way, {o} rested after every {d} {u}. How many times did {he} rest?",
+                "After every {d} {u}, {he} takes a photo. How many photos does {o} take?",
+                "All the way, {o} takes one photo for every {d} {u}. How many photos is that?",
             ],
-            &["That is [r = r / d] times."],
+            &["{o} takes [r = r / d] photos."],
         ),
         beat(
             "p: person, x: 2..60 below r",
@@ -84,8 +90,11 @@ pub(in crate::world) const MINUTES: Group = Group {
             &["So far it takes [r = r + x] minutes."],
         ),
         beat(
-            "job: answers emails|makes phone calls|waters trees|feeds horses, k: 2..9, m: 2..12",
-            &["Then {he} has {k} more things to do that take {m} minutes each.", "{k} other jobs take {m} minutes each."],
+            "k: 2..9, m: 2..12",
+            &[
+                "Then {he} has {k} more things to do that take {m} minutes each.",
+                "{k} other jobs take {m} minutes each.",
+            ],
             &["These take [y = k * m] minutes.", "So far it takes [r = r + y] minutes."],
         ),
         beat(
@@ -108,7 +117,11 @@ pub(in crate::world) const MINUTES: Group = Group {
         ),
     ],
     ends: &[
-        beat("", &["How many minutes does it take in total?", "How many minutes does {o} need in all?"], &[]),
+        beat(
+            "",
+            &["How many minutes does it take in total?", "How many minutes does {o} need in all?"],
+            &[],
+        ),
         beat(
             "g: r+5..r+120",
             &[
@@ -124,14 +137,6 @@ pub(in crate::world) const MINUTES: Group = Group {
                 "{p} is {x} minutes faster than {o}. How many minutes does {p} need?",
             ],
             &["{p} needs [r = r - x] minutes."],
-        ),
-        beat(
-            "d: divisor of r",
-            &[
-                "{d} people could share this time equally. How many minutes would each of them need?",
-                "{o} spreads the time equally over {d} days. How many minutes is that per day?",
-            ],
-            &["Each part is [r = r / d] minutes."],
         ),
         beat(
             "d: 2..7",
@@ -171,7 +176,7 @@ pub(in crate::world) const LITERS: Group = Group {
         beat(
             "f: fraction of r",
             &["Then {f} of the {water} is used.", "Then {f} of the {water} is sold."],
-            &["That is [y = r / f] liters.", "The {v} has [r = r - y] liters left."],
+            &["{f} of the {water} is [y = r / f] liters.", "The {v} has [r = r - y] liters left."],
         ),
         beat(
             "x: 5..80",
@@ -185,14 +190,21 @@ pub(in crate::world) const LITERS: Group = Group {
         ),
     ],
     ends: &[
-        beat("", &["How many liters are in the {v} now?", "How many liters of {water} does the {v} have now?"], &[]),
+        beat(
+            "",
+            &[
+                "How many liters are in the {v} now?",
+                "How many liters of {water} does the {v} have now?",
+            ],
+            &[],
+        ),
         beat(
             "d: divisor of r",
             &[
-                "The rest is poured into bottles of {d} liters. How many bottles are filled?",
-                "How many buckets of {d} liters can be filled with the rest?",
+                "All the {water} in the {v} is poured into bottles of {d} liters. How many bottles are filled?",
+                "Someone puts all the {water} from the {v} into bottles of {d} liters. How many bottles are needed?",
             ],
-            &["The rest fills [r = r / d] of them."],
+            &["The {water} fills [r = r / d] bottles."],
         ),
         beat(
             "g: r+5..r+100",
@@ -205,14 +217,14 @@ pub(in crate::world) const LITERS: Group = Group {
         beat(
             "m: 2..6",
             &[
-                "The rest is sold at ${m} per liter. How many dollars is that?",
+                "All the {water} in the {v} is sold at ${m} per liter. How many dollars is that?",
                 "A liter costs ${m}. How many dollars is the {water} in the {v} worth now?",
             ],
             &["The price is [r = r * m] dollars."],
         ),
         beat(
             "d: divisor of r",
-            &["{d} families share the rest equally. How many liters does each family get?"],
+            &["{d} families share all the {water} equally. How many liters does each family get?"],
             &["Each family gets [r = r / d] liters."],
         ),
     ],
@@ -242,11 +254,18 @@ pub(in crate::world) const PAGES: Group = Group {
         beat(
             "t: times",
             &["In the next month {o} reads {t} as many pages as so far."],
-            &["In that month {o} reads [y = r * t] pages.", "So far {o} has read [r = r + y] pages."],
+            &[
+                "In that month {o} reads [y = r * t] pages.",
+                "So far {o} has read [r = r + y] pages.",
+            ],
         ),
     ],
     ends: &[
-        beat("", &["How many pages does {o} read in total?", "How many pages has {o} read in all?"], &[]),
+        beat(
+            "",
+            &["How many pages does {o} read in total?", "How many pages has {o} read in all?"],
+            &[],
+        ),
         beat(
             "g: r+5..r+150",
             &[
@@ -258,14 +277,14 @@ pub(in crate::world) const PAGES: Group = Group {
         beat(
             "d: 2..12, k: 2..12, g: r+d*k..r+d*k",
             &[
-                "The book has {g} pages, and {he} reads the rest at {d} pages a day. How many more days does {o} need?",
-                "There are {g} pages in all. How many days does {o} need for the rest at {d} pages a day?",
+                "The book has {g} pages, and {he} reads the others at {d} pages a day. How many more days does {o} need?",
+                "There are {g} pages in all. How many more days does {o} need at {d} pages a day?",
             ],
             &["There are [y = g - r] pages left.", "{o} needs [r = y / d] days."],
         ),
         beat(
             "p: person, x: 2..50 below r",
-            &["{p} reads {x} pages fewer than {o}. How many pages does {p} read?"],
+            &["{p} reads {x} fewer pages than {o}. How many pages does {p} read?"],
             &["{p} reads [r = r - x] pages."],
         ),
         beat(
@@ -281,17 +300,29 @@ pub(in crate::world) const HEIGHT: Group = Group {
     tails: &[
         beat(
             "k: 2..9, m: 2..9",
-            &["In the next {k} weeks, it grows {m} centimeters a week.", "Then it grows {m} centimeters per week for {k} weeks."],
-            &["In {k} weeks it grows [y = k * m] centimeters.", "Now it is [r = r + y] centimeters tall."],
+            &[
+                "In the next {k} weeks, it grows {m} centimeters a week.",
+                "Then it grows {m} centimeters per week for {k} weeks.",
+            ],
+            &[
+                "In {k} weeks it grows [y = k * m] centimeters.",
+                "Now it is [r = r + y] centimeters tall.",
+            ],
         ),
         beat(
             "x: 2..40",
-            &["After rain it grows {x} centimeters more.", "In summer it grows another {x} centimeters."],
+            &[
+                "After rain it grows {x} centimeters more.",
+                "In summer it grows another {x} centimeters.",
+            ],
             &["Now it is [r = r + x] centimeters tall."],
         ),
         beat(
             "x: 2..30 below r",
-            &["Then the gardener cuts off {x} centimeters.", "A storm breaks off the top {x} centimeters."],
+            &[
+                "Then the gardener cuts off {x} centimeters.",
+                "A storm breaks off the top {x} centimeters.",
+            ],
             &["Now it is [r = r - x] centimeters tall."],
         ),
         beat(
@@ -306,10 +337,19 @@ pub(in crate::world) const HEIGHT: Group = Group {
         ),
     ],
     ends: &[
-        beat("", &["How many centimeters tall is the {v} now?", "How tall is the {v} now, in centimeters?"], &[]),
+        beat(
+            "",
+            &[
+                "How many centimeters tall is the {v} now?",
+                "How tall is the {v} now, in centimeters?",
+            ],
+            &[],
+        ),
         beat(
             "x: 2..60 below r",
-            &["Another {v} is {x} centimeters shorter. How many centimeters tall is the other one?"],
+            &[
+                "Another {v} is {x} centimeters shorter. How many centimeters tall is the other one?",
+            ],
             &["The other one is [r = r - x] centimeters tall."],
         ),
         beat(
@@ -319,12 +359,17 @@ pub(in crate::world) const HEIGHT: Group = Group {
         ),
         beat(
             "g: r+5..r+90",
-            &["How many more centimeters must the {v} grow to be {g} centimeters tall?", "A wall is {g} centimeters high. By how many centimeters is it higher than the {v}?"],
+            &[
+                "How many more centimeters must the {v} grow to be {g} centimeters tall?",
+                "It should become {g} centimeters tall. How many more centimeters must the {v} grow?",
+            ],
             &["The {v} needs [r = g - r] more centimeters."],
         ),
         beat(
             "d: 2..9, k: 2..9, g: r+d*k..r+d*k",
-            &["From now on it grows {d} centimeters a month. After how many months will it be {g} centimeters tall?"],
+            &[
+                "From now on it grows {d} centimeters a month. After how many months will it be {g} centimeters tall?",
+            ],
             &["The {v} needs [y = g - r] more centimeters.", "That takes [r = y / d] months."],
         ),
     ],

@@ -38,7 +38,7 @@ pub(in crate::world) const MONEY: Group = Group {
                 "{o} spends {f} of the money on food.",
                 "{he} gives {f} of the money to {his} sister.",
             ],
-            &["{o} gives away [y = r / f] dollars.", "{o} has [r = r - y] dollars left."],
+            &["{f} of the money is [y = r / f] dollars.", "{o} has [r = r - y] dollars left."],
         ),
         beat(
             "k: 2..9, m: 5..15",
@@ -155,7 +155,7 @@ pub(in crate::world) const BILL: Group = Group {
             "x: 2..20 below r",
             &[
                 "A coupon takes ${x} off the price.",
-                "{o} has a voucher that makes everything ${x} cheaper.",
+                "{o} has a voucher for ${x} off the whole price.",
             ],
             &["Now the price is [r = r - x] dollars."],
         ),
@@ -169,10 +169,7 @@ pub(in crate::world) const BILL: Group = Group {
         ),
         beat(
             "h: good, k: 2..6, m: 2..12",
-            &[
-                "{o} also buys {k} {hs} at ${m} each.",
-                "Then {he} takes {k} {hs} for ${m} each.",
-            ],
+            &["{o} also buys {k} {hs} at ${m} each.", "Then {he} takes {k} {hs} for ${m} each."],
             &["The {hs} cost [y = k * m] dollars.", "Now the price is [r = r + y] dollars."],
         ),
         beat(
@@ -184,7 +181,11 @@ pub(in crate::world) const BILL: Group = Group {
     ends: &[
         beat(
             "",
-            &["How much does {o} pay in total?", "How many dollars does {o} pay?", "What is the total price?"],
+            &[
+                "How much does {o} pay in total?",
+                "How many dollars does {o} pay?",
+                "What is the total price?",
+            ],
             &[],
         ),
         beat(

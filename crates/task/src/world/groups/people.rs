@@ -7,12 +7,20 @@ pub(in crate::world) const CROWD: Group = Group {
     tails: &[
         beat(
             "x: 2..50",
-            &["Then {x} more {who} arrive.", "A little later {x} more {who} come.", "{x} more {who} join them."],
+            &[
+                "Then {x} more {who} arrive.",
+                "A little later {x} more {who} come.",
+                "{x} more {who} join them.",
+            ],
             &["Now there are [r = r + x] {who}."],
         ),
         beat(
             "x: 2..50 below r",
-            &["Then {x} {who} leave.", "After an hour {x} of the {who} go home.", "Soon {x} {who} leave."],
+            &[
+                "Then {x} {who} leave.",
+                "After an hour {x} of the {who} go home.",
+                "Soon {x} {who} leave.",
+            ],
             &["There are [r = r - x] {who} left."],
         ),
         beat(
@@ -26,7 +34,7 @@ pub(in crate::world) const CROWD: Group = Group {
         beat(
             "f: fraction of r",
             &["Then {f} of the {who} leave.", "After lunch {f} of the {who} go home."],
-            &["[y = r / f] {who} leave.", "There are [r = r - y] {who} left."],
+            &["{f} of the {who} is [y = r / f].", "There are [r = r - y] {who} left."],
         ),
         beat(
             "p: percent of r",
@@ -45,14 +53,18 @@ pub(in crate::world) const CROWD: Group = Group {
     ends: &[
         beat(
             "",
-            &["How many {who} are {at} now?", "How many {who} are now {at}?", "How many {who} are there {at} in the end?"],
+            &[
+                "How many {who} are {at} now?",
+                "How many {who} are now {at}?",
+                "In the end, how many {who} are {at}?",
+            ],
             &[],
         ),
         beat(
             "d: divisor of r",
             &[
                 "The {who} form groups of {d}. How many groups are there?",
-                "All of the {who} stand in rows of {d}. How many rows are there?",
+                "All of the {who} stand in groups of {d}. How many groups are there?",
             ],
             &["There are [r = r / d] groups."],
         ),
@@ -60,15 +72,15 @@ pub(in crate::world) const CROWD: Group = Group {
             "d: divisor of r",
             &[
                 "The {who} form {d} equal groups. How many {who} are in each group?",
-                "All of the {who} are divided equally among {d} guides. How many {who} does each guide get?",
+                "All of the {who} are divided into {d} equal groups. How many {who} does each group have?",
             ],
             &["Each group has [r = r / d] {who}."],
         ),
         beat(
             "m: 2..9",
             &[
-                "Each of the {who} now {at} pays ${m}. How many dollars do they pay in total?",
-                "Everyone who is now {at} pays ${m}. How much money is that?",
+                "Each of the {who} who are now {at} pays ${m}. How many dollars do they pay in total?",
+                "Now each of the {who} {at} pays ${m}. How much money do they pay together?",
             ],
             &["They pay [r = r * m] dollars."],
         ),
@@ -106,22 +118,32 @@ pub(in crate::world) const POINTS: Group = Group {
         ),
         beat(
             "t: times",
-            &["A bonus then makes it {t} as many points.", "At the next level {o} has {t} as many points as before."],
+            &[
+                "A bonus then gives {him} {t} as many points as before.",
+                "At the next level {o} has {t} as many points as before.",
+            ],
             &["Now {o} has [r = r * t] points."],
         ),
         beat(
             "f: fraction of r",
             &["Then {o} loses {f} of the points.", "By bad luck {he} loses {f} of all the points."],
-            &["{o} loses [y = r / f] points.", "{o} has [r = r - y] points left."],
+            &["{f} of the points is [y = r / f].", "{o} has [r = r - y] points left."],
         ),
         beat(
             "x: 2..20, z: 2..20",
-            &["The next two rounds give {him} {x} and {z} points.", "{o} then gets {x} points and {z} points more."],
+            &[
+                "The next two rounds give {him} {x} and {z} points.",
+                "{o} then gets {x} points and {z} points more.",
+            ],
             &["That is [y = x + z] points.", "Now {o} has [r = r + y] points."],
         ),
     ],
     ends: &[
-        beat("", &["How many points does {o} have now?", "How many points does {o} have in the end?"], &[]),
+        beat(
+            "",
+            &["How many points does {o} have now?", "How many points does {o} have in the end?"],
+            &[],
+        ),
         beat(
             "g: r+2..r+60",
             &[

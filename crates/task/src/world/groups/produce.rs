@@ -10,24 +10,30 @@ pub(in crate::world) const PRODUCE: Group = Group {
             &[
                 "{his} family eats {x} of the {items}.",
                 "{o} uses {x} {items} for dinner.",
-                "{he} keeps {x} of the {items} apart for {himself}.",
+                "{o} and {his} friends eat {x} {items}.",
             ],
             &["There are [r = r - x] {items} left."],
         ),
         beat(
             "x: 2..50 below r",
-            &["{o} sells {x} {items} at the market.", "In the morning {he} sells {x} of the {items}."],
+            &[
+                "{o} sells {x} {items} at the market.",
+                "In the morning {o} sells {x} of the {items}.",
+            ],
             &["There are [r = r - x] {items} left."],
         ),
         beat(
             "x: 2..50",
-            &["A neighbor brings {x} more {items}.", "{o} gets {x} more {items} from {his} grandfather."],
+            &[
+                "A neighbor brings {x} more {items}.",
+                "{o} gets {x} more {items} from {his} grandfather.",
+            ],
             &["Now there are [r = r + x] {items}."],
         ),
         beat(
             "p: percent of r",
             &[
-                "{p}% of the {items} are bad, so {he} throws them away.",
+                "{p}% of the {items} are bad, so {o} throws them away.",
                 "{o} gives {p}% of the {items} to a kitchen for the poor.",
             ],
             &["{p}% of the {items} is [y = r % p].", "There are [r = r - y] {items} left."],
@@ -36,14 +42,14 @@ pub(in crate::world) const PRODUCE: Group = Group {
             "f: fraction of r",
             &[
                 "{o} gives {f} of the {items} to {his} parents.",
-                "{he} sells {f} of the {items} to a store.",
+                "{o} sells {f} of the {items} to a store.",
             ],
-            &["{o} gives away [y = r / f] {items}.", "There are [r = r - y] {items} left."],
+            &["{f} of the {items} is [y = r / f].", "There are [r = r - y] {items} left."],
         ),
         beat(
             "k: 2..8, m: 2..9",
             &[
-                "{he} gives {m} {items} to each of {k} neighbors.",
+                "{o} gives {m} {items} to each of {k} neighbors.",
                 "{k} guests come and each of them eats {m} {items}.",
             ],
             &["They get [y = k * m] {items}.", "There are [r = r - y] {items} left."],
@@ -59,36 +65,40 @@ pub(in crate::world) const PRODUCE: Group = Group {
     ],
     ends: &[
         beat("", &["How many {items} are left?", "How many {items} does {o} have left?"], &[]),
-        beat("", &["How many {items} does {o} have now?", "How many {items} are there in the end?"], &[]),
+        beat(
+            "",
+            &["How many {items} does {o} have now?", "How many {items} are there in the end?"],
+            &[],
+        ),
         beat(
             "c: container, d: divisor of r",
             &[
                 "{o} puts {d} {items} into each {c}. How many {cs} does {he} fill?",
-                "{he} puts all of them into {cs} of {d}. How many {cs} are there?",
+                "{o} puts all of them into {cs} of {d}. How many {cs} are there?",
             ],
             &["{o} fills [r = r / d] {cs}."],
         ),
         beat(
             "c: container, d: divisor of r, m: 2..9",
             &[
-                "{o} puts the rest into {cs} of {d} and sells each {c} for ${m}. How many dollars does {he} get?",
-                "The rest is sold in {cs} of {d} {items} at ${m} per {c}. How much money does {o} get?",
+                "{o} puts all the {items} into {cs} of {d} and sells each {c} for ${m}. How many dollars does {he} get?",
+                "All the {items} that {o} has now are sold in {cs} of {d} at ${m} per {c}. How much money does {o} get?",
             ],
             &["{o} fills [y = r / d] {cs}.", "{o} gets [r = y * m] dollars."],
         ),
         beat(
             "m: 2..6",
             &[
-                "{o} sells the rest for ${m} each. How many dollars does {he} get?",
-                "All the {items} that are left are sold for ${m} each. How much money does {o} get?",
+                "{o} sells all the {items} that {he} has now for ${m} each. How many dollars does {he} get?",
+                "All the {items} that {o} has now are sold for ${m} each. How much money does {he} get?",
             ],
             &["{o} gets [r = r * m] dollars."],
         ),
         beat(
             "d: divisor of r",
             &[
-                "The rest is shared equally by {d} people. How many {items} does each of them get?",
-                "{he} divides the rest equally among {d} friends. How many {items} does each friend get?",
+                "All the {items} that {o} has now are shared equally by {d} people. How many {items} does each of them get?",
+                "{o} divides all of them equally among {d} friends. How many {items} does each friend get?",
             ],
             &["Each of them gets [r = r / d] {items}."],
         ),
@@ -100,7 +110,10 @@ pub(in crate::world) const STOCK: Group = Group {
     tails: &[
         beat(
             "x: 5..90 below r",
-            &["On Monday the {place} sells {x} {items}.", "Then the {place} sends {x} {items} to a school."],
+            &[
+                "On Monday the {place} sells {x} {items}.",
+                "Then the {place} sends {x} {items} to a school.",
+            ],
             &["The {place} has [r = r - x] {items} left."],
         ),
         beat(
@@ -114,7 +127,7 @@ pub(in crate::world) const STOCK: Group = Group {
                 "After that, {k} customers order {m} {items} each and get them.",
                 "For {k} days, the {place} sells {m} {items} a day.",
             ],
-            &["They get [y = k * m] {items}.", "The {place} has [r = r - y] {items} left."],
+            &["That is [y = k * m] {items}.", "The {place} has [r = r - y] {items} left."],
         ),
         beat(
             "c: container, k: 2..9, m: 4..12",
@@ -126,19 +139,28 @@ pub(in crate::world) const STOCK: Group = Group {
         ),
         beat(
             "p: percent of r",
-            &["{p}% of the {items} are broken and thrown away.", "In one week {p}% of the {items} are sold."],
+            &[
+                "{p}% of the {items} are broken and thrown away.",
+                "In one week {p}% of the {items} are sold.",
+            ],
             &["{p}% of the {items} is [y = r % p].", "The {place} has [r = r - y] {items} left."],
         ),
         beat(
             "f: fraction of r",
-            &["Then {f} of the {items} are sold.", "The {place} sends {f} of the {items} to another town."],
-            &["That is [y = r / f] {items}.", "The {place} has [r = r - y] {items} left."],
+            &[
+                "Then {f} of the {items} are sold.",
+                "The {place} sends {f} of the {items} to another town.",
+            ],
+            &["{f} of the {items} is [y = r / f].", "The {place} has [r = r - y] {items} left."],
         ),
     ],
     ends: &[
         beat(
             "",
-            &["How many {items} does the {place} have now?", "How many {items} are in the {place} in the end?"],
+            &[
+                "How many {items} does the {place} have now?",
+                "How many {items} are in the {place} in the end?",
+            ],
             &[],
         ),
         beat(
@@ -160,8 +182,8 @@ pub(in crate::world) const STOCK: Group = Group {
         beat(
             "m: 2..9",
             &[
-                "The rest is sold for ${m} each. How many dollars does the {place} get?",
-                "All of these {items} are sold at ${m} each. How much money does the {place} make?",
+                "All the {items} that the {place} has now are sold for ${m} each. How many dollars does it get?",
+                "The {place} then sells all the {items} that it has for ${m} each. How much money does it make?",
             ],
             &["The {place} gets [r = r * m] dollars."],
         ),

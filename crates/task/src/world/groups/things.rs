@@ -38,7 +38,7 @@ pub(in crate::world) const THINGS: Group = Group {
                 "Then {o} gives {f} of the {items} to {his} brother.",
                 "{he} gives {f} of all the {items} to a school.",
             ],
-            &["{o} gives away [y = r / f] {items}.", "{o} has [r = r - y] {items} left."],
+            &["{f} of the {items} is [y = r / f].", "{o} has [r = r - y] {items} left."],
         ),
         beat(
             "t: times",

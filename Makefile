@@ -1,0 +1,185 @@
+# The loop of AlphaLLM: files and arrows. Hyperparameters are in pipelines/<preset>/, a file per stage; what a stage does is
+# in its binary. The target of a stage is the manifest of its output, which is written last.
+
+PRESET  ?= tiny
+RUN     ?= $(PRESET)
+SEED    ?= 0
+DEVICE  ?= cpu
+WORKERS ?=
+N       ?= 1
+
+P    := pipelines/$(PRESET)
+R    := data/runs/$(RUN)
+BASE := data/base
+M    := _MANIFEST.json
+
+# Rounds whose comparison exists; `make round` builds the one after them, plain `make` keeps the last one up to date.
+DONE := $(words $(wildcard $(R)/round-*/comparison.json))
+NEXT := $(shell expr $(DONE) + 1)
+LAST := $(if $(filter 0,$(DONE)),1,$(DONE))
+ROUND ?= $(if $(filter round,$(MAKECMDGOALS)),$(NEXT),$(LAST))
+
+two      = $(shell printf '%02d' $(1))
+previous = $(call two,$(shell expr $(1) - 1))
+THIS    := $(R)/round-$(call two,$(ROUND))
+
+CARGO_FLAGS := --release --locked $(if $(filter cuda%,$(DEVICE)),--features decoding/cuda)
+BIN         := target/release
+export ALPHALLM_REVISION := $(shell git describe --always --dirty 2>/dev/null)
+
+# $(call flags,<toml>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
+flags   = --config $(P)/$(1).toml --seed $(SEED) --round $(2) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS)) --force
+# A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
+done    = && touch $@
+
+SPLITS  := test ood-templates ood-chains
+WORLD   := $(foreach s,seeds validation $(SPLITS),$(R)/world/$(s)/$(M))
+CRITICS := $(patsubst $(P)/critic-%.toml,%,$(wildcard $(P)/critic-*.toml))
+Z       := $(R)/round-00
+CRITIC_MANIFESTS := $(foreach c,$(CRITICS),$(Z)/critics/$(c)/$(M))
+JUDGES  := $(foreach c,$(CRITICS),--critic $(Z)/critics/$(c))
+TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help round rounds build base test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
+
+## all: bring the last round up to date (the first one if there is none)
+all: round
+
+## round: build the next round that is missing, or ROUND=n
+round: $(THIS)/comparison.json
+	@$(BIN)/evaluate compare $(call models,$(ROUND))
+
+## rounds: build N more rounds, N=3
+rounds:
+	@for i in $$(seq $(N)); do $(MAKE) --no-print-directory round || exit; done
+
+## bootstrap, synthesize, search, critique, filter, finetune, evaluate: one stage of a round, and what it needs
+bootstrap:  $(Z)/evaluation/$(M)
+synthesize: $(THIS)/prompts/$(M)
+search:     $(THIS)/trajectories/$(M)
+critique:   $(THIS)/critiques/$(M)
+filter:     $(THIS)/sft/$(M)
+finetune:   $(THIS)/policy/$(M) $(THIS)/control/$(M)
+evaluate:   $(THIS)/evaluation/$(M) $(THIS)/control-evaluation/$(M)
+
+build:
+	@cargo build $(CARGO_FLAGS) --workspace --bins
+
+# ---------------------------------------------------------------------------------------------------- the embedded world
+$(R)/world/%/$(M): $(P)/world.toml | build
+	$(BIN)/synthesize world $(call flags,world,0) --split $* --out $(@D) $(done)
+
+# ------------------------------------------------------------------------------- round 0: what the labelled seeds teach
+$(Z)/policy/$(M): $(P)/policy.toml $(P)/text.toml $(BASE)/policy/$(M) $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
+	$(BIN)/finetune policy $(call flags,policy,0) --text $(P)/text.toml --init $(BASE)/policy \
+	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
+
+$(Z)/fast_policy/$(M): $(P)/fast-policy.toml $(P)/text.toml $(BASE)/fast_policy/$(M) $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
+	$(BIN)/finetune policy $(call flags,fast-policy,0) --text $(P)/text.toml --init $(BASE)/fast_policy \
+	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
+
+$(Z)/labels/$(M): $(P)/label.toml $(P)/text.toml $(Z)/policy/$(M) | build
+	$(BIN)/critique label $(call flags,label,0) --text $(P)/text.toml --policy $(Z)/policy \
+	  --seeds $(R)/world/seeds --held-out $(R)/world/validation --out $(@D) $(done)
+
+$(Z)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(Z)/labels/$(M) | build
+	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text.toml --init $(Z)/policy --labels $(Z)/labels --out $(@D) $(done)
+
+# $(call measure,<round>,<policy>): evaluates a policy on every evaluation split.
+measure = $(BIN)/evaluate run $(call flags,evaluate,$(1)) --text $(P)/text.toml --policy $(2) --fast-policy $(Z)/fast_policy \
+	  $(JUDGES) $(foreach s,$(SPLITS),--problems $(R)/world/$(s)) --out $(@D) $(done)
+SCALES := $(P)/evaluate.toml $(P)/text.toml $(Z)/fast_policy/$(M) $(CRITIC_MANIFESTS) $(TESTS)
+
+$(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
+	$(call measure,0,$(Z)/policy)
+
+# ------------------------------------------------------------------------------------------------- round n, after round m
+# $(call round_rules,n,nn,mm)
+define round_rules
+$(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) | build
+	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds \
+	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
+
+$(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(Z)/fast_policy/$(M) $(CRITIC_MANIFESTS) | build
+	$$(BIN)/search $$(call flags,search,$(1)) --text $(P)/text.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
+	  --fast-policy $(Z)/fast_policy $(JUDGES) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
+
+$(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(CRITIC_MANIFESTS) | build
+	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(JUDGES) --out $$(@D) $$(done)
+
+$(R)/round-$(2)/sft/$(M): $(P)/filter.toml $(R)/round-$(2)/trajectories/$(M) $(R)/round-$(2)/critiques/$(M) | build
+	$$(BIN)/filter $$(call flags,filter,$(1)) --trajectories $(R)/round-$(2)/trajectories --critiques $(R)/round-$(2)/critiques \
+	  --out-sft $$(@D) --out-preferences $(R)/round-$(2)/preferences --out-steps $(R)/round-$(2)/steps $$(done)
+
+$(R)/round-$(2)/policy/$(M): $(P)/finetune.toml $(P)/text.toml $(foreach k,$(shell seq $(1)),$(R)/round-$(call two,$(k))/sft/$(M)) $(R)/round-$(3)/policy/$(M) | build
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) --text $(P)/text.toml --init $(R)/round-$(3)/policy --seeds $(R)/world/seeds \
+	  $(foreach k,$(shell seq $(1)),--sft $(R)/round-$(call two,$(k))/sft) --validation $(R)/world/validation --out $$(@D) $$(done)
+
+# The control: the same number of updates on the seeds alone, from the control of the round before.
+$(R)/round-$(2)/control/$(M): $(P)/finetune.toml $(P)/text.toml $(R)/round-$(2)/policy/$(M) $(if $(filter 00,$(3)),,$(R)/round-$(3)/control/$(M)) | build
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) --text $(P)/text.toml --init $(R)/round-$(3)/$(if $(filter 00,$(3)),policy,control) \
+	  --seeds $(R)/world/seeds --validation $(R)/world/validation --updates-of $(R)/round-$(2)/policy --out $$(@D) $$(done)
+
+$(R)/round-$(2)/evaluation/$(M): $(R)/round-$(2)/policy/$(M) $(SCALES) | build
+	$$(call measure,$(1),$(R)/round-$(2)/policy)
+
+$(R)/round-$(2)/control-evaluation/$(M): $(R)/round-$(2)/control/$(M) $(SCALES) | build
+	$$(call measure,$(1),$(R)/round-$(2)/control)
+
+$(R)/round-$(2)/comparison.json: $(Z)/evaluation/$(M) $(R)/round-$(2)/evaluation/$(M) $(R)/round-$(2)/control-evaluation/$(M) $(if $(filter 00,$(3)),,$(R)/round-$(3)/comparison.json)
+	@$$(BIN)/evaluate compare $$(call models,$(1)) --out $$@ >/dev/null $$(done)
+endef
+
+# $(call models,n): the models that round n is compared with.
+models = --run base=$(Z)/evaluation --run control=$(R)/round-$(call two,$(1))/control-evaluation --against control \
+	  $(foreach k,$(shell seq $(1)),--run 'round $(k)'=$(R)/round-$(call two,$(k))/evaluation)
+
+$(foreach n,$(shell seq $(ROUND)),$(eval $(call round_rules,$(n),$(call two,$(n)),$(call previous,$(n)))))
+
+# ------------------------------------------------------------------------------------------- the base models, from nothing
+## base: make the shipped base models again from nothing (about half an hour)
+base: $(BASE)/policy/$(M) $(BASE)/fast_policy/$(M)
+
+$(BASE)/corpus/$(M): pipelines/tiny/corpus.toml
+	$(MAKE) --no-print-directory build
+	$(BIN)/synthesize corpus --config $< --force --out $(@D) $(done)
+
+ifneq ($(filter base,$(MAKECMDGOALS)),)
+$(BASE)/policy/$(M): pipelines/tiny/base.toml $(BASE)/corpus/$(M)
+	$(BIN)/finetune pretrain --config $< --force --corpus $(BASE)/corpus --out $(@D) $(done)
+
+$(BASE)/fast_policy/$(M): pipelines/tiny/fast-base.toml $(BASE)/corpus/$(M) $(BASE)/policy/$(M)
+	$(BIN)/finetune pretrain --config $< --force --corpus $(BASE)/corpus --tokenizer-of $(BASE)/policy --out $(@D) $(done)
+endif
+
+# --------------------------------------------------------------------------------------------------------- for developers
+## test: run all tests
+test:
+	cargo test --release --locked --workspace
+
+## lint: formatting, clippy and documentation, as CI runs them
+lint:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
+
+## schemas: write schemas/*.json again from the declarations
+schemas:
+	cargo run --release --locked -p schema --example schemas
+
+## status: which outputs of the run exist
+status:
+	@for round in $(R)/round-*; do [ -d "$$round" ] || continue; echo "$$round"; \
+	  for output in "$$round"/*/ "$$round"/critics/*/; do [ -d "$$output/data" ] || [ -e "$$output/config.json" ] || [ -e "$$output/$(M)" ] || [ -e "$$output/.lock" ] || continue; \
+	    if [ -e "$$output/$(M)" ]; then state=complete; else state=unfinished; fi; printf '  %-12s %s\n' "$$state" "$${output#$$round/}"; done; done
+
+## clean-run: delete the run's folder, RUN=name
+clean-run:
+	rm -rf '$(R)'
+
+## help: this list
+help:
+	@sed -n 's/^## //p' Makefile
+	@echo; echo 'Variables: PRESET=$(PRESET) RUN=$(RUN) ROUND=$(ROUND) SEED=$(SEED) DEVICE=$(DEVICE) WORKERS=$(WORKERS) N=$(N)'

@@ -1,0 +1,171 @@
+//! What a critic reads: a solution with the calculator's findings in it.
+
+use lm::Tokenizer;
+use policy::PromptFormat;
+use serde::{Deserialize, Serialize};
+use task::Finding;
+
+use crate::Error;
+
+/// How the calculator's findings are told to a critic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CriticConfig {
+    /// Put after every option: what the calculator found in it.
+    pub option: Marks,
+    /// Put after the last option of a finished solution instead: what it found in the whole.
+    pub solution: Marks,
+}
+
+/// One token for each finding of the calculator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Marks {
+    /// Every claim holds.
+    pub holds: String,
+    /// A claim fails.
+    pub fails: String,
+    /// There is nothing to check.
+    pub nothing: String,
+}
+
+/// The ids of [`Marks`].
+#[derive(Debug, Clone, Copy)]
+struct MarkIds {
+    holds: u32,
+    fails: u32,
+    nothing: u32,
+}
+
+/// Turns solutions into token ids.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    tokenizer: Tokenizer,
+    format: PromptFormat,
+    option: MarkIds,
+    solution: MarkIds,
+}
+
+/// A solution as a critic reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    pub(crate) ids: Vec<u32>,
+    /// Position of the last token of the question: the value of the root is read here.
+    pub(crate) root: usize,
+    /// Position of the mark after each option: value, PRM and, at the end, ORM are read here.
+    pub(crate) marks: Vec<usize>,
+}
+
+impl Encoder {
+    /// An encoder for models with this tokenizer.
+    ///
+    /// # Errors
+    /// [`Error::Mark`] when a mark is not exactly one token.
+    pub fn new(
+        tokenizer: &Tokenizer,
+        format: &PromptFormat,
+        config: &CriticConfig,
+    ) -> Result<Self, Error> {
+        let id = |mark: &String| match tokenizer.encode(mark)?.as_slice() {
+            [id] => Ok(*id),
+            ids => Err(Error::Mark { mark: mark.clone(), tokens: ids.len() }),
+        };
+        let ids = |marks: &Marks| {
+            Ok::<_, Error>(MarkIds {
+                holds: id(&marks.holds)?,
+                fails: id(&marks.fails)?,
+                nothing: id(&marks.nothing)?,
+            })
+        };
+        Ok(Self {
+            option: ids(&config.option)?,
+            solution: ids(&config.solution)?,
+            format: format.clone(),
+            tokenizer: tokenizer.clone(),
+        })
+    }
+
+    /// Encodes a question and options; `finished` when the last option ends the solution.
+    pub(crate) fn encode(
+        &self,
+        question: &str,
+        options: &[String],
+        finished: bool,
+    ) -> Result<Encoded, Error> {
+        let mut ids = self.tokenizer.encode(&self.format.render(question, ""))?;
+        let root = ids.len().saturating_sub(1);
+        let mut marks = Vec::with_capacity(options.len());
+        for (i, option) in options.iter().enumerate() {
+            ids.extend(self.tokenizer.encode(option)?);
+            let last = finished && i + 1 == options.len();
+            let mark = if last {
+                self.solution.of(task::verdict(&options.concat()))
+            } else {
+                self.option.of(task::finding(option))
+            };
+            ids.push(mark);
+            marks.push(ids.len() - 1);
+        }
+        Ok(Encoded { ids, root, marks })
+    }
+}
+
+impl MarkIds {
+    fn of(self, finding: Finding) -> u32 {
+        match finding {
+            Finding::Holds => self.holds,
+            Finding::Fails => self.fails,
+            Finding::Nothing => self.nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn config() -> CriticConfig {
+        let marks = |kind: &str| Marks {
+            holds: format!("<|{kind}-holds|>"),
+            fails: format!("<|{kind}-fails|>"),
+            nothing: format!("<|{kind}-nothing|>"),
+        };
+        CriticConfig { option: marks("option"), solution: marks("solution") }
+    }
+
+    pub(crate) fn format() -> PromptFormat {
+        PromptFormat { prefix: "<|bos|>".to_owned(), suffix: "<|answer|>".to_owned() }
+    }
+
+    pub(crate) fn tokenizer() -> Tokenizer {
+        let config = config();
+        let marks = [config.option, config.solution].map(|m| [m.holds, m.fails, m.nothing]);
+        let special = ["<|bos|>", "<|eos|>", "<|answer|>"].map(str::to_owned);
+        let special: Vec<String> = special.into_iter().chain(marks.concat()).collect();
+        Tokenizer::train(["2 + 3 = 5 apples.\n#### 5"].into_iter(), 300, &special).unwrap()
+    }
+
+    #[test]
+    fn the_findings_stand_after_the_options_they_are_of() {
+        let tokenizer = tokenizer();
+        let encoder = Encoder::new(&tokenizer, &format(), &config()).unwrap();
+        let options = ["Tom has 2 + 3 = 5.\n", "So 5 * 2 = 11.\n", "Well.\n", "#### 11"].map(str::to_owned);
+        let encoded = encoder.encode("How many?", &options, true).unwrap();
+        let mark = |i: usize| tokenizer.token(encoded.ids[encoded.marks[i]]).unwrap();
+        let marks: Vec<String> = (0..4).map(mark).collect();
+        let expected =
+            ["<|option-holds|>", "<|option-fails|>", "<|option-nothing|>", "<|solution-fails|>"];
+        assert_eq!(marks, expected);
+        assert_eq!(tokenizer.token(encoded.ids[encoded.root]).unwrap(), "<|answer|>");
+        let open = encoder.encode("How many?", &options[..1], false).unwrap();
+        assert_eq!(open.ids[..], encoded.ids[..=encoded.marks[0]], "a prefix reads the same");
+    }
+
+    #[test]
+    fn a_mark_of_several_tokens_is_refused() {
+        let mut config = config();
+        config.option.holds = "[arithmetic holds]".to_owned();
+        let error = Encoder::new(&tokenizer(), &format(), &config).unwrap_err().to_string();
+        assert!(error.contains("`[arithmetic holds]` is"), "{error}");
+    }
+}

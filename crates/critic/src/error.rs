@@ -1,0 +1,23 @@
+//! What can go wrong with a critic.
+
+/// An error of a critic.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model underneath.
+    #[error(transparent)]
+    Model(#[from] lm::Error),
+    /// A mark of the configuration is not one token of the tokenizer.
+    #[error("the mark `{mark}` is {tokens} tokens of the critic's tokenizer: it must be one")]
+    Mark {
+        /// The mark's text.
+        mark: String,
+        /// How many tokens it is.
+        tokens: usize,
+    },
+    /// A head that is needed is in none of the models.
+    #[error("none of the critic's models has a `{0}` head; they have: {1}")]
+    MissingHead(&'static str, String),
+    /// Two models have the same head.
+    #[error("two of the critic's models have a `{0}` head")]
+    TwoHeads(String),
+}

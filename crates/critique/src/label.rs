@@ -1,0 +1,291 @@
+//! `critique label`: the policy's own solutions of labelled problems, with the critics' targets.
+//!
+//! A solution's reward is whether its answer is right. The value target of a state is the share of
+//! right answers among all continuations from it: the samples that pass through it, and rollouts from
+//! a few prefixes of every problem (Monte Carlo, AlphaLLM §4.2). An option is good when that share is
+//! above a threshold.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dataset::{Begin, Dataset, Output, chunk, row_id, seed_for};
+use decoding::models::Model;
+use decoding::{Place, TextConfig};
+use lm::Sampling;
+use policy::{Policy, StateRequest};
+use schema::{Label, Prompt};
+use serde::{Deserialize, Serialize};
+use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// How questions become text: the preset's text.toml.
+    #[arg(long)]
+    text: PathBuf,
+    /// Labelled problems the critics learn from.
+    #[arg(long)]
+    seeds: PathBuf,
+    /// Labelled problems the critics are judged on.
+    #[arg(long)]
+    held_out: PathBuf,
+    /// The policy whose solutions are labelled.
+    #[arg(long)]
+    policy: PathBuf,
+    /// Where the labels go.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// The preset's `label.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Problems of one part.
+    chunk_prompts: usize,
+    /// Solutions sampled of each problem, the paper's J.
+    samples: u32,
+    /// How they are sampled.
+    sampling: Sampling,
+    /// Prefixes of each problem that are continued further; 0 turns rollouts off.
+    prefixes: usize,
+    /// Continuations of each such prefix.
+    rollouts: u32,
+    /// An option is good when more than this share of its continuations is right.
+    good_above: f32,
+}
+
+#[derive(Serialize)]
+struct Settings<'a> {
+    label: &'a Config,
+    text: &'a TextConfig,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Totals {
+    problems: usize,
+    solutions: usize,
+    right: usize,
+    tokens: u64,
+}
+
+/// A sampled solution of a problem.
+struct Sample<'a> {
+    problem: &'a Prompt,
+    text: String,
+    options: Vec<String>,
+    right: bool,
+    seed: u64,
+}
+
+/// Right and all continuations of a state, by problem and text so far.
+type Tally<'a> = BTreeMap<(&'a str, String), (u32, u32)>;
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let preset: Preset<Config> = args.common.preset()?;
+    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    preset.value.sampling.validate().map_err(Failure::config)?;
+    let place = Place::of(&args.common)?;
+    let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
+    let held_out = Dataset::<Prompt>::open(&args.held_out)?.require_rows()?;
+    let model = Model::load("policy", &args.policy, &place)?;
+    let inputs = vec![seeds.input("seeds"), held_out.input("held-out"), model.input.clone()];
+    let settings = Settings { label: &preset.value, text: &text.value };
+    let digest = dataset::digest_of(&settings)?;
+    let recipe =
+        stage::recipe("critique-label", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
+    let problems: Vec<(Prompt, &str)> = seeds
+        .rows()?
+        .into_iter()
+        .map(|p| (p, "train"))
+        .chain(held_out.rows()?.into_iter().map(|p| (p, "held_out")))
+        .collect();
+    let chunks = chunk(problems.len(), preset.value.chunk_prompts);
+    if args.common.dry_run {
+        tracing::info!("would label {} problems in {} parts", problems.len(), chunks.len());
+        return Ok(());
+    }
+    let begun = Output::begin(&args.out, recipe, chunks.len(), args.common.force)?;
+    let Begin::Work(output) = begun else {
+        tracing::info!("up to date");
+        return Ok(());
+    };
+    let policy = model.policy(&text.value, &place)?;
+    let mut labeller = Labeller {
+        policy,
+        config: preset.value,
+        common: &args.common,
+        totals: Totals::default(),
+    };
+    let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
+    let progress = Progress::new("label", problems.len() as u64);
+    for (index, range) in chunks.into_iter().enumerate() {
+        let count = range.len() as u64;
+        if output.missing().contains(&index) {
+            output.write_part(index, &labeller.chunk(&problems[range])?)?;
+            metrics.row(&labeller.totals)?;
+        }
+        progress.add(count);
+    }
+    progress.done();
+    output.commit()?;
+    labeller.totals.print(args.common.json)
+}
+
+struct Labeller<'a> {
+    policy: Policy,
+    config: Config,
+    common: &'a Common,
+    totals: Totals,
+}
+
+impl Labeller<'_> {
+    fn chunk(&mut self, problems: &[(Prompt, &str)]) -> Result<Vec<Label>, Failure> {
+        let splits: BTreeMap<&str, &str> =
+            problems.iter().map(|(p, split)| (p.prompt_id.as_str(), *split)).collect();
+        let samples = self.samples(problems)?;
+        let mut tally = Tally::new();
+        for sample in &samples {
+            for prefix in prefixes(&sample.options) {
+                count(&mut tally, sample.problem, prefix, sample.right);
+            }
+        }
+        self.roll_out(&samples, &mut tally)?;
+        self.totals.problems += problems.len();
+        self.totals.solutions += samples.len();
+        self.totals.right += samples.iter().filter(|s| s.right).count();
+        let mut rows: Vec<Label> = samples
+            .iter()
+            .map(|sample| self.label(sample, &tally, splits[sample.problem.prompt_id.as_str()]))
+            .collect();
+        // Samples of one text are one row: a policy that is sure of itself must not count manifold.
+        let mut seen = std::collections::BTreeSet::new();
+        rows.retain(|row| seen.insert(row.trajectory_id.clone()));
+        Ok(rows)
+    }
+
+    fn samples<'p>(&mut self, problems: &'p [(Prompt, &str)]) -> Result<Vec<Sample<'p>>, Failure> {
+        let mut wanted = Vec::new();
+        for (problem, _) in problems {
+            if problem.answer.is_none() {
+                let id = &problem.prompt_id;
+                return Err(Failure::data(format!("problem {id} has no answer to label by"))
+                    .hint("give labelled problems: the seeds and the validation split"));
+            }
+            for n in 0..self.config.samples {
+                let id = format!("{}/{n}", problem.prompt_id);
+                let seed = seed_for(self.common.seed, "label", self.common.round, &id);
+                wanted.push((problem, seed));
+            }
+        }
+        let states: Vec<StateRequest<'_>> =
+            wanted.iter().map(|&(problem, seed)| self.state(problem, String::new(), seed)).collect();
+        let options = self.policy.write(&states).or_data("policy")?;
+        self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
+        let termination = self.policy.config().termination;
+        let sample = |((problem, seed), option): ((&'p Prompt, u64), policy::TextOption)| Sample {
+            problem,
+            options: termination.cut(&option.text),
+            right: right(problem, &option.text),
+            text: option.text,
+            seed,
+        };
+        Ok(wanted.into_iter().zip(options).map(sample).collect())
+    }
+
+    fn state<'p>(&self, problem: &'p Prompt, written: String, seed: u64) -> StateRequest<'p> {
+        let sampling = self.config.sampling;
+        StateRequest { question: &problem.prompt, written, sampling, to_end: true, seed }
+    }
+
+    /// Continues some prefixes of every problem: those of its first samples, by turns.
+    fn roll_out<'p>(
+        &mut self,
+        samples: &[Sample<'p>],
+        tally: &mut Tally<'p>,
+    ) -> Result<(), Failure> {
+        let mut chosen = BTreeMap::<&str, usize>::new();
+        let mut wanted = Vec::new();
+        for sample in samples {
+            let used = chosen.entry(&sample.problem.prompt_id).or_default();
+            // The last prefix is the whole solution, which has nothing to continue.
+            let open: Vec<String> = prefixes(&sample.options).collect();
+            let open = &open[..open.len().saturating_sub(1)];
+            if *used >= self.config.prefixes || open.is_empty() {
+                continue;
+            }
+            let prefix = &open[sample.seed as usize % open.len()];
+            *used += 1;
+            for n in 0..self.config.rollouts {
+                let seed = seed_for(sample.seed, "prefix", 0, &n.to_string());
+                wanted.push((sample.problem, prefix.clone(), seed));
+            }
+        }
+        let states: Vec<StateRequest<'_>> = wanted
+            .iter()
+            .map(|(problem, prefix, seed)| self.state(problem, prefix.clone(), *seed))
+            .collect();
+        let options = self.policy.write(&states).or_data("policy")?;
+        self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
+        for ((problem, prefix, _), option) in wanted.into_iter().zip(options) {
+            let whole = [prefix.as_str(), &option.text].concat();
+            count(tally, problem, prefix, right(problem, &whole));
+        }
+        Ok(())
+    }
+
+    fn label(&self, sample: &Sample<'_>, tally: &Tally<'_>, split: &str) -> Label {
+        let id = &sample.problem.prompt_id;
+        let shares: Vec<f32> = prefixes(&sample.options)
+            .map(|prefix| {
+                let (right, all) = tally[&(id.as_str(), prefix)];
+                right as f32 / all as f32
+            })
+            .collect();
+        let good = |share: &f32| if *share > self.config.good_above { 1.0 } else { 0.0 };
+        Label {
+            trajectory_id: row_id(&[id, &sample.text]),
+            prompt_id: id.clone(),
+            prompt: sample.problem.prompt.clone(),
+            options: sample.options.clone(),
+            process_targets: shares.iter().map(good).collect(),
+            value_targets: shares,
+            outcome: f32::from(u8::from(sample.right)),
+            weight: 1.0,
+            split: split.to_owned(),
+            round: self.common.round,
+        }
+    }
+}
+
+fn right(problem: &Prompt, text: &str) -> bool {
+    problem.answer.as_deref().is_some_and(|answer| task::grade(text, answer))
+}
+
+/// The text after each option.
+fn prefixes(options: &[String]) -> impl Iterator<Item = String> {
+    (1..=options.len()).map(|n| options[..n].concat())
+}
+
+fn count<'p>(tally: &mut Tally<'p>, problem: &'p Prompt, prefix: String, right: bool) {
+    let entry = tally.entry((&problem.prompt_id, prefix)).or_default();
+    entry.0 += u32::from(right);
+    entry.1 += 1;
+}
+
+impl Totals {
+    fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            return stage::print_json(self);
+        }
+        let share = format!("{:.1} %", self.right as f64 * 100.0 / self.solutions.max(1) as f64);
+        let row = vec![
+            self.problems.to_string(),
+            self.solutions.to_string(),
+            share,
+            self.tokens.to_string(),
+        ];
+        stage::print_table("label", &["problems", "solutions", "right", "tokens"], &[row])
+    }
+}

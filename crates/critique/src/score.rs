@@ -1,0 +1,224 @@
+//! `critique score`: one critique for each trajectory, a part for each part of the trajectories.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use critic::{Critic, Scores, Solution};
+use dataset::{Begin, Dataset, Output};
+use decoding::models::{self, Model};
+use decoding::{Place, TextConfig};
+use schema::critiques::{Check, CriticModels};
+use schema::{Critique, Trajectory};
+use serde::{Deserialize, Serialize};
+use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// How questions become text: the preset's text.toml.
+    #[arg(long)]
+    text: PathBuf,
+    /// The trajectories to judge.
+    #[arg(long)]
+    trajectories: PathBuf,
+    /// A checkpoint with critics' heads; once for each.
+    #[arg(long = "critic", required = true)]
+    critics: Vec<PathBuf>,
+    /// Where the critiques go.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// The preset's `critique.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Weights of the combined score, the betas of AlphaLLM §3.1; the score is their weighted mean.
+    weights: Weights,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Weights {
+    /// Of the value after the last option.
+    value: f64,
+    /// Of the smallest process reward: a chain is as good as its worst option.
+    prm: f64,
+    /// Of the outcome reward.
+    orm: f64,
+}
+
+#[derive(Serialize)]
+struct Settings<'a> {
+    critique: &'a Config,
+    text: &'a TextConfig,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Totals {
+    trajectories: usize,
+    calculator_holds: usize,
+    outcome_above_half: usize,
+    score: f64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let preset: Preset<Config> = args.common.preset()?;
+    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    preset.value.validate()?;
+    let place = Place::of(&args.common)?;
+    let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
+    let loaded: Vec<Model> = args
+        .critics
+        .iter()
+        .enumerate()
+        .map(|(i, dir)| Model::load(&format!("critic-{i}"), dir, &place))
+        .collect::<Result<_, _>>()?;
+    let mut inputs = vec![trajectories.input("trajectories")];
+    inputs.extend(loaded.iter().map(|model| model.input.clone()));
+    let settings = Settings { critique: &preset.value, text: &text.value };
+    let digest = dataset::digest_of(&settings)?;
+    let recipe =
+        stage::recipe("critique", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
+    let parts = trajectories.parts();
+    if args.common.dry_run {
+        tracing::info!("would judge {} trajectories in {parts} parts", trajectories.len());
+        return Ok(());
+    }
+    let Begin::Work(output) = Output::begin(&args.out, recipe, parts, args.common.force)? else {
+        tracing::info!("up to date");
+        return Ok(());
+    };
+    let judge = Judge {
+        critic: models::critic(&loaded, &text.value, &place)?,
+        termination: text.value.policy.termination,
+        config: preset.value,
+        models: names(&loaded),
+        round: args.common.round,
+    };
+    let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
+    let mut totals = Totals::default();
+    let progress = Progress::new("critique", trajectories.len() as u64);
+    for index in 0..parts {
+        let rows = trajectories.part_rows(index)?;
+        if output.missing().contains(&index) {
+            let critiques = judge.all(&rows)?;
+            totals.add(&critiques);
+            output.write_part(index, &critiques)?;
+            metrics.row(&totals)?;
+        }
+        progress.add(rows.len() as u64);
+    }
+    progress.done();
+    output.commit()?;
+    totals.print(args.common.json)
+}
+
+/// Which checkpoint each head came from.
+fn names(models: &[Model]) -> CriticModels {
+    let of = |head: &str| {
+        let has = |m: &&Model| m.checkpoint.config.scalar_heads.iter().any(|h| h == head);
+        models.iter().find(has).map(Model::label)
+    };
+    CriticModels { value: of(critic::VALUE), prm: of(critic::PRM), orm: of(critic::ORM) }
+}
+
+struct Judge {
+    critic: Critic,
+    termination: policy::Termination,
+    config: Config,
+    models: CriticModels,
+    round: i32,
+}
+
+impl Judge {
+    /// Judges the trajectories of a part, which holds all those of its prompts.
+    fn all(&self, rows: &[Trajectory]) -> Result<Vec<Critique>, Failure> {
+        let solutions: Vec<Solution<'_>> = rows
+            .iter()
+            .map(|row| Solution {
+                question: &row.prompt,
+                options: self.termination.cut(&row.completion),
+                finished: true,
+            })
+            .collect();
+        let scores = self.critic.score(&solutions).or_data("critics")?;
+        let mut votes = BTreeMap::<&str, Vec<&str>>::new();
+        for row in rows {
+            votes.entry(&row.prompt_id).or_default().extend(row.answer.as_deref());
+        }
+        let agreement = |row: &Trajectory| {
+            let answer = row.answer.as_deref()?;
+            let all = &votes[row.prompt_id.as_str()];
+            Some(all.iter().filter(|a| **a == answer).count() as f32 / all.len() as f32)
+        };
+        Ok(rows.iter().zip(scores).map(|(row, s)| self.one(row, s, agreement(row))).collect())
+    }
+
+    fn one(&self, row: &Trajectory, scores: Scores, agreement: Option<f32>) -> Critique {
+        // A solution without an end or an answer cannot be right.
+        let valid = row.finished && row.answer.is_some();
+        let outcome = scores.outcome.filter(|_| valid).unwrap_or(0.0);
+        let weights = &self.config.weights;
+        let worst = scores.process.iter().copied().reduce(f32::min).unwrap_or(0.0);
+        let value = scores.values.last().copied().unwrap_or(0.0);
+        let sum = weights.value * f64::from(value)
+            + weights.prm * f64::from(worst)
+            + weights.orm * f64::from(outcome);
+        let score = sum / (weights.value + weights.prm + weights.orm);
+        let checks = task::check(&row.completion).into_iter().map(|check| Check {
+            expression: check.expression,
+            claimed: Some(check.claimed),
+            computed: check.computed,
+            ok: check.ok,
+        });
+        Critique {
+            trajectory_id: row.trajectory_id.clone(),
+            prompt_id: row.prompt_id.clone(),
+            values: scores.values,
+            process_rewards: scores.process,
+            outcome_reward: outcome,
+            checks: checks.collect(),
+            score: score as f32,
+            agreement,
+            critic_models: self.models.clone(),
+            round: self.round,
+        }
+    }
+}
+
+impl Config {
+    fn validate(&self) -> Result<(), Failure> {
+        let weights = [self.weights.value, self.weights.prm, self.weights.orm];
+        if weights.iter().all(|w| w.is_finite() && *w >= 0.0) && weights.iter().sum::<f64>() > 0.0 {
+            return Ok(());
+        }
+        Err(Failure::config("weights: each must be 0 or more, and one above 0"))
+    }
+}
+
+impl Totals {
+    fn add(&mut self, critiques: &[Critique]) {
+        let holds = |c: &&Critique| !c.checks.is_empty() && c.checks.iter().all(|check| check.ok);
+        self.trajectories += critiques.len();
+        self.calculator_holds += critiques.iter().filter(holds).count();
+        self.outcome_above_half += critiques.iter().filter(|c| c.outcome_reward > 0.5).count();
+        self.score += critiques.iter().map(|c| f64::from(c.score)).sum::<f64>();
+    }
+
+    fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            return stage::print_json(self);
+        }
+        let share = |part: usize| format!("{:.1} %", part as f64 * 100.0 / self.trajectories.max(1) as f64);
+        let row = vec![
+            self.trajectories.to_string(),
+            share(self.calculator_holds),
+            share(self.outcome_above_half),
+            format!("{:.3}", self.score / self.trajectories.max(1) as f64),
+        ];
+        let header = ["trajectories", "calculator holds", "outcome > 0.5", "mean score"];
+        stage::print_table("critique", &header, &[row])
+    }
+}

@@ -1,0 +1,50 @@
+//! What can go wrong with a decoder.
+
+use stage::Failure;
+
+/// An error of a decoder.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A model.
+    #[error("{name} {}: {source}", dir.display())]
+    Model {
+        /// The model's role.
+        name: String,
+        /// Its directory.
+        dir: std::path::PathBuf,
+        /// What is wrong.
+        source: lm::Error,
+    },
+    /// Writing or scoring failed.
+    #[error(transparent)]
+    Run(#[from] lm::Error),
+    /// A critic.
+    #[error(transparent)]
+    Critic(#[from] critic::Error),
+    /// A setting of the search.
+    #[error(transparent)]
+    Setting(#[from] mcts::ConfigError),
+    /// A setting beside the tree's.
+    #[error("search setting `{0}`")]
+    Config(String),
+    /// A model said something a tree refuses, NaN for instance.
+    #[error("prompt {prompt}: the search tree refused an answer: {source}")]
+    Tree {
+        /// The prompt.
+        prompt: String,
+        /// Why.
+        source: mcts::TellError,
+    },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Setting(_) | Error::Config(_) => Self::config(message),
+            Error::Model { source: lm::Error::Device(_), .. } => Self::unavailable(message),
+            Error::Run(lm::Error::TooLong { .. }) | Error::Tree { .. } => Self::data(message),
+            Error::Model { .. } | Error::Run(_) | Error::Critic(_) => Self::data(message),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Loads the models of a stage, verified, and remembers what they were for the recipe.
+
+use std::path::{Path, PathBuf};
+
+use critic::Critic;
+use dataset::{Files, Input};
+use lm::engine::EngineOptions;
+use lm::{Checkpoint, Engine};
+use policy::Policy;
+use stage::{Common, Failure};
+
+use crate::{Error, TextConfig};
+
+/// Where models run.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The device.
+    pub device: lm::device::Device,
+    /// How inference spreads its work.
+    pub options: EngineOptions,
+}
+
+/// The most rows of a batch where the machine is the CPU: larger ones leave its caches.
+const CPU_ROWS: usize = 64;
+/// The same on a GPU, which needs them to be busy.
+const CUDA_ROWS: usize = 512;
+
+impl Place {
+    /// The device and the workers a stage was started with.
+    ///
+    /// # Errors
+    /// Exit 69 when the device is not there.
+    pub fn of(common: &Common) -> Result<Self, Failure> {
+        let (device, options) = match common.device {
+            stage::Device::Cpu => {
+                let workers = common.workers.get();
+                (lm::device::cpu(), EngineOptions { workers, rows: CPU_ROWS })
+            }
+            stage::Device::Cuda(index) => {
+                let device = lm::device::cuda(index);
+                let device = device.map_err(|e| Failure::unavailable(e.to_string()))?;
+                (device, EngineOptions { workers: 1, rows: CUDA_ROWS })
+            }
+        };
+        Ok(Self { device, options })
+    }
+}
+
+/// A checkpoint with its place in the recipe.
+#[derive(Debug)]
+pub struct Model {
+    /// What it is to the stage: `policy`, `critic`...
+    pub name: String,
+    /// Where it is.
+    pub dir: PathBuf,
+    /// The model.
+    pub checkpoint: Checkpoint,
+    /// The entry of the recipe.
+    pub input: Input,
+}
+
+impl Model {
+    /// Loads a checkpoint directory. One that a stage wrote is verified against its manifest; any
+    /// other Hugging Face directory is taken as it is.
+    ///
+    /// # Errors
+    /// Exit 65 for a directory that is incomplete, damaged or not supported.
+    pub fn load(name: &str, dir: &Path, place: &Place) -> Result<Self, Failure> {
+        let foreign = dir.join(lm::checkpoint::CONFIG_FILE).exists()
+            && dataset::Manifest::find(dir)?.is_none();
+        let input = if foreign {
+            Input::file(name, &dir.join(lm::checkpoint::WEIGHTS_FILE))?
+        } else {
+            Files::open(dir)?.input(name)
+        };
+        let checkpoint = Checkpoint::load(dir, &place.device).map_err(|source| Error::Model {
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            source,
+        })?;
+        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
+    }
+
+    /// The model ready to run.
+    pub fn engine(&self, place: &Place) -> Engine {
+        Engine::new(&self.checkpoint, &place.device, place.options)
+    }
+
+    /// The model as a policy.
+    ///
+    /// # Errors
+    /// Exit 65 for a model that cannot end a solution.
+    pub fn policy(&self, text: &TextConfig, place: &Place) -> Result<Policy, Failure> {
+        let policy = Policy::new(self.engine(place), text.policy.clone());
+        let named = |source| Error::Model {
+            name: self.name.clone(),
+            dir: self.dir.clone(),
+            source,
+        };
+        Ok(policy.map_err(named)?)
+    }
+
+    /// A short name of the model, by content: the hash its directory is known by.
+    pub fn label(&self) -> String {
+        self.input.content.chars().take(16).collect()
+    }
+}
+
+/// The models of a search.
+#[derive(Debug)]
+pub struct Models {
+    /// The policy.
+    pub policy: Model,
+    /// The small policy of the rollouts.
+    pub fast_policy: Model,
+    /// The models that carry the critics' heads.
+    pub critics: Vec<Model>,
+}
+
+impl Models {
+    /// Loads them all.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load(
+        policy: &Path,
+        fast_policy: &Path,
+        critics: &[PathBuf],
+        place: &Place,
+    ) -> Result<Self, Failure> {
+        let critics = critics
+            .iter()
+            .enumerate()
+            .map(|(i, dir)| Model::load(&format!("critic-{i}"), dir, place))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            policy: Model::load("policy", policy, place)?,
+            fast_policy: Model::load("fast-policy", fast_policy, place)?,
+            critics,
+        })
+    }
+
+    /// The entries of the recipe.
+    pub fn inputs(&self) -> Vec<Input> {
+        let all = [&self.policy, &self.fast_policy].into_iter().chain(&self.critics);
+        all.map(|model| model.input.clone()).collect()
+    }
+
+    /// The critics as one.
+    ///
+    /// # Errors
+    /// Exit 65 when two models have the same head or the marks do not fit a tokenizer.
+    pub fn critic(&self, text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
+        critic(&self.critics, text, place)
+    }
+}
+
+/// Some models as one critic.
+///
+/// # Errors
+/// Exit 65 when two models have the same head or the marks do not fit a tokenizer.
+pub fn critic(models: &[Model], text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
+    let engines = models.iter().map(|model| model.engine(place)).collect();
+    Ok(Critic::new(engines, &text.policy.format, &text.critic).map_err(Error::from)?)
+}

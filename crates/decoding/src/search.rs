@@ -1,0 +1,453 @@
+//! Drives many trees at once: in every wave each tree says what it needs, and the needs of all go to
+//! the models together.
+
+use critic::{Critic, Scores, Solution};
+use dataset::seed_for;
+use lm::Sampling;
+use mcts::{Action, Evaluation, NodeId, Request, Tree};
+use policy::{Policy, StateRequest, TextOption};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Origin, Picks, Solved};
+
+/// How a search runs, the preset's `search.toml` and the search part of `evaluate.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchConfig {
+    /// How options are sampled; the paper uses temperature 1.0 or 0.8.
+    pub option_sampling: Sampling,
+    /// How fast rollouts are sampled.
+    pub rollout_sampling: Sampling,
+    /// How the greedy and the global leaf are written to the end when they are not finished.
+    pub completion_sampling: Sampling,
+    /// Whether finished rollouts are candidates for re-ranking and the vote, beside the terminals and
+    /// the two completed leaves. The paper leaves them out; a small tree has few terminals.
+    pub rollouts_are_candidates: bool,
+    /// The tree's settings.
+    pub mcts: mcts::Config,
+}
+
+impl SearchConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] or [`Error::Config`] names the setting.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.mcts.validate()?;
+        for (key, sampling) in [
+            ("option_sampling", self.option_sampling),
+            ("rollout_sampling", self.rollout_sampling),
+            ("completion_sampling", self.completion_sampling),
+        ] {
+            sampling.validate().map_err(|problem| Error::Config(format!("{key}`: {problem}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// A question to search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// The prompt's id, for messages.
+    pub id: &'a str,
+    /// The text.
+    pub text: &'a str,
+    /// Seed of everything random in its search.
+    pub seed: u64,
+}
+
+/// A finished search.
+#[derive(Debug)]
+pub struct Searched {
+    /// The tree.
+    pub tree: Tree,
+    /// The solutions found: terminals in order, then completed leaves, then rollouts.
+    pub solved: Vec<Solved>,
+    /// The answers picked, as indices of `solved`.
+    pub picks: Picks,
+    /// All tokens generated, completions included.
+    pub tokens: u64,
+}
+
+/// The models of a search, ready.
+#[derive(Debug)]
+pub struct Searcher {
+    policy: Policy,
+    fast_policy: Policy,
+    critic: Critic,
+    config: SearchConfig,
+}
+
+/// One search under way.
+struct Run<'a> {
+    question: Question<'a>,
+    tree: Tree,
+    rollouts: Vec<Solved>,
+    tokens: u64,
+}
+
+/// A leaf that waits for its evaluation.
+struct Leaf {
+    run: usize,
+    node: NodeId,
+    options: Vec<String>,
+    terminal: bool,
+}
+
+impl Searcher {
+    /// Puts the models together.
+    ///
+    /// # Errors
+    /// A setting out of range, or a critic without a head that the settings use.
+    pub fn new(
+        policy: Policy,
+        fast_policy: Policy,
+        critic: Critic,
+        config: SearchConfig,
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        let weights = config.mcts.weights;
+        let by_value = config.mcts.importance == mcts::Importance::Value && config.mcts.alpha > 0.0;
+        for (needed, head) in [
+            (weights.value > 0.0 || by_value, critic::VALUE),
+            (weights.prm > 0.0, critic::PRM),
+            (true, critic::ORM), // The final answer is picked by it.
+        ] {
+            if needed {
+                critic.require(head)?;
+            }
+        }
+        Ok(Self { policy, fast_policy, critic, config })
+    }
+
+    /// The critic, for those who judge more than the search did.
+    pub fn critic(&self) -> &Critic {
+        &self.critic
+    }
+
+    /// Whether the models' contexts hold a question and the deepest path below it.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when the tokenizer fails.
+    pub fn fits(&self, question: &str) -> Result<bool, Error> {
+        let config = self.policy.config();
+        // Every option may be cut at its longest, with a mark for the critic after each.
+        let options = self.config.mcts.max_depth as usize * (config.max_option_tokens + 1);
+        let tokens = options + config.max_solution_tokens;
+        Ok(self.policy.fits(question, tokens)? && self.fast_policy.fits(question, tokens)?)
+    }
+
+    /// Searches all questions; results are in their order.
+    ///
+    /// # Errors
+    /// [`Error::Tree`] names the prompt whose tree refused a score.
+    pub fn search(&self, questions: &[Question<'_>]) -> Result<Vec<Searched>, Error> {
+        let mut runs = Vec::with_capacity(questions.len());
+        for &question in questions {
+            let tree = Tree::new(&self.config.mcts)?;
+            runs.push(Run { question, tree, rollouts: Vec::new(), tokens: 0 });
+        }
+        while self.wave(&mut runs)? {}
+        self.finish(runs)
+    }
+
+    /// Answers what every tree asks; tells whether any asked.
+    fn wave(&self, runs: &mut [Run<'_>]) -> Result<bool, Error> {
+        let (mut roots, mut samples, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+        let mut asked = false;
+        for (index, run) in runs.iter().enumerate() {
+            let request = run.tree.request();
+            asked |= !matches!(request, Request::Done(_));
+            match request {
+                Request::ScoreRoot => roots.push(index),
+                Request::Sample { .. } => samples.push((index, request)),
+                Request::Evaluate { nodes, .. } => {
+                    leaves.extend(nodes.into_iter().map(|node| run.leaf(index, node)));
+                }
+                Request::Done(_) => {}
+            }
+        }
+        self.score_roots(runs, &roots)?;
+        self.sample(runs, &samples)?;
+        self.evaluate(runs, &leaves)?;
+        Ok(asked)
+    }
+
+    fn score_roots(&self, runs: &mut [Run<'_>], roots: &[usize]) -> Result<(), Error> {
+        let solutions: Vec<Solution<'_>> = roots
+            .iter()
+            .map(|&index| {
+                let question = runs[index].question.text;
+                Solution { question, options: Vec::new(), finished: false }
+            })
+            .collect();
+        for (&index, scores) in roots.iter().zip(self.critic.score(&solutions)?) {
+            let run = &mut runs[index];
+            let told = run.tree.tell_root(f64::from(scores.root));
+            told.map_err(|source| refused(&run.question, source))?;
+        }
+        Ok(())
+    }
+
+    fn sample(&self, runs: &mut [Run<'_>], asked: &[(usize, Request)]) -> Result<(), Error> {
+        let mut states = Vec::new();
+        for (index, request) in asked {
+            states.extend(self.states(&runs[*index], request));
+        }
+        let mut options = self.policy.write(&states)?.into_iter();
+        for (index, request) in asked {
+            let Request::Sample { count, .. } = request else { continue };
+            let run = &mut runs[*index];
+            let actions: Vec<Action> = options.by_ref().take(*count as usize).map(action).collect();
+            run.tokens += actions.iter().map(|a| u64::from(a.tokens)).sum::<u64>();
+            let told = run.tree.tell_samples(actions);
+            told.map_err(|source| refused(&run.question, source))?;
+        }
+        Ok(())
+    }
+
+    /// The states that a request for samples wants continued.
+    fn states<'a>(&self, run: &Run<'a>, request: &Request) -> Vec<StateRequest<'a>> {
+        let &Request::Sample { node, count, first_attempt, greedy_first, to_end } = request else {
+            return Vec::new();
+        };
+        let written = run.options(node).concat();
+        let state = |i: u32| {
+            let attempt = format!("{}/{}", node.index(), first_attempt + i);
+            let greedy = greedy_first && i == 0;
+            StateRequest {
+                question: run.question.text,
+                written: written.clone(),
+                sampling: if greedy { Sampling::Greedy } else { self.config.option_sampling },
+                to_end,
+                seed: seed_for(run.question.seed, "option", 0, &attempt),
+            }
+        };
+        (0..count).map(state).collect()
+    }
+
+    /// Fast rollouts of the leaves that are not terminal, then the critics on leaves and rollouts.
+    fn evaluate(&self, runs: &mut [Run<'_>], leaves: &[Leaf]) -> Result<(), Error> {
+        if leaves.is_empty() {
+            return Ok(());
+        }
+        let weights = self.config.mcts.weights;
+        let count = if weights.orm > 0.0 { self.config.mcts.rollouts } else { 0 };
+        let rollouts = self.roll_out(runs, leaves, count)?;
+        let own = leaves.iter().map(|leaf| Solution {
+            question: runs[leaf.run].question.text,
+            options: leaf.options.clone(),
+            finished: leaf.terminal,
+        });
+        let continued = rollouts.iter().map(|(leaf, option)| Solution {
+            question: runs[leaves[*leaf].run].question.text,
+            options: self.continued(&leaves[*leaf].options, &option.text),
+            finished: true,
+        });
+        let solutions: Vec<Solution<'_>> = own.chain(continued).collect();
+        let scores = self.critic.score(&solutions)?;
+        let (own, continued) = scores.split_at(leaves.len());
+        let mut evaluations: Vec<Evaluation> =
+            leaves.iter().zip(own).map(|(leaf, scores)| evaluation(leaf, scores)).collect();
+        for ((leaf, option), scores) in rollouts.into_iter().zip(continued) {
+            let evaluation = &mut evaluations[leaf];
+            let solved = self.solved(Origin::Rollout, &leaves[leaf], option, scores);
+            evaluation.orm.push(solved.outcome);
+            evaluation.tokens += u64::from(solved.rest_tokens);
+            runs[leaves[leaf].run].rollouts.push(solved);
+        }
+        tell_evaluations(runs, leaves, evaluations)
+    }
+
+    /// `count` completions by the fast policy of every leaf that is not terminal, with the leaf.
+    fn roll_out(
+        &self,
+        runs: &[Run<'_>],
+        leaves: &[Leaf],
+        count: u32,
+    ) -> Result<Vec<(usize, TextOption)>, Error> {
+        let open = leaves.iter().enumerate().filter(|(_, leaf)| !leaf.terminal);
+        let wanted: Vec<(usize, u32)> =
+            open.flat_map(|(i, _)| (0..count).map(move |n| (i, n))).collect();
+        let states: Vec<StateRequest<'_>> = wanted
+            .iter()
+            .map(|&(i, n)| {
+                let (leaf, question) = (&leaves[i], runs[leaves[i].run].question);
+                StateRequest {
+                    question: question.text,
+                    written: leaf.options.concat(),
+                    sampling: self.config.rollout_sampling,
+                    to_end: true,
+                    seed: seed_for(question.seed, "rollout", 0, &format!("{}/{n}", leaf.node.index())),
+                }
+            })
+            .collect();
+        let options = self.fast_policy.write(&states)?;
+        Ok(wanted.into_iter().map(|(leaf, _)| leaf).zip(options).collect())
+    }
+
+    /// The options of a state and of the text written after it.
+    fn continued(&self, options: &[String], rest: &str) -> Vec<String> {
+        let rest = self.policy.config().termination.cut(rest);
+        options.iter().cloned().chain(rest).collect()
+    }
+
+    fn solved(&self, origin: Origin, leaf: &Leaf, option: TextOption, scores: &Scores) -> Solved {
+        let text = [leaf.options.concat().as_str(), &option.text].concat();
+        let answer = task::extract(&text).and_then(task::canonical);
+        let finished = option.stop != "length";
+        // A solution without an end or an answer cannot be right, whatever the critic makes of it.
+        let valid = finished && answer.is_some();
+        Solved {
+            origin,
+            leaf: leaf.node,
+            rest: self.policy.config().termination.cut(&option.text),
+            rest_tokens: option.tokens,
+            rest_logprob: option.logprob,
+            text,
+            outcome: scores.outcome.filter(|_| valid).map_or(0.0, f64::from),
+            answer,
+            stop: option.stop.to_owned(),
+            finished,
+        }
+    }
+
+    /// Completes the greedy and the global leaves, gathers the solutions and picks.
+    fn finish(&self, mut runs: Vec<Run<'_>>) -> Result<Vec<Searched>, Error> {
+        let mut open = Vec::new();
+        for (index, run) in runs.iter().enumerate() {
+            let mut wanted = [mcts::greedy_leaf(&run.tree), mcts::best_leaf(&run.tree)];
+            if wanted[0] == wanted[1] {
+                wanted[1] = None;
+            }
+            let leaves = wanted.into_iter().flatten().map(|node| run.leaf(index, node));
+            open.extend(leaves.filter(|leaf| !leaf.terminal));
+        }
+        let completed = self.complete(&runs, &open)?;
+        let mut own: Vec<Vec<Solved>> = runs.iter().map(|run| self.terminals(run)).collect();
+        for (leaf, solved) in open.iter().zip(completed) {
+            runs[leaf.run].tokens += u64::from(solved.rest_tokens);
+            own[leaf.run].push(solved);
+        }
+        let searched = runs.into_iter().zip(own).map(|(run, mut solved)| {
+            let rolled: u64 = run.rollouts.iter().map(|s| u64::from(s.rest_tokens)).sum();
+            if self.config.rollouts_are_candidates {
+                solved.extend(run.rollouts);
+            }
+            let picks = Picks::of(&run.tree, &solved);
+            Searched { picks, solved, tokens: run.tokens + rolled, tree: run.tree }
+        });
+        Ok(searched.collect())
+    }
+
+    fn complete(&self, runs: &[Run<'_>], open: &[Leaf]) -> Result<Vec<Solved>, Error> {
+        let states: Vec<StateRequest<'_>> = open
+            .iter()
+            .map(|leaf| {
+                let question = runs[leaf.run].question;
+                StateRequest {
+                    question: question.text,
+                    written: leaf.options.concat(),
+                    sampling: self.config.completion_sampling,
+                    to_end: true,
+                    seed: seed_for(question.seed, "completion", 0, &leaf.node.index().to_string()),
+                }
+            })
+            .collect();
+        let options = self.policy.write(&states)?;
+        let solutions: Vec<Solution<'_>> = open
+            .iter()
+            .zip(&options)
+            .map(|(leaf, option)| Solution {
+                question: runs[leaf.run].question.text,
+                options: self.continued(&leaf.options, &option.text),
+                finished: true,
+            })
+            .collect();
+        let scores = self.critic.score(&solutions)?;
+        let all = open.iter().zip(options).zip(&scores);
+        Ok(all.map(|((leaf, option), s)| self.solved(Origin::Completed, leaf, option, s)).collect())
+    }
+
+    /// The finished solutions in the tree, with the outcome rewards they were given there.
+    fn terminals(&self, run: &Run<'_>) -> Vec<Solved> {
+        let terminal = |(id, node): (NodeId, &mcts::Node)| {
+            let text = run.options(id).concat();
+            let answer = task::extract(&text).and_then(task::canonical);
+            let stop = node.action.as_ref().map_or_else(String::new, |a| a.stop.clone());
+            let finished = stop != "length";
+            let outcome = node.orm.filter(|_| finished && answer.is_some()).unwrap_or(0.0);
+            Solved {
+                origin: Origin::Tree,
+                leaf: id,
+                rest: Vec::new(),
+                rest_tokens: 0,
+                rest_logprob: 0.0,
+                text,
+                answer,
+                outcome,
+                stop,
+                finished,
+            }
+        };
+        run.tree.terminals().map(terminal).collect()
+    }
+}
+
+impl Run<'_> {
+    /// The texts of the options from the root to a node.
+    fn options(&self, node: NodeId) -> Vec<String> {
+        self.tree.path(node).into_iter().map(|id| self.tree.node(id).text().to_owned()).collect()
+    }
+
+    fn leaf(&self, index: usize, node: NodeId) -> Leaf {
+        let terminal = self.tree.node(node).terminal;
+        Leaf { run: index, node, options: self.options(node), terminal }
+    }
+}
+
+fn action(option: TextOption) -> Action {
+    Action {
+        text: option.text,
+        tokens: option.tokens,
+        logprob: option.logprob,
+        terminal: option.terminal,
+        stop: option.stop.to_owned(),
+    }
+}
+
+/// What the critics say of a leaf itself: its last option, and the outcome of a terminal. A solution
+/// without an answer cannot be right, whatever the critic makes of it.
+fn evaluation(leaf: &Leaf, scores: &Scores) -> Evaluation {
+    let answered = task::extract(&leaf.options.concat()).is_some();
+    let outcome = scores.outcome.map(|outcome| if answered { f64::from(outcome) } else { 0.0 });
+    Evaluation {
+        value: scores.values.last().copied().map(f64::from),
+        prm: scores.process.last().copied().map(f64::from),
+        orm: outcome.into_iter().collect(),
+        tokens: 0,
+    }
+}
+
+/// Hands the evaluations, in the order of the leaves, to the trees they belong to.
+fn tell_evaluations(
+    runs: &mut [Run<'_>],
+    leaves: &[Leaf],
+    evaluations: Vec<Evaluation>,
+) -> Result<(), Error> {
+    let mut evaluations = leaves.iter().zip(evaluations).peekable();
+    while let Some((leaf, first)) = evaluations.next() {
+        let mut told = vec![first];
+        while let Some((_, next)) = evaluations.next_if(|(other, _)| other.run == leaf.run) {
+            told.push(next);
+        }
+        let run = &mut runs[leaf.run];
+        let answer = run.tree.tell_evaluations(told);
+        answer.map_err(|source| refused(&run.question, source))?;
+    }
+    Ok(())
+}
+
+fn refused(question: &Question<'_>, source: mcts::TellError) -> Error {
+    Error::Tree { prompt: question.id.to_owned(), source }
+}

@@ -1,0 +1,284 @@
+//! `evaluate run`: greedy answers to every problem, eta-MCTS answers to the first of each split.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dataset::{Begin, Dataset, Output, chunk, seed_for};
+use decoding::models::Model;
+use decoding::{Models, Place, Question, SearchConfig, Searcher, TextConfig};
+use lm::Sampling;
+use policy::{Policy, StateRequest};
+use schema::{Evaluation, Prompt};
+use serde::{Deserialize, Serialize};
+use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
+
+use crate::results::results_json;
+use crate::stats::wilson;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// How questions become text: the preset's text.toml.
+    #[arg(long)]
+    text: PathBuf,
+    /// The policy to measure.
+    #[arg(long)]
+    policy: PathBuf,
+    /// The small policy of the rollouts.
+    #[arg(long)]
+    fast_policy: PathBuf,
+    /// A checkpoint with critics' heads; once for each.
+    #[arg(long = "critic", required = true)]
+    critics: Vec<PathBuf>,
+    /// Problems with their gold answers; once for each split.
+    #[arg(long = "problems", required = true)]
+    problems: Vec<PathBuf>,
+    /// Where the evaluations go.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// The preset's `evaluate.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Name of the task in the results.
+    task: String,
+    /// Problems of one part.
+    chunk_problems: usize,
+    /// Problems of each split, the first by id, that are also searched; 0 turns the search off.
+    search_problems: usize,
+    /// The search.
+    search: SearchConfig,
+}
+
+#[derive(Serialize)]
+struct Settings<'a> {
+    evaluate: &'a Config,
+    text: &'a TextConfig,
+}
+
+/// A problem and whether it is searched.
+struct Job {
+    problem: Prompt,
+    searched: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let preset: Preset<Config> = args.common.preset()?;
+    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    preset.value.search.validate().map_err(Failure::from)?;
+    let place = Place::of(&args.common)?;
+    let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
+    let mut inputs = models.inputs();
+    let mut jobs = Vec::new();
+    for (i, dir) in args.problems.iter().enumerate() {
+        let dataset = Dataset::<Prompt>::open(dir)?.require_rows()?;
+        inputs.push(dataset.input(&format!("problems-{i}")));
+        let rows = dataset.rows()?.into_iter().enumerate();
+        let most = preset.value.search_problems;
+        jobs.extend(rows.map(|(at, problem)| Job { problem, searched: at < most }));
+    }
+    let settings = Settings { evaluate: &preset.value, text: &text.value };
+    let digest = dataset::digest_of(&settings)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let recipe = stage::recipe("evaluate", version, &args.common, &digest, inputs);
+    let chunks = chunk(jobs.len(), preset.value.chunk_problems);
+    if args.common.dry_run {
+        tracing::info!("would evaluate {} problems in {} parts", jobs.len(), chunks.len());
+        return Ok(());
+    }
+    let begun = Output::begin(&args.out, recipe, chunks.len(), args.common.force)?;
+    let Begin::Work(output) = begun else {
+        tracing::info!("up to date");
+        return Ok(());
+    };
+    let evaluator = Evaluator::new(args, &preset.value, &text.value, &models, &place)?;
+    let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
+    let progress = Progress::new("evaluate", jobs.len() as u64);
+    for (index, range) in chunks.into_iter().enumerate() {
+        let chunk = &jobs[range];
+        if output.missing().contains(&index) {
+            let rows = evaluator.chunk(chunk)?;
+            output.write_part(index, &rows)?;
+            metrics.row(&serde_json::json!({"problems": chunk.len(), "answers": rows.len()}))?;
+        }
+        progress.add(chunk.len() as u64);
+    }
+    progress.done();
+    finish(output, args, &models.policy)
+}
+
+/// Writes the results and commits.
+fn finish(output: Output<Evaluation>, args: &Args, model: &Model) -> Result<(), Failure> {
+    let rows = output.rows()?;
+    let results = results_json(&rows, &model.label());
+    let text = serde_json::to_vec_pretty(&results).map_err(Failure::bug)?;
+    output.write_file("results.json", &text)?;
+    output.commit()?;
+    if args.common.json {
+        return stage::print_json(&results);
+    }
+    let mut groups = BTreeMap::<(&str, &str), (usize, usize)>::new();
+    for row in &rows {
+        let entry = groups.entry((&row.split, &row.decoder)).or_default();
+        entry.0 += usize::from(row.correct);
+        entry.1 += 1;
+    }
+    let line = |(&(split, decoder), &(correct, count)): (&(&str, &str), &(usize, usize))| {
+        let interval = wilson(correct, count);
+        let percent = |x: f64| format!("{:.1}", x * 100.0);
+        let range = format!("{} to {}", percent(interval.low), percent(interval.high));
+        let accuracy = percent(interval.estimate);
+        vec![split.to_owned(), decoder.to_owned(), count.to_string(), accuracy, range]
+    };
+    let lines: Vec<Vec<String>> = groups.iter().map(line).collect();
+    let header = ["split", "decoder", "problems", "accuracy %", "95 % interval"];
+    stage::print_table("evaluate", &header, &lines)
+}
+
+struct Evaluator<'a> {
+    common: &'a Common,
+    task: &'a str,
+    policy: Policy,
+    searcher: Searcher,
+    model: String,
+}
+
+impl<'a> Evaluator<'a> {
+    fn new(
+        args: &'a Args,
+        config: &'a Config,
+        text: &TextConfig,
+        models: &Models,
+        place: &Place,
+    ) -> Result<Self, Failure> {
+        let searcher = Searcher::new(
+            models.policy.policy(text, place)?,
+            models.fast_policy.policy(text, place)?,
+            models.critic(text, place)?,
+            config.search.clone(),
+        );
+        Ok(Self {
+            common: &args.common,
+            task: &config.task,
+            policy: models.policy.policy(text, place)?,
+            searcher: searcher.map_err(Failure::from)?,
+            model: models.policy.label(),
+        })
+    }
+
+    fn chunk(&self, jobs: &[Job]) -> Result<Vec<Evaluation>, Failure> {
+        let mut rows = self.greedy(jobs)?;
+        let searched: Vec<&Prompt> =
+            jobs.iter().filter(|job| job.searched).map(|job| &job.problem).collect();
+        rows.extend(self.search(&searched)?);
+        Ok(rows)
+    }
+
+    fn greedy(&self, jobs: &[Job]) -> Result<Vec<Evaluation>, Failure> {
+        let states: Vec<StateRequest<'_>> = jobs
+            .iter()
+            .map(|job| StateRequest {
+                question: &job.problem.prompt,
+                written: String::new(),
+                sampling: Sampling::Greedy,
+                to_end: true,
+                seed: 0,
+            })
+            .collect();
+        let options = self.policy.write(&states).or_data("policy")?;
+        jobs.iter()
+            .zip(options)
+            .map(|(job, option)| {
+                let answer = Answer {
+                    decoder: "greedy",
+                    text: Some(option.text),
+                    tokens: u64::from(option.tokens),
+                    nodes: None,
+                    seed: None,
+                };
+                self.row(&job.problem, answer)
+            })
+            .collect()
+    }
+
+    fn search(&self, problems: &[&Prompt]) -> Result<Vec<Evaluation>, Failure> {
+        let seed = |p: &Prompt| {
+            seed_for(self.common.seed, "evaluate", self.common.round, &p.prompt_id)
+        };
+        let mut questions = Vec::with_capacity(problems.len());
+        let mut fitting = Vec::with_capacity(problems.len());
+        let mut rows = Vec::new();
+        for &problem in problems {
+            if self.searcher.fits(&problem.prompt).map_err(Failure::from)? {
+                let seed = seed(problem);
+                questions.push(Question { id: &problem.prompt_id, text: &problem.prompt, seed });
+                fitting.push(problem);
+            } else {
+                tracing::warn!("problem {} is too long to search: no answer", problem.prompt_id);
+                for (decoder, _) in decoding::Picks::default().named() {
+                    rows.push(self.row(problem, Answer::none(decoder))?);
+                }
+            }
+        }
+        let searched = self.searcher.search(&questions).map_err(Failure::from)?;
+        for ((problem, question), searched) in fitting.into_iter().zip(&questions).zip(searched) {
+            for (decoder, pick) in searched.picks.named() {
+                let answer = Answer {
+                    decoder,
+                    text: pick.map(|i| searched.solved[i].text.clone()),
+                    tokens: searched.tokens,
+                    nodes: Some(searched.tree.tally().nodes as i32),
+                    seed: Some(question.seed as i64),
+                };
+                rows.push(self.row(problem, answer)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn row(&self, problem: &Prompt, answer: Answer) -> Result<Evaluation, Failure> {
+        let id = &problem.prompt_id;
+        let target = problem.answer.clone().ok_or_else(|| {
+            Failure::data(format!("problem {id} has no gold answer"))
+                .hint("evaluate on a labelled split")
+        })?;
+        let text = answer.text.as_deref();
+        let prediction = text.and_then(task::extract).map(str::to_owned);
+        Ok(Evaluation {
+            task: self.task.to_owned(),
+            split: problem.split.clone(),
+            prompt_id: id.clone(),
+            decoder: answer.decoder.to_owned(),
+            sample: 0,
+            answer: prediction.as_deref().and_then(task::canonical),
+            prediction,
+            correct: text.is_some_and(|text| task::grade(text, &target)),
+            target,
+            tokens: Some(answer.tokens as i32),
+            nodes: answer.nodes,
+            model: self.model.clone(),
+            seed: answer.seed,
+            completion: answer.text,
+            difficulty: problem.difficulty.map(|d| d as i32),
+            round: self.common.round,
+        })
+    }
+}
+
+/// An answer to a problem, before it is graded.
+struct Answer {
+    decoder: &'static str,
+    text: Option<String>,
+    tokens: u64,
+    nodes: Option<i32>,
+    seed: Option<i64>,
+}
+
+impl Answer {
+    fn none(decoder: &'static str) -> Self {
+        Self { decoder, text: None, tokens: 0, nodes: None, seed: None }
+    }
+}

@@ -1,0 +1,191 @@
+//! `finetune critic`: scalar heads on labels, judged on problems they have not learned from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use critic::quality::{Judged, Quality, measure};
+use critic::targets::{Labelled, examples};
+use critic::{Encoder, ORM, PRM, Solution, VALUE};
+use dataset::{Begin, Dataset, FilesOutput};
+use decoding::models::{self, Model};
+use decoding::{Place, TextConfig};
+use lm::Checkpoint;
+use lm::train::{Example, TrainConfig};
+use schema::Label;
+use serde::{Deserialize, Serialize};
+use stage::{Common, Failure, Preset, ResultExt};
+
+use crate::run::{self, Job};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// How questions become text: the preset's text.toml.
+    #[arg(long)]
+    text: PathBuf,
+    /// The checkpoint to start from: the policy, as in the paper.
+    #[arg(long)]
+    init: PathBuf,
+    /// The labels.
+    #[arg(long)]
+    labels: PathBuf,
+    /// Where the checkpoint goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// The preset's `critic.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// The heads of this model: some of `value`, `prm`, `orm`.
+    heads: Vec<String>,
+    /// Hyperparameters.
+    train: TrainConfig,
+}
+
+#[derive(Serialize)]
+struct Settings<'a> {
+    critic: &'a Config,
+    text: &'a TextConfig,
+}
+
+/// The name of the critic's figures in its checkpoint.
+const QUALITY: &str = "quality.json";
+/// The split that is learned from; the others are judged on.
+const TRAIN: &str = "train";
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let preset: Preset<Config> = args.common.preset()?;
+    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    let config = &preset.value;
+    config.validate()?;
+    let place = Place::of(&args.common)?;
+    let labels = Dataset::<Label>::open(&args.labels)?.require_rows()?;
+    let init = Model::load("init", &args.init, &place)?;
+    let settings = Settings { critic: config, text: &text.value };
+    let digest = dataset::digest_of(&settings)?;
+    let inputs = vec![labels.input("labels"), init.input.clone()];
+    let version = env!("CARGO_PKG_VERSION");
+    let recipe = stage::recipe("finetune-critic", version, &args.common, &digest, inputs);
+    if args.common.dry_run {
+        tracing::info!("would train {} on {} labels", config.heads.join(", "), labels.len());
+        return Ok(());
+    }
+    let begun = FilesOutput::begin(&args.out, recipe, args.common.force)?;
+    let Begin::Work(output) = begun else {
+        tracing::info!("up to date");
+        return Ok(());
+    };
+    let (train, held_out): (Vec<Label>, Vec<Label>) =
+        labels.rows()?.into_iter().partition(|row| row.split == TRAIN);
+    let start = init.checkpoint.clone().with_scalar_heads(&config.heads, &place.device);
+    let start = start.or_config("heads")?;
+    let rows = |labels: &[Label]| rows(labels, &start, &text.value);
+    let (learned, judged) = (rows(&train)?, rows(&held_out)?);
+    let job = Job {
+        start: &start,
+        examples: &learned,
+        validation: &judged,
+        config: &config.train,
+        updates: None,
+        seed: args.common.seed,
+    };
+    let (checkpoint, record) = run::train(&job, &output, &args.out, &place)?;
+    let model = Model { checkpoint, ..init };
+    let figures = figures(&model, &held_out, &text.value, &place)?;
+    output.write(QUALITY, &run::pretty(&figures)?)?;
+    run::finish(output, &model.checkpoint, &record)?;
+    if args.common.json {
+        return stage::print_json(&figures);
+    }
+    run::summary("critic", &record, false)?;
+    print(&figures)
+}
+
+impl Config {
+    fn validate(&self) -> Result<(), Failure> {
+        let known = |head: &String| [VALUE, PRM, ORM].contains(&head.as_str());
+        match self.heads.iter().find(|head| !known(head)) {
+            Some(head) => Err(Failure::config(format!("heads: `{head}` is not value, prm or orm"))),
+            None if self.heads.is_empty() => Err(Failure::config("heads: name at least one")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<Example>, Failure> {
+    let encoder = Encoder::new(&start.tokenizer, &text.policy.format, &text.critic);
+    let encoder = encoder.or_config("text.toml")?;
+    let mut rewards = BTreeMap::<&str, (f32, f32)>::new();
+    for label in labels {
+        let entry = rewards.entry(&label.prompt_id).or_default();
+        entry.0 += label.outcome;
+        entry.1 += 1.0;
+    }
+    let labelled: Vec<Labelled<'_>> = labels
+        .iter()
+        .map(|label| {
+            let (sum, count) = rewards[label.prompt_id.as_str()];
+            Labelled {
+                question: &label.prompt,
+                options: &label.options,
+                root: sum / count,
+                values: &label.value_targets,
+                process: &label.process_targets,
+                outcome: label.outcome,
+                weight: label.weight,
+            }
+        })
+        .collect();
+    examples(&labelled, &encoder, &start.config).or_data("labels")
+}
+
+/// The figures of each head on the held-out labels: the value and the PRM option by option (a value
+/// is right when the solution is), the ORM solution by solution.
+fn figures(
+    model: &Model,
+    labels: &[Label],
+    text: &TextConfig,
+    place: &Place,
+) -> Result<BTreeMap<String, Quality>, Failure> {
+    let critic = models::critic(std::slice::from_ref(model), text, place)?;
+    let solutions: Vec<Solution<'_>> = labels
+        .iter()
+        .map(|row| Solution { question: &row.prompt, options: row.options.clone(), finished: true })
+        .collect();
+    let scores = critic.score(&solutions).or_data("labels")?;
+    let mut judged = BTreeMap::<&str, Vec<Judged<'_>>>::new();
+    for (row, scores) in labels.iter().zip(&scores) {
+        let right = row.outcome > 0.5;
+        let one = |score: f32, right| Judged { group: &row.prompt_id, score, right };
+        let values = scores.values.iter().map(|&v| one(v, right));
+        judged.entry(VALUE).or_default().extend(values);
+        let process = scores.process.iter().zip(&row.process_targets);
+        judged.entry(PRM).or_default().extend(process.map(|(&p, &t)| one(p, t > 0.5)));
+        judged.entry(ORM).or_default().extend(scores.outcome.map(|o| one(o, right)));
+    }
+    judged.retain(|_, rows| !rows.is_empty());
+    Ok(judged.into_iter().map(|(head, rows)| (head.to_owned(), measure(&rows))).collect())
+}
+
+fn print(figures: &BTreeMap<String, Quality>) -> Result<(), Failure> {
+    let optional = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.3}"));
+    let row = |(head, q): (&String, &Quality)| {
+        vec![
+            head.clone(),
+            q.count.to_string(),
+            format!("{:.3}", q.base_rate),
+            optional(q.auc),
+            optional(q.within_prompt),
+            format!("{:.3}", q.ece),
+            optional(q.precision),
+            optional(q.recall),
+        ]
+    };
+    let header =
+        ["head", "judged", "right", "AUC", "within prompt", "ECE", "precision", "recall"];
+    let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
+    stage::print_table("critics on held-out problems", &header, &rows)
+}

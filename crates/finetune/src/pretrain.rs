@@ -1,0 +1,163 @@
+//! `finetune pretrain`: a base model from raw text.
+
+use std::path::PathBuf;
+
+use dataset::{Begin, Dataset, FilesOutput};
+use decoding::Place;
+use decoding::models::Model;
+use lm::train::{Example, TrainConfig};
+use lm::{Checkpoint, ModelConfig, Tokenizer};
+use schema::CorpusText;
+use serde::{Deserialize, Serialize};
+use stage::{Common, Failure, Preset, ResultExt};
+
+use crate::run::{self, Job};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The texts.
+    #[arg(long)]
+    corpus: PathBuf,
+    /// Take the tokenizer of this checkpoint instead of training one.
+    #[arg(long)]
+    tokenizer_of: Option<PathBuf>,
+    /// Where the checkpoint goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// The preset's `base.toml` and `fast-base.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Most entries of the vocabulary.
+    vocab_size: usize,
+    /// Special tokens in the order of their ids: text opening, text end and filler come first.
+    special_tokens: Vec<String>,
+    /// Texts are packed into rows of at most this many tokens.
+    row_tokens: usize,
+    /// The shape of the model.
+    model: Shape,
+    /// Hyperparameters.
+    train: TrainConfig,
+}
+
+/// The shape of a model, with the names of a Hugging Face configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shape {
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: usize,
+    max_position_embeddings: usize,
+    rms_norm_eps: f64,
+    rope_theta: f64,
+    tie_word_embeddings: bool,
+}
+
+/// Ids of the three tokens every model needs, by their place in `special_tokens`.
+const BOS: u32 = 0;
+const EOS: u32 = 1;
+const PAD: u32 = 2;
+/// The vocabulary is rounded up to a multiple of this, which suits matrix products.
+const VOCAB_MULTIPLE: usize = 16;
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let preset: Preset<Config> = args.common.preset()?;
+    let config = &preset.value;
+    if config.special_tokens.len() <= PAD as usize {
+        return Err(Failure::config("special_tokens: name the opening, the end and the filler"));
+    }
+    let place = Place::of(&args.common)?;
+    let corpus = Dataset::<CorpusText>::open(&args.corpus)?.require_rows()?;
+    let mut inputs = vec![corpus.input("corpus")];
+    let donor = match &args.tokenizer_of {
+        Some(dir) => Some(Model::load("tokenizer", dir, &place)?),
+        None => None,
+    };
+    inputs.extend(donor.iter().map(|model| model.input.clone()));
+    let version = env!("CARGO_PKG_VERSION");
+    let recipe =
+        stage::recipe("finetune-pretrain", version, &args.common, &preset.digest, inputs);
+    if args.common.dry_run {
+        tracing::info!("would pretrain on {} texts", corpus.len());
+        return Ok(());
+    }
+    let begun = FilesOutput::begin(&args.out, recipe, args.common.force)?;
+    let Begin::Work(output) = begun else {
+        tracing::info!("up to date");
+        return Ok(());
+    };
+    let texts = corpus.rows()?;
+    let tokenizer = match donor {
+        Some(model) => model.checkpoint.tokenizer,
+        None => {
+            let texts = texts.iter().map(|row| row.text.as_str());
+            Tokenizer::train(texts, config.vocab_size, &config.special_tokens)
+                .or_data("tokenizer")?
+        }
+    };
+    let rows = pack(&texts, &tokenizer, config.row_tokens)?;
+    let model = config.model.with_vocabulary(tokenizer.len().next_multiple_of(VOCAB_MULTIPLE));
+    let start = Checkpoint::fresh(model, tokenizer, args.common.seed, &place.device)
+        .or_config("model")?;
+    let job = Job {
+        start: &start,
+        examples: &rows,
+        validation: &[],
+        config: &config.train,
+        updates: None,
+        seed: args.common.seed,
+    };
+    let (checkpoint, record) = run::train(&job, &output, &args.out, &place)?;
+    run::finish(output, &checkpoint, &record)?;
+    run::summary("pretrain", &record, args.common.json)
+}
+
+impl Shape {
+    fn with_vocabulary(&self, vocab_size: usize) -> ModelConfig {
+        ModelConfig {
+            vocab_size,
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            num_key_value_heads: Some(self.num_key_value_heads),
+            max_position_embeddings: self.max_position_embeddings,
+            rms_norm_eps: self.rms_norm_eps,
+            rope_theta: self.rope_theta,
+            tie_word_embeddings: self.tie_word_embeddings,
+            bos_token_id: Some(BOS),
+            eos_token_id: Some(EOS),
+            pad_token_id: Some(PAD),
+            ..ModelConfig::default()
+        }
+    }
+}
+
+/// Packs the texts, each between the opening and the end token, into rows; a text that is longer than
+/// a row is cut.
+fn pack(
+    texts: &[CorpusText],
+    tokenizer: &Tokenizer,
+    row_tokens: usize,
+) -> Result<Vec<Example>, Failure> {
+    let mut rows: Vec<Vec<u32>> = Vec::new();
+    for text in texts {
+        let mut ids = vec![BOS];
+        ids.extend(tokenizer.encode(&text.text).or_data(format_args!("text {}", text.text_id))?);
+        ids.push(EOS);
+        ids.truncate(row_tokens);
+        match rows.last_mut() {
+            Some(row) if row.len() + ids.len() <= row_tokens => row.extend(ids),
+            _ => rows.push(ids),
+        }
+    }
+    let example =
+        |ids| Example { ids, targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
+    Ok(rows.into_iter().map(example).collect())
+}

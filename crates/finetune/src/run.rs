@@ -1,0 +1,192 @@
+//! A training run as a stage: its state on disk, its log, its checkpoint.
+
+use std::path::Path;
+
+use dataset::FilesOutput;
+use decoding::Place;
+use lm::Checkpoint;
+use lm::train::{Event, Example, Outcome, State, TrainConfig, Training};
+use serde::{Deserialize, Serialize};
+use stage::{Failure, Metrics, Progress, ResultExt};
+
+/// The name of the run's record in its checkpoint.
+pub(crate) const RECORD: &str = "training.json";
+/// The name of the state in the scratch folder.
+const STATE: &str = "state.safetensors";
+
+/// What a run was, kept with its checkpoint; the control reads the updates from it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Updates done.
+    pub(crate) updates: usize,
+    /// The update the checkpoint is from.
+    pub(crate) best_update: usize,
+    /// Its validation loss, in nats per target.
+    pub(crate) validation_loss: Option<f64>,
+    /// Examples learned from.
+    pub(crate) examples: usize,
+    /// Their tokens, once.
+    pub(crate) tokens: usize,
+}
+
+/// What to train on and how.
+pub(crate) struct Job<'a> {
+    pub(crate) start: &'a Checkpoint,
+    pub(crate) examples: &'a [Example],
+    pub(crate) validation: &'a [Example],
+    pub(crate) config: &'a TrainConfig,
+    pub(crate) updates: Option<usize>,
+    pub(crate) seed: u64,
+}
+
+/// A failure inside the training loop, from the model or from the disk.
+enum Stopped {
+    Model(lm::Error),
+    Stage(Failure),
+}
+
+impl From<lm::Error> for Stopped {
+    fn from(error: lm::Error) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Stage(failure)
+    }
+}
+
+/// Trains, going on from the state in `output`'s scratch folder if there is one.
+pub(crate) fn train(
+    job: &Job<'_>,
+    output: &FilesOutput,
+    dir: &Path,
+    place: &Place,
+) -> Result<(Checkpoint, Record), Failure> {
+    let path = output.scratch()?.join(STATE);
+    let state = resume(&path, job.start, place)?;
+    if let Some(state) = &state {
+        tracing::info!("going on from update {}", state.update);
+    }
+    let training = Training {
+        checkpoint: job.start,
+        examples: job.examples,
+        validation: job.validation,
+        config: job.config,
+        updates: job.updates,
+        seed: job.seed,
+        workers: place.options.workers,
+    };
+    let mut log = Log {
+        metrics: Metrics::open(&dir.join("metrics.jsonl"))?,
+        progress: None,
+        done: state.as_ref().map_or(0, |state| state.update),
+    };
+    let outcome = training.run::<Stopped>(&place.device, state, &mut |event| {
+        if let Event::Save(state) = &event {
+            output.write_scratch(STATE, &state.to_bytes()).map_err(Failure::from)?;
+        }
+        Ok(log.note(&event)?)
+    });
+    let outcome: Outcome = outcome.map_err(|stopped| match stopped {
+        Stopped::Stage(failure) => failure,
+        Stopped::Model(error @ lm::Error::Config(_)) => Failure::config(error.to_string()),
+        Stopped::Model(error) => Failure::data(error.to_string()),
+    })?;
+    let record = Record {
+        updates: outcome.updates,
+        best_update: outcome.best_update,
+        validation_loss: outcome.best_loss,
+        examples: job.examples.len(),
+        tokens: job.examples.iter().map(|e| e.ids.len()).sum(),
+    };
+    Ok((Checkpoint { model: outcome.model, ..job.start.clone() }, record))
+}
+
+/// Writes the checkpoint and its record, and commits.
+pub(crate) fn finish(
+    output: FilesOutput,
+    checkpoint: &Checkpoint,
+    record: &Record,
+) -> Result<(), Failure> {
+    for (name, bytes) in checkpoint.files().or_data("checkpoint")? {
+        output.write(&name, &bytes)?;
+    }
+    output.write(RECORD, &pretty(record)?)?;
+    output.commit()?;
+    Ok(())
+}
+
+/// JSON as it is kept beside a checkpoint.
+pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec_pretty(value).map_err(Failure::bug)
+}
+
+/// Prints what a run was.
+pub(crate) fn summary(role: &str, record: &Record, json: bool) -> Result<(), Failure> {
+    if json {
+        return stage::print_json(record);
+    }
+    let loss = record.validation_loss.map_or_else(|| "-".to_owned(), |l| format!("{l:.4}"));
+    let row = vec![
+        record.examples.to_string(),
+        record.tokens.to_string(),
+        record.updates.to_string(),
+        record.best_update.to_string(),
+        loss,
+    ];
+    let header = ["examples", "tokens", "updates", "best update", "validation loss"];
+    stage::print_table(&format!("finetune {role}"), &header, &[row])
+}
+
+fn resume(path: &Path, start: &Checkpoint, place: &Place) -> Result<Option<State>, Failure> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Failure::io(format!("{}: {e}", path.display()))),
+    };
+    match State::from_bytes(&bytes, &start.config, &place.device) {
+        Ok(state) => Ok(Some(state)),
+        Err(e) => Err(Failure::data(format!("{}: {e}", path.display()))
+            .hint("delete the file: the run then starts again")),
+    }
+}
+
+/// The run's log.
+struct Log {
+    metrics: Metrics,
+    progress: Option<Progress>,
+    done: usize,
+}
+
+/// Updates between two lines of the metrics.
+const EVERY: usize = 20;
+
+impl Log {
+    fn note(&mut self, event: &Event<'_>) -> Result<(), Failure> {
+        match *event {
+            Event::Update { update, total, loss, rate, norm, tokens } => {
+                let done = self.done as u64;
+                let progress = self.progress.get_or_insert_with(|| {
+                    let progress = Progress::new("finetune", total as u64);
+                    progress.add(done);
+                    progress
+                });
+                progress.add(1);
+                progress.message(format!("loss {loss:.3}"));
+                if update.is_multiple_of(EVERY) {
+                    self.metrics.row(&serde_json::json!({
+                        "update": update, "loss": loss, "learning_rate": rate,
+                        "gradient_norm": norm, "tokens": tokens,
+                    }))?;
+                }
+                Ok(())
+            }
+            Event::Validated { update, loss, best } => self.metrics.row(
+                &serde_json::json!({"update": update, "validation_loss": loss, "best": best}),
+            ),
+            Event::Save(_) => Ok(()),
+        }
+    }
+}

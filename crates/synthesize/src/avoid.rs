@@ -1,0 +1,191 @@
+//! Decontamination: which texts resemble a question that something is evaluated on.
+//!
+//! Two readings of the avoided questions are compared with a text. Their *skeletons* are as the embedded world has
+//! them, with names and objects masked and numbers kept: equal skeletons are the same problem about other people. Their
+//! *n-grams* are runs of words, as in the reports of GPT-3 and Llama 2, but by share instead of by a single hit: word
+//! problems are short and share whole phrases without being the same problem, and thirteen words may be all there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schema::Question;
+use serde::{Deserialize, Serialize};
+use stage::Failure;
+use task::world::{is_evaluation, skeleton};
+
+use crate::text::words;
+
+/// How alike a text and an evaluated question may be: the section `[decontaminate]` of a preset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AvoidConfig {
+    /// Words of an n-gram, 1 or more. A text with fewer words is one n-gram: then only the whole text counts. 8 suits
+    /// questions of one to five sentences, 13 is usual for documents.
+    pub ngram: usize,
+    /// Share of n-grams from which on a text is dropped, above 0: those it has in common with one avoided question,
+    /// of those of the shorter of the two. Above 1 turns the comparison off.
+    pub overlap: f64,
+    /// Drop also what would fall into an evaluation split of the embedded world, drawn or not. A text is in one of them
+    /// by chance one time in four: turn it off where seeds are from elsewhere.
+    pub world: bool,
+}
+
+impl AvoidConfig {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.ngram == 0 {
+            return Err(Failure::config("`decontaminate.ngram` is 0: it has to be 1 or more"));
+        }
+        if self.overlap.is_nan() || self.overlap <= 0.0 {
+            let overlap = self.overlap;
+            return Err(Failure::config(format!(
+                "`decontaminate.overlap` is {overlap}: it has to be above 0"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resemblance {
+    /// The same problem as an avoided one, about others.
+    Skeleton,
+    /// Too many n-grams of one avoided question.
+    Overlap,
+    /// It belongs to an evaluation split of the embedded world.
+    World,
+}
+
+/// The questions to avoid, indexed.
+pub(crate) struct Avoid {
+    config: AvoidConfig,
+    skeletons: BTreeSet<String>,
+    /// The avoided questions that have an n-gram, by their position.
+    postings: BTreeMap<String, Vec<usize>>,
+    /// How many n-grams each avoided question has.
+    sizes: Vec<usize>,
+}
+
+impl Avoid {
+    pub(crate) fn new(questions: &[Question], config: &AvoidConfig) -> Self {
+        let skeletons = questions.iter().map(|question| skeleton(&question.prompt)).collect();
+        let (mut postings, mut sizes) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        for (index, question) in questions.iter().enumerate() {
+            let grams = ngrams(&question.prompt, config.ngram);
+            sizes.push(grams.len());
+            for gram in grams {
+                postings.entry(gram).or_default().push(index);
+            }
+        }
+        Self { config: config.clone(), skeletons, postings, sizes }
+    }
+
+    /// Why the question must not be learned from, if there is a reason.
+    pub(crate) fn resemblance(&self, question: &str) -> Option<Resemblance> {
+        if self.skeletons.contains(&skeleton(question)) {
+            return Some(Resemblance::Skeleton);
+        }
+        if self.overlap(question) >= self.config.overlap {
+            return Some(Resemblance::Overlap);
+        }
+        (self.config.world && is_evaluation(question)).then_some(Resemblance::World)
+    }
+
+    /// The largest share of n-grams that the text and one avoided question have in common, of those of the shorter one:
+    /// 0 to 1.
+    pub(crate) fn overlap(&self, text: &str) -> f64 {
+        let grams = ngrams(text, self.config.ngram);
+        let mut common = BTreeMap::<usize, usize>::new();
+        for index in grams.iter().filter_map(|gram| self.postings.get(gram)).flatten() {
+            *common.entry(*index).or_default() += 1;
+        }
+        let share = |(index, count): (usize, usize)| {
+            count as f64 / self.sizes[index].min(grams.len()) as f64
+        };
+        common.into_iter().map(share).fold(0.0, f64::max)
+    }
+}
+
+/// The distinct runs of `n` words; the whole text if it has fewer, nothing if it has none.
+fn ngrams(text: &str, n: usize) -> BTreeSet<String> {
+    let words = words(text);
+    match words.len() {
+        0 => BTreeSet::new(),
+        length => words.windows(n.min(length)).map(|gram| gram.join(" ")).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEST: &str = "A baker makes 24 rolls in the morning and 36 rolls in the afternoon. \
+                        He sells half of them. How many rolls are left?";
+
+    fn avoid(ngram: usize, overlap: f64, questions: &[&str]) -> Avoid {
+        let question =
+            |text: &&str| Question { prompt: (*text).to_owned(), ..Question::default() };
+        let questions: Vec<_> = questions.iter().map(question).collect();
+        Avoid::new(&questions, &AvoidConfig { ngram, overlap, world: false })
+    }
+
+    #[test]
+    fn the_same_text_is_dropped_whatever_its_case_and_marks() {
+        let avoid = avoid(8, 0.6, &[TEST]);
+        for text in [TEST.to_owned(), TEST.to_uppercase(), TEST.replace(['.', '?'], " ;")] {
+            assert!(avoid.resemblance(&text).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_name_and_object_are_the_same_problem() {
+        let avoid = avoid(8, 2.0, &["Tom has 12 apples. He eats 3. How many are left?"]);
+        let other = "Anna has 12 pears. She eats 3. How many are left?";
+        assert_eq!(avoid.resemblance(other), Some(Resemblance::Skeleton));
+        assert_eq!(avoid.resemblance(&other.replace("12", "13")), None);
+    }
+
+    #[test]
+    fn an_embedded_question_is_found_in_a_longer_text() {
+        let avoid = avoid(8, 0.6, &["Something else entirely, which is 9 words long, is here.", TEST]);
+        let text = format!("Here is a story. {TEST} And then some more words follow, many of them.");
+        assert_eq!(avoid.resemblance(&text), Some(Resemblance::Overlap));
+    }
+
+    #[test]
+    fn a_shared_phrase_is_no_contamination() {
+        let avoid = avoid(8, 0.6, &[TEST]);
+        let text = "A school has 12 classes of 20 children. In spring 5 children leave and 9 come. \
+                    He sells half of them. How many rolls are left?";
+        let overlap = avoid.overlap(text);
+        assert!(overlap > 0.0 && overlap < 0.6, "{overlap}");
+        assert_eq!(avoid.resemblance(text), None);
+    }
+
+    #[test]
+    fn a_short_text_counts_as_a_whole() {
+        let avoid = avoid(8, 0.1, &["What is 3 + 4?"]);
+        assert_eq!(avoid.resemblance("what is 3 4"), Some(Resemblance::Overlap));
+        assert_eq!(avoid.resemblance("What is 3 + 5?"), None);
+        assert_eq!(avoid.resemblance("!"), None);
+    }
+
+    #[test]
+    fn the_evaluation_splits_of_the_world_can_be_avoided_unseen() {
+        let config = AvoidConfig { ngram: 8, overlap: 0.6, world: true };
+        let unseen = Avoid::new(&[], &config);
+        for problem in task::world::draw_many(task::world::Split::Test, 20, 5) {
+            assert_eq!(unseen.resemblance(&problem.question), Some(Resemblance::World));
+        }
+        for problem in task::world::draw_many(task::world::Split::Fresh, 20, 5) {
+            assert_eq!(unseen.resemblance(&problem.question), None);
+        }
+    }
+
+    #[test]
+    fn impossible_settings_are_refused() {
+        for (ngram, overlap) in [(0, 0.5), (8, 0.0), (8, -1.0), (8, f64::NAN)] {
+            let failure = AvoidConfig { ngram, overlap, world: true }.check().unwrap_err();
+            assert_eq!(failure.exit(), stage::Exit::Config, "{ngram} {overlap}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Writing a dataset and saying what was done, alike for all commands.
+
+use std::path::Path;
+
+use dataset::{Begin, Input, Output, Recipe, digest_of};
+use schema::Table;
+use serde::{Serialize, Serializer};
+use stage::{Common, Failure, Metrics};
+
+/// What is to be written, before any row is made.
+pub(crate) struct Job<'a> {
+    pub(crate) common: &'a Common,
+    pub(crate) out: &'a Path,
+    pub(crate) recipe: Recipe,
+    /// How many rows there will be at most. It alone decides how many parts there are, so that they are known before
+    /// the rows; fewer rows leave the last parts short or empty.
+    pub(crate) rows: usize,
+    pub(crate) chunk_rows: usize,
+}
+
+/// The rows that were made, and how it went.
+pub(crate) struct Made<T> {
+    pub(crate) rows: Vec<T>,
+    pub(crate) tallies: Vec<Tally>,
+}
+
+/// Named counts about one thing: a line of the summary and a row of the metrics.
+pub(crate) struct Tally {
+    /// What kind of thing: the first column's head.
+    pub(crate) about: &'static str,
+    pub(crate) name: String,
+    pub(crate) counts: Vec<(&'static str, usize)>,
+}
+
+impl Serialize for Tally {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(Some(1 + self.counts.len()))?;
+        map.serialize_entry(self.about, &self.name)?;
+        self.counts.iter().try_for_each(|(key, count)| map.serialize_entry(key, count))?;
+        map.end()
+    }
+}
+
+/// The recipe of an output of this crate; `identity` is all that decides it besides the inputs and the seed.
+pub(crate) fn recipe(
+    common: &Common,
+    tool: &str,
+    identity: &impl Serialize,
+    inputs: Vec<Input>,
+) -> Result<Recipe, Failure> {
+    let digest = digest_of(identity)?;
+    Ok(stage::recipe(tool, env!("CARGO_PKG_VERSION"), common, &digest, inputs))
+}
+
+/// Writes what `make` makes, unless it is there already or nothing is to be done. Rows are sorted by their ids.
+pub(crate) fn write<T: Table>(
+    job: Job<'_>,
+    make: impl FnOnce() -> Result<Made<T>, Failure>,
+) -> Result<(), Failure> {
+    let Job { common, out, recipe, rows, chunk_rows } = job;
+    let ranges = dataset::chunk(rows, chunk_rows);
+    let report = Report { json: common.json, table: T::NAME, out, parts: ranges.len() };
+    if common.dry_run {
+        return report.print("would be written", rows, &[]);
+    }
+    let output = match Output::<T>::begin(out, recipe, ranges.len(), common.force)? {
+        Begin::UpToDate(manifest) => {
+            return report.print("up to date", manifest.rows() as usize, &[]);
+        }
+        Begin::Work(output) => output,
+    };
+    let mut metrics = Metrics::open(&out.join("metrics.jsonl"))?;
+    let Made { rows, tallies } = make()?;
+    let rows = sorted(rows);
+    for index in output.missing() {
+        let Some(range) = ranges.get(index) else { continue };
+        let end = range.end.min(rows.len());
+        output.write_part(index, &rows[range.start.min(end)..end])?;
+    }
+    tallies.iter().try_for_each(|tally| metrics.row(tally))?;
+    output.commit()?;
+    report.print("written", rows.len(), &tallies)
+}
+
+fn sorted<T: Table>(rows: Vec<T>) -> Vec<T> {
+    let mut keyed: Vec<(String, T)> = rows.into_iter().map(|row| (row.id(), row)).collect();
+    keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    keyed.into_iter().map(|(_, row)| row).collect()
+}
+
+struct Report<'a> {
+    json: bool,
+    table: &'static str,
+    out: &'a Path,
+    parts: usize,
+}
+
+/// The summary for programs.
+#[derive(Serialize)]
+struct Summary<'a> {
+    table: &'a str,
+    out: String,
+    status: &'a str,
+    rows: usize,
+    parts: usize,
+    counts: &'a [Tally],
+}
+
+impl Report<'_> {
+    fn print(&self, status: &str, rows: usize, counts: &[Tally]) -> Result<(), Failure> {
+        let Self { json, table, parts, .. } = *self;
+        let out = self.out.display().to_string();
+        if json {
+            return stage::print_json(&Summary { table, out, status, rows, parts, counts });
+        }
+        let Some(first) = counts.first() else {
+            let (rows, parts) = (rows.to_string(), parts.to_string());
+            let row = vec![table.to_owned(), status.to_owned(), rows, parts, out];
+            return stage::print_table("", &["table", "status", "rows", "parts", "dataset"], &[row]);
+        };
+        let title = format!("{table}: {rows} rows in {parts} parts, {status}, {out}");
+        let keys = first.counts.iter().map(|(key, _)| *key);
+        let header: Vec<&str> = [first.about].into_iter().chain(keys).collect();
+        let cells = |tally: &Tally| {
+            let counts = tally.counts.iter().map(|(_, count)| count.to_string());
+            [tally.name.clone()].into_iter().chain(counts).collect()
+        };
+        stage::print_table(&title, &header, &counts.iter().map(cells).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,135 @@
+//! `synthesize world`: labelled problems of one split of the embedded world.
+//!
+//! The world is the same for every run: its seed is in the preset, and the seed of the run decides nothing here.
+
+use std::collections::BTreeSet;
+
+use dataset::seed_for;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use schema::Prompt;
+use serde::{Deserialize, Serialize};
+use stage::{Failure, Progress};
+use task::world::draw;
+
+use crate::args::{WorldArgs, WorldSplit};
+use crate::output::{self, Job, Made, Tally};
+use crate::text::{normalise, prompt_id};
+
+/// Preset of `synthesize world`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorldConfig {
+    /// Seed of the world. Another one gives other problems in every split.
+    pub world_seed: u64,
+    /// Prompts a part; 0 puts all of them into one.
+    pub chunk_rows: usize,
+    /// How many problems each split has. Changing one leaves the other splits as they are.
+    pub splits: Counts,
+}
+
+/// Problems by split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Counts {
+    /// Labelled problems to begin with, the only labels of the loop.
+    pub seeds: usize,
+    /// Problems for choosing between settings.
+    pub validation: usize,
+    /// Problems for reporting.
+    pub test: usize,
+    /// Problems of templates that no other split uses.
+    pub ood_templates: usize,
+    /// Problems with longer chains of steps.
+    pub ood_chains: usize,
+}
+
+impl Counts {
+    fn of(&self, split: WorldSplit) -> usize {
+        match split {
+            WorldSplit::Seeds => self.seeds,
+            WorldSplit::Validation => self.validation,
+            WorldSplit::Test => self.test,
+            WorldSplit::OodTemplates => self.ood_templates,
+            WorldSplit::OodChains => self.ood_chains,
+        }
+    }
+}
+
+pub(crate) fn run(args: &WorldArgs) -> Result<(), Failure> {
+    let WorldConfig { world_seed, chunk_rows, splits } = args.common.preset()?.value;
+    let (split, count) = (args.split, splits.of(args.split));
+    // The counts of the other splits are no part of this one.
+    let identity = ("world", split.name(), world_seed, count, chunk_rows);
+    let mut recipe = output::recipe(&args.common, "synthesize world", &identity, Vec::new())?;
+    recipe.seed = world_seed;
+    let (common, out, rows) = (&args.common, args.out.as_path(), count);
+    let job = Job { common, out, recipe, rows, chunk_rows };
+    output::write(job, || Ok(problems(split, count, world_seed, args.common.round)))
+}
+
+/// Distinct problems of a split. The seed of a row draws its problem at once.
+fn problems(split: WorldSplit, count: usize, world_seed: u64, round: i32) -> Made<Prompt> {
+    let (mut seen, mut duplicates) = (BTreeSet::new(), 0);
+    let stream = format!("world/{}", split.name());
+    let progress = Progress::new(split.name(), count as u64);
+    let mut fresh = |index: usize| {
+        let mut attempt = 0;
+        loop {
+            let seed = seed_for(world_seed, &stream, 0, &format!("{index}.{attempt}"));
+            let problem = draw(split.of_world(), &mut ChaCha8Rng::seed_from_u64(seed));
+            if seen.insert(normalise(&problem.question)) {
+                progress.add(1);
+                return Prompt {
+                    prompt_id: prompt_id(&problem.question),
+                    answer: Some(problem.answer.to_string()),
+                    solution: Some(problem.solution()),
+                    source: "world".to_owned(),
+                    split: split.name().to_owned(),
+                    difficulty: Some(problem.difficulty() as f32),
+                    seed: Some(seed as i64),
+                    round,
+                    prompt: problem.question,
+                    ..Prompt::default()
+                };
+            }
+            duplicates += 1;
+            attempt += 1;
+        }
+    };
+    let rows: Vec<Prompt> = (0..count).map(&mut fresh).collect();
+    let counts = vec![("draws", count + duplicates), ("duplicate", duplicates), ("kept", count)];
+    Made { rows, tallies: vec![Tally { about: "split", name: split.name().to_owned(), counts }] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_distinct_labelled_and_in_their_split() {
+        let made = problems(WorldSplit::Test, 300, 1, 0);
+        let ids: BTreeSet<_> = made.rows.iter().map(|row| &row.prompt_id).collect();
+        assert_eq!(ids.len(), 300);
+        for row in &made.rows {
+            assert_eq!(task::world::split_of(&row.prompt), task::world::Split::Test);
+            let (solution, answer) = (row.solution.as_ref().unwrap(), row.answer.as_ref().unwrap());
+            assert!(task::grade(solution, answer), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn more_problems_begin_with_the_same_ones() {
+        let (few, many) = (problems(WorldSplit::Seeds, 20, 3, 0), problems(WorldSplit::Seeds, 40, 3, 0));
+        assert_eq!(few.rows, many.rows[..20]);
+        assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, 4, 0).rows);
+    }
+
+    #[test]
+    fn the_seed_of_a_row_draws_it() {
+        for row in problems(WorldSplit::OodChains, 5, 1, 0).rows {
+            let mut rng = ChaCha8Rng::seed_from_u64(row.seed.unwrap() as u64);
+            assert_eq!(draw(task::world::Split::OodChains, &mut rng).question, row.prompt);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Grading: which completions are right, and which answers agree.
+
+use proptest::prelude::*;
+use task::{ANSWER_MARK, Rational, canonical, extract, grade, same};
+
+/// (completion, target, graded)
+const GRADED: &[(&str, &str, bool)] = &[
+    // The mark.
+    ("#### 17", "17", true),
+    ("Tom has 12 + 5 = 17 apples\n#### 17", "17", true),
+    ("Tom has 12 + 5 = 17 apples\n#### 17\n", "17", true),
+    ("Tom has 12 + 5 = 17 apples\r\n#### 17\r\n", "17", true),
+    ("####17", "17", true),
+    ("####   17   ", "17", true),
+    ("so it is #### 17", "17", true),
+    ("#### 17\nThat was easy: 3.", "17", true),
+    ("#### 16\nNo.\n#### 17", "17", true),
+    ("#### 17\nNo.\n#### 16", "17", false),
+    ("##### 17", "17", true),
+    ("Tom has 17 apples", "17", false),
+    ("The answer is 17", "17", false),
+    ("17", "17", false),
+    ("### 17", "17", false),
+    ("", "17", false),
+    ("####", "17", false),
+    ("#### \n17", "17", false),
+    ("#### 17\n####", "17", false),
+    // Equal numbers.
+    ("#### 17.0", "17", true),
+    ("#### 17.", "17", true),
+    ("#### 017", "17", true),
+    ("#### +17", "17", true),
+    ("#### -17", "17", false),
+    ("#### -17", "-17", true),
+    ("#### \u{2212}17", "-17", true),
+    ("#### - 17", "-17", true),
+    ("#### 1/2", "0.5", true),
+    ("#### 2/4", "1/2", true),
+    ("#### .5", "1/2", true),
+    ("#### 1 1/2", "1.5", true),
+    ("#### 1½", "1.5", true),
+    ("#### ¾", "0.75", true),
+    ("#### -1 1/2", "-1.5", true),
+    ("#### 1/3", "0.33", false),
+    ("#### 1/3", "2/6", true),
+    ("#### 0.1", "1/10", true),
+    ("#### 17.5", "17", false),
+    ("#### 16.999999999999999999999", "17", false),
+    ("#### 170", "17", false),
+    ("#### 1 7", "17", false),
+    ("#### -0", "0", true),
+    // Thousands separators.
+    ("#### 1,234", "1234", true),
+    ("#### 1,234,567", "1234567", true),
+    ("#### 1,234.50", "1234.5", true),
+    ("#### 1,23", "123", false),
+    ("#### 1,2345", "12345", false),
+    ("#### 12,34,567", "1234567", false),
+    ("#### 1.234", "1234", false),
+    // Currency, percent, units.
+    ("#### $17", "17", true),
+    ("#### $ 17", "17", true),
+    ("#### 17$", "17", true),
+    ("#### $17 dollars", "17", true),
+    ("#### 17 €", "17", true),
+    ("#### -$5", "-5", true),
+    ("#### $-5", "-5", true),
+    ("#### \\$5", "5", true),
+    ("#### 25%", "25", true),
+    ("#### 25", "25%", true),
+    ("#### 25%", "0.25", false),
+    ("#### 17 apples", "17", true),
+    ("#### 17 apples.", "17", true),
+    ("#### 5 m", "5", true),
+    ("#### $5/hour", "5", true),
+    ("#### 5 miles per hour", "5", true),
+    ("#### 1.5 million", "1500000", true),
+    ("#### 17 thousand", "17", false),
+    ("#### **17**", "17", true),
+    ("#### 17 apples and 3 pears", "17", false),
+    ("#### 17 and a half", "17", false),
+    ("#### 17 or so", "17", false),
+    ("#### 5-6", "5", false),
+    ("#### 5 to 6", "5", false),
+    ("#### 2x", "2", false),
+    ("#### 12 + 5", "12", false),
+    ("#### 12 + 5 = 17", "17", false),
+    ("#### 10:30", "10", false),
+    ("#### about 17", "17", false),
+    ("#### 1/0", "0", false),
+    // Too long for numbers: still equal as texts.
+    (
+        "#### 1234567890123456789012345678901234567890",
+        "1234567890123456789012345678901234567890",
+        true,
+    ),
+    (
+        "#### 1234567890123456789012345678901234567890",
+        "1234567890123456789012345678901234567891",
+        false,
+    ),
+    // Answers that are no numbers.
+    ("#### Yes", "yes", true),
+    ("#### Yes.", "yes", true),
+    ("#### no", "yes", false),
+    ("#### The  red   one", "the red one", true),
+    ("#### 10:30 am", "10:30 AM", true),
+    ("#### Apple", "", false),
+    ("#### ", "", false),
+];
+
+#[test]
+fn completions_are_graded_exactly() {
+    for &(completion, target, graded) in GRADED {
+        assert_eq!(grade(completion, target), graded, "{completion:?} against {target:?}");
+    }
+}
+
+#[test]
+fn the_answer_is_the_rest_of_the_last_marked_line() {
+    assert_eq!(extract("1 + 1 = 2\n#### 2 apples\nbye"), Some("2 apples"));
+    assert_eq!(extract("#### a #### b"), Some("b"));
+    assert_eq!(extract("2"), None);
+    assert_eq!(extract("####\t\n2"), None);
+}
+
+#[test]
+fn canonical_text_is_the_shortest_exact_one() {
+    let cases = [
+        ("$1,200.00", "1200"),
+        ("6/8", "0.75"),
+        ("-7/3", "-7/3"),
+        ("-0.50", "-0.5"),
+        ("-1/8", "-0.125"),
+        ("1 1/3", "4/3"),
+        ("25%", "25"),
+        ("0.000001", "0.000001"),
+        ("  Yes. ", "yes"),
+    ];
+    for (answer, text) in cases {
+        assert_eq!(canonical(answer).as_deref(), Some(text), "{answer:?}");
+    }
+    assert_eq!(canonical("  "), None);
+    assert_eq!(canonical("..."), None);
+}
+
+#[test]
+fn blank_answers_agree_with_nothing() {
+    assert!(!same("", ""));
+    assert!(!same(" ", "."));
+    assert!(same("two", "Two"));
+}
+
+#[test]
+fn arithmetic_beyond_the_bounds_is_refused() {
+    let huge = Rational::parse(&"9".repeat(36)).unwrap();
+    assert_eq!(huge.checked_mul(huge), None);
+    assert_eq!(huge.checked_add(Rational::integer(2)), None);
+    assert_eq!(huge.negated().checked_sub(Rational::integer(2)), None);
+    assert_eq!(huge.checked_div(Rational::integer(0)), None);
+    assert_eq!(Rational::integer(10).checked_pow(Rational::integer(40)), None);
+    assert_eq!(Rational::integer(0).checked_pow(Rational::integer(-1)), None);
+    assert_eq!(Rational::new(1, 0), None);
+    assert_eq!(Rational::new(i128::MIN, 1), None);
+    assert_eq!(Rational::new(1, i128::MIN), None);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_graded_without_panic(completion in ".*", target in ".*") {
+        let graded = grade(&completion, &target);
+        prop_assert!(!graded || extract(&completion).is_some());
+    }
+
+    #[test]
+    fn texts_of_number_signs_never_panic(answer in "[-+$€%0-9.,/ ½x]{0,60}") {
+        prop_assert_eq!(same(&answer, &answer), canonical(&answer).is_some());
+    }
+
+    #[test]
+    fn canonical_text_is_a_fixed_point(answer in "[-$]?[0-9]{1,9}([.][0-9]{1,6}|/[1-9][0-9]{0,4}|)( apples)?") {
+        let once = canonical(&answer).unwrap();
+        let twice = canonical(&once);
+        prop_assert_eq!(twice, Some(once));
+    }
+
+    #[test]
+    fn fractions_agree_exactly_when_they_cross_multiply(
+        a in -999i64..999, b in 1i64..99, c in -999i64..999, d in 1i64..99,
+    ) {
+        let completion = format!("so\n{ANSWER_MARK} {a}/{b}");
+        prop_assert_eq!(grade(&completion, &format!("{c}/{d}")), a * d == c * b);
+    }
+
+    #[test]
+    fn separators_do_not_change_a_number(n in 0u64..10_000_000_000) {
+        let digits = n.to_string();
+        let mut grouped = String::new();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        prop_assert!(same(&grouped, &digits));
+    }
+}

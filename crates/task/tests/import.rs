@@ -1,0 +1,199 @@
+//! Importing: what comes out of a row, and what is said about a bad one.
+
+use std::io::{self, BufReader, Cursor, Read};
+
+use task::import::strip_annotations;
+use task::{ColumnMap, Fields, ImportError, Imported, Rows, grade};
+
+const GSM8K: &str = concat!(
+    r#"{"question": "Ada has 12 pens and buys 5. How many has she?", "answer": "Ada has 12 + 5 = <<12+5=17>>17 pens.\n#### 17"}"#,
+    "\n",
+    r#"{"question": "A car costs $1,000 and a half more. How much?", "answer": "Half is 1000/2 = $<<1000/2=500>>500.\nIt costs 1000+500 = $<<1000+500=1500>>1,500.\n#### 1,500"}"#,
+    "\n",
+);
+
+fn read(text: &str, map: ColumnMap) -> Vec<Result<Imported, ImportError>> {
+    Rows::new(Cursor::new(text.as_bytes().to_vec()), map).collect()
+}
+
+fn refusal(text: &str, map: ColumnMap) -> String {
+    let rows = read(text, map);
+    rows.into_iter().find_map(Result::err).map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn gsm8k_rows_become_question_solution_and_answer() {
+    let rows: Vec<Imported> =
+        read(GSM8K, ColumnMap::gsm8k()).into_iter().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0].question, "Ada has 12 pens and buys 5. How many has she?");
+    assert_eq!(rows[0].solution.as_deref(), Some("Ada has 12 + 5 = 17 pens.\n#### 17"));
+    assert_eq!((rows[0].answer.as_str(), rows[0].line), ("17", 1));
+    assert_eq!((rows[1].answer.as_str(), rows[1].line), ("1,500", 2));
+    for row in &rows {
+        assert!(grade(row.solution.as_deref().unwrap(), &row.answer));
+    }
+}
+
+#[test]
+fn annotations_are_kept_if_so_wished() {
+    let map = ColumnMap { strip_annotations: false, ..ColumnMap::gsm8k() };
+    let rows = read(GSM8K, map);
+    let solution = rows[0].as_ref().unwrap().solution.clone().unwrap();
+    assert_eq!(solution, "Ada has 12 + 5 = <<12+5=17>>17 pens.\n#### 17");
+}
+
+#[test]
+fn only_closed_annotations_are_stripped() {
+    assert_eq!(strip_annotations("48/2 = <<48/2=24>>24, $<<1+1=2>>2"), "48/2 = 24, $2");
+    assert_eq!(strip_annotations("1 << 3 and <<open"), "1 << 3 and <<open");
+    assert_eq!(strip_annotations("<<<1=1>>"), "<");
+    assert_eq!(strip_annotations("<<a\nb>>"), "<<a\nb>>");
+}
+
+#[test]
+fn other_columns_are_mapped() {
+    let map = ColumnMap {
+        solution: Some("work".to_owned()),
+        id: Some("uid".to_owned()),
+        ..ColumnMap::named("problem", "final")
+    };
+    let text = concat!(
+        r#"{"uid": 7, "problem": " 1 + 1? ", "final": 2, "work": "1 + 1 = 2"}"#,
+        "\n",
+        r#"{"uid": "b", "problem": "2 + 2?", "final": "4", "work": "2 + 2 = 4\n#### 4.0", "more": []}"#,
+        "\n",
+        r#"{"problem": "3 + 3?", "final": "6", "work": null}"#,
+    );
+    let rows: Vec<Imported> = read(text, map).into_iter().map(Result::unwrap).collect();
+    assert_eq!(rows[0].question, "1 + 1?");
+    assert_eq!(rows[0].solution.as_deref(), Some("1 + 1 = 2\n#### 2"));
+    assert_eq!(rows[0].id.as_deref(), Some("7"));
+    assert_eq!(rows[1].solution.as_deref(), Some("2 + 2 = 4\n#### 4.0"));
+    assert_eq!(rows[1].id.as_deref(), Some("b"));
+    assert_eq!((rows[2].solution.as_deref(), rows[2].id.as_deref()), (None, None));
+}
+
+#[test]
+fn blank_lines_count_but_are_skipped_and_reading_goes_on_after_a_bad_row() {
+    let text =
+        "\u{feff}{\"q\": \"a?\", \"a\": \"1\"}\r\n\n   \nnot json\n{\"q\": \"b?\", \"a\": \"2\"}";
+    let rows = read(text, ColumnMap::named("q", "a"));
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[0].as_ref().unwrap().line, 1);
+    assert_eq!(rows[1].as_ref().unwrap_err().line(), 4);
+    assert_eq!(rows[2].as_ref().unwrap().line, 5);
+}
+
+#[test]
+fn refusals_name_the_line_the_fault_and_the_remedy() {
+    let plain = || ColumnMap::named("q", "a");
+    let both = || ColumnMap { solution: Some("s".to_owned()), ..plain() };
+    let good = r#"{"q": "a?", "a": "1"}"#;
+    let cases = [
+        (
+            format!("{good}\n{{\"q\": \"b?\"}}"),
+            plain(),
+            "line 2: no column `a` (there are: q); map it to one of these",
+        ),
+        (
+            r#"{"q": 3, "a": "1"}"#.to_owned(),
+            plain(),
+            "line 1: column `q` holds a number; expected text",
+        ),
+        (
+            r#"{"q": "x", "a": [1]}"#.to_owned(),
+            plain(),
+            "line 1: column `a` holds a list; expected text or a number",
+        ),
+        (
+            r#"{"q": "x", "a": "1", "s": {}}"#.to_owned(),
+            both(),
+            "line 1: column `s` holds an object; expected text",
+        ),
+        (
+            r#"{"q": "  ", "a": "1"}"#.to_owned(),
+            plain(),
+            "line 1: column `q` is empty; fill it or drop the row",
+        ),
+        (
+            r#"{"q": "x", "a": ""}"#.to_owned(),
+            plain(),
+            "line 1: column `a` is empty; fill it or drop the row",
+        ),
+        (
+            "[1]".to_owned(),
+            plain(),
+            "line 1: expected an object, found a list; JSONL rows are `{\"column\": value}`",
+        ),
+        (
+            r#"{"q": "x", "a": "1", "s": "1 + 1 = 2\n#### 2"}"#.to_owned(),
+            both(),
+            "line 1: the solution ends in `#### 2` but the answer is `1`; correct one of them or drop the row",
+        ),
+        (
+            r#"{"question": "x", "answer": "It is 17"}"#.to_owned(),
+            ColumnMap::gsm8k(),
+            "line 1: column `answer` has no `#### answer`; end it with one, or set `marked = false` if the column is a bare answer",
+        ),
+        (
+            r#"{"question": "x", "answer": "\n#### 1", "s": "y"}"#.to_owned(),
+            ColumnMap { solution: Some("s".to_owned()), ..ColumnMap::gsm8k() },
+            "line 1: `marked` takes the solution from the answer column, but column `s` is mapped too; unset one of them",
+        ),
+    ];
+    for (text, map, message) in cases {
+        assert_eq!(refusal(&text, map), message, "{text}");
+    }
+}
+
+#[test]
+fn malformed_json_and_bytes_that_are_no_text_are_refused_by_line() {
+    let message = refusal("{\"q\": \"a?\", \"a\": \"1\"\n", ColumnMap::named("q", "a"));
+    assert!(message.starts_with("line 1: not valid JSON ("), "{message}");
+    assert!(message.ends_with("JSONL has one object per line, in UTF-8"), "{message}");
+    let bytes = b"{\"q\": \"\xff\", \"a\": \"1\"}\n".to_vec();
+    let row = Rows::new(Cursor::new(bytes), ColumnMap::named("q", "a")).next().unwrap();
+    assert!(matches!(row, Err(ImportError::Json { line: 1, .. })));
+}
+
+#[test]
+fn a_line_without_end_is_refused_not_held() {
+    let endless = BufReader::new(io::repeat(b'x'));
+    let mut rows = Rows::new(endless, ColumnMap::named("q", "a"));
+    assert!(matches!(rows.next(), Some(Err(ImportError::TooLong { line: 1 }))));
+    assert!(rows.next().is_none());
+}
+
+#[test]
+fn a_failing_reader_ends_the_rows() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("unplugged"))
+        }
+    }
+    let mut rows = Rows::new(BufReader::new(Broken), ColumnMap::named("q", "a"));
+    let error = rows.next().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "line 1: cannot read: unplugged");
+    assert!(rows.next().is_none());
+}
+
+#[test]
+fn rows_of_other_containers_get_the_same_validation() {
+    let map = ColumnMap::named("q", "a");
+    let fields =
+        Fields { question: "1 + 1?", answer: "2", solution: Some("1 + 1 = 3\n#### 3"), id: None };
+    assert!(matches!(map.row(9, fields), Err(ImportError::Disagrees { line: 9, .. })));
+    let blank = Fields { solution: Some("  "), ..fields };
+    assert_eq!(map.row(9, blank).unwrap().solution, None);
+}
+
+#[test]
+fn a_column_map_is_read_strictly() {
+    let map: ColumnMap = serde_json::from_str(r#"{"question": "q", "answer": "a"}"#).unwrap();
+    assert_eq!(map, ColumnMap::named("q", "a"));
+    let typo =
+        serde_json::from_str::<ColumnMap>(r#"{"question": "q", "answer": "a", "solutoin": "s"}"#);
+    assert!(typo.unwrap_err().to_string().contains("solutoin"));
+}
