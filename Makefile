@@ -8,9 +8,12 @@ DEVICE  ?= cpu
 WORKERS ?=
 N       ?= 1
 
-P    := pipelines/$(PRESET)
-R    := data/runs/$(RUN)
-BASE := data/base
+P    ?= pipelines/$(PRESET)
+R    ?= data/runs/$(RUN)
+BASE ?= data/base
+# The models that round 0 starts from; any Hugging Face directory of a supported model will do.
+INIT      ?= $(BASE)/policy
+FAST_INIT ?= $(BASE)/fast_policy
 M    := _MANIFEST.json
 
 # Rounds whose comparison exists; `make round` builds the one after them, plain `make` keeps the last one up to date.
@@ -24,7 +27,7 @@ previous = $(call two,$(shell expr $(1) - 1))
 THIS    := $(R)/round-$(call two,$(ROUND))
 
 CARGO_FLAGS := --release --locked $(if $(filter cuda%,$(DEVICE)),--features decoding/cuda)
-BIN         := target/release
+BIN         ?= target/release
 export ALPHALLM_REVISION := $(shell git describe --always --dirty 2>/dev/null)
 
 # $(call flags,<toml>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
@@ -64,20 +67,22 @@ filter:     $(THIS)/sft/$(M)
 finetune:   $(THIS)/policy/$(M) $(THIS)/control/$(M)
 evaluate:   $(THIS)/evaluation/$(M) $(THIS)/control-evaluation/$(M)
 
+# BUILD=: takes the binaries as they are.
+BUILD ?= cargo build $(CARGO_FLAGS) --workspace --bins
 build:
-	@cargo build $(CARGO_FLAGS) --workspace --bins
+	@$(BUILD)
 
 # ---------------------------------------------------------------------------------------------------- the embedded world
 $(R)/world/%/$(M): $(P)/world.toml | build
 	$(BIN)/synthesize world $(call flags,world,0) --split $* --out $(@D) $(done)
 
 # ------------------------------------------------------------------------------- round 0: what the labelled seeds teach
-$(Z)/policy/$(M): $(P)/policy.toml $(P)/text.toml $(BASE)/policy/$(M) $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
-	$(BIN)/finetune policy $(call flags,policy,0) --text $(P)/text.toml --init $(BASE)/policy \
+$(Z)/policy/$(M): $(P)/policy.toml $(P)/text.toml $(INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
+	$(BIN)/finetune policy $(call flags,policy,0) --text $(P)/text.toml --init $(INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
-$(Z)/fast_policy/$(M): $(P)/fast-policy.toml $(P)/text.toml $(BASE)/fast_policy/$(M) $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
-	$(BIN)/finetune policy $(call flags,fast-policy,0) --text $(P)/text.toml --init $(BASE)/fast_policy \
+$(Z)/fast_policy/$(M): $(P)/fast-policy.toml $(P)/text.toml $(FAST_INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
+	$(BIN)/finetune policy $(call flags,fast-policy,0) --text $(P)/text.toml --init $(FAST_INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
 $(Z)/labels/$(M): $(P)/label.toml $(P)/text.toml $(Z)/policy/$(M) | build
@@ -157,6 +162,7 @@ endif
 # --------------------------------------------------------------------------------------------------------- for developers
 ## test: run all tests
 test:
+	cargo build --release --locked --workspace --bins
 	cargo test --release --locked --workspace
 
 ## lint: formatting, clippy and documentation, as CI runs them

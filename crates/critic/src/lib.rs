@@ -1,4 +1,4 @@
-//! The trio of critics (AlphaLLM §4): value, process reward (PRM) and outcome reward (ORM).
+//! The trio of critics (AlphaLLM §4.3): value, process reward (PRM) and outcome reward (ORM).
 //!
 //! All three read the question, the options and, after each option, what the calculator found in it:
 //! the paper's tool-augmented ORM, for every critic. The findings are an input, never a label. One

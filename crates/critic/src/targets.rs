@@ -24,8 +24,8 @@ pub struct Labelled<'a> {
     pub weight: f32,
 }
 
-/// Training rows for a model with some of the heads: the value by squared error (AlphaLLM eq. of
-/// §4.1), PRM and ORM by cross-entropy.
+/// Training rows for a model with some of the heads: the value by squared error, PRM and ORM by
+/// cross-entropy (AlphaLLM §4.3).
 ///
 /// # Errors
 /// [`Error::Model`] when the tokenizer fails.

@@ -2,7 +2,7 @@
 //!
 //! A solution's reward is whether its answer is right. The value target of a state is the share of
 //! right answers among all continuations from it: the samples that pass through it, and rollouts from
-//! a few prefixes of every problem (Monte Carlo, AlphaLLM §4.2). An option is good when that share is
+//! a few prefixes of every problem (Monte Carlo, AlphaLLM §4.3). An option is good when that share is
 //! above a threshold.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Criticizing (AlphaLLM §4): `critique score` judges trajectories with the critics and the
+//! Criticizing (AlphaLLM §4.3): `critique score` judges trajectories with the critics and the
 //! calculator; `critique label` samples solutions of the labelled seeds and turns them into what the
 //! critics learn.
 //!

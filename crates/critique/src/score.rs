@@ -34,7 +34,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Weights of the combined score, the betas of AlphaLLM §3.1; the score is their weighted mean.
+    /// Weights of the combined score, the betas of AlphaLLM §4.3; the score is their weighted mean.
     weights: Weights,
 }
 
@@ -92,7 +92,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let judge = Judge {
         critic: models::critic(&loaded, &text.value, &place)?,
-        termination: text.value.policy.termination,
         config: preset.value,
         models: names(&loaded),
         round: args.common.round,
@@ -126,7 +125,6 @@ fn names(models: &[Model]) -> CriticModels {
 
 struct Judge {
     critic: Critic,
-    termination: policy::Termination,
     config: Config,
     models: CriticModels,
     round: i32,
@@ -139,7 +137,7 @@ impl Judge {
             .iter()
             .map(|row| Solution {
                 question: &row.prompt,
-                options: self.termination.cut(&row.completion),
+                options: row.options.iter().map(|option| option.text.clone()).collect(),
                 finished: true,
             })
             .collect();

@@ -1,4 +1,4 @@
-//! What a search found, and the four ways to pick one answer of it (AlphaLLM §3.2).
+//! What a search found, and the four ways to pick one answer of it (AlphaLLM §4.3).
 
 use mcts::{NodeId, Tree};
 

@@ -234,21 +234,28 @@ impl Searcher {
         let weights = self.config.mcts.weights;
         let count = if weights.orm > 0.0 { self.config.mcts.rollouts } else { 0 };
         let rollouts = self.roll_out(runs, leaves, count)?;
-        let own = leaves.iter().map(|leaf| Solution {
-            question: runs[leaf.run].question.text,
-            options: leaf.options.clone(),
-            finished: leaf.terminal,
+        let rolled: Vec<bool> = leaves.iter().map(|leaf| !leaf.terminal && count > 0).collect();
+        let question = |leaf: &Leaf| runs[leaf.run].question.text;
+        let alone = leaves.iter().zip(&rolled).filter(|(_, rolled)| !**rolled).map(|(leaf, _)| {
+            let options = leaf.options.clone();
+            Solution { question: question(leaf), options, finished: leaf.terminal }
         });
-        let continued = rollouts.iter().map(|(leaf, option)| Solution {
-            question: runs[leaves[*leaf].run].question.text,
-            options: self.continued(&leaves[*leaf].options, &option.text),
-            finished: true,
+        let continued = rollouts.iter().map(|(leaf, option)| {
+            let options = self.continued(&leaves[*leaf].options, &option.text);
+            Solution { question: question(&leaves[*leaf]), options, finished: true }
         });
-        let solutions: Vec<Solution<'_>> = own.chain(continued).collect();
+        let solutions: Vec<Solution<'_>> = continued.chain(alone).collect();
         let scores = self.critic.score(&solutions)?;
-        let (own, continued) = scores.split_at(leaves.len());
-        let mut evaluations: Vec<Evaluation> =
-            leaves.iter().zip(own).map(|(leaf, scores)| evaluation(leaf, scores)).collect();
+        let (continued, alone) = scores.split_at(rollouts.len());
+        // A critic reads from left to right: what it says of a leaf stands in its reading of the
+        // leaf's rollout, so the leaf is not read again.
+        let first = |i: usize| &continued[rollouts.partition_point(|(leaf, _)| *leaf < i)];
+        let mut alone = alone.iter();
+        let mut evaluations: Vec<Evaluation> = leaves
+            .iter()
+            .enumerate()
+            .map(|(i, leaf)| evaluation(leaf, if rolled[i] { Some(first(i)) } else { alone.next() }))
+            .collect();
         for ((leaf, option), scores) in rollouts.into_iter().zip(continued) {
             let evaluation = &mut evaluations[leaf];
             let solved = self.solved(Origin::Rollout, &leaves[leaf], option, scores);
@@ -418,13 +425,16 @@ fn action(option: TextOption) -> Action {
 
 /// What the critics say of a leaf itself: its last option, and the outcome of a terminal. A solution
 /// without an answer cannot be right, whatever the critic makes of it.
-fn evaluation(leaf: &Leaf, scores: &Scores) -> Evaluation {
+fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
+    let Some(scores) = scores else { return Evaluation::default() };
+    let last = leaf.options.len().checked_sub(1);
+    let at = |scores: &[f32]| last.and_then(|i| scores.get(i)).copied().map(f64::from);
     let answered = task::extract(&leaf.options.concat()).is_some();
-    let outcome = scores.outcome.map(|outcome| if answered { f64::from(outcome) } else { 0.0 });
+    let outcome = scores.outcome.filter(|_| leaf.terminal).map(f64::from);
     Evaluation {
-        value: scores.values.last().copied().map(f64::from),
-        prm: scores.process.last().copied().map(f64::from),
-        orm: outcome.into_iter().collect(),
+        value: at(&scores.values),
+        prm: at(&scores.process),
+        orm: outcome.map(|outcome| if answered { outcome } else { 0.0 }).into_iter().collect(),
         tokens: 0,
     }
 }

@@ -120,13 +120,13 @@ fn finish(output: Output<Evaluation>, args: &Args, model: &Model) -> Result<(), 
     if args.common.json {
         return stage::print_json(&results);
     }
-    let mut groups = BTreeMap::<(&str, &str), (usize, usize)>::new();
+    let mut groups = BTreeMap::<(&str, &str), (u64, u64)>::new();
     for row in &rows {
         let entry = groups.entry((&row.split, &row.decoder)).or_default();
-        entry.0 += usize::from(row.correct);
+        entry.0 += u64::from(row.correct);
         entry.1 += 1;
     }
-    let line = |(&(split, decoder), &(correct, count)): (&(&str, &str), &(usize, usize))| {
+    let line = |(&(split, decoder), &(correct, count)): (&(&str, &str), &(u64, u64))| {
         let interval = wilson(correct, count);
         let percent = |x: f64| format!("{:.1}", x * 100.0);
         let range = format!("{} to {}", percent(interval.low), percent(interval.high));

@@ -3,10 +3,10 @@
 //!
 //! The one stage that reads the gold answers of evaluation splits, and only to grade with them.
 
-mod compare;
+pub mod compare;
 mod decode;
-mod results;
-mod stats;
+pub mod results;
+pub mod stats;
 
 use stage::Failure;
 

@@ -1,1 +1,52 @@
-//! Keeps the trajectories the critics trust; writes fine-tuning data.
+//! Filtering: which trajectories are learned from, `D = {(x, y) : f(x, y) > γ}` (AlphaLLM §4.4).
+//!
+//! It reads trajectories and what the critics say of them, and writes three tables: examples to fine-tune the policy
+//! on, pairs for preference optimization, and step labels for a process reward model. Everything is decided by critics,
+//! calculator and agreement. A gold answer is never seen here: no input has one.
+//!
+//! The three outputs are one commit as far as that is possible: the examples, which fine-tuning waits for, are
+//! committed last.
+
+mod args;
+mod config;
+mod frame;
+mod judged;
+mod output;
+mod rows;
+mod select;
+mod summary;
+
+pub use args::Args;
+pub use config::{FilterConfig, RankBy};
+
+use dataset::Dataset;
+use schema::{Critique, Trajectory};
+use stage::Failure;
+
+use crate::judged::Judged;
+use crate::output::{Outputs, Tables};
+use crate::select::Selection;
+use crate::summary::Summary;
+
+/// Filters, and writes the three tables.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let preset = args.common.preset::<FilterConfig>()?;
+    let config = &preset.value;
+    config.check()?;
+    args.check()?;
+    let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
+    let critiques = Dataset::<Critique>::open(&args.critiques)?;
+    let inputs = vec![trajectories.input("trajectories"), critiques.input("critiques")];
+    let version = env!("CARGO_PKG_VERSION");
+    let recipe = stage::recipe("filter", version, &args.common, &preset.digest, inputs);
+    let judged = Judged::new(trajectories.rows()?, critiques.rows()?)?;
+    let selection = Selection::new(&judged, config)?;
+    let tables = Tables::new(&judged, &selection, config);
+    let summary = Summary::new(&selection, &tables);
+    if args.common.dry_run {
+        return summary.print("would be written", args.common.json);
+    }
+    let written =
+        Outputs::begin(&args, &recipe, &tables, config.chunk_rows)?.write(&tables, &summary)?;
+    summary.print(if written { "written" } else { "up to date" }, args.common.json)
+}

@@ -1,3 +1,7 @@
 //! The `filter` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stage::main(filter::run)
+}

@@ -2,7 +2,7 @@
 //!
 //! - `finetune pretrain`: a base model from raw text, with its tokenizer.
 //! - `finetune policy`: a policy or fast policy from labelled seeds and kept trajectories, by the
-//!   loss on completions (AlphaLLM §3.5); also the same-updates control, on the seeds alone.
+//!   loss on completions (AlphaLLM §4.4); also the same-updates control, on the seeds alone.
 //! - `finetune critic`: scalar heads from labels, and how far they can be trusted.
 //!
 //! A killed run goes on from its last saved state and writes the same bytes.

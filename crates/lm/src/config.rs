@@ -39,6 +39,18 @@ pub struct ModelConfig {
     /// Base of the rotary frequencies.
     #[serde(default = "rope_theta")]
     pub rope_theta: f64,
+    /// Where transformers 5 keeps the rotary settings; it wins over `rope_theta`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rope_parameters: Option<RopeParameters>,
+    /// Rotary scaling of transformers 4; not supported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rope_scaling: Option<serde_json::Value>,
+    /// Biases of the attention's projections; not supported.
+    #[serde(default)]
+    pub attention_bias: bool,
+    /// Biases of the feed-forward projections; not supported.
+    #[serde(default)]
+    pub mlp_bias: bool,
     /// Whether the output projection is the embedding, transposed.
     #[serde(default)]
     pub tie_word_embeddings: bool,
@@ -60,6 +72,20 @@ pub struct ModelConfig {
     /// Names of the scalar heads; empty for a plain language model. Ours, not Hugging Face's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scalar_heads: Vec<String>,
+}
+
+/// Rotary settings as transformers 5 writes them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RopeParameters {
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// `default`; others scale the frequencies and are not supported.
+    #[serde(default = "default_rope")]
+    pub rope_type: String,
+}
+
+fn default_rope() -> String {
+    "default".to_owned()
 }
 
 fn llama_architectures() -> Vec<String> {
@@ -98,6 +124,10 @@ impl Default for ModelConfig {
             max_position_embeddings: 0,
             rms_norm_eps: 1e-5,
             rope_theta: rope_theta(),
+            rope_parameters: None,
+            rope_scaling: None,
+            attention_bias: false,
+            mlp_bias: false,
             tie_word_embeddings: false,
             hidden_act: silu(),
             bos_token_id: None,
@@ -124,6 +154,11 @@ impl ModelConfig {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
+    /// Base of the rotary frequencies, wherever it stands.
+    pub fn rope_base(&self) -> f64 {
+        self.rope_parameters.as_ref().map_or(self.rope_theta, |rope| rope.rope_theta)
+    }
+
     /// Checks that the configuration describes a decoder this crate runs.
     ///
     /// # Errors
@@ -136,6 +171,18 @@ impl ModelConfig {
         if self.hidden_act != "silu" {
             return refuse(format!("hidden_act `{}` is not supported: silu", self.hidden_act));
         }
+        let scaled = self.rope_parameters.as_ref().is_some_and(|r| r.rope_type != default_rope());
+        if scaled || self.rope_scaling.is_some() {
+            return refuse("scaled rotary positions are not supported".to_owned());
+        }
+        if self.attention_bias || self.mlp_bias {
+            return refuse("attention_bias and mlp_bias are not supported".to_owned());
+        }
+        self.check_sizes()
+    }
+
+    fn check_sizes(&self) -> Result<(), Error> {
+        let refuse = |text: String| Err(Error::Config(text));
         for (key, value) in [
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
@@ -160,7 +207,7 @@ impl ModelConfig {
         if !self.head_width().is_multiple_of(2) {
             return refuse(format!("head_dim {} is odd: rotary needs pairs", self.head_width()));
         }
-        if !(self.rms_norm_eps > 0.0 && self.rope_theta > 0.0) {
+        if !(self.rms_norm_eps > 0.0 && self.rope_base() > 0.0) {
             return refuse("rms_norm_eps and rope_theta must be positive".to_owned());
         }
         Ok(())
@@ -185,12 +232,14 @@ pub(crate) mod tests {
     #[test]
     fn a_hostile_configuration_is_refused_by_key() {
         type Change = (&'static str, fn(&mut ModelConfig));
-        let changes: [Change; 5] = [
+        let changes: [Change; 7] = [
             ("vocab_size is 0", |c| c.vocab_size = 0),
             ("hidden_size is 18446744073709551615", |c| c.hidden_size = usize::MAX),
             ("num_attention_heads 4 is not a multiple", |c| c.num_key_value_heads = Some(3)),
             ("model_type `mamba`", |c| c.model_type = "mamba".to_owned()),
             ("head_dim 3 is odd", |c| c.head_dim = Some(3)),
+            ("attention_bias", |c| c.attention_bias = true),
+            ("scaled rotary", |c| c.rope_scaling = Some(serde_json::json!({"factor": 8.0}))),
         ];
         for (expected, change) in changes {
             let mut config = toy();

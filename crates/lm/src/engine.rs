@@ -18,7 +18,7 @@ use crate::weights::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
 
 /// Rows are padded to a multiple of this many tokens.
-const BUCKET: usize = 16;
+const BUCKET: usize = 32;
 /// Fewer rows than this are filled up: matrix products of one or two rows take another code path,
 /// which rounds differently.
 const MIN_ROWS: usize = 8;

@@ -11,9 +11,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{Error, ModelConfig};
 
-/// What is added to the score of a key that a query must not see. Finite, so that a row without any
-/// visible key gives a mean, not NaN.
-pub(crate) const MASKED: f32 = -1e9;
+/// What is added to the score of a key that a query must not see. Every query sees at least its own
+/// key, so no row of scores is all infinite; and the exponential of a large finite number is slow.
+pub(crate) const MASKED: f32 = f32::NEG_INFINITY;
 
 /// A decoder with its output projection and, for critics, scalar heads.
 #[derive(Module, Debug)]
@@ -285,7 +285,7 @@ impl Rotary {
     pub(crate) fn new(config: &ModelConfig) -> Self {
         let half = config.head_width() / 2;
         let angle = |position: usize, i: usize| {
-            let frequency = config.rope_theta.powf(-(i as f64) / half as f64);
+            let frequency = config.rope_base().powf(-(i as f64) / half as f64);
             position as f64 * frequency
         };
         let table = |f: fn(f64) -> f64| {

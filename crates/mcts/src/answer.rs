@@ -1,4 +1,4 @@
-//! The four ways to pick a final answer from a searched tree (paper §3.2, as released).
+//! The four ways to pick a final answer from a searched tree (paper §4.3, as released).
 //!
 //! A leaf that is picked may be unfinished; completing it is the driver's, as is asking the ORM.
 

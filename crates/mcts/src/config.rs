@@ -59,13 +59,13 @@ pub struct Width {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Importance {
-    /// `max_i |v(child_i) - v(s)|` on the value critic (paper §3.2). Asks for `v(root)`.
+    /// `max_i |v(child_i) - v(s)|` on the value critic (paper §4.3). Asks for `v(root)`.
     Value,
     /// `max_i |Q_i/n_i - mean_j Q_j/n_j|` on backed-up scores (the released code).
     Total,
 }
 
-/// Grouping of near-duplicate siblings (paper §3.2, state merge).
+/// Grouping of near-duplicate siblings (paper §4.3, state merge).
 ///
 /// The released code resamples and in the end keeps the most distant attempt, however close. Here a
 /// duplicate never becomes a child: it is counted on the sibling it repeats, and resampling is

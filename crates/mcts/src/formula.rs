@@ -1,4 +1,4 @@
-//! The formulas of the paper, §3.2, one function each, on plain numbers.
+//! The formulas of the paper, §3.2 and §4.3, one function each, on plain numbers.
 
 use crate::config::{PrmAggregation, Weights, Width};
 

@@ -1,4 +1,4 @@
-//! eta-MCTS over options (`AlphaLLM`, arXiv 2404.12253, §3.2): one tree per prompt, as a state machine.
+//! eta-MCTS over options (`AlphaLLM`, arXiv 2404.12253, §4.3): one tree per prompt, as a state machine.
 //!
 //! A [`Tree`] never calls a model. It says what it needs next ([`Tree::request`]: score the root,
 //! sample options at a node, evaluate new leaves) and is told the answer (`tell_*`), until it

@@ -1,4 +1,4 @@
-//! Which sibling an option repeats, if any: edit distance in characters (paper §3.2, Table 4a).
+//! Which sibling an option repeats, if any: edit distance in characters (paper §4.3, Table 4a).
 
 use rapidfuzz::distance::levenshtein;
 

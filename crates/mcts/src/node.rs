@@ -16,7 +16,7 @@ impl NodeId {
     }
 }
 
-/// One option: the text between two nodes (paper §3.1, `o = <I, pi, beta>`).
+/// One option: the text between two nodes (paper §4.3, `o = <I, pi, beta>`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Action {
     /// The text, up to and including what ended it. Blank text is a failed sample.

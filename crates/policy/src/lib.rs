@@ -1,7 +1,7 @@
 //! Something that proposes options: the local language model, behind text.
 //!
 //! A state is a prompt and the text written so far; an option is the text up to a termination
-//! (AlphaLLM §3.1). The policy does not know what an answer is worth, and keeps nothing between
+//! (AlphaLLM §4.3). The policy does not know what an answer is worth, and keeps nothing between
 //! calls: the same request with the same seed is the same option.
 
 use lm::engine::{GenerationRequest, Stop, StopReason};
@@ -25,7 +25,7 @@ impl PromptFormat {
     }
 }
 
-/// What ends an option (AlphaLLM §3.1, beta). The end of the text and the answer always do.
+/// What ends an option (AlphaLLM §4.3, beta). The end of the text and the answer always do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Termination {

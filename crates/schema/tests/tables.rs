@@ -1,5 +1,7 @@
 //! The declarations: as text, as files, and against each other.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

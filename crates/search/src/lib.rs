@@ -1,4 +1,4 @@
-//! Searching (AlphaLLM §3): eta-MCTS over the prompts with the policy, the fast policy and the
+//! Searching (AlphaLLM §4.3): eta-MCTS over the prompts with the policy, the fast policy and the
 //! critics.
 //!
 //! Reads questions, never an answer. Writes every tree (`nodes`) and the solutions found in it

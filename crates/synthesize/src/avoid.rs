@@ -22,7 +22,9 @@ pub struct AvoidConfig {
     /// questions of one to five sentences, 13 is usual for documents.
     pub ngram: usize,
     /// Share of n-grams from which on a text is dropped, above 0: those it has in common with one avoided question,
-    /// of those of the shorter of the two. Above 1 turns the comparison off.
+    /// of those of the shorter of the two. Above 1 turns the comparison off. Of 2000 prompts against 2300 evaluated
+    /// questions of the embedded world, with n-grams of 8 words, half had less than 0.17 and one in a hundred 0.5 or
+    /// more; the same problem in other words began at about 0.6.
     pub overlap: f64,
     /// Drop also what would fall into an evaluation split of the embedded world, drawn or not. A text is in one of them
     /// by chance one time in four: turn it off where seeds are from elsewhere.
@@ -122,8 +124,7 @@ mod tests {
                         He sells half of them. How many rolls are left?";
 
     fn avoid(ngram: usize, overlap: f64, questions: &[&str]) -> Avoid {
-        let question =
-            |text: &&str| Question { prompt: (*text).to_owned(), ..Question::default() };
+        let question = |text: &&str| Question { prompt: (*text).to_owned(), ..Question::default() };
         let questions: Vec<_> = questions.iter().map(question).collect();
         Avoid::new(&questions, &AvoidConfig { ngram, overlap, world: false })
     }
@@ -146,8 +147,10 @@ mod tests {
 
     #[test]
     fn an_embedded_question_is_found_in_a_longer_text() {
-        let avoid = avoid(8, 0.6, &["Something else entirely, which is 9 words long, is here.", TEST]);
-        let text = format!("Here is a story. {TEST} And then some more words follow, many of them.");
+        let avoid =
+            avoid(8, 0.6, &["Something else entirely, which is 9 words long, is here.", TEST]);
+        let text =
+            format!("Here is a story. {TEST} And then some more words follow, many of them.");
         assert_eq!(avoid.resemblance(&text), Some(Resemblance::Overlap));
     }
 

@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 
 use dataset::seed_for;
-use rand::seq::{IndexedRandom, SliceRandom};
 use rand::SeedableRng;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use schema::{Prompt, Question};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,9 @@ pub struct Operators {
 impl Operators {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let shares = [("mutate", self.mutate), ("fresh", self.fresh)];
-        if let Some((name, share)) = shares.iter().find(|(_, share)| !share.is_finite() || *share < 0.0) {
+        if let Some((name, share)) =
+            shares.iter().find(|(_, share)| !share.is_finite() || *share < 0.0)
+        {
             let expected = "it has to be 0 or more";
             return Err(Failure::config(format!("`operators.{name}` is {share}: {expected}")));
         }

@@ -39,7 +39,9 @@ fn prompts_are_new_distinct_and_without_labels() {
     let mut seen: BTreeSet<String> = seeds.iter().map(|seed| normalise(&seed.prompt)).collect();
     for prompt in &prompts {
         assert!(seen.insert(normalise(&prompt.prompt)), "{}", prompt.prompt);
-        assert!(prompt.answer.is_none() && prompt.solution.is_none() && prompt.difficulty.is_none());
+        assert!(
+            prompt.answer.is_none() && prompt.solution.is_none() && prompt.difficulty.is_none()
+        );
         assert_eq!((prompt.round, prompt.split.as_str()), (1, "train"));
         assert!(!is_evaluation(&prompt.prompt));
     }
@@ -77,8 +79,7 @@ fn parents_take_turns() {
 #[test]
 fn fresh_prompts_have_no_parents_and_come_from_their_split() {
     let operators = Operators { mutate: 0.0, fresh: 1.0 };
-    let (prompts, _) =
-        imagine(&plan(&operators, 50, 1), &questions(Split::Seeds, 1), &avoid(&[]));
+    let (prompts, _) = imagine(&plan(&operators, 50, 1), &questions(Split::Seeds, 1), &avoid(&[]));
     for prompt in prompts {
         assert!(prompt.parent_ids.is_empty());
         assert_eq!(split_of(&prompt.prompt), Split::Fresh);
@@ -97,7 +98,8 @@ fn a_row_can_be_made_again_from_its_seed() {
             _ => {
                 let mut second = rng.clone();
                 let _ = [0].choose(&mut second);
-                let drafts = [mutate(&seeds[0].prompt, &mut rng), mutate(&seeds[0].prompt, &mut second)];
+                let drafts =
+                    [mutate(&seeds[0].prompt, &mut rng), mutate(&seeds[0].prompt, &mut second)];
                 assert!(drafts.contains(&Some(prompt.prompt)));
                 continue;
             }

@@ -118,11 +118,17 @@ fn prompts(
         rows.insert(id, row(problem, args, config));
     }
     if conflicting > 0 {
-        tracing::warn!("{place}: {conflicting} repeated questions have another answer than the first time");
+        tracing::warn!(
+            "{place}: {conflicting} repeated questions have another answer than the first time"
+        );
     }
     let (duplicate, kept) = (read - rows.len(), rows.len());
-    let counts =
-        vec![("rows", read), ("duplicate", duplicate), ("conflicting", conflicting), ("kept", kept)];
+    let counts = vec![
+        ("rows", read),
+        ("duplicate", duplicate),
+        ("conflicting", conflicting),
+        ("kept", kept),
+    ];
     let tally = Tally { about: "source", name: config.source.clone(), counts };
     Ok(Made { rows: rows.into_values().collect(), tallies: vec![tally] })
 }

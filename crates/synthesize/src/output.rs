@@ -117,7 +117,11 @@ impl Report<'_> {
         let Some(first) = counts.first() else {
             let (rows, parts) = (rows.to_string(), parts.to_string());
             let row = vec![table.to_owned(), status.to_owned(), rows, parts, out];
-            return stage::print_table("", &["table", "status", "rows", "parts", "dataset"], &[row]);
+            return stage::print_table(
+                "",
+                &["table", "status", "rows", "parts", "dataset"],
+                &[row],
+            );
         };
         let title = format!("{table}: {rows} rows in {parts} parts, {status}, {out}");
         let keys = first.counts.iter().map(|(key, _)| *key);

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn more_problems_begin_with_the_same_ones() {
-        let (few, many) = (problems(WorldSplit::Seeds, 20, 3, 0), problems(WorldSplit::Seeds, 40, 3, 0));
+        let (few, many) =
+            (problems(WorldSplit::Seeds, 20, 3, 0), problems(WorldSplit::Seeds, 40, 3, 0));
         assert_eq!(few.rows, many.rows[..20]);
         assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, 4, 0).rows);
     }

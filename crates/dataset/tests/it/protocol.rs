@@ -1,0 +1,250 @@
+//! One writer, interrupted anywhere: finished parts are kept, and another recipe's work is never touched unasked.
+
+use std::fs;
+use std::path::Path;
+
+use crate::common::{bytes, done, message, prompts, read, recipe, work, written};
+use dataset::{ErrorClass, MANIFEST, Output, Status};
+use schema::Prompt;
+
+type Prompts = Output<Prompt>;
+
+const FIRST: &str = "data/train-00000-of-00003.parquet";
+
+/// A dataset of three parts of which some were written before the run ended.
+fn interrupted(dir: &Path, parts: &[usize]) {
+    let output = work(Output::begin(dir, recipe(1), 3, false));
+    for index in parts {
+        output.write_part(*index, &prompts(3 * index..3 * index + 3)).unwrap();
+    }
+}
+
+fn undisturbed() -> std::collections::BTreeMap<String, Vec<u8>> {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    bytes(dir.path())
+}
+
+#[test]
+fn finished_parts_are_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    interrupted(dir.path(), &[0, 2]);
+    assert!(read(dir.path()).is_err());
+    let stamp = || fs::metadata(dir.path().join(FIRST)).unwrap().modified().unwrap();
+    let before = stamp();
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    assert_eq!(output.missing(), [1]);
+    output.write_part(0, &prompts(0..3)).unwrap();
+    output.write_part(1, &prompts(3..6)).unwrap();
+    output.commit().unwrap();
+    assert_eq!(stamp(), before);
+    assert_eq!(bytes(dir.path()), undisturbed());
+}
+
+#[test]
+fn what_an_interrupted_run_left_half_written_is_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    interrupted(dir.path(), &[0, 1, 2]);
+    fs::write(dir.path().join("data/.tmp-1-1-train-00009-of-00003.parquet"), "half").unwrap();
+    fs::write(dir.path().join(".tmp-1-2-_MANIFEST.json"), "half").unwrap();
+    fs::write(dir.path().join(".state/.tmp-1-3-plan.json"), "half").unwrap();
+    fs::write(dir.path().join(FIRST), "cut").unwrap();
+    written(dir.path(), 3);
+    assert_eq!(bytes(dir.path()), undisturbed());
+}
+
+#[test]
+fn a_commit_needs_all_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = work(Output::begin(dir.path(), recipe(1), 9, false));
+    output.write_part(3, &prompts(0..3)).unwrap();
+    let error = output.commit().unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Locked);
+    assert_eq!(
+        message::<()>(Err(error), dir.path()),
+        "DIR is not complete: parts 0-2,4-8 are missing; run them first"
+    );
+    let status = Status::of(dir.path()).unwrap().unwrap();
+    assert_eq!((status.missing.as_str(), status.complete), ("0-2,4-8", false));
+}
+
+#[test]
+fn a_part_that_changed_before_the_commit_is_not_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = work(Output::begin(dir.path(), recipe(1), 1, false));
+    output.write_part(0, &prompts(0..3)).unwrap();
+    let part = dir.path().join("data/train-00000-of-00001.parquet");
+    let mut bad = fs::read(&part).unwrap();
+    bad[60] ^= 4;
+    fs::write(&part, bad).unwrap();
+    assert!(message(output.commit(), dir.path()).contains("its blake3 is not the recorded one"));
+    let again = work(Prompts::begin(dir.path(), recipe(1), 1, false));
+    assert_eq!(again.missing(), [0]);
+}
+
+#[test]
+fn the_same_recipe_is_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = written(dir.path(), 3);
+    let before = bytes(dir.path());
+    assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, false)), manifest);
+    assert_eq!(done(Prompts::join(dir.path(), recipe(1), 3)), manifest);
+    assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, true)), manifest);
+    assert_eq!(bytes(dir.path()), before);
+    let status = Status::of(dir.path()).unwrap().unwrap();
+    assert!(status.complete && status.missing.is_empty());
+}
+
+#[test]
+fn up_to_date_is_not_said_of_a_dataset_with_a_lost_part() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    fs::remove_file(dir.path().join(FIRST)).unwrap();
+    let refused = Prompts::begin(dir.path(), recipe(1), 3, false);
+    assert!(
+        message(refused, dir.path())
+            .starts_with("DIR/data/train-00000-of-00003.parquet: it is missing")
+    );
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
+    assert_eq!(output.missing(), [0, 1, 2]);
+}
+
+#[test]
+fn what_is_left_after_the_manifest_was_written_is_tidied_up() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    fs::create_dir_all(dir.path().join(".state/finished")).unwrap();
+    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    assert_eq!(bytes(dir.path()), undisturbed());
+    assert!(!dir.path().join(".state").exists());
+}
+
+#[test]
+fn another_recipe_is_refused_with_the_difference() {
+    let finished = tempfile::tempdir().unwrap();
+    written(finished.path(), 3);
+    let begun = tempfile::tempdir().unwrap();
+    interrupted(begun.path(), &[0]);
+    let change = |change: fn(&mut dataset::Recipe)| {
+        let mut other = recipe(1);
+        change(&mut other);
+        other
+    };
+    let cases = [
+        (change(|r| r.tool = "search".into()), 3, "the tool is synthesize, not search"),
+        (change(|r| r.config = "other".into()), 3, "the configuration differs"),
+        (change(|r| r.seed = 2), 3, "the seed is 1, not 2"),
+        (change(|r| r.inputs[0].content = "other".into()), 3, "the input `seeds` differs"),
+        (change(|r| r.inputs.clear()), 3, "the inputs differ"),
+        (recipe(1), 4, "it has 3 parts, not 4"),
+    ];
+    for (other, parts, difference) in cases {
+        for dir in [finished.path(), begun.path()] {
+            let before = bytes(dir);
+            let error = Prompts::begin(dir, other.clone(), parts, false).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Usage);
+            assert_eq!(
+                message::<()>(Err(error), dir),
+                format!(
+                    "DIR was written by another recipe: {difference}; choose another directory, or replace it with --force"
+                )
+            );
+            assert_eq!(bytes(dir), before);
+        }
+    }
+}
+
+#[test]
+fn force_takes_the_manifest_away_and_replaces_the_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    let output = work(Prompts::begin(dir.path(), recipe(2), 1, true));
+    assert!(!dir.path().join(MANIFEST).exists());
+    assert_eq!(fs::read_dir(dir.path().join("data")).unwrap().count(), 0);
+    drop(output);
+    // Ended here, the run is taken up again without force.
+    let output = work(Output::begin(dir.path(), recipe(2), 1, false));
+    output.write_part(0, &prompts(7..9)).unwrap();
+    output.commit().unwrap();
+    assert_eq!(read(dir.path()).unwrap(), prompts(7..9));
+}
+
+#[test]
+fn force_replaces_a_damaged_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    fs::write(dir.path().join(MANIFEST), "{}").unwrap();
+    let refused = Prompts::begin(dir.path(), recipe(1), 3, false);
+    assert!(message(refused, dir.path()).contains("it is not a manifest"));
+    drop(work(Prompts::begin(dir.path(), recipe(1), 3, true)));
+    written(dir.path(), 3);
+    assert_eq!(bytes(dir.path()), undisturbed());
+}
+
+#[test]
+fn parts_of_unknown_origin_are_not_taken_up() {
+    let dir = tempfile::tempdir().unwrap();
+    interrupted(dir.path(), &[0]);
+    fs::remove_dir_all(dir.path().join(".state")).unwrap();
+    let refused = Prompts::begin(dir.path(), recipe(1), 3, false);
+    assert!(message(refused, dir.path()).contains("it holds parts, but not how they were made"));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
+    assert_eq!(output.missing(), [0, 1, 2]);
+}
+
+#[test]
+fn other_people_s_files_are_neither_deleted_nor_published() {
+    let dir = tempfile::tempdir().unwrap();
+    interrupted(dir.path(), &[0]);
+    let notes = dir.path().join("data/notes.txt");
+    fs::write(&notes, "mine").unwrap();
+    for force in [false, true] {
+        let refused = Prompts::begin(dir.path(), recipe(1), 3, force);
+        assert_eq!(
+            message(refused, dir.path()),
+            "DIR/data/notes.txt is in the way: it was not written by this program; move it elsewhere"
+        );
+    }
+    assert_eq!(fs::read(notes).unwrap(), b"mine");
+}
+
+#[test]
+fn a_second_writer_is_told_who_is_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    let error = Prompts::begin(dir.path(), recipe(1), 3, true).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Locked);
+    assert_eq!(
+        message::<()>(Err(error), dir.path()),
+        format!(
+            "DIR is being written by synthesize (process {}); try again when it has finished",
+            std::process::id()
+        )
+    );
+    assert!(Prompts::join(dir.path(), recipe(1), 3).is_err());
+    drop(first);
+    work(Prompts::begin(dir.path(), recipe(1), 3, false));
+}
+
+#[test]
+fn shards_work_at_once_and_one_merges_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let shards: Vec<_> = (0..3).map(|_| work(Prompts::join(dir.path(), recipe(1), 3))).collect();
+    assert!(Prompts::begin(dir.path(), recipe(1), 3, false).is_err());
+    for (index, shard) in shards.iter().enumerate() {
+        shard.write_part(index, &prompts(3 * index..3 * index + 3)).unwrap();
+        // Two attempts of one part are harmless.
+        shard.write_part(0, &prompts(0..3)).unwrap();
+    }
+    for shard in shards {
+        let refused = message(shard.commit(), dir.path());
+        assert!(
+            refused.contains("are missing") || refused.contains("several writers"),
+            "{refused}"
+        );
+    }
+    let merge = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    assert!(merge.missing().is_empty());
+    merge.commit().unwrap();
+    assert_eq!(bytes(dir.path()), undisturbed());
+}

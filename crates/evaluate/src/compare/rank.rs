@@ -1,0 +1,33 @@
+//! The fixed order of splits and decoders: those of the recipe first, then others by name.
+
+const SPLITS: [&str; 3] = ["test", "ood-templates", "ood-chains"];
+const DECODERS: [&str; 5] = ["greedy", "mcts-greedy", "mcts-global", "mcts-rerank", "mcts-vote"];
+
+/// A name that sorts by its place in a list; names that are not in it come after, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank<'a> {
+    place: usize,
+    name: &'a str,
+}
+
+impl<'a> Rank<'a> {
+    /// The rank of a split.
+    pub(crate) fn split(name: &'a str) -> Self {
+        Self::within(&SPLITS, name)
+    }
+
+    /// The rank of a decoder.
+    pub(crate) fn decoder(name: &'a str) -> Self {
+        Self::within(&DECODERS, name)
+    }
+
+    /// The name.
+    pub(crate) fn name(&self) -> &'a str {
+        self.name
+    }
+
+    fn within(list: &[&str], name: &'a str) -> Self {
+        let place = list.iter().position(|known| *known == name).unwrap_or(list.len());
+        Self { place, name }
+    }
+}

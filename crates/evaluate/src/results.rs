@@ -1,0 +1,170 @@
+//! `results.json`: the measurements in the shape of lm-evaluation-harness's output, for tools that read it.
+//!
+//! A split of a task is one harness task, named `<task>_<split>`; a decoder is one harness filter. There is no clock, no
+//! path and no version of this program in it: equal rows give equal bytes, in whatever order they come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schema::{Evaluation, Table};
+use serde_json::{Map, Value, json};
+
+use crate::compare::Rank;
+use crate::stats::{mean, standard_error};
+
+/// The one metric: the share of problems answered exactly right.
+const METRIC: &str = "exact_match";
+
+/// The answers of one decoder to one problem: right (1) or wrong (0).
+type Problems<'a> = BTreeMap<&'a str, Vec<f64>>;
+
+/// The decoders of one harness task, in their order.
+type Decoders<'a> = BTreeMap<Rank<'a>, Problems<'a>>;
+
+/// The contents of `results.json` for all rows of one model.
+///
+/// `results.<task>` holds `exact_match,<decoder>` (0 to 1) and `exact_match_stderr,<decoder>` (`"N/A"` for one
+/// problem). Several answers of a decoder to a problem count as their mean, since they do not tell about other problems.
+/// `n-samples.<task>` counts problems: `original` are those of the split, `effective` those that every decoder
+/// answered, and each decoder's number stands beside them. `versions` is the version of the evaluations table.
+pub fn results_json(rows: &[Evaluation], model: &str) -> Value {
+    let (mut results, mut samples) = (Map::new(), Map::new());
+    let (mut configs, mut versions) = (Map::new(), Map::new());
+    let mut better = Map::new();
+    for ((task, split), decoders) in grouped(rows) {
+        let name = format!("{task}_{}", split.name());
+        results.insert(name.clone(), scores(&name, &decoders));
+        samples.insert(name.clone(), counts(&decoders));
+        configs.insert(name.clone(), config(&name, split.name(), &decoders));
+        versions.insert(name.clone(), Evaluation::VERSION.into());
+        better.insert(name, json!({ METRIC: true }));
+    }
+    json!({
+        "results": results,
+        "configs": configs,
+        "versions": versions,
+        "higher_is_better": better,
+        "n-samples": samples,
+        "config": { "model": model },
+        "model_name": model,
+    })
+}
+
+fn grouped(rows: &[Evaluation]) -> BTreeMap<(&str, Rank<'_>), Decoders<'_>> {
+    let mut tasks: BTreeMap<_, Decoders<'_>> = BTreeMap::new();
+    for row in rows {
+        let decoders = tasks.entry((row.task.as_str(), Rank::split(&row.split))).or_default();
+        let problems = decoders.entry(Rank::decoder(&row.decoder)).or_default();
+        let answers = problems.entry(row.prompt_id.as_str()).or_default();
+        answers.push(f64::from(u8::from(row.correct)));
+    }
+    tasks
+}
+
+fn scores(name: &str, decoders: &Decoders<'_>) -> Value {
+    let mut scores = Map::new();
+    scores.insert("alias".to_owned(), name.into());
+    for (decoder, problems) in decoders {
+        let means: Vec<f64> = problems.values().filter_map(|answers| mean(answers)).collect();
+        let decoder = decoder.name();
+        let error = standard_error(&means).map_or_else(|| "N/A".into(), Value::from);
+        scores.insert(format!("{METRIC},{decoder}"), mean(&means).into());
+        scores.insert(format!("{METRIC}_stderr,{decoder}"), error);
+    }
+    Value::Object(scores)
+}
+
+fn counts(decoders: &Decoders<'_>) -> Value {
+    let all: BTreeSet<&str> = decoders.values().flat_map(BTreeMap::keys).copied().collect();
+    let answered = |id: &&&str| decoders.values().all(|problems| problems.contains_key(**id));
+    let effective = all.iter().filter(answered).count();
+    let mut counts = Map::new();
+    counts.insert("original".to_owned(), all.len().into());
+    counts.insert("effective".to_owned(), effective.into());
+    for (decoder, problems) in decoders {
+        counts.insert(decoder.name().to_owned(), problems.len().into());
+    }
+    Value::Object(counts)
+}
+
+fn config(name: &str, split: &str, decoders: &Decoders<'_>) -> Value {
+    let filters: Vec<Value> =
+        decoders.keys().map(|decoder| json!({ "name": decoder.name() })).collect();
+    let repeats = decoders.values().flat_map(BTreeMap::values).map(Vec::len).max().unwrap_or(1);
+    json!({
+        "task": name,
+        "test_split": split,
+        "output_type": "generate_until",
+        "repeats": repeats,
+        "metric_list": [{ "metric": METRIC, "aggregation": "mean", "higher_is_better": true }],
+        "filter_list": filters,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(split: &str, decoder: &str, problem: usize, correct: bool) -> Evaluation {
+        Evaluation {
+            task: "world".into(),
+            split: split.into(),
+            prompt_id: format!("p{problem}"),
+            decoder: decoder.into(),
+            correct,
+            ..Evaluation::default()
+        }
+    }
+
+    fn rows() -> Vec<Evaluation> {
+        let mut rows: Vec<_> = (0..100).map(|i| row("test", "greedy", i, i < 57)).collect();
+        rows.extend((0..4).map(|i| row("test", "mcts-vote", i, i < 3)));
+        rows.push(row("ood-chains", "greedy", 7, true));
+        rows
+    }
+
+    #[test]
+    fn a_decoder_has_its_share_and_the_harness_standard_error() {
+        let found = results_json(&rows(), "round-01");
+        let test = &found["results"]["world_test"];
+        assert_eq!(test["alias"], "world_test");
+        assert_eq!(test["exact_match,greedy"], 0.57);
+        let error = test["exact_match_stderr,greedy"].as_f64().unwrap();
+        assert!((error - 0.049_756_985).abs() < 1e-9, "{error}");
+        assert_eq!(test["exact_match,mcts-vote"], 0.75);
+        assert_eq!(test["exact_match_stderr,mcts-vote"], 0.25);
+        assert_eq!(found["results"]["world_ood-chains"]["exact_match_stderr,greedy"], "N/A");
+        assert_eq!(found["model_name"], "round-01");
+    }
+
+    #[test]
+    fn problems_are_counted_per_decoder() {
+        let found = results_json(&rows(), "m");
+        let expected = json!({ "original": 100, "effective": 4, "greedy": 100, "mcts-vote": 4 });
+        assert_eq!(found["n-samples"]["world_test"], expected);
+        assert_eq!(found["versions"]["world_test"], 1);
+        assert_eq!(found["configs"]["world_test"]["filter_list"][1]["name"], "mcts-vote");
+    }
+
+    #[test]
+    fn several_answers_to_a_problem_count_as_one_problem() {
+        let mut rows: Vec<_> =
+            [true, false, true, true].map(|correct| row("test", "sample", 0, correct)).into();
+        rows.push(row("test", "sample", 1, false));
+        let found = results_json(&rows, "m");
+        assert_eq!(found["results"]["world_test"]["exact_match,sample"], 0.375);
+        assert_eq!(found["n-samples"]["world_test"]["original"], 2);
+        assert_eq!(found["configs"]["world_test"]["repeats"], 4);
+    }
+
+    #[test]
+    fn the_order_of_the_rows_does_not_matter() {
+        let mut turned = rows();
+        turned.reverse();
+        assert_eq!(results_json(&rows(), "m").to_string(), results_json(&turned, "m").to_string());
+    }
+
+    #[test]
+    fn no_rows_are_no_results() {
+        assert_eq!(results_json(&[], "m")["results"], json!({}));
+    }
+}

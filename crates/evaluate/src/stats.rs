@@ -1,0 +1,321 @@
+//! Statistics of right and wrong answers: intervals, a paired test, a paired difference, a standard error.
+//!
+//! Every interval is a 95 % interval. All functions are pure and total: counts that cannot be (more right answers than
+//! answers) are cut to those that can, no answers give an interval that says nothing, and no result is NaN.
+
+use serde::Serialize;
+
+/// The 97.5 % quantile of the standard normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// An estimate and the 95 % interval around it, in the unit of the estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Interval {
+    /// What was measured.
+    pub estimate: f64,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// The same interval in another unit, of which one old unit holds `factor`.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        let Self { estimate, low, high } = self;
+        Self { estimate: estimate * factor, low: low * factor, high: high * factor }
+    }
+}
+
+/// The share of `correct` among `n` answers with its Wilson score interval, from 0 to 1.
+///
+/// `(p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)`, where `p = correct/n`. It stays within 0 and 1 and keeps its
+/// coverage near both, where the textbook `p ± z √(p(1-p)/n)` does not. For `n = 0` it is 0, from 0 to 1.
+pub fn wilson(correct: u64, n: u64) -> Interval {
+    if n == 0 {
+        return Interval { estimate: 0.0, low: 0.0, high: 1.0 };
+    }
+    let correct = correct.min(n);
+    let (share, size) = (correct as f64 / n as f64, n as f64);
+    let center = share + Z * Z / (2.0 * size);
+    let half = Z * (share * (1.0 - share) / size + Z * Z / (4.0 * size * size)).sqrt();
+    let scale = 1.0 + Z * Z / size;
+    // At both ends the formula gives 0 and 1 up to rounding.
+    let low = if correct == 0 { 0.0 } else { (center - half) / scale };
+    let high = if correct == n { 1.0 } else { (center + half) / scale };
+    Interval { estimate: share, low, high }
+}
+
+/// The p-value of `McNemar`'s exact two-sided test: how likely a split of the discordant pairs at least as uneven as this
+/// one is if either side were right with equal chance.
+///
+/// `min(1, 2 P(X ≤ min(b, c)))`, where `X` is binomial of `b + c` fair draws, `b` is the number of problems that only
+/// the first answers rightly and `c` the number that only the second does. 1 without discordant pairs. Takes time in
+/// proportion to `b + c`; a value below the smallest double is 0.
+pub fn mcnemar(b: u64, c: u64) -> f64 {
+    let (n, fewer) = (b + c, b.min(c));
+    let mut halves = n;
+    let mut term = 1.0;
+    // C(n, fewer) / 2ⁿ: halving is exact, so doing it whenever the product exceeds 1 keeps the product in range
+    // without a logarithm, and with a relative error of a few `fewer` roundings.
+    for i in 1..=fewer {
+        term *= (n - fewer + i) as f64 / i as f64;
+        while term > 1.0 && halves > 0 {
+            term *= 0.5;
+            halves -= 1;
+        }
+    }
+    term *= power_of_half(halves);
+    (2.0 * term * tail(n, fewer)).min(1.0)
+}
+
+/// `2^-n`; 0 where a double ends.
+fn power_of_half(n: u64) -> f64 {
+    i32::try_from(n).map_or(0.0, |n| 0.5_f64.powi(n))
+}
+
+/// `P(X ≤ k) / P(X = k)` of a binomial of `n` fair draws, for `k ≤ n/2`: each term is the one above it times
+/// `i / (n - i + 1) ≤ 1`.
+fn tail(n: u64, k: u64) -> f64 {
+    let (mut sum, mut ratio) = (1.0, 1.0);
+    for i in (1..=k).rev() {
+        ratio *= i as f64 / (n - i + 1) as f64;
+        sum += ratio;
+        if ratio < f64::EPSILON * 1e-3 {
+            break;
+        }
+    }
+    sum
+}
+
+/// Problems that two have answered, by who is right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Pairs {
+    /// Both are right.
+    pub both: u64,
+    /// Only the first is right.
+    pub first: u64,
+    /// Only the second is right.
+    pub second: u64,
+    /// Neither is right.
+    pub neither: u64,
+}
+
+impl Pairs {
+    /// Adds one problem.
+    pub fn add(&mut self, first: bool, second: bool) {
+        *match (first, second) {
+            (true, true) => &mut self.both,
+            (true, false) => &mut self.first,
+            (false, true) => &mut self.second,
+            (false, false) => &mut self.neither,
+        } += 1;
+    }
+
+    /// The number of problems.
+    pub fn n(&self) -> u64 {
+        self.both + self.first + self.second + self.neither
+    }
+
+    /// The p-value of [`mcnemar`].
+    pub fn p(&self) -> f64 {
+        mcnemar(self.first, self.second)
+    }
+
+    /// The first one's accuracy minus the second one's, in percentage points, with Newcombe's interval for paired data
+    /// (Statistics in Medicine 17, 1998, p. 2635, method 10).
+    ///
+    /// It joins the [`wilson`] intervals of both accuracies, taking into account how far the two succeed on the same
+    /// problems, and behaves where the usual interval `d ± z √((b + c - (b-c)²/n)) / n` is empty or leaves -100 to 100.
+    /// Inverting another test than [`mcnemar`], it can exclude 0 at a p slightly above 0.05, and the reverse.
+    /// Without problems it is 0, from -100 to 100.
+    pub fn difference(&self) -> Interval {
+        let n = self.n();
+        if n == 0 {
+            return Interval { estimate: 0.0, low: -100.0, high: 100.0 };
+        }
+        let first = wilson(self.both + self.first, n);
+        let second = wilson(self.both + self.second, n);
+        let estimate = (self.first as f64 - self.second as f64) / n as f64;
+        let phi = self.phi();
+        let low = estimate - joined(first.estimate - first.low, second.high - second.estimate, phi);
+        let high =
+            estimate + joined(second.estimate - second.low, first.high - first.estimate, phi);
+        Interval { estimate, low: low.max(-1.0), high: high.min(1.0) }.scaled(100.0)
+    }
+
+    /// The correlation of being right, with the continuity correction of method 10; 0 where one is always right or
+    /// always wrong.
+    fn phi(&self) -> f64 {
+        let [both, first, second, neither] =
+            [self.both, self.first, self.second, self.neither].map(|count| count as f64);
+        let margins = (both + first) * (second + neither) * (both + second) * (first + neither);
+        let cross = both * neither - first * second;
+        let corrected = if cross > 0.0 { (cross - self.n() as f64 / 2.0).max(0.0) } else { cross };
+        if margins == 0.0 { 0.0 } else { corrected / margins.sqrt() }
+    }
+}
+
+/// The length of the difference of two vectors of length `a` and `b` whose angle has the cosine `phi`.
+fn joined(a: f64, b: f64, phi: f64) -> f64 {
+    // Rounding may take a length of 0 just below it.
+    (a * a - 2.0 * phi * a * b + b * b).max(0.0).sqrt()
+}
+
+/// The standard error of a mean as lm-evaluation-harness gives it: the sample standard deviation (of `n - 1`) over
+/// `√n`. None for fewer than two values.
+pub fn standard_error(values: &[f64]) -> Option<f64> {
+    if values.len() < 2 {
+        return None;
+    }
+    let mean = mean(values)?;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let n = values.len() as f64;
+    Some((squares / (n - 1.0)).sqrt() / n.sqrt())
+}
+
+/// The mean; none of no values.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(found: f64, expected: f64, tolerance: f64) {
+        assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
+    }
+
+    fn pairs([both, first, second, neither]: [u64; 4]) -> Pairs {
+        Pairs { both, first, second, neither }
+    }
+
+    #[test]
+    fn wilson_gives_the_known_intervals() {
+        let cases = [
+            (57, 100, 0.472_153_895_492_123, 0.662_667_014_758_899),
+            (171, 300, 0.513_441_160_762_328, 0.624_788_823_266_235),
+            (0, 10, 0.0, 0.277_532_799_862_889),
+            (1, 10, 0.017_876_213_095_073, 0.404_150_026_795_239),
+            (10, 10, 0.722_467_200_137_111, 1.0),
+        ];
+        for (correct, n, low, high) in cases {
+            let found = wilson(correct, n);
+            close(found.estimate, correct as f64 / n as f64, 0.0);
+            close(found.low, low, 1e-14);
+            close(found.high, high, 1e-14);
+        }
+    }
+
+    #[test]
+    fn wilson_of_nothing_says_nothing_and_of_too_much_is_all() {
+        assert_eq!(wilson(0, 0), Interval { estimate: 0.0, low: 0.0, high: 1.0 });
+        assert_eq!(wilson(7, 5), wilson(5, 5));
+        assert!((wilson(0, 5).low, wilson(5, 5).high) == (0.0, 1.0));
+    }
+
+    #[test]
+    fn mcnemar_is_exact_for_small_counts() {
+        // Binomial tails by hand, for example 2 (1 + 12 + 66) / 2¹².
+        let cases = [
+            (10, 2, 158.0 / 4096.0),
+            (0, 5, 2.0 / 32.0),
+            (1, 9, 22.0 / 1024.0),
+            (6, 16, 0.052_478_790_283_203_125),
+            (1, 0, 1.0),
+            (0, 0, 1.0),
+            (7, 7, 1.0),
+        ];
+        for (b, c, p) in cases {
+            close(mcnemar(b, c), p, 1e-15);
+            close(mcnemar(c, b), p, 1e-15);
+        }
+    }
+
+    #[test]
+    fn mcnemar_is_stable_for_large_counts() {
+        // Computed with whole numbers of any length.
+        let cases = [
+            (40, 10, 2.386_133_167_675_552_6e-5),
+            (10_200, 9_800, 0.004_780_889_455_902_644),
+            (12_000, 12_500, 0.001_432_142_504_802_657),
+            (50, 350, 1.537_684_027_920_990_3e-56),
+        ];
+        for (b, c, p) in cases {
+            close(mcnemar(b, c) / p, 1.0, 1e-11);
+        }
+        for n in [1_000, 50_000] {
+            close(mcnemar(n, n), 1.0, 0.0);
+        }
+        assert!(mcnemar(0, 1_000) > 0.0 && mcnemar(0, 1_000) < 1e-300);
+        close(mcnemar(0, 100_000), 0.0, 0.0);
+        close(mcnemar(30_000, 70_000), 0.0, 0.0);
+    }
+
+    #[test]
+    fn mcnemar_agrees_with_the_normal_law_at_a_hundred_thousand() {
+        // z = (|b - c| - 1) / √n = 1.96 has the two-sided tail 0.05.
+        let (n, gap) = (100_000_u64, 620_u64);
+        let p = mcnemar(n.midpoint(gap), (n - gap) / 2);
+        close((gap as f64 - 1.0) / (n as f64).sqrt(), 1.957_45, 1e-4);
+        close(p, 0.050_3, 1e-4);
+    }
+
+    #[test]
+    fn the_difference_has_the_published_intervals() {
+        // Newcombe 1998, method 10; the last is the worked example of Altman et al., "Statistics with
+        // confidence", 2000, table 6.2.
+        let cases = [
+            ([36, 12, 2, 0], 20.0, 5.69, 34.04),
+            ([18, 12, 2, 18], 20.0, 5.62, 32.90),
+            ([53, 0, 0, 1], 0.0, -7.29, 7.29),
+            ([14, 5, 0, 22], 12.195, 1.15, 22.65),
+        ];
+        for (counts, estimate, low, high) in cases {
+            let found = pairs(counts).difference();
+            close(found.estimate, estimate, 0.005);
+            close(found.low, low, 0.015);
+            close(found.high, high, 0.015);
+        }
+    }
+
+    #[test]
+    fn the_difference_turns_with_the_order() {
+        let one = pairs([150, 40, 10, 100]).difference();
+        let other = pairs([150, 10, 40, 100]).difference();
+        close(one.estimate, -other.estimate, 0.0);
+        close(one.low, -other.high, 1e-12);
+        close(one.high, -other.low, 1e-12);
+    }
+
+    #[test]
+    fn the_difference_stays_possible() {
+        for counts in [[0, 9, 0, 0], [0, 0, 9, 0], [0, 1, 0, 0], [5, 0, 0, 0], [0, 0, 0, 0]] {
+            let Interval { estimate, low, high } = pairs(counts).difference();
+            let ordered = -100.0 <= low && low <= estimate && estimate <= high && high <= 100.0;
+            assert!(ordered && low < high, "{counts:?}: {low} {estimate} {high}");
+        }
+    }
+
+    #[test]
+    fn pairs_count_by_who_is_right() {
+        let mut found = Pairs::default();
+        for (first, second) in [(true, true), (true, false), (true, false), (false, true)] {
+            found.add(first, second);
+        }
+        found.add(false, false);
+        assert_eq!(found, pairs([1, 2, 1, 1]));
+        assert_eq!((found.n(), found.p()), (5, 1.0));
+    }
+
+    #[test]
+    fn the_standard_error_is_the_harness_one() {
+        // √(p (1-p) / (n - 1)) for right and wrong: 57 of 100.
+        let values: Vec<f64> = (0..100).map(|i| f64::from(u8::from(i < 57))).collect();
+        close(standard_error(&values).unwrap(), (0.57 * 0.43 / 99.0_f64).sqrt(), 1e-15);
+        close(mean(&values).unwrap(), 0.57, 0.0);
+        assert_eq!((standard_error(&[1.0]), standard_error(&[]), mean(&[])), (None, None, None));
+    }
+}

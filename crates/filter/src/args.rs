@@ -1,0 +1,64 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use stage::{Common, Failure};
+
+/// Keeps the trajectories that critics, calculator and agreement trust.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "filter", version)]
+pub struct Args {
+    /// What every stage takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// The trajectories to choose from.
+    #[arg(long, value_name = "DIR")]
+    pub trajectories: PathBuf,
+    /// What the critics say of them; one critique for each.
+    #[arg(long, value_name = "DIR")]
+    pub critiques: PathBuf,
+    /// Where the examples to fine-tune on go; written last.
+    #[arg(long, value_name = "DIR")]
+    pub out_sft: PathBuf,
+    /// Where the pairs of better and worse solutions go.
+    #[arg(long, value_name = "DIR")]
+    pub out_preferences: PathBuf,
+    /// Where the step labels go.
+    #[arg(long, value_name = "DIR")]
+    pub out_steps: PathBuf,
+}
+
+impl Args {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let [a, b, c] = [&self.out_sft, &self.out_preferences, &self.out_steps];
+        if a == b || a == c || b == c {
+            return Err(Failure::usage("the three outputs have to be three directories"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn outputs_do_not_share_a_directory() {
+        let parse = |steps: &str| {
+            let words =
+                "filter --config c --trajectories t --critiques q --out-sft a --out-preferences b";
+            Args::parse_from(words.split(' ').chain(["--out-steps", steps]))
+        };
+        assert!(parse("c").check().is_ok());
+        for taken in ["a", "b"] {
+            assert_eq!(parse(taken).check().unwrap_err().exit(), stage::Exit::Usage);
+        }
+    }
+}

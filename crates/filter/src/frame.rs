@@ -1,0 +1,110 @@
+//! What polars is asked to do: the frames, and the joins between them.
+//!
+//! A frame holds what decides, and the positions of the rows that it was built from; texts and lists stay there.
+
+use polars::prelude::*;
+use schema::{Check, Critique, Trajectory, critiques, trajectories};
+
+/// Position among the trajectories.
+pub(crate) const TRAJECTORY: &str = "trajectory position";
+/// Position among the critiques.
+pub(crate) const CRITIQUE: &str = "critique position";
+/// Whether the calculator has found only equations that hold, and at least one.
+pub(crate) const CALCULATED: &str = "calculated";
+
+/// A row per trajectory.
+pub(crate) fn of_trajectories(rows: &[Trajectory]) -> PolarsResult<DataFrame> {
+    use trajectories::col;
+    let texts = |of: fn(&Trajectory) -> &str| rows.iter().map(of).collect::<Vec<_>>();
+    DataFrame::new(
+        rows.len(),
+        vec![
+            column(col::trajectory_id, texts(|row| &row.trajectory_id)),
+            column(col::prompt_id, texts(|row| &row.prompt_id)),
+            column(col::completion, texts(|row| &row.completion)),
+            column(col::decoder, texts(|row| &row.decoder)),
+            column(col::finished, rows.iter().map(|row| row.finished).collect::<Vec<_>>()),
+            column(col::q, rows.iter().map(|row| row.q).collect::<Vec<_>>()),
+            column(col::rank, rows.iter().map(|row| row.rank).collect::<Vec<_>>()),
+            column(TRAJECTORY, positions(rows.len())),
+        ],
+    )
+}
+
+/// A row per critique.
+pub(crate) fn of_critiques(rows: &[Critique]) -> PolarsResult<DataFrame> {
+    use critiques::col;
+    let ids: Vec<&str> = rows.iter().map(|row| row.trajectory_id.as_str()).collect();
+    let agreement = |row: &Critique| row.agreement.unwrap_or_default();
+    DataFrame::new(
+        rows.len(),
+        vec![
+            column(col::trajectory_id, ids),
+            column(
+                col::outcome_reward,
+                rows.iter().map(|row| row.outcome_reward).collect::<Vec<_>>(),
+            ),
+            column(col::score, rows.iter().map(|row| row.score).collect::<Vec<_>>()),
+            column(col::agreement, rows.iter().map(agreement).collect::<Vec<_>>()),
+            column(CALCULATED, rows.iter().map(|row| calculated(&row.checks)).collect::<Vec<_>>()),
+            column(CRITIQUE, positions(rows.len())),
+        ],
+    )
+}
+
+fn column<T, P: ?Sized>(name: &str, values: T) -> Column
+where
+    T: AsRef<P>,
+    Series: NamedFrom<T, P>,
+{
+    Column::new(name.into(), values)
+}
+
+/// Positions fit: a frame of polars has at most 2^32 rows.
+fn positions(count: usize) -> Vec<u32> {
+    (0..count).map(|position| position as u32).collect()
+}
+
+/// An equation that the calculator could not decide speaks neither for nor against a solution.
+fn calculated(checks: &[Check]) -> bool {
+    let mut decided = checks.iter().filter(|check| check.computed.is_some()).peekable();
+    decided.peek().is_some() && decided.all(|check| check.ok)
+}
+
+/// The rows of both frames that have the same trajectory, in the order of the left one.
+pub(crate) fn paired(left: &DataFrame, right: &DataFrame) -> PolarsResult<DataFrame> {
+    let order =
+        JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(JoinType::Inner) };
+    on_trajectory(left, right, order)
+}
+
+/// The first trajectory in the order of ids that `left` has and `right` has not.
+pub(crate) fn unpaired(left: &DataFrame, right: &DataFrame) -> PolarsResult<Option<String>> {
+    let only = on_trajectory(left, right, JoinArgs::new(JoinType::Anti))?;
+    let ids = only.column(trajectories::col::trajectory_id)?.str()?;
+    Ok(ids.iter().flatten().min().map(str::to_owned))
+}
+
+fn on_trajectory(left: &DataFrame, right: &DataFrame, how: JoinArgs) -> PolarsResult<DataFrame> {
+    let (left_on, right_on) = (trajectories::col::trajectory_id, critiques::col::trajectory_id);
+    left.join(right, [left_on], [right_on], how, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undecided_equations_count_neither_way() {
+        let check = |computed: Option<&str>, ok| Check {
+            computed: computed.map(str::to_owned),
+            ok,
+            ..Check::default()
+        };
+        let (holds, fails) = (check(Some("4"), true), check(Some("5"), false));
+        let undecided = check(None, false);
+        assert!(!calculated(&[]) && !calculated(std::slice::from_ref(&undecided)));
+        assert!(calculated(&[holds.clone(), undecided.clone()]));
+        assert!(!calculated(&[holds, undecided, fails]));
+    }
+}

@@ -1,0 +1,119 @@
+//! Trajectories with their critiques, paired one to one.
+
+use polars::prelude::{DataFrame, PolarsError};
+use schema::{Critique, Trajectory};
+use stage::Failure;
+
+use crate::frame::{self, CRITIQUE, TRAJECTORY};
+
+/// Every trajectory with its critique.
+pub(crate) struct Judged {
+    pub(crate) trajectories: Vec<Trajectory>,
+    pub(crate) critiques: Vec<Critique>,
+    /// A row for each pair.
+    pub(crate) frame: DataFrame,
+}
+
+impl Judged {
+    /// Pairs them. Refuses a trajectory without a critique, a critique without a trajectory, and two that are not about
+    /// the same prompt or the same number of steps.
+    pub(crate) fn new(
+        trajectories: Vec<Trajectory>,
+        critiques: Vec<Critique>,
+    ) -> Result<Self, Failure> {
+        let left = frame::of_trajectories(&trajectories).map_err(bug)?;
+        let right = frame::of_critiques(&critiques).map_err(bug)?;
+        if let Some(id) = frame::unpaired(&left, &right).map_err(bug)? {
+            let failure = Failure::data(format!("trajectory {id} has no critique"));
+            return Err(failure.hint("run critique again on these trajectories"));
+        }
+        if let Some(id) = frame::unpaired(&right, &left).map_err(bug)? {
+            let failure = Failure::data(format!("the critique of {id} has no trajectory"));
+            return Err(failure.hint("these critiques are of other trajectories"));
+        }
+        let judged =
+            Self { frame: frame::paired(&left, &right).map_err(bug)?, trajectories, critiques };
+        judged.pairs()?.into_iter().try_for_each(|(t, c)| alike(t, c))?;
+        Ok(judged)
+    }
+
+    fn pairs(&self) -> Result<Vec<(&Trajectory, &Critique)>, Failure> {
+        let of = |name| -> Result<Vec<usize>, PolarsError> {
+            Ok(self.frame.column(name)?.u32()?.iter().flatten().map(|at| at as usize).collect())
+        };
+        let (trajectories, critiques) = (of(TRAJECTORY).map_err(bug)?, of(CRITIQUE).map_err(bug)?);
+        let pairs = trajectories.into_iter().zip(critiques);
+        Ok(pairs.map(|(t, c)| (&self.trajectories[t], &self.critiques[c])).collect())
+    }
+}
+
+fn alike(trajectory: &Trajectory, critique: &Critique) -> Result<(), Failure> {
+    let (id, prompt, of) = (&trajectory.trajectory_id, &trajectory.prompt_id, &critique.prompt_id);
+    if prompt != of {
+        let message = format!("trajectory {id} is of prompt {prompt}, but its critique of {of}");
+        return Err(Failure::data(message));
+    }
+    let (options, rewards) = (trajectory.options.len(), critique.process_rewards.len());
+    if options != rewards {
+        let message = format!("trajectory {id} has {options} options, but its critique {rewards}");
+        return Err(Failure::data(message));
+    }
+    Ok(())
+}
+
+/// What polars refuses here was built here.
+pub(crate) fn bug(error: PolarsError) -> Failure {
+    Failure::bug(error)
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::{critique, trajectory};
+    use super::*;
+
+    fn refused(trajectories: Vec<Trajectory>, critiques: Vec<Critique>) -> String {
+        let failure = Judged::new(trajectories, critiques).err().unwrap();
+        assert_eq!(failure.exit(), stage::Exit::Data);
+        failure.to_string()
+    }
+
+    #[test]
+    fn pairs_are_found_in_any_order() {
+        let ids = ["a", "b", "c"];
+        let trajectories = ids.map(|id| trajectory("p", id)).to_vec();
+        let critiques = ids.iter().rev().map(|id| critique("p", id, 0.5)).collect();
+        let judged = Judged::new(trajectories, critiques).unwrap();
+        let pairs = judged.pairs().unwrap();
+        let found: Vec<_> = pairs.iter().map(|(t, _)| t.trajectory_id.as_str()).collect();
+        assert_eq!(found, ids);
+        assert!(pairs.iter().all(|(t, c)| t.trajectory_id == c.trajectory_id));
+    }
+
+    #[test]
+    fn what_has_no_counterpart_is_refused_by_its_id() {
+        let (t, c) = (trajectory("p", "a"), critique("p", "a", 0.5));
+        let more = vec![t.clone(), trajectory("p", "z"), trajectory("p", "lost")];
+        assert!(refused(more, vec![c.clone()]).contains("trajectory lost has no critique"));
+        let more = vec![c.clone(), critique("p", "stray", 0.5)];
+        assert!(refused(vec![t.clone()], more).contains("critique of stray has no trajectory"));
+        assert!(refused(Vec::new(), vec![c]).contains("critique of a"));
+        assert!(refused(vec![t], Vec::new()).contains("trajectory a"));
+    }
+
+    #[test]
+    fn a_critique_of_another_prompt_or_length_is_refused() {
+        let (t, c) = (trajectory("p", "a"), critique("p", "a", 0.5));
+        let other = Critique { prompt_id: "other".into(), ..c.clone() };
+        assert!(refused(vec![t.clone()], vec![other]).contains("critique of other"));
+        let longer = Critique { process_rewards: vec![0.0; 5], ..c };
+        assert!(refused(vec![t], vec![longer]).contains("but its critique 5"));
+    }
+
+    #[test]
+    fn nothing_is_something_to_judge_too() {
+        assert_eq!(Judged::new(Vec::new(), Vec::new()).unwrap().frame.height(), 0);
+    }
+}

@@ -1,0 +1,76 @@
+//! Small trajectories and critiques for the tests of this crate.
+
+use schema::{Check, Critique, TextOption, Trajectory};
+
+use super::Judged;
+use crate::config::{FilterConfig, RankBy};
+
+/// Everything passes, one example a prompt.
+pub(crate) fn config() -> FilterConfig {
+    FilterConfig {
+        outcome_above: -1.0,
+        require_calculator: false,
+        agreement_at_least: 0.0,
+        finished_only: false,
+        decoders: Vec::new(),
+        per_prompt: 1,
+        rank_by: RankBy::Score,
+        preference_margin: 0.0,
+        pairs_per_prompt: 1,
+        step_threshold: 0.5,
+        chunk_rows: 0,
+    }
+}
+
+/// A finished trajectory of two options, with a completion of its own.
+pub(crate) fn trajectory(prompt: &str, id: &str) -> Trajectory {
+    let option = |text: &str| TextOption { text: text.to_owned(), ..TextOption::default() };
+    Trajectory {
+        trajectory_id: id.to_owned(),
+        prompt_id: prompt.to_owned(),
+        prompt: format!("What is {prompt}?"),
+        completion: format!("It is {id}.\n#### 1"),
+        options: vec![option(&format!("It is {id}.\n")), option("#### 1")],
+        answer: Some("1".to_owned()),
+        decoder: "mcts".to_owned(),
+        finish: "end".to_owned(),
+        finished: true,
+        round: 1,
+        ..Trajectory::default()
+    }
+}
+
+/// A critique whose score and outcome are `score`, with one equation that holds and every agreement.
+pub(crate) fn critique(prompt: &str, id: &str, score: f32) -> Critique {
+    Critique {
+        trajectory_id: id.to_owned(),
+        prompt_id: prompt.to_owned(),
+        values: vec![score; 2],
+        process_rewards: vec![score, 1.0 - score],
+        outcome_reward: score,
+        checks: vec![Check { computed: Some("1".to_owned()), ok: true, ..Check::default() }],
+        score,
+        agreement: Some(1.0),
+        round: 1,
+        ..Critique::default()
+    }
+}
+
+/// Trajectories by prompt, id and score.
+pub(crate) fn judged(of: &[(&str, &str, f32)]) -> Judged {
+    with(of, |_, _| ())
+}
+
+/// The same, changed before they are paired.
+pub(crate) fn with(
+    of: &[(&str, &str, f32)],
+    mut change: impl FnMut(&mut Trajectory, &mut Critique),
+) -> Judged {
+    let pair = |(prompt, id, score): &(&str, &str, f32)| {
+        let (mut t, mut c) = (trajectory(prompt, id), critique(prompt, id, *score));
+        change(&mut t, &mut c);
+        (t, c)
+    };
+    let (trajectories, critiques) = of.iter().map(pair).unzip();
+    Judged::new(trajectories, critiques).unwrap()
+}

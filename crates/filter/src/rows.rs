@@ -1,0 +1,156 @@
+//! The rows of the three outputs.
+
+use dataset::row_id;
+use schema::{Message, Preference, SftExample, Steps};
+
+use crate::config::FilterConfig;
+use crate::judged::Judged;
+use crate::select::{Choice, Pick};
+
+/// An example to fine-tune on.
+pub(crate) fn example(judged: &Judged, pick: Pick) -> SftExample {
+    let trajectory = &judged.trajectories[pick.trajectory];
+    SftExample {
+        prompt: vec![Message::user(&trajectory.prompt)],
+        completion: vec![Message::assistant(&trajectory.completion)],
+        example_id: row_id(&[&trajectory.trajectory_id]),
+        prompt_id: trajectory.prompt_id.clone(),
+        trajectory_id: trajectory.trajectory_id.clone(),
+        weight: 1.0,
+        score: Some(pick.score),
+        round: trajectory.round,
+    }
+}
+
+/// The pairs of one prompt: best with worst, second best with second worst, and so on.
+pub(crate) fn pairs(judged: &Judged, choice: &Choice, config: &FilterConfig) -> Vec<Preference> {
+    let Some(last) = choice.kept.last() else { return Vec::new() };
+    let mut worst = choice.rejected.clone();
+    // Stable, and so from the back of the ranking where scores are equal.
+    worst.reverse();
+    worst.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let best = choice.kept.iter().chain(std::iter::repeat(last));
+    let pairs = best.zip(worst).take(config.pairs_per_prompt);
+    let clear = |(chosen, rejected): &(&Pick, Pick)| {
+        chosen.score - rejected.score >= config.preference_margin
+    };
+    pairs.filter(clear).map(|(chosen, rejected)| preference(judged, *chosen, rejected)).collect()
+}
+
+fn preference(judged: &Judged, chosen: Pick, rejected: Pick) -> Preference {
+    let (better, worse) =
+        (&judged.trajectories[chosen.trajectory], &judged.trajectories[rejected.trajectory]);
+    Preference {
+        prompt: vec![Message::user(&better.prompt)],
+        chosen: vec![Message::assistant(&better.completion)],
+        rejected: vec![Message::assistant(&worse.completion)],
+        score_chosen: Some(chosen.score),
+        score_rejected: Some(rejected.score),
+        margin: Some(chosen.score - rejected.score),
+        chosen_id: better.trajectory_id.clone(),
+        rejected_id: worse.trajectory_id.clone(),
+        round: better.round,
+    }
+}
+
+/// The labelled steps of a trajectory; nothing if it has no step.
+pub(crate) fn steps(judged: &Judged, pick: Pick, threshold: f32) -> Option<Steps> {
+    let trajectory = &judged.trajectories[pick.trajectory];
+    let rewards = &judged.critiques[pick.critique].process_rewards;
+    (!rewards.is_empty()).then(|| Steps {
+        prompt: trajectory.prompt.clone(),
+        completions: trajectory.options.iter().map(|option| option.text.clone()).collect(),
+        labels: rewards.iter().map(|reward| *reward > threshold).collect(),
+        scores: Some(rewards.clone()),
+        trajectory_id: trajectory.trajectory_id.clone(),
+        round: trajectory.round,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judged::fixtures::{config, judged, with};
+    use crate::select::Selection;
+
+    fn choose(judged: &Judged, config: &FilterConfig) -> Vec<Choice> {
+        Selection::new(judged, config).unwrap().choices
+    }
+
+    fn named(pairs: &[Preference]) -> Vec<(&str, &str)> {
+        pairs.iter().map(|pair| (pair.chosen_id.as_str(), pair.rejected_id.as_str())).collect()
+    }
+
+    #[test]
+    fn an_example_is_a_conversation_of_two() {
+        let judged = judged(&[("p", "a", 0.75)]);
+        let example = example(&judged, choose(&judged, &config())[0].kept[0]);
+        assert_eq!(example.prompt, [Message::user("What is p?")]);
+        assert_eq!(example.completion, [Message::assistant("It is a.\n#### 1")]);
+        assert_eq!(example.example_id, row_id(&["a"]));
+        assert_eq!((example.weight, example.score, example.round), (1.0, Some(0.75), 1));
+    }
+
+    #[test]
+    fn the_best_goes_with_the_worst() {
+        let judged = judged(&[
+            ("p", "a", 0.9),
+            ("p", "b", 0.8),
+            ("p", "c", 0.4),
+            ("p", "d", 0.1),
+            ("p", "e", 0.3),
+        ]);
+        let base = FilterConfig { outcome_above: 0.5, per_prompt: 2, ..config() };
+        let pairs_of = |pairs_per_prompt| {
+            let config = FilterConfig { pairs_per_prompt, ..base.clone() };
+            pairs(&judged, &choose(&judged, &config)[0], &config)
+        };
+        assert!(pairs_of(0).is_empty());
+        assert_eq!(named(&pairs_of(1)), [("a", "d")]);
+        assert_eq!(named(&pairs_of(9)), [("a", "d"), ("b", "e"), ("b", "c")]);
+        let pair = &pairs_of(1)[0];
+        assert_eq!(pair.margin, Some(0.9_f32 - 0.1));
+        assert_eq!((pair.score_chosen, pair.score_rejected), (Some(0.9), Some(0.1)));
+        assert_eq!(pair.chosen, [Message::assistant("It is a.\n#### 1")]);
+        assert_eq!(pair.rejected, [Message::assistant("It is d.\n#### 1")]);
+    }
+
+    #[test]
+    fn a_pair_needs_its_margin_and_both_halves() {
+        let judged =
+            judged(&[("p", "a", 0.75), ("p", "b", 0.25), ("p", "c", 0.5), ("q", "d", 0.2)]);
+        let found = |preference_margin| {
+            let config = FilterConfig {
+                outcome_above: 0.5,
+                pairs_per_prompt: 9,
+                preference_margin,
+                ..config()
+            };
+            let choices = choose(&judged, &config);
+            choices.iter().map(|choice| pairs(&judged, choice, &config).len()).collect::<Vec<_>>()
+        };
+        // Nothing of the second prompt is kept, so there is nothing to prefer.
+        assert_eq!(found(0.0), [2, 0]);
+        assert_eq!(found(0.5), [1, 0]);
+        assert_eq!(found(0.6), [0, 0]);
+    }
+
+    #[test]
+    fn a_step_is_good_above_the_threshold() {
+        let judged = with(&[("p", "a", 0.9), ("p", "b", 0.1)], |t, c| {
+            if t.trajectory_id == "b" {
+                t.options.clear();
+                c.values.clear();
+                c.process_rewards.clear();
+            } else {
+                c.process_rewards = vec![0.5, 0.75];
+            }
+        });
+        let usable = &choose(&judged, &config())[0].usable;
+        let row = steps(&judged, usable[0], 0.5).unwrap();
+        assert_eq!(row.labels, [false, true]);
+        assert_eq!(row.scores, Some(vec![0.5, 0.75]));
+        assert_eq!(row.completions, ["It is a.\n", "#### 1"]);
+        assert_eq!(steps(&judged, usable[1], 0.5), None);
+    }
+}

@@ -1,0 +1,181 @@
+//! Which trajectories are kept, which are rejected, and which criterion decided.
+//!
+//! The criteria are asked one after another, and each counts what it is the first to remove. What may not be used at
+//! all (another decoder, unfinished, a repetition) is gone for every output; what is only not good enough is still
+//! worth a step label, and may be the worse half of a pair.
+
+use polars::prelude::*;
+use schema::{critiques, trajectories};
+use serde::Serialize;
+use stage::Failure;
+
+use crate::config::{FilterConfig, RankBy};
+use crate::frame::{CALCULATED, CRITIQUE, TRAJECTORY};
+use crate::judged::{Judged, bug};
+
+/// What one criterion removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Removed {
+    pub(crate) criterion: &'static str,
+    pub(crate) removed: usize,
+    /// How many trajectories are left after it.
+    pub(crate) left: usize,
+}
+
+/// A trajectory by the positions of its rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pick {
+    pub(crate) trajectory: usize,
+    pub(crate) critique: usize,
+    /// The critics' score.
+    pub(crate) score: f32,
+}
+
+/// What is chosen for one prompt. Best first, by what the preset ranks by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Choice {
+    /// What may be used, whatever it is worth.
+    pub(crate) usable: Vec<Pick>,
+    /// What is learned from.
+    pub(crate) kept: Vec<Pick>,
+    /// What is not good enough.
+    pub(crate) rejected: Vec<Pick>,
+}
+
+/// What is chosen, in the order of the prompts' ids.
+pub(crate) struct Selection {
+    /// Prompts that have a trajectory.
+    pub(crate) prompts: usize,
+    /// The prompts that have one that may be used.
+    pub(crate) choices: Vec<Choice>,
+    pub(crate) removed: Vec<Removed>,
+}
+
+impl Selection {
+    pub(crate) fn new(judged: &Judged, config: &FilterConfig) -> Result<Self, Failure> {
+        select(&judged.frame, config).map_err(bug)
+    }
+}
+
+/// Whether a trajectory passes all the criteria of quality.
+const PASSES: &str = "passes";
+
+fn select(all: &DataFrame, config: &FilterConfig) -> PolarsResult<Selection> {
+    let prompt = [trajectories::col::prompt_id.to_owned()];
+    let first = UniqueKeepStrategy::Any;
+    let prompts = all.unique_stable(Some(&prompt), first, None)?.height();
+    let mut removed = Vec::new();
+    let usable = usable(all, config, &mut removed)?;
+    let passes = quality(&usable, config, &mut removed)?;
+    let mut flagged = usable;
+    flagged.with_column(passes.with_name(PASSES.into()).into_column())?;
+    let groups = flagged.partition_by_stable([trajectories::col::prompt_id], true)?;
+    // A frame without rows is one group without rows.
+    let groups = groups.iter().filter(|group| group.height() > 0);
+    let choices: Vec<Choice> =
+        groups.map(|group| choose(group, config.per_prompt)).collect::<PolarsResult<_>>()?;
+    let kept: usize = choices.iter().map(|choice| choice.kept.len()).sum();
+    let passed = removed.last().map_or(0, |last| last.left);
+    removed.push(Removed { criterion: "per_prompt", removed: passed - kept, left: kept });
+    Ok(Selection { prompts, choices, removed })
+}
+
+/// What may be used at all, by prompt and best first, without repetitions.
+fn usable(
+    all: &DataFrame,
+    config: &FilterConfig,
+    removed: &mut Vec<Removed>,
+) -> PolarsResult<DataFrame> {
+    let allowed = |decoder: Option<&str>| {
+        config.decoders.is_empty()
+            || config.decoders.iter().any(|one| Some(one.as_str()) == decoder)
+    };
+    let decoders: BooleanChunked =
+        all.column(trajectories::col::decoder)?.str()?.iter().map(allowed).collect();
+    let mut left = step(all, all.filter(&decoders)?, "decoders", removed);
+    if config.finished_only {
+        let finished = left.column(trajectories::col::finished)?.bool()?.clone();
+        left = step(&left, left.filter(&finished)?, "finished_only", removed);
+    }
+    let ranked = ranked(&left, config.rank_by)?;
+    let same = [trajectories::col::prompt_id, trajectories::col::completion].map(str::to_owned);
+    let distinct = ranked.unique_stable(Some(&same), UniqueKeepStrategy::First, None)?;
+    Ok(step(&left, distinct, "distinct", removed))
+}
+
+/// Takes note of what a criterion removed.
+fn step(
+    before: &DataFrame,
+    after: DataFrame,
+    criterion: &'static str,
+    removed: &mut Vec<Removed>,
+) -> DataFrame {
+    let left = after.height();
+    removed.push(Removed { criterion, removed: before.height() - left, left });
+    after
+}
+
+/// By prompt, best first, in an order that leaves nothing to chance.
+fn ranked(frame: &DataFrame, rank_by: RankBy) -> PolarsResult<DataFrame> {
+    let best = match rank_by {
+        RankBy::Score => critiques::col::score,
+        RankBy::Outcome => critiques::col::outcome_reward,
+        RankBy::Q => trajectories::col::q,
+    };
+    let (prompt, rank) = (trajectories::col::prompt_id, trajectories::col::rank);
+    let by = [prompt, best, rank, trajectories::col::trajectory_id];
+    let options = SortMultipleOptions::default()
+        .with_order_descending_multi([false, true, false, false])
+        .with_nulls_last(true);
+    frame.sort(by, options)
+}
+
+/// Whether each trajectory is good enough.
+fn quality(
+    frame: &DataFrame,
+    config: &FilterConfig,
+    removed: &mut Vec<Removed>,
+) -> PolarsResult<BooleanChunked> {
+    let outcome = frame.column(critiques::col::outcome_reward)?.f32()?.gt(config.outcome_above);
+    let agreement =
+        frame.column(critiques::col::agreement)?.f32()?.gt_eq(config.agreement_at_least);
+    let calculated = frame.column(CALCULATED)?.bool()?.clone();
+    let mut criteria = vec![("outcome_above", outcome)];
+    if config.require_calculator {
+        criteria.push(("require_calculator", calculated));
+    }
+    criteria.push(("agreement_at_least", agreement));
+    let mut passes = BooleanChunked::full(PASSES.into(), true, frame.height());
+    let mut before = frame.height();
+    for (criterion, mask) in criteria {
+        passes = &passes & &mask;
+        let left = passes.sum().unwrap_or_default() as usize;
+        removed.push(Removed { criterion, removed: before - left, left });
+        before = left;
+    }
+    Ok(passes)
+}
+
+/// Chooses among the ranked trajectories of one prompt.
+fn choose(group: &DataFrame, per_prompt: usize) -> PolarsResult<Choice> {
+    let (trajectory, critique) = (group.column(TRAJECTORY)?.u32()?, group.column(CRITIQUE)?.u32()?);
+    let score = group.column(critiques::col::score)?.f32()?;
+    let rows = trajectory.iter().zip(critique.iter()).zip(score.iter());
+    let passes = group.column(PASSES)?.bool()?;
+    let mut choice = Choice::default();
+    for (row, passes) in rows.zip(passes.iter()) {
+        let ((Some(trajectory), Some(critique)), Some(score)) = row else { continue };
+        let pick = Pick { trajectory: trajectory as usize, critique: critique as usize, score };
+        choice.usable.push(pick);
+        if passes != Some(true) {
+            choice.rejected.push(pick);
+        } else if choice.kept.len() < per_prompt {
+            choice.kept.push(pick);
+        }
+    }
+    Ok(choice)
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;

@@ -1,0 +1,93 @@
+//! What was kept, and what removed the rest.
+
+use serde::Serialize;
+use stage::Failure;
+
+use crate::output::Tables;
+use crate::select::{Removed, Selection};
+
+/// The summary: printed, and a row of the metrics.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Summary {
+    /// Prompts that have a trajectory.
+    prompts: usize,
+    /// Prompts that have a trajectory which may be used.
+    candidates: usize,
+    /// Prompts that have an example.
+    kept: usize,
+    /// `kept / prompts`; null without prompts.
+    #[serde(rename = "yield")]
+    share: Option<f64>,
+    /// Mean of the critics' score over the examples; null without any.
+    mean_score: Option<f64>,
+    sft: usize,
+    preferences: usize,
+    steps: usize,
+    /// The criteria in the order in which they are asked.
+    criteria: Vec<Removed>,
+}
+
+/// The summary for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    status: &'a str,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+impl Summary {
+    pub(crate) fn new(selection: &Selection, tables: &Tables) -> Self {
+        let kept = selection.choices.iter().filter(|choice| !choice.kept.is_empty()).count();
+        let scores = tables.sft.iter().filter_map(|example| example.score).map(f64::from);
+        Self {
+            prompts: selection.prompts,
+            candidates: selection.choices.len(),
+            kept,
+            share: ratio(kept as f64, selection.prompts),
+            mean_score: ratio(scores.sum(), tables.sft.len()),
+            sft: tables.sft.len(),
+            preferences: tables.preferences.len(),
+            steps: tables.steps.len(),
+            criteria: selection.removed.clone(),
+        }
+    }
+
+    /// Prints it; says so if nothing is left to learn from.
+    pub(crate) fn print(&self, status: &str, json: bool) -> Result<(), Failure> {
+        if self.sft == 0 {
+            tracing::warn!("no trajectory was kept: the examples are empty");
+        }
+        if json {
+            return stage::print_json(&Report { status, summary: self });
+        }
+        let row = |one: &Removed| {
+            vec![one.criterion.to_owned(), one.removed.to_string(), one.left.to_string()]
+        };
+        let criteria: Vec<Vec<String>> = self.criteria.iter().map(row).collect();
+        stage::print_table("Trajectories", &["criterion", "removed", "left"], &criteria)?;
+        let (title, header) = (format!("\nPrompts and rows, {status}"), self.header());
+        stage::print_table(&title, &header, &[self.cells()])
+    }
+
+    fn header(&self) -> [&'static str; 8] {
+        ["prompts", "candidates", "kept", "yield", "mean score", "sft", "preferences", "steps"]
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let none = || "-".to_owned();
+        vec![
+            self.prompts.to_string(),
+            self.candidates.to_string(),
+            self.kept.to_string(),
+            self.share.map_or_else(none, |share| format!("{:.1} %", 100.0 * share)),
+            self.mean_score.map_or_else(none, |score| format!("{score:.4}")),
+            self.sft.to_string(),
+            self.preferences.to_string(),
+            self.steps.to_string(),
+        ]
+    }
+}
+
+fn ratio(sum: f64, count: usize) -> Option<f64> {
+    (count > 0).then(|| sum / count as f64)
+}

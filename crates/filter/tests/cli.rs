@@ -1,0 +1,162 @@
+//! The binary as it is called: exit codes, what is said, what is written.
+
+mod common;
+
+use std::fs;
+
+use common::{Place, critique, trajectory};
+use schema::{Critique, Preference, SftExample, Steps, Trajectory};
+use serde_json::Value;
+
+/// Two prompts: of the first, two pass and one does not; of the second, none.
+fn rows() -> (Vec<Trajectory>, Vec<Critique>) {
+    let all = [("q", "d", 0.2), ("p", "a", 0.9), ("p", "b", 0.7), ("p", "c", 0.1)];
+    let trajectories = all.iter().map(|(prompt, id, _)| trajectory(prompt, id)).collect();
+    let critiques = all.iter().map(|(prompt, id, score)| critique(prompt, id, *score)).collect();
+    (trajectories, critiques)
+}
+
+fn place() -> Place {
+    let (trajectories, critiques) = rows();
+    Place::new(&trajectories, &critiques)
+}
+
+const SUMMARY: &str = "\
+Trajectories
+criterion           removed  left
+------------------  -------  ----
+decoders                  0     4
+finished_only             0     4
+distinct                  0     4
+outcome_above             2     2
+require_calculator        0     2
+agreement_at_least        0     2
+per_prompt                1     1
+
+Prompts and rows, written
+prompts  candidates  kept  yield   mean score  sft  preferences  steps
+-------  ----------  ----  ------  ----------  ---  -----------  -----
+      2           2     1  50.0 %      0.9000    1            1      4
+";
+
+#[test]
+fn the_best_are_written_and_the_summary_says_why() {
+    let place = place();
+    let run = place.filter("");
+    assert_eq!(run.succeeds(), SUMMARY);
+    let sft = place.rows::<SftExample>("sft");
+    assert_eq!((sft.len(), sft[0].trajectory_id.as_str(), sft[0].score), (1, "a", Some(0.9)));
+    let pairs = place.rows::<Preference>("preferences");
+    assert_eq!((pairs[0].chosen_id.as_str(), pairs[0].rejected_id.as_str()), ("a", "c"));
+    let steps = place.rows::<Steps>("steps");
+    let ids: Vec<_> = steps.iter().map(|row| row.trajectory_id.as_str()).collect();
+    assert_eq!(ids, ["a", "b", "c", "d"]);
+    assert_eq!(
+        (steps[0].labels.clone(), steps[2].labels.clone()),
+        (vec![true, false], vec![false, true])
+    );
+}
+
+#[test]
+fn a_second_run_finds_everything_done() {
+    let place = place();
+    place.filter("").succeeds();
+    let before = place.outputs();
+    assert!(place.filter("--workers 1").succeeds().contains("Prompts and rows, up to date"));
+    assert_eq!(place.outputs(), before);
+    place.filter("--set outcome_above=0.8").fails(64, &[&"another recipe", &"--force"]);
+    assert_eq!(place.outputs(), before);
+    assert!(place.filter("--set outcome_above=0.8 --force").succeeds().contains("written"));
+    assert_ne!(place.outputs(), before);
+}
+
+#[test]
+fn what_a_killed_run_has_not_written_is_written() {
+    let place = place();
+    place.filter("").succeeds();
+    let whole = place.outputs();
+    fs::remove_dir_all(place.of("sft")).unwrap();
+    place.filter("").succeeds();
+    assert_eq!(place.outputs(), whole);
+}
+
+#[test]
+fn the_order_of_the_input_rows_changes_no_row() {
+    let (mut trajectories, mut critiques) = rows();
+    let first = Place::new(&trajectories, &critiques);
+    trajectories.reverse();
+    critiques.rotate_left(1);
+    let second = Place::new(&trajectories, &critiques);
+    for place in [&first, &second] {
+        place.filter("--set per_prompt=2").succeeds();
+    }
+    assert_eq!(first.rows::<SftExample>("sft"), second.rows::<SftExample>("sft"));
+    assert_eq!(first.rows::<Preference>("preferences"), second.rows::<Preference>("preferences"));
+    assert_eq!(first.rows::<Steps>("steps"), second.rows::<Steps>("steps"));
+}
+
+#[test]
+fn json_and_metrics_hold_the_same_numbers() {
+    let place = place();
+    let printed: Value = serde_json::from_str(place.filter("--json").succeeds()).unwrap();
+    assert_eq!(printed["status"], "written");
+    assert_eq!((&printed["prompts"], &printed["kept"]), (&2.into(), &1.into()));
+    assert_eq!((&printed["yield"], &printed["criteria"][3]["removed"]), (&0.5.into(), &2.into()));
+    for name in ["sft", "preferences", "steps"] {
+        let metrics = fs::read_to_string(place.of(name).join("metrics.jsonl")).unwrap();
+        let row: Value = serde_json::from_str(metrics.trim()).unwrap();
+        assert_eq!((&row["sft"], &row["criteria"]), (&printed["sft"], &printed["criteria"]));
+    }
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let place = place();
+    assert!(place.filter("--dry-run").succeeds().contains("would be written"));
+    assert!(!place.of("sft").exists() && !place.of("steps").exists());
+}
+
+#[test]
+fn nothing_kept_is_a_valid_dataset_and_a_warning() {
+    for place in [place(), Place::new(&[], &[])] {
+        let run = place.filter("--set outcome_above=0.95");
+        run.succeeds();
+        assert!(run.err.contains("no trajectory was kept"), "{}", run.err);
+        assert!(place.rows::<SftExample>("sft").is_empty());
+        assert!(place.rows::<Preference>("preferences").is_empty());
+    }
+}
+
+#[test]
+fn what_has_no_counterpart_is_refused_by_its_id() {
+    let (mut trajectories, mut critiques) = rows();
+    critiques.pop();
+    Place::new(&trajectories, &critiques).filter("").fails(65, &[&"trajectory c has no critique"]);
+    trajectories.pop();
+    critiques.push(critique("p", "stray", 0.5));
+    Place::new(&trajectories, &critiques).filter("").fails(65, &[&"stray", &"no trajectory"]);
+}
+
+#[test]
+fn wrong_presets_and_arguments_are_refused() {
+    let place = place();
+    place.filter("--set gamma=0.5").fails(78, &[&"unknown", &"gamma"]);
+    place.filter("--set per_prompt=0").fails(78, &[&"`per_prompt`"]);
+    place.filter("--set agreement_at_least=2").fails(78, &[&"`agreement_at_least`"]);
+    place.filter("--set rank_by=luck").fails(78, &[&"luck"]);
+    place.filter("--nonsense").fails(64, &[&"--nonsense"]);
+    assert!(!place.of("sft").exists());
+}
+
+#[test]
+fn missing_and_damaged_inputs_are_refused_by_name() {
+    let place = place();
+    let part =
+        fs::read_dir(place.of("critiques").join("data")).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&part).unwrap();
+    fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
+    place.filter("").fails(65, &[&part.display(), &"bytes instead of"]);
+    fs::remove_dir_all(place.of("trajectories")).unwrap();
+    place.filter("").fails(65, &[&place.of("trajectories").display(), &"_MANIFEST.json"]);
+    assert!(!place.of("sft").exists());
+}

@@ -1,0 +1,206 @@
+//! The whole loop by `make` and the real binaries, on the smoke preset.
+
+use std::path::Path;
+use std::time::Duration;
+
+use alphallm::{bytes, make, run, stage};
+use dataset::{Begin, Dataset, Output, Recipe};
+use schema::{Evaluation, Prompt, SftExample, Trajectory};
+
+/// Two runs are the same to the byte, or the first difference.
+fn assert_same(a: &Path, b: &Path) {
+    let (a, b) = (bytes(a), bytes(b));
+    let names = |files: &std::collections::BTreeMap<_, _>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&a), names(&b));
+    // Manifests name their inputs' paths, which differ with the run's folder.
+    for (path, content) in &a {
+        if path.extension().is_some_and(|e| e == "json" || e == "md") {
+            continue;
+        }
+        assert!(content == &b[path], "{} differs", path.display());
+    }
+}
+
+/// Which stages `make` would run, in order.
+fn planned(run_dir: &Path, arguments: &[&str]) -> Vec<String> {
+    let plan = run(make(run_dir, &[&["-n"], arguments].concat()));
+    let lines = plan.lines().filter_map(|line| line.split("/release/").nth(1));
+    let words = |line: &str| {
+        let mut words = line.split(' ');
+        let stage = words.next().unwrap_or_default().to_owned();
+        match words.next() {
+            Some(sub) if !sub.starts_with('-') => format!("{stage} {sub}"),
+            _ => stage,
+        }
+    };
+    lines.map(words).filter(|stage| stage != "evaluate compare").collect()
+}
+
+#[test]
+fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_number_of_workers() {
+    let dir = tempfile::tempdir().unwrap();
+    let (calm, killed) = (dir.path().join("calm"), dir.path().join("killed"));
+    let table = run(make(&calm, &["round", "WORKERS=1"]));
+    for word in ["base", "control", "round 1", "greedy", "mcts-vote", "ood-chains"] {
+        assert!(table.contains(word), "{word} is missing from:\n{table}");
+    }
+
+    // kill -9 of make and of the stage under it, again and again, at moments that are not round.
+    let mut kills = 0;
+    for wait in [700, 1900, 3100, 4300, 2300, 5100, 6700, 3700, 7900, 9100] {
+        let mut group = std::process::Command::new("setsid");
+        let inner = make(&killed, &["round", "WORKERS=2"]);
+        group.arg("make").args(inner.get_args()).current_dir(alphallm::root());
+        group.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let mut child = group.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        run({
+            let mut kill = std::process::Command::new("kill");
+            kill.args(["-KILL", "--", &format!("-{}", child.id())]);
+            kill
+        });
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills >= 3, "the round was over before it could be killed");
+    run(make(&killed, &["round", "ROUND=1", "WORKERS=2"]));
+    assert_same(&calm, &killed);
+
+    nothing_is_left_to_do_until_a_preset_changes(&calm);
+    no_synthesized_prompt_has_an_answer(&calm);
+    every_evaluation_is_there(&calm);
+}
+
+fn nothing_is_left_to_do_until_a_preset_changes(run_dir: &Path) {
+    assert_eq!(planned(run_dir, &[]), Vec::<String>::new());
+    let filter = ["-W", "pipelines/smoke/filter.toml"];
+    let expected =
+        ["filter", "finetune policy", "finetune policy", "evaluate run", "evaluate run"];
+    let mut stages = planned(run_dir, &filter);
+    stages.sort_by_key(|stage| expected.iter().position(|e| e == stage));
+    assert_eq!(stages, expected);
+    let next = planned(run_dir, &["round"]);
+    assert!(next.contains(&"synthesize prompts".to_owned()), "`make round` plans round 2: {next:?}");
+}
+
+fn no_synthesized_prompt_has_an_answer(run_dir: &Path) {
+    let prompts = Dataset::<Prompt>::open(&run_dir.join("round-01/prompts")).unwrap().rows().unwrap();
+    assert!(!prompts.is_empty());
+    assert!(prompts.iter().all(|p| p.answer.is_none() && p.solution.is_none()));
+}
+
+fn every_evaluation_is_there(run_dir: &Path) {
+    for model in ["round-00/evaluation", "round-01/evaluation", "round-01/control-evaluation"] {
+        let rows = Dataset::<Evaluation>::open(&run_dir.join(model)).unwrap().rows().unwrap();
+        for split in ["test", "ood-templates", "ood-chains"] {
+            for decoder in ["greedy", "mcts-greedy", "mcts-global", "mcts-rerank", "mcts-vote"] {
+                let some = rows.iter().any(|r| r.split == split && r.decoder == decoder);
+                assert!(some, "{model} has no {decoder} answer on {split}");
+            }
+        }
+    }
+}
+
+/// A copy of a prompts dataset with every answer and solution replaced.
+fn with_answers(from: &Path, to: &Path, answer: Option<&str>) {
+    let mut rows = Dataset::<Prompt>::open(from).unwrap().rows().unwrap();
+    for row in &mut rows {
+        row.answer = answer.map(str::to_owned);
+        row.solution = answer.map(|a| format!("It is {a}.\n#### {a}"));
+    }
+    let recipe = Recipe {
+        tool: "test".to_owned(),
+        tool_version: "0".to_owned(),
+        revision: None,
+        config: String::new(),
+        seed: 0,
+        inputs: Vec::new(),
+    };
+    let Begin::Work(output) = Output::<Prompt>::begin(to, recipe, 1, false).unwrap() else {
+        panic!("{} is new", to.display());
+    };
+    output.write_part(0, &rows).unwrap();
+    output.commit().unwrap();
+}
+
+#[test]
+fn no_stage_of_a_round_can_tell_what_the_answers_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = dir.path().join("world");
+    let make_world = |split: &str| {
+        let mut command = stage("synthesize");
+        command.args(["world", "--config", "pipelines/smoke/world.toml", "--split", split, "--out"]);
+        command.arg(world.join(split));
+        run(command);
+    };
+    make_world("seeds");
+    make_world("test");
+    let trees = |answer: Option<&str>| {
+        let base = dir.path().join(answer.unwrap_or("none"));
+        // Searching and filtering the very test problems, with answers, with lies, with nothing.
+        with_answers(&world.join("seeds"), &base.join("seeds"), answer);
+        with_answers(&world.join("test"), &base.join("test"), answer);
+        imagine_search_and_filter(&base)
+    };
+    let blind = trees(None);
+    assert!(!blind.1.is_empty());
+    assert_eq!(trees(Some("7")), blind);
+}
+
+/// Prompts imagined from `seeds`, and trajectories and examples searched for `test`.
+fn imagine_search_and_filter(
+    base: &Path,
+) -> (Vec<Prompt>, Vec<Trajectory>, Vec<SftExample>) {
+    let at = |name: &str| base.join(name).display().to_string();
+    let call = |name: &str, arguments: &[&str]| {
+        let mut command = stage(name);
+        command.args(arguments);
+        run(command);
+    };
+    let (policy, critic) = ("data/base/policy", at("critic"));
+    let text = "pipelines/smoke/text.toml";
+    call(
+        "synthesize",
+        &["prompts", "--config", "pipelines/smoke/prompts.toml", "--seeds", &at("seeds"), "--avoid",
+            &at("test"), "--out", &at("prompts")],
+    );
+    // An untrained critic will do: a checkpoint with heads, made from labels of the true seeds.
+    let world = base.parent().unwrap().join("world");
+    let seeds = world.join("seeds").display().to_string();
+    call(
+        "critique",
+        &["label", "--config", "pipelines/smoke/label.toml", "--set", "samples=1", "--text", text,
+            "--seeds", &seeds, "--held-out", &seeds, "--policy", policy, "--out", &at("labels")],
+    );
+    call(
+        "finetune",
+        &["critic", "--config", "pipelines/smoke/critic-all.toml", "--text", text, "--init", policy,
+            "--labels", &at("labels"), "--out", &critic],
+    );
+    call(
+        "search",
+        &["--config", "pipelines/smoke/search.toml", "--text", text, "--prompts", &at("test"),
+            "--policy", policy, "--fast-policy", policy, "--critic", &critic, "--out-trajectories",
+            &at("trajectories"), "--out-nodes", &at("nodes")],
+    );
+    call(
+        "critique",
+        &["score", "--config", "pipelines/smoke/critique.toml", "--text", text, "--trajectories",
+            &at("trajectories"), "--critic", &critic, "--out", &at("critiques")],
+    );
+    call(
+        "filter",
+        &["--config", "pipelines/smoke/filter.toml", "--trajectories", &at("trajectories"),
+            "--critiques", &at("critiques"), "--out-sft", &at("sft"), "--out-preferences",
+            &at("preferences"), "--out-steps", &at("steps")],
+    );
+    let open = |name: &str| base.join(name);
+    (
+        Dataset::open(&open("prompts")).unwrap().rows().unwrap(),
+        Dataset::open(&open("trajectories")).unwrap().rows().unwrap(),
+        Dataset::open(&open("sft")).unwrap().rows().unwrap(),
+    )
+}
