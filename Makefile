@@ -48,11 +48,10 @@ TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 .PHONY: all help round rounds build base test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
 ## all: bring the last round up to date (the first one if there is none)
-all: round
+all: $(THIS)/comparison.json
 
 ## round: build the next round that is missing, or ROUND=n
 round: $(THIS)/comparison.json
-	@$(BIN)/evaluate compare $(call models,$(ROUND))
 
 ## rounds: build N more rounds, N=3
 rounds:
@@ -134,7 +133,7 @@ $(R)/round-$(2)/control-evaluation/$(M): $(R)/round-$(2)/control/$(M) $(SCALES) 
 	$$(call measure,$(1),$(R)/round-$(2)/control)
 
 $(R)/round-$(2)/comparison.json: $(Z)/evaluation/$(M) $(R)/round-$(2)/evaluation/$(M) $(R)/round-$(2)/control-evaluation/$(M) $(if $(filter 00,$(3)),,$(R)/round-$(3)/comparison.json)
-	@$$(BIN)/evaluate compare $$(call models,$(1)) --out $$@ >/dev/null $$(done)
+	@$$(BIN)/evaluate compare $$(call models,$(1)) --out $$@ $$(done)
 endef
 
 # $(call models,n): the models that round n is compared with.

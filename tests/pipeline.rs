@@ -1,5 +1,7 @@
 //! The whole loop by `make` and the real binaries, on the smoke preset.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +12,8 @@ use schema::{Evaluation, Prompt, SftExample, Trajectory};
 /// Two runs are the same to the byte, or the first difference.
 fn assert_same(a: &Path, b: &Path) {
     let (a, b) = (bytes(a), bytes(b));
-    let names = |files: &std::collections::BTreeMap<_, _>| files.keys().cloned().collect::<Vec<_>>();
+    let names =
+        |files: &std::collections::BTreeMap<_, _>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&a), names(&b));
     // Manifests name their inputs' paths, which differ with the run's folder.
     for (path, content) in &a {
@@ -77,17 +80,20 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
 fn nothing_is_left_to_do_until_a_preset_changes(run_dir: &Path) {
     assert_eq!(planned(run_dir, &[]), Vec::<String>::new());
     let filter = ["-W", "pipelines/smoke/filter.toml"];
-    let expected =
-        ["filter", "finetune policy", "finetune policy", "evaluate run", "evaluate run"];
+    let expected = ["filter", "finetune policy", "finetune policy", "evaluate run", "evaluate run"];
     let mut stages = planned(run_dir, &filter);
     stages.sort_by_key(|stage| expected.iter().position(|e| e == stage));
     assert_eq!(stages, expected);
     let next = planned(run_dir, &["round"]);
-    assert!(next.contains(&"synthesize prompts".to_owned()), "`make round` plans round 2: {next:?}");
+    assert!(
+        next.contains(&"synthesize prompts".to_owned()),
+        "`make round` plans round 2: {next:?}"
+    );
 }
 
 fn no_synthesized_prompt_has_an_answer(run_dir: &Path) {
-    let prompts = Dataset::<Prompt>::open(&run_dir.join("round-01/prompts")).unwrap().rows().unwrap();
+    let prompts =
+        Dataset::<Prompt>::open(&run_dir.join("round-01/prompts")).unwrap().rows().unwrap();
     assert!(!prompts.is_empty());
     assert!(prompts.iter().all(|p| p.answer.is_none() && p.solution.is_none()));
 }
@@ -132,7 +138,14 @@ fn no_stage_of_a_round_can_tell_what_the_answers_are() {
     let world = dir.path().join("world");
     let make_world = |split: &str| {
         let mut command = stage("synthesize");
-        command.args(["world", "--config", "pipelines/smoke/world.toml", "--split", split, "--out"]);
+        command.args([
+            "world",
+            "--config",
+            "pipelines/smoke/world.toml",
+            "--split",
+            split,
+            "--out",
+        ]);
         command.arg(world.join(split));
         run(command);
     };
@@ -151,51 +164,39 @@ fn no_stage_of_a_round_can_tell_what_the_answers_are() {
 }
 
 /// Prompts imagined from `seeds`, and trajectories and examples searched for `test`.
-fn imagine_search_and_filter(
-    base: &Path,
-) -> (Vec<Prompt>, Vec<Trajectory>, Vec<SftExample>) {
-    let at = |name: &str| base.join(name).display().to_string();
-    let call = |name: &str, arguments: &[&str]| {
-        let mut command = stage(name);
-        command.args(arguments);
-        run(command);
-    };
-    let (policy, critic) = ("data/base/policy", at("critic"));
-    let text = "pipelines/smoke/text.toml";
-    call(
-        "synthesize",
-        &["prompts", "--config", "pipelines/smoke/prompts.toml", "--seeds", &at("seeds"), "--avoid",
-            &at("test"), "--out", &at("prompts")],
-    );
-    // An untrained critic will do: a checkpoint with heads, made from labels of the true seeds.
+fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<SftExample>) {
+    // The critics learn from the true seeds, whatever the answers in `base` are.
     let world = base.parent().unwrap().join("world");
     let seeds = world.join("seeds").display().to_string();
+    let call = |line: &str| {
+        let line = line.replace("{seeds}", &seeds).replace("{}", &base.display().to_string());
+        let mut words = line.split_whitespace();
+        let mut command = stage(words.next().unwrap());
+        command.args(words.map(|word| word.replace("smoke/", "pipelines/smoke/")));
+        run(command);
+    };
     call(
-        "critique",
-        &["label", "--config", "pipelines/smoke/label.toml", "--set", "samples=1", "--text", text,
-            "--seeds", &seeds, "--held-out", &seeds, "--policy", policy, "--out", &at("labels")],
+        "synthesize prompts --config smoke/prompts.toml --seeds {}/seeds --avoid {}/test --out {}/prompts",
+    );
+    let models = "--text smoke/text.toml --policy data/base/policy";
+    call(&format!(
+        "critique label --config smoke/label.toml {models} --seeds {{seeds}} --held-out {{seeds}} --out {{}}/labels"
+    ));
+    call(
+        "finetune critic --config smoke/critic-all.toml --text smoke/text.toml --init data/base/policy \
+         --labels {}/labels --out {}/critic",
+    );
+    call(&format!(
+        "search --config smoke/search.toml {models} --fast-policy data/base/policy --critic {{}}/critic \
+         --prompts {{}}/test --out-trajectories {{}}/trajectories --out-nodes {{}}/nodes"
+    ));
+    call(
+        "critique score --config smoke/critique.toml --text smoke/text.toml --critic {}/critic \
+         --trajectories {}/trajectories --out {}/critiques",
     );
     call(
-        "finetune",
-        &["critic", "--config", "pipelines/smoke/critic-all.toml", "--text", text, "--init", policy,
-            "--labels", &at("labels"), "--out", &critic],
-    );
-    call(
-        "search",
-        &["--config", "pipelines/smoke/search.toml", "--text", text, "--prompts", &at("test"),
-            "--policy", policy, "--fast-policy", policy, "--critic", &critic, "--out-trajectories",
-            &at("trajectories"), "--out-nodes", &at("nodes")],
-    );
-    call(
-        "critique",
-        &["score", "--config", "pipelines/smoke/critique.toml", "--text", text, "--trajectories",
-            &at("trajectories"), "--critic", &critic, "--out", &at("critiques")],
-    );
-    call(
-        "filter",
-        &["--config", "pipelines/smoke/filter.toml", "--trajectories", &at("trajectories"),
-            "--critiques", &at("critiques"), "--out-sft", &at("sft"), "--out-preferences",
-            &at("preferences"), "--out-steps", &at("steps")],
+        "filter --config smoke/filter.toml --trajectories {}/trajectories --critiques {}/critiques \
+         --out-sft {}/sft --out-preferences {}/preferences --out-steps {}/steps",
     );
     let open = |name: &str| base.join(name);
     (

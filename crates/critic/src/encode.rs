@@ -149,7 +149,8 @@ pub(crate) mod tests {
     fn the_findings_stand_after_the_options_they_are_of() {
         let tokenizer = tokenizer();
         let encoder = Encoder::new(&tokenizer, &format(), &config()).unwrap();
-        let options = ["Tom has 2 + 3 = 5.\n", "So 5 * 2 = 11.\n", "Well.\n", "#### 11"].map(str::to_owned);
+        let options =
+            ["Tom has 2 + 3 = 5.\n", "So 5 * 2 = 11.\n", "Well.\n", "#### 11"].map(str::to_owned);
         let encoded = encoder.encode("How many?", &options, true).unwrap();
         let mark = |i: usize| tokenizer.token(encoded.ids[encoded.marks[i]]).unwrap();
         let marks: Vec<String> = (0..4).map(mark).collect();

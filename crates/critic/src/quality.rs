@@ -49,9 +49,8 @@ pub fn measure(judged: &[Judged<'_>]) -> Quality {
     for one in judged {
         groups.entry(one.group).or_default().push(one);
     }
-    let within = groups.values().map(|group| ordered(group)).fold((0.0, 0.0), |a, b| {
-        (a.0 + b.0, a.1 + b.1)
-    });
+    let within =
+        groups.values().map(|group| ordered(group)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
     let ratio = |(won, pairs): (f64, f64)| (pairs > 0.0).then(|| won / pairs);
     Quality {
         count: judged.len(),
@@ -104,8 +103,13 @@ mod tests {
     #[test]
     fn hand_computed_figures() {
         // Right: .9 .4; wrong: .6 .4 .1. Pairs won: .9 beats 3, .4 beats .1 and ties .4: 4.5 of 6.
-        let rows =
-            [("a", 0.9, true), ("a", 0.6, false), ("b", 0.4, true), ("b", 0.4, false), ("c", 0.1, false)];
+        let rows = [
+            ("a", 0.9, true),
+            ("a", 0.6, false),
+            ("b", 0.4, true),
+            ("b", 0.4, false),
+            ("c", 0.1, false),
+        ];
         let quality = measure(&judged(&rows));
         assert_eq!(quality.auc, Some(0.75));
         // Within a: won; within b: a tie.
@@ -119,8 +123,10 @@ mod tests {
 
     #[test]
     fn a_critic_that_only_knows_hard_prompts_ranks_no_solution() {
-        let rows = [("easy", 0.9, true), ("easy", 0.9, false), ("hard", 0.1, true), ("hard", 0.1, false)];
-        let rows: Vec<_> = rows.into_iter().chain([("easy", 0.9, true), ("hard", 0.1, false)]).collect();
+        let rows =
+            [("easy", 0.9, true), ("easy", 0.9, false), ("hard", 0.1, true), ("hard", 0.1, false)];
+        let rows: Vec<_> =
+            rows.into_iter().chain([("easy", 0.9, true), ("hard", 0.1, false)]).collect();
         let quality = measure(&judged(&rows));
         assert!(quality.auc.unwrap() > 0.6);
         assert_eq!(quality.within_prompt, Some(0.5));

@@ -21,7 +21,7 @@ pub struct Solution<'a> {
 /// What the critics say of a solution, all in `[0, 1]`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Scores {
-    /// The value of the question alone, v(s_0).
+    /// The value of the question alone, `v(s_0)`.
     pub root: f32,
     /// The value after each option; empty without a value head.
     pub values: Vec<f32>,

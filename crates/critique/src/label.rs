@@ -44,6 +44,9 @@ pub(crate) struct Args {
 struct Config {
     /// Problems of one part.
     chunk_prompts: usize,
+    /// Leave out this share of the seeds, by their ids: those that the policy has learned from, whose
+    /// errors on them are not the ones it makes elsewhere.
+    skip_share: f64,
     /// Solutions sampled of each problem, the paper's J.
     samples: u32,
     /// How they are sampled.
@@ -98,6 +101,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let problems: Vec<(Prompt, &str)> = seeds
         .rows()?
         .into_iter()
+        .filter(|p| dataset::place_of(&p.prompt_id) >= preset.value.skip_share)
         .map(|p| (p, "train"))
         .chain(held_out.rows()?.into_iter().map(|p| (p, "held_out")))
         .collect();
@@ -112,12 +116,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let policy = model.policy(&text.value, &place)?;
-    let mut labeller = Labeller {
-        policy,
-        config: preset.value,
-        common: &args.common,
-        totals: Totals::default(),
-    };
+    let mut labeller =
+        Labeller { policy, config: preset.value, common: &args.common, totals: Totals::default() };
     let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
     let progress = Progress::new("label", problems.len() as u64);
     for (index, range) in chunks.into_iter().enumerate() {
@@ -179,8 +179,10 @@ impl Labeller<'_> {
                 wanted.push((problem, seed));
             }
         }
-        let states: Vec<StateRequest<'_>> =
-            wanted.iter().map(|&(problem, seed)| self.state(problem, String::new(), seed)).collect();
+        let states: Vec<StateRequest<'_>> = wanted
+            .iter()
+            .map(|&(problem, seed)| self.state(problem, String::new(), seed))
+            .collect();
         let options = self.policy.write(&states).or_data("policy")?;
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
         let termination = self.policy.config().termination;
@@ -287,5 +289,28 @@ impl Totals {
             self.tokens.to_string(),
         ];
         stage::print_table("label", &["problems", "solutions", "right", "tokens"], &[row])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let presets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let mut read = 0;
+        for preset in std::fs::read_dir(presets).unwrap() {
+            for entry in std::fs::read_dir(preset.unwrap().path()).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if name == "label.toml" {
+                    let preset: Preset<Config> = stage::load(&path, &[]).unwrap();
+                    preset.value.sampling.validate().unwrap();
+                    read += 1;
+                }
+            }
+        }
+        assert!(read >= 5, "{read} files");
     }
 }

@@ -209,7 +209,8 @@ impl Totals {
         if json {
             return stage::print_json(self);
         }
-        let share = |part: usize| format!("{:.1} %", part as f64 * 100.0 / self.trajectories.max(1) as f64);
+        let share =
+            |part: usize| format!("{:.1} %", part as f64 * 100.0 / self.trajectories.max(1) as f64);
         let row = vec![
             self.trajectories.to_string(),
             share(self.calculator_holds),
@@ -218,5 +219,28 @@ impl Totals {
         ];
         let header = ["trajectories", "calculator holds", "outcome > 0.5", "mean score"];
         stage::print_table("critique", &header, &[row])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let presets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let mut read = 0;
+        for preset in std::fs::read_dir(presets).unwrap() {
+            for entry in std::fs::read_dir(preset.unwrap().path()).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if name == "critique.toml" {
+                    let preset: Preset<Config> = stage::load(&path, &[]).unwrap();
+                    preset.value.validate().unwrap();
+                    read += 1;
+                }
+            }
+        }
+        assert!(read >= 5, "{read} files");
     }
 }

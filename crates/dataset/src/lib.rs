@@ -37,6 +37,6 @@ pub use metrics::MetricsLog;
 pub use output::Output;
 pub use read::Dataset;
 pub use recipe::{Input, Recipe, digest_of};
-pub use seed::{row_id, seed_for};
+pub use seed::{place_of, row_id, seed_for};
 pub use status::Status;
 pub use work::Begin;

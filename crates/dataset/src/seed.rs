@@ -39,6 +39,14 @@ pub fn seed_for(run_seed: u64, stage: &str, round: i32, row_id: &str) -> u64 {
     u64::from_le_bytes(digest.half())
 }
 
+/// Where a row stands in `[0, 1)`, by its id alone: a share of the rows is those below a bound, the same whatever the
+/// rows are kept with. Ids that [`row_id`] did not make are hashed first.
+pub fn place_of(row_id: &str) -> f64 {
+    let hash = seed_for(0, "place", 0, row_id);
+    // 53 bits: every value is exact.
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// The id of a row: 32 hexadecimal digits of a hash of `parts`, which should be all that makes the row what it is.
 pub fn row_id(parts: &[&str]) -> String {
     let mut digest = Digest::new("row");

@@ -43,8 +43,9 @@ impl From<Error> for Failure {
         match error {
             Error::Setting(_) | Error::Config(_) => Self::config(message),
             Error::Model { source: lm::Error::Device(_), .. } => Self::unavailable(message),
-            Error::Run(lm::Error::TooLong { .. }) | Error::Tree { .. } => Self::data(message),
-            Error::Model { .. } | Error::Run(_) | Error::Critic(_) => Self::data(message),
+            Error::Model { .. } | Error::Run(_) | Error::Critic(_) | Error::Tree { .. } => {
+                Self::data(message)
+            }
         }
     }
 }

@@ -92,11 +92,8 @@ impl Model {
     /// Exit 65 for a model that cannot end a solution.
     pub fn policy(&self, text: &TextConfig, place: &Place) -> Result<Policy, Failure> {
         let policy = Policy::new(self.engine(place), text.policy.clone());
-        let named = |source| Error::Model {
-            name: self.name.clone(),
-            dir: self.dir.clone(),
-            source,
-        };
+        let named =
+            |source| Error::Model { name: self.name.clone(), dir: self.dir.clone(), source };
         Ok(policy.map_err(named)?)
     }
 

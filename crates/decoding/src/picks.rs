@@ -86,3 +86,93 @@ impl Picks {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcts::{Action, Config, Evaluation, Request};
+
+    fn config() -> Config {
+        let width = mcts::Width { min: 2, max: 2 };
+        Config {
+            exploration: 1.0,
+            alpha: 0.0,
+            root_width: width,
+            width,
+            max_depth: 3,
+            importance: mcts::Importance::Total,
+            merge: mcts::Merge::Off,
+            weights: mcts::Weights { value: 1.0, prm: 0.0, orm: 0.0 },
+            rollouts: 0,
+            prm_aggregation: mcts::PrmAggregation::Latest,
+            greedy_first_child: false,
+            budget: mcts::Budget { simulations: 2, nodes: None, terminals: None, tokens: None },
+            root_wave: true,
+        }
+    }
+
+    /// A tree of two leaves below the root: the second is worth more.
+    fn tree() -> Tree {
+        let mut tree = Tree::new(&config()).unwrap();
+        let action = |text: &str| Action {
+            text: text.to_owned(),
+            tokens: 3,
+            logprob: -1.0,
+            terminal: true,
+            stop: "end".to_owned(),
+        };
+        while !matches!(tree.request(), Request::Done(_)) {
+            match tree.request() {
+                Request::ScoreRoot => tree.tell_root(0.5).unwrap(),
+                Request::Sample { .. } => {
+                    tree.tell_samples(vec![action("#### 1"), action("#### 2")]).unwrap();
+                }
+                _ => {
+                    let worth = |value| Evaluation { value: Some(value), ..Evaluation::default() };
+                    tree.tell_evaluations(vec![worth(0.2), worth(0.6)]).unwrap();
+                }
+            }
+        }
+        tree
+    }
+
+    fn solved(origin: Origin, leaf: NodeId, answer: Option<&str>, outcome: f64) -> Solved {
+        Solved {
+            origin,
+            leaf,
+            rest: Vec::new(),
+            rest_tokens: 0,
+            rest_logprob: 0.0,
+            text: String::new(),
+            answer: answer.map(str::to_owned),
+            outcome,
+            stop: "end".to_owned(),
+            finished: true,
+        }
+    }
+
+    #[test]
+    fn each_pick_follows_its_own_rule() {
+        let tree = tree();
+        let leaves: Vec<NodeId> = tree.leaves().map(|(id, _)| id).collect();
+        let solutions = [
+            solved(Origin::Tree, leaves[0], Some("1"), 0.4),
+            solved(Origin::Tree, leaves[1], Some("2"), 0.5),
+            solved(Origin::Rollout, leaves[1], Some("1"), 0.3),
+            solved(Origin::Rollout, leaves[1], None, 0.9),
+        ];
+        let picks = Picks::of(&tree, &solutions);
+        assert_eq!((picks.greedy, picks.global), (Some(1), Some(1)), "by return, never a rollout");
+        assert_eq!(picks.rerank, Some(3), "by outcome alone");
+        assert_eq!(picks.vote, Some(0), "0.4 + 0.3 beat 0.5; the best solution of the answer");
+    }
+
+    #[test]
+    fn without_an_answer_there_is_no_vote() {
+        let tree = tree();
+        let leaf = tree.leaves().next().unwrap().0;
+        let picks = Picks::of(&tree, &[solved(Origin::Tree, leaf, None, 0.0)]);
+        assert_eq!((picks.vote, picks.rerank), (None, Some(0)));
+        assert_eq!(Picks::of(&tree, &[]).rerank, None);
+    }
+}

@@ -254,11 +254,13 @@ impl Searcher {
         let mut evaluations: Vec<Evaluation> = leaves
             .iter()
             .enumerate()
-            .map(|(i, leaf)| evaluation(leaf, if rolled[i] { Some(first(i)) } else { alone.next() }))
+            .map(|(i, leaf)| {
+                evaluation(leaf, if rolled[i] { Some(first(i)) } else { alone.next() })
+            })
             .collect();
         for ((leaf, option), scores) in rollouts.into_iter().zip(continued) {
             let evaluation = &mut evaluations[leaf];
-            let solved = self.solved(Origin::Rollout, &leaves[leaf], option, scores);
+            let solved = self.solved(Origin::Rollout, &leaves[leaf], &option, scores);
             evaluation.orm.push(solved.outcome);
             evaluation.tokens += u64::from(solved.rest_tokens);
             runs[leaves[leaf].run].rollouts.push(solved);
@@ -285,7 +287,12 @@ impl Searcher {
                     written: leaf.options.concat(),
                     sampling: self.config.rollout_sampling,
                     to_end: true,
-                    seed: seed_for(question.seed, "rollout", 0, &format!("{}/{n}", leaf.node.index())),
+                    seed: seed_for(
+                        question.seed,
+                        "rollout",
+                        0,
+                        &format!("{}/{n}", leaf.node.index()),
+                    ),
                 }
             })
             .collect();
@@ -299,7 +306,7 @@ impl Searcher {
         options.iter().cloned().chain(rest).collect()
     }
 
-    fn solved(&self, origin: Origin, leaf: &Leaf, option: TextOption, scores: &Scores) -> Solved {
+    fn solved(&self, origin: Origin, leaf: &Leaf, option: &TextOption, scores: &Scores) -> Solved {
         let text = [leaf.options.concat().as_str(), &option.text].concat();
         let answer = task::extract(&text).and_then(task::canonical);
         let finished = option.stop != "length";
@@ -331,7 +338,7 @@ impl Searcher {
             open.extend(leaves.filter(|leaf| !leaf.terminal));
         }
         let completed = self.complete(&runs, &open)?;
-        let mut own: Vec<Vec<Solved>> = runs.iter().map(|run| self.terminals(run)).collect();
+        let mut own: Vec<Vec<Solved>> = runs.iter().map(terminals).collect();
         for (leaf, solved) in open.iter().zip(completed) {
             runs[leaf.run].tokens += u64::from(solved.rest_tokens);
             own[leaf.run].push(solved);
@@ -372,33 +379,33 @@ impl Searcher {
             })
             .collect();
         let scores = self.critic.score(&solutions)?;
-        let all = open.iter().zip(options).zip(&scores);
+        let all = open.iter().zip(&options).zip(&scores);
         Ok(all.map(|((leaf, option), s)| self.solved(Origin::Completed, leaf, option, s)).collect())
     }
+}
 
-    /// The finished solutions in the tree, with the outcome rewards they were given there.
-    fn terminals(&self, run: &Run<'_>) -> Vec<Solved> {
-        let terminal = |(id, node): (NodeId, &mcts::Node)| {
-            let text = run.options(id).concat();
-            let answer = task::extract(&text).and_then(task::canonical);
-            let stop = node.action.as_ref().map_or_else(String::new, |a| a.stop.clone());
-            let finished = stop != "length";
-            let outcome = node.orm.filter(|_| finished && answer.is_some()).unwrap_or(0.0);
-            Solved {
-                origin: Origin::Tree,
-                leaf: id,
-                rest: Vec::new(),
-                rest_tokens: 0,
-                rest_logprob: 0.0,
-                text,
-                answer,
-                outcome,
-                stop,
-                finished,
-            }
-        };
-        run.tree.terminals().map(terminal).collect()
-    }
+/// The finished solutions in the tree, with the outcome rewards they were given there.
+fn terminals(run: &Run<'_>) -> Vec<Solved> {
+    let terminal = |(id, node): (NodeId, &mcts::Node)| {
+        let text = run.options(id).concat();
+        let answer = task::extract(&text).and_then(task::canonical);
+        let stop = node.action.as_ref().map_or_else(String::new, |a| a.stop.clone());
+        let finished = stop != "length";
+        let outcome = node.orm.filter(|_| finished && answer.is_some()).unwrap_or(0.0);
+        Solved {
+            origin: Origin::Tree,
+            leaf: id,
+            rest: Vec::new(),
+            rest_tokens: 0,
+            rest_logprob: 0.0,
+            text,
+            answer,
+            outcome,
+            stop,
+            finished,
+        }
+    };
+    run.tree.terminals().map(terminal).collect()
 }
 
 impl Run<'_> {

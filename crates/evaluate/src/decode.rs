@@ -205,9 +205,8 @@ impl<'a> Evaluator<'a> {
     }
 
     fn search(&self, problems: &[&Prompt]) -> Result<Vec<Evaluation>, Failure> {
-        let seed = |p: &Prompt| {
-            seed_for(self.common.seed, "evaluate", self.common.round, &p.prompt_id)
-        };
+        let seed =
+            |p: &Prompt| seed_for(self.common.seed, "evaluate", self.common.round, &p.prompt_id);
         let mut questions = Vec::with_capacity(problems.len());
         let mut fitting = Vec::with_capacity(problems.len());
         let mut rows = Vec::new();
@@ -280,5 +279,28 @@ struct Answer {
 impl Answer {
     fn none(decoder: &'static str) -> Self {
         Self { decoder, text: None, tokens: 0, nodes: None, seed: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let presets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let mut read = 0;
+        for preset in std::fs::read_dir(presets).unwrap() {
+            for entry in std::fs::read_dir(preset.unwrap().path()).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if name == "evaluate.toml" {
+                    let preset: Preset<Config> = stage::load(&path, &[]).unwrap();
+                    preset.value.search.validate().unwrap();
+                    read += 1;
+                }
+            }
+        }
+        assert!(read >= 5, "{read} files");
     }
 }

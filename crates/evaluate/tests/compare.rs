@@ -1,5 +1,7 @@
 //! `evaluate compare` from datasets to text and JSON: who is paired with whom, what is said, what is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use clap::Parser;
@@ -57,7 +59,7 @@ fn refusal(models: &[(String, Vec<Evaluation>)], against: &str) -> Error {
 #[test]
 fn a_small_comparison_reads_like_this() {
     let found = compare::compare(&small(), "control").unwrap();
-    assert_eq!(render(&found), include_str!("compare/small.txt"));
+    assert_eq!(render(&found), include_str!("golden/compare.txt"));
 }
 
 #[test]

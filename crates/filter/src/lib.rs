@@ -29,7 +29,7 @@ use crate::select::Selection;
 use crate::summary::Summary;
 
 /// Filters, and writes the three tables.
-pub fn run(args: Args) -> Result<(), Failure> {
+pub fn run(args: &Args) -> Result<(), Failure> {
     let preset = args.common.preset::<FilterConfig>()?;
     let config = &preset.value;
     config.check()?;
@@ -47,6 +47,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return summary.print("would be written", args.common.json);
     }
     let written =
-        Outputs::begin(&args, &recipe, &tables, config.chunk_rows)?.write(&tables, &summary)?;
+        Outputs::begin(args, &recipe, &tables, config.chunk_rows)?.write(&tables, &summary)?;
     summary.print(if written { "written" } else { "up to date" }, args.common.json)
 }

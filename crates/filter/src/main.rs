@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stage::main(filter::run)
+    stage::main(|args| filter::run(&args))
 }

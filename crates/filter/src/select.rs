@@ -15,7 +15,7 @@ use crate::judged::{Judged, bug};
 
 /// What one criterion removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Removed {
+pub(crate) struct Cut {
     pub(crate) criterion: &'static str,
     pub(crate) removed: usize,
     /// How many trajectories are left after it.
@@ -48,7 +48,7 @@ pub(crate) struct Selection {
     pub(crate) prompts: usize,
     /// The prompts that have one that may be used.
     pub(crate) choices: Vec<Choice>,
-    pub(crate) removed: Vec<Removed>,
+    pub(crate) removed: Vec<Cut>,
 }
 
 impl Selection {
@@ -76,7 +76,7 @@ fn select(all: &DataFrame, config: &FilterConfig) -> PolarsResult<Selection> {
         groups.map(|group| choose(group, config.per_prompt)).collect::<PolarsResult<_>>()?;
     let kept: usize = choices.iter().map(|choice| choice.kept.len()).sum();
     let passed = removed.last().map_or(0, |last| last.left);
-    removed.push(Removed { criterion: "per_prompt", removed: passed - kept, left: kept });
+    removed.push(Cut { criterion: "per_prompt", removed: passed - kept, left: kept });
     Ok(Selection { prompts, choices, removed })
 }
 
@@ -84,7 +84,7 @@ fn select(all: &DataFrame, config: &FilterConfig) -> PolarsResult<Selection> {
 fn usable(
     all: &DataFrame,
     config: &FilterConfig,
-    removed: &mut Vec<Removed>,
+    removed: &mut Vec<Cut>,
 ) -> PolarsResult<DataFrame> {
     let allowed = |decoder: Option<&str>| {
         config.decoders.is_empty()
@@ -108,10 +108,10 @@ fn step(
     before: &DataFrame,
     after: DataFrame,
     criterion: &'static str,
-    removed: &mut Vec<Removed>,
+    removed: &mut Vec<Cut>,
 ) -> DataFrame {
     let left = after.height();
-    removed.push(Removed { criterion, removed: before.height() - left, left });
+    removed.push(Cut { criterion, removed: before.height() - left, left });
     after
 }
 
@@ -134,7 +134,7 @@ fn ranked(frame: &DataFrame, rank_by: RankBy) -> PolarsResult<DataFrame> {
 fn quality(
     frame: &DataFrame,
     config: &FilterConfig,
-    removed: &mut Vec<Removed>,
+    removed: &mut Vec<Cut>,
 ) -> PolarsResult<BooleanChunked> {
     let outcome = frame.column(critiques::col::outcome_reward)?.f32()?.gt(config.outcome_above);
     let agreement =
@@ -150,7 +150,7 @@ fn quality(
     for (criterion, mask) in criteria {
         passes = &passes & &mask;
         let left = passes.sum().unwrap_or_default() as usize;
-        removed.push(Removed { criterion, removed: before - left, left });
+        removed.push(Cut { criterion, removed: before - left, left });
         before = left;
     }
     Ok(passes)

@@ -4,7 +4,11 @@ use serde::Serialize;
 use stage::Failure;
 
 use crate::output::Tables;
-use crate::select::{Removed, Selection};
+use crate::select::{Cut, Selection};
+
+/// The columns of the counts.
+const HEADER: [&str; 8] =
+    ["prompts", "candidates", "kept", "yield", "mean score", "sft", "preferences", "steps"];
 
 /// The summary: printed, and a row of the metrics.
 #[derive(Debug, Clone, Serialize)]
@@ -24,7 +28,7 @@ pub(crate) struct Summary {
     preferences: usize,
     steps: usize,
     /// The criteria in the order in which they are asked.
-    criteria: Vec<Removed>,
+    criteria: Vec<Cut>,
 }
 
 /// The summary for programs.
@@ -60,17 +64,13 @@ impl Summary {
         if json {
             return stage::print_json(&Report { status, summary: self });
         }
-        let row = |one: &Removed| {
+        let row = |one: &Cut| {
             vec![one.criterion.to_owned(), one.removed.to_string(), one.left.to_string()]
         };
         let criteria: Vec<Vec<String>> = self.criteria.iter().map(row).collect();
         stage::print_table("Trajectories", &["criterion", "removed", "left"], &criteria)?;
-        let (title, header) = (format!("\nPrompts and rows, {status}"), self.header());
-        stage::print_table(&title, &header, &[self.cells()])
-    }
-
-    fn header(&self) -> [&'static str; 8] {
-        ["prompts", "candidates", "kept", "yield", "mean score", "sft", "preferences", "steps"]
+        let title = format!("\nPrompts and rows, {status}");
+        stage::print_table(&title, &HEADER, &[self.cells()])
     }
 
     fn cells(&self) -> Vec<String> {

@@ -184,8 +184,31 @@ fn print(figures: &BTreeMap<String, Quality>) -> Result<(), Failure> {
             optional(q.recall),
         ]
     };
-    let header =
-        ["head", "judged", "right", "AUC", "within prompt", "ECE", "precision", "recall"];
+    let header = ["head", "judged", "right", "AUC", "within prompt", "ECE", "precision", "recall"];
     let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
     stage::print_table("critics on held-out problems", &header, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let presets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let mut read = 0;
+        for preset in std::fs::read_dir(presets).unwrap() {
+            for entry in std::fs::read_dir(preset.unwrap().path()).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if name.starts_with("critic-") {
+                    let preset: Preset<Config> = stage::load(&path, &[]).unwrap();
+                    preset.value.train.validate().unwrap();
+                    preset.value.validate().unwrap();
+                    read += 1;
+                }
+            }
+        }
+        assert!(read >= 11, "{read} files");
+    }
 }

@@ -45,6 +45,9 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
+    /// The share of the seeds to learn from, by their ids; what is left can teach the critics which
+    /// errors the policy makes on problems it has not seen.
+    seed_share: f64,
     /// Hyperparameters.
     train: TrainConfig,
 }
@@ -88,11 +91,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let writer = Writer::new(&init.checkpoint, &text.value.policy.format)?;
-    let mut examples = writer.labelled(&data.seeds)?;
+    let mut examples = writer.labelled(&data.seeds, preset.value.seed_share)?;
     for dataset in &data.sft {
         examples.extend(writer.kept(dataset)?);
     }
-    let validation = writer.labelled(&data.validation)?;
+    let validation = writer.labelled(&data.validation, 1.0)?;
     let job = Job {
         start: &init.checkpoint,
         examples: &examples,
@@ -147,12 +150,13 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     fn new(checkpoint: &'a Checkpoint, format: &'a PromptFormat) -> Result<Self, Failure> {
         let eos = checkpoint.config.eos_token_id;
-        let eos = eos.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
+        let eos =
+            eos.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
         Ok(Self { tokenizer: &checkpoint.tokenizer, format, eos })
     }
 
-    /// Rows from labelled problems.
-    fn labelled(&self, problems: &Dataset<Prompt>) -> Result<Vec<Example>, Failure> {
+    /// Rows from a share of some labelled problems.
+    fn labelled(&self, problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Example>, Failure> {
         let example = |row: Prompt| match &row.solution {
             Some(solution) => self.example(&row.prompt, solution, 1.0),
             None => Err(Failure::data(format!(
@@ -161,7 +165,8 @@ impl<'a> Writer<'a> {
                 row.prompt_id
             ))),
         };
-        problems.rows()?.into_iter().map(example).collect()
+        let rows = problems.rows()?.into_iter();
+        rows.filter(|row| dataset::place_of(&row.prompt_id) < share).map(example).collect()
     }
 
     /// Rows from kept trajectories.
@@ -170,7 +175,8 @@ impl<'a> Writer<'a> {
             messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
         };
         let rows = examples.rows()?.into_iter();
-        rows.map(|row| self.example(&text(&row.prompt), &text(&row.completion), row.weight)).collect()
+        rows.map(|row| self.example(&text(&row.prompt), &text(&row.completion), row.weight))
+            .collect()
     }
 
     fn example(&self, question: &str, solution: &str, weight: f32) -> Result<Example, Failure> {
@@ -180,5 +186,28 @@ impl<'a> Writer<'a> {
         ids.extend(encode(solution)?);
         ids.push(self.eos);
         Ok(Example { ids, targets_from: Some(from), heads: Vec::new(), weight })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let presets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let mut read = 0;
+        for preset in std::fs::read_dir(presets).unwrap() {
+            for entry in std::fs::read_dir(preset.unwrap().path()).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if ["policy.toml", "fast-policy.toml", "finetune.toml"].contains(&name.as_str()) {
+                    let preset: Preset<Config> = stage::load(&path, &[]).unwrap();
+                    preset.value.train.validate().unwrap();
+                    read += 1;
+                }
+            }
+        }
+        assert!(read >= 15, "{read} files");
     }
 }

@@ -81,8 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     inputs.extend(donor.iter().map(|model| model.input.clone()));
     let version = env!("CARGO_PKG_VERSION");
-    let recipe =
-        stage::recipe("finetune-pretrain", version, &args.common, &preset.digest, inputs);
+    let recipe = stage::recipe("finetune-pretrain", version, &args.common, &preset.digest, inputs);
     if args.common.dry_run {
         tracing::info!("would pretrain on {} texts", corpus.len());
         return Ok(());
@@ -93,18 +92,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let texts = corpus.rows()?;
-    let tokenizer = match donor {
-        Some(model) => model.checkpoint.tokenizer,
-        None => {
-            let texts = texts.iter().map(|row| row.text.as_str());
-            Tokenizer::train(texts, config.vocab_size, &config.special_tokens)
-                .or_data("tokenizer")?
-        }
+    let tokenizer = if let Some(model) = donor {
+        model.checkpoint.tokenizer
+    } else {
+        let texts = texts.iter().map(|row| row.text.as_str());
+        Tokenizer::train(texts, config.vocab_size, &config.special_tokens).or_data("tokenizer")?
     };
     let rows = pack(&texts, &tokenizer, config.row_tokens)?;
     let model = config.model.with_vocabulary(tokenizer.len().next_multiple_of(VOCAB_MULTIPLE));
-    let start = Checkpoint::fresh(model, tokenizer, args.common.seed, &place.device)
-        .or_config("model")?;
+    let start =
+        Checkpoint::fresh(model, tokenizer, args.common.seed, &place.device).or_config("model")?;
     let job = Job {
         start: &start,
         examples: &rows,
@@ -157,7 +154,29 @@ fn pack(
             _ => rows.push(ids),
         }
     }
-    let example =
-        |ids| Example { ids, targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
+    let example = |ids| Example { ids, targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
     Ok(rows.into_iter().map(example).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let presets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let mut read = 0;
+        for preset in std::fs::read_dir(presets).unwrap() {
+            for entry in std::fs::read_dir(preset.unwrap().path()).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if name.ends_with("base.toml") {
+                    let preset: Preset<Config> = stage::load(&path, &[]).unwrap();
+                    preset.value.train.validate().unwrap();
+                    read += 1;
+                }
+            }
+        }
+        assert!(read >= 2, "{read} files");
+    }
 }

@@ -183,9 +183,9 @@ impl Log {
                 }
                 Ok(())
             }
-            Event::Validated { update, loss, best } => self.metrics.row(
-                &serde_json::json!({"update": update, "validation_loss": loss, "best": best}),
-            ),
+            Event::Validated { update, loss, best } => self
+                .metrics
+                .row(&serde_json::json!({"update": update, "validation_loss": loss, "best": best})),
             Event::Save(_) => Ok(()),
         }
     }

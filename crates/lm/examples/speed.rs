@@ -8,7 +8,8 @@ use lm::{Checkpoint, Engine, Error, ModelConfig, Sampling, Tokenizer, device};
 
 fn main() -> Result<(), Error> {
     let workers = std::env::args().nth(1).and_then(|w| w.parse().ok()).unwrap_or(1);
-    let text: String = (0..400).map(|i| format!("w{i} has {i} + {i} = {} apples.\n", 2 * i)).collect();
+    let text: String =
+        (0..400).map(|i| format!("w{i} has {i} + {i} = {} apples.\n", 2 * i)).collect();
     let special = ["<|bos|>", "<|eos|>"].map(str::to_owned);
     let tokenizer = Tokenizer::train([text.as_str()].into_iter(), 800, &special)?;
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
@@ -71,7 +72,11 @@ fn main() -> Result<(), Error> {
         let new: usize = engine.generate(&requests)?.iter().map(|g| g.ids.len()).sum();
         let seconds = start.elapsed().as_secs_f64();
         let read: usize = requests.iter().map(|r| r.prompt.len()).sum();
-        println!("batch {rows}: {:.0} new tokens/s, {:.0} with the prompts", new as f64 / seconds, (new + read) as f64 / seconds);
+        println!(
+            "batch {rows}: {:.0} new tokens/s, {:.0} with the prompts",
+            new as f64 / seconds,
+            (new + read) as f64 / seconds
+        );
     }
     Ok(())
 }

@@ -175,7 +175,8 @@ fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
 
 fn load_weights(path: &Path, config: &ModelConfig, device: &Device) -> Result<Decoder, Error> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let mut tensors = parse_safetensors(&bytes).map_err(|problem| Error::malformed(path, problem))?;
+    let mut tensors =
+        parse_safetensors(&bytes).map_err(|problem| Error::malformed(path, problem))?;
     let mut problem = None;
     let model = weights::replace(Decoder::zeros(config, device)?, |name, shape| {
         let found = tensors.remove(name);

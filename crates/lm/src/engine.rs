@@ -108,12 +108,11 @@ impl Engine {
     pub fn new(checkpoint: &Checkpoint, device: &Device, options: EngineOptions) -> Self {
         let decoder = checkpoint.model.clone().to_device(device).valid();
         let (d, vocab) = (checkpoint.config.hidden_size, checkpoint.config.vocab_size);
-        let output = match &decoder.lm_head {
-            Some(head) => head.weight.val(),
-            None => {
-                let transposed = decoder.model.embed_tokens.weight.val().transpose();
-                model::tensor(values(transposed), [d, vocab], device)
-            }
+        let output = if let Some(head) = &decoder.lm_head {
+            head.weight.val()
+        } else {
+            let transposed = decoder.model.embed_tokens.weight.val().transpose();
+            model::tensor(values(transposed), [d, vocab], device)
         };
         Self {
             config: checkpoint.config.clone(),
@@ -157,7 +156,9 @@ impl Engine {
     /// [`Error::TooLong`] for a row beyond the context; [`Error::Config`] for a model without heads.
     pub fn score(&self, requests: &[ScoreRequest]) -> Result<Vec<Vec<Vec<f32>>>, Error> {
         if self.config.scalar_heads.is_empty() {
-            return Err(Error::Config("this model has no scalar heads: it is no critic".to_owned()));
+            return Err(Error::Config(
+                "this model has no scalar heads: it is no critic".to_owned(),
+            ));
         }
         let lengths = || requests.iter().map(|r| r.ids.len());
         self.check_lengths(lengths(), self.config.max_position_embeddings)?;
@@ -180,7 +181,11 @@ impl Engine {
         Ok(logits.chunks(self.config.vocab_size).take(row.len()).map(<[f32]>::to_vec).collect())
     }
 
-    fn check_lengths(&self, lengths: impl Iterator<Item = usize>, most: usize) -> Result<(), Error> {
+    fn check_lengths(
+        &self,
+        lengths: impl Iterator<Item = usize>,
+        most: usize,
+    ) -> Result<(), Error> {
         let limit = self.config.max_position_embeddings;
         match lengths.max() {
             Some(tokens) if tokens > most => Err(Error::TooLong { tokens, limit }),
@@ -322,7 +327,9 @@ impl<'a> Decoding<'a> {
             requests,
             rows: rows.collect(),
             live: (0..count).collect(),
-            caches: (0..config.num_hidden_layers).map(|_| Cache::new(shape, &engine.device)).collect(),
+            caches: (0..config.num_hidden_layers)
+                .map(|_| Cache::new(shape, &engine.device))
+                .collect(),
             mask: model::tensor(mask, [count, 1, 1, capacity], &engine.device),
             columns: time,
         }
@@ -354,7 +361,9 @@ impl<'a> Decoding<'a> {
         let positions = engine.rotary.causal(time, &engine.device);
         let hidden = engine.decoder.hidden_cached(tokens, &positions, &mut self.caches, 0);
         let last: Vec<u32> = (0..count)
-            .map(|row| (row * time + self.requests.get(row).map_or(1, |r| r.prompt.len()) - 1) as u32)
+            .map(|row| {
+                (row * time + self.requests.get(row).map_or(1, |r| r.prompt.len()) - 1) as u32
+            })
             .collect();
         let last = model::ids(&last, [count], &engine.device);
         let hidden = hidden.reshape([count * time, engine.config.hidden_size]).select(0, last);

@@ -55,6 +55,7 @@ pub(crate) struct Attention {
 
 /// `down(silu(gate(x)) * up(x))`.
 #[derive(Module, Debug)]
+#[expect(clippy::struct_field_names, reason = "the names in a Hugging Face checkpoint")]
 pub(crate) struct Mlp {
     pub(crate) gate_proj: Linear,
     pub(crate) up_proj: Linear,
@@ -91,7 +92,9 @@ impl Decoder {
                 embed_tokens: EmbeddingConfig::new(config.vocab_size, d)
                     .with_initializer(burn::nn::Initializer::Zeros)
                     .init(device),
-                layers: (0..config.num_hidden_layers).map(|_| Block::zeros(config, device)).collect(),
+                layers: (0..config.num_hidden_layers)
+                    .map(|_| Block::zeros(config, device))
+                    .collect(),
                 norm: norm(config, device),
             },
             lm_head: (!config.tie_word_embeddings).then(|| linear(d, config.vocab_size, device)),
@@ -195,10 +198,9 @@ impl Attention {
         let scale = 1.0 / f64::from(d_head as u32).sqrt();
         let scores = q.matmul(k.swap_dims(2, 3)).mul_scalar(scale);
         // The mask speaks of [time, keys]: unfold the group to add it.
-        let scores = scores.reshape([batch, self.kv_heads * group, time, keys])
-            + positions.mask.clone();
-        let weights =
-            softmax(scores, 3).reshape([batch, self.kv_heads, group * time, keys]);
+        let scores =
+            scores.reshape([batch, self.kv_heads * group, time, keys]) + positions.mask.clone();
+        let weights = softmax(scores, 3).reshape([batch, self.kv_heads, group * time, keys]);
         // [batch, heads, time, d_head] -> [batch, time, heads * d_head].
         let mixed = weights
             .matmul(v)

@@ -39,15 +39,18 @@ impl Sampling {
     pub fn validate(&self) -> Result<(), String> {
         let temperature = |t: f64| {
             let fine = t.is_finite() && t > 0.0;
-            fine.then_some(()).ok_or(format!("temperature is {t}: it must be above 0, or use greedy"))
+            fine.then_some(())
+                .ok_or(format!("temperature is {t}: it must be above 0, or use greedy"))
         };
         match *self {
             Self::Greedy => Ok(()),
-            Self::Temperature { temperature: t } => temperature(t),
             Self::TopK { k: 0, .. } => Err("top-k is 0: it must be at least 1".to_owned()),
-            Self::TopK { temperature: t, .. } => temperature(t),
-            Self::TopP { temperature: t, p } if p > 0.0 && p <= 1.0 => temperature(t),
-            Self::TopP { p, .. } => Err(format!("top-p is {p}: it must be in (0, 1]")),
+            Self::TopP { p, .. } if !(p > 0.0 && p <= 1.0) => {
+                Err(format!("top-p is {p}: it must be in (0, 1]"))
+            }
+            Self::Temperature { temperature: t }
+            | Self::TopK { temperature: t, .. }
+            | Self::TopP { temperature: t, .. } => temperature(t),
         }
     }
 

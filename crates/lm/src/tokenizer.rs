@@ -83,6 +83,11 @@ impl Tokenizer {
     }
 
     fn from_json(text: &str) -> Result<Self, Error> {
+        // Other kinds (SentencePiece) write spaces and bytes in ways of their own.
+        if !text.contains("\"ByteLevel\"") {
+            let problem = "only byte-level tokenizers are supported (as of Llama 3, Qwen, GPT-2)";
+            return Err(Error::Tokenizer(problem.to_owned()));
+        }
         let inner: tokenizers::Tokenizer =
             text.parse().map_err(|e: tokenizers::Error| Error::Tokenizer(e.to_string()))?;
         let count = inner.get_vocab_size(true);
@@ -149,8 +154,7 @@ impl Tokenizer {
 /// Undoes the byte-level alphabet, in which printable characters stand for themselves and the other
 /// bytes are characters from U+0100 on, in order.
 fn token_bytes(token: &str) -> Vec<u8> {
-    let printable =
-        |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let printable = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     token
         .chars()
         .flat_map(|c| {
@@ -186,7 +190,9 @@ pub(crate) mod tests {
     #[test]
     fn any_text_survives_a_round_trip() {
         let tokenizer = tokenizer();
-        for text in CORPUS.into_iter().chain(["naïve €5 — 数学\t\u{0}\u{7f} 12,345.67%", "", " \n\n "]) {
+        for text in
+            CORPUS.into_iter().chain(["naïve €5 — 数学\t\u{0}\u{7f} 12,345.67%", "", " \n\n "])
+        {
             let ids = tokenizer.encode(text).unwrap();
             assert_eq!(tokenizer.decode(&ids), text);
         }

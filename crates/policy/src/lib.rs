@@ -130,7 +130,8 @@ impl Policy {
         let generations = self.engine.generate(&rows)?;
         let options = generations.iter().zip(requests).map(|(generation, request)| {
             let text = self.engine.tokenizer().decode(&generation.ids);
-            let answered = [request.written.as_str(), &text].concat().contains(&self.config.answer_mark);
+            let answered =
+                [request.written.as_str(), &text].concat().contains(&self.config.answer_mark);
             let (terminal, stop) = match generation.stop {
                 StopReason::Token => (true, "end"),
                 _ if answered => (true, "answer"),

@@ -8,7 +8,7 @@ mod rows;
 
 use std::path::PathBuf;
 
-use dataset::{Begin, Dataset, Output, chunk, seed_for};
+use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
 use decoding::{Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig};
 use schema::{NodeRow, Prompt, Trajectory, prompts};
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ struct Totals {
 ///
 /// # Errors
 /// Bad settings (78), bad inputs (65), a locked output (75), a full disk (74).
-pub fn run(args: Args) -> Result<(), Failure> {
+pub fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = args.common.preset()?;
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
     preset.value.search.validate().map_err(Failure::from)?;
@@ -91,25 +91,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
     inputs.push(prompts.input("prompts"));
     let settings = Settings { search: &preset.value, text: &text.value };
     let digest = dataset::digest_of(&settings)?;
-    let recipe =
-        stage::recipe("search", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
+    let recipe = stage::recipe("search", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
     let questions: Vec<prompts::Question> = prompts.view()?;
-    let chunks = chunk(questions.len(), preset.value.chunk_prompts);
+    let parts = chunk(questions.len(), preset.value.chunk_prompts).len();
     if args.common.dry_run {
-        let (rows, parts) = (questions.len(), chunks.len());
-        tracing::info!("would search {rows} prompts in {parts} parts");
+        tracing::info!("would search {} prompts in {parts} parts", questions.len());
         return Ok(());
     }
-    let force = args.common.force;
-    let nodes = Output::<NodeRow>::begin(&args.out_nodes, recipe.clone(), chunks.len(), force)?;
-    let trajectories =
-        Output::<Trajectory>::begin(&args.out_trajectories, recipe, chunks.len(), force)?;
-    let (nodes, trajectories) = match (nodes, trajectories) {
-        (Begin::UpToDate(_), Begin::UpToDate(_)) => {
-            tracing::info!("up to date");
-            return Ok(());
-        }
-        (nodes, trajectories) => (work(nodes), work(trajectories)),
+    let Some(outputs) = Outputs::begin(args, recipe, parts)? else {
+        tracing::info!("up to date");
+        return Ok(());
     };
     let searcher = Searcher::new(
         models.policy.policy(&text.value, &place)?,
@@ -127,32 +118,67 @@ pub fn run(args: Args) -> Result<(), Failure> {
         totals: Totals::default(),
     };
     let progress = Progress::new("search", questions.len() as u64);
-    for (index, range) in chunks.into_iter().enumerate() {
-        let missing = |parts: &[usize]| parts.contains(&index);
-        let due = [
-            nodes.as_ref().is_some_and(|o| missing(&o.missing())),
-            trajectories.as_ref().is_some_and(|o| missing(&o.missing())),
-        ];
-        let count = range.len() as u64;
-        if due.contains(&true) {
-            let (node_rows, trajectory_rows) = job.chunk(&questions[range])?;
-            if let Some(output) = &nodes {
-                output.write_part(index, &node_rows)?;
-            }
-            if let Some(output) = &trajectories {
-                output.write_part(index, &trajectory_rows)?;
-            }
+    let ranges = chunk(questions.len(), preset.value.chunk_prompts);
+    for (index, range) in ranges.into_iter().enumerate() {
+        let chunk = &questions[range];
+        if outputs.miss(index) {
+            let (nodes, trajectories) = job.chunk(chunk)?;
+            outputs.write(index, &nodes, &trajectories)?;
         }
-        progress.add(count);
+        progress.add(chunk.len() as u64);
     }
     progress.done();
-    if let Some(output) = nodes {
-        output.commit()?;
-    }
-    if let Some(output) = trajectories {
-        output.commit()?;
-    }
+    outputs.commit()?;
     job.summary(args.common.json)
+}
+
+/// The two datasets of a search. One may be complete already: a run was killed between the commits.
+struct Outputs {
+    nodes: Option<Output<NodeRow>>,
+    trajectories: Option<Output<Trajectory>>,
+}
+
+impl Outputs {
+    /// Takes up the work; none when both are complete.
+    fn begin(args: &Args, recipe: Recipe, parts: usize) -> Result<Option<Self>, Failure> {
+        let force = args.common.force;
+        let nodes = work(Output::begin(&args.out_nodes, recipe.clone(), parts, force)?);
+        let trajectories = work(Output::begin(&args.out_trajectories, recipe, parts, force)?);
+        let done = nodes.is_none() && trajectories.is_none();
+        Ok((!done).then_some(Self { nodes, trajectories }))
+    }
+
+    /// Whether a part is missing in either.
+    fn miss(&self, index: usize) -> bool {
+        self.nodes.as_ref().is_some_and(|o| o.missing().contains(&index))
+            || self.trajectories.as_ref().is_some_and(|o| o.missing().contains(&index))
+    }
+
+    fn write(
+        &self,
+        index: usize,
+        nodes: &[NodeRow],
+        trajectories: &[Trajectory],
+    ) -> Result<(), Failure> {
+        if let Some(output) = &self.nodes {
+            output.write_part(index, nodes)?;
+        }
+        if let Some(output) = &self.trajectories {
+            output.write_part(index, trajectories)?;
+        }
+        Ok(())
+    }
+
+    /// The trajectories last: `make` takes them for the whole.
+    fn commit(self) -> Result<(), Failure> {
+        if let Some(output) = self.nodes {
+            output.commit()?;
+        }
+        if let Some(output) = self.trajectories {
+            output.commit()?;
+        }
+        Ok(())
+    }
 }
 
 fn work<W>(begin: Begin<W>) -> Option<W> {
@@ -240,5 +266,28 @@ impl Job<'_> {
             "tokens",
         ];
         stage::print_table("search (means per tree)", &header, &[row])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let presets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let mut read = 0;
+        for preset in std::fs::read_dir(presets).unwrap() {
+            for entry in std::fs::read_dir(preset.unwrap().path()).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if name == "search.toml" {
+                    let preset: Preset<Config> = stage::load(&path, &[]).unwrap();
+                    preset.value.search.validate().unwrap();
+                    read += 1;
+                }
+            }
+        }
+        assert!(read >= 5, "{read} files");
     }
 }

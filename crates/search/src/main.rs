@@ -1,5 +1,5 @@
 //! The `search` binary.
 
 fn main() -> std::process::ExitCode {
-    stage::main(search::run)
+    stage::main(|args| search::run(&args))
 }

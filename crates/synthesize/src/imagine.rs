@@ -130,7 +130,7 @@ pub(crate) fn imagine(
     for (operator, count) in plan.operators.split(plan.count) {
         let mut ends = Ends::default();
         for slot in 0..count {
-            prompts.extend(plan.prompt(operator, slot, &order, &mut screen, &mut ends));
+            prompts.extend(plan.prompt((operator, slot), &order, &mut screen, &mut ends));
             progress.add(1);
         }
         tallies.push(ends.tally(operator));
@@ -152,8 +152,7 @@ impl Imagination<'_> {
     /// The prompt of one slot, from the first attempt that gives something new.
     fn prompt(
         &self,
-        operator: Operator,
-        slot: usize,
+        (operator, slot): (Operator, usize),
         order: &[&Question],
         screen: &mut Screen<'_>,
         ends: &mut Ends,

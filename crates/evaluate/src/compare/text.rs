@@ -8,8 +8,8 @@ use crate::stats::Interval;
 
 /// How the numbers were computed.
 const NOTES: [&str; 5] = [
-    "percent right; intervals are 95 %: Wilson's, and Newcombe's paired one for differences",
-    "differences are in percentage points, paired by problem; n is the row's, paired the pairs'",
+    "intervals are 95 %: Wilson's, and Newcombe's paired one for differences",
+    "differences are in percentage points, over the problems that both answered (paired)",
     "p is McNemar's exact two-sided test; significant means p < 0.05",
     "p is not corrected for the number of comparisons: expect 1 in 20 by chance",
     "tokens and nodes are means per problem",
@@ -36,11 +36,11 @@ impl Page {
     pub(super) fn of(comparison: &Comparison) -> Self {
         let splits = comparison.splits.iter().map(|split| block(split, &comparison.against));
         let notes = NOTES.iter().map(|note| vec![(*note).to_owned()]).collect();
-        Self { text: splits.collect(), notes }
+        Self { text: splits.collect::<Vec<_>>().join("\n"), notes }
     }
 }
 
-/// The table, the sentences and an empty line.
+/// The table and the sentences.
 fn block(split: &Split, against: &str) -> String {
     let against = format!("vs {against}");
     let header = [
@@ -54,7 +54,6 @@ fn block(split: &Split, against: &str) -> String {
         text += &split.conclusion.join("\n- ");
         text.push('\n');
     }
-    text.push('\n');
     text
 }
 

@@ -21,7 +21,7 @@ pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
 fn against_control(row: &Row, against: &str) -> String {
     let Row { model, decoder, .. } = row;
     let Some(paired) = &row.against_control else {
-        return format!("{decoder}: {against} was not measured, so {model} is not compared");
+        return format!("{decoder}: {model} is not compared, {against} was not measured with it");
     };
     let (points, details) = (paired.points.estimate, details(paired));
     if !paired.is_significant() {
@@ -37,7 +37,7 @@ fn against_control(row: &Row, against: &str) -> String {
 fn against_greedy(row: &Row) -> String {
     let Row { model, decoder, .. } = row;
     let Some(paired) = &row.against_greedy else {
-        return format!("{model}: greedy was not measured, so {decoder} is not compared");
+        return format!("{model}: {decoder} is not compared, greedy was not measured");
     };
     let (points, details) = (paired.points.estimate, details(paired));
     if !paired.is_significant() {

@@ -1,5 +1,7 @@
 //! What the tests share: running the real binary, and small datasets made through the dataset crate.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};

@@ -101,7 +101,9 @@ impl Loss {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(part) = parts.get(index) else { break };
                 let result = work(model, part);
-                done.lock().expect("no worker panics while it holds the lock").insert(index, result);
+                done.lock()
+                    .expect("no worker panics while it holds the lock")
+                    .insert(index, result);
             }
         };
         std::thread::scope(|scope| {
@@ -125,42 +127,13 @@ impl Loss {
         let tokens = model::ids(&tokens, [rows.len(), time], device);
         let hidden = model.hidden(tokens, &self.rotary.causal(time, device));
         let hidden = hidden.reshape([rows.len() * time, self.hidden_size]);
-        let language = self.language(model, &hidden, rows, time);
+        let language = language(model, &hidden, rows, time);
         let heads = self.scalar_heads(model, &hidden, rows, time);
         match (language, heads) {
             (Some(a), Some(b)) => a + b,
             (Some(loss), None) | (None, Some(loss)) => loss,
             (None, None) => hidden.sum() * 0.0,
         }
-    }
-
-    /// Cross-entropy of the next tokens, only where there is a target: the scores of the other
-    /// positions are never computed.
-    fn language(
-        &self,
-        model: &Decoder,
-        hidden: &Tensor<2>,
-        rows: &[&Example],
-        time: usize,
-    ) -> Option<Tensor<1>> {
-        let (mut at, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-        for (row, example) in rows.iter().enumerate() {
-            let Some(from) = example.targets_from else { continue };
-            for target in from.max(1)..example.ids.len() {
-                at.push((row * time + target - 1) as u32);
-                targets.push(example.ids[target]);
-                weights.push(example.weight);
-            }
-        }
-        if at.is_empty() {
-            return None;
-        }
-        let (count, device) = (at.len(), hidden.device());
-        let at: Tensor<1, Int> = model::ids(&at, [count], &device);
-        let targets: Tensor<2, Int> = model::ids(&targets, [count, 1], &device);
-        let logprobs = log_softmax(model.logits(hidden.clone().select(0, at)), 1);
-        let chosen = logprobs.gather(1, targets).reshape([count]);
-        Some((chosen * model::tensor(weights, [count], &device)).sum().neg())
     }
 
     fn scalar_heads(
@@ -197,6 +170,34 @@ impl Loss {
             .neg();
         Some((off.clone() * off * squared + entropy * cross).sum())
     }
+}
+
+/// Cross-entropy of the next tokens, only where there is a target: the scores of the other
+/// positions are never computed.
+fn language(
+    model: &Decoder,
+    hidden: &Tensor<2>,
+    rows: &[&Example],
+    time: usize,
+) -> Option<Tensor<1>> {
+    let (mut at, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, example) in rows.iter().enumerate() {
+        let Some(from) = example.targets_from else { continue };
+        for target in from.max(1)..example.ids.len() {
+            at.push((row * time + target - 1) as u32);
+            targets.push(example.ids[target]);
+            weights.push(example.weight);
+        }
+    }
+    if at.is_empty() {
+        return None;
+    }
+    let (count, device) = (at.len(), hidden.device());
+    let at: Tensor<1, Int> = model::ids(&at, [count], &device);
+    let targets: Tensor<2, Int> = model::ids(&targets, [count, 1], &device);
+    let logprobs = log_softmax(model.logits(hidden.clone().select(0, at)), 1);
+    let chosen = logprobs.gather(1, targets).reshape([count]);
+    Some((chosen * model::tensor(weights, [count], &device)).sum().neg())
 }
 
 /// What a mean is taken over: weighted target tokens plus weighted head targets.

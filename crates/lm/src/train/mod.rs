@@ -228,7 +228,8 @@ impl Training<'_> {
         while state.update < plan.len() && !self.out_of_patience(&state) {
             let update = state.update;
             let batch: Vec<&Example> = plan[update].iter().map(|&i| &self.examples[i]).collect();
-            let (value, gradients) = loss.gradients(&state.model, &batch, self.config.micro_batches);
+            let (value, gradients) =
+                loss.gradients(&state.model, &batch, self.config.micro_batches);
             if !value.is_finite() {
                 return Err(Error::Diverged { update: update + 1, loss: value }.into());
             }
@@ -248,7 +249,8 @@ impl Training<'_> {
 
     fn check(&self) -> Result<(), Error> {
         self.config.validate()?;
-        if self.examples.is_empty() || self.config.validate_every > 0 && self.validation.is_empty() {
+        if self.examples.is_empty() || self.config.validate_every > 0 && self.validation.is_empty()
+        {
             return Err(Error::NoExamples);
         }
         let limit = self.checkpoint.config.max_position_embeddings;
@@ -361,11 +363,8 @@ mod tests {
         let last = losses[losses.len() - 1];
         assert!(last < 0.2, "ends at {last}");
         let learned = Checkpoint { model: outcome.model, ..checkpoint() };
-        let engine = Engine::new(
-            &learned,
-            &device::cpu(),
-            engine::EngineOptions { workers: 1, rows: 4 },
-        );
+        let engine =
+            Engine::new(&learned, &device::cpu(), engine::EngineOptions { workers: 1, rows: 4 });
         let request = |e: &Example| GenerationRequest {
             prompt: e.ids[..2].to_vec(),
             sampling: Sampling::Greedy,
@@ -405,7 +404,8 @@ mod tests {
             .into_iter()
             .enumerate()
             .map(|(i, e)| {
-                let target = |head, measure, value| HeadTarget { at: 4 + head, head, value, measure };
+                let target =
+                    |head, measure, value| HeadTarget { at: 4 + head, head, value, measure };
                 let (squared, cross) = (Measure::Squared, Measure::CrossEntropy);
                 let heads = vec![
                     target(0, squared, i as f32 / 5.0),

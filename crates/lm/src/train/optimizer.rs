@@ -38,11 +38,8 @@ impl Optimizer {
     /// Updates the state's model; gives the gradient's norm before clipping.
     pub(super) fn step(&self, state: &mut State, gradients: Gradients, rate: f64) -> f64 {
         let norm = norm(&gradients);
-        let scale = if self.clip_norm > 0.0 && norm > self.clip_norm {
-            self.clip_norm / norm
-        } else {
-            1.0
-        };
+        let scale =
+            if self.clip_norm > 0.0 && norm > self.clip_norm { self.clip_norm / norm } else { 1.0 };
         let model = state.model.clone();
         state.model = model.map(&mut Step {
             optimizer: self,

@@ -77,9 +77,7 @@ impl State {
                 best_update: best.update,
                 best_loss: Some(best.loss),
             },
-            None => {
-                Outcome { model: self.model, updates, best_update: updates, best_loss: None }
-            }
+            None => Outcome { model: self.model, updates, best_update: updates, best_loss: None },
         }
     }
 
@@ -113,12 +111,10 @@ impl State {
     /// [`Error::Config`] when the bytes are no state of such a model.
     pub fn from_bytes(bytes: &[u8], config: &ModelConfig, device: &Device) -> Result<Self, Error> {
         let broken = |what: String| Error::Config(format!("not a training state: {what}"));
-        let (_, metadata) =
-            SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
         let numbers = metadata.metadata().as_ref().and_then(|m| m.get(NUMBERS));
         let numbers = numbers.ok_or_else(|| broken("no numbers".to_owned()))?;
-        let numbers: Numbers =
-            serde_json::from_str(numbers).map_err(|e| broken(e.to_string()))?;
+        let numbers: Numbers = serde_json::from_str(numbers).map_err(|e| broken(e.to_string()))?;
         let mut tensors = crate::checkpoint::parse_safetensors(bytes).map_err(broken)?;
         let mut load = |prefix: &str| {
             let mut complete = true;

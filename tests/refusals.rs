@@ -1,0 +1,151 @@
+//! Bad input: one clear line that names the file, the place and the remedy; the right exit code; no
+//! panic; nothing written.
+
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use alphallm::{run, stage};
+
+const TEXT: &str = "pipelines/smoke/text.toml";
+
+/// A folder with a small world: `seeds`, `validation`.
+fn world() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for split in ["seeds", "validation"] {
+        let mut command = stage("synthesize");
+        command.args([
+            "world",
+            "--config",
+            "pipelines/smoke/world.toml",
+            "--split",
+            split,
+            "--out",
+        ]);
+        command.arg(dir.path().join(split));
+        run(command);
+    }
+    dir
+}
+
+/// What `finetune policy` says of its inputs.
+fn finetune(dir: &Path, init: &Path, more: &[&str]) -> Output {
+    let mut command = stage("finetune");
+    command.args(["policy", "--config", "pipelines/smoke/policy.toml", "--text", TEXT, "--init"]);
+    command.arg(init).arg("--seeds").arg(dir.join("seeds"));
+    command.arg("--validation").arg(dir.join("validation")).arg("--out").arg(dir.join("out"));
+    command.args(more).output().unwrap()
+}
+
+fn base() -> PathBuf {
+    alphallm::root().join("data/base/policy")
+}
+
+/// Checks the exit code and that the one line of error says all of `words`.
+fn refused(output: &Output, code: i32, words: &[&str]) {
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{err}");
+    let lines: Vec<&str> = err.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 1, "{err}");
+    for word in words {
+        assert!(err.contains(word), "`{word}` is missing from: {err}");
+    }
+    assert!(!err.contains("panicked"), "{err}");
+}
+
+fn part(dir: &Path) -> PathBuf {
+    let mut parts = std::fs::read_dir(dir.join("seeds/data")).unwrap();
+    parts.next().unwrap().unwrap().path()
+}
+
+#[test]
+fn a_missing_dataset() {
+    let dir = world();
+    std::fs::remove_dir_all(dir.path().join("seeds")).unwrap();
+    refused(&finetune(dir.path(), &base(), &[]), 65, &["seeds", "_MANIFEST.json"]);
+}
+
+#[test]
+fn a_dataset_that_was_not_finished() {
+    let dir = world();
+    std::fs::remove_file(dir.path().join("seeds/_MANIFEST.json")).unwrap();
+    refused(&finetune(dir.path(), &base(), &[]), 65, &["seeds", "not complete"]);
+}
+
+#[test]
+fn a_truncated_and_a_flipped_part() {
+    let dir = world();
+    let part = part(dir.path());
+    let name = part.file_name().unwrap().to_str().unwrap().to_owned();
+    let bytes = std::fs::read(&part).unwrap();
+    std::fs::write(&part, &bytes[..bytes.len() / 2]).unwrap();
+    refused(&finetune(dir.path(), &base(), &[]), 65, &[&name]);
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 3] ^= 1;
+    std::fs::write(&part, flipped).unwrap();
+    refused(&finetune(dir.path(), &base(), &[]), 65, &[&name]);
+    assert!(!dir.path().join("out/_MANIFEST.json").exists());
+}
+
+#[test]
+fn a_dataset_of_another_table() {
+    let dir = world();
+    let mut command = stage("critique");
+    command.args(["score", "--config", "pipelines/smoke/critique.toml", "--text", TEXT]);
+    command.arg("--trajectories").arg(dir.path().join("seeds")).arg("--critic").arg(base());
+    let output = command.arg("--out").arg(dir.path().join("out")).output().unwrap();
+    refused(&output, 65, &["seeds", "prompts", "trajectories"]);
+}
+
+#[test]
+fn an_unknown_key_and_a_changed_type() {
+    let dir = world();
+    let unknown = finetune(dir.path(), &base(), &["--set", "train.epoch=3"]);
+    refused(&unknown, 78, &["epoch"]);
+    let changed = finetune(dir.path(), &base(), &["--set", "train.batch_tokens=\"many\""]);
+    refused(&changed, 78, &["batch_tokens"]);
+    let range = finetune(dir.path(), &base(), &["--set", "train.learning_rate=-1.0"]);
+    refused(&range, 78, &["learning_rate is -1"]);
+}
+
+#[test]
+fn a_broken_checkpoint() {
+    let dir = world();
+    let copy = dir.path().join("init");
+    std::fs::create_dir(&copy).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(base().join(name), copy.join(name)).unwrap();
+    }
+    let weights = copy.join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() - 9]).unwrap();
+    refused(&finetune(dir.path(), &copy, &[]), 65, &["model.safetensors", "broken safetensors"]);
+    std::fs::remove_file(&weights).unwrap();
+    refused(&finetune(dir.path(), &copy, &[]), 74, &["model.safetensors"]);
+}
+
+#[test]
+fn a_device_that_is_not_there() {
+    let dir = world();
+    let output = finetune(dir.path(), &base(), &["--device", "cuda:9"]);
+    refused(&output, 69, &["no CUDA device 9", "--device cpu"]);
+}
+
+#[test]
+fn a_malformed_row_of_jsonl() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("problems.jsonl");
+    let good = r#"{"question": "Tom has 2 apples and buys 3. How many?", "answer": "2 + 3 = <<2+3=5>>5\n#### 5"}"#;
+    let import = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = stage("synthesize");
+        command.args(["import", "--config", "pipelines/tiny/import.toml", "--format", "gsm8k"]);
+        command.arg("--input").arg(&file).args(["--split", "test", "--out"]);
+        command.arg(dir.path().join("out")).output().unwrap()
+    };
+    refused(&import(&format!("{good}\n{{\"question\": \n")), 65, &["problems.jsonl", "2"]);
+    let no_mark = r#"{"question": "How many?", "answer": "five"}"#;
+    refused(&import(&format!("{good}\n{no_mark}\n")), 65, &["problems.jsonl", "2", "####"]);
+    assert!(import(&format!("{good}\n")).status.success());
+}
