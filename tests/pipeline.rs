@@ -150,6 +150,7 @@ fn no_stage_of_a_round_can_tell_what_the_answers_are() {
         run(command);
     };
     make_world("seeds");
+    make_world("validation");
     make_world("test");
     let trees = |answer: Option<&str>| {
         let base = dir.path().join(answer.unwrap_or("none"));
@@ -167,9 +168,9 @@ fn no_stage_of_a_round_can_tell_what_the_answers_are() {
 fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<SftExample>) {
     // The critics learn from the true seeds, whatever the answers in `base` are.
     let world = base.parent().unwrap().join("world");
-    let seeds = world.join("seeds").display().to_string();
+    let world = world.display().to_string();
     let call = |line: &str| {
-        let line = line.replace("{seeds}", &seeds).replace("{}", &base.display().to_string());
+        let line = line.replace("{world}", &world).replace("{}", &base.display().to_string());
         let mut words = line.split_whitespace();
         let mut command = stage(words.next().unwrap());
         command.args(words.map(|word| word.replace("smoke/", "pipelines/smoke/")));
@@ -180,7 +181,7 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
     );
     let models = "--text smoke/text.toml --policy data/base/policy";
     call(&format!(
-        "critique label --config smoke/label.toml {models} --seeds {{seeds}} --held-out {{seeds}} --out {{}}/labels"
+        "critique label --config smoke/label.toml {models} --seeds {{world}}/seeds --held-out {{world}}/validation --out {{}}/labels"
     ));
     call(
         "finetune critic --config smoke/critic-all.toml --text smoke/text.toml --init data/base/policy \

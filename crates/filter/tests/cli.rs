@@ -34,7 +34,7 @@ agreement_at_least        0     2
 per_prompt                1     1
 
 Prompts and rows, written
-prompts  candidates  kept  yield   mean score  sft  preferences  steps
+prompts  candidates  kept   yield  mean score  sft  preferences  steps
 -------  ----------  ----  ------  ----------  ---  -----------  -----
       2           2     1  50.0 %      0.9000    1            1      4
 ";

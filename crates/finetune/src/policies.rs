@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn every_preset_is_read_and_in_range() {
-        let presets = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let presets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
         let mut read = 0;
         for preset in std::fs::read_dir(presets).unwrap() {
             for entry in std::fs::read_dir(preset.unwrap().path()).unwrap() {

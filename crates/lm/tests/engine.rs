@@ -1,5 +1,7 @@
 //! Inference: what a row gets depends on the row alone.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 use lm::engine::{Engine, EngineOptions, GenerationRequest, ScoreRequest, Stop, StopReason};
 use lm::{Checkpoint, Generation, ModelConfig, Sampling, Tokenizer, device};
 

@@ -1,4 +1,6 @@
-//! Parity with transformers on checkpoints it wrote (fixtures/make_reference.py).
+//! Parity with transformers on checkpoints it wrote (`fixtures/make_reference.py`).
+
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! `synthesize import`: what is taken from a file, and what is refused.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

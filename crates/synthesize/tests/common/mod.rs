@@ -1,5 +1,6 @@
 //! What the tests share: running the real binary, and small datasets made through the dataset crate.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::collections::BTreeMap;
