@@ -20,7 +20,7 @@ pub use app::main;
 pub use args::{Common, Device};
 pub use error::{Exit, Failure, ResultExt};
 pub use metrics::{Metrics, Stopwatch};
-pub use preset::{Preset, load};
+pub use preset::{Preset, load, shipped};
 pub use progress::Progress;
 pub use recipe::recipe;
 pub use table::{print_json, print_table, render_table};

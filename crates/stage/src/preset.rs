@@ -6,7 +6,7 @@
 //!
 //! [`digest`]: Preset::digest
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -126,6 +126,37 @@ fn parse(raw: &str) -> Option<Value> {
 fn replaces(old: &Value, new: &Value) -> bool {
     let number = |value: &Value| value.is_integer() || value.is_float();
     old.same_type(new) || (number(old) && number(new))
+}
+
+/// What the shipped presets (`pipelines/*/`) say in the files that `wanted` names, for the tests of the stages.
+///
+/// # Errors
+/// As [`load`]; exit 74 when the folder cannot be read, as outside of the repository.
+pub fn shipped<T: Serialize + DeserializeOwned>(
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<T>, Failure> {
+    let folders = list(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines"))?;
+    let mut values = Vec::new();
+    for folder in folders {
+        for path in list(&folder)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if wanted(&name) {
+                values.push(load(&path, &[])?.value);
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// The entries of a folder, sorted.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = std::fs::read_dir(folder).or_io(folder.display())?;
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()
+        .or_io(folder.display())?;
+    paths.sort();
+    Ok(paths)
 }
 
 #[cfg(test)]
