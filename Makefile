@@ -44,7 +44,6 @@ JUDGES  := $(foreach c,$(CRITICS),--critic $(Z)/critics/$(c))
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
 .DELETE_ON_ERROR:
-.SECONDARY:
 .PHONY: all help round rounds build base test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
 ## all: bring the last round up to date (the first one if there is none)
