@@ -1,7 +1,8 @@
 //! Inference: solutions in, scores out.
 
 use lm::engine::ScoreRequest;
-use lm::{Engine, ModelConfig};
+use lm::prefix::scope_of;
+use lm::{Engine, ModelConfig, Prefixes};
 use policy::PromptFormat;
 
 use crate::encode::Encoded;
@@ -16,6 +17,8 @@ pub struct Solution<'a> {
     pub options: Vec<String>,
     /// Whether the last option ends the solution.
     pub finished: bool,
+    /// How many of the first options solutions to come may begin with.
+    pub branch: usize,
 }
 
 /// What the critics say of a solution, all in `[0, 1]`.
@@ -88,33 +91,50 @@ impl Critic {
         Err(Error::MissingHead(name, list.join(", ")))
     }
 
-    /// Judges every solution, in order.
+    /// A place for what each model has read.
+    pub fn prefixes(&self) -> Vec<Prefixes> {
+        self.members.iter().map(|_| Prefixes::default()).collect()
+    }
+
+    /// Judges every solution, in order. Solutions of one question share what was read of it, now and
+    /// in earlier calls with the same `prefixes`, which come from [`Self::prefixes`].
     ///
     /// # Errors
     /// [`Error::Model`] when a solution does not fit a model's context.
-    pub fn score(&self, solutions: &[Solution<'_>]) -> Result<Vec<Scores>, Error> {
+    pub fn score(
+        &self,
+        solutions: &[Solution<'_>],
+        prefixes: &mut [Prefixes],
+    ) -> Result<Vec<Scores>, Error> {
         let mut scores = vec![Scores::default(); solutions.len()];
-        for member in &self.members {
-            member.score(solutions, &mut scores)?;
+        for (member, prefixes) in self.members.iter().zip(prefixes) {
+            member.score(solutions, &mut scores, prefixes)?;
         }
         Ok(scores)
     }
 }
 
 impl Member {
-    fn score(&self, solutions: &[Solution<'_>], scores: &mut [Scores]) -> Result<(), Error> {
+    fn score(
+        &self,
+        solutions: &[Solution<'_>],
+        scores: &mut [Scores],
+        prefixes: &mut Prefixes,
+    ) -> Result<(), Error> {
         let encoded: Vec<Encoded> = solutions
             .iter()
             .map(|s| self.encoder.encode(s.question, &s.options, s.finished))
             .collect::<Result<_, _>>()?;
         let requests: Vec<ScoreRequest> = encoded
-            .iter()
-            .map(|e| ScoreRequest {
-                ids: e.ids.clone(),
-                at: std::iter::once(e.root).chain(e.marks.iter().copied()).collect(),
+            .into_iter()
+            .zip(solutions)
+            .map(|(Encoded { ids, root, marks }, solution)| {
+                let at: Vec<usize> = std::iter::once(root).chain(marks).collect();
+                let keep = at[solution.branch.min(at.len() - 1)] + 1;
+                ScoreRequest { ids, at, scope: scope_of(solution.question), keep }
             })
             .collect();
-        let read = self.engine.score(&requests)?;
+        let read = self.engine.score(&requests, prefixes)?;
         for ((scores, solution), read) in scores.iter_mut().zip(solutions).zip(read) {
             let column = |head: usize| read[1..].iter().map(|at| at[head]).collect();
             if let Some(head) = self.value {

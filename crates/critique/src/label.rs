@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use dataset::{Begin, Dataset, Output, chunk, row_id, seed_for};
 use decoding::models::Model;
 use decoding::{Place, TextConfig};
-use lm::Sampling;
+use lm::{Prefixes, Sampling};
 use policy::{Policy, StateRequest};
 use schema::{Label, Prompt};
 use serde::{Deserialize, Serialize};
@@ -144,14 +144,15 @@ impl Labeller<'_> {
     fn chunk(&mut self, problems: &[(Prompt, &str)]) -> Result<Vec<Label>, Failure> {
         let splits: BTreeMap<&str, &str> =
             problems.iter().map(|(p, split)| (p.prompt_id.as_str(), *split)).collect();
-        let samples = self.samples(problems)?;
+        let mut prefixes = Prefixes::default();
+        let samples = self.samples(problems, &mut prefixes)?;
         let mut tally = Tally::new();
         for sample in &samples {
-            for prefix in prefixes(&sample.options) {
+            for prefix in beginnings(&sample.options) {
                 count(&mut tally, sample.problem, prefix, sample.right);
             }
         }
-        self.roll_out(&samples, &mut tally)?;
+        self.roll_out(&samples, &mut tally, &mut prefixes)?;
         self.totals.problems += problems.len();
         self.totals.solutions += samples.len();
         self.totals.right += samples.iter().filter(|s| s.right).count();
@@ -165,7 +166,11 @@ impl Labeller<'_> {
         Ok(rows)
     }
 
-    fn samples<'p>(&mut self, problems: &'p [(Prompt, &str)]) -> Result<Vec<Sample<'p>>, Failure> {
+    fn samples<'p>(
+        &mut self,
+        problems: &'p [(Prompt, &str)],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Sample<'p>>, Failure> {
         let mut wanted = Vec::new();
         for (problem, _) in problems {
             if problem.answer.is_none() {
@@ -183,7 +188,7 @@ impl Labeller<'_> {
             .iter()
             .map(|&(problem, seed)| self.state(problem, String::new(), seed))
             .collect();
-        let options = self.policy.write(&states).or_data("policy")?;
+        let options = self.policy.write(&states, prefixes).or_data("policy")?;
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
         let termination = self.policy.config().termination;
         let sample = |((problem, seed), option): ((&'p Prompt, u64), policy::TextOption)| Sample {
@@ -206,13 +211,14 @@ impl Labeller<'_> {
         &mut self,
         samples: &[Sample<'p>],
         tally: &mut Tally<'p>,
+        prefixes: &mut Prefixes,
     ) -> Result<(), Failure> {
         let mut chosen = BTreeMap::<&str, usize>::new();
         let mut wanted = Vec::new();
         for sample in samples {
             let used = chosen.entry(&sample.problem.prompt_id).or_default();
             // The last prefix is the whole solution, which has nothing to continue.
-            let open: Vec<String> = prefixes(&sample.options).collect();
+            let open: Vec<String> = beginnings(&sample.options).collect();
             let open = &open[..open.len().saturating_sub(1)];
             if *used >= self.config.prefixes || open.is_empty() {
                 continue;
@@ -228,7 +234,7 @@ impl Labeller<'_> {
             .iter()
             .map(|(problem, prefix, seed)| self.state(problem, prefix.clone(), *seed))
             .collect();
-        let options = self.policy.write(&states).or_data("policy")?;
+        let options = self.policy.write(&states, prefixes).or_data("policy")?;
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
         for ((problem, prefix, _), option) in wanted.into_iter().zip(options) {
             let whole = [prefix.as_str(), &option.text].concat();
@@ -239,7 +245,7 @@ impl Labeller<'_> {
 
     fn label(&self, sample: &Sample<'_>, tally: &Tally<'_>, split: &str) -> Label {
         let id = &sample.problem.prompt_id;
-        let shares: Vec<f32> = prefixes(&sample.options)
+        let shares: Vec<f32> = beginnings(&sample.options)
             .map(|prefix| {
                 let (right, all) = tally[&(id.as_str(), prefix)];
                 right as f32 / all as f32
@@ -266,7 +272,7 @@ fn right(problem: &Prompt, text: &str) -> bool {
 }
 
 /// The text after each option.
-fn prefixes(options: &[String]) -> impl Iterator<Item = String> {
+fn beginnings(options: &[String]) -> impl Iterator<Item = String> {
     (1..=options.len()).map(|n| options[..n].concat())
 }
 

@@ -139,9 +139,11 @@ impl Judge {
                 question: &row.prompt,
                 options: row.options.iter().map(|option| option.text.clone()).collect(),
                 finished: true,
+                branch: 0,
             })
             .collect();
-        let scores = self.critic.score(&solutions).or_data("critics")?;
+        let mut prefixes = self.critic.prefixes();
+        let scores = self.critic.score(&solutions, &mut prefixes).or_data("critics")?;
         let mut votes = BTreeMap::<&str, Vec<&str>>::new();
         for row in rows {
             votes.entry(&row.prompt_id).or_default().extend(row.answer.as_deref());

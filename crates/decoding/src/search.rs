@@ -3,7 +3,7 @@
 
 use critic::{Critic, Scores, Solution};
 use dataset::seed_for;
-use lm::Sampling;
+use lm::{Prefixes, Sampling};
 use mcts::{Action, Evaluation, NodeId, Request, Tree};
 use policy::{Policy, StateRequest, TextOption};
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,13 @@ struct Run<'a> {
     tokens: u64,
 }
 
+/// What the models have read of the trees under way.
+struct Memory {
+    policy: Prefixes,
+    fast_policy: Prefixes,
+    critic: Vec<Prefixes>,
+}
+
 /// A leaf that waits for its evaluation.
 struct Leaf {
     run: usize,
@@ -147,12 +154,17 @@ impl Searcher {
             let tree = Tree::new(&self.config.mcts)?;
             runs.push(Run { question, tree, rollouts: Vec::new(), tokens: 0 });
         }
-        while self.wave(&mut runs)? {}
-        self.finish(runs)
+        let mut memory = Memory {
+            policy: Prefixes::default(),
+            fast_policy: Prefixes::default(),
+            critic: self.critic.prefixes(),
+        };
+        while self.wave(&mut runs, &mut memory)? {}
+        self.finish(runs, &mut memory)
     }
 
     /// Answers what every tree asks; tells whether any asked.
-    fn wave(&self, runs: &mut [Run<'_>]) -> Result<bool, Error> {
+    fn wave(&self, runs: &mut [Run<'_>], memory: &mut Memory) -> Result<bool, Error> {
         let (mut roots, mut samples, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
         let mut asked = false;
         for (index, run) in runs.iter().enumerate() {
@@ -167,21 +179,27 @@ impl Searcher {
                 Request::Done(_) => {}
             }
         }
-        self.score_roots(runs, &roots)?;
-        self.sample(runs, &samples)?;
-        self.evaluate(runs, &leaves)?;
+        self.score_roots(runs, &roots, memory)?;
+        self.sample(runs, &samples, memory)?;
+        self.evaluate(runs, &leaves, memory)?;
         Ok(asked)
     }
 
-    fn score_roots(&self, runs: &mut [Run<'_>], roots: &[usize]) -> Result<(), Error> {
+    fn score_roots(
+        &self,
+        runs: &mut [Run<'_>],
+        roots: &[usize],
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
         let solutions: Vec<Solution<'_>> = roots
             .iter()
             .map(|&index| {
                 let question = runs[index].question.text;
-                Solution { question, options: Vec::new(), finished: false }
+                Solution { question, options: Vec::new(), finished: false, branch: 0 }
             })
             .collect();
-        for (&index, scores) in roots.iter().zip(self.critic.score(&solutions)?) {
+        for (&index, scores) in roots.iter().zip(self.critic.score(&solutions, &mut memory.critic)?)
+        {
             let run = &mut runs[index];
             let told = run.tree.tell_root(f64::from(scores.root));
             told.map_err(|source| refused(&run.question, source))?;
@@ -189,12 +207,17 @@ impl Searcher {
         Ok(())
     }
 
-    fn sample(&self, runs: &mut [Run<'_>], asked: &[(usize, Request)]) -> Result<(), Error> {
+    fn sample(
+        &self,
+        runs: &mut [Run<'_>],
+        asked: &[(usize, Request)],
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
         let mut states = Vec::new();
         for (index, request) in asked {
             states.extend(self.states(&runs[*index], request));
         }
-        let mut options = self.policy.write(&states)?.into_iter();
+        let mut options = self.policy.write(&states, &mut memory.policy)?.into_iter();
         for (index, request) in asked {
             let Request::Sample { count, .. } = request else { continue };
             let run = &mut runs[*index];
@@ -227,25 +250,33 @@ impl Searcher {
     }
 
     /// Fast rollouts of the leaves that are not terminal, then the critics on leaves and rollouts.
-    fn evaluate(&self, runs: &mut [Run<'_>], leaves: &[Leaf]) -> Result<(), Error> {
+    fn evaluate(
+        &self,
+        runs: &mut [Run<'_>],
+        leaves: &[Leaf],
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
         if leaves.is_empty() {
             return Ok(());
         }
         let weights = self.config.mcts.weights;
         let count = if weights.orm > 0.0 { self.config.mcts.rollouts } else { 0 };
-        let rollouts = self.roll_out(runs, leaves, count)?;
+        let rollouts = self.roll_out(runs, leaves, count, memory)?;
         let rolled: Vec<bool> = leaves.iter().map(|leaf| !leaf.terminal && count > 0).collect();
         let question = |leaf: &Leaf| runs[leaf.run].question.text;
         let alone = leaves.iter().zip(&rolled).filter(|(_, rolled)| !**rolled).map(|(leaf, _)| {
             let options = leaf.options.clone();
-            Solution { question: question(leaf), options, finished: leaf.terminal }
+            let branch = options.len();
+            Solution { question: question(leaf), options, finished: leaf.terminal, branch }
         });
         let continued = rollouts.iter().map(|(leaf, option)| {
-            let options = self.continued(&leaves[*leaf].options, &option.text);
-            Solution { question: question(&leaves[*leaf]), options, finished: true }
+            let leaf = &leaves[*leaf];
+            let options = self.continued(&leaf.options, &option.text);
+            let branch = leaf.options.len();
+            Solution { question: question(leaf), options, finished: true, branch }
         });
         let solutions: Vec<Solution<'_>> = continued.chain(alone).collect();
-        let scores = self.critic.score(&solutions)?;
+        let scores = self.critic.score(&solutions, &mut memory.critic)?;
         let (continued, alone) = scores.split_at(rollouts.len());
         // A critic reads from left to right: what it says of a leaf stands in its reading of the
         // leaf's rollout, so the leaf is not read again.
@@ -274,6 +305,7 @@ impl Searcher {
         runs: &[Run<'_>],
         leaves: &[Leaf],
         count: u32,
+        memory: &mut Memory,
     ) -> Result<Vec<(usize, TextOption)>, Error> {
         let open = leaves.iter().enumerate().filter(|(_, leaf)| !leaf.terminal);
         let wanted: Vec<(usize, u32)> =
@@ -296,7 +328,7 @@ impl Searcher {
                 }
             })
             .collect();
-        let options = self.fast_policy.write(&states)?;
+        let options = self.fast_policy.write(&states, &mut memory.fast_policy)?;
         Ok(wanted.into_iter().map(|(leaf, _)| leaf).zip(options).collect())
     }
 
@@ -327,7 +359,7 @@ impl Searcher {
     }
 
     /// Completes the greedy and the global leaves, gathers the solutions and picks.
-    fn finish(&self, mut runs: Vec<Run<'_>>) -> Result<Vec<Searched>, Error> {
+    fn finish(&self, mut runs: Vec<Run<'_>>, memory: &mut Memory) -> Result<Vec<Searched>, Error> {
         let mut open = Vec::new();
         for (index, run) in runs.iter().enumerate() {
             let mut wanted = [mcts::greedy_leaf(&run.tree), mcts::best_leaf(&run.tree)];
@@ -337,7 +369,7 @@ impl Searcher {
             let leaves = wanted.into_iter().flatten().map(|node| run.leaf(index, node));
             open.extend(leaves.filter(|leaf| !leaf.terminal));
         }
-        let completed = self.complete(&runs, &open)?;
+        let completed = self.complete(&runs, &open, memory)?;
         let mut own: Vec<Vec<Solved>> = runs.iter().map(terminals).collect();
         for (leaf, solved) in open.iter().zip(completed) {
             runs[leaf.run].tokens += u64::from(solved.rest_tokens);
@@ -354,7 +386,12 @@ impl Searcher {
         Ok(searched.collect())
     }
 
-    fn complete(&self, runs: &[Run<'_>], open: &[Leaf]) -> Result<Vec<Solved>, Error> {
+    fn complete(
+        &self,
+        runs: &[Run<'_>],
+        open: &[Leaf],
+        memory: &mut Memory,
+    ) -> Result<Vec<Solved>, Error> {
         let states: Vec<StateRequest<'_>> = open
             .iter()
             .map(|leaf| {
@@ -368,7 +405,7 @@ impl Searcher {
                 }
             })
             .collect();
-        let options = self.policy.write(&states)?;
+        let options = self.policy.write(&states, &mut memory.policy)?;
         let solutions: Vec<Solution<'_>> = open
             .iter()
             .zip(&options)
@@ -376,9 +413,10 @@ impl Searcher {
                 question: runs[leaf.run].question.text,
                 options: self.continued(&leaf.options, &option.text),
                 finished: true,
+                branch: 0,
             })
             .collect();
-        let scores = self.critic.score(&solutions)?;
+        let scores = self.critic.score(&solutions, &mut memory.critic)?;
         let all = open.iter().zip(&options).zip(&scores);
         Ok(all.map(|((leaf, option), s)| self.solved(Origin::Completed, leaf, option, s)).collect())
     }

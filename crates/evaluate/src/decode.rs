@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use dataset::{Begin, Dataset, Output, chunk, seed_for};
 use decoding::models::Model;
 use decoding::{Models, Place, Question, SearchConfig, Searcher, TextConfig};
-use lm::Sampling;
+use lm::{Prefixes, Sampling};
 use policy::{Policy, StateRequest};
 use schema::{Evaluation, Prompt};
 use serde::{Deserialize, Serialize};
@@ -188,7 +188,7 @@ impl<'a> Evaluator<'a> {
                 seed: 0,
             })
             .collect();
-        let options = self.policy.write(&states).or_data("policy")?;
+        let options = self.policy.write(&states, &mut Prefixes::default()).or_data("policy")?;
         jobs.iter()
             .zip(options)
             .map(|(job, option)| {

@@ -153,9 +153,14 @@ fn figures(
     let critic = models::critic(std::slice::from_ref(model), text, place)?;
     let solutions: Vec<Solution<'_>> = labels
         .iter()
-        .map(|row| Solution { question: &row.prompt, options: row.options.clone(), finished: true })
+        .map(|row| Solution {
+            question: &row.prompt,
+            options: row.options.clone(),
+            finished: true,
+            branch: 0,
+        })
         .collect();
-    let scores = critic.score(&solutions).or_data("labels")?;
+    let scores = critic.score(&solutions, &mut critic.prefixes()).or_data("labels")?;
     let mut judged = BTreeMap::<&str, Vec<Judged<'_>>>::new();
     for (row, scores) in labels.iter().zip(&scores) {
         let right = row.outcome > 0.5;

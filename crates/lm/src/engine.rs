@@ -1,27 +1,31 @@
 //! Batched inference: generation with a KV cache and scoring with scalar heads.
 //!
-//! A row's result depends on the row alone. Rows are padded to a length that only their own length
-//! decides, batches only ever add rows, and every row draws from its own seed: so neither the batch
-//! size, nor the other rows, nor the number of workers changes a bit of it.
+//! A row's result depends on the row and on what was read in its scope before ([`Prefixes`]). Rows
+//! are padded to a length that only their own length decides, batches only ever add rows, and every
+//! row draws from its own seed: so neither the batch size, nor rows of other scopes, nor the number
+//! of workers changes a bit of it.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 
-use crate::model::{self, Cache, Decoder, MASKED, Rotary};
+use crate::decode::Decoding;
+use crate::model::{self, Decoder, MASKED, Rotary};
+use crate::prefix::{Known, KvShape, Prefixes, Read, common, written};
 use crate::weights::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
 
-/// Rows are padded to a multiple of this many tokens.
-const BUCKET: usize = 32;
+/// What a row has read before is padded to a multiple of this many tokens.
+const KNOWN_BUCKET: usize = 32;
+/// What a row reads is padded to a multiple of this many tokens.
+const NEW_BUCKET: usize = 16;
 /// Fewer rows than this are filled up: matrix products of one or two rows take another code path,
 /// which rounds differently.
-const MIN_ROWS: usize = 8;
+pub(crate) const MIN_ROWS: usize = 8;
 /// The most tokens, padding included, of one forward pass.
 const PASS_TOKENS: usize = 16_384;
 
@@ -47,6 +51,10 @@ pub struct GenerationRequest {
     pub stop: Stop,
     /// Seed of this row's draws.
     pub seed: u64,
+    /// What the row shares with others ([`crate::prefix::scope_of`]).
+    pub scope: u64,
+    /// Whether rows to come may begin with what is generated.
+    pub keep: bool,
 }
 
 /// Why a generation ended.
@@ -78,19 +86,42 @@ pub struct ScoreRequest {
     pub ids: Vec<u32>,
     /// The positions to read the heads at.
     pub at: Vec<usize>,
+    /// What the row shares with others ([`crate::prefix::scope_of`]).
+    pub scope: u64,
+    /// How many of the first tokens rows to come may begin with.
+    pub keep: usize,
+}
+
+/// A row to be read.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    scope: u64,
+    ids: &'a [u32],
+    /// How many of the first tokens are kept.
+    keep: usize,
+}
+
+/// What there is of a row after it was read.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    /// What was known of it before.
+    known: Known,
+    /// The scalar heads of the other tokens, `[tokens, scalar_heads]`.
+    heads: Vec<f32>,
 }
 
 /// A model ready for inference.
 #[derive(Debug)]
 pub struct Engine {
-    config: ModelConfig,
-    decoder: Decoder,
+    pub(crate) config: ModelConfig,
+    pub(crate) decoder: Decoder,
     /// The output projection, `[hidden_size, vocab_size]`, row-major: a transposed right-hand side
     /// is several times slower in the small products of decoding.
-    output: Tensor<2>,
-    tokenizer: Tokenizer,
-    rotary: Rotary,
-    device: Device,
+    pub(crate) output: Tensor<2>,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) rotary: Rotary,
+    pub(crate) device: Device,
+    pub(crate) shape: KvShape,
     options: EngineOptions,
 }
 
@@ -120,6 +151,7 @@ impl Engine {
             output,
             tokenizer: checkpoint.tokenizer.clone(),
             rotary: Rotary::new(&checkpoint.config),
+            shape: KvShape::of(&checkpoint.config),
             device: device.clone(),
             options,
         }
@@ -139,14 +171,40 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::TooLong`] for a prompt that leaves no room for a token.
-    pub fn generate(&self, requests: &[GenerationRequest]) -> Result<Vec<Generation>, Error> {
+    pub fn generate(
+        &self,
+        requests: &[GenerationRequest],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Generation>, Error> {
         let limit = self.config.max_position_embeddings;
         self.check_lengths(requests.iter().map(|r| r.prompt.len()), limit - 1)?;
-        let batches = self.batches(requests.iter().map(|r| r.prompt.len()));
-        Ok(self.spread(&batches, |engine, rows| {
-            let rows: Vec<&GenerationRequest> = rows.iter().map(|&i| &requests[i]).collect();
-            Decoding::new(engine, &rows).run()
-        }))
+        // The last token of a prompt is the first that a generation feeds.
+        let before = |r: &GenerationRequest| r.prompt.len().saturating_sub(1);
+        let wanted: Vec<Wanted<'_>> = requests
+            .iter()
+            .map(|r| Wanted { scope: r.scope, ids: &r.prompt[..before(r)], keep: before(r) })
+            .collect();
+        self.read(&wanted, prefixes);
+        let known: Vec<Known> =
+            wanted.iter().map(|row| prefixes.find(row.scope, row.ids)).collect();
+        let batches = self.batches(known.iter().map(|known| (known_columns(known), 0)).enumerate());
+        let written = self.spread(&batches, |engine, rows| {
+            let rows = rows.iter().map(|&i| (&requests[i], &known[i])).collect();
+            Decoding::new(engine, rows, prefixes).run()
+        });
+        let mut generations = Vec::with_capacity(requests.len());
+        for (request, (generation, kv)) in requests.iter().zip(written) {
+            prefixes.count(generation.ids.len(), 0);
+            // A token is kept with its scalar heads, which generation does not compute.
+            if request.keep && self.heads() == 0 {
+                let (_, fed) = generation.ids.split_last().expect("a generation has a token");
+                let ids = [request.prompt.as_slice(), fed].concat();
+                let read = Read { kv, heads: Vec::new() };
+                prefixes.insert(request.scope, &ids, before(request), read, self.shape);
+            }
+            generations.push(generation);
+        }
+        Ok(generations)
     }
 
     /// The scalar heads at the positions asked for: per request and position one value in `[0, 1]`
@@ -154,19 +212,33 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::TooLong`] for a row beyond the context; [`Error::Config`] for a model without heads.
-    pub fn score(&self, requests: &[ScoreRequest]) -> Result<Vec<Vec<Vec<f32>>>, Error> {
+    pub fn score(
+        &self,
+        requests: &[ScoreRequest],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Vec<Vec<f32>>>, Error> {
         if self.config.scalar_heads.is_empty() {
             return Err(Error::Config(
                 "this model has no scalar heads: it is no critic".to_owned(),
             ));
         }
-        let lengths = || requests.iter().map(|r| r.ids.len());
-        self.check_lengths(lengths(), self.config.max_position_embeddings)?;
-        let batches = self.batches(lengths());
-        Ok(self.spread(&batches, |engine, rows| {
-            let rows: Vec<&ScoreRequest> = rows.iter().map(|&i| &requests[i]).collect();
-            engine.score_batch(&rows)
-        }))
+        self.check_lengths(
+            requests.iter().map(|r| r.ids.len()),
+            self.config.max_position_embeddings,
+        )?;
+        let wanted: Vec<Wanted<'_>> = requests
+            .iter()
+            .map(|r| Wanted { scope: r.scope, ids: &r.ids, keep: r.keep.min(r.ids.len()) })
+            .collect();
+        let seen = self.read(&wanted, prefixes);
+        let heads = |(request, seen): (&ScoreRequest, &Seen)| {
+            let at = request.at.iter().map(|&at| match at.checked_sub(seen.known.tokens) {
+                Some(at) => seen.heads[at * self.heads()..(at + 1) * self.heads()].to_vec(),
+                None => prefixes.heads(request.scope, &seen.known, at, self.shape),
+            });
+            at.collect()
+        };
+        Ok(requests.iter().zip(&seen).map(heads).collect())
     }
 
     /// Scores of the whole vocabulary at every position of a row, `[time][vocab_size]`.
@@ -175,8 +247,10 @@ impl Engine {
     /// [`Error::TooLong`] for a row beyond the context.
     pub fn logits(&self, row: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
         self.check_lengths(std::iter::once(row.len()), self.config.max_position_embeddings)?;
-        let request = ScoreRequest { ids: row.to_vec(), at: (0..row.len()).collect() };
-        let hidden = self.hidden_at(&[&request]);
+        let time = row.len().next_multiple_of(NEW_BUCKET);
+        let tokens = model::ids(&pad(std::iter::once(row), 1, time), [1, time], &self.device);
+        let hidden = self.decoder.hidden(tokens, &self.rotary.causal(time, &self.device));
+        let hidden = hidden.reshape([time, self.config.hidden_size]);
         let logits = values(hidden.matmul(self.output.clone()));
         Ok(logits.chunks(self.config.vocab_size).take(row.len()).map(<[f32]>::to_vec).collect())
     }
@@ -193,20 +267,102 @@ impl Engine {
         }
     }
 
-    /// Indices of the rows in batches of one padded length each, the longest rows first.
-    fn batches(&self, lengths: impl Iterator<Item = usize>) -> Vec<Vec<usize>> {
-        let mut groups = std::collections::BTreeMap::<usize, Vec<usize>>::new();
-        for (row, length) in lengths.enumerate() {
-            groups.entry(padded(length)).or_default().push(row);
+    fn heads(&self) -> usize {
+        self.shape.scalar_heads
+    }
+    /// Reads what is not known of some rows; what rows of one scope have in common is read first,
+    /// once.
+    fn read(&self, wanted: &[Wanted<'_>], prefixes: &mut Prefixes) -> Vec<Seen> {
+        let (rows, places) = distinct(wanted);
+        let (_, common) = self.read_rows(&shared(&rows, prefixes), prefixes);
+        let (seen, rest) = self.read_rows(&rows, prefixes);
+        let tokens: usize = wanted.iter().map(|row| row.ids.len()).sum();
+        prefixes.count(common + rest, tokens - common - rest);
+        places.into_iter().map(|place| seen[place].clone()).collect()
+    }
+
+    /// Reads what is not known of distinct rows; gives also how many tokens that were.
+    fn read_rows(&self, rows: &[Wanted<'_>], prefixes: &mut Prefixes) -> (Vec<Seen>, usize) {
+        let known: Vec<Known> = rows.iter().map(|row| prefixes.find(row.scope, row.ids)).collect();
+        let new = |row: usize| rows[row].ids.len() - known[row].tokens;
+        let open: Vec<usize> = (0..rows.len()).filter(|&row| new(row) > 0).collect();
+        let sizes = open
+            .iter()
+            .map(|&row| (row, (known_columns(&known[row]), new(row).next_multiple_of(NEW_BUCKET))));
+        let read = self.spread(&self.batches(sizes), |engine, batch| {
+            let batch: Vec<_> = batch.iter().map(|&row| (&rows[row], &known[row])).collect();
+            engine.read_batch(&batch, prefixes)
+        });
+        let tokens = open.iter().map(|&row| new(row)).sum();
+        let mut seen: Vec<Seen> =
+            known.into_iter().map(|known| Seen { known, heads: Vec::new() }).collect();
+        for (row, Read { kv, heads }) in open.into_iter().zip(read) {
+            let (Wanted { scope, ids, keep }, from) = (rows[row], seen[row].known.tokens);
+            if keep > from {
+                let heads = heads[..(keep - from) * self.heads()].to_vec();
+                prefixes.insert(scope, &ids[..keep], from, Read { kv, heads }, self.shape);
+            }
+            seen[row].heads = heads;
         }
-        let most = |length: usize| (PASS_TOKENS / length).clamp(1, self.options.rows.max(1));
+        (seen, tokens)
+    }
+
+    /// One forward pass: the keys and values that are kept, and the scalar heads of all tokens.
+    fn read_batch(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> Vec<Read> {
+        let new = |&(row, known): &(&Wanted<'_>, &Known)| row.ids.len() - known.tokens;
+        let columns = rows.iter().map(|row| known_columns(row.1)).max().unwrap_or(0);
+        let time = rows.iter().map(new).max().unwrap_or(1).next_multiple_of(NEW_BUCKET);
+        let tokens =
+            pad(rows.iter().map(|(row, known)| &row.ids[known.tokens..]), rows.len(), time);
+        let tokens = model::ids(&tokens, [rows.len(), time], &self.device);
+        let places: Vec<_> = rows.iter().map(|(row, known)| (row.scope, *known)).collect();
+        let mut caches = prefixes.caches(&places, columns + time, self.shape, &self.device);
+        let starts: Vec<usize> = rows.iter().map(|(_, known)| known.tokens).collect();
+        let mask = mask(&starts, columns, time, &self.device);
+        let positions = self.rotary.after(&starts, time, mask, &self.device);
+        let hidden = self.decoder.hidden_cached(tokens, &positions, &mut caches, columns);
+        let kept: Vec<(u32, usize)> = (0..)
+            .zip(rows)
+            .map(|(at, (row, known))| (at, row.keep.saturating_sub(known.tokens)))
+            .filter(|(_, tokens)| *tokens > 0)
+            .collect();
+        let mut kept =
+            kept.iter().zip(written(&caches, &kept, columns, self.shape, &self.device)).peekable();
+        let hidden = hidden.reshape([rows.len() * time, self.config.hidden_size]);
+        let heads = self
+            .decoder
+            .scalar_head
+            .as_ref()
+            .map(|head| values(sigmoid(head.forward(hidden))))
+            .unwrap_or_default();
+        (0..)
+            .zip(rows)
+            .map(|(at, row)| {
+                let kv =
+                    kept.next_if(|((row, _), _)| *row == at).map(|(_, kv)| kv).unwrap_or_default();
+                let from = at as usize * time * self.heads();
+                let heads = heads[from..from + new(row) * self.heads()].to_vec();
+                Read { kv, heads }
+            })
+            .collect()
+    }
+
+    /// Indices of rows in batches of one size each, known and new columns; the longest first.
+    fn batches(&self, rows: impl Iterator<Item = (usize, (usize, usize))>) -> Vec<Vec<usize>> {
+        let mut groups = BTreeMap::<(usize, usize), Vec<usize>>::new();
+        for (row, size) in rows {
+            groups.entry(size).or_default().push(row);
+        }
+        let most = |(known, new): (usize, usize)| {
+            (PASS_TOKENS / (known + new).max(1)).clamp(1, self.options.rows.max(1))
+        };
         // Even batches keep the workers equally busy.
         let share = |rows: usize| rows.div_ceil(self.options.workers.max(1)).max(MIN_ROWS);
         groups
             .into_iter()
             .rev()
-            .flat_map(|(length, rows)| {
-                let size = most(length).min(share(rows.len()));
+            .flat_map(|(size, rows)| {
+                let size = most(size).min(share(rows.len()));
                 rows.chunks(size).map(<[usize]>::to_vec).collect::<Vec<_>>()
             })
             .collect()
@@ -247,211 +403,64 @@ impl Engine {
             output: self.output.clone(),
             tokenizer: self.tokenizer.clone(),
             rotary: self.rotary.clone(),
+            shape: self.shape,
             device: self.device.clone(),
             options: self.options,
         }
     }
-
-    /// The hidden states at the positions asked for, row after row, `[positions, hidden_size]`, with
-    /// at least [`MIN_ROWS`] rows.
-    fn hidden_at(&self, rows: &[&ScoreRequest]) -> Tensor<2> {
-        let time = padded(rows.iter().map(|r| r.ids.len()).max().unwrap_or(1));
-        let count = rows.len().max(MIN_ROWS);
-        let tokens = pad(rows.iter().map(|r| r.ids.as_slice()), count, time);
-        let tokens = model::ids(&tokens, [count, time], &self.device);
-        let hidden = self.decoder.hidden(tokens, &self.rotary.causal(time, &self.device));
-        let mut at: Vec<u32> = rows
-            .iter()
-            .enumerate()
-            .flat_map(|(row, r)| r.at.iter().map(move |&p| (row * time + p) as u32))
-            .collect();
-        at.resize(at.len().max(MIN_ROWS), 0);
-        let at = model::ids(&at, [at.len()], &self.device);
-        hidden.reshape([count * time, self.config.hidden_size]).select(0, at)
-    }
-
-    fn score_batch(&self, rows: &[&ScoreRequest]) -> Vec<Vec<Vec<f32>>> {
-        let head = self.decoder.scalar_head.as_ref().expect("`score` checked for scalar heads");
-        let scores = values(sigmoid(head.forward(self.hidden_at(rows))));
-        let mut scores = scores.chunks(self.config.scalar_heads.len()).map(<[f32]>::to_vec);
-        rows.iter().map(|r| scores.by_ref().take(r.at.len()).collect()).collect()
-    }
 }
 
-/// A batch being decoded.
-struct Decoding<'a> {
-    engine: &'a Engine,
-    requests: &'a [&'a GenerationRequest],
-    rows: Vec<Row>,
-    /// The row of the batch in each row of the tensors; those at the end may be fillers.
-    live: Vec<usize>,
-    caches: Vec<Cache>,
-    /// `[live, 1, 1, capacity]`.
-    mask: Tensor<4>,
-    /// Columns written so far.
-    columns: usize,
+/// Every row once, and where each row of the list is among them; the longest part is kept.
+fn distinct<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<usize>) {
+    let (mut rows, mut index) = (Vec::<Wanted<'a>>::new(), BTreeMap::new());
+    let places = wanted.iter().map(|row| {
+        let place = *index.entry((row.scope, row.ids)).or_insert(rows.len());
+        match rows.get_mut(place) {
+            Some(known) => known.keep = known.keep.max(row.keep),
+            None => rows.push(*row),
+        }
+        place
+    });
+    let places = places.collect();
+    (rows, places)
 }
 
-/// What is known of one row.
-struct Row {
-    rng: ChaCha8Rng,
-    ids: Vec<u32>,
-    bytes: Vec<u8>,
-    logprob: f32,
-    stop: Option<StopReason>,
-}
-
-impl<'a> Decoding<'a> {
-    fn new(engine: &'a Engine, requests: &'a [&'a GenerationRequest]) -> Self {
-        let time = padded(requests.iter().map(|r| r.prompt.len()).max().unwrap_or(1));
-        let capacity = time + requests.iter().map(|r| r.stop.max_new).max().unwrap_or(0);
-        let count = requests.len().max(MIN_ROWS);
-        let config = &engine.config;
-        let shape = [count, config.kv_heads(), capacity, config.head_width()];
-        // The columns between a prompt's end and the padded length hold nothing.
-        let mask = (0..count)
-            .flat_map(|row| {
-                let length = requests.get(row).map_or(time, |r| r.prompt.len());
-                (0..capacity).map(move |c| if c >= length && c < time { MASKED } else { 0.0 })
+/// What the rows of each scope have in common and is not known.
+fn shared<'a>(rows: &[Wanted<'a>], prefixes: &Prefixes) -> Vec<Wanted<'a>> {
+    let mut scopes = BTreeMap::<u64, (usize, &'a [u32])>::new();
+    for row in rows {
+        scopes
+            .entry(row.scope)
+            .and_modify(|(rows, ids)| {
+                *rows += 1;
+                *ids = &ids[..common(ids, row.ids)];
             })
-            .collect();
-        let rows = requests.iter().map(|r| Row {
-            rng: ChaCha8Rng::seed_from_u64(r.seed),
-            ids: Vec::new(),
-            bytes: Vec::new(),
-            logprob: 0.0,
-            stop: None,
-        });
-        Self {
-            engine,
-            requests,
-            rows: rows.collect(),
-            live: (0..count).collect(),
-            caches: (0..config.num_hidden_layers)
-                .map(|_| Cache::new(shape, &engine.device))
-                .collect(),
-            mask: model::tensor(mask, [count, 1, 1, capacity], &engine.device),
-            columns: time,
-        }
+            .or_insert((1, row.ids));
     }
-
-    fn run(mut self) -> Vec<Generation> {
-        let mut logits = self.prefill();
-        loop {
-            self.choose(&logits);
-            if self.rows.iter().all(|row| row.stop.is_some()) {
-                break;
-            }
-            self.compact();
-            logits = self.step();
-        }
-        let finish = |row: Row| Generation {
-            ids: row.ids,
-            logprob: row.logprob,
-            stop: row.stop.expect("the loop ends when every row has stopped"),
-        };
-        self.rows.into_iter().map(finish).collect()
-    }
-
-    /// Reads the prompts; gives the scores that follow each.
-    fn prefill(&mut self) -> Vec<f32> {
-        let (engine, time, count) = (self.engine, self.columns, self.live.len());
-        let tokens = pad(self.requests.iter().map(|r| r.prompt.as_slice()), count, time);
-        let tokens = model::ids(&tokens, [count, time], &engine.device);
-        let positions = engine.rotary.causal(time, &engine.device);
-        let hidden = engine.decoder.hidden_cached(tokens, &positions, &mut self.caches, 0);
-        let last: Vec<u32> = (0..count)
-            .map(|row| {
-                (row * time + self.requests.get(row).map_or(1, |r| r.prompt.len()) - 1) as u32
-            })
-            .collect();
-        let last = model::ids(&last, [count], &engine.device);
-        let hidden = hidden.reshape([count * time, engine.config.hidden_size]).select(0, last);
-        values(hidden.matmul(engine.output.clone()))
-    }
-
-    /// Chooses a token for every live row.
-    fn choose(&mut self, logits: &[f32]) {
-        let vocab = self.engine.config.vocab_size;
-        for (&index, logits) in self.live.iter().zip(logits.chunks(vocab)) {
-            let Some(row) = self.rows.get_mut(index).filter(|row| row.stop.is_none()) else {
-                continue;
-            };
-            let request = self.requests[index];
-            let (token, logprob) = request.sampling.choose(logits, &mut row.rng);
-            row.logprob += logprob;
-            row.push(token, self.engine.tokenizer.token_bytes(token), &request.stop);
-            let length = request.prompt.len() + row.ids.len();
-            if row.stop.is_none() && length >= self.engine.config.max_position_embeddings {
-                row.stop = Some(StopReason::Length);
-            }
-        }
-    }
-
-    /// Drops finished rows once they are a quarter of the batch: dropping copies the cache.
-    fn compact(&mut self) {
-        let open = |&&row: &&usize| self.rows.get(row).is_some_and(|r| r.stop.is_none());
-        let wanted = self.live.iter().filter(open).count();
-        if wanted.max(MIN_ROWS) * 4 > self.live.len() * 3 {
-            return;
-        }
-        let (mut keep, rest): (Vec<usize>, Vec<usize>) = (0..self.live.len())
-            .partition(|&at| self.rows.get(self.live[at]).is_some_and(|r| r.stop.is_none()));
-        keep.extend(rest.into_iter().take(MIN_ROWS.saturating_sub(keep.len())));
-        let at: Vec<u32> = keep.iter().map(|&i| i as u32).collect();
-        let at = model::ids(&at, [at.len()], &self.engine.device);
-        for cache in &mut self.caches {
-            cache.select(&at);
-        }
-        self.mask = self.mask.clone().select(0, at);
-        self.live = keep.into_iter().map(|i| self.live[i]).collect();
-    }
-
-    /// One more token for every row of the tensors; gives the scores that follow.
-    fn step(&mut self) -> Vec<f32> {
-        let (engine, count) = (self.engine, self.live.len());
-        let last = |row: usize| self.rows.get(row).and_then(|r| r.ids.last().copied()).unwrap_or(0);
-        let tokens: Vec<u32> = self.live.iter().map(|&row| last(row)).collect();
-        let at: Vec<usize> = self
-            .live
-            .iter()
-            .map(|&row| match (self.requests.get(row), self.rows.get(row)) {
-                (Some(request), Some(row)) => request.prompt.len() + row.ids.len() - 1,
-                _ => 0,
-            })
-            .collect();
-        let mask = self.mask.clone().narrow(3, 0, self.columns + 1);
-        let positions = engine.rotary.step(&at, mask, &engine.device);
-        let tokens = model::ids(&tokens, [count, 1], &engine.device);
-        let hidden =
-            engine.decoder.hidden_cached(tokens, &positions, &mut self.caches, self.columns);
-        self.columns += 1;
-        let hidden = hidden.reshape([count, engine.config.hidden_size]);
-        values(hidden.matmul(engine.output.clone()))
-    }
+    let several = scopes.into_iter().filter(|(_, (rows, _))| *rows > 1);
+    several
+        .map(|(scope, (_, ids))| Wanted { scope, ids, keep: ids.len() })
+        .filter(|row| prefixes.find(row.scope, row.ids).tokens < row.ids.len())
+        .collect()
 }
 
-impl Row {
-    fn push(&mut self, token: u32, bytes: &[u8], stop: &Stop) {
-        self.ids.push(token);
-        let known = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        let ended_by = |s: &String| {
-            let from = (known + 1).saturating_sub(s.len());
-            !s.is_empty() && self.bytes[from..].windows(s.len()).any(|w| w == s.as_bytes())
-        };
-        self.stop = if stop.tokens.contains(&token) {
-            Some(StopReason::Token)
-        } else if stop.strings.iter().any(ended_by) {
-            Some(StopReason::String)
-        } else {
-            (self.ids.len() >= stop.max_new).then_some(StopReason::Length)
-        };
-    }
+/// The columns that what is known of a row takes in a batch.
+pub(crate) fn known_columns(known: &Known) -> usize {
+    known.tokens.next_multiple_of(KNOWN_BUCKET)
 }
 
-fn padded(length: usize) -> usize {
-    length.max(1).next_multiple_of(BUCKET)
+/// What rows may see that read `time` tokens after `columns` of which their own first are known:
+/// these, and of the new ones those before and itself, `[rows, 1, time, columns + time]`.
+fn mask(known: &[usize], columns: usize, time: usize, device: &Device) -> Tensor<4> {
+    let query = |known: usize, query: usize| {
+        let sees = move |column: usize| match column.checked_sub(columns) {
+            None => column < known,
+            Some(new) => new <= query,
+        };
+        (0..columns + time).map(move |column| if sees(column) { 0.0 } else { MASKED })
+    };
+    let values = known.iter().flat_map(|&known| (0..time).flat_map(move |q| query(known, q)));
+    model::tensor(values.collect(), [known.len(), 1, time, columns + time], device)
 }
 
 /// Rows one after another, each filled up to `time` tokens, and empty rows up to `count`.

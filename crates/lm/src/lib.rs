@@ -7,10 +7,12 @@
 
 pub mod checkpoint;
 pub mod config;
+mod decode;
 pub mod device;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod prefix;
 pub mod sampling;
 pub mod tokenizer;
 pub mod train;
@@ -21,6 +23,7 @@ pub use config::ModelConfig;
 pub use engine::{Engine, Generation, GenerationRequest, ScoreRequest, Stop};
 pub use error::Error;
 pub use model::Decoder;
+pub use prefix::Prefixes;
 pub use sampling::Sampling;
 pub use tokenizer::Tokenizer;
 

@@ -9,6 +9,7 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, RmsNorm, RmsNor
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::weights::values;
 use crate::{Error, ModelConfig};
 
 /// What is added to the score of a key that a query must not see. Every query sees at least its own
@@ -219,12 +220,28 @@ impl Mlp {
 }
 
 impl Cache {
-    /// Room for `capacity` keys of each row.
-    pub(crate) fn new(shape: [usize; 4], device: &Device) -> Self {
-        Self {
-            keys: Some(Tensor::zeros(shape, device)),
-            values: Some(Tensor::zeros(shape, device)),
+    /// A cache with some columns written.
+    pub(crate) fn new(keys: Tensor<4>, values: Tensor<4>) -> Self {
+        Self { keys: Some(keys), values: Some(values) }
+    }
+
+    /// Room for more columns.
+    pub(crate) fn grow(&mut self, columns: usize) {
+        for slot in [&mut self.keys, &mut self.values] {
+            *slot = slot.take().map(|whole| {
+                let [rows, heads, _, width] = whole.dims();
+                let more = Tensor::zeros([rows, heads, columns, width], &whole.device());
+                Tensor::cat(vec![whole, more], 2)
+            });
         }
+    }
+
+    /// Some columns of some rows on the host, keys and values, each `[rows, kv_heads, count, d_head]`.
+    pub(crate) fn read(&self, rows: &Tensor<1, Int>, from: usize, count: usize) -> [Vec<f32>; 2] {
+        [&self.keys, &self.values].map(|slot| {
+            let whole = slot.as_ref().expect("every write puts the tensor back");
+            values(whole.clone().narrow(2, from, count).select(0, rows.clone()))
+        })
     }
 
     /// Writes at column `at` and gives back all columns written so far.
@@ -311,14 +328,23 @@ impl Rotary {
         }
     }
 
-    /// One new token per row, each at its own position, under a mask `[rows, 1, 1, keys]`.
-    pub(crate) fn step(&self, positions: &[usize], mask: Tensor<4>, device: &Device) -> Positions {
+    /// `time` new tokens per row, each row from its own position on, under a mask
+    /// `[rows, 1, time, keys]`. Padding beyond the context gets the last position.
+    pub(crate) fn after(
+        &self,
+        starts: &[usize],
+        time: usize,
+        mask: Tensor<4>,
+        device: &Device,
+    ) -> Positions {
+        let last = self.cos.len() / self.half - 1;
         let gather = |table: &[f32]| {
-            let data = positions
+            let data = starts
                 .iter()
-                .flat_map(|&p| table[p * self.half..(p + 1) * self.half].iter().copied())
+                .flat_map(|&start| (start..start + time).map(|position| position.min(last)))
+                .flat_map(|p| table[p * self.half..(p + 1) * self.half].iter().copied())
                 .collect();
-            tensor(data, [positions.len(), 1, 1, self.half], device)
+            tensor(data, [starts.len(), 1, time, self.half], device)
         };
         Positions { cos: gather(&self.cos), sin: gather(&self.sin), mask }
     }

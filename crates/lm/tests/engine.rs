@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use lm::engine::{Engine, EngineOptions, GenerationRequest, ScoreRequest, Stop, StopReason};
-use lm::{Checkpoint, Generation, ModelConfig, Sampling, Tokenizer, device};
+use lm::{Checkpoint, Generation, ModelConfig, Prefixes, Sampling, Tokenizer, device};
 
 const TEXT: &str = "Tom has 12 + 5 = 17 apples.\nHe buys 3 bags with 40 apples each.\n#### 137";
 
@@ -36,6 +36,8 @@ fn requests(count: usize) -> Vec<GenerationRequest> {
             sampling: Sampling::Temperature { temperature: 1.0 },
             stop: Stop { tokens: vec![1, 17, 31], strings: vec!["\n".to_owned()], max_new: 24 },
             seed: i as u64,
+            scope: i as u64,
+            keep: i % 2 == 0,
         })
         .collect()
 }
@@ -48,14 +50,17 @@ fn bits(generations: &[Generation]) -> Vec<(Vec<u32>, u32)> {
 fn neither_batch_size_nor_workers_nor_the_other_rows_change_a_bit() {
     let checkpoint = checkpoint(true);
     let requests = requests(70);
-    let whole = bits(&engine(&checkpoint, 1, 512).generate(&requests).unwrap());
+    let whole =
+        bits(&engine(&checkpoint, 1, 512).generate(&requests, &mut Prefixes::default()).unwrap());
     for (workers, rows) in [(1, 1), (1, 5), (2, 16), (3, 33)] {
-        let again = engine(&checkpoint, workers, rows).generate(&requests).unwrap();
+        let again = engine(&checkpoint, workers, rows)
+            .generate(&requests, &mut Prefixes::default())
+            .unwrap();
         assert_eq!(bits(&again), whole, "{workers} workers, batches of {rows}");
     }
     let alone = engine(&checkpoint, 1, 512);
     for (request, expected) in requests.iter().zip(&whole) {
-        let one = alone.generate(std::slice::from_ref(request)).unwrap();
+        let one = alone.generate(std::slice::from_ref(request), &mut Prefixes::default()).unwrap();
         assert_eq!(&bits(&one)[0], expected);
     }
 }
@@ -66,7 +71,9 @@ fn decoding_with_the_cache_agrees_with_reading_the_whole_row() {
         let checkpoint = checkpoint(tied);
         let engine = engine(&checkpoint, 1, 64);
         let requests = requests(20);
-        for (request, generation) in requests.iter().zip(engine.generate(&requests).unwrap()) {
+        for (request, generation) in
+            requests.iter().zip(engine.generate(&requests, &mut Prefixes::default()).unwrap())
+        {
             let row = [request.prompt.as_slice(), &generation.ids].concat();
             let logits = engine.logits(&row).unwrap();
             let logprob: f32 = (request.prompt.len()..row.len())
@@ -99,7 +106,7 @@ fn a_later_token_changes_no_earlier_score() {
 fn each_way_of_stopping_stops() {
     let checkpoint = checkpoint(true);
     let engine = engine(&checkpoint, 2, 16);
-    let generations = engine.generate(&requests(200)).unwrap();
+    let generations = engine.generate(&requests(200), &mut Prefixes::default()).unwrap();
     let tokenizer = engine.tokenizer();
     let mut seen = [0; 3];
     for generation in &generations {
@@ -126,10 +133,13 @@ fn a_full_context_ends_a_row_and_a_longer_prompt_is_refused() {
         sampling: Sampling::Greedy,
         stop: Stop { tokens: vec![], strings: vec![], max_new: 50 },
         seed: 0,
+        scope: 0,
+        keep: false,
     };
-    let full = engine.generate(&[request(120)]).unwrap();
+    let full = engine.generate(&[request(120)], &mut Prefixes::default()).unwrap();
     assert_eq!((full[0].ids.len(), full[0].stop), (8, StopReason::Length));
-    let message = engine.generate(&[request(128)]).unwrap_err().to_string();
+    let message =
+        engine.generate(&[request(128)], &mut Prefixes::default()).unwrap_err().to_string();
     assert!(message.contains("128 tokens exceeds the model's context of 128"), "{message}");
 }
 
@@ -137,21 +147,109 @@ fn a_full_context_ends_a_row_and_a_longer_prompt_is_refused() {
 fn scores_depend_on_the_row_alone_and_only_on_what_is_before() {
     let checkpoint = with_heads(true, &["value", "orm"]);
     let message = engine(&self::checkpoint(true), 1, 8)
-        .score(&[ScoreRequest { ids: vec![3], at: vec![0] }])
+        .score(
+            &[ScoreRequest { ids: vec![3], at: vec![0], scope: 0, keep: 0 }],
+            &mut Prefixes::default(),
+        )
         .unwrap_err()
         .to_string();
     assert!(message.contains("no scalar heads"));
     let request = |i: usize| {
         let ids: Vec<u32> = (0..=(i * 5 % 60) as u32).map(|t| 3 + (t * 11) % 280).collect();
         let at = vec![0, ids.len() - 1];
-        ScoreRequest { ids, at }
+        ScoreRequest { ids, at, scope: i as u64, keep: 0 }
     };
     let requests: Vec<_> = (0..50).map(request).collect();
-    let whole = engine(&checkpoint, 1, 512).score(&requests).unwrap();
-    assert_eq!(engine(&checkpoint, 3, 7).score(&requests).unwrap(), whole);
+    let whole = engine(&checkpoint, 1, 512).score(&requests, &mut Prefixes::default()).unwrap();
+    assert_eq!(
+        engine(&checkpoint, 3, 7).score(&requests, &mut Prefixes::default()).unwrap(),
+        whole
+    );
     for scores in &whole {
         assert_eq!(scores.len(), 2);
         assert_eq!(scores[0], whole[0][0], "all rows begin with the same token");
     }
     assert_ne!(whole[1][1], whole[2][1], "and end with another");
+}
+
+/// Three levels of a tree: a question, options after it, options after these, in four scopes.
+fn tree(engine: &Engine, shared: bool) -> (Vec<Generation>, Vec<GenerationRequest>, u64) {
+    let mut prefixes = Prefixes::default();
+    let mut level: Vec<GenerationRequest> = requests(12)
+        .into_iter()
+        .map(|r| GenerationRequest {
+            prompt: (0..30).map(|t| 3 + (t * 13 + r.seed as u32 % 4) % 290).collect(),
+            stop: Stop { tokens: vec![], strings: vec![], max_new: 3 + r.seed as usize % 5 },
+            scope: r.seed % 4,
+            keep: true,
+            ..r
+        })
+        .collect();
+    let (mut generations, mut requests) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let written = engine.generate(&level, &mut prefixes).unwrap();
+        let next = level.iter().zip(&written).map(|(r, g)| GenerationRequest {
+            prompt: [r.prompt.as_slice(), &g.ids].concat(),
+            seed: r.seed + 100,
+            ..r.clone()
+        });
+        let next = next.collect();
+        generations.extend(written);
+        requests.extend(std::mem::replace(&mut level, next));
+        if !shared {
+            prefixes = Prefixes::default();
+        }
+    }
+    (generations, requests, prefixes.counts().forwarded)
+}
+
+#[test]
+fn what_is_read_once_is_as_good_as_read_again() {
+    let checkpoint = checkpoint(true);
+    let engine = engine(&checkpoint, 2, 8);
+    let (shared, requests, forwarded) = tree(&engine, true);
+    let (alone, ..) = tree(&engine, false);
+    for (shared, alone) in shared.iter().zip(&alone) {
+        assert_eq!(shared.ids, alone.ids);
+        assert!((shared.logprob - alone.logprob).abs() < 1e-3);
+    }
+    // Four questions of 30 tokens are read once each, their last token for every option; then every
+    // generated token is fed once, the last of an option by those that go on from it.
+    let written: usize = shared.iter().map(|g| g.ids.len()).sum();
+    assert_eq!(forwarded as usize, 4 * 29 + written);
+    assert_eq!(requests.len(), 36);
+    let other = self::engine(&checkpoint, 1, 512);
+    assert_eq!(bits(&tree(&other, true).0), bits(&shared), "in other batches");
+}
+
+#[test]
+fn scores_of_a_branch_agree_with_reading_it_alone() {
+    let checkpoint = with_heads(true, &["value", "orm"]);
+    let engine = engine(&checkpoint, 2, 8);
+    let row = |branch: u32, length: usize, keep: usize| {
+        let ids: Vec<u32> =
+            (0..length as u32).map(|t| 3 + (t * 11 + u32::from(t > 20) * branch) % 280).collect();
+        ScoreRequest { at: vec![0, 10, length - 1], ids, scope: 0, keep }
+    };
+    let mut prefixes = Prefixes::default();
+    let mut seen = Vec::new();
+    let waves = [vec![row(1, 30, 30), row(2, 25, 25)], vec![row(1, 45, 0), row(2, 40, 33)]];
+    let again = vec![row(2, 33, 0), row(2, 40, 0), row(2, 40, 0)];
+    for wave in waves.iter().chain([&again]) {
+        for (request, scores) in wave.iter().zip(engine.score(wave, &mut prefixes).unwrap()) {
+            let cold = std::slice::from_ref(request);
+            let cold = engine.score(cold, &mut Prefixes::default()).unwrap().remove(0);
+            for (a, b) in scores.iter().flatten().zip(cold.iter().flatten()) {
+                assert!((a - b).abs() < 1e-5, "{a} and {b}");
+            }
+            seen.push(scores);
+        }
+    }
+    assert_eq!(seen[5], seen[6], "equal rows are read once");
+    // What the first two share, the rest of each, what is new of the longer ones, and of the last
+    // three what was not kept.
+    let counts = prefixes.counts();
+    assert_eq!(counts.forwarded, 21 + 9 + 4 + 15 + 15 + 7);
+    let all: usize = waves.iter().flatten().chain(&again).map(|r| r.ids.len()).sum();
+    assert_eq!(counts.forwarded + counts.reused, all as u64);
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use lm::engine::{EngineOptions, GenerationRequest, Stop};
-use lm::{Checkpoint, Engine, Sampling, device};
+use lm::{Checkpoint, Engine, Prefixes, Sampling, device};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -47,8 +47,15 @@ fn logits_and_greedy_tokens_agree() {
             sampling: Sampling::Greedy,
             stop: Stop { tokens: vec![], strings: vec![], max_new: reference.greedy.len() },
             seed: 0,
+            scope: 0,
+            keep: false,
         };
-        assert_eq!(engine.generate(&[request]).unwrap()[0].ids, reference.greedy, "{name}");
+        let mut prefixes = Prefixes::default();
+        assert_eq!(
+            engine.generate(&[request], &mut prefixes).unwrap()[0].ids,
+            reference.greedy,
+            "{name}"
+        );
     }
 }
 

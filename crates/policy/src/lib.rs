@@ -1,11 +1,12 @@
 //! Something that proposes options: the local language model, behind text.
 //!
 //! A state is a prompt and the text written so far; an option is the text up to a termination
-//! (AlphaLLM §4.3). The policy does not know what an answer is worth, and keeps nothing between
-//! calls: the same request with the same seed is the same option.
+//! (AlphaLLM §4.3). The policy does not know what an answer is worth. What it has read it keeps where
+//! the caller says: the same requests with the same seeds are the same options.
 
 use lm::engine::{GenerationRequest, Stop, StopReason};
-use lm::{Engine, Error, Sampling};
+use lm::prefix::scope_of;
+use lm::{Engine, Error, Prefixes, Sampling};
 use serde::{Deserialize, Serialize};
 
 /// How a question becomes the text the model continues.
@@ -120,14 +121,19 @@ impl Policy {
         &self.config
     }
 
-    /// Writes on from every state; results are in the order of the requests.
+    /// Writes on from every state; results are in the order of the requests. States of one question
+    /// share what was read of it, now and in earlier calls with the same `prefixes`.
     ///
     /// # Errors
     /// [`Error::TooLong`] for a state that fills the model's context.
-    pub fn write(&self, requests: &[StateRequest<'_>]) -> Result<Vec<TextOption>, Error> {
+    pub fn write(
+        &self,
+        requests: &[StateRequest<'_>],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<TextOption>, Error> {
         let rows: Vec<GenerationRequest> =
             requests.iter().map(|request| self.row(request)).collect::<Result<_, _>>()?;
-        let generations = self.engine.generate(&rows)?;
+        let generations = self.engine.generate(&rows, prefixes)?;
         let options = generations.iter().zip(requests).map(|(generation, request)| {
             let text = self.engine.tokenizer().decode(&generation.ids);
             let answered =
@@ -172,6 +178,8 @@ impl Policy {
             sampling: request.sampling,
             stop: Stop { tokens: eos.into_iter().collect(), strings, max_new },
             seed: request.seed,
+            scope: scope_of(request.question),
+            keep: !request.to_end,
         })
     }
 }
@@ -254,8 +262,10 @@ mod tests {
         };
         let mut written = String::new();
         let mut stops = Vec::new();
+        let mut prefixes = Prefixes::default();
         loop {
-            let option = policy.write(&[request(&written, false)]).unwrap().remove(0);
+            let option =
+                policy.write(&[request(&written, false)], &mut prefixes).unwrap().remove(0);
             written += &option.text;
             stops.push(option.stop);
             if option.terminal {
@@ -267,7 +277,8 @@ mod tests {
         let cut = Termination::Line.cut(SOLUTION);
         assert_eq!(cut.len(), 3);
         assert_eq!(cut.concat(), SOLUTION);
-        let rest = policy.write(&[request(&cut[0], true)]).unwrap().remove(0);
+        let mut write = |request| policy.write(&[request], &mut prefixes).unwrap().remove(0);
+        let rest = write(request(&cut[0], true));
         assert_eq!([cut[0].as_str(), &rest.text].concat(), SOLUTION);
         assert!(rest.terminal);
     }

@@ -289,7 +289,9 @@ mod tests {
     use super::*;
     use crate::config::tests::toy;
     use crate::tokenizer::tests::tokenizer;
-    use crate::{Engine, GenerationRequest, Sampling, ScoreRequest, Stop, device, engine};
+    use crate::{
+        Engine, GenerationRequest, Prefixes, Sampling, ScoreRequest, Stop, device, engine,
+    };
 
     fn config() -> TrainConfig {
         TrainConfig {
@@ -370,9 +372,13 @@ mod tests {
             sampling: Sampling::Greedy,
             stop: Stop { tokens: vec![1], strings: vec![], max_new: 9 },
             seed: 0,
+            scope: u64::from(e.ids[1]),
+            keep: false,
         };
         let requests: Vec<_> = examples().iter().map(request).collect();
-        for (generation, example) in engine.generate(&requests).unwrap().iter().zip(examples()) {
+        for (generation, example) in
+            engine.generate(&requests, &mut Prefixes::default()).unwrap().iter().zip(examples())
+        {
             assert_eq!(generation.ids, example.ids[2..]);
         }
     }
@@ -428,9 +434,11 @@ mod tests {
         let learned = Checkpoint { model: outcome.model, ..checkpoint };
         let options = engine::EngineOptions { workers: 2, rows: 64 };
         let engine = Engine::new(&learned, &device::cpu(), options);
-        let requests: Vec<_> =
-            rows.iter().map(|e| ScoreRequest { ids: e.ids.clone(), at: vec![4, 5] }).collect();
-        let scores = engine.score(&requests).unwrap();
+        let requests: Vec<_> = rows
+            .iter()
+            .map(|e| ScoreRequest { ids: e.ids.clone(), at: vec![4, 5], scope: 0, keep: 6 })
+            .collect();
+        let scores = engine.score(&requests, &mut Prefixes::default()).unwrap();
         for (i, scores) in scores.iter().enumerate() {
             assert!((scores[0][0] - i as f32 / 5.0).abs() < 0.15, "value {i}: {}", scores[0][0]);
             assert!((scores[1][1] > 0.5) == (i % 2 == 0), "orm {i}: {}", scores[1][1]);
