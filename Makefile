@@ -43,6 +43,15 @@ CRITIC_MANIFESTS := $(foreach c,$(CRITICS),$(Z)/critics/$(c)/$(M))
 JUDGES  := $(foreach c,$(CRITICS),--critic $(Z)/critics/$(c))
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
+# A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
+MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)
+FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
+ifneq ($(filter-out clean-run help test lint schemas status build base,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
+$(error $(R) was made with $(FOUND): give another RUN, or `make clean-run RUN=$(RUN)` first)
+endif
+endif
+
 .DELETE_ON_ERROR:
 .PHONY: all help round rounds build base test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
@@ -71,7 +80,10 @@ build:
 	@$(BUILD)
 
 # ---------------------------------------------------------------------------------------------------- the embedded world
-$(R)/world/%/$(M): $(P)/world.toml | build
+$(R)/made-with:
+	@mkdir -p $(R) && echo '$(MADE_WITH)' > $@
+
+$(R)/world/%/$(M): $(P)/world.toml | build $(R)/made-with
 	$(BIN)/synthesize world $(call flags,world,0) --split $* --out $(@D) $(done)
 
 # ------------------------------------------------------------------------------- round 0: what the labelled seeds teach

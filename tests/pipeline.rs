@@ -89,6 +89,10 @@ fn nothing_is_left_to_do_until_a_preset_changes(run_dir: &Path) {
         next.contains(&"synthesize prompts".to_owned()),
         "`make round` plans round 2: {next:?}"
     );
+    let refused = make(run_dir, &["-n", "SEED=1"]).output().unwrap();
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success());
+    assert!(message.contains("was made with PRESET=smoke SEED=0: give another RUN"), "{message}");
 }
 
 fn no_synthesized_prompt_has_an_answer(run_dir: &Path) {

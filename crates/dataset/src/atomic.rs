@@ -10,6 +10,22 @@ use crate::Error;
 /// How names of unfinished files begin. Readers of Parquet folders skip names that begin with a dot.
 pub(crate) const TEMPORARY: &str = ".tmp-";
 
+/// Writes one file that is not part of a dataset, whole or not at all, replacing what is there. Its folder is created
+/// if needed.
+///
+/// # Errors
+/// [`Error::Usage`] for a path without a file name; [`Error::Io`] names the file.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    if path.file_name().is_none() {
+        return Err(Error::Usage(format!("{} is not the name of a file", path.display())));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    write(path, bytes)
+}
+
 /// Writes `bytes` to `path`, replacing what is there.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let (temporary, file) = create_beside(path)?;
@@ -30,7 +46,10 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
 
 /// Makes a change to the entries of `path`'s folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
-    let folder = path.parent().unwrap_or(path);
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
     File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("flush", folder))
 }
 

@@ -28,6 +28,7 @@ mod state;
 mod status;
 mod work;
 
+pub use atomic::write_file;
 pub use chunk::{array_spec, chunk};
 pub use error::{Error, ErrorClass};
 pub use files::{Files, FilesOutput};

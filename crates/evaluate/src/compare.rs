@@ -11,7 +11,6 @@ mod arguments;
 mod error;
 mod pairing;
 mod rank;
-mod save;
 mod text;
 mod words;
 

@@ -36,6 +36,9 @@ struct Config {
     vocab_size: usize,
     /// Special tokens in the order of their ids: text opening, text end and filler come first.
     special_tokens: Vec<String>,
+    /// What the vocabulary must hold although the corpus does not, such as the mark of the answer.
+    #[serde(default)]
+    frequent: Vec<String>,
     /// Texts are packed into rows of at most this many tokens.
     row_tokens: usize,
     /// The shape of the model.
@@ -63,6 +66,8 @@ struct Shape {
 const BOS: u32 = 0;
 const EOS: u32 = 1;
 const PAD: u32 = 2;
+/// How often the tokenizer is shown each of `frequent`: far more often than its rarest token.
+const FREQUENT_TIMES: usize = 1000;
 /// The vocabulary is rounded up to a multiple of this, which suits matrix products.
 const VOCAB_MULTIPLE: usize = 16;
 
@@ -95,7 +100,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let tokenizer = if let Some(model) = donor {
         model.checkpoint.tokenizer
     } else {
-        let texts = texts.iter().map(|row| row.text.as_str());
+        let frequent = config.frequent.iter().map(String::as_str);
+        let frequent = frequent.flat_map(|text| std::iter::repeat_n(text, FREQUENT_TIMES));
+        let texts = texts.iter().map(|row| row.text.as_str()).chain(frequent);
         Tokenizer::train(texts, config.vocab_size, &config.special_tokens).or_data("tokenizer")?
     };
     let rows = pack(&texts, &tokenizer, config.row_tokens)?;

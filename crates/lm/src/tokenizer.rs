@@ -12,9 +12,10 @@ use tokenizers::{AddedToken, TokenizerBuilder};
 
 use crate::Error;
 
-/// How text is cut before merging: words with the space before them, single digits, marks with the
-/// spaces around them (so that ` + ` is one token and a digit never carries a space), line ends.
-const PATTERN: &str = r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+ ?|\n|\s";
+/// How text is cut before merging: words with the space before them, and the one between them and a
+/// number; single digits; marks with the spaces around them (so that ` + ` is one token and a digit
+/// never carries a space); line ends.
+const PATTERN: &str = r" ?\p{L}+(?: (?=\p{N}))?|\p{N}| ?[^\s\p{L}\p{N}]+ ?|\n|\s";
 
 /// A tokenizer as in a `tokenizer.json`.
 #[derive(Debug, Clone)]

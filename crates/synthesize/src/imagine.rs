@@ -76,6 +76,7 @@ impl Operator {
 /// What decides the prompts.
 pub(crate) struct Imagination<'a> {
     pub(crate) operators: &'a Operators,
+    pub(crate) templates: usize,
     pub(crate) count: usize,
     pub(crate) attempts: usize,
     pub(crate) seed: u64,
@@ -162,7 +163,7 @@ impl Imagination<'_> {
             let seed = seed_for(self.seed, &stream, self.round, &format!("{slot}.{attempt}"));
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let draft = match operator {
-                Operator::Fresh => Some(fresh(&mut rng)),
+                Operator::Fresh => Some(self.fresh(&mut rng)),
                 // Each seed has its turn before any has a second one; a seed that gave nothing is not asked again.
                 Operator::Mutate if attempt == 0 => mutated(order[slot % order.len()], &mut rng),
                 Operator::Mutate => order.choose(&mut rng).and_then(|of| mutated(of, &mut rng)),
@@ -174,6 +175,10 @@ impl Imagination<'_> {
         }
         ends.missing += 1;
         None
+    }
+
+    fn fresh(&self, rng: &mut ChaCha8Rng) -> Draft {
+        Draft { text: draw(Split::Fresh, self.templates, rng).question, parents: Vec::new() }
     }
 
     fn row(&self, operator: Operator, draft: Draft, seed: u64) -> Prompt {
@@ -196,10 +201,6 @@ impl Imagination<'_> {
 fn mutated(of: &Question, rng: &mut ChaCha8Rng) -> Option<Draft> {
     let text = mutate(&of.prompt, rng)?;
     Some(Draft { text, parents: vec![of.prompt_id.clone()] })
-}
-
-fn fresh(rng: &mut ChaCha8Rng) -> Draft {
-    Draft { text: draw(Split::Fresh, rng).question, parents: Vec::new() }
 }
 
 /// Lets through what is new and resembles nothing that is evaluated.

@@ -23,7 +23,7 @@ fn avoid(questions: &[Question]) -> Avoid {
 const HALVES: Operators = Operators { mutate: 1.0, fresh: 1.0 };
 
 fn plan(operators: &Operators, count: usize, round: i32) -> Imagination<'_> {
-    Imagination { operators, count, attempts: 20, seed: 7, round }
+    Imagination { operators, templates: 50, count, attempts: 20, seed: 7, round }
 }
 
 fn count(tallies: &[Tally], operator: &str, key: &str) -> usize {

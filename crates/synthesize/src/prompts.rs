@@ -11,6 +11,7 @@ use crate::args::PromptsArgs;
 use crate::avoid::{Avoid, AvoidConfig};
 use crate::imagine::{Imagination, Operators, imagine};
 use crate::output::{self, Job, Made};
+use crate::world::{all_templates, check_templates};
 
 /// Preset of `synthesize prompts`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct PromptsConfig {
     pub attempts: usize,
     /// Prompts a part; 0 puts all of them into one.
     pub chunk_rows: usize,
+    /// How many templates of the embedded world `operators.fresh` draws from; all there are by default.
+    #[serde(default = "all_templates")]
+    pub templates: usize,
     /// How much each operator contributes.
     pub operators: Operators,
     /// What is too much like a question to be avoided.
@@ -35,6 +39,7 @@ impl PromptsConfig {
                 return Err(Failure::config(format!("`{name}` is 0: it has to be 1 or more")));
             }
         }
+        check_templates(self.templates)?;
         self.operators.check()?;
         self.decontaminate.check()
     }
@@ -51,9 +56,9 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
     output::write(Job { common, out, recipe, rows, chunk_rows }, || {
         let avoid = Avoid::new(&avoided, &config.decontaminate);
-        let (operators, count, attempts) = (&config.operators, config.count, config.attempts);
-        let plan =
-            Imagination { operators, count, attempts, seed: common.seed, round: common.round };
+        let PromptsConfig { count, attempts, templates, ref operators, .. } = config;
+        let (seed, round) = (common.seed, common.round);
+        let plan = Imagination { operators, templates, count, attempts, seed, round };
         let (rows, tallies) = imagine(&plan, &seeds.view::<Question>()?, &avoid);
         enough(&rows, count, &args.seeds)?;
         Ok(Made { rows, tallies })

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use schema::Prompt;
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Progress};
-use task::world::draw;
+use task::world::{TEMPLATES, draw};
 
 use crate::args::{WorldArgs, WorldSplit};
 use crate::output::{self, Job, Made, Tally};
@@ -22,6 +22,9 @@ use crate::text::{normalise, prompt_id};
 pub struct WorldConfig {
     /// Seed of the world. Another one gives other problems in every split.
     pub world_seed: u64,
+    /// How many templates the world has, 1 or more; all there are by default. Those of `ood-templates` are others.
+    #[serde(default = "all_templates")]
+    pub templates: usize,
     /// Prompts a part; 0 puts all of them into one.
     pub chunk_rows: usize,
     /// How many problems each split has. Changing one leaves the other splits as they are.
@@ -57,19 +60,40 @@ impl Counts {
 }
 
 pub(crate) fn run(args: &WorldArgs) -> Result<(), Failure> {
-    let WorldConfig { world_seed, chunk_rows, splits } = args.common.preset()?.value;
+    let WorldConfig { world_seed, templates, chunk_rows, splits } = args.common.preset()?.value;
+    check_templates(templates)?;
     let (split, count) = (args.split, splits.of(args.split));
     // The counts of the other splits are no part of this one.
-    let identity = ("world", split.name(), world_seed, count, chunk_rows);
+    let identity = ("world", split.name(), world_seed, templates, count, chunk_rows);
     let mut recipe = output::recipe(&args.common, "synthesize world", &identity, Vec::new())?;
     recipe.seed = world_seed;
     let (common, out, rows) = (&args.common, args.out.as_path(), count);
     let job = Job { common, out, recipe, rows, chunk_rows };
-    output::write(job, || Ok(problems(split, count, world_seed, args.common.round)))
+    output::write(job, || Ok(problems(split, count, (world_seed, templates), args.common.round)))
 }
 
-/// Distinct problems of a split. The seed of a row draws its problem at once.
-fn problems(split: WorldSplit, count: usize, world_seed: u64, round: i32) -> Made<Prompt> {
+/// What a preset says that names no number of templates.
+pub(crate) fn all_templates() -> usize {
+    TEMPLATES.len()
+}
+
+/// Refuses a world without templates.
+pub(crate) fn check_templates(templates: usize) -> Result<(), Failure> {
+    let most = TEMPLATES.len();
+    if (1..=most).contains(&templates) {
+        return Ok(());
+    }
+    Err(Failure::config(format!("`templates` is {templates}: it has to be 1 to {most}")))
+}
+
+/// Distinct problems of a split of the world of a seed and so many templates. The seed of a row draws its problem
+/// at once.
+fn problems(
+    split: WorldSplit,
+    count: usize,
+    (world_seed, templates): (u64, usize),
+    round: i32,
+) -> Made<Prompt> {
     let (mut seen, mut duplicates) = (BTreeSet::new(), 0);
     let stream = format!("world/{}", split.name());
     let progress = Progress::new(split.name(), count as u64);
@@ -77,7 +101,7 @@ fn problems(split: WorldSplit, count: usize, world_seed: u64, round: i32) -> Mad
         let mut attempt = 0;
         loop {
             let seed = seed_for(world_seed, &stream, 0, &format!("{index}.{attempt}"));
-            let problem = draw(split.of_world(), &mut ChaCha8Rng::seed_from_u64(seed));
+            let problem = draw(split.of_world(), templates, &mut ChaCha8Rng::seed_from_u64(seed));
             if seen.insert(normalise(&problem.question)) {
                 progress.add(1);
                 return Prompt {
@@ -108,7 +132,7 @@ mod tests {
 
     #[test]
     fn problems_are_distinct_labelled_and_in_their_split() {
-        let made = problems(WorldSplit::Test, 300, 1, 0);
+        let made = problems(WorldSplit::Test, 300, (1, 78), 0);
         let ids: BTreeSet<_> = made.rows.iter().map(|row| &row.prompt_id).collect();
         assert_eq!(ids.len(), 300);
         for row in &made.rows {
@@ -120,17 +144,20 @@ mod tests {
 
     #[test]
     fn more_problems_begin_with_the_same_ones() {
-        let (few, many) =
-            (problems(WorldSplit::Seeds, 20, 3, 0), problems(WorldSplit::Seeds, 40, 3, 0));
+        let (few, many) = (
+            problems(WorldSplit::Seeds, 20, (3, 40), 0),
+            problems(WorldSplit::Seeds, 40, (3, 40), 0),
+        );
         assert_eq!(few.rows, many.rows[..20]);
-        assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, 4, 0).rows);
+        assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, (4, 40), 0).rows);
+        assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, (3, 41), 0).rows);
     }
 
     #[test]
     fn the_seed_of_a_row_draws_it() {
-        for row in problems(WorldSplit::OodChains, 5, 1, 0).rows {
+        for row in problems(WorldSplit::OodChains, 5, (1, 20), 0).rows {
             let mut rng = ChaCha8Rng::seed_from_u64(row.seed.unwrap() as u64);
-            assert_eq!(draw(task::world::Split::OodChains, &mut rng).question, row.prompt);
+            assert_eq!(draw(task::world::Split::OodChains, 20, &mut rng).question, row.prompt);
         }
     }
 }

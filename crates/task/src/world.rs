@@ -76,9 +76,12 @@ impl Problem {
     }
 }
 
-/// Draws a problem of a split. It tries until one is valid and belongs there, which takes some dozens of tries
-/// in practice.
-pub fn draw(split: Split, rng: &mut ChaCha8Rng) -> Problem {
+/// Draws a problem of a split from the first so many templates, the topics by turns: a smaller world has all
+/// topics. It tries until one is valid and belongs there, which takes some dozens of tries in practice.
+///
+/// # Panics
+/// When there are to be no templates at all.
+pub fn draw(split: Split, templates: usize, rng: &mut ChaCha8Rng) -> Problem {
     let (topics, steps) = match split {
         Split::OodTemplates => (topics::UNSEEN, STEPS_OF_TEMPLATES),
         Split::OodChains => (topics::TRAINING, STEPS_OF_CHAINS),
@@ -87,7 +90,7 @@ pub fn draw(split: Split, rng: &mut ChaCha8Rng) -> Problem {
     loop {
         // The template and the number of steps outlive rejected numbers, so that hard ones are not drawn less
         // often.
-        let template = any_template(topics, rng);
+        let template = any_template(topics, templates, rng);
         let steps = weighted(steps, rng);
         let problem = (0..ARRANGEMENTS).find_map(|_| {
             let beats = arrange(template.1, steps, rng)?;
@@ -102,7 +105,7 @@ pub fn draw(split: Split, rng: &mut ChaCha8Rng) -> Problem {
     }
 }
 
-/// `n` problems of a split with distinct questions. The randomness of the i-th derives from `(seed, split,
+/// `n` problems of a split, of all templates, with distinct questions. The randomness of the i-th derives from `(seed, split,
 /// i)`, so more of them begin with the same ones.
 #[must_use]
 pub fn draw_many(split: Split, n: usize, seed: u64) -> Vec<Problem> {
@@ -110,7 +113,7 @@ pub fn draw_many(split: Split, n: usize, seed: u64) -> Vec<Problem> {
     let fresh = |index: usize| {
         let mut rng = derived(seed, split as u64, index as u64);
         loop {
-            let problem = draw(split, &mut rng);
+            let problem = draw(split, TEMPLATES.len(), &mut rng);
             if seen.insert(problem.question.clone()) {
                 return problem;
             }
@@ -124,14 +127,17 @@ fn derived(seed: u64, kind: u64, index: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(mix(mix(mix(seed) ^ (kind + 1)) ^ (index + 1)))
 }
 
-/// A template and its topic, every template as likely as any other.
+/// One of the first templates and its topic, every one as likely as any other.
 fn any_template(
     topics: &'static [Topic],
+    templates: usize,
     rng: &mut ChaCha8Rng,
 ) -> (&'static Topic, &'static Template) {
-    let all = || topics.iter().flat_map(|topic| topic.templates.iter().map(move |of| (topic, of)));
-    let index = rng.random_range(0..count(topics));
-    all().nth(index).expect("the index is below the count of templates")
+    let turn = |turn: usize| {
+        topics.iter().filter_map(move |topic| Some((topic, topic.templates.get(turn)?)))
+    };
+    let index = rng.random_range(0..count(topics).min(templates));
+    (0..).flat_map(turn).nth(index).expect("the index is below the count of templates")
 }
 
 /// A value, as likely as its weight.

@@ -162,8 +162,17 @@ fn the_same_seed_draws_the_same_and_more_begins_with_fewer() {
     assert_ne!(draw_many(Split::Seeds, 50, 10), few);
     let questions: BTreeSet<_> = few.iter().map(|problem| &problem.question).collect();
     assert_eq!(questions.len(), 50);
-    let draws = || draw(Split::Fresh, &mut ChaCha8Rng::seed_from_u64(4));
+    let draws = || draw(Split::Fresh, TEMPLATES.len(), &mut ChaCha8Rng::seed_from_u64(4));
     assert_eq!(draws(), draws());
+}
+
+#[test]
+fn a_smaller_world_has_fewer_templates_of_all_topics() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let drawn: Vec<Problem> = (0..800).map(|_| draw(Split::Test, 26, &mut rng)).collect();
+    let templates: BTreeSet<_> = drawn.iter().map(|problem| problem.template).collect();
+    let topics: BTreeSet<_> = drawn.iter().map(|problem| problem.topic).collect();
+    assert_eq!((templates.len(), topics.len()), (26, 13));
 }
 
 #[test]

@@ -7,7 +7,6 @@ use dataset::Dataset;
 use schema::Evaluation;
 use stage::{Failure, ResultExt, print_json, print_table};
 
-use super::save::save;
 use super::text::Page;
 use super::{Comparison, compare};
 
@@ -66,7 +65,7 @@ pub fn run(args: CompareArgs) -> Result<(), Failure> {
     let comparison = compare(&models, &against)?;
     if let Some(path) = out {
         let text = serde_json::to_string_pretty(&comparison).or_bug("cannot write JSON")?;
-        save(&path, format!("{text}\n").as_bytes())?;
+        dataset::write_file(&path, format!("{text}\n").as_bytes())?;
     }
     print(&comparison, json)
 }

@@ -4,7 +4,7 @@
 
 use super::split::Split;
 use super::teller::{Teller, capitalise, gcd, pick};
-use super::{derived, draw, stories};
+use super::{TEMPLATES, derived, draw, stories};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -27,7 +27,9 @@ pub struct CorpusMix {
 pub fn corpus(mix: CorpusMix, seed: u64) -> Vec<(&'static str, String)> {
     let arithmetic = |rng: &mut ChaCha8Rng| ("arithmetic", arithmetic_line(rng));
     let tale = |rng: &mut ChaCha8Rng| ("story", story(rng));
-    let question = |rng: &mut ChaCha8Rng| ("question", draw(Split::Pretraining, rng).question);
+    let question = |rng: &mut ChaCha8Rng| {
+        ("question", draw(Split::Pretraining, TEMPLATES.len(), rng).question)
+    };
     let mut texts = Vec::with_capacity(mix.arithmetic + mix.stories + mix.questions);
     texts
         .extend((0..mix.arithmetic).map(|index| arithmetic(&mut derived(seed, 100, index as u64))));
