@@ -1,17 +1,24 @@
-//! Decoders: how a policy and its critics turn a question into answers, greedily or by eta-MCTS.
+//! Decoders: how a policy and its critics turn a question into answers: by eta-MCTS, by independent
+//! samples, or by step searches without a tree.
 //!
 //! The one place where the search tree meets the models: trees say what they need, many of them are
 //! asked at once, and their needs go to the models in one batch. What comes out for a question does
 //! not depend on the other questions.
 
+pub mod candidate;
 mod error;
 pub mod models;
 mod picks;
+mod sample;
 mod search;
+mod steps;
 mod text;
 
+pub use candidate::Candidate;
 pub use error::Error;
 pub use models::{Models, Place};
 pub use picks::{Origin, Picks, Solved};
+pub use sample::SampleConfig;
 pub use search::{Question, SearchConfig, Searched, Searcher};
+pub use steps::{StepConfig, StepMethod, Stepped};
 pub use text::TextConfig;

@@ -127,6 +127,11 @@ impl Searcher {
         Ok(Self { policy, fast_policy, critic, config })
     }
 
+    /// The policy that is searched with.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The critic, for those who judge more than the search did.
     pub fn critic(&self) -> &Critic {
         &self.critic

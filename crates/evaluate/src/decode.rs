@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use dataset::{Begin, Dataset, Output, chunk, seed_for};
 use decoding::models::Model;
-use decoding::{Models, Place, Question, SearchConfig, Searcher, TextConfig};
+use decoding::{
+    Candidate, Models, Place, Question, SampleConfig, SearchConfig, Searcher, StepConfig,
+    StepMethod, TextConfig, candidate,
+};
 use lm::{Prefixes, Sampling};
-use policy::{Policy, StateRequest};
+use policy::StateRequest;
 use schema::{Evaluation, Prompt};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
@@ -47,10 +50,24 @@ struct Config {
     task: String,
     /// Problems of one part.
     chunk_problems: usize,
-    /// Problems of each split, the first by id, that are also searched; 0 turns the search off.
+    /// Problems of each split, the first by id, that are not only answered greedily; 0 for none.
     search_problems: usize,
     /// The search.
     search: SearchConfig,
+    /// Independent samples to compare the search with; without it there are none.
+    #[serde(default)]
+    sample: Option<SampleConfig>,
+    /// Step searches to compare it with; without it there are none.
+    #[serde(default)]
+    steps: Option<StepConfig>,
+}
+
+impl Config {
+    fn validate(&self) -> Result<(), Failure> {
+        self.search.validate().map_err(Failure::from)?;
+        self.sample.as_ref().map_or(Ok(()), SampleConfig::validate).map_err(Failure::from)?;
+        self.steps.as_ref().map_or(Ok(()), StepConfig::validate).map_err(Failure::from)
+    }
 }
 
 #[derive(Serialize)]
@@ -68,7 +85,7 @@ struct Job {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = args.common.preset()?;
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
-    preset.value.search.validate().map_err(Failure::from)?;
+    preset.value.validate()?;
     let place = Place::of(&args.common)?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
     let mut inputs = models.inputs();
@@ -138,10 +155,15 @@ fn finish(output: Output<Evaluation>, args: &Args, model: &Model) -> Result<(), 
     stage::print_table("evaluate", &header, &lines)
 }
 
+/// Decoders by independent samples: each sample, and three ways to pick one.
+const SAMPLING: &str = "sampling";
+const SELF_CONSISTENCY: &str = "self-consistency";
+const BEST_OF_N: &str = "best-of-n";
+const ORM_VOTE: &str = "orm-vote";
+
 struct Evaluator<'a> {
     common: &'a Common,
-    task: &'a str,
-    policy: Policy,
+    config: &'a Config,
     searcher: Searcher,
     model: String,
 }
@@ -162,8 +184,7 @@ impl<'a> Evaluator<'a> {
         );
         Ok(Self {
             common: &args.common,
-            task: &config.task,
-            policy: models.policy.policy(text, place)?,
+            config,
             searcher: searcher.map_err(Failure::from)?,
             model: models.policy.label(),
         })
@@ -188,17 +209,12 @@ impl<'a> Evaluator<'a> {
                 seed: 0,
             })
             .collect();
-        let options = self.policy.write(&states, &mut Prefixes::default()).or_data("policy")?;
+        let options =
+            self.searcher.policy().write(&states, &mut Prefixes::default()).or_data("policy")?;
         jobs.iter()
             .zip(options)
             .map(|(job, option)| {
-                let answer = Answer {
-                    decoder: "greedy",
-                    text: Some(option.text),
-                    tokens: u64::from(option.tokens),
-                    nodes: None,
-                    seed: None,
-                };
+                let answer = Answer::new("greedy", Some(option.text), u64::from(option.tokens));
                 self.row(&job.problem, answer)
             })
             .collect()
@@ -207,35 +223,94 @@ impl<'a> Evaluator<'a> {
     fn search(&self, problems: &[&Prompt]) -> Result<Vec<Evaluation>, Failure> {
         let seed =
             |p: &Prompt| seed_for(self.common.seed, "evaluate", self.common.round, &p.prompt_id);
-        let mut questions = Vec::with_capacity(problems.len());
-        let mut fitting = Vec::with_capacity(problems.len());
+        let mut asked = Vec::with_capacity(problems.len());
         let mut rows = Vec::new();
         for &problem in problems {
             if self.searcher.fits(&problem.prompt).map_err(Failure::from)? {
                 let seed = seed(problem);
-                questions.push(Question { id: &problem.prompt_id, text: &problem.prompt, seed });
-                fitting.push(problem);
+                let question = Question { id: &problem.prompt_id, text: &problem.prompt, seed };
+                asked.push((problem, question));
             } else {
                 tracing::warn!("problem {} is too long to search: no answer", problem.prompt_id);
-                for (decoder, _) in decoding::Picks::default().named() {
-                    rows.push(self.row(problem, Answer::none(decoder))?);
+                for decoder in self.decoders() {
+                    rows.push(self.row(problem, Answer::new(decoder, None, 0))?);
                 }
             }
         }
-        let searched = self.searcher.search(&questions).map_err(Failure::from)?;
-        for ((problem, question), searched) in fitting.into_iter().zip(&questions).zip(searched) {
-            for (decoder, pick) in searched.picks.named() {
-                let answer = Answer {
-                    decoder,
-                    text: pick.map(|i| searched.solved[i].text.clone()),
-                    tokens: searched.tokens,
-                    nodes: Some(searched.tree.tally().nodes as i32),
-                    seed: Some(question.seed as i64),
-                };
-                rows.push(self.row(problem, answer)?);
-            }
+        let questions: Vec<Question<'_>> = asked.iter().map(|(_, question)| *question).collect();
+        let mut answers = self.by_tree(&questions)?;
+        answers.extend(self.by_samples(&questions)?);
+        answers.extend(self.by_steps(&questions)?);
+        for (at, answer) in answers {
+            let (problem, question) = &asked[at];
+            rows.push(self.row(problem, Answer { seed: Some(question.seed as i64), ..answer })?);
         }
         Ok(rows)
+    }
+
+    /// The decoders of the problems that are searched.
+    fn decoders(&self) -> Vec<&'static str> {
+        let mut names: Vec<&str> =
+            decoding::Picks::default().named().iter().map(|(name, _)| *name).collect();
+        if self.config.sample.is_some() {
+            names.extend([SAMPLING, SELF_CONSISTENCY, BEST_OF_N, ORM_VOTE]);
+        }
+        if self.config.steps.is_some() {
+            names.extend(StepMethod::ALL.map(StepMethod::name));
+        }
+        names
+    }
+
+    /// What eta-MCTS answers, by the place of the question.
+    fn by_tree(&self, questions: &[Question<'_>]) -> Result<Vec<(usize, Answer)>, Failure> {
+        let searched = self.searcher.search(questions).map_err(Failure::from)?;
+        let answers = searched.iter().enumerate().flat_map(|(at, searched)| {
+            searched.picks.named().map(|(decoder, pick)| {
+                let text = pick.map(|i| searched.solved[i].text.clone());
+                let nodes = Some(searched.tree.tally().nodes as i32);
+                (at, Answer { nodes, ..Answer::new(decoder, text, searched.tokens) })
+            })
+        });
+        Ok(answers.collect())
+    }
+
+    /// Every sample, and what is picked of them.
+    fn by_samples(&self, questions: &[Question<'_>]) -> Result<Vec<(usize, Answer)>, Failure> {
+        let Some(config) = &self.config.sample else { return Ok(Vec::new()) };
+        let mut answers = Vec::new();
+        let sampled =
+            self.searcher.independent_samples(questions, config).map_err(Failure::from)?;
+        for (at, candidates) in sampled.iter().enumerate() {
+            for (sample, candidate) in (0..).zip(candidates) {
+                let tokens = u64::from(candidate.tokens);
+                let answer = Answer::new(SAMPLING, Some(candidate.text.clone()), tokens);
+                answers.push((at, Answer { sample, ..answer }));
+            }
+            let tokens = candidates.iter().map(|c| u64::from(c.tokens)).sum();
+            for (decoder, pick) in [
+                (SELF_CONSISTENCY, candidate::majority(candidates)),
+                (BEST_OF_N, candidate::best(candidates)),
+                (ORM_VOTE, candidate::weighted(candidates)),
+            ] {
+                answers.push((at, Answer::new(decoder, text_of(candidates, pick), tokens)));
+            }
+        }
+        Ok(answers)
+    }
+
+    /// What the step searches answer, each by the weighted vote of what it found.
+    fn by_steps(&self, questions: &[Question<'_>]) -> Result<Vec<(usize, Answer)>, Failure> {
+        let Some(config) = &self.config.steps else { return Ok(Vec::new()) };
+        let mut answers = Vec::new();
+        for method in StepMethod::ALL {
+            let stepped = self.searcher.steps(questions, config, method).map_err(Failure::from)?;
+            answers.extend(stepped.iter().enumerate().map(|(at, found)| {
+                let text = text_of(&found.candidates, candidate::weighted(&found.candidates));
+                let nodes = Some(found.nodes as i32);
+                (at, Answer { nodes, ..Answer::new(method.name(), text, found.tokens) })
+            }));
+        }
+        Ok(answers)
     }
 
     fn row(&self, problem: &Prompt, answer: Answer) -> Result<Evaluation, Failure> {
@@ -247,11 +322,11 @@ impl<'a> Evaluator<'a> {
         let text = answer.text.as_deref();
         let prediction = text.and_then(task::extract).map(str::to_owned);
         Ok(Evaluation {
-            task: self.task.to_owned(),
+            task: self.config.task.clone(),
             split: problem.split.clone(),
             prompt_id: id.clone(),
             decoder: answer.decoder.to_owned(),
-            sample: 0,
+            sample: answer.sample,
             answer: prediction.as_deref().and_then(task::canonical),
             prediction,
             correct: text.is_some_and(|text| task::grade(text, &target)),
@@ -270,6 +345,7 @@ impl<'a> Evaluator<'a> {
 /// An answer to a problem, before it is graded.
 struct Answer {
     decoder: &'static str,
+    sample: i32,
     text: Option<String>,
     tokens: u64,
     nodes: Option<i32>,
@@ -277,9 +353,13 @@ struct Answer {
 }
 
 impl Answer {
-    fn none(decoder: &'static str) -> Self {
-        Self { decoder, text: None, tokens: 0, nodes: None, seed: None }
+    fn new(decoder: &'static str, text: Option<String>, tokens: u64) -> Self {
+        Self { decoder, sample: 0, text, tokens, nodes: None, seed: None }
     }
+}
+
+fn text_of(candidates: &[Candidate], pick: Option<usize>) -> Option<String> {
+    pick.map(|i| candidates[i].text.clone())
 }
 
 #[cfg(test)]
@@ -291,7 +371,7 @@ mod tests {
         let values: Vec<Config> = stage::shipped(|name| name == "evaluate.toml").unwrap();
         assert!(values.len() >= 5, "{} files", values.len());
         for value in values {
-            value.search.validate().unwrap();
+            value.validate().unwrap();
         }
     }
 }

@@ -1,7 +1,20 @@
 //! The fixed order of splits and decoders: those of the recipe first, then others by name.
 
 const SPLITS: [&str; 3] = ["test", "ood-templates", "ood-chains"];
-const DECODERS: [&str; 5] = ["greedy", "mcts-greedy", "mcts-global", "mcts-rerank", "mcts-vote"];
+const DECODERS: [&str; 12] = [
+    "greedy",
+    "sampling",
+    "self-consistency",
+    "best-of-n",
+    "orm-vote",
+    "beam",
+    "dvts",
+    "rebase",
+    "mcts-greedy",
+    "mcts-global",
+    "mcts-rerank",
+    "mcts-vote",
+];
 
 /// A name that sorts by its place in a list; names that are not in it come after, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

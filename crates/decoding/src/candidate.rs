@@ -1,0 +1,82 @@
+//! Solutions found without a tree, and the ways to pick one of them.
+
+/// A finished solution of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The text.
+    pub text: String,
+    /// The answer in canonical form, if there is one.
+    pub answer: Option<String>,
+    /// The outcome reward, in `[0, 1]`; 0 for one that does not end or has no answer.
+    pub outcome: f64,
+    /// Tokens written for it alone.
+    pub tokens: u32,
+}
+
+impl Candidate {
+    /// A solution whose text ended for the reason `stop`.
+    pub(crate) fn new(text: String, stop: &str, outcome: Option<f32>, tokens: u32) -> Self {
+        let answer = task::extract(&text).and_then(task::canonical);
+        // A solution without an end or an answer cannot be right, whatever the critic makes of it.
+        let valid = stop != "length" && answer.is_some();
+        let outcome = outcome.filter(|_| valid).map_or(0.0, f64::from);
+        Self { text, answer, outcome, tokens }
+    }
+}
+
+/// The candidate of the most frequent answer, the first of them: self-consistency.
+pub fn majority(candidates: &[Candidate]) -> Option<usize> {
+    voted(candidates, |_| 1.0)
+}
+
+/// The candidate of the highest outcome reward: best-of-n.
+pub fn best(candidates: &[Candidate]) -> Option<usize> {
+    let scored: Vec<(usize, f64)> =
+        candidates.iter().map(|candidate| candidate.outcome).enumerate().collect();
+    mcts::rerank(&scored)
+}
+
+/// The best candidate of the answer with the highest sum of outcome rewards.
+pub fn weighted(candidates: &[Candidate]) -> Option<usize> {
+    voted(candidates, |candidate| candidate.outcome)
+}
+
+fn voted(candidates: &[Candidate], weight: fn(&Candidate) -> f64) -> Option<usize> {
+    let votes: Vec<(&str, f64)> =
+        candidates.iter().filter_map(|c| Some((c.answer.as_deref()?, weight(c)))).collect();
+    let winner = mcts::weighted_vote(&votes)?;
+    let agreeing: Vec<(usize, f64)> = candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| c.answer.as_deref() == Some(winner))
+        .map(|(i, c)| (i, weight(c)))
+        .collect();
+    mcts::rerank(&agreeing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_picks_differ() {
+        let candidate = |(answer, outcome): (&str, f32)| {
+            Candidate::new(format!("So it is.\n#### {answer}"), "end", Some(outcome), 9)
+        };
+        let all: Vec<Candidate> =
+            [("3", 0.1), ("3", 0.2), ("3", 0.1), ("5", 0.4), ("5", 0.5), ("7", 0.8)]
+                .map(candidate)
+                .into();
+        assert_eq!(majority(&all), Some(0));
+        assert_eq!(best(&all), Some(5));
+        assert_eq!(weighted(&all), Some(4));
+        assert_eq!(majority(&[]), None);
+    }
+
+    #[test]
+    fn what_does_not_end_or_answer_is_worth_nothing() {
+        let cut = Candidate::new("#### 3".to_owned(), "length", Some(0.9), 9);
+        let mute = Candidate::new("I do not know.".to_owned(), "end", Some(0.9), 9);
+        assert_eq!((cut.outcome, mute.outcome, mute.answer), (0.0, 0.0, None));
+    }
+}

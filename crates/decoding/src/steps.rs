@@ -1,0 +1,326 @@
+//! Searches that go option by option without a tree's statistics: step beam search, DVTS and REBASE.
+//!
+//! All three keep a width of partial solutions, expand them by options, judge each new one by the PRM
+//! (a finished one by the ORM) and go on with some of them. They differ in whom they expand how often
+//! and whom they keep:
+//!
+//! - beam search keeps the best `width / branch` of all, each expanded `branch` times;
+//! - DVTS (diverse verifier tree search) does so in `width / branch` groups of its own, keeping the
+//!   best one of each;
+//! - REBASE keeps all, and expands them in proportion to the softmax of their rewards.
+
+use critic::{Scores, Solution};
+use dataset::seed_for;
+use lm::{Prefixes, Sampling};
+use policy::{StateRequest, TextOption};
+use serde::{Deserialize, Serialize};
+
+use crate::candidate::Candidate;
+use crate::{Error, Question, Searcher};
+
+/// The section `[steps]` of `evaluate.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepConfig {
+    /// Partial solutions at a time, a multiple of `branch`.
+    pub width: u32,
+    /// Options sampled after each that is kept, at least 1.
+    pub branch: u32,
+    /// How options are sampled.
+    pub sampling: Sampling,
+    /// Options on a way at most; the last one is written to the end. At least 1.
+    pub max_depth: u32,
+    /// Temperature of REBASE's softmax over rewards, above 0.
+    pub balance: f64,
+}
+
+/// Which of the searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepMethod {
+    /// Step beam search.
+    Beam,
+    /// Diverse verifier tree search.
+    Dvts,
+    /// Reward-balanced search.
+    Rebase,
+}
+
+impl StepMethod {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Beam, Self::Dvts, Self::Rebase];
+
+    /// The name of the decoder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Beam => "beam",
+            Self::Dvts => "dvts",
+            Self::Rebase => "rebase",
+        }
+    }
+}
+
+/// What a step search found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stepped {
+    /// The finished solutions.
+    pub candidates: Vec<Candidate>,
+    /// Partial and finished solutions that were judged.
+    pub nodes: u32,
+    /// All tokens written.
+    pub tokens: u64,
+}
+
+/// A partial solution.
+#[derive(Debug, Clone)]
+struct Partial {
+    options: Vec<String>,
+    /// DVTS keeps the best of each group.
+    group: u32,
+    reward: f64,
+    tokens: u32,
+}
+
+impl StepConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the setting.
+    pub fn validate(&self) -> Result<(), Error> {
+        let problem =
+            if self.branch == 0 || self.width == 0 || !self.width.is_multiple_of(self.branch) {
+                "steps.width` must be a multiple of `branch`, both at least 1".to_owned()
+            } else if self.max_depth == 0 {
+                "steps.max_depth` is 0".to_owned()
+            } else if !(self.balance.is_finite() && self.balance > 0.0) {
+                format!("steps.balance` is {}: it must be above 0", self.balance)
+            } else {
+                return self
+                    .sampling
+                    .validate()
+                    .map_err(|problem| Error::Config(format!("steps.sampling`: {problem}")));
+            };
+        Err(Error::Config(problem))
+    }
+
+    /// How often each partial solution is expanded; `width` is what finished ones have left of it.
+    fn expansions(&self, method: StepMethod, kept: &[Partial], width: u32) -> Vec<u32> {
+        match method {
+            StepMethod::Beam | StepMethod::Dvts => vec![self.branch; kept.len()],
+            StepMethod::Rebase => balanced(kept, width, self.balance),
+        }
+    }
+
+    /// Who is gone on with, `done` solutions being finished.
+    fn keep(&self, method: StepMethod, mut partials: Vec<Partial>, done: usize) -> Vec<Partial> {
+        // Stable: of equal rewards the one sampled first.
+        partials.sort_by(|a, b| b.reward.total_cmp(&a.reward));
+        match method {
+            StepMethod::Beam => {
+                let beams = (self.width / self.branch) as usize;
+                partials.truncate(beams.saturating_sub(done.div_ceil(self.branch as usize)));
+            }
+            StepMethod::Dvts => {
+                let mut seen = std::collections::BTreeSet::new();
+                partials.retain(|partial| seen.insert(partial.group));
+            }
+            StepMethod::Rebase => {}
+        }
+        partials
+    }
+}
+
+/// `width` expansions in proportion to `exp(reward / temperature)`, the best first, each rounded up
+/// while any are left (REBASE, Algorithm 1).
+fn balanced(kept: &[Partial], width: u32, temperature: f64) -> Vec<u32> {
+    let highest = kept.iter().map(|p| p.reward).fold(f64::NEG_INFINITY, f64::max);
+    let mut order: Vec<usize> = (0..kept.len()).collect();
+    order.sort_by(|&a, &b| kept[b].reward.total_cmp(&kept[a].reward));
+    let weight = |at: usize| ((kept[at].reward - highest) / temperature).exp();
+    let mut total: f64 = order.iter().map(|&at| weight(at)).sum();
+    let (mut left, mut counts) = (width, vec![0; kept.len()]);
+    for at in order {
+        let count = ((f64::from(left) * weight(at) / total).ceil() as u32).min(left);
+        counts[at] = count;
+        left -= count;
+        total -= weight(at);
+        if left == 0 || total <= 0.0 {
+            break;
+        }
+    }
+    counts
+}
+
+/// One question under way.
+struct Way<'a> {
+    question: Question<'a>,
+    kept: Vec<Partial>,
+    found: Stepped,
+}
+
+impl Searcher {
+    /// One of the step searches of every question, in the order of the questions.
+    ///
+    /// # Errors
+    /// A model's failure.
+    pub fn steps(
+        &self,
+        questions: &[Question<'_>],
+        config: &StepConfig,
+        method: StepMethod,
+    ) -> Result<Vec<Stepped>, Error> {
+        let root = |group| Partial { options: Vec::new(), group, reward: 0.0, tokens: 0 };
+        let groups = match method {
+            StepMethod::Rebase => 1,
+            StepMethod::Beam | StepMethod::Dvts => config.width / config.branch,
+        };
+        let mut ways: Vec<Way<'_>> = questions
+            .iter()
+            .map(|&question| Way {
+                question,
+                kept: (0..groups).map(root).collect(),
+                found: Stepped::default(),
+            })
+            .collect();
+        let (mut policy, mut critic) = (Prefixes::default(), self.critic().prefixes());
+        for depth in 1..=config.max_depth {
+            let states = expand(&ways, config, method, depth);
+            if states.is_empty() {
+                break;
+            }
+            let requests: Vec<StateRequest<'_>> =
+                states.iter().map(|(_, _, request)| request.clone()).collect();
+            let options = self.policy().write(&requests, &mut policy)?;
+            let solutions: Vec<Solution<'_>> = states
+                .iter()
+                .zip(&options)
+                .map(|((way, partial, _), option)| self.solution(&ways[*way], *partial, option))
+                .collect();
+            let scores = self.critic().score(&solutions, &mut critic)?;
+            let mut next: Vec<Vec<Partial>> = vec![Vec::new(); ways.len()];
+            for (i, option) in options.into_iter().enumerate() {
+                let (way, partial, _) = states[i];
+                let before = ways[way].kept[partial].clone();
+                next[way].extend(ways[way].found.add(before, option, &scores[i]));
+            }
+            for (way, partials) in ways.iter_mut().zip(next) {
+                way.kept = config.keep(method, partials, way.found.candidates.len());
+            }
+        }
+        Ok(ways.into_iter().map(|way| way.found).collect())
+    }
+
+    fn solution<'q>(&self, way: &Way<'q>, partial: usize, option: &TextOption) -> Solution<'q> {
+        let mut options = way.kept[partial].options.clone();
+        options.extend(self.policy().config().termination.cut(&option.text));
+        let branch = if option.terminal { 0 } else { options.len() };
+        Solution { question: way.question.text, options, finished: option.terminal, branch }
+    }
+}
+
+/// The states to sample options after: of which question and partial solution.
+fn expand<'q>(
+    ways: &[Way<'q>],
+    config: &StepConfig,
+    method: StepMethod,
+    depth: u32,
+) -> Vec<(usize, usize, StateRequest<'q>)> {
+    let mut states = Vec::new();
+    for (index, way) in ways.iter().enumerate() {
+        let width = config.width.saturating_sub(way.found.candidates.len() as u32);
+        let counts = config.expansions(method, &way.kept, width);
+        for (at, (partial, count)) in way.kept.iter().zip(counts).enumerate() {
+            let written = partial.options.concat();
+            for n in 0..count {
+                let attempt = format!("{depth}/{at}/{n}");
+                let request = StateRequest {
+                    question: way.question.text,
+                    written: written.clone(),
+                    sampling: config.sampling,
+                    to_end: depth == config.max_depth,
+                    seed: seed_for(way.question.seed, method.name(), 0, &attempt),
+                };
+                states.push((index, at, request));
+            }
+        }
+    }
+    states
+}
+
+impl Stepped {
+    /// Counts a new option; gives the partial solution it makes, unless it is finished.
+    fn add(
+        &mut self,
+        mut partial: Partial,
+        option: TextOption,
+        scores: &Scores,
+    ) -> Option<Partial> {
+        self.nodes += 1;
+        self.tokens += u64::from(option.tokens);
+        partial.tokens += option.tokens;
+        partial.options.push(option.text);
+        if option.terminal {
+            let text = partial.options.concat();
+            let (outcome, tokens) = (scores.outcome, partial.tokens);
+            self.candidates.push(Candidate::new(text, option.stop, outcome, tokens));
+            return None;
+        }
+        partial.reward = scores.process.last().copied().map_or(0.0, f64::from);
+        Some(partial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> StepConfig {
+        let sampling = Sampling::Temperature { temperature: 1.0 };
+        StepConfig { width: 8, branch: 2, sampling, max_depth: 4, balance: 0.1 }
+    }
+
+    fn partials(rewards: &[(u32, f64)]) -> Vec<Partial> {
+        rewards
+            .iter()
+            .map(|&(group, reward)| Partial { options: Vec::new(), group, reward, tokens: 0 })
+            .collect()
+    }
+
+    fn rewards(partials: Vec<Partial>) -> Vec<f64> {
+        partials.into_iter().map(|partial| partial.reward).collect()
+    }
+
+    #[test]
+    fn beam_keeps_the_best_and_dvts_the_best_of_each_group() {
+        let all = partials(&[(0, 0.9), (0, 0.8), (1, 0.1), (1, 0.2), (2, 0.7), (2, 0.6), (3, 0.5)]);
+        let kept = |method, done| rewards(config().keep(method, all.clone(), done));
+        assert_eq!(kept(StepMethod::Beam, 0), [0.9, 0.8, 0.7, 0.6]);
+        assert_eq!(kept(StepMethod::Beam, 3), [0.9, 0.8]);
+        assert_eq!(kept(StepMethod::Dvts, 0), [0.9, 0.7, 0.5, 0.2]);
+        assert_eq!(kept(StepMethod::Rebase, 0).len(), 7);
+    }
+
+    #[test]
+    fn rebase_expands_in_proportion_and_never_more_than_the_width() {
+        let temperature = 1.0 / 3.0_f64.ln();
+        let all = partials(&[(0, 0.0), (0, 1.0), (0, 0.0), (0, 0.0)]);
+        // Weights 1/3 and 1 of a sum of 2, in this order: half of 8, then thirds of what is left.
+        assert_eq!(balanced(&all, 8, temperature), [2, 4, 1, 1]);
+        assert_eq!(balanced(&all, 1, temperature), [0, 1, 0, 0]);
+        assert_eq!(balanced(&all, 0, temperature), [0, 0, 0, 0]);
+        let sharp = balanced(&partials(&[(0, 0.1), (0, 0.9)]), 16, 0.01);
+        assert_eq!(sharp.iter().sum::<u32>(), 16);
+        assert!(sharp[1] >= 15);
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        config().validate().unwrap();
+        for (wrong, word) in [
+            (StepConfig { width: 7, ..config() }, "steps.width"),
+            (StepConfig { max_depth: 0, ..config() }, "steps.max_depth"),
+            (StepConfig { balance: 0.0, ..config() }, "steps.balance"),
+        ] {
+            assert!(wrong.validate().unwrap_err().to_string().contains(word));
+        }
+    }
+}
