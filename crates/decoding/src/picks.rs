@@ -97,16 +97,26 @@ mod tests {
         Config {
             exploration: 1.0,
             alpha: 0.0,
+            growth: mcts::Growth { plus_one: true, may_shrink: false },
             root_width: width,
             width,
             max_depth: 3,
+            split_depth: None,
             importance: mcts::Importance::Total,
             merge: mcts::Merge::Off,
             weights: mcts::Weights { value: 1.0, prm: 0.0, orm: 0.0 },
             rollouts: 0,
+            settled_variance: None,
             prm_aggregation: mcts::PrmAggregation::Latest,
             greedy_first_child: false,
-            budget: mcts::Budget { simulations: 2, nodes: None, terminals: None, tokens: None },
+            budget: mcts::Budget {
+                simulations: 2,
+                min_terminals: None,
+                nodes: None,
+                terminals: None,
+                tokens: None,
+            },
+            stop_when_exhausted: true,
             root_wave: true,
         }
     }

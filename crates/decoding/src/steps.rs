@@ -301,12 +301,13 @@ mod tests {
 
     #[test]
     fn rebase_expands_in_proportion_and_never_more_than_the_width() {
-        let temperature = 1.0 / 3.0_f64.ln();
-        let all = partials(&[(0, 0.0), (0, 1.0), (0, 0.0), (0, 0.0)]);
-        // Weights 1/3 and 1 of a sum of 2, in this order: half of 8, then thirds of what is left.
-        assert_eq!(balanced(&all, 8, temperature), [2, 4, 1, 1]);
-        assert_eq!(balanced(&all, 1, temperature), [0, 1, 0, 0]);
-        assert_eq!(balanced(&all, 0, temperature), [0, 0, 0, 0]);
+        // Weights 1/3 and 1: 3/4 of 15, rounded up, for the better one, and what is left.
+        let thrice = 1.0 / 3.0_f64.ln();
+        assert_eq!(balanced(&partials(&[(0, 0.0), (0, 1.0)]), 15, thrice), [3, 12]);
+        let equal = partials(&[(0, 0.5), (0, 0.5), (0, 0.5)]);
+        assert_eq!(balanced(&equal, 7, 0.1), [3, 2, 2]);
+        assert_eq!(balanced(&equal, 1, 0.1), [1, 0, 0]);
+        assert_eq!(balanced(&equal, 0, 0.1), [0, 0, 0]);
         let sharp = balanced(&partials(&[(0, 0.1), (0, 0.9)]), 16, 0.01);
         assert_eq!(sharp.iter().sum::<u32>(), 16);
         assert!(sharp[1] >= 15);

@@ -155,7 +155,7 @@ fn finish(output: Output<Evaluation>, args: &Args, model: &Model) -> Result<(), 
     stage::print_table("evaluate", &header, &lines)
 }
 
-/// Decoders by independent samples: each sample, and three ways to pick one.
+/// Decoders by independent samples: the first one, and three ways to pick one of all.
 const SAMPLING: &str = "sampling";
 const SELF_CONSISTENCY: &str = "self-consistency";
 const BEST_OF_N: &str = "best-of-n";
@@ -274,23 +274,20 @@ impl<'a> Evaluator<'a> {
         Ok(answers.collect())
     }
 
-    /// Every sample, and what is picked of them.
+    /// The first sample, and what is picked of all.
     fn by_samples(&self, questions: &[Question<'_>]) -> Result<Vec<(usize, Answer)>, Failure> {
         let Some(config) = &self.config.sample else { return Ok(Vec::new()) };
         let mut answers = Vec::new();
         let sampled =
             self.searcher.independent_samples(questions, config).map_err(Failure::from)?;
         for (at, candidates) in sampled.iter().enumerate() {
-            for (sample, candidate) in (0..).zip(candidates) {
-                let tokens = u64::from(candidate.tokens);
-                let answer = Answer::new(SAMPLING, Some(candidate.text.clone()), tokens);
-                answers.push((at, Answer { sample, ..answer }));
-            }
+            let first = candidates.first().map_or(0, |c| u64::from(c.tokens));
             let tokens = candidates.iter().map(|c| u64::from(c.tokens)).sum();
-            for (decoder, pick) in [
-                (SELF_CONSISTENCY, candidate::majority(candidates)),
-                (BEST_OF_N, candidate::best(candidates)),
-                (ORM_VOTE, candidate::weighted(candidates)),
+            for (decoder, pick, tokens) in [
+                (SAMPLING, (!candidates.is_empty()).then_some(0), first),
+                (SELF_CONSISTENCY, candidate::majority(candidates), tokens),
+                (BEST_OF_N, candidate::best(candidates), tokens),
+                (ORM_VOTE, candidate::weighted(candidates), tokens),
             ] {
                 answers.push((at, Answer::new(decoder, text_of(candidates, pick), tokens)));
             }
@@ -326,7 +323,7 @@ impl<'a> Evaluator<'a> {
             split: problem.split.clone(),
             prompt_id: id.clone(),
             decoder: answer.decoder.to_owned(),
-            sample: answer.sample,
+            sample: 0,
             answer: prediction.as_deref().and_then(task::canonical),
             prediction,
             correct: text.is_some_and(|text| task::grade(text, &target)),
@@ -345,7 +342,6 @@ impl<'a> Evaluator<'a> {
 /// An answer to a problem, before it is graded.
 struct Answer {
     decoder: &'static str,
-    sample: i32,
     text: Option<String>,
     tokens: u64,
     nodes: Option<i32>,
@@ -354,7 +350,7 @@ struct Answer {
 
 impl Answer {
     fn new(decoder: &'static str, text: Option<String>, tokens: u64) -> Self {
-        Self { decoder, sample: 0, text, tokens, nodes: None, seed: None }
+        Self { decoder, text, tokens, nodes: None, seed: None }
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Config {
     /// `alpha` of the adaptive width: children allowed per unit of importance, in [0, 1e6].
     /// 0 turns adaptive width off: every node has `c_min` children.
     pub alpha: f64,
+    /// How importance becomes allowed children.
+    pub growth: Growth,
     /// `c_min(0)` and `c_max(0)`: the fewest and most children of the root.
     pub root_width: Width,
     /// `c_min(t)` and `c_max(t)` for `t > 0`: the same below the root.
@@ -23,6 +25,8 @@ pub struct Config {
     /// Depth, in options, at which a path ends; at least 1. The last option is generated to the end
     /// of the solution. There is no "unlimited": a loop of options must end somewhere.
     pub max_depth: u32,
+    /// Depth of the deepest nodes that may have more than one child; absent is no limit.
+    pub split_depth: Option<u32>,
     /// What importance `I(s)` is measured on. Without effect when `alpha` is 0.
     pub importance: Importance,
     /// What happens to an option that nearly repeats a sibling.
@@ -32,20 +36,35 @@ pub struct Config {
     /// Fast rollouts per non-terminal leaf, `n` of the ORM term; 0 scores terminals only. Not asked
     /// for when the ORM is off.
     pub rollouts: u32,
+    /// A leaf whose rollouts' ORM scores have a variance below this is settled and never expanded;
+    /// absent expands all. In (0, 1e6].
+    pub settled_variance: Option<f64>,
     /// How the PRM scores along a path become the one `PRM(s)` of its leaf.
     pub prm_aggregation: PrmAggregation,
     /// Sample the first child of every node at temperature 0; `false` samples them all.
     pub greedy_first_child: bool,
     /// When to stop.
     pub budget: Budget,
+    /// Stop when no node is open; `false` goes on revisiting finished leaves until the budget ends, as
+    /// the released code does: only visits change.
+    pub stop_when_exhausted: bool,
     /// Ask for the first `c_min(0)` children of the root in one request. UCT has no say before the
     /// root is that wide, so the tree is the same; only the number of round trips changes.
     pub root_wave: bool,
 }
 
+/// How many children importance earns, between the bounds of [`Width`]. Children are never taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Growth {
+    /// `floor(alpha I) + 1` children (the paper), or `floor(alpha I)` (the released code).
+    pub plus_one: bool,
+    /// Whether fewer are allowed again when importance falls (the paper's formula, applied anew), or an
+    /// allowed number only ever grows (the released code).
+    pub may_shrink: bool,
+}
+
 /// Bounds on the children of a node: `max(min, min(floor(alpha I) + 1, max))` are allowed.
-///
-/// An allowed number never shrinks, as in the released code: children are never taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Width {
@@ -85,6 +104,17 @@ pub enum Merge {
         /// Further samples drawn after a duplicate before the node is saturated; 0 gives up at once.
         resamples: u32,
     },
+    /// The released code's: sample again while an option is closer than `threshold` to a sibling and is
+    /// not terminal; then the attempt that is farthest from all siblings becomes a child, however close.
+    MostDistant {
+        /// Edits, in characters, from which an option is taken at once; at least 1.
+        threshold: u32,
+        /// Samples of one child at most (`--max_n_repeat`); at least 1, and 1 turns merging off.
+        attempts: u32,
+        /// A node whose child took so many attempts may have no more than it has, unless importance
+        /// grows (`--stop_repeat_node_thres`).
+        saturate_after: Option<u32>,
+    },
 }
 
 /// `beta` of each critic in `s = beta_v v + beta_PRM PRM + beta_ORM mean(ORM)`, each in [0, 1e6].
@@ -122,6 +152,9 @@ pub struct Budget {
     /// samples are none. A revisit asks no model, so to budget model calls limit `nodes` and leave
     /// ten times as many simulations, the released code's cap.
     pub simulations: u32,
+    /// Finished solutions to go on for when the simulations are used up, for ten times as many at most
+    /// (`--min_terminals`); absent is none.
+    pub min_terminals: Option<u32>,
     /// Nodes besides the root (the paper's "#rollouts"); absent is no limit.
     pub nodes: Option<u32>,
     /// Finished solutions in the tree; absent is no limit.
@@ -164,7 +197,13 @@ impl Config {
 
     /// The bounds that hold at `depth`; 0 is the root.
     pub(crate) fn width_at(&self, depth: u32) -> Width {
-        if depth == 0 { self.root_width } else { self.width }
+        if self.split_depth.is_some_and(|deepest| depth > deepest) {
+            Width { min: 1, max: 1 }
+        } else if depth == 0 {
+            self.root_width
+        } else {
+            self.width
+        }
     }
 
     fn check_reals(&self) -> Result<(), ConfigError> {
@@ -177,7 +216,9 @@ impl Config {
         ];
         reals.into_iter().try_for_each(|(field, real)| {
             check(field, (0.0..=LARGEST).contains(&real), "is not a number in [0, 1e6]")
-        })
+        })?;
+        let settled = self.settled_variance.is_none_or(|x| x > 0.0 && x <= LARGEST);
+        check("settled_variance", settled, "is not in (0, 1e6]; leave it out to expand all")
     }
 
     fn check_counts(&self) -> Result<(), ConfigError> {
@@ -185,13 +226,24 @@ impl Config {
             check(field, width.min >= 1, "has min 0; a node needs a child to be searched")?;
             check(field, width.min <= width.max, "has min above max")?;
         }
-        let threshold = match self.merge {
-            Merge::Off => 1,
-            Merge::EditDistance { threshold, .. } => threshold,
-        };
         check("max_depth", self.max_depth >= 1, "is 0")?;
-        check("merge.edit_distance.threshold", threshold >= 1, "is 0; `off` turns merging off")?;
-        let Budget { simulations, nodes, terminals, tokens } = self.budget;
+        match self.merge {
+            Merge::Off => {}
+            Merge::EditDistance { threshold, .. } => {
+                let problem = "is 0; `off` turns merging off";
+                check("merge.edit_distance.threshold", threshold >= 1, problem)?;
+            }
+            Merge::MostDistant { threshold, attempts, saturate_after } => {
+                let never = "is 0; leave it out for never";
+                check("merge.most_distant.threshold", threshold >= 1, "is 0; it takes an edit")?;
+                let single = "is true, but `most_distant` asks for one option at a time";
+                check("root_wave", !self.root_wave, single)?;
+                check("merge.most_distant.attempts", attempts >= 1, "is 0; 1 takes any option")?;
+                check("merge.most_distant.saturate_after", saturate_after != Some(0), never)?;
+            }
+        }
+        let Budget { simulations, min_terminals, nodes, terminals, tokens } = self.budget;
+        check("budget.min_terminals", min_terminals != Some(0), "is 0; leave it out for none")?;
         check("budget.simulations", simulations >= 1, "is 0")?;
         check("budget.nodes", nodes != Some(0), "is 0; leave it out for no limit")?;
         check("budget.terminals", terminals != Some(0), "is 0; leave it out for no limit")?;

@@ -1,6 +1,6 @@
 //! The formulas of the paper, §3.2 and §4.3, one function each, on plain numbers.
 
-use crate::config::{PrmAggregation, Weights, Width};
+use crate::config::{Growth, PrmAggregation, Weights, Width};
 
 /// UCT, `Q/n + c sqrt(ln N / n)`, where `Q` is the sum of the `n` scores backed up through a child
 /// and `N` its parent's visits; `n` and `N` are at least 1.
@@ -8,16 +8,23 @@ pub(crate) fn uct(mean: f64, visits: u32, parent_visits: u32, exploration: f64) 
     mean + exploration * (f64::from(parent_visits).ln() / f64::from(visits)).sqrt()
 }
 
-/// Allowed children, `max(c_min, min(floor(alpha I) + 1, c_max))`.
-pub(crate) fn allowed_children(alpha: f64, importance: f64, width: Width) -> u32 {
+/// Allowed children, `max(c_min, min(floor(alpha I) + 1, c_max))`; the 1 is the paper's alone.
+pub(crate) fn allowed_children(alpha: f64, importance: f64, growth: Growth, width: Width) -> u32 {
     // A cast saturates, and NaN (0 * inf, excluded by validation) becomes 0.
-    let wanted = ((alpha * importance).floor() as u32).saturating_add(1);
+    let earned = (alpha * importance).floor() as u32;
+    let wanted = earned.saturating_add(u32::from(growth.plus_one));
     wanted.min(width.max).max(width.min)
 }
 
 /// `max_i |x_i - center|`, and 0 of nothing: both definitions of importance.
 pub(crate) fn largest_deviation(center: f64, points: impl Iterator<Item = f64>) -> f64 {
     points.map(|x| (x - center).abs()).fold(0.0, f64::max)
+}
+
+/// The variance of all numbers, as of a whole population; `None` of nothing.
+pub(crate) fn variance(numbers: &[f64]) -> Option<f64> {
+    let center = mean(numbers)?;
+    mean(&numbers.iter().map(|x| (x - center) * (x - center)).collect::<Vec<_>>())
 }
 
 /// The arithmetic mean; `None` of nothing.
@@ -63,6 +70,7 @@ mod tests {
     use super::*;
 
     const TABLE_5_INNER: Width = Width { min: 2, max: 10 };
+    const PAPER: Growth = Growth { plus_one: true, may_shrink: true };
 
     #[test]
     fn uct_by_hand() {
@@ -80,17 +88,23 @@ mod tests {
         // alpha = 1: floor(I) + 1 passes c_min(t) = 2 only from I = 2 on.
         let cases = [(0.0, 2), (0.99, 2), (1.0, 2), (1.99, 2), (2.0, 3), (3.5, 4), (4.0, 5)];
         for (importance, children) in cases {
-            assert_eq!(allowed_children(1.0, importance, TABLE_5_INNER), children, "{importance}");
+            assert_eq!(
+                allowed_children(1.0, importance, PAPER, TABLE_5_INNER),
+                children,
+                "{importance}"
+            );
         }
-        assert_eq!(allowed_children(10.0, 0.55, TABLE_5_INNER), 6, "floor(5.5) + 1");
-        assert_eq!(allowed_children(10.0, 4.0, TABLE_5_INNER), 10, "c_max holds");
-        assert_eq!(allowed_children(0.0, 4.0, TABLE_5_INNER), 2, "alpha 0 is c_min");
+        assert_eq!(allowed_children(10.0, 0.55, PAPER, TABLE_5_INNER), 6, "floor(5.5) + 1");
+        let released = Growth { plus_one: false, may_shrink: false };
+        assert_eq!(allowed_children(10.0, 0.55, released, TABLE_5_INNER), 5, "floor(5.5)");
+        assert_eq!(allowed_children(10.0, 4.0, PAPER, TABLE_5_INNER), 10, "c_max holds");
+        assert_eq!(allowed_children(0.0, 4.0, PAPER, TABLE_5_INNER), 2, "alpha 0 is c_min");
         assert_eq!(
-            allowed_children(1.0, 4.0, Width { min: 40, max: 60 }),
+            allowed_children(1.0, 4.0, PAPER, Width { min: 40, max: 60 }),
             40,
             "the root of Table 5"
         );
-        assert_eq!(allowed_children(1e6, 1e9, TABLE_5_INNER), 10, "no overflow");
+        assert_eq!(allowed_children(1e6, 1e9, PAPER, TABLE_5_INNER), 10, "no overflow");
     }
 
     #[test]

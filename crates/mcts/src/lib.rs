@@ -25,7 +25,9 @@ mod tree;
 mod verbs;
 
 pub use answer::{best_leaf, greedy_leaf, rerank, weighted_vote};
-pub use config::{Budget, Config, ConfigError, Importance, Merge, PrmAggregation, Weights, Width};
+pub use config::{
+    Budget, Config, ConfigError, Growth, Importance, Merge, PrmAggregation, Weights, Width,
+};
 pub use node::{Action, Evaluation, Node, NodeId};
 pub use request::{Request, StopReason, TellError};
 pub use tree::{Snapshot, Tally, Tree};

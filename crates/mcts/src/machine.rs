@@ -62,15 +62,14 @@ impl Tree {
     /// there is otherwise.
     pub(crate) fn after_samples(&mut self, sampling: Sampling) -> Pending {
         let go_on = sampling.lacking() > 0
-            && !self.node(sampling.node).saturated
+            && self.node(sampling.node).is_open()
             && self.out_of_tokens().is_none();
         if go_on {
-            Pending::Sample(sampling)
-        } else if sampling.fresh.is_empty() {
-            self.advance()
-        } else {
-            Pending::Evaluate(sampling.fresh)
+            return Pending::Sample(sampling);
         }
+        let mut sampling = sampling;
+        sampling.fresh.extend(self.take_held(sampling.node));
+        if sampling.fresh.is_empty() { self.advance() } else { Pending::Evaluate(sampling.fresh) }
     }
 
     /// Selects, revisiting finished leaves on the way, until something has to be asked.
@@ -87,7 +86,9 @@ impl Tree {
                 return Pending::Sample(self.sampling(id));
             }
             match self.node(id).score {
-                Some(score) if self.nodes.iter().any(Node::is_open) => {
+                Some(score)
+                    if !self.config.stop_when_exhausted || self.nodes.iter().any(Node::is_open) =>
+                {
                     self.tally.revisits += 1;
                     self.backup(id, score);
                 }
@@ -120,16 +121,29 @@ impl Tree {
     /// Children that fit in the budget even if all of them are terminal; at least 1 unless a limit
     /// is reached.
     fn room(&self) -> u32 {
-        let Budget { simulations, nodes, terminals, tokens: _ } = self.config.budget;
+        let Budget { nodes, terminals, .. } = self.config.budget;
         let nodes = nodes.map_or(u32::MAX, |limit| limit - self.tally.nodes);
         let terminals = terminals.map_or(u32::MAX, |limit| limit - self.tally.terminals);
-        (simulations - self.tally.simulations).min(nodes).min(terminals)
+        (self.most_simulations() - self.tally.simulations).min(nodes).min(terminals)
+    }
+
+    /// The simulations there may be: more than asked for while finished solutions are lacking.
+    fn most_simulations(&self) -> u32 {
+        let Budget { simulations, min_terminals, .. } = self.config.budget;
+        match min_terminals {
+            // The released loop looks at its cap before it counts.
+            Some(least) if self.tally.terminals < least => {
+                simulations.saturating_mul(10).saturating_add(1)
+            }
+            // A wave may have brought the last solution after more.
+            _ => simulations.max(self.tally.simulations),
+        }
     }
 
     fn limit_reached(&self) -> Option<StopReason> {
-        let Budget { simulations, nodes, terminals, tokens: _ } = self.config.budget;
+        let Budget { nodes, terminals, .. } = self.config.budget;
         let reached = |limit: Option<u32>, count: u32| limit.is_some_and(|limit| count >= limit);
-        if self.tally.simulations >= simulations {
+        if self.tally.simulations >= self.most_simulations() {
             Some(StopReason::Simulations)
         } else if reached(nodes, self.tally.nodes) {
             Some(StopReason::Nodes)

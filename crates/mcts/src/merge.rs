@@ -30,6 +30,22 @@ pub(crate) fn repeated(tree: &Tree, parent: NodeId, action: &Action) -> Option<N
     nearest
 }
 
+/// The sibling that `action` is closest to, with the distance; the first of equals, `None` without
+/// siblings.
+pub(crate) fn nearest(tree: &Tree, parent: NodeId, action: &Action) -> Option<(NodeId, usize)> {
+    let text = action.text.trim();
+    let mut nearest: Option<(NodeId, usize)> = None;
+    for (id, sibling) in tree.children(parent) {
+        let cutoff = nearest.map_or(usize::MAX, |(_, distance)| distance.saturating_sub(1));
+        let closer = nearest.is_none_or(|(_, distance)| distance > 0);
+        if let Some(distance) = edits_up_to(cutoff, text, sibling.text().trim()).filter(|_| closer)
+        {
+            nearest = Some((id, distance));
+        }
+    }
+    nearest
+}
+
 /// Levenshtein distance in characters, `None` above `cutoff`.
 fn edits_up_to(cutoff: usize, left: &str, right: &str) -> Option<usize> {
     let args = levenshtein::Args::default().score_cutoff(cutoff);

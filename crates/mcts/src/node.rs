@@ -92,6 +92,23 @@ pub struct Node {
     /// Blank options since the last new child.
     #[serde(skip)]
     pub(crate) blanks: u32,
+    /// The best attempt at the next child so far, where attempts are compared.
+    #[serde(skip)]
+    pub(crate) held: Option<Held>,
+}
+
+/// An option that may become a child, and the sibling it is closest to, with the distance.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Held {
+    pub(crate) action: Action,
+    pub(crate) close: Option<(NodeId, usize)>,
+}
+
+impl Held {
+    /// Edits to the closest sibling; without one it is as far as can be.
+    pub(crate) fn distance(&self) -> usize {
+        self.close.map_or(usize::MAX, |(_, distance)| distance)
+    }
 }
 
 impl Node {

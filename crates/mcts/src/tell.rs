@@ -1,6 +1,6 @@
 //! Answers: each is checked as a whole before any of it is believed.
 
-use crate::formula::{aggregate, leaf_score, mean};
+use crate::formula::{aggregate, leaf_score, mean, variance};
 use crate::machine::Pending;
 use crate::node::{Action, Evaluation, Node, NodeId};
 use crate::request::TellError;
@@ -71,7 +71,11 @@ impl Tree {
         let rollouts = if terminal { 0 } else { evaluation.orm.len() as u32 };
         self.tally.rollouts += rollouts;
         self.tally.tokens = self.tally.tokens.saturating_add(evaluation.tokens);
+        let settled = self.config.settled_variance.is_some_and(|limit| {
+            rollouts > 0 && variance(&evaluation.orm).is_some_and(|variance| variance < limit)
+        });
         let node = self.node_mut(id);
+        node.closed |= settled;
         node.value = evaluation.value;
         node.prm = evaluation.prm;
         node.orm = mean(&evaluation.orm);

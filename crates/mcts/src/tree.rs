@@ -191,6 +191,7 @@ impl Tree {
             saturated: false,
             repeats: 0,
             blanks: 0,
+            held: None,
         });
         id
     }

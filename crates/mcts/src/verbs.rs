@@ -1,10 +1,10 @@
 //! The three verbs of a simulation: `select`, `expand`, `backup`. Evaluation lies between the last
 //! two and is the driver's.
 
-use crate::config::{Importance, Merge};
+use crate::config::{Importance, Merge, Width};
 use crate::formula::{allowed_children, argmax, largest_deviation, mean, uct};
-use crate::merge::repeated;
-use crate::node::{Action, Node, NodeId};
+use crate::merge::{nearest, repeated};
+use crate::node::{Action, Held, Node, NodeId};
 use crate::tree::Tree;
 
 /// Blank samples in a row after which a node is saturated. Not a setting: a sound policy has none.
@@ -37,10 +37,12 @@ impl Tree {
         self.tally.sampled += 1;
         self.tally.tokens = self.tally.tokens.saturating_add(u64::from(action.tokens));
         self.node_mut(parent).attempts += 1;
-        if self.node(parent).saturated {
+        if !self.node(parent).is_open() {
             self.tally.discarded += 1;
         } else if action.text.trim().is_empty() {
             self.drop_blank(parent);
+        } else if let Merge::MostDistant { threshold, attempts, .. } = self.config.merge {
+            return self.hold(parent, action, threshold as usize, attempts);
         } else if let Some(twin) = repeated(self, parent, &action) {
             self.fold(parent, twin);
         } else {
@@ -73,16 +75,67 @@ impl Tree {
 
     fn fold(&mut self, parent: NodeId, twin: NodeId) {
         let resamples = match self.config.merge {
-            Merge::Off => 0,
+            Merge::Off | Merge::MostDistant { .. } => 0,
             Merge::EditDistance { resamples, .. } => resamples,
         };
-        self.tally.merged += 1;
-        self.node_mut(twin).merged += 1;
+        self.count_merged(twin);
         let node = self.node_mut(parent);
         node.repeats += 1;
         if node.repeats > resamples {
             node.saturate();
         }
+    }
+
+    fn count_merged(&mut self, twin: NodeId) {
+        self.tally.merged += 1;
+        self.node_mut(twin).merged += 1;
+    }
+
+    /// One attempt at a child of the released code: the farther of it and the one that is held is held,
+    /// and becomes the child when this attempt is the last. The first of equals wins.
+    fn hold(
+        &mut self,
+        parent: NodeId,
+        action: Action,
+        threshold: usize,
+        attempts: u32,
+    ) -> Option<NodeId> {
+        let close = nearest(self, parent, &action);
+        let taken = action.terminal || close.is_none_or(|(_, distance)| distance >= threshold);
+        let new = Held { action, close };
+        let node = self.node_mut(parent);
+        node.repeats += 1;
+        let last = taken || node.repeats >= attempts;
+        let loser = match node.held.take() {
+            Some(held) if held.distance() >= new.distance() => {
+                node.held = Some(held);
+                Some(new)
+            }
+            before => {
+                node.held = Some(new);
+                before
+            }
+        };
+        if let Some((twin, _)) = loser.and_then(|loser| loser.close) {
+            self.count_merged(twin);
+        }
+        if last { self.take_held(parent) } else { None }
+    }
+
+    /// Makes the attempt that is held a child.
+    pub(crate) fn take_held(&mut self, parent: NodeId) -> Option<NodeId> {
+        let held = self.node_mut(parent).held.take()?;
+        let attempts = self.node(parent).repeats;
+        let child = self.attach(parent, held.action);
+        let saturate_after = match self.config.merge {
+            Merge::MostDistant { saturate_after, .. } => saturate_after,
+            Merge::Off | Merge::EditDistance { .. } => None,
+        };
+        // Blank options may have saturated it in the meantime: the child then is the last.
+        if self.node(parent).saturated || saturate_after.is_some_and(|limit| attempts >= limit) {
+            self.node_mut(parent).stop_widening();
+        }
+        Some(child)
     }
 
     fn drop_blank(&mut self, parent: NodeId) {
@@ -95,15 +148,19 @@ impl Tree {
         }
     }
 
-    /// Measures importance again, and allows the children it earns. Never fewer than before.
+    /// Measures importance again, and allows the children it earns.
     fn widen(&mut self, id: NodeId) {
         let importance = self.importance(id);
         let bounds = self.config.width_at(self.node(id).depth);
-        let allowed = allowed_children(self.config.alpha, importance, bounds);
+        let growth = self.config.growth;
+        // A width that only grows began with the least, and may have been told to stop below that.
+        let min = if growth.may_shrink { bounds.min } else { 0 };
+        let bounds = Width { min, ..bounds };
+        let allowed = allowed_children(self.config.alpha, importance, growth, bounds);
         let node = self.node_mut(id);
         node.importance = importance;
         if !node.saturated {
-            node.width = node.width.max(allowed);
+            node.width = if growth.may_shrink { allowed } else { node.width.max(allowed) };
         }
     }
 
@@ -126,6 +183,11 @@ impl Node {
     /// Asks for no more options here. One child is the least a node may have, even if it has none.
     fn saturate(&mut self) {
         self.saturated = true;
+        self.stop_widening();
+    }
+
+    /// Allows no more children than there are, for now.
+    fn stop_widening(&mut self) {
         self.width = (self.children.len() as u32).max(1);
     }
 }

@@ -20,7 +20,8 @@ fn reads_table_5() {
     assert_eq!(config.width, Width { min: 2, max: 10 });
     assert_eq!(config.importance, Importance::Value);
     assert_eq!(config.merge, Merge::EditDistance { threshold: 50, resamples: 5 });
-    let budget = Budget { simulations: 55, nodes: None, terminals: None, tokens: None };
+    let budget =
+        Budget { simulations: 55, min_terminals: None, nodes: None, terminals: None, tokens: None };
     assert_eq!(config.budget, budget);
 }
 

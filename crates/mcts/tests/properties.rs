@@ -5,8 +5,8 @@ mod common;
 
 use common::{Table, plain};
 use mcts::{
-    Budget, Config, Importance, Merge, Node, NodeId, PrmAggregation, Request, StopReason, Tree,
-    Width,
+    Budget, Config, Growth, Importance, Merge, Node, NodeId, PrmAggregation, Request, StopReason,
+    Tree, Width,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -16,16 +16,23 @@ fn merges() -> impl Strategy<Value = Merge> {
         Just(Merge::Off),
         (1..4u32, 0..5u32)
             .prop_map(|(threshold, resamples)| Merge::EditDistance { threshold, resamples }),
+        (1..4u32, 1..5u32, option::of(1..5u32)).prop_map(
+            |(threshold, attempts, saturate_after)| {
+                Merge::MostDistant { threshold, attempts, saturate_after }
+            }
+        ),
     ]
 }
 
 fn budgets() -> impl Strategy<Value = Budget> {
     let limits = (option::of(1..30u32), option::of(1..10u32), option::of(1..200u64));
-    (1..80u32, limits).prop_map(|(simulations, (nodes, terminals, tokens))| Budget {
+    let least = option::of(1..5u32);
+    (1..80u32, least, limits).prop_map(|(simulations, min_terminals, limits)| Budget {
         simulations,
-        nodes,
-        terminals,
-        tokens,
+        min_terminals,
+        nodes: limits.0,
+        terminals: limits.1,
+        tokens: limits.2,
     })
 }
 
@@ -37,9 +44,16 @@ fn configs() -> impl Strategy<Value = Config> {
         Just(PrmAggregation::Max),
         Just(PrmAggregation::Min)
     ];
-    let choices = (any::<[bool; 3]>(), 0..3u32, 1..5u32, how);
-    (0.0..3.0f64, 0.0..8.0f64, widths, choices, (merges(), budgets())).prop_map(
-        |(exploration, alpha, widths, (flags, rollouts, max_depth, how), (merge, budget))| Config {
+    let choices = (any::<[bool; 6]>(), 0..3u32, 1..5u32, how);
+    let released = (option::of(0..4u32), option::of(0.01..0.3f64));
+    (0.0..3.0f64, 0.0..8.0f64, widths, choices, (merges(), budgets(), released)).prop_map(
+        |(
+            exploration,
+            alpha,
+            widths,
+            (flags, rollouts, max_depth, how),
+            (merge, budget, released),
+        )| Config {
             exploration,
             alpha,
             root_width: Width { min: widths.0, max: widths.0 + widths.1 },
@@ -47,7 +61,11 @@ fn configs() -> impl Strategy<Value = Config> {
             max_depth,
             importance: if flags[0] { Importance::Total } else { Importance::Value },
             greedy_first_child: flags[1],
-            root_wave: flags[2],
+            root_wave: flags[2] && !matches!(merge, Merge::MostDistant { .. }),
+            growth: Growth { plus_one: flags[3], may_shrink: flags[4] },
+            stop_when_exhausted: flags[5],
+            split_depth: released.0,
+            settled_variance: released.1,
             merge,
             rollouts,
             prm_aggregation: how,
@@ -143,10 +161,16 @@ proptest! {
         for (id, node) in tree.nodes() {
             prop_assert_eq!(tree.path(id).len(), node.depth as usize);
             prop_assert!(node.depth <= config.max_depth);
-            prop_assert!(node.children.len() <= node.width as usize);
-            let bounds = if node.depth == 0 { config.root_width } else { config.width };
+            let bounds = match config.split_depth {
+                Some(deepest) if node.depth > deepest => Width { min: 1, max: 1 },
+                _ if node.depth == 0 => config.root_width,
+                _ => config.width,
+            };
+            let most = if config.growth.may_shrink { bounds.max } else { node.width };
+            prop_assert!(node.children.len() <= most as usize);
             prop_assert!(node.width <= bounds.max);
-            prop_assert!(node.saturated || node.width >= bounds.min);
+            let stops = matches!(config.merge, Merge::MostDistant { saturate_after: Some(_), .. });
+            prop_assert!(node.saturated || stops || node.width >= bounds.min);
         }
     }
 
@@ -154,11 +178,12 @@ proptest! {
     fn limits_hold_at_every_request(seed: u64, config in configs()) {
         let table = Table::random(seed, 4, true);
         let mut tree = Tree::new(&config).unwrap();
-        let Budget { simulations, nodes, terminals, tokens } = config.budget;
+        let Budget { simulations, min_terminals, nodes, terminals, tokens } = config.budget;
+        let most = if min_terminals.is_some() { 10 * simulations + 1 } else { simulations };
         loop {
             let asks_sample = matches!(tree.request(), Request::Sample { .. });
             let tally = tree.tally();
-            prop_assert!(tally.simulations <= simulations);
+            prop_assert!(tally.simulations <= most);
             prop_assert!(nodes.is_none_or(|limit| tally.nodes <= limit));
             prop_assert!(terminals.is_none_or(|limit| tally.terminals <= limit));
             prop_assert!(!asks_sample || tokens.is_none_or(|limit| tally.tokens < limit));
@@ -168,7 +193,11 @@ proptest! {
         }
         let tally = tree.tally();
         match tree.stop().unwrap() {
-            StopReason::Simulations => prop_assert_eq!(tally.simulations, simulations),
+            StopReason::Simulations => {
+                prop_assert!(tally.simulations >= simulations);
+                let enough = min_terminals.is_none_or(|least| tally.terminals >= least);
+                prop_assert!(enough || tally.simulations == most);
+            }
             StopReason::Nodes => prop_assert_eq!(Some(tally.nodes), nodes),
             StopReason::Terminals => prop_assert_eq!(Some(tally.terminals), terminals),
             StopReason::Tokens => prop_assert!(tally.tokens >= tokens.unwrap()),
@@ -194,6 +223,9 @@ proptest! {
     fn a_root_wave_changes_no_statistic(seed: u64, config in configs()) {
         let table = Table::random(seed, 4, true);
         let mut config = config;
+        if matches!(config.merge, Merge::MostDistant { .. }) {
+            return Ok(()); // Asks for one option at a time.
+        }
         config.budget.tokens = None; // A wave spends its tokens before they are looked at.
         let wave = table.drive(&Config { root_wave: true, ..config });
         let single = table.drive(&Config { root_wave: false, ..config });

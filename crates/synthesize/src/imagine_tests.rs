@@ -89,11 +89,12 @@ fn fresh_prompts_have_no_parents_and_come_from_their_split() {
 #[test]
 fn a_row_can_be_made_again_from_its_seed() {
     let seeds = questions(Split::Seeds, 1);
-    let (prompts, _) = imagine(&plan(&HALVES, 20, 1), &seeds, &avoid(&[]));
+    let plan = plan(&HALVES, 20, 1);
+    let (prompts, _) = imagine(&plan, &seeds, &avoid(&[]));
     for prompt in prompts {
         let mut rng = ChaCha8Rng::seed_from_u64(prompt.seed.unwrap() as u64);
         if prompt.operator.as_deref() == Some("fresh") {
-            assert_eq!(fresh(&mut rng).text, prompt.prompt);
+            assert_eq!(plan.fresh(&mut rng).text, prompt.prompt);
             continue;
         }
         // The one seed is chosen by its turn at first and by chance after that.

@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use mcts::{
-    Action, Budget, Config, Evaluation, Importance, Merge, NodeId, PrmAggregation, Request, Tree,
-    Weights, Width,
+    Action, Budget, Config, Evaluation, Growth, Importance, Merge, NodeId, PrmAggregation, Request,
+    Tree, Weights, Width,
 };
 use serde::Deserialize;
 
@@ -116,16 +116,26 @@ pub fn plain(simulations: u32) -> Config {
     Config {
         exploration: 1.0,
         alpha: 0.0,
+        growth: Growth { plus_one: true, may_shrink: false },
         root_width: Width { min: 2, max: 2 },
         width: Width { min: 2, max: 2 },
         max_depth: 8,
+        split_depth: None,
         importance: Importance::Value,
         merge: Merge::Off,
         weights: Weights { value: 1.0, prm: 1.0, orm: 1.0 },
         rollouts: 2,
+        settled_variance: None,
         prm_aggregation: PrmAggregation::Latest,
         greedy_first_child: false,
-        budget: Budget { simulations, nodes: None, terminals: None, tokens: None },
+        budget: Budget {
+            simulations,
+            min_terminals: None,
+            nodes: None,
+            terminals: None,
+            tokens: None,
+        },
+        stop_when_exhausted: true,
         root_wave: false,
     }
 }
