@@ -39,6 +39,8 @@ SPLITS  := test ood-templates ood-chains
 WORLD   := $(foreach s,seeds validation $(SPLITS),$(R)/world/$(s)/$(M))
 CRITICS := $(patsubst $(P)/critic-%.toml,%,$(wildcard $(P)/critic-*.toml))
 Z       := $(R)/round-00
+# A preset without fast-policy.toml has no small model: the fast rollouts are those of round 0's policy.
+FAST    := $(Z)/$(if $(wildcard $(P)/fast-policy.toml),fast_policy,policy)
 CRITIC_MANIFESTS := $(foreach c,$(CRITICS),$(Z)/critics/$(c)/$(M))
 JUDGES  := $(foreach c,$(CRITICS),--critic $(Z)/critics/$(c))
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
@@ -103,9 +105,9 @@ $(Z)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(Z)/labels/$(M) | build
 	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text.toml --init $(Z)/policy --labels $(Z)/labels --out $(@D) $(done)
 
 # $(call measure,<round>,<policy>): evaluates a policy on every evaluation split.
-measure = $(BIN)/evaluate run $(call flags,evaluate,$(1)) --text $(P)/text.toml --policy $(2) --fast-policy $(Z)/fast_policy \
+measure = $(BIN)/evaluate run $(call flags,evaluate,$(1)) --text $(P)/text.toml --policy $(2) --fast-policy $(FAST) \
 	  $(JUDGES) $(foreach s,$(SPLITS),--problems $(R)/world/$(s)) --out $(@D) $(done)
-SCALES := $(P)/evaluate.toml $(P)/text.toml $(Z)/fast_policy/$(M) $(CRITIC_MANIFESTS) $(TESTS)
+SCALES := $(P)/evaluate.toml $(P)/text.toml $(FAST)/$(M) $(CRITIC_MANIFESTS) $(TESTS)
 
 $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 	$(call measure,0,$(Z)/policy)
@@ -117,9 +119,9 @@ $(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) | build
 	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
-$(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(Z)/fast_policy/$(M) $(CRITIC_MANIFESTS) | build
+$(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(CRITIC_MANIFESTS) | build
 	$$(BIN)/search $$(call flags,search,$(1)) --text $(P)/text.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
-	  --fast-policy $(Z)/fast_policy $(JUDGES) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
+	  --fast-policy $(FAST) $(JUDGES) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
 
 $(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(CRITIC_MANIFESTS) | build
 	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(JUDGES) --out $$(@D) $$(done)
