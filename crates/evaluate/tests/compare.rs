@@ -114,7 +114,7 @@ fn a_gain_a_loss_and_search_that_wins_are_said() {
 fn splits_and_decoders_have_a_fixed_order_and_models_that_of_the_caller() {
     let mut all = Vec::new();
     for split in ["zoo", "ood-chains", "extra", "ood-templates", "test"] {
-        for decoder in ["mcts-vote", "beam", "mcts-greedy", "greedy"] {
+        for decoder in ["mcts-vote", "other", "mcts-greedy", "greedy"] {
             all.extend(rows(split, decoder, 0, "x."));
         }
     }
@@ -124,7 +124,7 @@ fn splits_and_decoders_have_a_fixed_order_and_models_that_of_the_caller() {
     assert_eq!(splits, ["test", "ood-templates", "ood-chains", "extra", "zoo"]);
     let names = |row: &Row| format!("{} {}", row.model, row.decoder);
     let order: Vec<String> = found.splits[0].rows.iter().map(names).collect();
-    let decoders = ["greedy", "mcts-greedy", "mcts-vote", "beam"];
+    let decoders = ["greedy", "mcts-greedy", "mcts-vote", "other"];
     let expected: Vec<String> =
         ["z", "a"].iter().flat_map(|m| decoders.map(|d| format!("{m} {d}"))).collect();
     assert_eq!(order, expected);

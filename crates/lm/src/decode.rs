@@ -61,9 +61,8 @@ impl<'a> Decoding<'a> {
             })
             .collect();
         let nothing = Known::default();
-        let places: Vec<_> = (0..count)
-            .map(|row| rows.get(row).map_or((0, &nothing), |(r, known)| (r.scope, *known)))
-            .collect();
+        let places: Vec<&Known> =
+            (0..count).map(|row| rows.get(row).map_or(&nothing, |(_, known)| *known)).collect();
         Self {
             engine,
             caches: prefixes.caches(&places, capacity, engine.shape, &engine.device),

@@ -200,7 +200,7 @@ impl Engine {
                 let (_, fed) = generation.ids.split_last().expect("a generation has a token");
                 let ids = [request.prompt.as_slice(), fed].concat();
                 let read = Read { kv, heads: Vec::new() };
-                prefixes.insert(request.scope, &ids, before(request), read, self.shape);
+                prefixes.insert((request.scope, &ids), before(request), read, self.shape);
             }
             generations.push(generation);
         }
@@ -234,7 +234,7 @@ impl Engine {
         let heads = |(request, seen): (&ScoreRequest, &Seen)| {
             let at = request.at.iter().map(|&at| match at.checked_sub(seen.known.tokens) {
                 Some(at) => seen.heads[at * self.heads()..(at + 1) * self.heads()].to_vec(),
-                None => prefixes.heads(request.scope, &seen.known, at, self.shape),
+                None => prefixes.heads(&seen.known, at, self.shape),
             });
             at.collect()
         };
@@ -300,7 +300,7 @@ impl Engine {
             let (Wanted { scope, ids, keep }, from) = (rows[row], seen[row].known.tokens);
             if keep > from {
                 let heads = heads[..(keep - from) * self.heads()].to_vec();
-                prefixes.insert(scope, &ids[..keep], from, Read { kv, heads }, self.shape);
+                prefixes.insert((scope, &ids[..keep]), from, Read { kv, heads }, self.shape);
             }
             seen[row].heads = heads;
         }
@@ -315,7 +315,7 @@ impl Engine {
         let tokens =
             pad(rows.iter().map(|(row, known)| &row.ids[known.tokens..]), rows.len(), time);
         let tokens = model::ids(&tokens, [rows.len(), time], &self.device);
-        let places: Vec<_> = rows.iter().map(|(row, known)| (row.scope, *known)).collect();
+        let places: Vec<&Known> = rows.iter().map(|(_, known)| *known).collect();
         let mut caches = prefixes.caches(&places, columns + time, self.shape, &self.device);
         let starts: Vec<usize> = rows.iter().map(|(_, known)| known.tokens).collect();
         let mask = mask(&starts, columns, time, &self.device);

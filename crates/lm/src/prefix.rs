@@ -7,7 +7,7 @@
 //!
 //! Segments lie in host memory, so that every worker can read every segment.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use burn::tensor::Device;
@@ -18,7 +18,7 @@ use crate::model::{self, Cache};
 /// What has been read so far, by scope.
 #[derive(Debug, Default)]
 pub struct Prefixes {
-    scopes: HashMap<u64, Trie>,
+    scopes: BTreeMap<u64, Trie>,
     counts: PrefixCounts,
 }
 
@@ -75,6 +75,7 @@ struct Segment {
 /// The first tokens of a row, as far as they are known.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Known {
+    scope: u64,
     /// Segments and how many of their tokens.
     pieces: Vec<(usize, usize)>,
     /// Tokens in all.
@@ -117,7 +118,7 @@ impl Prefixes {
 
     /// The longest beginning of a row that was read before.
     pub(crate) fn find(&self, scope: u64, ids: &[u32]) -> Known {
-        let mut known = Known::default();
+        let mut known = Known { scope, ..Known::default() };
         let Some(trie) = self.scopes.get(&scope) else { return known };
         let mut candidates: Vec<usize> = trie.roots.clone();
         loop {
@@ -139,8 +140,7 @@ impl Prefixes {
     /// Keeps what was read of a row's tokens from `from` on; the tokens before are known.
     pub(crate) fn insert(
         &mut self,
-        scope: u64,
-        ids: &[u32],
+        (scope, ids): (u64, &[u32]),
         from: usize,
         read: Read,
         shape: KvShape,
@@ -170,7 +170,7 @@ impl Prefixes {
     /// row are those that are known of it.
     pub(crate) fn caches(
         &self,
-        rows: &[(u64, &Known)],
+        rows: &[&Known],
         capacity: usize,
         shape: KvShape,
         device: &Device,
@@ -178,8 +178,8 @@ impl Prefixes {
         let size = shape.kv_heads * capacity * shape.width;
         let gather = |layer: usize, which: usize| {
             let mut data = vec![0.0; rows.len() * size];
-            for (row, (scope, known)) in data.chunks_mut(size).zip(rows) {
-                self.copy(*scope, known, (layer, which), shape, row);
+            for (row, known) in data.chunks_mut(size).zip(rows) {
+                self.copy(known, (layer, which), shape, row);
             }
             model::tensor(data, [rows.len(), shape.kv_heads, capacity, shape.width], device)
         };
@@ -188,15 +188,8 @@ impl Prefixes {
 
     /// Copies the keys (`which` 0) or values (1) of a layer into a row of a batch,
     /// `[kv_heads, columns, width]`.
-    fn copy(
-        &self,
-        scope: u64,
-        known: &Known,
-        (layer, which): (usize, usize),
-        shape: KvShape,
-        row: &mut [f32],
-    ) {
-        let Some(trie) = self.scopes.get(&scope) else { return };
+    fn copy(&self, known: &Known, (layer, which): (usize, usize), shape: KvShape, row: &mut [f32]) {
+        let Some(trie) = self.scopes.get(&known.scope) else { return };
         let (heads, width) = (shape.kv_heads, shape.width);
         let columns = row.len() / (heads * width);
         let mut column = 0;
@@ -214,12 +207,12 @@ impl Prefixes {
     }
 
     /// The scalar heads of a known token.
-    pub(crate) fn heads(&self, scope: u64, known: &Known, at: usize, shape: KvShape) -> Vec<f32> {
+    pub(crate) fn heads(&self, known: &Known, at: usize, shape: KvShape) -> Vec<f32> {
         let mut before = 0;
         for &(index, used) in &known.pieces {
             if at < before + used {
                 let from = (at - before) * shape.scalar_heads;
-                let heads = &self.scopes[&scope].segments[index].read.heads;
+                let heads = &self.scopes[&known.scope].segments[index].read.heads;
                 return heads[from..from + shape.scalar_heads].to_vec();
             }
             before += used;
@@ -271,15 +264,15 @@ mod tests {
     }
 
     fn insert(prefixes: &mut Prefixes, ids: &[u32], from: usize) {
-        prefixes.insert(7, ids, from, read(&ids[from..]), SHAPE);
+        prefixes.insert((7, ids), from, read(&ids[from..]), SHAPE);
     }
 
     /// The values of the second head, and the scalar heads, of all known tokens of a row.
     fn seen(prefixes: &Prefixes, ids: &[u32]) -> (Vec<f32>, Vec<f32>) {
         let known = prefixes.find(7, ids);
         let mut row = vec![0.0; 2 * 6];
-        prefixes.copy(7, &known, (0, 1), SHAPE, &mut row);
-        let heads = (0..known.tokens).flat_map(|at| prefixes.heads(7, &known, at, SHAPE));
+        prefixes.copy(&known, (0, 1), SHAPE, &mut row);
+        let heads = (0..known.tokens).flat_map(|at| prefixes.heads(&known, at, SHAPE));
         (row[6..6 + known.tokens].to_vec(), heads.collect())
     }
 

@@ -121,10 +121,13 @@ impl Tree {
     /// Children that fit in the budget even if all of them are terminal; at least 1 unless a limit
     /// is reached.
     fn room(&self) -> u32 {
-        let Budget { nodes, terminals, .. } = self.config.budget;
+        let Budget { simulations, min_terminals, nodes, terminals, tokens: _ } = self.config.budget;
+        let asked = simulations.saturating_sub(self.tally.simulations);
+        let lacking = min_terminals.unwrap_or(0).saturating_sub(self.tally.terminals);
         let nodes = nodes.map_or(u32::MAX, |limit| limit - self.tally.nodes);
         let terminals = terminals.map_or(u32::MAX, |limit| limit - self.tally.terminals);
-        (self.most_simulations() - self.tally.simulations).min(nodes).min(terminals)
+        let left = self.most_simulations() - self.tally.simulations;
+        asked.max(lacking).min(left).min(nodes).min(terminals)
     }
 
     /// The simulations there may be: more than asked for while finished solutions are lacking.
@@ -135,7 +138,6 @@ impl Tree {
             Some(least) if self.tally.terminals < least => {
                 simulations.saturating_mul(10).saturating_add(1)
             }
-            // A wave may have brought the last solution after more.
             _ => simulations.max(self.tally.simulations),
         }
     }
