@@ -156,7 +156,7 @@ models = --run base=$(Z)/evaluation --run control=$(R)/round-$(call two,$(1))/co
 $(foreach n,$(shell seq $(ROUND)),$(eval $(call round_rules,$(n),$(call two,$(n)),$(call previous,$(n)))))
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
-## base: make the shipped base models again from nothing (about half an hour)
+## base: make the shipped base models again from nothing (ten to fifteen minutes)
 base: $(BASE)/policy/$(M) $(BASE)/fast_policy/$(M)
 
 $(BASE)/corpus/$(M): pipelines/tiny/corpus.toml
