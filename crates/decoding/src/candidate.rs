@@ -17,41 +17,56 @@ impl Candidate {
     /// A solution whose text ended for the reason `stop`.
     pub(crate) fn new(text: String, stop: &str, outcome: Option<f32>, tokens: u32) -> Self {
         let answer = task::extract(&text).and_then(task::canonical);
-        // A solution without an end or an answer cannot be right, whatever the critic makes of it.
-        let valid = stop != "length" && answer.is_some();
-        let outcome = outcome.filter(|_| valid).map_or(0.0, f64::from);
+        let outcome = worth(stop != "length", answer.as_deref(), outcome.map(f64::from));
         Self { text, answer, outcome, tokens }
     }
 }
 
+/// The outcome reward that counts: a solution without an end or an answer cannot be right, whatever
+/// the critic makes of it.
+pub(crate) fn worth(finished: bool, answer: Option<&str>, outcome: Option<f64>) -> f64 {
+    outcome.filter(|_| finished && answer.is_some()).unwrap_or(0.0)
+}
+
+/// The solution of the highest weight.
+pub(crate) fn heaviest(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
+    let scored: Vec<(usize, f64)> =
+        solutions.iter().map(|(_, weight)| *weight).enumerate().collect();
+    mcts::rerank(&scored)
+}
+
+/// The heaviest solution of the answer with the largest sum of weights.
+pub(crate) fn elected(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
+    let votes: Vec<(&str, f64)> =
+        solutions.iter().filter_map(|(answer, weight)| Some(((*answer)?, *weight))).collect();
+    let winner = mcts::weighted_vote(&votes)?;
+    let agreeing: Vec<(usize, f64)> = solutions
+        .iter()
+        .enumerate()
+        .filter(|(_, (answer, _))| *answer == Some(winner))
+        .map(|(i, (_, weight))| (i, *weight))
+        .collect();
+    mcts::rerank(&agreeing)
+}
+
 /// The candidate of the most frequent answer, the first of them: self-consistency.
 pub fn majority(candidates: &[Candidate]) -> Option<usize> {
-    voted(candidates, |_| 1.0)
+    let equal: Vec<_> = candidates.iter().map(|c| (c.answer.as_deref(), 1.0)).collect();
+    elected(&equal)
 }
 
 /// The candidate of the highest outcome reward: best-of-n.
 pub fn best(candidates: &[Candidate]) -> Option<usize> {
-    let scored: Vec<(usize, f64)> =
-        candidates.iter().map(|candidate| candidate.outcome).enumerate().collect();
-    mcts::rerank(&scored)
+    heaviest(&by_outcome(candidates))
 }
 
 /// The best candidate of the answer with the highest sum of outcome rewards.
 pub fn weighted(candidates: &[Candidate]) -> Option<usize> {
-    voted(candidates, |candidate| candidate.outcome)
+    elected(&by_outcome(candidates))
 }
 
-fn voted(candidates: &[Candidate], weight: fn(&Candidate) -> f64) -> Option<usize> {
-    let votes: Vec<(&str, f64)> =
-        candidates.iter().filter_map(|c| Some((c.answer.as_deref()?, weight(c)))).collect();
-    let winner = mcts::weighted_vote(&votes)?;
-    let agreeing: Vec<(usize, f64)> = candidates
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| c.answer.as_deref() == Some(winner))
-        .map(|(i, c)| (i, weight(c)))
-        .collect();
-    mcts::rerank(&agreeing)
+fn by_outcome(candidates: &[Candidate]) -> Vec<(Option<&str>, f64)> {
+    candidates.iter().map(|c| (c.answer.as_deref(), c.outcome)).collect()
 }
 
 #[cfg(test)]

@@ -25,8 +25,13 @@ pub enum Error {
     #[error(transparent)]
     Setting(#[from] mcts::ConfigError),
     /// A setting beside the tree's.
-    #[error("search setting `{0}`")]
-    Config(String),
+    #[error("setting `{key}`: {problem}")]
+    Config {
+        /// The key, as written in a preset.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A model said something a tree refuses, NaN for instance.
     #[error("prompt {prompt}: the search tree refused an answer: {source}")]
     Tree {
@@ -41,7 +46,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error {
-            Error::Setting(_) | Error::Config(_) => Self::config(message),
+            Error::Setting(_) | Error::Config { .. } => Self::config(message),
             Error::Model { source: lm::Error::Device(_), .. } => Self::unavailable(message),
             Error::Model { .. } | Error::Run(_) | Error::Critic(_) | Error::Tree { .. } => {
                 Self::data(message)

@@ -6,19 +6,22 @@
 //! not depend on the other questions.
 
 pub mod candidate;
+mod config;
 mod error;
 pub mod models;
 mod picks;
 mod sample;
 mod search;
+mod solutions;
 mod steps;
 mod text;
 
 pub use candidate::Candidate;
+pub use config::SearchConfig;
 pub use error::Error;
 pub use models::{Models, Place};
 pub use picks::{Origin, Picks, Solved};
 pub use sample::SampleConfig;
-pub use search::{Question, SearchConfig, Searched, Searcher};
+pub use search::{Question, Searched, Searcher};
 pub use steps::{StepConfig, StepMethod, Stepped};
 pub use text::TextConfig;

@@ -2,6 +2,8 @@
 
 use mcts::{NodeId, Tree};
 
+use crate::candidate::{elected, heaviest};
+
 /// Where a solution comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -58,21 +60,12 @@ impl Picks {
             let own = |s: &Solved| s.origin != Origin::Rollout && Some(s.leaf) == leaf;
             solved.iter().position(own)
         };
-        let scored: Vec<(usize, f64)> =
-            solved.iter().enumerate().map(|(i, s)| (i, s.outcome)).collect();
-        let answers: Vec<(&str, f64)> =
-            solved.iter().filter_map(|s| Some((s.answer.as_deref()?, s.outcome))).collect();
-        let winner = mcts::weighted_vote(&answers);
-        let agreeing: Vec<(usize, f64)> = scored
-            .iter()
-            .copied()
-            .filter(|&(i, _)| winner.is_some() && solved[i].answer.as_deref() == winner)
-            .collect();
+        let judged: Vec<_> = solved.iter().map(|s| (s.answer.as_deref(), s.outcome)).collect();
         Self {
             greedy: at(mcts::greedy_leaf(tree)),
             global: at(mcts::best_leaf(tree)),
-            rerank: mcts::rerank(&scored),
-            vote: mcts::rerank(&agreeing),
+            rerank: heaviest(&judged),
+            vote: elected(&judged),
         }
     }
 

@@ -8,6 +8,7 @@ use policy::StateRequest;
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
+use crate::config::check_sampling;
 use crate::{Error, Question, Searcher};
 
 /// The section `[sample]` of `evaluate.toml`.
@@ -27,9 +28,10 @@ impl SampleConfig {
     /// [`Error::Config`] names the setting.
     pub fn validate(&self) -> Result<(), Error> {
         if self.samples == 0 {
-            return Err(Error::Config("samples` is 0: leave the section out instead".to_owned()));
+            let problem = "is 0; leave the section out instead".to_owned();
+            return Err(Error::Config { key: "sample.samples", problem });
         }
-        self.sampling.validate().map_err(|problem| Error::Config(format!("sampling`: {problem}")))
+        check_sampling("sample.sampling", self.sampling)
     }
 }
 

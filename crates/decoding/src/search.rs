@@ -6,44 +6,8 @@ use dataset::seed_for;
 use lm::{Prefixes, Sampling};
 use mcts::{Action, Evaluation, NodeId, Request, Tree};
 use policy::{Policy, StateRequest, TextOption};
-use serde::{Deserialize, Serialize};
 
-use crate::{Error, Origin, Picks, Solved};
-
-/// How a search runs, the preset's `search.toml` and the search part of `evaluate.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SearchConfig {
-    /// How options are sampled; the paper uses temperature 1.0 or 0.8.
-    pub option_sampling: Sampling,
-    /// How fast rollouts are sampled.
-    pub rollout_sampling: Sampling,
-    /// How the greedy and the global leaf are written to the end when they are not finished.
-    pub completion_sampling: Sampling,
-    /// Whether finished rollouts are candidates for re-ranking and the vote, beside the terminals and
-    /// the two completed leaves. The paper leaves them out; a small tree has few terminals.
-    pub rollouts_are_candidates: bool,
-    /// The tree's settings.
-    pub mcts: mcts::Config,
-}
-
-impl SearchConfig {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] or [`Error::Config`] names the setting.
-    pub fn validate(&self) -> Result<(), Error> {
-        self.mcts.validate()?;
-        for (key, sampling) in [
-            ("option_sampling", self.option_sampling),
-            ("rollout_sampling", self.rollout_sampling),
-            ("completion_sampling", self.completion_sampling),
-        ] {
-            sampling.validate().map_err(|problem| Error::Config(format!("{key}`: {problem}")))?;
-        }
-        Ok(())
-    }
-}
+use crate::{Error, Origin, Picks, SearchConfig, Solved};
 
 /// A question to search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,33 +36,33 @@ pub struct Searched {
 /// The models of a search, ready.
 #[derive(Debug)]
 pub struct Searcher {
-    policy: Policy,
-    fast_policy: Policy,
-    critic: Critic,
-    config: SearchConfig,
+    pub(crate) policy: Policy,
+    pub(crate) fast_policy: Policy,
+    pub(crate) critic: Critic,
+    pub(crate) config: SearchConfig,
 }
 
 /// One search under way.
-struct Run<'a> {
-    question: Question<'a>,
-    tree: Tree,
-    rollouts: Vec<Solved>,
-    tokens: u64,
+pub(crate) struct Run<'a> {
+    pub(crate) question: Question<'a>,
+    pub(crate) tree: Tree,
+    pub(crate) rollouts: Vec<Solved>,
+    pub(crate) tokens: u64,
 }
 
 /// What the models have read of the trees under way.
-struct Memory {
-    policy: Prefixes,
-    fast_policy: Prefixes,
-    critic: Vec<Prefixes>,
+pub(crate) struct Memory {
+    pub(crate) policy: Prefixes,
+    pub(crate) fast_policy: Prefixes,
+    pub(crate) critic: Vec<Prefixes>,
 }
 
 /// A leaf that waits for its evaluation.
-struct Leaf {
-    run: usize,
-    node: NodeId,
-    options: Vec<String>,
-    terminal: bool,
+pub(crate) struct Leaf {
+    pub(crate) run: usize,
+    pub(crate) node: NodeId,
+    pub(crate) options: Vec<String>,
+    pub(crate) terminal: bool,
 }
 
 impl Searcher {
@@ -338,126 +302,19 @@ impl Searcher {
     }
 
     /// The options of a state and of the text written after it.
-    fn continued(&self, options: &[String], rest: &str) -> Vec<String> {
+    pub(crate) fn continued(&self, options: &[String], rest: &str) -> Vec<String> {
         let rest = self.policy.config().termination.cut(rest);
         options.iter().cloned().chain(rest).collect()
     }
-
-    fn solved(&self, origin: Origin, leaf: &Leaf, option: &TextOption, scores: &Scores) -> Solved {
-        let text = [leaf.options.concat().as_str(), &option.text].concat();
-        let answer = task::extract(&text).and_then(task::canonical);
-        let finished = option.stop != "length";
-        // A solution without an end or an answer cannot be right, whatever the critic makes of it.
-        let valid = finished && answer.is_some();
-        Solved {
-            origin,
-            leaf: leaf.node,
-            rest: self.policy.config().termination.cut(&option.text),
-            rest_tokens: option.tokens,
-            rest_logprob: option.logprob,
-            text,
-            outcome: scores.outcome.filter(|_| valid).map_or(0.0, f64::from),
-            answer,
-            stop: option.stop.to_owned(),
-            finished,
-        }
-    }
-
-    /// Completes the greedy and the global leaves, gathers the solutions and picks.
-    fn finish(&self, mut runs: Vec<Run<'_>>, memory: &mut Memory) -> Result<Vec<Searched>, Error> {
-        let mut open = Vec::new();
-        for (index, run) in runs.iter().enumerate() {
-            let mut wanted = [mcts::greedy_leaf(&run.tree), mcts::best_leaf(&run.tree)];
-            if wanted[0] == wanted[1] {
-                wanted[1] = None;
-            }
-            let leaves = wanted.into_iter().flatten().map(|node| run.leaf(index, node));
-            open.extend(leaves.filter(|leaf| !leaf.terminal));
-        }
-        let completed = self.complete(&runs, &open, memory)?;
-        let mut own: Vec<Vec<Solved>> = runs.iter().map(terminals).collect();
-        for (leaf, solved) in open.iter().zip(completed) {
-            runs[leaf.run].tokens += u64::from(solved.rest_tokens);
-            own[leaf.run].push(solved);
-        }
-        let searched = runs.into_iter().zip(own).map(|(run, mut solved)| {
-            let rolled: u64 = run.rollouts.iter().map(|s| u64::from(s.rest_tokens)).sum();
-            if self.config.rollouts_are_candidates {
-                solved.extend(run.rollouts);
-            }
-            let picks = Picks::of(&run.tree, &solved);
-            Searched { picks, solved, tokens: run.tokens + rolled, tree: run.tree }
-        });
-        Ok(searched.collect())
-    }
-
-    fn complete(
-        &self,
-        runs: &[Run<'_>],
-        open: &[Leaf],
-        memory: &mut Memory,
-    ) -> Result<Vec<Solved>, Error> {
-        let states: Vec<StateRequest<'_>> = open
-            .iter()
-            .map(|leaf| {
-                let question = runs[leaf.run].question;
-                StateRequest {
-                    question: question.text,
-                    written: leaf.options.concat(),
-                    sampling: self.config.completion_sampling,
-                    to_end: true,
-                    seed: seed_for(question.seed, "completion", 0, &leaf.node.index().to_string()),
-                }
-            })
-            .collect();
-        let options = self.policy.write(&states, &mut memory.policy)?;
-        let solutions: Vec<Solution<'_>> = open
-            .iter()
-            .zip(&options)
-            .map(|(leaf, option)| Solution {
-                question: runs[leaf.run].question.text,
-                options: self.continued(&leaf.options, &option.text),
-                finished: true,
-                branch: 0,
-            })
-            .collect();
-        let scores = self.critic.score(&solutions, &mut memory.critic)?;
-        let all = open.iter().zip(&options).zip(&scores);
-        Ok(all.map(|((leaf, option), s)| self.solved(Origin::Completed, leaf, option, s)).collect())
-    }
-}
-
-/// The finished solutions in the tree, with the outcome rewards they were given there.
-fn terminals(run: &Run<'_>) -> Vec<Solved> {
-    let terminal = |(id, node): (NodeId, &mcts::Node)| {
-        let text = run.options(id).concat();
-        let answer = task::extract(&text).and_then(task::canonical);
-        let stop = node.action.as_ref().map_or_else(String::new, |a| a.stop.clone());
-        let finished = stop != "length";
-        let outcome = node.orm.filter(|_| finished && answer.is_some()).unwrap_or(0.0);
-        Solved {
-            origin: Origin::Tree,
-            leaf: id,
-            rest: Vec::new(),
-            rest_tokens: 0,
-            rest_logprob: 0.0,
-            text,
-            answer,
-            outcome,
-            stop,
-            finished,
-        }
-    };
-    run.tree.terminals().map(terminal).collect()
 }
 
 impl Run<'_> {
     /// The texts of the options from the root to a node.
-    fn options(&self, node: NodeId) -> Vec<String> {
+    pub(crate) fn options(&self, node: NodeId) -> Vec<String> {
         self.tree.path(node).into_iter().map(|id| self.tree.node(id).text().to_owned()).collect()
     }
 
-    fn leaf(&self, index: usize, node: NodeId) -> Leaf {
+    pub(crate) fn leaf(&self, index: usize, node: NodeId) -> Leaf {
         let terminal = self.tree.node(node).terminal;
         Leaf { run: index, node, options: self.options(node), terminal }
     }

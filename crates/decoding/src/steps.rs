@@ -16,6 +16,7 @@ use policy::{StateRequest, TextOption};
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
+use crate::config::check_sampling;
 use crate::{Error, Question, Searcher};
 
 /// The section `[steps]` of `evaluate.toml`.
@@ -86,20 +87,22 @@ impl StepConfig {
     /// # Errors
     /// [`Error::Config`] names the setting.
     pub fn validate(&self) -> Result<(), Error> {
-        let problem =
-            if self.branch == 0 || self.width == 0 || !self.width.is_multiple_of(self.branch) {
-                "steps.width` must be a multiple of `branch`, both at least 1".to_owned()
-            } else if self.max_depth == 0 {
-                "steps.max_depth` is 0".to_owned()
-            } else if !(self.balance.is_finite() && self.balance > 0.0) {
-                format!("steps.balance` is {}: it must be above 0", self.balance)
-            } else {
-                return self
-                    .sampling
-                    .validate()
-                    .map_err(|problem| Error::Config(format!("steps.sampling`: {problem}")));
-            };
-        Err(Error::Config(problem))
+        let multiple = self.branch > 0 && self.width.is_multiple_of(self.branch);
+        let balanced = self.balance.is_finite() && self.balance > 0.0;
+        for (holds, key, problem) in [
+            (
+                multiple && self.width > 0,
+                "steps.width",
+                "must be a multiple of `branch`, both at least 1",
+            ),
+            (self.max_depth > 0, "steps.max_depth", "must be at least 1"),
+            (balanced, "steps.balance", "must be above 0"),
+        ] {
+            if !holds {
+                return Err(Error::Config { key, problem: problem.to_owned() });
+            }
+        }
+        check_sampling("steps.sampling", self.sampling)
     }
 
     /// How often each partial solution is expanded; `width` is what finished ones have left of it.

@@ -270,6 +270,7 @@ impl Engine {
     fn heads(&self) -> usize {
         self.shape.scalar_heads
     }
+
     /// Reads what is not known of some rows; what rows of one scope have in common is read first,
     /// once.
     fn read(&self, wanted: &[Wanted<'_>], prefixes: &mut Prefixes) -> Vec<Seen> {

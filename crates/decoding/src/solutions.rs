@@ -1,0 +1,127 @@
+//! From finished trees to solutions: leaves are completed, all solutions gathered, answers picked.
+
+use critic::{Scores, Solution};
+use dataset::seed_for;
+use mcts::NodeId;
+use policy::{StateRequest, TextOption};
+
+use crate::candidate::worth;
+use crate::search::{Leaf, Memory, Run, Searched, Searcher};
+use crate::{Error, Origin, Picks, Solved};
+
+impl Searcher {
+    /// Completes the greedy and the global leaves, gathers the solutions and picks.
+    pub(crate) fn finish(
+        &self,
+        mut runs: Vec<Run<'_>>,
+        memory: &mut Memory,
+    ) -> Result<Vec<Searched>, Error> {
+        let mut open = Vec::new();
+        for (index, run) in runs.iter().enumerate() {
+            let mut wanted = [mcts::greedy_leaf(&run.tree), mcts::best_leaf(&run.tree)];
+            if wanted[0] == wanted[1] {
+                wanted[1] = None;
+            }
+            let leaves = wanted.into_iter().flatten().map(|node| run.leaf(index, node));
+            open.extend(leaves.filter(|leaf| !leaf.terminal));
+        }
+        let completed = self.complete(&runs, &open, memory)?;
+        let mut own: Vec<Vec<Solved>> = runs.iter().map(terminals).collect();
+        for (leaf, solved) in open.iter().zip(completed) {
+            runs[leaf.run].tokens += u64::from(solved.rest_tokens);
+            own[leaf.run].push(solved);
+        }
+        let searched = runs.into_iter().zip(own).map(|(run, mut solved)| {
+            let rolled: u64 = run.rollouts.iter().map(|s| u64::from(s.rest_tokens)).sum();
+            if self.config.rollouts_are_candidates {
+                solved.extend(run.rollouts);
+            }
+            let picks = Picks::of(&run.tree, &solved);
+            Searched { picks, solved, tokens: run.tokens + rolled, tree: run.tree }
+        });
+        Ok(searched.collect())
+    }
+
+    fn complete(
+        &self,
+        runs: &[Run<'_>],
+        open: &[Leaf],
+        memory: &mut Memory,
+    ) -> Result<Vec<Solved>, Error> {
+        let states: Vec<StateRequest<'_>> = open
+            .iter()
+            .map(|leaf| {
+                let question = runs[leaf.run].question;
+                StateRequest {
+                    question: question.text,
+                    written: leaf.options.concat(),
+                    sampling: self.config.completion_sampling,
+                    to_end: true,
+                    seed: seed_for(question.seed, "completion", 0, &leaf.node.index().to_string()),
+                }
+            })
+            .collect();
+        let options = self.policy.write(&states, &mut memory.policy)?;
+        let solutions: Vec<Solution<'_>> = open
+            .iter()
+            .zip(&options)
+            .map(|(leaf, option)| Solution {
+                question: runs[leaf.run].question.text,
+                options: self.continued(&leaf.options, &option.text),
+                finished: true,
+                branch: 0,
+            })
+            .collect();
+        let scores = self.critic.score(&solutions, &mut memory.critic)?;
+        let all = open.iter().zip(&options).zip(&scores);
+        Ok(all.map(|((leaf, option), s)| self.solved(Origin::Completed, leaf, option, s)).collect())
+    }
+
+    pub(crate) fn solved(
+        &self,
+        origin: Origin,
+        leaf: &Leaf,
+        option: &TextOption,
+        scores: &Scores,
+    ) -> Solved {
+        let text = [leaf.options.concat().as_str(), &option.text].concat();
+        let answer = task::extract(&text).and_then(task::canonical);
+        let finished = option.stop != "length";
+        Solved {
+            origin,
+            leaf: leaf.node,
+            rest: self.policy.config().termination.cut(&option.text),
+            rest_tokens: option.tokens,
+            rest_logprob: option.logprob,
+            text,
+            outcome: worth(finished, answer.as_deref(), scores.outcome.map(f64::from)),
+            answer,
+            stop: option.stop.to_owned(),
+            finished,
+        }
+    }
+}
+
+/// The finished solutions in the tree, with the outcome rewards they were given there.
+fn terminals(run: &Run<'_>) -> Vec<Solved> {
+    let terminal = |(id, node): (NodeId, &mcts::Node)| {
+        let text = run.options(id).concat();
+        let answer = task::extract(&text).and_then(task::canonical);
+        let stop = node.action.as_ref().map_or_else(String::new, |a| a.stop.clone());
+        let finished = stop != "length";
+        let outcome = worth(finished, answer.as_deref(), node.orm);
+        Solved {
+            origin: Origin::Tree,
+            leaf: id,
+            rest: Vec::new(),
+            rest_tokens: 0,
+            rest_logprob: 0.0,
+            text,
+            answer,
+            outcome,
+            stop,
+            finished,
+        }
+    };
+    run.tree.terminals().map(terminal).collect()
+}
