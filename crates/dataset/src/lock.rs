@@ -49,8 +49,11 @@ impl Lock {
 }
 
 impl Drop for Lock {
+    /// Frees the lock itself: closing the file would leave it taken as long as a process that was just started from this
+    /// one still has its copy of the file, that is until it runs its own program.
     fn drop(&mut self) {
         drop(note(&mut self.file, ""));
+        drop(self.file.unlock());
     }
 }
 
@@ -65,5 +68,21 @@ fn holder(file: &mut File) -> String {
     match file.take(200).read_to_string(&mut text) {
         Ok(n) if n > 1 => text.trim().to_owned(),
         _ => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lock;
+
+    #[test]
+    fn a_freed_lock_is_free_though_a_copy_of_its_file_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::exclusive(dir.path(), "first").unwrap();
+        let copy = lock.file.try_clone().unwrap();
+        assert!(Lock::exclusive(dir.path(), "second").is_err());
+        drop(lock);
+        assert!(Lock::exclusive(dir.path(), "second").is_ok());
+        drop(copy);
     }
 }
