@@ -55,7 +55,7 @@ endif
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: all help round rounds build base test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
+.PHONY: all help round rounds compare ablation build base test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
 ## all: bring the last round up to date (the first one if there is none)
 all: $(THIS)/comparison.json
@@ -104,10 +104,10 @@ $(Z)/labels/$(M): $(P)/label.toml $(P)/text.toml $(Z)/policy/$(M) | build
 $(Z)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(Z)/labels/$(M) | build
 	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text.toml --init $(Z)/policy --labels $(Z)/labels --out $(@D) $(done)
 
-# $(call measure,<round>,<policy>): evaluates a policy on every evaluation split.
-measure = $(BIN)/evaluate run $(call flags,evaluate,$(1)) --text $(P)/text.toml --policy $(2) --fast-policy $(FAST) \
-	  $(JUDGES) $(foreach s,$(SPLITS),--problems $(R)/world/$(s)) --out $(@D) $(done)
-SCALES := $(P)/evaluate.toml $(P)/text.toml $(FAST)/$(M) $(CRITIC_MANIFESTS) $(TESTS)
+# $(call measure,<round>,<policy>,[settings],[splits]): evaluates a policy, on every evaluation split unless others are named.
+measure = $(BIN)/evaluate run $(call flags,$(or $(3),evaluate),$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
+	  $(JUDGES) $(foreach s,$(or $(4),$(SPLITS)),--problems $(R)/world/$(s)) --out $(@D) $(done)
+SCALES := $(P)/evaluate.toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(CRITIC_MANIFESTS) $(TESTS)
 
 $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 	$(call measure,0,$(Z)/policy)
@@ -119,8 +119,8 @@ $(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) | build
 	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
-$(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(CRITIC_MANIFESTS) | build
-	$$(BIN)/search $$(call flags,search,$(1)) --text $(P)/text.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
+$(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(CRITIC_MANIFESTS) | build
+	$$(BIN)/search $$(call flags,search,$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
 	  --fast-policy $(FAST) $(JUDGES) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
 
 $(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(CRITIC_MANIFESTS) | build
@@ -154,6 +154,23 @@ models = --run base=$(Z)/evaluation --run control=$(R)/round-$(call two,$(1))/co
 	  $(foreach k,$(shell seq $(1)),--run 'round $(k)'=$(R)/round-$(call two,$(k))/evaluation)
 
 $(foreach n,$(shell seq $(ROUND)),$(eval $(call round_rules,$(n),$(call two,$(n)),$(call previous,$(n)))))
+
+# ------------------------------------------------------------------------------------ which decoder, and what it is made of
+# Of the policy of round OF; the figures are those of the split ON.
+OF ?= 0
+ON ?= $(firstword $(SPLITS))
+D  := $(R)/round-$(call two,$(OF))
+
+## compare: all decoders side by side at equal tokens, of the policy of round OF=0, on ON=test
+compare: $(D)/compare-$(ON)/$(M)
+	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
+
+## ablation: eta-MCTS without and with each of its parts, in the same way
+ablation: $(D)/ablation-$(ON)/$(M)
+	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
+
+$(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml $(SCALES) $(D)/policy/$(M) | build
+	$(call measure,$(OF),$(D)/policy,$*,$(ON))
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
 ## base: make the shipped base models again from nothing (ten to fifteen minutes)

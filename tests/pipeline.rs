@@ -192,7 +192,7 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
          --labels {}/labels --out {}/critic",
     );
     call(&format!(
-        "search --config smoke/search.toml {models} --fast-policy data/base/policy --critic {{}}/critic \
+        "search --config smoke/search.toml {models} --tree smoke/tree.toml --fast-policy data/base/policy --critic {{}}/critic \
          --prompts {{}}/test --out-trajectories {{}}/trajectories --out-nodes {{}}/nodes"
     ));
     call(

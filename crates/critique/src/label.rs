@@ -190,10 +190,9 @@ impl Labeller<'_> {
             .collect();
         let options = self.policy.write(&states, prefixes).or_data("policy")?;
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
-        let termination = self.policy.config().termination;
         let sample = |((problem, seed), option): ((&'p Prompt, u64), policy::TextOption)| Sample {
             problem,
-            options: termination.cut(&option.text),
+            options: option.parts,
             right: right(problem, &option.text),
             text: option.text,
             seed,

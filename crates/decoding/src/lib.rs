@@ -8,6 +8,7 @@
 pub mod candidate;
 mod config;
 mod error;
+mod memory;
 pub mod models;
 mod picks;
 mod sample;
@@ -19,6 +20,7 @@ mod text;
 pub use candidate::Candidate;
 pub use config::SearchConfig;
 pub use error::Error;
+pub use memory::{Cost, Found};
 pub use models::{Models, Place};
 pub use picks::{Origin, Picks, Solved};
 pub use sample::SampleConfig;

@@ -88,7 +88,9 @@ mod tests {
     fn config() -> Config {
         let width = mcts::Width { min: 2, max: 2 };
         Config {
+            selection: mcts::Selection::Uct,
             exploration: 1.0,
+            root: mcts::RootSelection::Selection,
             alpha: 0.0,
             growth: mcts::Growth { plus_one: true, may_shrink: false },
             root_width: width,
@@ -111,6 +113,7 @@ mod tests {
             },
             stop_when_exhausted: true,
             root_wave: true,
+            in_flight: 1,
         }
     }
 
@@ -127,7 +130,7 @@ mod tests {
         while !matches!(tree.request(), Request::Done(_)) {
             match tree.request() {
                 Request::ScoreRoot => tree.tell_root(0.5).unwrap(),
-                Request::Sample { .. } => {
+                Request::Sample(_) => {
                     tree.tell_samples(vec![action("#### 1"), action("#### 2")]).unwrap();
                 }
                 _ => {

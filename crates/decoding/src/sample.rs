@@ -3,20 +3,21 @@
 
 use critic::Solution;
 use dataset::seed_for;
-use lm::{Prefixes, Sampling};
+use lm::Sampling;
 use policy::StateRequest;
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
 use crate::config::check_sampling;
+use crate::memory::{Found, Memory};
 use crate::{Error, Question, Searcher};
 
-/// The section `[sample]` of `evaluate.toml`.
+/// The section `[sample]` of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SampleConfig {
-    /// Samples of a question, at least 1.
-    pub samples: u32,
+    /// Samples of a question, each number a measurement of its own; at least one, each at least 1.
+    pub samples: Vec<u32>,
     /// How they are drawn.
     pub sampling: Sampling,
 }
@@ -27,8 +28,8 @@ impl SampleConfig {
     /// # Errors
     /// [`Error::Config`] names the setting.
     pub fn validate(&self) -> Result<(), Error> {
-        if self.samples == 0 {
-            let problem = "is 0; leave the section out instead".to_owned();
+        if self.samples.is_empty() || self.samples.contains(&0) {
+            let problem = "must be numbers from 1 on; leave the section out for none".to_owned();
             return Err(Error::Config { key: "sample.samples", problem });
         }
         check_sampling("sample.sampling", self.sampling)
@@ -36,44 +37,47 @@ impl SampleConfig {
 }
 
 impl Searcher {
-    /// Samples of every question, in the order of the questions.
+    /// `count` samples of every question. The first of many are the same as the first of few.
     ///
     /// # Errors
     /// A model's failure.
     pub fn independent_samples(
         &self,
         questions: &[Question<'_>],
-        config: &SampleConfig,
-    ) -> Result<Vec<Vec<Candidate>>, Error> {
+        sampling: Sampling,
+        count: u32,
+    ) -> Result<Found<Vec<Candidate>>, Error> {
         let states: Vec<StateRequest<'_>> = questions
             .iter()
             .flat_map(|question| {
-                (0..config.samples).map(move |i| StateRequest {
+                (0..count).map(move |i| StateRequest {
                     question: question.text,
                     written: String::new(),
-                    sampling: config.sampling,
+                    sampling,
                     to_end: true,
                     seed: seed_for(question.seed, "sample", 0, &i.to_string()),
                 })
             })
             .collect();
-        let written = self.policy().write(&states, &mut Prefixes::default())?;
+        let mut memory = Memory::new(self.critic());
+        let written = self.policy().write(&states, &mut memory.policy)?;
         let solutions: Vec<Solution<'_>> = states
             .iter()
             .zip(&written)
             .map(|(state, option)| Solution {
                 question: state.question,
-                options: self.policy().config().termination.cut(&option.text),
+                options: option.parts.clone(),
                 finished: true,
                 branch: 0,
             })
             .collect();
-        let scores = self.critic().score(&solutions, &mut self.critic().prefixes())?;
+        let scores = memory.judge(self.critic(), &solutions)?;
         let candidates: Vec<Candidate> = written
             .into_iter()
             .zip(scores)
             .map(|(option, s)| Candidate::new(option.text, option.stop, s.outcome, option.tokens))
             .collect();
-        Ok(candidates.chunks(config.samples as usize).map(<[Candidate]>::to_vec).collect())
+        let found = candidates.chunks(count as usize).map(<[Candidate]>::to_vec).collect();
+        Ok(Found { found, cost: memory.cost() })
     }
 }

@@ -1,12 +1,16 @@
 //! Drives many trees at once: in every wave each tree says what it needs, and the needs of all go to
 //! the models together.
 
+use std::sync::Arc;
+
 use critic::{Critic, Scores, Solution};
 use dataset::seed_for;
-use lm::{Prefixes, Sampling};
-use mcts::{Action, Evaluation, NodeId, Request, Tree};
+use lm::Sampling;
+use mcts::{Action, Evaluation, NodeId, Request, SampleRequest, Tree};
 use policy::{Policy, StateRequest, TextOption};
 
+use crate::memory::{Found, Memory};
+use crate::solutions::solved;
 use crate::{Error, Origin, Picks, SearchConfig, Solved};
 
 /// A question to search.
@@ -36,9 +40,9 @@ pub struct Searched {
 /// The models of a search, ready.
 #[derive(Debug)]
 pub struct Searcher {
-    pub(crate) policy: Policy,
-    pub(crate) fast_policy: Policy,
-    pub(crate) critic: Critic,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) fast_policy: Arc<Policy>,
+    pub(crate) critic: Arc<Critic>,
     pub(crate) config: SearchConfig,
 }
 
@@ -48,13 +52,6 @@ pub(crate) struct Run<'a> {
     pub(crate) tree: Tree,
     pub(crate) rollouts: Vec<Solved>,
     pub(crate) tokens: u64,
-}
-
-/// What the models have read of the trees under way.
-pub(crate) struct Memory {
-    pub(crate) policy: Prefixes,
-    pub(crate) fast_policy: Prefixes,
-    pub(crate) critic: Vec<Prefixes>,
 }
 
 /// A leaf that waits for its evaluation.
@@ -76,6 +73,25 @@ impl Searcher {
         critic: Critic,
         config: SearchConfig,
     ) -> Result<Self, Error> {
+        let (policy, fast_policy) = (Arc::new(policy), Arc::new(fast_policy));
+        let searcher = Self { policy, fast_policy, critic: Arc::new(critic), config };
+        searcher.check()?;
+        Ok(searcher)
+    }
+
+    /// The same models with other settings.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn with(&self, config: SearchConfig) -> Result<Self, Error> {
+        let (policy, fast_policy) = (Arc::clone(&self.policy), Arc::clone(&self.fast_policy));
+        let searcher = Self { policy, fast_policy, critic: Arc::clone(&self.critic), config };
+        searcher.check()?;
+        Ok(searcher)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let config = &self.config;
         config.validate()?;
         let weights = config.mcts.weights;
         let by_value = config.mcts.importance == mcts::Importance::Value && config.mcts.alpha > 0.0;
@@ -85,10 +101,10 @@ impl Searcher {
             (true, critic::ORM), // The final answer is picked by it.
         ] {
             if needed {
-                critic.require(head)?;
+                self.critic.require(head)?;
             }
         }
-        Ok(Self { policy, fast_policy, critic, config })
+        Ok(())
     }
 
     /// The policy that is searched with.
@@ -113,23 +129,20 @@ impl Searcher {
         Ok(self.policy.fits(question, tokens)? && self.fast_policy.fits(question, tokens)?)
     }
 
-    /// Searches all questions; results are in their order.
+    /// Searches all questions.
     ///
     /// # Errors
     /// [`Error::Tree`] names the prompt whose tree refused a score.
-    pub fn search(&self, questions: &[Question<'_>]) -> Result<Vec<Searched>, Error> {
+    pub fn search(&self, questions: &[Question<'_>]) -> Result<Found<Searched>, Error> {
         let mut runs = Vec::with_capacity(questions.len());
         for &question in questions {
             let tree = Tree::new(&self.config.mcts)?;
             runs.push(Run { question, tree, rollouts: Vec::new(), tokens: 0 });
         }
-        let mut memory = Memory {
-            policy: Prefixes::default(),
-            fast_policy: Prefixes::default(),
-            critic: self.critic.prefixes(),
-        };
+        let mut memory = Memory::new(&self.critic);
         while self.wave(&mut runs, &mut memory)? {}
-        self.finish(runs, &mut memory)
+        let found = self.finish(runs, &mut memory)?;
+        Ok(Found { found, cost: memory.cost() })
     }
 
     /// Answers what every tree asks; tells whether any asked.
@@ -141,7 +154,7 @@ impl Searcher {
             asked |= !matches!(request, Request::Done(_));
             match request {
                 Request::ScoreRoot => roots.push(index),
-                Request::Sample { .. } => samples.push((index, request)),
+                Request::Sample(wanted) => samples.push((index, wanted)),
                 Request::Evaluate { nodes, .. } => {
                     leaves.extend(nodes.into_iter().map(|node| run.leaf(index, node)));
                 }
@@ -167,8 +180,7 @@ impl Searcher {
                 Solution { question, options: Vec::new(), finished: false, branch: 0 }
             })
             .collect();
-        for (&index, scores) in roots.iter().zip(self.critic.score(&solutions, &mut memory.critic)?)
-        {
+        for (&index, scores) in roots.iter().zip(memory.judge(&self.critic, &solutions)?) {
             let run = &mut runs[index];
             let told = run.tree.tell_root(f64::from(scores.root));
             told.map_err(|source| refused(&run.question, source))?;
@@ -179,18 +191,20 @@ impl Searcher {
     fn sample(
         &self,
         runs: &mut [Run<'_>],
-        asked: &[(usize, Request)],
+        asked: &[(usize, Vec<SampleRequest>)],
         memory: &mut Memory,
     ) -> Result<(), Error> {
         let mut states = Vec::new();
-        for (index, request) in asked {
-            states.extend(self.states(&runs[*index], request));
+        for (index, wanted) in asked {
+            for wanted in wanted {
+                states.extend(self.states(&runs[*index], *wanted));
+            }
         }
         let mut options = self.policy.write(&states, &mut memory.policy)?.into_iter();
-        for (index, request) in asked {
-            let Request::Sample { count, .. } = request else { continue };
+        for (index, wanted) in asked {
             let run = &mut runs[*index];
-            let actions: Vec<Action> = options.by_ref().take(*count as usize).map(action).collect();
+            let count = wanted.iter().map(|wanted| wanted.count as usize).sum();
+            let actions: Vec<Action> = options.by_ref().take(count).map(action).collect();
             run.tokens += actions.iter().map(|a| u64::from(a.tokens)).sum::<u64>();
             let told = run.tree.tell_samples(actions);
             told.map_err(|source| refused(&run.question, source))?;
@@ -198,11 +212,9 @@ impl Searcher {
         Ok(())
     }
 
-    /// The states that a request for samples wants continued.
-    fn states<'a>(&self, run: &Run<'a>, request: &Request) -> Vec<StateRequest<'a>> {
-        let &Request::Sample { node, count, first_attempt, greedy_first, to_end } = request else {
-            return Vec::new();
-        };
+    /// The states that are to be continued, once for every sample wanted.
+    fn states<'a>(&self, run: &Run<'a>, wanted: SampleRequest) -> Vec<StateRequest<'a>> {
+        let SampleRequest { node, count, first_attempt, greedy_first, to_end } = wanted;
         let written = run.options(node).concat();
         let state = |i: u32| {
             let attempt = format!("{}/{}", node.index(), first_attempt + i);
@@ -240,12 +252,12 @@ impl Searcher {
         });
         let continued = rollouts.iter().map(|(leaf, option)| {
             let leaf = &leaves[*leaf];
-            let options = self.continued(&leaf.options, &option.text);
+            let options = leaf.continued(option);
             let branch = leaf.options.len();
             Solution { question: question(leaf), options, finished: true, branch }
         });
         let solutions: Vec<Solution<'_>> = continued.chain(alone).collect();
-        let scores = self.critic.score(&solutions, &mut memory.critic)?;
+        let scores = memory.judge(&self.critic, &solutions)?;
         let (continued, alone) = scores.split_at(rollouts.len());
         // A critic reads from left to right: what it says of a leaf stands in its reading of the
         // leaf's rollout, so the leaf is not read again.
@@ -260,7 +272,7 @@ impl Searcher {
             .collect();
         for ((leaf, option), scores) in rollouts.into_iter().zip(continued) {
             let evaluation = &mut evaluations[leaf];
-            let solved = self.solved(Origin::Rollout, &leaves[leaf], &option, scores);
+            let solved = solved(Origin::Rollout, &leaves[leaf], &option, scores);
             evaluation.orm.push(solved.outcome);
             evaluation.tokens += u64::from(solved.rest_tokens);
             runs[leaves[leaf].run].rollouts.push(solved);
@@ -300,11 +312,12 @@ impl Searcher {
         let options = self.fast_policy.write(&states, &mut memory.fast_policy)?;
         Ok(wanted.into_iter().map(|(leaf, _)| leaf).zip(options).collect())
     }
+}
 
-    /// The options of a state and of the text written after it.
-    pub(crate) fn continued(&self, options: &[String], rest: &str) -> Vec<String> {
-        let rest = self.policy.config().termination.cut(rest);
-        options.iter().cloned().chain(rest).collect()
+impl Leaf {
+    /// The options to the leaf and those written after it.
+    pub(crate) fn continued(&self, rest: &TextOption) -> Vec<String> {
+        self.options.iter().chain(&rest.parts).cloned().collect()
     }
 }
 

@@ -6,7 +6,8 @@ use mcts::NodeId;
 use policy::{StateRequest, TextOption};
 
 use crate::candidate::worth;
-use crate::search::{Leaf, Memory, Run, Searched, Searcher};
+use crate::memory::Memory;
+use crate::search::{Leaf, Run, Searched, Searcher};
 use crate::{Error, Origin, Picks, Solved};
 
 impl Searcher {
@@ -67,38 +68,33 @@ impl Searcher {
             .zip(&options)
             .map(|(leaf, option)| Solution {
                 question: runs[leaf.run].question.text,
-                options: self.continued(&leaf.options, &option.text),
+                options: leaf.continued(option),
                 finished: true,
                 branch: 0,
             })
             .collect();
-        let scores = self.critic.score(&solutions, &mut memory.critic)?;
+        let scores = memory.judge(&self.critic, &solutions)?;
         let all = open.iter().zip(&options).zip(&scores);
-        Ok(all.map(|((leaf, option), s)| self.solved(Origin::Completed, leaf, option, s)).collect())
+        Ok(all.map(|((leaf, option), s)| solved(Origin::Completed, leaf, option, s)).collect())
     }
+}
 
-    pub(crate) fn solved(
-        &self,
-        origin: Origin,
-        leaf: &Leaf,
-        option: &TextOption,
-        scores: &Scores,
-    ) -> Solved {
-        let text = [leaf.options.concat().as_str(), &option.text].concat();
-        let answer = task::extract(&text).and_then(task::canonical);
-        let finished = option.stop != "length";
-        Solved {
-            origin,
-            leaf: leaf.node,
-            rest: self.policy.config().termination.cut(&option.text),
-            rest_tokens: option.tokens,
-            rest_logprob: option.logprob,
-            text,
-            outcome: worth(finished, answer.as_deref(), scores.outcome.map(f64::from)),
-            answer,
-            stop: option.stop.to_owned(),
-            finished,
-        }
+/// A solution that was written on from a leaf.
+pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &Scores) -> Solved {
+    let text = [leaf.options.concat().as_str(), &option.text].concat();
+    let answer = task::extract(&text).and_then(task::canonical);
+    let finished = option.stop != "length";
+    Solved {
+        origin,
+        leaf: leaf.node,
+        rest: option.parts.clone(),
+        rest_tokens: option.tokens,
+        rest_logprob: option.logprob,
+        text,
+        outcome: worth(finished, answer.as_deref(), scores.outcome.map(f64::from)),
+        answer,
+        stop: option.stop.to_owned(),
+        finished,
     }
 }
 

@@ -11,15 +11,16 @@
 
 use critic::{Scores, Solution};
 use dataset::seed_for;
-use lm::{Prefixes, Sampling};
+use lm::Sampling;
 use policy::{StateRequest, TextOption};
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
 use crate::config::check_sampling;
+use crate::memory::{Found, Memory};
 use crate::{Error, Question, Searcher};
 
-/// The section `[steps]` of `evaluate.toml`.
+/// The section `[steps]` of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepConfig {
@@ -161,7 +162,7 @@ struct Way<'a> {
 }
 
 impl Searcher {
-    /// One of the step searches of every question, in the order of the questions.
+    /// One of the step searches of every question.
     ///
     /// # Errors
     /// A model's failure.
@@ -170,7 +171,7 @@ impl Searcher {
         questions: &[Question<'_>],
         config: &StepConfig,
         method: StepMethod,
-    ) -> Result<Vec<Stepped>, Error> {
+    ) -> Result<Found<Stepped>, Error> {
         let root = |group| Partial { options: Vec::new(), group, reward: 0.0, tokens: 0 };
         let groups = match method {
             StepMethod::Rebase => 1,
@@ -184,7 +185,7 @@ impl Searcher {
                 found: Stepped::default(),
             })
             .collect();
-        let (mut policy, mut critic) = (Prefixes::default(), self.critic().prefixes());
+        let mut memory = Memory::new(self.critic());
         for depth in 1..=config.max_depth {
             let states = expand(&ways, config, method, depth);
             if states.is_empty() {
@@ -192,13 +193,13 @@ impl Searcher {
             }
             let requests: Vec<StateRequest<'_>> =
                 states.iter().map(|(_, _, request)| request.clone()).collect();
-            let options = self.policy().write(&requests, &mut policy)?;
+            let options = self.policy().write(&requests, &mut memory.policy)?;
             let solutions: Vec<Solution<'_>> = states
                 .iter()
                 .zip(&options)
-                .map(|((way, partial, _), option)| self.solution(&ways[*way], *partial, option))
+                .map(|((way, partial, _), option)| continued(&ways[*way], *partial, option))
                 .collect();
-            let scores = self.critic().score(&solutions, &mut critic)?;
+            let scores = memory.judge(self.critic(), &solutions)?;
             let mut next: Vec<Vec<Partial>> = vec![Vec::new(); ways.len()];
             for (i, option) in options.into_iter().enumerate() {
                 let (way, partial, _) = states[i];
@@ -209,15 +210,17 @@ impl Searcher {
                 way.kept = config.keep(method, partials, way.found.candidates.len());
             }
         }
-        Ok(ways.into_iter().map(|way| way.found).collect())
+        let found = ways.into_iter().map(|way| way.found).collect();
+        Ok(Found { found, cost: memory.cost() })
     }
+}
 
-    fn solution<'q>(&self, way: &Way<'q>, partial: usize, option: &TextOption) -> Solution<'q> {
-        let mut options = way.kept[partial].options.clone();
-        options.extend(self.policy().config().termination.cut(&option.text));
-        let branch = if option.terminal { 0 } else { options.len() };
-        Solution { question: way.question.text, options, finished: option.terminal, branch }
-    }
+/// A partial solution with one more option.
+fn continued<'q>(way: &Way<'q>, partial: usize, option: &TextOption) -> Solution<'q> {
+    let mut options = way.kept[partial].options.clone();
+    options.extend(option.parts.iter().cloned());
+    let branch = if option.terminal { 0 } else { options.len() };
+    Solution { question: way.question.text, options, finished: option.terminal, branch }
 }
 
 /// The states to sample options after: of which question and partial solution.

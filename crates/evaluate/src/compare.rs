@@ -14,10 +14,13 @@ mod rank;
 mod text;
 mod words;
 
+pub use crate::bill::MeanCost;
 pub use arguments::{CompareArgs, Labelled, run};
 pub use error::Error;
 pub use pairing::compare;
 pub use text::render;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -30,6 +33,12 @@ pub(crate) const GREEDY: &str = "greedy";
 
 /// How the decoders begin that search with eta-MCTS.
 pub(crate) const SEARCH: &str = "mcts";
+
+/// How the decoders begin that go option by option.
+const STEPWISE: [&str; 4] = [SEARCH, "beam", "dvts", "rebase"];
+
+/// How the decoders begin that take the best of independent samples.
+const BEST_OF_N: &str = "best-of-n";
 
 /// Below this p-value a difference counts as significant.
 pub const SIGNIFICANT: f64 = 0.05;
@@ -73,10 +82,28 @@ pub struct Row {
     pub against_control: Option<Paired>,
     /// This decoder against greedy with the same model; null for greedy, and where greedy is lacking.
     pub against_greedy: Option<Paired>,
+    /// A search against best-of-n of the same model that generates as many tokens; null for others, and where there is
+    /// no best-of-n.
+    pub against_best_of_n: Option<Rival>,
     /// Mean generated tokens of a problem, where recorded.
     pub tokens: Option<f64>,
     /// Mean nodes of a search tree, where there is one.
     pub nodes: Option<f64>,
+    /// What it cost, where that was asked for and recorded. Times differ from run to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<MeanCost>,
+}
+
+/// The best-of-n that a search is compared with: the cheapest that generates at least as many tokens, or else the
+/// dearest there is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rival {
+    /// Its decoder.
+    pub decoder: String,
+    /// Mean generated tokens of a problem.
+    pub tokens: f64,
+    /// The search against it.
+    pub paired: Paired,
 }
 
 /// Two measurements, paired by problem; `first` in `pairs` is the row's, `second` the other.
@@ -92,6 +119,16 @@ pub struct Paired {
     pub points: Interval,
     /// The p-value of `McNemar`'s exact two-sided test.
     pub p: f64,
+}
+
+impl Comparison {
+    /// Adds what the decoders of a model cost, by their names.
+    pub(crate) fn add_costs(&mut self, label: &str, costs: &BTreeMap<String, MeanCost>) {
+        let rows = self.splits.iter_mut().flat_map(|split| &mut split.rows);
+        for row in rows.filter(|row| row.model == label) {
+            row.cost = costs.get(&row.decoder).copied();
+        }
+    }
 }
 
 impl Paired {

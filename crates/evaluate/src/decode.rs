@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, chunk, seed_for};
 use decoding::models::Model;
 use decoding::{
-    Candidate, Models, Place, Question, SampleConfig, SearchConfig, Searcher, StepConfig,
-    StepMethod, TextConfig, candidate,
+    Candidate, Cost, Found, Models, Place, Question, SampleConfig, SearchConfig, Searched,
+    Searcher, StepConfig, StepMethod, Stepped, TextConfig, candidate,
 };
 use lm::{Prefixes, Sampling};
 use policy::StateRequest;
 use schema::{Evaluation, Prompt};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
 
+use crate::bill::{Bill, Billed, METRICS};
+use crate::compare::GREEDY;
 use crate::results::results_json;
 use crate::stats::wilson;
 
@@ -25,6 +29,9 @@ pub(crate) struct Args {
     /// How questions become text: the preset's text.toml.
     #[arg(long)]
     text: PathBuf,
+    /// How trees are searched: the preset's tree.toml.
+    #[arg(long)]
+    tree: PathBuf,
     /// The policy to measure.
     #[arg(long)]
     policy: PathBuf,
@@ -52,8 +59,12 @@ struct Config {
     chunk_problems: usize,
     /// Problems of each split, the first by id, that are not only answered greedily; 0 for none.
     search_problems: usize,
-    /// The search.
-    search: SearchConfig,
+    /// Problems of each split, the first by id, that are answered at all; absent is all.
+    #[serde(default)]
+    problems: Option<usize>,
+    /// Other searches by name: keys that replace those of `tree.toml`, in `mcts` one by one.
+    #[serde(default)]
+    variants: BTreeMap<String, Map<String, Value>>,
     /// Independent samples to compare the search with; without it there are none.
     #[serde(default)]
     sample: Option<SampleConfig>,
@@ -64,15 +75,45 @@ struct Config {
 
 impl Config {
     fn validate(&self) -> Result<(), Failure> {
-        self.search.validate().map_err(Failure::from)?;
         self.sample.as_ref().map_or(Ok(()), SampleConfig::validate).map_err(Failure::from)?;
         self.steps.as_ref().map_or(Ok(()), StepConfig::validate).map_err(Failure::from)
+    }
+
+    /// The search and its variants, with what follows the names of their decoders.
+    fn searches(&self, tree: &SearchConfig) -> Result<Vec<(String, SearchConfig)>, Failure> {
+        let mut searches = vec![(String::new(), tree.clone())];
+        for (name, keys) in &self.variants {
+            let wrong = |e: serde_json::Error| Failure::config(format!("variants.{name}: {e}"));
+            let mut search = serde_json::to_value(tree).map_err(Failure::bug)?;
+            replace(&mut search, keys);
+            searches.push((format!("@{name}"), serde_json::from_value(search).map_err(wrong)?));
+        }
+        for (name, search) in &searches {
+            let wrong = |e: decoding::Error| Failure::config(format!("search{name}: {e}"));
+            search.validate().map_err(wrong)?;
+        }
+        Ok(searches)
+    }
+}
+
+/// Puts keys in the place of those that a search has, one by one within `mcts`.
+fn replace(search: &mut Value, keys: &Map<String, Value>) {
+    for (key, value) in keys {
+        match (key.as_str(), value, search.get_mut("mcts")) {
+            ("mcts", Value::Object(inner), Some(mcts)) => {
+                for (key, value) in inner {
+                    mcts[key] = value.clone();
+                }
+            }
+            _ => search[key] = value.clone(),
+        }
     }
 }
 
 #[derive(Serialize)]
 struct Settings<'a> {
     evaluate: &'a Config,
+    searches: &'a [(String, SearchConfig)],
     text: &'a TextConfig,
 }
 
@@ -85,7 +126,9 @@ struct Job {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = args.common.preset()?;
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    let tree: Preset<SearchConfig> = stage::load(&args.tree, &[])?;
     preset.value.validate()?;
+    let searches = preset.value.searches(&tree.value)?;
     let place = Place::of(&args.common)?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
     let mut inputs = models.inputs();
@@ -93,11 +136,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     for (i, dir) in args.problems.iter().enumerate() {
         let dataset = Dataset::<Prompt>::open(dir)?.require_rows()?;
         inputs.push(dataset.input(&format!("problems-{i}")));
-        let rows = dataset.rows()?.into_iter().enumerate();
+        let rows = dataset.rows()?.into_iter().take(preset.value.problems.unwrap_or(usize::MAX));
         let most = preset.value.search_problems;
-        jobs.extend(rows.map(|(at, problem)| Job { problem, searched: at < most }));
+        let job = |(at, problem)| Job { problem, searched: at < most };
+        jobs.extend(rows.enumerate().map(job));
     }
-    let settings = Settings { evaluate: &preset.value, text: &text.value };
+    let settings = Settings { evaluate: &preset.value, searches: &searches, text: &text.value };
     let digest = dataset::digest_of(&settings)?;
     let version = env!("CARGO_PKG_VERSION");
     let recipe = stage::recipe("evaluate", version, &args.common, &digest, inputs);
@@ -111,15 +155,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("up to date");
         return Ok(());
     };
-    let evaluator = Evaluator::new(args, &preset.value, &text.value, &models, &place)?;
-    let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
+    let searcher = Searcher::new(
+        models.policy.policy(&text.value, &place)?,
+        models.fast_policy.policy(&text.value, &place)?,
+        models.critic(&text.value, &place)?,
+        tree.value,
+    )
+    .map_err(Failure::from)?;
+    let searchers = searches.into_iter().map(|(name, search)| Ok((name, searcher.with(search)?)));
+    let evaluator = Evaluator {
+        common: &args.common,
+        config: &preset.value,
+        searchers: searchers.collect::<Result<_, decoding::Error>>().map_err(Failure::from)?,
+        model: models.policy.label(),
+    };
+    let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let progress = Progress::new("evaluate", jobs.len() as u64);
     for (index, range) in chunks.into_iter().enumerate() {
         let chunk = &jobs[range];
         if output.missing().contains(&index) {
-            let rows = evaluator.chunk(chunk)?;
+            let (rows, bills) = evaluator.chunk(chunk)?;
             output.write_part(index, &rows)?;
-            metrics.row(&serde_json::json!({"problems": chunk.len(), "answers": rows.len()}))?;
+            for bill in bills {
+                metrics.row(&Billed { part: index, bill })?;
+            }
         }
         progress.add(chunk.len() as u64);
     }
@@ -155,7 +214,7 @@ fn finish(output: Output<Evaluation>, args: &Args, model: &Model) -> Result<(), 
     stage::print_table("evaluate", &header, &lines)
 }
 
-/// Decoders by independent samples: the first one, and three ways to pick one of all.
+/// Decoders by independent samples: a single one, and three ways to pick one of several.
 const SAMPLING: &str = "sampling";
 const SELF_CONSISTENCY: &str = "self-consistency";
 const BEST_OF_N: &str = "best-of-n";
@@ -164,41 +223,28 @@ const ORM_VOTE: &str = "orm-vote";
 struct Evaluator<'a> {
     common: &'a Common,
     config: &'a Config,
-    searcher: Searcher,
+    /// The search and its variants, with what follows the names of their decoders.
+    searchers: Vec<(String, Searcher)>,
     model: String,
 }
 
-impl<'a> Evaluator<'a> {
-    fn new(
-        args: &'a Args,
-        config: &'a Config,
-        text: &TextConfig,
-        models: &Models,
-        place: &Place,
-    ) -> Result<Self, Failure> {
-        let searcher = Searcher::new(
-            models.policy.policy(text, place)?,
-            models.fast_policy.policy(text, place)?,
-            models.critic(text, place)?,
-            config.search.clone(),
-        );
-        Ok(Self {
-            common: &args.common,
-            config,
-            searcher: searcher.map_err(Failure::from)?,
-            model: models.policy.label(),
-        })
+impl Evaluator<'_> {
+    /// The searcher without a variant's settings.
+    fn searcher(&self) -> &Searcher {
+        &self.searchers[0].1
     }
 
-    fn chunk(&self, jobs: &[Job]) -> Result<Vec<Evaluation>, Failure> {
-        let mut rows = self.greedy(jobs)?;
+    fn chunk(&self, jobs: &[Job]) -> Result<(Vec<Evaluation>, Vec<Bill>), Failure> {
+        let (mut rows, bill) = self.greedy(jobs)?;
         let searched: Vec<&Prompt> =
             jobs.iter().filter(|job| job.searched).map(|job| &job.problem).collect();
-        rows.extend(self.search(&searched)?);
-        Ok(rows)
+        let (found, mut bills) = self.search(&searched)?;
+        rows.extend(found);
+        bills.insert(0, bill);
+        Ok((rows, bills))
     }
 
-    fn greedy(&self, jobs: &[Job]) -> Result<Vec<Evaluation>, Failure> {
+    fn greedy(&self, jobs: &[Job]) -> Result<(Vec<Evaluation>, Bill), Failure> {
         let states: Vec<StateRequest<'_>> = jobs
             .iter()
             .map(|job| StateRequest {
@@ -209,105 +255,80 @@ impl<'a> Evaluator<'a> {
                 seed: 0,
             })
             .collect();
-        let options =
-            self.searcher.policy().write(&states, &mut Prefixes::default()).or_data("policy")?;
-        jobs.iter()
-            .zip(options)
-            .map(|(job, option)| {
-                let answer = Answer::new("greedy", Some(option.text), u64::from(option.tokens));
-                self.row(&job.problem, answer)
-            })
-            .collect()
+        let (clock, mut prefixes) = (Instant::now(), Prefixes::default());
+        let options = self.searcher().policy().write(&states, &mut prefixes).or_data("policy")?;
+        let bill = Bill {
+            decoders: vec![GREEDY.to_owned()],
+            problems: jobs.len(),
+            seconds: clock.elapsed().as_secs_f64(),
+            cost: Cost::of_policy(prefixes.counts()),
+        };
+        let rows = jobs.iter().zip(options).map(|(job, option)| {
+            let answer = Answer::new(GREEDY, Some(option.text), u64::from(option.tokens));
+            self.row(&job.problem, answer)
+        });
+        Ok((rows.collect::<Result<_, _>>()?, bill))
     }
 
-    fn search(&self, problems: &[&Prompt]) -> Result<Vec<Evaluation>, Failure> {
+    fn search(&self, problems: &[&Prompt]) -> Result<(Vec<Evaluation>, Vec<Bill>), Failure> {
         let seed =
             |p: &Prompt| seed_for(self.common.seed, "evaluate", self.common.round, &p.prompt_id);
         let mut asked = Vec::with_capacity(problems.len());
-        let mut rows = Vec::new();
+        let mut long = Vec::new();
         for &problem in problems {
-            if self.searcher.fits(&problem.prompt).map_err(Failure::from)? {
+            if self.fits(problem)? {
                 let seed = seed(problem);
                 let question = Question { id: &problem.prompt_id, text: &problem.prompt, seed };
                 asked.push((problem, question));
             } else {
                 tracing::warn!("problem {} is too long to search: no answer", problem.prompt_id);
-                for decoder in self.decoders() {
-                    rows.push(self.row(problem, Answer::new(decoder, None, 0))?);
-                }
+                long.push(problem);
             }
         }
         let questions: Vec<Question<'_>> = asked.iter().map(|(_, question)| *question).collect();
-        let mut answers = self.by_tree(&questions)?;
-        answers.extend(self.by_samples(&questions)?);
-        answers.extend(self.by_steps(&questions)?);
-        for (at, answer) in answers {
-            let (problem, question) = &asked[at];
-            rows.push(self.row(problem, Answer { seed: Some(question.seed as i64), ..answer })?);
-        }
-        Ok(rows)
-    }
-
-    /// The decoders of the problems that are searched.
-    fn decoders(&self) -> Vec<&'static str> {
-        let mut names: Vec<&str> =
-            decoding::Picks::default().named().iter().map(|(name, _)| *name).collect();
-        if self.config.sample.is_some() {
-            names.extend([SAMPLING, SELF_CONSISTENCY, BEST_OF_N, ORM_VOTE]);
-        }
-        if self.config.steps.is_some() {
-            names.extend(StepMethod::ALL.map(StepMethod::name));
-        }
-        names
-    }
-
-    /// What eta-MCTS answers, by the place of the question.
-    fn by_tree(&self, questions: &[Question<'_>]) -> Result<Vec<(usize, Answer)>, Failure> {
-        let searched = self.searcher.search(questions).map_err(Failure::from)?;
-        let answers = searched.iter().enumerate().flat_map(|(at, searched)| {
-            searched.picks.named().map(|(decoder, pick)| {
-                let text = pick.map(|i| searched.solved[i].text.clone());
-                let nodes = Some(searched.tree.tally().nodes as i32);
-                (at, Answer { nodes, ..Answer::new(decoder, text, searched.tokens) })
-            })
-        });
-        Ok(answers.collect())
-    }
-
-    /// The first sample, and what is picked of all.
-    fn by_samples(&self, questions: &[Question<'_>]) -> Result<Vec<(usize, Answer)>, Failure> {
-        let Some(config) = &self.config.sample else { return Ok(Vec::new()) };
-        let mut answers = Vec::new();
-        let sampled =
-            self.searcher.independent_samples(questions, config).map_err(Failure::from)?;
-        for (at, candidates) in sampled.iter().enumerate() {
-            let first = candidates.first().map_or(0, |c| u64::from(c.tokens));
-            let tokens = candidates.iter().map(|c| u64::from(c.tokens)).sum();
-            for (decoder, pick, tokens) in [
-                (SAMPLING, (!candidates.is_empty()).then_some(0), first),
-                (SELF_CONSISTENCY, candidate::majority(candidates), tokens),
-                (BEST_OF_N, candidate::best(candidates), tokens),
-                (ORM_VOTE, candidate::weighted(candidates), tokens),
-            ] {
-                answers.push((at, Answer::new(decoder, text_of(candidates, pick), tokens)));
+        let (mut rows, mut bills) = (Vec::new(), Vec::new());
+        for decoded in self.decoded(&questions) {
+            let Decoded { bill, answers } = decoded?;
+            for (at, answer) in answers {
+                let (problem, question) = &asked[at];
+                rows.push(
+                    self.row(problem, Answer { seed: Some(question.seed as i64), ..answer })?,
+                );
             }
+            for decoder in &bill.decoders {
+                for problem in &long {
+                    rows.push(self.row(problem, Answer::new(decoder, None, 0))?);
+                }
+            }
+            bills.push(bill);
         }
-        Ok(answers)
+        Ok((rows, bills))
     }
 
-    /// What the step searches answer, each by the weighted vote of what it found.
-    fn by_steps(&self, questions: &[Question<'_>]) -> Result<Vec<(usize, Answer)>, Failure> {
-        let Some(config) = &self.config.steps else { return Ok(Vec::new()) };
-        let mut answers = Vec::new();
-        for method in StepMethod::ALL {
-            let stepped = self.searcher.steps(questions, config, method).map_err(Failure::from)?;
-            answers.extend(stepped.iter().enumerate().map(|(at, found)| {
-                let text = text_of(&found.candidates, candidate::weighted(&found.candidates));
-                let nodes = Some(found.nodes as i32);
-                (at, Answer { nodes, ..Answer::new(method.name(), text, found.tokens) })
-            }));
-        }
-        Ok(answers)
+    fn fits(&self, problem: &Prompt) -> Result<bool, Failure> {
+        let fits = |(_, searcher): &(String, Searcher)| searcher.fits(&problem.prompt);
+        let fits: Vec<bool> =
+            self.searchers.iter().map(fits).collect::<Result<_, _>>().map_err(Failure::from)?;
+        Ok(fits.into_iter().all(|fits| fits))
+    }
+
+    /// What all decoders but greedy answer, one kind of decoder after the other.
+    fn decoded<'q>(
+        &'q self,
+        questions: &'q [Question<'q>],
+    ) -> impl Iterator<Item = Result<Decoded, Failure>> + 'q {
+        let trees =
+            self.searchers.iter().map(|(name, searcher)| by_tree(searcher, name, questions));
+        let samples = self.config.sample.iter().flat_map(|config| {
+            config
+                .samples
+                .iter()
+                .map(|&count| by_samples(self.searcher(), config.sampling, count, questions))
+        });
+        let steps = self.config.steps.iter().flat_map(|config| {
+            StepMethod::ALL.map(|method| by_steps(self.searcher(), config, method, questions))
+        });
+        trees.chain(samples).chain(steps)
     }
 
     fn row(&self, problem: &Prompt, answer: Answer) -> Result<Evaluation, Failure> {
@@ -322,7 +343,7 @@ impl<'a> Evaluator<'a> {
             task: self.config.task.clone(),
             split: problem.split.clone(),
             prompt_id: id.clone(),
-            decoder: answer.decoder.to_owned(),
+            decoder: answer.decoder,
             sample: 0,
             answer: prediction.as_deref().and_then(task::canonical),
             prediction,
@@ -339,9 +360,99 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// What one kind of decoder answered, by the place of the question.
+struct Decoded {
+    bill: Bill,
+    answers: Vec<(usize, Answer)>,
+}
+
+impl Decoded {
+    /// Runs a decoder and takes the time.
+    fn timed<T>(
+        problems: usize,
+        decode: impl FnOnce() -> Result<Found<T>, decoding::Error>,
+        answers: impl Fn(&T) -> Vec<Answer>,
+    ) -> Result<Self, Failure> {
+        let clock = Instant::now();
+        let Found { found, cost } = decode().map_err(Failure::from)?;
+        let seconds = clock.elapsed().as_secs_f64();
+        let answers: Vec<(usize, Answer)> = found
+            .iter()
+            .enumerate()
+            .flat_map(|(at, found)| answers(found).into_iter().map(move |answer| (at, answer)))
+            .collect();
+        let mut decoders: Vec<String> = Vec::new();
+        for (_, answer) in &answers {
+            if !decoders.contains(&answer.decoder) {
+                decoders.push(answer.decoder.clone());
+            }
+        }
+        Ok(Self { bill: Bill { decoders, problems, seconds, cost }, answers })
+    }
+}
+
+/// What eta-MCTS answers; `name` follows the names of the four picks.
+fn by_tree(
+    searcher: &Searcher,
+    name: &str,
+    questions: &[Question<'_>],
+) -> Result<Decoded, Failure> {
+    let answers = |searched: &Searched| {
+        let nodes = Some(searched.tree.tally().nodes as i32);
+        let picks = searched.picks.named().map(|(decoder, pick)| {
+            let text = pick.map(|i| searched.solved[i].text.clone());
+            let decoder = format!("{decoder}{name}");
+            Answer { nodes, ..Answer::new(&decoder, text, searched.tokens) }
+        });
+        picks.into()
+    };
+    Decoded::timed(questions.len(), || searcher.search(questions), answers)
+}
+
+/// One sample, or what is picked of several.
+fn by_samples(
+    searcher: &Searcher,
+    sampling: Sampling,
+    count: u32,
+    questions: &[Question<'_>],
+) -> Result<Decoded, Failure> {
+    let answers = |candidates: &Vec<Candidate>| {
+        let tokens = candidates.iter().map(|c| u64::from(c.tokens)).sum();
+        let answer = |decoder: &str, pick: Option<usize>| {
+            Answer::new(decoder, text_of(candidates, pick), tokens)
+        };
+        if count == 1 {
+            return vec![answer(SAMPLING, candidates.first().map(|_| 0))];
+        }
+        let answer = |decoder: &str, pick| answer(&format!("{decoder}@{count}"), pick);
+        vec![
+            answer(SELF_CONSISTENCY, candidate::majority(candidates)),
+            answer(BEST_OF_N, candidate::best(candidates)),
+            answer(ORM_VOTE, candidate::weighted(candidates)),
+        ]
+    };
+    let decode = || searcher.independent_samples(questions, sampling, count);
+    Decoded::timed(questions.len(), decode, answers)
+}
+
+/// What a step search answers, by the weighted vote of what it found.
+fn by_steps(
+    searcher: &Searcher,
+    config: &StepConfig,
+    method: StepMethod,
+    questions: &[Question<'_>],
+) -> Result<Decoded, Failure> {
+    let answers = |found: &Stepped| {
+        let text = text_of(&found.candidates, candidate::weighted(&found.candidates));
+        let nodes = Some(found.nodes as i32);
+        vec![Answer { nodes, ..Answer::new(method.name(), text, found.tokens) }]
+    };
+    Decoded::timed(questions.len(), || searcher.steps(questions, config, method), answers)
+}
+
 /// An answer to a problem, before it is graded.
 struct Answer {
-    decoder: &'static str,
+    decoder: String,
     text: Option<String>,
     tokens: u64,
     nodes: Option<i32>,
@@ -349,8 +460,8 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(decoder: &'static str, text: Option<String>, tokens: u64) -> Self {
-        Self { decoder, text, tokens, nodes: None, seed: None }
+    fn new(decoder: &str, text: Option<String>, tokens: u64) -> Self {
+        Self { decoder: decoder.to_owned(), text, tokens, nodes: None, seed: None }
     }
 }
 
@@ -364,10 +475,46 @@ mod tests {
 
     #[test]
     fn every_preset_is_read_and_in_range() {
-        let values: Vec<Config> = stage::shipped(|name| name == "evaluate.toml").unwrap();
-        assert!(values.len() >= 5, "{} files", values.len());
+        let names = ["evaluate.toml", "compare.toml", "ablation.toml"];
+        let values: Vec<Config> = stage::shipped(|name| names.contains(&name)).unwrap();
+        assert!(values.len() >= 7, "{} files", values.len());
+        let trees: Vec<SearchConfig> = stage::shipped(|name| name == "tree.toml").unwrap();
         for value in values {
             value.validate().unwrap();
+            for tree in &trees {
+                value.searches(tree).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_variant_replaces_single_keys_and_is_refused_by_name() {
+        let tree = stage::shipped::<SearchConfig>(|name| name == "tree.toml").unwrap().remove(0);
+        let config = |variant: Value| Config {
+            task: String::new(),
+            chunk_problems: 1,
+            search_problems: 1,
+            problems: None,
+            variants: serde_json::from_value(serde_json::json!({ "other": variant })).unwrap(),
+            sample: None,
+            steps: None,
+        };
+        let variant = serde_json::json!({
+            "rollouts_are_candidates": true, "mcts": { "merge": "off", "rollouts": 9 },
+        });
+        let searches = config(variant).searches(&tree).unwrap();
+        let mut expected = serde_json::to_value(&tree).unwrap();
+        expected["rollouts_are_candidates"] = true.into();
+        (expected["mcts"]["merge"], expected["mcts"]["rollouts"]) = ("off".into(), 9.into());
+        let expected = serde_json::from_value(expected).unwrap();
+        assert_eq!(searches, [(String::new(), tree.clone()), ("@other".to_owned(), expected)]);
+        for (wrong, says) in [
+            (serde_json::json!({ "mcts": { "width": 3 } }), "variants.other"),
+            (serde_json::json!({ "depth": 3 }), "unknown field `depth`"),
+            (serde_json::json!({ "mcts": { "max_depth": 0 } }), "`max_depth` is 0"),
+        ] {
+            let message = config(wrong).searches(&tree).unwrap_err().to_string();
+            assert!(message.contains(says), "{message}");
         }
     }
 }

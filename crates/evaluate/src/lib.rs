@@ -3,6 +3,7 @@
 //!
 //! The one stage that reads the gold answers of evaluation splits, and only to grade with them.
 
+mod bill;
 pub mod compare;
 mod decode;
 pub mod results;

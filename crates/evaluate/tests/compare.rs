@@ -102,9 +102,46 @@ fn a_gain_a_loss_and_search_that_wins_are_said() {
         "mcts-vote: new gains 100.0 points over control (",
         "control: mcts-vote is worse than greedy by 75.0 points (",
         "new: mcts-vote beats greedy by 75.0 points (",
-        "in short: search beats greedy in 1 of 2 comparisons: new (mcts-vote)",
+        "in short: search beats greedy in 1 of 2: new (mcts-vote); loses to greedy in 1 of 2: control (mcts-vote)",
     ];
     assert_eq!(said.len(), starts.len());
+    for (sentence, start) in said.iter().zip(starts) {
+        assert!(sentence.starts_with(start), "{sentence}");
+    }
+}
+
+/// Of `best-of-n@4` (100 tokens), `@8` (200) and `@16` (400) a search of 150 tokens is compared with the second.
+#[test]
+fn search_is_compared_with_the_best_of_n_that_costs_as_much() {
+    let mut all = greedy("test", 4, 10);
+    let samples = [(4, "xxxx......"), (8, "xxxxx....."), (16, "xxxxxxxxxx")];
+    for (count, right) in samples {
+        let answers = rows("test", &format!("best-of-n@{count}"), 0, right);
+        let priced = |row| Evaluation { tokens: Some(25 * count), ..row };
+        all.extend(answers.into_iter().map(priced));
+    }
+    let cheap = |row| Evaluation { tokens: Some(150), ..row };
+    all.extend(rows("test", "mcts-vote", 0, "xxxxxx....").into_iter().map(cheap));
+    all.extend(rows("test", "beam", 0, "x........."));
+    let found = compare::compare(&[model("a", all)], "a").unwrap();
+    let rival = find(&found, "a", "mcts-vote").against_best_of_n.clone().unwrap();
+    assert_eq!((rival.decoder.as_str(), rival.tokens), ("best-of-n@8", 200.0));
+    assert_eq!((rival.paired.pairs.first, rival.paired.pairs.second), (1, 0));
+    let dear = find(&found, "a", "beam").against_best_of_n.clone().unwrap();
+    assert_eq!(dear.decoder, "best-of-n@16");
+    assert_eq!(find(&found, "a", "greedy").against_best_of_n, None);
+    let decoders: Vec<&str> = found.splits[0].rows.iter().map(|row| row.decoder.as_str()).collect();
+    let order = ["greedy", "best-of-n@4", "best-of-n@8", "best-of-n@16", "beam", "mcts-vote"];
+    assert_eq!(decoders, order);
+    let said = &found.splits[0].conclusion;
+    let starts = [
+        "a: best-of-n@16 beats greedy by 60.0 points (",
+        "a: beam is worse than best-of-n@16 (400 tokens) by 90.0 points (",
+        "no significant difference in 5 other comparisons",
+        "in short: search does not beat greedy, nor lose to it",
+        "in short: search does not beat best-of-n at equal tokens, nor lose to it",
+    ];
+    assert_eq!(said.len(), starts.len(), "{said:?}");
     for (sentence, start) in said.iter().zip(starts) {
         assert!(sentence.starts_with(start), "{sentence}");
     }

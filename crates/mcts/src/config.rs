@@ -10,9 +10,12 @@ const LARGEST: f64 = 1e6;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Exploration constant `c` of UCT, `Q/n + c sqrt(ln N / n)` (the released code's form; the
-    /// paper typesets `2 ln(N/n)` under the root). In [0, 1e6]; 0 is pure exploitation.
+    /// How a child is chosen on the way down.
+    pub selection: Selection,
+    /// Exploration constant `c` of the selection, in [0, 1e6]; 0 is pure exploitation.
     pub exploration: f64,
+    /// How a child of the root is chosen.
+    pub root: RootSelection,
     /// `alpha` of the adaptive width: children allowed per unit of importance, in [0, 1e6].
     /// 0 turns adaptive width off: every node has `c_min` children.
     pub alpha: f64,
@@ -51,6 +54,39 @@ pub struct Config {
     /// Ask for the first `c_min(0)` children of the root in one request. UCT has no say before the
     /// root is that wide, so the tree is the same; only the number of round trips changes.
     pub root_wave: bool,
+    /// Simulations under way at once in this tree; at least 1, and 1 is the paper's search. More ask for
+    /// the options of several leaves together, for fewer round trips on a single problem; each that is
+    /// under way counts as a visit of score 0 to those selected after it (virtual loss), so the tree is
+    /// another one.
+    pub in_flight: u32,
+}
+
+/// The rule by which a child is chosen, given its visits `n`, its mean score `Q/n` and its parent's
+/// visits `N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// `Q/n + c sqrt(ln N / n)`, the released code's form; the paper typesets `2 ln(N/n)` under the
+    /// root.
+    Uct,
+    /// `Q/n + c P sqrt(N) / (1 + n)`, where the prior `P` is the policy's probability of the option
+    /// among those of its siblings (`AlphaZero`'s rule). Not in the paper.
+    Puct,
+}
+
+/// The rule at the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootSelection {
+    /// That of all other nodes.
+    Selection,
+    /// Sequential halving, as at the root of Gumbel `AlphaZero` (Danihelka et al. 2022): in rounds of
+    /// equally many simulations all children that are left get equally many visits, and the worse
+    /// half is left out of the next. The noise of the original, by which it takes distinct actions from the
+    /// policy, is here the policy's own sampling with repetitions merged. The simulations are
+    /// shared out over `budget.nodes`, where given, or else `budget.simulations`. The width of
+    /// the root must be fixed.
+    SequentialHalving,
 }
 
 /// How many children importance earns, between the bounds of [`Width`]. Children are never taken back.
@@ -227,6 +263,11 @@ impl Config {
             check(field, width.min <= width.max, "has min above max")?;
         }
         check("max_depth", self.max_depth >= 1, "is 0")?;
+        check("in_flight", self.in_flight >= 1, "is 0; 1 is one simulation after the other")?;
+        if self.root == RootSelection::SequentialHalving {
+            let fixed = self.root_width.min == self.root_width.max;
+            check("root", fixed, "is `sequential_halving`, but root_width has min below max")?;
+        }
         match self.merge {
             Merge::Off => {}
             Merge::EditDistance { threshold, .. } => {
@@ -238,6 +279,7 @@ impl Config {
                 check("merge.most_distant.threshold", threshold >= 1, "is 0; it takes an edit")?;
                 let single = "is true, but `most_distant` asks for one option at a time";
                 check("root_wave", !self.root_wave, single)?;
+                check("in_flight", self.in_flight == 1, "is above 1, but `most_distant` is for 1")?;
                 check("merge.most_distant.attempts", attempts >= 1, "is 0; 1 takes any option")?;
                 check("merge.most_distant.saturate_after", saturate_after != Some(0), never)?;
             }

@@ -8,6 +8,36 @@ pub(crate) fn uct(mean: f64, visits: u32, parent_visits: u32, exploration: f64) 
     mean + exploration * (f64::from(parent_visits).ln() / f64::from(visits)).sqrt()
 }
 
+/// PUCT, `Q/n + c P sqrt(N) / (1 + n)`, with the prior `P` in [0, 1].
+pub(crate) fn puct(mean: f64, visits: u32, parent_visits: u32, weighed_prior: f64) -> f64 {
+    mean + weighed_prior * f64::from(parent_visits).sqrt() / (1.0 + f64::from(visits))
+}
+
+/// `exp(x_i) / sum_j exp(x_j)`: log-probabilities to the shares among those given.
+pub(crate) fn shares(logprobs: &[f64]) -> Vec<f64> {
+    let largest = logprobs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let raised: Vec<f64> = logprobs.iter().map(|x| (x - largest).exp()).collect();
+    let sum: f64 = raised.iter().sum();
+    raised.into_iter().map(|x| x / sum).collect()
+}
+
+/// The visits that a child must have had to be chosen for simulation `at` (from 0) of `simulations` that
+/// sequential halving shares out over `children`: in a round all that are left have equally many.
+pub(crate) fn halving_visits(children: u32, simulations: u32, at: u32) -> u32 {
+    let rounds = children.next_power_of_two().trailing_zeros().max(1);
+    let (mut left, mut done, mut visits) = (children.max(1), 0, 0);
+    loop {
+        let each = (simulations / (rounds * left)).max(1);
+        // The last two are told apart for as long as there are simulations.
+        if at < done + each * left || left == 1 {
+            return visits + (at - done) / left;
+        }
+        done += each * left;
+        visits += each;
+        left = (left / 2).max(2).min(left);
+    }
+}
+
 /// Allowed children, `max(c_min, min(floor(alpha I) + 1, c_max))`; the 1 is the paper's alone.
 pub(crate) fn allowed_children(alpha: f64, importance: f64, growth: Growth, width: Width) -> u32 {
     // A cast saturates, and NaN (0 * inf, excluded by validation) becomes 0.
@@ -81,6 +111,27 @@ mod tests {
         assert!((uct(0.75, 4, 10, 0.0) - 0.75).abs() < 1e-12);
         // The only visit of an only child: ln 1 = 0 leaves the mean.
         assert!((uct(-0.5, 1, 1, 9.0) + 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn puct_by_hand() {
+        // c = 2, P = 0.25, N = 9, n = 2: 0.5 + 0.5 * 3 / 3.
+        assert!((puct(0.5, 2, 9, 2.0 * 0.25) - 1.0).abs() < 1e-12);
+        let shares = shares(&[1000.0, 1000.0 + 3.0_f64.ln()]);
+        assert!((shares[0] - 0.25).abs() < 1e-12 && (shares[1] - 0.75).abs() < 1e-12);
+    }
+
+    #[test]
+    fn halving_by_hand() {
+        let schedule = |children, simulations| -> Vec<u32> {
+            (0..simulations).map(|at| halving_visits(children, simulations, at)).collect()
+        };
+        // Two rounds of 8: two visits to each of four children, then four to each of two.
+        assert_eq!(schedule(4, 16), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
+        // Too few for two rounds: one visit each, and what is left goes to the better two.
+        assert_eq!(schedule(4, 7), [0, 0, 0, 0, 1, 1, 2]);
+        assert_eq!(schedule(1, 3), [0, 1, 2], "an only child");
+        assert_eq!(schedule(5, 10), [0, 0, 0, 0, 0, 1, 1, 2, 2, 3], "an odd number");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! answers give the same tree, node for node. Answers that do not fit the request (a wrong count, a
 //! score that is not a finite number) are refused with a [`TellError`] and leave the tree unchanged.
 //!
-//! One simulation is `select` (walk down by UCT), `expand` (place one sampled option), evaluation
+//! One simulation is `select` (walk down by UCT or PUCT), `expand` (place one sampled option), evaluation
 //! by the driver, and `backup` (add the leaf's score to every ancestor). Deviations from the
 //! paper and its released code are written where they are made: [`Merge`], [`Importance`], [`Width`].
 
@@ -26,8 +26,9 @@ mod verbs;
 
 pub use answer::{best_leaf, greedy_leaf, rerank, weighted_vote};
 pub use config::{
-    Budget, Config, ConfigError, Growth, Importance, Merge, PrmAggregation, Weights, Width,
+    Budget, Config, ConfigError, Growth, Importance, Merge, PrmAggregation, RootSelection,
+    Selection, Weights, Width,
 };
 pub use node::{Action, Evaluation, Node, NodeId};
-pub use request::{Request, StopReason, TellError};
+pub use request::{Request, SampleRequest, StopReason, TellError};
 pub use tree::{Snapshot, Tally, Tree};

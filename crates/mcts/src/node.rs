@@ -23,7 +23,7 @@ pub struct Action {
     pub text: String,
     /// Tokens generated for it.
     pub tokens: u32,
-    /// Sum of the log-probabilities of its tokens, a finite number. Kept, never used.
+    /// Sum of the log-probabilities of its tokens, a finite number: the prior of [`crate::Selection::Puct`].
     pub logprob: f32,
     /// Whether the solution is finished after it.
     pub terminal: bool,
@@ -92,6 +92,12 @@ pub struct Node {
     /// Blank options since the last new child.
     #[serde(skip)]
     pub(crate) blanks: u32,
+    /// Simulations under way that were selected through here.
+    #[serde(skip)]
+    pub(crate) flying: u32,
+    /// Children being sampled or waiting for their scores that are not yet in `children`.
+    #[serde(skip)]
+    pub(crate) reserved: u32,
     /// The best attempt at the next child so far, where attempts are compared.
     #[serde(skip)]
     pub(crate) held: Option<Held>,
@@ -129,6 +135,23 @@ impl Node {
 
     /// Whether it may have another child.
     pub fn is_open(&self) -> bool {
-        !self.closed && !self.saturated && self.children.len() < self.width as usize
+        self.has_room_for(1)
+    }
+
+    /// Whether `more` further children may be had.
+    pub(crate) fn has_room_for(&self, more: u32) -> bool {
+        let children = self.children.len() as u32;
+        !self.closed && !self.saturated && children.saturating_add(more) <= self.width
+    }
+
+    /// Visits, with those under way.
+    pub(crate) fn expected_visits(&self) -> u32 {
+        self.visits + self.flying
+    }
+
+    /// Mean score with a score of 0 for every simulation under way (virtual loss); `None` without any.
+    pub(crate) fn expected_mean(&self) -> Option<f64> {
+        let visits = self.expected_visits();
+        (visits > 0).then(|| self.total / f64::from(visits))
     }
 }

@@ -10,20 +10,9 @@ pub enum Request {
     /// The value of the bare prompt, `v(s_0)`, which importance compares the root's children with.
     /// Answer with `tell_root`. It is not backed up: the root itself is never evaluated.
     ScoreRoot,
-    /// Options that continue `node`. Answer with `tell_samples`, in order of attempt.
-    Sample {
-        /// Where to continue.
-        node: NodeId,
-        /// How many, at least 1.
-        count: u32,
-        /// Ordinal of the first of them among all samples of this node, for seeding: sample `i`
-        /// of the request is attempt `first_attempt + i`, and no attempt is asked for twice.
-        first_attempt: u32,
-        /// The first of them is to be sampled at temperature 0.
-        greedy_first: bool,
-        /// The last depth: generate to the end of the solution, not to the end of one option.
-        to_end: bool,
-    },
+    /// Options that continue some nodes, each node once. Answer with `tell_samples`: all options of the
+    /// first node in order of attempt, then those of the next.
+    Sample(Vec<SampleRequest>),
     /// Scores of new leaves. Answer with `tell_evaluations`, in this order. A terminal node wants
     /// a single ORM score, any other `rollouts` of them; which critics to ask is in the config.
     Evaluate {
@@ -34,6 +23,22 @@ pub enum Request {
     },
     /// Nothing: the search is over.
     Done(StopReason),
+}
+
+/// Options wanted of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleRequest {
+    /// Where to continue.
+    pub node: NodeId,
+    /// How many, at least 1.
+    pub count: u32,
+    /// Ordinal of the first of them among all samples of this node, for seeding: sample `i`
+    /// of the request is attempt `first_attempt + i`, and no attempt is asked for twice.
+    pub first_attempt: u32,
+    /// The first of them is to be sampled at temperature 0.
+    pub greedy_first: bool,
+    /// The last depth: generate to the end of the solution, not to the end of one option.
+    pub to_end: bool,
 }
 
 /// Why a search ended.
@@ -50,6 +55,8 @@ pub enum StopReason {
     Tokens,
     /// No node may have another child: every path is finished, full, or brings only duplicates.
     Exhausted,
+    /// Whoever drives the search ended it.
+    Settled,
 }
 
 /// An answer that does not fit what was asked. The tree is as it was before.

@@ -21,21 +21,27 @@ impl Tree {
         Ok(())
     }
 
-    /// Answers [`crate::Request::Sample`] with as many options as were asked for, in order of
-    /// attempt. A sample that could not be had is told as an action of blank text.
+    /// Answers [`crate::Request::Sample`] with as many options as were asked for, node after
+    /// node and in order of attempt. A sample that could not be had is told as an action of blank text.
     pub fn tell_samples(&mut self, actions: Vec<Action>) -> Result<(), TellError> {
-        let Pending::Sample(sampling) = &self.pending else {
+        let Pending::Sample(wave) = &self.pending else {
             return Err(TellError::NotAsked { told: "samples" });
         };
-        check_count("samples", sampling.lacking() as usize, actions.len())?;
+        check_count("samples", wave.lacking(), actions.len())?;
         for action in &actions {
             check_score("a log-probability", f64::from(action.logprob))?;
         }
-        let mut sampling = sampling.clone();
-        for action in actions {
-            sampling.fresh.extend(self.expand(sampling.node, action));
+        let mut wave = wave.clone();
+        let mut actions = actions.into_iter();
+        for sampling in &mut wave.samplings {
+            for action in actions.by_ref().take(sampling.lacking as usize) {
+                if let Some(child) = self.expand(sampling.node, action) {
+                    wave.fresh.push(child);
+                    sampling.lacking -= 1;
+                }
+            }
         }
-        self.pending = self.after_samples(sampling);
+        self.pending = self.after_samples(wave);
         Ok(())
     }
 
@@ -48,7 +54,9 @@ impl Tree {
         for (&id, evaluation) in nodes.iter().zip(&evaluations) {
             self.check_evaluation(self.node(id), evaluation)?;
         }
-        for (id, evaluation) in nodes.clone().into_iter().zip(evaluations) {
+        let nodes = nodes.clone();
+        self.land();
+        for (id, evaluation) in nodes.into_iter().zip(evaluations) {
             let score = self.record(id, &evaluation);
             self.backup(id, score);
         }

@@ -22,8 +22,8 @@ use crate::request::StopReason;
 /// loop {
 ///     match tree.request() {
 ///         Request::ScoreRoot => tree.tell_root(0.5)?,
-///         Request::Sample { first_attempt, count, .. } => {
-///             let attempts = first_attempt..first_attempt + count;
+///         Request::Sample(wanted) => {
+///             let attempts = wanted.iter().flat_map(|s| s.first_attempt..s.first_attempt + s.count);
 ///             tree.tell_samples(attempts.map(|attempt| Action {
 ///                 text: format!("#### {attempt}"),
 ///                 tokens: 4,
@@ -49,6 +49,8 @@ pub struct Tree {
     pub(crate) nodes: Vec<Node>,
     pub(crate) tally: Tally,
     pub(crate) pending: Pending,
+    /// The nodes whose children are under way.
+    pub(crate) aloft: Vec<NodeId>,
 }
 
 /// What a search has done so far. `sampled = nodes + merged + failed + discarded`, and between
@@ -97,6 +99,7 @@ impl Tree {
             nodes: Vec::new(),
             tally: Tally::default(),
             pending: Pending::Root,
+            aloft: Vec::new(),
         };
         tree.push(None, None);
         tree.pending = tree.advance();
@@ -191,6 +194,8 @@ impl Tree {
             saturated: false,
             repeats: 0,
             blanks: 0,
+            flying: 0,
+            reserved: 0,
             held: None,
         });
         id

@@ -1,8 +1,10 @@
 //! The three verbs of a simulation: `select`, `expand`, `backup`. Evaluation lies between the last
 //! two and is the driver's.
 
-use crate::config::{Importance, Merge, Width};
-use crate::formula::{allowed_children, argmax, largest_deviation, mean, uct};
+use crate::config::{Importance, Merge, RootSelection, Selection, Width};
+use crate::formula::{
+    allowed_children, argmax, halving_visits, largest_deviation, mean, puct, shares, uct,
+};
 use crate::merge::{nearest, repeated};
 use crate::node::{Action, Held, Node, NodeId};
 use crate::tree::Tree;
@@ -11,24 +13,59 @@ use crate::tree::Tree;
 const BLANK_LIMIT: u32 = 4;
 
 impl Tree {
-    /// Walks down from the root by UCT to the first node that may have another child, or else to a
+    /// Walks down from the root to the first node that may have another child, or else to a
     /// leaf: a finished path, or one that can not be continued. First of equals wins.
     ///
     /// Widths are brought up to date by `backup`, not here: importance depends on a node's children
     /// alone, and nothing but a backup through it changes them.
     pub(crate) fn select(&self) -> NodeId {
         let mut id = NodeId::ROOT;
-        while !self.node(id).is_open() {
-            let parent_visits = self.node(id).visits;
-            let score = |child: &Node| {
-                let mean = child.mean()?;
-                Some(uct(mean, child.visits, parent_visits, self.config.exploration))
+        while !self.node(id).has_room_for(self.node(id).reserved + 1) {
+            let child = match (id, self.config.root) {
+                (NodeId::ROOT, RootSelection::SequentialHalving) => self.halve(),
+                _ => self.best_child(id),
             };
-            let scored = self.children(id).filter_map(|(child, node)| Some((child, score(node)?)));
-            let Some(child) = argmax(scored) else { break };
+            let Some(child) = child else { break };
             id = child;
         }
         id
+    }
+
+    fn best_child(&self, id: NodeId) -> Option<NodeId> {
+        let visits = self.node(id).expected_visits();
+        let constant = self.config.exploration;
+        let visited =
+            self.children(id).filter_map(|(id, node)| Some((id, node, node.expected_mean()?)));
+        match self.config.selection {
+            Selection::Uct => {
+                argmax(visited.map(|(id, node, mean)| {
+                    (id, uct(mean, node.expected_visits(), visits, constant))
+                }))
+            }
+            Selection::Puct => {
+                let visited: Vec<_> = visited.collect();
+                let logprob =
+                    |node: &Node| node.action.as_ref().map_or(0.0, |a| f64::from(a.logprob));
+                let priors =
+                    shares(&visited.iter().map(|(_, node, _)| logprob(node)).collect::<Vec<_>>());
+                argmax(visited.into_iter().zip(priors).map(|((id, node, mean), prior)| {
+                    (id, puct(mean, node.expected_visits(), visits, constant * prior))
+                }))
+            }
+        }
+    }
+
+    /// The best of the root's children that are left and have not had their visits of this round.
+    fn halve(&self) -> Option<NodeId> {
+        let root = self.node(NodeId::ROOT);
+        let budget = self.config.budget;
+        let simulations =
+            budget.nodes.map_or(budget.simulations, |nodes| nodes.min(budget.simulations));
+        let children = root.children.len() as u32;
+        let due = halving_visits(children, simulations, root.expected_visits());
+        let left = self.children(NodeId::ROOT).filter(|(_, node)| node.expected_visits() == due);
+        argmax(left.filter_map(|(id, node)| Some((id, node.expected_mean()?))))
+            .or_else(|| self.best_child(NodeId::ROOT))
     }
 
     /// Places one sampled option below `parent`: a new child, or `None` when it is blank, repeats a

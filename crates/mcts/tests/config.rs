@@ -62,6 +62,16 @@ fn ranges_are_checked() {
         ("max = 60", "max = 9", "`root_width` has min above max".into()),
         ("max_depth = 10", "max_depth = 0", "`max_depth` is 0".into()),
         (
+            "in_flight = 1",
+            "in_flight = 0",
+            "`in_flight` is 0; 1 is one simulation after the other".into(),
+        ),
+        (
+            "root = \"selection\"",
+            "root = \"sequential_halving\"",
+            "`root` is `sequential_halving`, but root_width has min below max".into(),
+        ),
+        (
             "threshold = 50",
             "threshold = 0",
             "`merge.edit_distance.threshold` is 0; `off` turns merging off".into(),

@@ -5,8 +5,8 @@ mod common;
 
 use common::{Table, plain};
 use mcts::{
-    Budget, Config, Growth, Importance, Merge, Node, NodeId, PrmAggregation, Request, StopReason,
-    Tree, Width,
+    Budget, Config, Growth, Importance, Merge, Node, NodeId, PrmAggregation, Request,
+    RootSelection, Selection, StopReason, Tree, Width,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -46,17 +46,28 @@ fn configs() -> impl Strategy<Value = Config> {
     ];
     let choices = (any::<[bool; 6]>(), 0..3u32, 1..5u32, how);
     let released = (option::of(0..4u32), option::of(0.01..0.3f64));
-    (0.0..3.0f64, 0.0..8.0f64, widths, choices, (merges(), budgets(), released)).prop_map(
+    let beyond = (any::<[bool; 2]>(), 1..5u32);
+    (0.0..3.0f64, 0.0..8.0f64, widths, choices, (merges(), budgets(), released, beyond)).prop_map(
         |(
             exploration,
             alpha,
             widths,
             (flags, rollouts, max_depth, how),
-            (merge, budget, released),
+            (merge, budget, released, (beyond, in_flight)),
         )| Config {
+            selection: if beyond[0] { Selection::Puct } else { Selection::Uct },
             exploration,
+            root: if beyond[1] {
+                RootSelection::SequentialHalving
+            } else {
+                RootSelection::Selection
+            },
+            in_flight: if matches!(merge, Merge::MostDistant { .. }) { 1 } else { in_flight },
             alpha,
-            root_width: Width { min: widths.0, max: widths.0 + widths.1 },
+            root_width: Width {
+                min: widths.0,
+                max: widths.0 + if beyond[1] { 0 } else { widths.1 },
+            },
             width: Width { min: widths.2, max: widths.2 + widths.3 },
             max_depth,
             importance: if flags[0] { Importance::Total } else { Importance::Value },
@@ -181,7 +192,7 @@ proptest! {
         let Budget { simulations, min_terminals, nodes, terminals, tokens } = config.budget;
         let most = if min_terminals.is_some() { 10 * simulations + 1 } else { simulations };
         loop {
-            let asks_sample = matches!(tree.request(), Request::Sample { .. });
+            let asks_sample = matches!(tree.request(), Request::Sample(_));
             let tally = tree.tally();
             prop_assert!(tally.simulations <= most);
             prop_assert!(nodes.is_none_or(|limit| tally.nodes <= limit));
@@ -201,6 +212,7 @@ proptest! {
             StopReason::Nodes => prop_assert_eq!(Some(tally.nodes), nodes),
             StopReason::Terminals => prop_assert_eq!(Some(tally.terminals), terminals),
             StopReason::Tokens => prop_assert!(tally.tokens >= tokens.unwrap()),
+            StopReason::Settled => prop_assert!(false, "nobody settled it"),
             StopReason::Exhausted => prop_assert!(!tree.nodes().any(|(_, node)| node.is_open())),
         }
     }
@@ -227,6 +239,7 @@ proptest! {
             return Ok(()); // Asks for one option at a time.
         }
         config.budget.tokens = None; // A wave spends its tokens before they are looked at.
+        config.in_flight = 1; // More would leave the root before it is full.
         let wave = table.drive(&Config { root_wave: true, ..config });
         let single = table.drive(&Config { root_wave: false, ..config });
         let (left, right): (Vec<_>, Vec<_>) = (wave.nodes().collect(), single.nodes().collect());

@@ -5,8 +5,8 @@ mod common;
 
 use common::{Table, action, plain};
 use mcts::{
-    Config, Evaluation, Importance, Merge, NodeId, Request, StopReason, TellError, Tree, Weights,
-    Width,
+    Action, Config, Evaluation, Importance, Merge, NodeId, Request, RootSelection, SampleRequest,
+    Selection, StopReason, TellError, Tree, Weights, Width,
 };
 
 fn one() -> Evaluation {
@@ -25,7 +25,8 @@ fn tell(tree: &mut Tree, texts: &[&str]) {
 
 fn attempt(tree: &Tree) -> (NodeId, u32, u32, bool, bool) {
     match tree.request() {
-        Request::Sample { node, count, first_attempt, greedy_first, to_end } => {
+        Request::Sample(wanted) if wanted.len() == 1 => {
+            let SampleRequest { node, count, first_attempt, greedy_first, to_end } = wanted[0];
             (node, count, first_attempt, greedy_first, to_end)
         }
         other => panic!("{other:?}"),
@@ -293,4 +294,77 @@ fn scores_that_would_poison_the_tree_are_refused() {
     }
     evaluate(&mut tree);
     assert_eq!(tree.node(NodeId::ROOT).mean(), Some(1.0), "and the search goes on");
+}
+
+/// Two children of the root with scores and log-probabilities, and the tree that then goes on.
+fn two_children(config: &Config, scores: [f64; 2], logprobs: [f32; 2]) -> Tree {
+    let mut tree = Tree::new(&Config { root_wave: true, ..config.clone() }).unwrap();
+    let child = |(text, logprob)| Action { logprob, ..action(text, true) };
+    tree.tell_samples(["a", "b"].into_iter().zip(logprobs).map(child).collect()).unwrap();
+    let told = scores.map(|value| Evaluation { value: Some(value), ..Evaluation::default() });
+    tree.tell_evaluations(told.into()).unwrap();
+    tree
+}
+
+fn visits(tree: &Tree) -> Vec<u32> {
+    tree.nodes().skip(1).map(|(_, node)| node.visits).collect()
+}
+
+#[test]
+fn puct_prefers_what_the_policy_prefers() {
+    let config = Config { selection: Selection::Puct, stop_when_exhausted: false, ..plain(9) };
+    let likely_second = [-3.0, -1.0];
+    let visited = |config: &Config| visits(&two_children(config, [0.5, 0.5], likely_second));
+    let puct = visited(&config);
+    assert!(puct[1] > puct[0] + 2, "{puct:?}");
+    assert_eq!(visited(&Config { selection: Selection::Uct, ..config }), [5, 4]);
+}
+
+#[test]
+fn simulations_in_flight_are_spread_by_a_virtual_loss() {
+    let config = Config { in_flight: 3, ..plain(20) };
+    let mut tree = Tree::new(&config).unwrap();
+    assert_eq!(attempt(&tree).1, 2, "the root has room for two");
+    tell(&mut tree, &["a", "b"]);
+    evaluate(&mut tree);
+    let Request::Sample(wanted) = tree.request() else { panic!("{:?}", tree.request()) };
+    let asked: Vec<(&str, u32)> =
+        wanted.iter().map(|wanted| (tree.node(wanted.node).text(), wanted.count)).collect();
+    assert_eq!(asked, [("a", 2), ("b", 1)], "equals in turn");
+    tell(&mut tree, &["c", "d", "e"]);
+    let Request::Evaluate { nodes, .. } = tree.request() else { panic!("{:?}", tree.request()) };
+    let parents: Vec<&str> =
+        nodes.iter().map(|id| tree.node(tree.node(*id).parent.unwrap()).text()).collect();
+    assert_eq!(parents, ["a", "a", "b"]);
+    evaluate(&mut tree);
+    assert_eq!((tree.tally().simulations, tree.node(NodeId::ROOT).visits), (5, 5));
+    assert_eq!(visits(&tree), [3, 2, 1, 1, 1], "no loss is left behind");
+}
+
+#[test]
+fn halving_shares_the_visits_out_in_rounds() {
+    let root_width = Width { min: 4, max: 4 };
+    let config = Config {
+        root: RootSelection::SequentialHalving,
+        root_width,
+        root_wave: true,
+        stop_when_exhausted: false,
+        ..plain(16)
+    };
+    let mut tree = Tree::new(&config).unwrap();
+    tree.tell_samples(["a", "b", "c", "d"].map(|text| action(text, true)).into()).unwrap();
+    let worth = |value| Evaluation { value: Some(value), ..Evaluation::default() };
+    tree.tell_evaluations([0.1, 0.9, 0.2, 0.8].map(worth).into()).unwrap();
+    // Two rounds of eight: each of the four twice, then the better two four times more.
+    assert_eq!(visits(&tree), [2, 6, 2, 6]);
+}
+
+#[test]
+fn a_settled_search_is_over() {
+    let mut tree = Tree::new(&plain(9)).unwrap();
+    tell(&mut tree, &["a"]);
+    evaluate(&mut tree);
+    tree.settle();
+    assert_eq!(tree.request(), Request::Done(StopReason::Settled));
+    assert_eq!((tree.tally().nodes, tree.tally().simulations), (1, 1));
 }

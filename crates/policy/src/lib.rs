@@ -4,10 +4,14 @@
 //! (AlphaLLM §4.3). The policy does not know what an answer is worth. What it has read it keeps where
 //! the caller says: the same requests with the same seeds are the same options.
 
-use lm::engine::{GenerationRequest, Stop, StopReason};
+mod termination;
+
+use lm::engine::{Generation, GenerationRequest, Stop, StopReason};
 use lm::prefix::scope_of;
 use lm::{Engine, Error, Prefixes, Sampling};
 use serde::{Deserialize, Serialize};
+
+pub use termination::Termination;
 
 /// How a question becomes the text the model continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,30 +30,6 @@ impl PromptFormat {
     }
 }
 
-/// What ends an option (AlphaLLM §4.3, beta). The end of the text and the answer always do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Termination {
-    /// The end of a line: the paper's choice for GSM8K.
-    Line,
-    /// An empty line, which ends a paragraph.
-    Paragraph,
-}
-
-impl Termination {
-    fn mark(self) -> &'static str {
-        match self {
-            Self::Line => "\n",
-            Self::Paragraph => "\n\n",
-        }
-    }
-
-    /// Cuts a text into options, each with its termination.
-    pub fn cut(self, text: &str) -> Vec<String> {
-        text.split_inclusive(self.mark()).map(str::to_owned).collect()
-    }
-}
-
 /// How a policy writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +38,7 @@ pub struct PolicyConfig {
     pub format: PromptFormat,
     /// What ends an option.
     pub termination: Termination,
-    /// The mark of the final answer: an option that holds it is terminal.
+    /// The mark of the final answer: the option with the end of its line is terminal.
     pub answer_mark: String,
     /// The most tokens of one option; what is longer is cut.
     pub max_option_tokens: usize,
@@ -86,9 +66,11 @@ pub struct StateRequest<'a> {
 pub struct TextOption {
     /// The text, with its termination.
     pub text: String,
-    /// Tokens written.
+    /// The text as options: more than one where all that was missing was written.
+    pub parts: Vec<String>,
+    /// Tokens written, with those that only showed that the option had ended.
     pub tokens: u32,
-    /// Log-probability of the text, in nats.
+    /// Log-probability of these tokens, in nats.
     pub logprob: f32,
     /// Whether the solution is at its end.
     pub terminal: bool,
@@ -107,11 +89,15 @@ impl Policy {
     /// A policy over a model.
     ///
     /// # Errors
-    /// [`Error::Config`] when the model has no end token: solutions would never end.
+    /// [`Error::Config`] when the model has no end token, so that solutions would never end, and for a
+    /// termination that cannot be.
     pub fn new(engine: Engine, config: PolicyConfig) -> Result<Self, Error> {
         if engine.config().eos_token_id.is_none() {
             let problem = "eos_token_id is missing: without it no solution ends";
             return Err(Error::Config(problem.to_owned()));
+        }
+        if let Some(problem) = config.termination.problem() {
+            return Err(Error::Config(format!("termination {problem}")));
         }
         Ok(Self { engine, config })
     }
@@ -131,23 +117,69 @@ impl Policy {
         requests: &[StateRequest<'_>],
         prefixes: &mut Prefixes,
     ) -> Result<Vec<TextOption>, Error> {
-        let rows: Vec<GenerationRequest> =
-            requests.iter().map(|request| self.row(request)).collect::<Result<_, _>>()?;
-        let generations = self.engine.generate(&rows, prefixes)?;
-        let options = generations.iter().zip(requests).map(|(generation, request)| {
-            let text = self.engine.tokenizer().decode(&generation.ids);
-            let answered =
-                [request.written.as_str(), &text].concat().contains(&self.config.answer_mark);
-            let (terminal, stop) = match generation.stop {
-                StopReason::Token => (true, "end"),
-                _ if answered => (true, "answer"),
-                StopReason::String => (false, "termination"),
-                StopReason::Length => (request.to_end, "length"),
-            };
-            let tokens = generation.ids.len() as u32;
-            TextOption { text, tokens, logprob: generation.logprob, terminal, stop }
-        });
-        Ok(options.collect())
+        let mut drafts = vec![Draft::default(); requests.len()];
+        let mut open: Vec<usize> = (0..requests.len()).collect();
+        while !open.is_empty() {
+            let row = |&i: &usize| self.row(&requests[i], &drafts[i]);
+            let rows: Vec<GenerationRequest> = open.iter().map(row).collect::<Result<_, _>>()?;
+            for (&i, generation) in open.iter().zip(self.engine.generate(&rows, prefixes)?) {
+                drafts[i].extend(generation);
+            }
+            open.retain(|&i| self.goes_on(&requests[i], &drafts[i]));
+        }
+        Ok(requests
+            .iter()
+            .zip(&drafts)
+            .map(|(request, draft)| self.option(request, draft))
+            .collect())
+    }
+
+    /// Whether the model stopped where the option is not at its end.
+    fn goes_on(&self, request: &StateRequest<'_>, draft: &Draft) -> bool {
+        let limit = self.config.max_option_tokens;
+        if request.to_end || draft.stop == Some(StopReason::Token) || draft.ids.len() >= limit {
+            return false;
+        }
+        let text = self.engine.tokenizer().decode(&draft.ids);
+        match (&self.config.termination, draft.stop) {
+            _ if self.answered(&[request.written.as_str(), &text].concat()) => false,
+            // A character may be of several tokens.
+            (Termination::Tokens(_), _) => text.ends_with(char::REPLACEMENT_CHARACTER),
+            (rule, Some(StopReason::String)) => rule.end(&text).is_none(),
+            _ => false,
+        }
+    }
+
+    /// Whether a solution has its answer, and the whole of it: digits may follow until the line ends.
+    fn answered(&self, solution: &str) -> bool {
+        let answer = solution.split_once(&self.config.answer_mark);
+        answer.is_some_and(|(_, rest)| rest.contains('\n'))
+    }
+
+    fn option(&self, request: &StateRequest<'_>, draft: &Draft) -> TextOption {
+        let rule = &self.config.termination;
+        let tokenizer = self.engine.tokenizer();
+        let mut text = tokenizer.decode(&draft.ids);
+        let by_rule = draft.stop == Some(StopReason::String);
+        text.truncate(rule.end(&text).filter(|_| by_rule && !request.to_end).unwrap_or(text.len()));
+        let counted = match *rule {
+            Termination::Tokens(count) if draft.ids.len() >= count => !request.to_end,
+            _ => false,
+        };
+        let (terminal, stop) = match draft.stop {
+            Some(StopReason::Token) => (true, "end"),
+            _ if self.answered(&[request.written.as_str(), &text].concat()) => (true, "answer"),
+            Some(StopReason::String) => (false, "termination"),
+            _ if counted => (false, "termination"),
+            _ => (request.to_end, "length"),
+        };
+        let parts = match *rule {
+            Termination::Tokens(count) if request.to_end => tokenizer.cut(&draft.ids, count),
+            _ if request.to_end => rule.cut(&text),
+            _ => vec![text.clone()],
+        };
+        let tokens = draft.ids.len() as u32;
+        TextOption { text, parts, tokens, logprob: draft.logprob, terminal, stop }
     }
 
     /// Whether a question leaves room in the model's context for so many tokens of solution.
@@ -160,27 +192,43 @@ impl Policy {
         Ok(tokens + solution_tokens < self.engine.config().max_position_embeddings)
     }
 
-    fn row(&self, request: &StateRequest<'_>) -> Result<GenerationRequest, Error> {
+    fn row(&self, request: &StateRequest<'_>, draft: &Draft) -> Result<GenerationRequest, Error> {
         let text = self.config.format.render(request.question, &request.written);
         let eos = self.engine.config().eos_token_id;
-        let strings = if request.to_end {
-            Vec::new()
-        } else {
-            vec![self.config.termination.mark().to_owned()]
+        let rule = &self.config.termination;
+        let written = draft.ids.len();
+        let (strings, max_new) = match *rule {
+            _ if request.to_end => (Vec::new(), self.config.max_solution_tokens),
+            Termination::Tokens(count) => (Vec::new(), count.saturating_sub(written).max(1)),
+            _ => (rule.stops(), self.config.max_option_tokens - written),
         };
-        let max_new = if request.to_end {
-            self.config.max_solution_tokens
-        } else {
-            self.config.max_option_tokens
-        };
+        let mut prompt = self.engine.tokenizer().encode(&text)?;
+        prompt.extend(&draft.ids);
         Ok(GenerationRequest {
-            prompt: self.engine.tokenizer().encode(&text)?,
+            prompt,
             sampling: request.sampling,
             stop: Stop { tokens: eos.into_iter().collect(), strings, max_new },
-            seed: request.seed,
+            // Draws that go on are others than those before.
+            seed: request.seed.wrapping_add(written as u64),
             scope: scope_of(request.question),
             keep: !request.to_end,
         })
+    }
+}
+
+/// What has been written of an option.
+#[derive(Debug, Clone, Default)]
+struct Draft {
+    ids: Vec<u32>,
+    logprob: f32,
+    stop: Option<StopReason>,
+}
+
+impl Draft {
+    fn extend(&mut self, more: Generation) {
+        self.ids.extend(more.ids);
+        self.logprob += more.logprob;
+        self.stop = Some(more.stop);
     }
 }
 
@@ -274,13 +322,55 @@ mod tests {
         }
         assert_eq!(written, SOLUTION);
         assert_eq!(stops, ["termination", "termination", "end"]);
-        let cut = Termination::Line.cut(SOLUTION);
-        assert_eq!(cut.len(), 3);
-        assert_eq!(cut.concat(), SOLUTION);
         let mut write = |request| policy.write(&[request], &mut prefixes).unwrap().remove(0);
-        let rest = write(request(&cut[0], true));
-        assert_eq!([cut[0].as_str(), &rest.text].concat(), SOLUTION);
+        let whole = write(request("", true));
+        assert_eq!(whole.parts.len(), 3);
+        assert_eq!((whole.parts.concat(), whole.text.as_str()), (SOLUTION.to_owned(), SOLUTION));
+        let rest = write(request(&whole.parts[0], true));
+        assert_eq!([whole.parts[0].as_str(), &rest.text].concat(), SOLUTION);
         assert!(rest.terminal);
+    }
+
+    /// Token-level and sentence-level search are options of another termination (Table 1).
+    #[test]
+    fn every_termination_writes_the_same_solution_in_other_options() {
+        let mut policy = policy();
+        let mut options = |rule: Termination| {
+            policy.config.termination = rule;
+            let mut written = String::new();
+            let mut all: Vec<TextOption> = Vec::new();
+            while !all.last().is_some_and(|option| option.terminal) {
+                let request = StateRequest {
+                    question: QUESTION,
+                    written: written.clone(),
+                    sampling: Sampling::Greedy,
+                    to_end: false,
+                    seed: 0,
+                };
+                all.push(policy.write(&[request], &mut Prefixes::default()).unwrap().remove(0));
+                written += &all[all.len() - 1].text;
+            }
+            assert_eq!(written, SOLUTION);
+            let stops = all[..all.len() - 1].iter().all(|option| option.stop == "termination");
+            assert!(stops, "{all:?}");
+            all
+        };
+        assert_eq!(options(Termination::Line).len(), 3);
+        assert_eq!(options(Termination::Sentence).len(), 3);
+        assert_eq!(options(Termination::Paragraph).len(), 1);
+        assert_eq!(options(Termination::Mark("left.".to_owned())).len(), 2);
+        let single = options(Termination::Tokens(1));
+        assert!(single.iter().all(|option| option.tokens == 1));
+        let pairs = options(Termination::Tokens(2));
+        assert_eq!(pairs.len(), single.len().div_ceil(2));
+    }
+
+    #[test]
+    fn an_answer_is_whole_when_its_line_is() {
+        let policy = policy();
+        assert!(!policy.answered("It is 5.\n"));
+        assert!(!policy.answered("#### 1"), "or 18");
+        assert!(policy.answered("#### 18\n"));
     }
 
     #[test]

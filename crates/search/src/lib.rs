@@ -9,7 +9,7 @@ mod rows;
 use std::path::PathBuf;
 
 use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
-use decoding::{Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig};
+use decoding::{Cost, Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig};
 use schema::{NodeRow, Prompt, Trajectory, prompts};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Metrics, Preset, Progress};
@@ -23,6 +23,9 @@ pub struct Args {
     /// How questions become text: the preset's text.toml.
     #[arg(long)]
     text: PathBuf,
+    /// How trees are searched: the preset's tree.toml.
+    #[arg(long)]
+    tree: PathBuf,
     /// The prompts to search.
     #[arg(long)]
     prompts: PathBuf,
@@ -51,14 +54,13 @@ struct Config {
     chunk_prompts: usize,
     /// The most solutions of a prompt that are written, best first.
     trajectories_per_prompt: usize,
-    /// The search itself.
-    search: SearchConfig,
 }
 
 /// What decides the output, for the recipe.
 #[derive(Serialize)]
 struct Settings<'a> {
     search: &'a Config,
+    tree: &'a SearchConfig,
     text: &'a TextConfig,
 }
 
@@ -74,6 +76,8 @@ struct Totals {
     terminals: u64,
     tokens: u64,
     answered: usize,
+    #[serde(flatten)]
+    cost: Cost,
 }
 
 /// Runs the stage.
@@ -83,13 +87,14 @@ struct Totals {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = args.common.preset()?;
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
-    preset.value.search.validate().map_err(Failure::from)?;
+    let tree: Preset<SearchConfig> = stage::load(&args.tree, &[])?;
+    tree.value.validate().map_err(Failure::from)?;
     let place = Place::of(&args.common)?;
     let prompts = Dataset::<Prompt>::open(&args.prompts)?.require_rows()?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
     let mut inputs = models.inputs();
     inputs.push(prompts.input("prompts"));
-    let settings = Settings { search: &preset.value, text: &text.value };
+    let settings = Settings { search: &preset.value, tree: &tree.value, text: &text.value };
     let digest = dataset::digest_of(&settings)?;
     let recipe = stage::recipe("search", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
     let questions: Vec<prompts::Question> = prompts.view()?;
@@ -106,7 +111,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         models.policy.policy(&text.value, &place)?,
         models.fast_policy.policy(&text.value, &place)?,
         models.critic(&text.value, &place)?,
-        preset.value.search.clone(),
+        tree.value,
     )
     .map_err(Failure::from)?;
     let mut job = Job {
@@ -216,8 +221,9 @@ impl Job<'_> {
             }
         }
         let searched = self.searcher.search(&questions).map_err(Failure::from)?;
+        self.totals.cost += searched.cost;
         let (mut nodes, mut trajectories) = (Vec::new(), Vec::new());
-        for (question, searched) in questions.iter().zip(&searched) {
+        for (question, searched) in questions.iter().zip(&searched.found) {
             self.count(searched);
             nodes.extend(rows::nodes(question, &searched.tree, round));
             let from = rows::Source { question, model: &self.model, round };
@@ -254,6 +260,9 @@ impl Job<'_> {
             mean(t.terminals),
             mean(t.merged),
             mean(t.tokens),
+            mean(t.cost.policy_tokens),
+            mean(t.cost.critic_tokens),
+            t.cost.hit_rate().map_or_else(|| "-".to_owned(), |rate| format!("{:.1}", rate * 100.0)),
         ];
         let header = [
             "prompts",
@@ -264,6 +273,9 @@ impl Job<'_> {
             "terminals",
             "merged",
             "tokens",
+            "through policies",
+            "through critics",
+            "kept %",
         ];
         stage::print_table("search (means per tree)", &header, &[row])
     }
@@ -278,7 +290,12 @@ mod tests {
         let values: Vec<Config> = stage::shipped(|name| name == "search.toml").unwrap();
         assert!(values.len() >= 5, "{} files", values.len());
         for value in values {
-            value.search.validate().unwrap();
+            assert!(value.chunk_prompts > 0 && value.trajectories_per_prompt > 0);
+        }
+        let trees: Vec<SearchConfig> = stage::shipped(|name| name == "tree.toml").unwrap();
+        assert!(trees.len() >= 5, "{} files", trees.len());
+        for tree in trees {
+            tree.validate().unwrap();
         }
     }
 }

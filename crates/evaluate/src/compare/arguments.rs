@@ -9,6 +9,7 @@ use stage::{Failure, ResultExt, print_json, print_table};
 
 use super::text::Page;
 use super::{Comparison, compare};
+use crate::bill;
 
 /// The label that is compared against where none is named.
 const CONTROL: &str = "control";
@@ -24,6 +25,10 @@ pub struct CompareArgs {
     /// The label that every other is compared against [default: `control` if there is one, else the first].
     #[arg(long, value_name = "LABEL")]
     pub against: Option<String>,
+
+    /// Also show what each decoder cost, from the metrics of the measurements.
+    #[arg(long)]
+    pub costs: bool,
 
     /// Also write the comparison to this file, as JSON.
     #[arg(long, value_name = "FILE")]
@@ -59,10 +64,13 @@ impl FromStr for Labelled {
 
 /// Reads the evaluations, compares them, prints the comparison, and writes it where `--out` says.
 pub fn run(args: CompareArgs) -> Result<(), Failure> {
-    let CompareArgs { runs, against, out, json } = args;
+    let CompareArgs { runs, against, costs, out, json } = args;
     let against = against.unwrap_or_else(|| default_against(&runs));
-    let models = runs.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let comparison = compare(&models, &against)?;
+    let models = runs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut comparison = compare(&models, &against)?;
+    for run in runs.iter().filter(|_| costs) {
+        comparison.add_costs(&run.label, &bill::costs(&run.dir)?);
+    }
     if let Some(path) = out {
         let text = serde_json::to_string_pretty(&comparison).or_bug("cannot write JSON")?;
         dataset::write_file(&path, format!("{text}\n").as_bytes())?;
@@ -75,9 +83,9 @@ fn default_against(runs: &[Labelled]) -> String {
     control.map_or_else(|| CONTROL.to_owned(), |run| run.label.clone())
 }
 
-fn read(run: Labelled) -> Result<(String, Vec<Evaluation>), Failure> {
+fn read(run: &Labelled) -> Result<(String, Vec<Evaluation>), Failure> {
     let dataset = Dataset::<Evaluation>::open(&run.dir)?.require_rows()?;
-    Ok((run.label, dataset.rows()?))
+    Ok((run.label.clone(), dataset.rows()?))
 }
 
 fn print(comparison: &Comparison, json: bool) -> Result<(), Failure> {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schema::Evaluation;
 
-use super::{Comparison, Error, GREEDY, Paired, Rank, Row, Split, words};
+use super::{
+    BEST_OF_N, Comparison, Error, GREEDY, Paired, Rank, Rival, Row, STEPWISE, Split, words,
+};
 use crate::stats::{Pairs, mean, wilson};
 
 /// A test set: the task and the split.
@@ -96,6 +98,7 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &'a str) -> Res
             rows.push(Row {
                 against_control: control.map(|other| paired(place, this, other)).transpose()?,
                 against_greedy: greedy.map(|other| paired(place, this, other)).transpose()?,
+                against_best_of_n: rival(model, place, this)?,
                 ..alone(this)
             });
         }
@@ -105,14 +108,29 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &'a str) -> Res
     Ok(Split { task, split, rows, conclusion })
 }
 
+/// A search against the best-of-n of its model that generates as many tokens.
+fn rival(model: &Model<'_>, place: Place<'_>, search: Cell<'_>) -> Result<Option<Rival>, Error> {
+    let Some(tokens) = search.tokens() else { return Ok(None) };
+    if !STEPWISE.iter().any(|name| search.decoder.starts_with(name)) {
+        return Ok(None);
+    }
+    let samples = model.decoders(place).filter(|decoder| decoder.starts_with(BEST_OF_N));
+    let mut priced: Vec<(Cell<'_>, f64)> = samples
+        .filter_map(|decoder| model.cell(place, decoder))
+        .filter_map(|cell| Some((cell, cell.tokens()?)))
+        .collect();
+    priced.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let enough = priced.iter().find(|(_, price)| *price >= tokens).or(priced.last());
+    let Some(&(cell, tokens)) = enough else { return Ok(None) };
+    let paired = paired(place, search, cell)?;
+    Ok(Some(Rival { decoder: cell.decoder.to_owned(), tokens, paired }))
+}
+
 /// What a measurement says without another.
 fn alone(cell: Cell<'_>) -> Row {
     let answers = || cell.answers.values();
     let (n, correct) =
         (answers().count() as u64, answers().filter(|row| row.correct).count() as u64);
-    let average = |count: fn(&Evaluation) -> Option<i32>| {
-        mean(&answers().filter_map(|row| count(row)).map(f64::from).collect::<Vec<_>>())
-    };
     Row {
         model: cell.label.to_owned(),
         decoder: cell.decoder.to_owned(),
@@ -121,8 +139,10 @@ fn alone(cell: Cell<'_>) -> Row {
         accuracy: wilson(correct, n).scaled(100.0),
         against_control: None,
         against_greedy: None,
-        tokens: average(|row| row.tokens),
-        nodes: average(|row| row.nodes),
+        against_best_of_n: None,
+        tokens: cell.tokens(),
+        nodes: cell.average(|row| row.nodes),
+        cost: None,
     }
 }
 
@@ -156,6 +176,17 @@ fn paired(place: Place<'_>, first: Cell<'_>, second: Cell<'_>) -> Result<Paired,
 }
 
 impl Cell<'_> {
+    /// The mean of a count where it is recorded.
+    fn average(&self, count: impl Fn(&Evaluation) -> Option<i32>) -> Option<f64> {
+        let counts = self.answers.values().filter_map(|row| count(row));
+        mean(&counts.map(f64::from).collect::<Vec<_>>())
+    }
+
+    /// Mean generated tokens of a problem.
+    fn tokens(&self) -> Option<f64> {
+        self.average(|row| row.tokens)
+    }
+
     fn name(&self) -> String {
         format!("`{}` ({})", self.label, self.decoder)
     }

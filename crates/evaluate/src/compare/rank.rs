@@ -16,10 +16,12 @@ const DECODERS: [&str; 12] = [
     "mcts-vote",
 ];
 
-/// A name that sorts by its place in a list; names that are not in it come after, by name.
+/// A name that sorts by its place in a list, without what follows an `@`; names that are not in it come after, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank<'a> {
     place: usize,
+    /// The number after an `@`: samples.
+    number: usize,
     name: &'a str,
 }
 
@@ -40,7 +42,8 @@ impl<'a> Rank<'a> {
     }
 
     fn within(list: &[&str], name: &'a str) -> Self {
-        let place = list.iter().position(|known| *known == name).unwrap_or(list.len());
-        Self { place, name }
+        let (kind, variant) = name.split_once('@').unwrap_or((name, ""));
+        let place = list.iter().position(|known| *known == kind).unwrap_or(list.len());
+        Self { place, number: variant.parse().unwrap_or(0), name }
     }
 }

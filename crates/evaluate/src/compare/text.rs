@@ -7,12 +7,13 @@ use super::{Comparison, Paired, Row, Split};
 use crate::stats::Interval;
 
 /// How the numbers were computed.
-const NOTES: [&str; 5] = [
+const NOTES: [&str; 6] = [
     "intervals are 95 %: Wilson's, and Newcombe's paired one for differences",
     "differences are in percentage points, over the problems that both answered (paired)",
     "p is McNemar's exact two-sided test; significant means p < 0.05",
     "p is not corrected for the number of comparisons: expect 1 in 20 by chance",
-    "tokens and nodes are means per problem",
+    "tokens and nodes are means per problem; tokens are those generated, by rollouts too",
+    "best-of-n is the cheapest that generates as many tokens as the search, or the dearest there is",
 ];
 
 /// The whole comparison as text.
@@ -42,12 +43,10 @@ impl Page {
 
 /// The table and the sentences.
 fn block(split: &Split, against: &str) -> String {
-    let against = format!("vs {against}");
-    let header = [
-        "model", "decoder", "n", "right %", "interval", &against, "interval", "p", "paired",
-        "tokens", "nodes",
-    ];
-    let rows: Vec<Vec<String>> = split.rows.iter().map(cells).collect();
+    let columns = Columns::of(&split.rows);
+    let header = columns.header(against);
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let rows: Vec<Vec<String>> = split.rows.iter().map(|row| columns.cells(row)).collect();
     let mut text = render_table(&format!("{}: {}", split.task, split.split), &header, &rows);
     if !split.conclusion.is_empty() {
         text += "\n- ";
@@ -57,21 +56,72 @@ fn block(split: &Split, against: &str) -> String {
     text
 }
 
-fn cells(row: &Row) -> Vec<String> {
-    let average = |value: Option<f64>| value.map_or_else(none, |value| format!("{value:.1}"));
-    let mut cells = vec![
-        row.model.clone(),
-        row.decoder.clone(),
-        row.n.to_string(),
-        format!("{:.1}", row.accuracy.estimate),
-        format!("{:.1} to {:.1}", row.accuracy.low, row.accuracy.high),
-    ];
-    cells.extend(row.against_control.as_ref().map_or_else(|| [(); 4].map(|()| none()), difference));
-    cells.extend([average(row.tokens), average(row.nodes)]);
-    cells
+/// The groups of columns that are not empty.
+struct Columns {
+    control: bool,
+    best_of_n: bool,
+    cost: bool,
 }
 
-fn difference(paired: &Paired) -> [String; 4] {
+impl Columns {
+    fn of(rows: &[Row]) -> Self {
+        Self {
+            control: rows.iter().any(|row| row.against_control.is_some()),
+            best_of_n: rows.iter().any(|row| row.against_best_of_n.is_some()),
+            cost: rows.iter().any(|row| row.cost.is_some()),
+        }
+    }
+
+    fn header(&self, against: &str) -> Vec<String> {
+        let mut header = vec!["model", "decoder", "n", "right %", "interval"];
+        let control = format!("vs {against}");
+        if self.control {
+            header.extend([control.as_str(), "interval", "p", "paired"]);
+        }
+        if self.best_of_n {
+            header.extend(["vs greedy", "p", "vs best-of-n", "p", "its tokens"]);
+        }
+        header.extend(["tokens", "nodes"]);
+        if self.cost {
+            header.extend(["through models", "judged", "ms"]);
+        }
+        header.into_iter().map(str::to_owned).collect()
+    }
+
+    fn cells(&self, row: &Row) -> Vec<String> {
+        let mut cells = vec![
+            row.model.clone(),
+            row.decoder.clone(),
+            row.n.to_string(),
+            format!("{:.1}", row.accuracy.estimate),
+            format!("{:.1} to {:.1}", row.accuracy.low, row.accuracy.high),
+        ];
+        if self.control {
+            cells.extend(interval_of(row.against_control.as_ref()));
+        }
+        if self.best_of_n {
+            let rival = row.against_best_of_n.as_ref();
+            cells.extend(points_of(row.against_greedy.as_ref()));
+            cells.extend(points_of(rival.map(|rival| &rival.paired)));
+            cells.push(one(rival.map(|rival| rival.tokens)));
+        }
+        cells.extend([one(row.tokens), one(row.nodes)]);
+        if self.cost {
+            let cost = row.cost.as_ref();
+            cells.push(one(cost.map(|cost| cost.through_models)));
+            cells.push(one(cost.map(|cost| cost.judged)));
+            cells.push(one(cost.map(|cost| cost.milliseconds)));
+        }
+        cells
+    }
+}
+
+fn one(value: Option<f64>) -> String {
+    value.map_or_else(none, |value| format!("{value:.1}"))
+}
+
+fn interval_of(paired: Option<&Paired>) -> [String; 4] {
+    let Some(paired) = paired else { return [(); 4].map(|()| none()) };
     let Interval { estimate, low, high } = paired.points;
     [
         format!("{estimate:+.1}"),
@@ -79,6 +129,11 @@ fn difference(paired: &Paired) -> [String; 4] {
         p_value(paired.p),
         paired.n.to_string(),
     ]
+}
+
+fn points_of(paired: Option<&Paired>) -> [String; 2] {
+    let Some(paired) = paired else { return [(); 2].map(|()| none()) };
+    [format!("{:+.1}", paired.points.estimate), p_value(paired.p)]
 }
 
 fn none() -> String {

@@ -1,78 +1,118 @@
-//! What a test set's rows say, in sentences: first models against the control, then search against greedy.
-
-use std::collections::BTreeSet;
+//! What a test set's rows say, in sentences: models against the control, search against greedy and best-of-n. Greedy
+//! against the control is always said, everything else where it is significant; the rest is counted.
 
 use super::{GREEDY, Paired, Rank, Row, SEARCH, SIGNIFICANT};
 
 /// The sentences about one test set, without a final full stop.
 pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
-    let decoders: BTreeSet<Rank<'_>> = rows.iter().map(|row| Rank::decoder(&row.decoder)).collect();
-    let mut sentences = Vec::new();
-    for decoder in decoders {
-        let others =
-            rows.iter().filter(|row| row.decoder == decoder.name() && row.model != against);
-        sentences.extend(others.map(|row| against_control(row, against)));
+    let mut controlled: Vec<&Row> = rows.iter().filter(|row| row.model != against).collect();
+    controlled.sort_by_key(|row| Rank::decoder(&row.decoder));
+    let said = controlled.into_iter().map(|row| against_control(row, against));
+    let said =
+        said.chain(rows.iter().map(against_greedy)).chain(rows.iter().map(against_best_of_n));
+    let (mut sentences, mut silent) = (Vec::new(), 0);
+    for said in said {
+        match said {
+            Said::Sentence(sentence) => sentences.push(sentence),
+            Said::Insignificant => silent += 1,
+            Said::Nothing => {}
+        }
     }
-    sentences.extend(rows.iter().filter(|row| row.decoder != GREEDY).map(against_greedy));
-    sentences.extend(verdict(rows));
+    if silent > 0 {
+        sentences.push(format!("no significant difference in {silent} other comparisons"));
+    }
+    sentences.extend(verdict(rows, GREEDY, |row| row.against_greedy.as_ref()));
+    sentences.extend(verdict(rows, "best-of-n at equal tokens", |row| {
+        row.against_best_of_n.as_ref().map(|rival| &rival.paired)
+    }));
     sentences
 }
 
-fn against_control(row: &Row, against: &str) -> String {
-    let Row { model, decoder, .. } = row;
-    let Some(paired) = &row.against_control else {
-        return format!("{decoder}: {model} is not compared, {against} was not measured with it");
-    };
-    let (points, details) = (paired.points.estimate, details(paired));
-    if !paired.is_significant() {
-        let signed = points_of(points, true);
-        return format!(
-            "{decoder}: no significant difference between {model} and {against} ({signed}, {details})"
-        );
-    }
-    let (size, verb) = (points_of(points.abs(), false), won(points, "gains", "loses"));
-    format!("{decoder}: {model} {verb} {size} {} {against} ({details})", won(points, "over", "to"))
+/// What there is to say of a pair.
+enum Said {
+    Sentence(String),
+    Insignificant,
+    Nothing,
 }
 
-fn against_greedy(row: &Row) -> String {
+fn against_control(row: &Row, against: &str) -> Said {
     let Row { model, decoder, .. } = row;
-    let Some(paired) = &row.against_greedy else {
-        return format!("{model}: {decoder} is not compared, greedy was not measured");
+    let greedy = decoder == GREEDY;
+    let Some(paired) = &row.against_control else {
+        let lacking =
+            format!("{decoder}: {model} is not compared, {against} was not measured with it");
+        return if greedy { Said::Sentence(lacking) } else { Said::Nothing };
     };
     let (points, details) = (paired.points.estimate, details(paired));
     if !paired.is_significant() {
         let signed = points_of(points, true);
-        return format!(
-            "{model}: {decoder} does not beat greedy, no significant difference ({signed}, {details})"
-        );
+        let none = format!("{decoder}: no significant difference between {model} and {against}");
+        let sentence = format!("{none} ({signed}, {details})");
+        return if greedy { Said::Sentence(sentence) } else { Said::Insignificant };
     }
-    let verb = won(points, "beats", "is worse than");
-    format!("{model}: {decoder} {verb} greedy by {} ({details})", points_of(points.abs(), false))
+    let (size, verb) = (points_of(points.abs(), false), won(points, "gains", "loses"));
+    let to = won(points, "over", "to");
+    Said::Sentence(format!("{decoder}: {model} {verb} {size} {to} {against} ({details})"))
+}
+
+fn against_greedy(row: &Row) -> Said {
+    match &row.against_greedy {
+        Some(paired) => against_decoder(row, GREEDY, paired),
+        None => Said::Nothing,
+    }
+}
+
+fn against_best_of_n(row: &Row) -> Said {
+    match &row.against_best_of_n {
+        Some(rival) => {
+            let name = format!("{} ({:.0} tokens)", rival.decoder, rival.tokens);
+            against_decoder(row, &name, &rival.paired)
+        }
+        None => Said::Nothing,
+    }
+}
+
+fn against_decoder(row: &Row, other: &str, paired: &Paired) -> Said {
+    if !paired.is_significant() {
+        return Said::Insignificant;
+    }
+    let (points, details) = (paired.points.estimate, details(paired));
+    let (verb, size) = (won(points, "beats", "is worse than"), points_of(points.abs(), false));
+    Said::Sentence(format!("{}: {} {verb} {other} by {size} ({details})", row.model, row.decoder))
 }
 
 /// The last word on search, where there is any.
-fn verdict(rows: &[Row]) -> Option<String> {
+fn verdict<'a>(
+    rows: &'a [Row],
+    other: &str,
+    pair: impl Fn(&'a Row) -> Option<&'a Paired>,
+) -> Option<String> {
     let searches: Vec<(&Row, &Paired)> = rows
         .iter()
         .filter(|row| row.decoder.starts_with(SEARCH))
-        .filter_map(|row| Some((row, row.against_greedy.as_ref()?)))
+        .filter_map(|row| Some((row, pair(row)?)))
         .collect();
-    let (first, ..) = searches.first()?;
-    let several = searches.iter().any(|(row, _)| row.model != first.model);
-    let wins: Vec<String> = searches
-        .iter()
-        .filter(|(_, paired)| paired.is_significant() && paired.points.estimate > 0.0)
-        .map(|(row, _)| format!("{} ({})", row.model, row.decoder))
-        .collect();
-    Some(match (wins.is_empty(), several) {
-        (true, false) => "in short: search does not beat greedy".to_owned(),
-        (true, true) => "in short: search does not beat greedy for any model".to_owned(),
-        (false, _) => format!(
-            "in short: search beats greedy in {} of {} comparisons: {}",
-            wins.len(),
-            searches.len(),
-            wins.join(", ")
-        ),
+    if searches.is_empty() {
+        return None;
+    }
+    let significant = |sign: f64| -> Vec<String> {
+        searches
+            .iter()
+            .filter(|(_, paired)| paired.is_significant() && paired.points.estimate * sign > 0.0)
+            .map(|(row, _)| format!("{} ({})", row.model, row.decoder))
+            .collect()
+    };
+    let (wins, losses) = (significant(1.0), significant(-1.0));
+    let part = |verb: &str, names: &[String]| {
+        format!("{verb} {other} in {} of {}: {}", names.len(), searches.len(), names.join(", "))
+    };
+    Some(match (wins.is_empty(), losses.is_empty()) {
+        (true, true) => format!("in short: search does not beat {other}, nor lose to it"),
+        (true, false) => format!("in short: search {}", part("loses to", &losses)),
+        (false, true) => format!("in short: search {}", part("beats", &wins)),
+        (false, false) => {
+            format!("in short: search {}; {}", part("beats", &wins), part("loses to", &losses))
+        }
     })
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use mcts::{
     Action, Budget, Config, Evaluation, Growth, Importance, Merge, NodeId, PrmAggregation, Request,
-    Tree, Weights, Width,
+    RootSelection, Selection, Tree, Weights, Width,
 };
 use serde::Deserialize;
 
@@ -44,11 +44,13 @@ impl Table {
     pub fn step(&self, tree: &mut Tree) -> bool {
         match tree.request() {
             Request::ScoreRoot => tree.tell_root(self.0[""].value).unwrap(),
-            Request::Sample { node, count, first_attempt, .. } => {
-                let attempts = first_attempt..first_attempt + count;
-                let state = text(tree, node);
-                let samples = attempts.map(|attempt| self.sample(&state, attempt)).collect();
-                tree.tell_samples(samples).unwrap();
+            Request::Sample(wanted) => {
+                let samples = wanted.iter().flat_map(|wanted| {
+                    let state = text(tree, wanted.node);
+                    let attempts = wanted.first_attempt..wanted.first_attempt + wanted.count;
+                    attempts.map(move |attempt| self.sample(&state, attempt))
+                });
+                tree.tell_samples(samples.collect()).unwrap();
             }
             Request::Evaluate { nodes, rollouts } => {
                 let evaluations =
@@ -114,7 +116,9 @@ pub fn action(text: &str, terminal: bool) -> Action {
 /// Two children a node, no merging, no limit but simulations.
 pub fn plain(simulations: u32) -> Config {
     Config {
+        selection: Selection::Uct,
         exploration: 1.0,
+        root: RootSelection::Selection,
         alpha: 0.0,
         growth: Growth { plus_one: true, may_shrink: false },
         root_width: Width { min: 2, max: 2 },
@@ -137,6 +141,7 @@ pub fn plain(simulations: u32) -> Config {
         },
         stop_when_exhausted: true,
         root_wave: false,
+        in_flight: 1,
     }
 }
 

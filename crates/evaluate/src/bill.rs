@@ -1,0 +1,113 @@
+//! What decoders cost, in the metrics of a measurement: clocks belong there and not into its rows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dataset::MetricsLog;
+use decoding::Cost;
+use serde::{Deserialize, Serialize};
+
+/// The name of the metrics in a dataset's folder.
+pub(crate) const METRICS: &str = "metrics.jsonl";
+
+/// What some decoders that share their work cost for some problems.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bill {
+    /// Their names.
+    pub(crate) decoders: Vec<String>,
+    /// Problems.
+    pub(crate) problems: usize,
+    /// Wall-clock time.
+    pub(crate) seconds: f64,
+    /// Tokens and judgements.
+    #[serde(flatten)]
+    pub(crate) cost: Cost,
+}
+
+/// A line of the metrics.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Billed {
+    /// The part of the dataset: one that was measured again counts once.
+    pub(crate) part: usize,
+    /// What it cost.
+    #[serde(flatten)]
+    pub(crate) bill: Bill,
+}
+
+/// Means per problem, over all splits that were measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MeanCost {
+    /// Tokens that went through a model: read or written, by policies and critics.
+    pub through_models: f64,
+    /// Solutions and states that the critics judged.
+    pub judged: f64,
+    /// Wall-clock milliseconds, many problems at once.
+    pub milliseconds: f64,
+}
+
+/// What each decoder of a measurement cost, by its name; decoders that share their work each cost all
+/// of it. Empty without metrics.
+pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, dataset::Error> {
+    let lines = MetricsLog::read(&measurement.join(METRICS))?;
+    let mut last = BTreeMap::new();
+    for line in lines {
+        // Other lines are not ours.
+        if let Ok(Billed { part, bill }) = serde_json::from_value(line) {
+            last.insert((part, bill.decoders.clone()), bill);
+        }
+    }
+    let mut sums = BTreeMap::<String, Bill>::new();
+    for bill in last.into_values() {
+        for decoder in &bill.decoders {
+            let sum = sums.entry(decoder.clone()).or_insert_with(|| Bill {
+                decoders: Vec::new(),
+                problems: 0,
+                seconds: 0.0,
+                cost: Cost::default(),
+            });
+            sum.problems += bill.problems;
+            sum.seconds += bill.seconds;
+            sum.cost += bill.cost;
+        }
+    }
+    Ok(sums.into_iter().map(|(decoder, sum)| (decoder, sum.mean())).collect())
+}
+
+impl Bill {
+    fn mean(&self) -> MeanCost {
+        let per = |total: f64| total / self.problems.max(1) as f64;
+        MeanCost {
+            through_models: per((self.cost.policy_tokens + self.cost.critic_tokens) as f64),
+            judged: per(self.cost.judged as f64),
+            milliseconds: per(self.seconds * 1e3),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_add_up_and_one_that_was_measured_again_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = MetricsLog::open(&folder.path().join(METRICS)).unwrap();
+        let line = |part, seconds| Billed {
+            part,
+            bill: Bill {
+                decoders: vec!["mcts-vote".to_owned(), "mcts-rerank".to_owned()],
+                problems: 10,
+                seconds,
+                cost: Cost { policy_tokens: 600, critic_tokens: 200, reused_tokens: 9, judged: 50 },
+            },
+        };
+        log.append(&line(0, 9.0)).unwrap();
+        log.append(&serde_json::json!({"problems": 3})).unwrap();
+        log.append(&line(0, 1.0)).unwrap();
+        log.append(&line(1, 2.0)).unwrap();
+        let costs = costs(folder.path()).unwrap();
+        let expected = MeanCost { through_models: 80.0, judged: 5.0, milliseconds: 150.0 };
+        assert_eq!(costs["mcts-vote"], expected);
+        assert_eq!(costs["mcts-rerank"], expected);
+    }
+}
