@@ -6,6 +6,8 @@ RUN     ?= $(PRESET)
 SEED    ?= 0
 DEVICE  ?= cpu
 WORKERS ?=
+# Set: critics are trained anew in every round, on solutions of its policy, and judge the next one.
+RETRAIN ?=
 N       ?= 1
 
 P    ?= pipelines/$(PRESET)
@@ -41,12 +43,13 @@ CRITICS := $(patsubst $(P)/critic-%.toml,%,$(wildcard $(P)/critic-*.toml))
 Z       := $(R)/round-00
 # A preset without fast-policy.toml has no small model: the fast rollouts are those of round 0's policy.
 FAST    := $(Z)/$(if $(wildcard $(P)/fast-policy.toml),fast_policy,policy)
-CRITIC_MANIFESTS := $(foreach c,$(CRITICS),$(Z)/critics/$(c)/$(M))
-JUDGES  := $(foreach c,$(CRITICS),--critic $(Z)/critics/$(c))
+# $(call judges,nn): the critics that were trained after round nn, as prerequisites and as arguments.
+judge_manifests = $(foreach c,$(CRITICS),$(R)/round-$(1)/critics/$(c)/$(M))
+judges  = $(foreach c,$(CRITICS),--critic $(R)/round-$(1)/critics/$(c))
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
-MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)
+MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)
 FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
 ifneq ($(filter-out clean-run help test lint schemas status build base,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
@@ -97,34 +100,40 @@ $(Z)/fast_policy/$(M): $(P)/fast-policy.toml $(P)/text.toml $(FAST_INIT)/config.
 	$(BIN)/finetune policy $(call flags,fast-policy,0) --text $(P)/text.toml --init $(FAST_INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
-$(Z)/labels/$(M): $(P)/label.toml $(P)/text.toml $(Z)/policy/$(M) | build
-	$(BIN)/critique label $(call flags,label,0) --text $(P)/text.toml --policy $(Z)/policy \
-	  --seeds $(R)/world/seeds --held-out $(R)/world/validation --out $(@D) $(done)
+# $(call critic_rules,n,nn)
+define critic_rules
+$(R)/round-$(2)/labels/$(M): $(P)/label.toml $(P)/text.toml $(R)/round-$(2)/policy/$(M) | build
+	$$(BIN)/critique label $$(call flags,label,$(1)) --text $(P)/text.toml --policy $(R)/round-$(2)/policy \
+	  --seeds $(R)/world/seeds --held-out $(R)/world/validation --out $$(@D) $$(done)
 
-$(Z)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(Z)/labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text.toml --init $(Z)/policy --labels $(Z)/labels --out $(@D) $(done)
+$(R)/round-$(2)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(R)/round-$(2)/labels/$(M) | build
+	$$(BIN)/finetune critic $$(call flags,critic-$$*,$(1)) --text $(P)/text.toml --init $(R)/round-$(2)/policy \
+	  --labels $(R)/round-$(2)/labels --out $$(@D) $$(done)
+endef
+
+$(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,$(n),$(call two,$(n)))))
 
 # $(call measure,<round>,<policy>,[settings],[splits]): evaluates a policy, on every evaluation split unless others are named.
 measure = $(BIN)/evaluate run $(call flags,$(or $(3),evaluate),$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
-	  $(JUDGES) $(foreach s,$(or $(4),$(SPLITS)),--problems $(R)/world/$(s)) --out $(@D) $(done)
-SCALES := $(P)/evaluate.toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(CRITIC_MANIFESTS) $(TESTS)
+	  $(call judges,00) $(foreach s,$(or $(4),$(SPLITS)),--problems $(R)/world/$(s)) --out $(@D) $(done)
+SCALES := $(P)/evaluate.toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00) $(TESTS)
 
 $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 	$(call measure,0,$(Z)/policy)
 
 # ------------------------------------------------------------------------------------------------- round n, after round m
-# $(call round_rules,n,nn,mm)
+# $(call round_rules,n,nn,mm,kk): kk is the round whose critics judge.
 define round_rules
 $(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) | build
 	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
-$(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(CRITIC_MANIFESTS) | build
+$(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
 	$$(BIN)/search $$(call flags,search,$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
-	  --fast-policy $(FAST) $(JUDGES) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
+	  --fast-policy $(FAST) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
 
-$(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(CRITIC_MANIFESTS) | build
-	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(JUDGES) --out $$(@D) $$(done)
+$(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(call judge_manifests,$(4)) | build
+	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(call judges,$(4)) --out $$(@D) $$(done)
 
 $(R)/round-$(2)/sft/$(M): $(P)/filter.toml $(R)/round-$(2)/trajectories/$(M) $(R)/round-$(2)/critiques/$(M) | build
 	$$(BIN)/filter $$(call flags,filter,$(1)) --trajectories $(R)/round-$(2)/trajectories --critiques $(R)/round-$(2)/critiques \
@@ -153,7 +162,7 @@ endef
 models = --run base=$(Z)/evaluation --run control=$(R)/round-$(call two,$(1))/control-evaluation --against control \
 	  $(foreach k,$(shell seq $(1)),--run 'round $(k)'=$(R)/round-$(call two,$(k))/evaluation)
 
-$(foreach n,$(shell seq $(ROUND)),$(eval $(call round_rules,$(n),$(call two,$(n)),$(call previous,$(n)))))
+$(foreach n,$(shell seq $(ROUND)),$(eval $(call round_rules,$(n),$(call two,$(n)),$(call previous,$(n)),$(if $(RETRAIN),$(call previous,$(n)),00))))
 
 # ------------------------------------------------------------------------------------ which decoder, and what it is made of
 # Of the policy of round OF; the figures are those of the split ON.

@@ -75,6 +75,23 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     nothing_is_left_to_do_until_a_preset_changes(&calm);
     no_synthesized_prompt_has_an_answer(&calm);
     every_evaluation_is_there(&calm);
+    decoders_are_compared_at_equal_tokens(&calm);
+}
+
+/// `make compare` on a run that exists: every decoder has its row and what it cost.
+fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
+    let table = run(make(run_dir, &["compare"]));
+    for decoder in ["greedy", "sampling", "best-of-n@4", "beam", "dvts", "rebase", "mcts-vote"] {
+        assert!(table.contains(decoder), "{decoder} is missing from:\n{table}");
+    }
+    for variant in ["large", "cosine", "judge", "in-flight", "settled"] {
+        let row = table.lines().find(|line| line.contains(&format!("mcts-vote@{variant} ")));
+        let cells: Vec<&str> = row.unwrap().split_whitespace().collect();
+        // The last three are tokens through models, judgements and milliseconds.
+        let costs = cells[cells.len() - 3..].iter().map(|cell| cell.parse::<f64>().unwrap());
+        assert!(costs.into_iter().all(|cost| cost > 0.0), "{variant}: {cells:?}");
+    }
+    assert!(table.contains("best-of-n at equal tokens"), "{table}");
 }
 
 fn nothing_is_left_to_do_until_a_preset_changes(run_dir: &Path) {

@@ -126,6 +126,34 @@ fn a_broken_checkpoint() {
 }
 
 #[test]
+fn critics_below_the_bar() {
+    let dir = world();
+    let copy = dir.path().join("critic");
+    std::fs::create_dir(&copy).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(base().join(name), copy.join(name)).unwrap();
+    }
+    let search = |more: &[&str]| {
+        let mut command = stage("search");
+        command.args(["--config", "pipelines/tiny/search.toml", "--text", TEXT]);
+        command
+            .args(["--tree", "pipelines/smoke/tree.toml", "--prompts"])
+            .arg(dir.path().join("seeds"));
+        command.arg("--policy").arg(base()).arg("--fast-policy").arg(base());
+        command.arg("--critic").arg(&copy).arg("--out-nodes").arg(dir.path().join("nodes"));
+        command.arg("--out-trajectories").arg(dir.path().join("trajectories"));
+        command.args(more).output().unwrap()
+    };
+    refused(&search(&[]), 65, &["orm: was never measured", "--weak-critics"]);
+    let figures = r#"{"orm": {"count": 9, "base_rate": 0.5, "auc": 0.61, "within_prompt": 0.9, "ece": 0.1,
+        "precision": null, "recall": null}}"#;
+    std::fs::write(copy.join("quality.json"), figures).unwrap();
+    refused(&search(&[]), 65, &["orm: AUC 0.610, below 0.75; value: was never measured"]);
+    let output = search(&["--weak-critics", "--dry-run"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
 fn a_device_that_is_not_there() {
     let dir = world();
     let output = finetune(dir.path(), &base(), &["--device", "cuda:9"]);

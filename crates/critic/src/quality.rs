@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use task::Finding;
+
+/// The name of a critic's figures in its checkpoint: a map from head to [`Quality`].
+pub const FILE: &str = "quality.json";
 
 /// A score and whether what it judged was right.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged<'a> {
     /// The group within which solutions compete: the prompt.
     pub group: &'a str,
+    /// What the calculator says of it.
+    pub tool: Finding,
     /// The critic's score, in `[0, 1]`.
     pub score: f32,
     /// Whether it was right.
@@ -16,7 +22,7 @@ pub struct Judged<'a> {
 }
 
 /// Figures of one critic.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// Judgements.
     pub count: usize,
@@ -27,12 +33,61 @@ pub struct Quality {
     /// Share of pairs of a right and a wrong one of the same prompt that are ranked rightly, ties
     /// half: what search needs; none without such pairs.
     pub within_prompt: Option<f64>,
+    /// The same over the pairs of which the calculator says the same: what the critic knows beyond its tool.
+    #[serde(default)]
+    pub within_tool: Option<f64>,
     /// Expected calibration error over ten bins of equal width.
     pub ece: f64,
     /// Of those scored above one half, the share that was right.
     pub precision: Option<f64>,
     /// Of the right ones, the share scored above one half.
     pub recall: Option<f64>,
+    /// The reliability curve: the bins that are not empty, from low scores to high.
+    #[serde(default)]
+    pub reliability: Vec<Bin>,
+}
+
+/// Scores of about the same height, and how often what they judged was right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// Judgements.
+    pub count: usize,
+    /// Their mean score.
+    pub score: f64,
+    /// Share that was right.
+    pub right: f64,
+}
+
+/// The least that is asked of a head before its scores are used; what is absent is not asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bar {
+    /// Least area under the ROC curve, in `[0, 1]`.
+    pub auc: Option<f64>,
+    /// Least share of pairs within a prompt that are ranked rightly, in `[0, 1]`.
+    pub within_prompt: Option<f64>,
+    /// Largest expected calibration error, in `[0, 1]`.
+    pub ece: Option<f64>,
+}
+
+impl Bar {
+    /// What a head falls short of, in words; none if it is good enough.
+    pub fn missed(&self, quality: &Quality) -> Option<String> {
+        let least = |name: &str, bar: Option<f64>, found: Option<f64>| {
+            let bar = bar?;
+            let found = found.filter(|found| found.is_finite());
+            let text = found.map_or_else(|| "unknown".to_owned(), |found| format!("{found:.3}"));
+            (found.is_none_or(|found| found < bar)).then(|| format!("{name} {text}, below {bar}"))
+        };
+        let ece = self.ece.filter(|most| quality.ece > *most);
+        let missed = [
+            least("AUC", self.auc, quality.auc),
+            least("within prompts", self.within_prompt, quality.within_prompt),
+            ece.map(|most| format!("ECE {:.3}, above {most}", quality.ece)),
+        ];
+        let missed: Vec<String> = missed.into_iter().flatten().collect();
+        (!missed.is_empty()).then(|| missed.join("; "))
+    }
 }
 
 /// Bins of the expected calibration error.
@@ -45,22 +100,28 @@ pub fn measure(judged: &[Judged<'_>]) -> Quality {
     let both = judged.iter().filter(|j| j.right && j.score > 0.5).count();
     let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
     let all: Vec<&Judged<'_>> = judged.iter().collect();
-    let mut groups = BTreeMap::<&str, Vec<&Judged<'_>>>::new();
-    for one in judged {
-        groups.entry(one.group).or_default().push(one);
-    }
-    let within =
-        groups.values().map(|group| ordered(group)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
     let ratio = |(won, pairs): (f64, f64)| (pairs > 0.0).then(|| won / pairs);
+    let reliability = reliability(judged);
     Quality {
         count: judged.len(),
         base_rate: share(right, judged.len()).unwrap_or(0.0),
         auc: ratio(ordered(&all)),
-        within_prompt: ratio(within),
-        ece: ece(judged),
+        within_prompt: ratio(within(judged, |one| one.group)),
+        within_tool: ratio(within(judged, |one| (one.group, one.tool))),
+        ece: ece(&reliability),
         precision: share(both, above),
         recall: share(both, right),
+        reliability,
     }
+}
+
+/// As [`ordered`], over the pairs that have the same key.
+fn within<'a, K: Ord>(judged: &'a [Judged<'a>], key: impl Fn(&'a Judged<'a>) -> K) -> (f64, f64) {
+    let mut groups = BTreeMap::<K, Vec<&Judged<'_>>>::new();
+    for one in judged {
+        groups.entry(key(one)).or_default().push(one);
+    }
+    groups.values().map(|group| ordered(group)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1))
 }
 
 /// Pairs of a right and a wrong one in which the right one scores higher (ties half), and all pairs.
@@ -80,16 +141,27 @@ fn ordered(judged: &[&Judged<'_>]) -> (f64, f64) {
     (won, right * (judged.len() as f64 - right))
 }
 
-/// The mean gap between score and truth over bins, weighted by their size.
-fn ece(judged: &[Judged<'_>]) -> f64 {
-    let mut bins = [(0.0, 0.0); BINS];
+/// The bins of equal width that are not empty.
+fn reliability(judged: &[Judged<'_>]) -> Vec<Bin> {
+    let mut bins = [Bin::default(); BINS];
     for one in judged {
-        let bin = ((f64::from(one.score) * BINS as f64) as usize).min(BINS - 1);
-        bins[bin].0 += f64::from(one.score);
-        bins[bin].1 += f64::from(u8::from(one.right));
+        let bin = &mut bins[((f64::from(one.score) * BINS as f64) as usize).min(BINS - 1)];
+        bin.count += 1;
+        bin.score += f64::from(one.score);
+        bin.right += f64::from(u8::from(one.right));
     }
-    let gap: f64 = bins.iter().map(|(score, right)| (score - right).abs()).sum();
-    gap / judged.len().max(1) as f64
+    let mean = |bin: Bin| {
+        let count = bin.count as f64;
+        Bin { score: bin.score / count, right: bin.right / count, ..bin }
+    };
+    bins.into_iter().filter(|bin| bin.count > 0).map(mean).collect()
+}
+
+/// The mean gap between score and truth over bins, weighted by their size.
+fn ece(bins: &[Bin]) -> f64 {
+    let count: usize = bins.iter().map(|bin| bin.count).sum();
+    let gap: f64 = bins.iter().map(|bin| (bin.score - bin.right).abs() * bin.count as f64).sum();
+    gap / count.max(1) as f64
 }
 
 #[cfg(test)]
@@ -97,7 +169,8 @@ mod tests {
     use super::*;
 
     fn judged<'a>(rows: &[(&'a str, f32, bool)]) -> Vec<Judged<'a>> {
-        rows.iter().map(|&(group, score, right)| Judged { group, score, right }).collect()
+        let tool = Finding::Holds;
+        rows.iter().map(|&(group, score, right)| Judged { group, tool, score, right }).collect()
     }
 
     #[test]
@@ -119,6 +192,40 @@ mod tests {
         // Bins: .9 vs 1 (.1), .6 vs 0 (.6), two .4 vs one (.2), .1 vs 0 (.1).
         assert!((quality.ece - 1.0 / 5.0).abs() < 1e-6, "{}", quality.ece);
         assert!((quality.base_rate - 0.4).abs() < 1e-12);
+        let counts: Vec<usize> = quality.reliability.iter().map(|bin| bin.count).collect();
+        assert_eq!(counts, [1, 2, 1, 1]);
+        assert!((quality.reliability[1].right - 0.5).abs() < 1e-12);
+        assert!((quality.reliability[1].score - 0.4).abs() < 1e-6);
+    }
+
+    /// A critic that only repeats the calculator tells nothing apart of which it says the same.
+    #[test]
+    fn what_is_known_beyond_the_tool_is_measured_among_equals() {
+        let judged = |tool, score, right| Judged { group: "a", tool, score, right };
+        let (holds, fails) = (Finding::Holds, Finding::Fails);
+        let rows = [
+            judged(holds, 0.9, true),
+            judged(holds, 0.9, false),
+            judged(fails, 0.1, false),
+            judged(fails, 0.1, true),
+        ];
+        let quality = measure(&rows);
+        assert_eq!((quality.within_prompt, quality.within_tool), (Some(0.5), Some(0.5)));
+        let rows = [judged(holds, 0.9, true), judged(holds, 0.8, false), judged(fails, 0.1, false)];
+        assert_eq!(measure(&rows).within_tool, Some(1.0));
+    }
+
+    #[test]
+    fn a_bar_says_what_is_missed() {
+        let quality = measure(&judged(&[("a", 0.9, true), ("a", 0.6, false)]));
+        let bar = Bar { auc: Some(0.8), within_prompt: Some(1.0), ece: Some(0.5) };
+        assert_eq!(bar.missed(&quality), None);
+        let bar = Bar { auc: None, within_prompt: None, ece: Some(0.2) };
+        assert_eq!(bar.missed(&quality).unwrap(), "ECE 0.350, above 0.2");
+        let unknown = measure(&[]);
+        let bar = Bar { auc: Some(0.8), ..Bar::default() };
+        assert_eq!(bar.missed(&unknown).unwrap(), "AUC unknown, below 0.8");
+        assert_eq!(Bar::default().missed(&unknown), None);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub use foreign::{ForeignRow, read_foreign_parquet};
 pub use manifest::{Entry, MANIFEST, Manifest};
 pub use metrics::MetricsLog;
 pub use output::Output;
+pub use part::parquet_size;
 pub use read::Dataset;
 pub use recipe::{Input, Recipe, digest_of};
 pub use seed::{place_of, row_id, seed_for};

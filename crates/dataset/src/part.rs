@@ -50,6 +50,11 @@ pub(crate) fn encode<T: Table>(
     Ok(bytes)
 }
 
+/// The bytes that rows take as a part; `place` is for messages.
+pub fn parquet_size<T: Table>(rows: &[T], place: &Path) -> Result<u64, Error> {
+    Ok(encode(rows, "", place)?.len() as u64)
+}
+
 fn properties<T: Table>(provenance: &str) -> WriterProperties {
     let level = ZstdLevel::try_new(3).expect("levels from 1 to 22 are valid");
     let pair = |key: &str, value: String| KeyValue::new(key.to_owned(), value);

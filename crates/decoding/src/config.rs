@@ -1,9 +1,11 @@
 //! How a search runs.
 
+use std::collections::BTreeMap;
+
 use lm::Sampling;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Similarity};
 
 /// How a search runs: the preset's `tree.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,8 +20,41 @@ pub struct SearchConfig {
     /// Whether finished rollouts are candidates for re-ranking and the vote, beside the terminals and
     /// the two completed leaves. The paper leaves them out; a small tree has few terminals.
     pub rollouts_are_candidates: bool,
+    /// How options are compared by a merge by similarity; that needs it, and nothing else does.
+    #[serde(default)]
+    pub similarity: Option<Similarity>,
+    /// When a search ends before its budget does; absent is never.
+    #[serde(default)]
+    pub settled: Option<Settled>,
     /// The tree's settings.
     pub mcts: mcts::Config,
+}
+
+/// When there is nothing more to find: most of what was found says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settled {
+    /// Finished solutions there must be, rollouts included; at least 1.
+    pub solutions: u32,
+    /// The share of all outcome rewards that one answer's solutions must have, in (0, 1].
+    pub share: f64,
+}
+
+impl Settled {
+    /// Whether solutions, each with its answer and outcome reward, settle the answer.
+    pub(crate) fn holds(&self, solutions: &[(Option<&str>, f64)]) -> bool {
+        let (mut count, mut all) = (0, 0.0);
+        let mut sums = BTreeMap::<&str, f64>::new();
+        for &(answer, outcome) in solutions {
+            count += 1;
+            all += outcome;
+            if let Some(answer) = answer {
+                *sums.entry(answer).or_default() += outcome;
+            }
+        }
+        let most = sums.into_values().fold(0.0, f64::max);
+        count >= self.solutions && all > 0.0 && most >= self.share * all
+    }
 }
 
 impl SearchConfig {
@@ -29,6 +64,22 @@ impl SearchConfig {
     /// [`Error::Setting`] or [`Error::Config`] names the setting.
     pub fn validate(&self) -> Result<(), Error> {
         self.mcts.validate()?;
+        let needed = matches!(self.mcts.merge, mcts::Merge::Similarity { .. });
+        if needed != self.similarity.is_some() {
+            let problem =
+                if needed { "is missing, but `merge` is by it" } else { "is not used by `merge`" };
+            return Err(Error::Config { key: "similarity", problem: problem.to_owned() });
+        }
+        if let Some(Settled { solutions, share }) = self.settled {
+            for (holds, key, problem) in [
+                (solutions > 0, "settled.solutions", "is 0; leave `settled` out for never"),
+                (share > 0.0 && share <= 1.0, "settled.share", "is not in (0, 1]"),
+            ] {
+                if !holds {
+                    return Err(Error::Config { key, problem: problem.to_owned() });
+                }
+            }
+        }
         check_sampling("option_sampling", self.option_sampling)?;
         check_sampling("rollout_sampling", self.rollout_sampling)?;
         check_sampling("completion_sampling", self.completion_sampling)
@@ -38,4 +89,19 @@ impl SearchConfig {
 /// Checks a way of sampling that a preset names `key`.
 pub(crate) fn check_sampling(key: &'static str, sampling: Sampling) -> Result<(), Error> {
     sampling.validate().map_err(|problem| Error::Config { key, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_settled_by_the_weight_behind_it() {
+        let settled = Settled { solutions: 3, share: 0.75 };
+        let holds = |rows: &[(Option<&str>, f64)]| settled.holds(rows);
+        assert!(holds(&[(Some("18"), 0.5), (Some("18"), 0.25), (Some("20"), 0.25)]));
+        assert!(!holds(&[(Some("18"), 0.75), (Some("18"), 0.25)]), "too few");
+        assert!(!holds(&[(Some("18"), 0.5), (Some("18"), 0.2), (Some("20"), 0.3)]));
+        assert!(!holds(&[(None, 0.0), (None, 0.0), (Some("20"), 0.0)]), "nothing speaks for any");
+    }
 }

@@ -1,13 +1,15 @@
 //! Loads the models of a stage, verified, and remembers what they were for the recipe.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use critic::Critic;
+use critic::quality::{self, Bar, Quality};
 use dataset::{Files, Input};
 use lm::engine::EngineOptions;
 use lm::{Checkpoint, Engine};
 use policy::Policy;
-use stage::{Common, Failure};
+use stage::{Common, Failure, ResultExt};
 
 use crate::{Error, TextConfig};
 
@@ -97,6 +99,16 @@ impl Model {
         Ok(policy.map_err(named)?)
     }
 
+    /// The figures of a critic's heads; none for a model that was never measured.
+    fn quality(&self) -> Result<BTreeMap<String, Quality>, Failure> {
+        let path = self.dir.join(quality::FILE);
+        if !path.exists() {
+            return Ok(BTreeMap::new());
+        }
+        let text = std::fs::read(&path).or_io(path.display())?;
+        serde_json::from_slice(&text).or_data(path.display())
+    }
+
     /// A short name of the model, by content: the hash its directory is known by.
     pub fn label(&self) -> String {
         self.input.content.chars().take(16).collect()
@@ -141,6 +153,28 @@ impl Models {
     pub fn inputs(&self) -> Vec<Input> {
         let all = [&self.policy, &self.fast_policy].into_iter().chain(&self.critics);
         all.map(|model| model.input.clone()).collect()
+    }
+
+    /// Checks that every head that a preset sets a bar for was measured and is above it.
+    ///
+    /// # Errors
+    /// Exit 65 with the figures of those that are not.
+    pub fn require(&self, bars: &BTreeMap<String, Bar>) -> Result<(), Failure> {
+        let mut measured = BTreeMap::<String, Quality>::new();
+        for model in &self.critics {
+            measured.extend(model.quality()?);
+        }
+        let missed = |(head, bar): (&String, &Bar)| match measured.get(head) {
+            Some(quality) => bar.missed(quality).map(|missed| format!("{head}: {missed}")),
+            None => Some(format!("{head}: was never measured")),
+        };
+        let missed: Vec<String> = bars.iter().filter_map(missed).collect();
+        if missed.is_empty() {
+            return Ok(());
+        }
+        let message = format!("the critics are below the preset's bar: {}", missed.join("; "));
+        Err(Failure::data(message)
+            .hint("give them more labels, or search all the same with --weak-critics"))
     }
 
     /// The critics as one.

@@ -10,7 +10,8 @@ use mcts::{Action, Evaluation, NodeId, Request, SampleRequest, Tree};
 use policy::{Policy, StateRequest, TextOption};
 
 use crate::memory::{Found, Memory};
-use crate::solutions::solved;
+use crate::similarity;
+use crate::solutions::{solved, terminals};
 use crate::{Error, Origin, Picks, SearchConfig, Solved};
 
 /// A question to search.
@@ -107,6 +108,11 @@ impl Searcher {
         Ok(())
     }
 
+    /// How it searches.
+    pub fn config(&self) -> &SearchConfig {
+        &self.config
+    }
+
     /// The policy that is searched with.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -164,7 +170,24 @@ impl Searcher {
         self.score_roots(runs, &roots, memory)?;
         self.sample(runs, &samples, memory)?;
         self.evaluate(runs, &leaves, memory)?;
+        self.settle(runs, &leaves);
         Ok(asked)
+    }
+
+    /// Ends the searches whose answer is settled, of those that were just evaluated.
+    fn settle(&self, runs: &mut [Run<'_>], leaves: &[Leaf]) {
+        let Some(settled) = self.config.settled else { return };
+        let mut evaluated: Vec<usize> = leaves.iter().map(|leaf| leaf.run).collect();
+        evaluated.dedup();
+        for index in evaluated {
+            let run = &mut runs[index];
+            let terminals = terminals(run);
+            let solutions = terminals.iter().chain(&run.rollouts);
+            let solutions: Vec<_> = solutions.map(|s| (s.answer.as_deref(), s.outcome)).collect();
+            if settled.holds(&solutions) {
+                run.tree.settle();
+            }
+        }
     }
 
     fn score_roots(
@@ -201,12 +224,25 @@ impl Searcher {
             }
         }
         let mut options = self.policy.write(&states, &mut memory.policy)?.into_iter();
-        for (index, wanted) in asked {
+        let nodes: Vec<(usize, Vec<NodeId>)> = asked
+            .iter()
+            .map(|(index, wanted)| {
+                let each = |w: &SampleRequest| std::iter::repeat_n(w.node, w.count as usize);
+                (*index, wanted.iter().flat_map(each).collect())
+            })
+            .collect();
+        let actions: Vec<Vec<Action>> = nodes
+            .iter()
+            .map(|(_, nodes)| options.by_ref().take(nodes.len()).map(action).collect())
+            .collect();
+        let similar = self.similar(runs, &nodes, &actions, memory)?;
+        for ((index, _), actions) in asked.iter().zip(actions) {
             let run = &mut runs[*index];
-            let count = wanted.iter().map(|wanted| wanted.count as usize).sum();
-            let actions: Vec<Action> = options.by_ref().take(count).map(action).collect();
             run.tokens += actions.iter().map(|a| u64::from(a.tokens)).sum::<u64>();
-            let told = run.tree.tell_samples(actions);
+            let similar = similar.get(index);
+            let told = run.tree.tell_compared(actions, |node, new, old| {
+                similarity::lookup(similar, node, new, old)
+            });
             told.map_err(|source| refused(&run.question, source))?;
         }
         Ok(())

@@ -99,7 +99,7 @@ pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &
 }
 
 /// The finished solutions in the tree, with the outcome rewards they were given there.
-fn terminals(run: &Run<'_>) -> Vec<Solved> {
+pub(crate) fn terminals(run: &Run<'_>) -> Vec<Solved> {
     let terminal = |(id, node): (NodeId, &mcts::Node)| {
         let text = run.options(id).concat();
         let answer = task::extract(&text).and_then(task::canonical);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use critic::quality::{Judged, Quality, measure};
+use critic::quality::{self, Judged, Quality, measure};
 use critic::targets::{Labelled, examples};
 use critic::{Encoder, ORM, PRM, Solution, VALUE};
 use dataset::{Begin, Dataset, FilesOutput};
@@ -14,6 +14,7 @@ use lm::train::{Example, TrainConfig};
 use schema::Label;
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
+use task::Finding;
 
 use crate::run::{self, Job};
 
@@ -51,8 +52,6 @@ struct Settings<'a> {
     text: &'a TextConfig,
 }
 
-/// The name of the critic's figures in its checkpoint.
-const QUALITY: &str = "quality.json";
 /// The split that is learned from; the others are judged on.
 const TRAIN: &str = "train";
 
@@ -95,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (checkpoint, record) = run::train(&job, &output, &args.out, &place)?;
     let model = Model { checkpoint, ..init };
     let figures = figures(&model, &held_out, &text.value, &place)?;
-    output.write(QUALITY, &run::pretty(&figures)?)?;
+    output.write(quality::FILE, &run::pretty(&figures)?)?;
     run::finish(output, &model.checkpoint, &record)?;
     if args.common.json {
         return stage::print_json(&figures);
@@ -164,12 +163,15 @@ fn figures(
     let mut judged = BTreeMap::<&str, Vec<Judged<'_>>>::new();
     for (row, scores) in labels.iter().zip(&scores) {
         let right = row.outcome > 0.5;
-        let one = |score: f32, right| Judged { group: &row.prompt_id, score, right };
-        let values = scores.values.iter().map(|&v| one(v, right));
+        let one = |tool, score: f32, right| Judged { group: &row.prompt_id, tool, score, right };
+        let tools: Vec<Finding> = row.options.iter().map(|text| task::finding(text)).collect();
+        let whole = task::verdict(&row.options.concat());
+        let values = tools.iter().zip(&scores.values).map(|(&tool, &v)| one(tool, v, right));
         judged.entry(VALUE).or_default().extend(values);
-        let process = scores.process.iter().zip(&row.process_targets);
-        judged.entry(PRM).or_default().extend(process.map(|(&p, &t)| one(p, t > 0.5)));
-        judged.entry(ORM).or_default().extend(scores.outcome.map(|o| one(o, right)));
+        let process = tools.iter().zip(scores.process.iter().zip(&row.process_targets));
+        let process = process.map(|(&tool, (&p, &t))| one(tool, p, t > 0.5));
+        judged.entry(PRM).or_default().extend(process);
+        judged.entry(ORM).or_default().extend(scores.outcome.map(|o| one(whole, o, right)));
     }
     judged.retain(|_, rows| !rows.is_empty());
     Ok(judged.into_iter().map(|(head, rows)| (head.to_owned(), measure(&rows))).collect())
@@ -184,12 +186,23 @@ fn print(figures: &BTreeMap<String, Quality>) -> Result<(), Failure> {
             format!("{:.3}", q.base_rate),
             optional(q.auc),
             optional(q.within_prompt),
+            optional(q.within_tool),
             format!("{:.3}", q.ece),
             optional(q.precision),
             optional(q.recall),
         ]
     };
-    let header = ["head", "judged", "right", "AUC", "within prompt", "ECE", "precision", "recall"];
+    let header = [
+        "head",
+        "judged",
+        "right",
+        "AUC",
+        "within prompt",
+        "tool says equal",
+        "ECE",
+        "precision",
+        "recall",
+    ];
     let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
     stage::print_table("critics on held-out problems", &header, &rows)
 }

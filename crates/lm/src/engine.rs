@@ -10,11 +10,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::Module;
-use burn::tensor::activation::sigmoid;
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor};
 
 use crate::decode::Decoding;
-use crate::model::{self, Decoder, MASKED, Rotary};
+use crate::model::{self, Cache, Decoder, MASKED, Rotary};
 use crate::prefix::{Known, KvShape, Prefixes, Read, common, written};
 use crate::weights::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
@@ -90,6 +90,26 @@ pub struct ScoreRequest {
     pub scope: u64,
     /// How many of the first tokens rows to come may begin with.
     pub keep: usize,
+}
+
+/// A row whose last hidden state is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedRequest {
+    /// The tokens, at least one.
+    pub ids: Vec<u32>,
+    /// What the row shares with others ([`crate::prefix::scope_of`]).
+    pub scope: u64,
+}
+
+/// What a forward pass leaves.
+struct Forward {
+    /// `[rows * time, hidden_size]`.
+    hidden: Tensor<2>,
+    caches: Vec<Cache>,
+    /// Columns of what was known.
+    columns: usize,
+    /// New columns, padding included.
+    time: usize,
 }
 
 /// A row to be read.
@@ -241,6 +261,65 @@ impl Engine {
         Ok(requests.iter().zip(&seen).map(heads).collect())
     }
 
+    /// The last hidden state of every row, at its last token: `[rows][hidden_size]`.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] for a row beyond the context.
+    pub fn embed(
+        &self,
+        rows: &[EmbedRequest],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let limit = self.config.max_position_embeddings;
+        self.check_lengths(rows.iter().map(|row| row.ids.len()), limit)?;
+        let before = |row: &EmbedRequest| row.ids.len().saturating_sub(1);
+        let wanted: Vec<Wanted<'_>> = rows
+            .iter()
+            .map(|r| Wanted { scope: r.scope, ids: &r.ids[..before(r)], keep: before(r) })
+            .collect();
+        self.read(&wanted, prefixes);
+        let known: Vec<Known> =
+            wanted.iter().map(|row| prefixes.find(row.scope, row.ids)).collect();
+        let batches =
+            self.batches(known.iter().map(|k| (known_columns(k), NEW_BUCKET)).enumerate());
+        prefixes.count(rows.len(), 0);
+        let width = self.config.hidden_size;
+        Ok(self.spread(&batches, |engine, batch| {
+            let last = |&row: &usize| {
+                let Wanted { scope, ids, .. } = wanted[row];
+                (Wanted { scope, ids: &rows[row].ids, keep: ids.len() }, &known[row])
+            };
+            let batch: Vec<(Wanted<'_>, &Known)> = batch.iter().map(last).collect();
+            let batch: Vec<_> = batch.iter().map(|(row, known)| (row, *known)).collect();
+            let Forward { hidden, time, .. } = engine.forward_batch(&batch, prefixes);
+            let hidden = values(hidden);
+            hidden.chunks(time * width).map(|row| row[..width].to_vec()).collect()
+        }))
+    }
+
+    /// The probabilities of some tokens after every row, in the order of `tokens`.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] for a row beyond the context.
+    pub fn next_token(
+        &self,
+        rows: &[EmbedRequest],
+        tokens: &[u32],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let hidden = self.embed(rows, prefixes)?;
+        let (count, width) = (hidden.len(), self.config.hidden_size);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut filled = hidden.concat();
+        filled.resize(count.max(MIN_ROWS) * width, 0.0);
+        let hidden = model::tensor(filled, [count.max(MIN_ROWS), width], &self.device);
+        let shares = values(softmax(hidden.matmul(self.output.clone()), 1));
+        let chosen = |row: &[f32]| tokens.iter().map(|&token| row[token as usize]).collect();
+        Ok(shares.chunks(self.config.vocab_size).take(count).map(chosen).collect())
+    }
+
     /// Scores of the whole vocabulary at every position of a row, `[time][vocab_size]`.
     ///
     /// # Errors
@@ -308,8 +387,8 @@ impl Engine {
         (seen, tokens)
     }
 
-    /// One forward pass: the keys and values that are kept, and the scalar heads of all tokens.
-    fn read_batch(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> Vec<Read> {
+    /// One forward pass over what is not known of some rows.
+    fn forward_batch(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> Forward {
         let new = |&(row, known): &(&Wanted<'_>, &Known)| row.ids.len() - known.tokens;
         let columns = rows.iter().map(|row| known_columns(row.1)).max().unwrap_or(0);
         let time = rows.iter().map(new).max().unwrap_or(1).next_multiple_of(NEW_BUCKET);
@@ -322,6 +401,14 @@ impl Engine {
         let mask = mask(&starts, columns, time, &self.device);
         let positions = self.rotary.after(&starts, time, mask, &self.device);
         let hidden = self.decoder.hidden_cached(tokens, &positions, &mut caches, columns);
+        let hidden = hidden.reshape([rows.len() * time, self.config.hidden_size]);
+        Forward { hidden, caches, columns, time }
+    }
+
+    /// One forward pass: the keys and values that are kept, and the scalar heads of all tokens.
+    fn read_batch(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> Vec<Read> {
+        let Forward { hidden, caches, columns, time } = self.forward_batch(rows, prefixes);
+        let new = |&(row, known): &(&Wanted<'_>, &Known)| row.ids.len() - known.tokens;
         let kept: Vec<(u32, usize)> = (0..)
             .zip(rows)
             .map(|(at, (row, known))| (at, row.keep.saturating_sub(known.tokens)))
@@ -329,7 +416,6 @@ impl Engine {
             .collect();
         let mut kept =
             kept.iter().zip(written(&caches, &kept, columns, self.shape, &self.device)).peekable();
-        let hidden = hidden.reshape([rows.len() * time, self.config.hidden_size]);
         let heads = self
             .decoder
             .scalar_head

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
-use lm::engine::{Engine, EngineOptions, GenerationRequest, ScoreRequest, Stop, StopReason};
+use lm::engine::{
+    EmbedRequest, Engine, EngineOptions, GenerationRequest, ScoreRequest, Stop, StopReason,
+};
 use lm::{Checkpoint, Generation, ModelConfig, Prefixes, Sampling, Tokenizer, device};
 
 const TEXT: &str = "Tom has 12 + 5 = 17 apples.\nHe buys 3 bags with 40 apples each.\n#### 137";
@@ -252,4 +254,29 @@ fn scores_of_a_branch_agree_with_reading_it_alone() {
     assert_eq!(counts.forwarded, 21 + 9 + 4 + 15 + 15 + 7);
     let all: usize = waves.iter().flatten().chain(&again).map(|r| r.ids.len()).sum();
     assert_eq!(counts.forwarded + counts.reused, all as u64);
+}
+
+#[test]
+fn next_tokens_are_those_of_the_whole_row_whatever_was_read_before() {
+    let checkpoint = checkpoint(true);
+    let engine = engine(&checkpoint, 2, 16);
+    let row = |length: u32| (0..length).map(|t| 3 + (t * 13) % 290).collect::<Vec<u32>>();
+    let rows: Vec<EmbedRequest> =
+        [1, 7, 16, 17, 60].map(|length| EmbedRequest { ids: row(length), scope: 5 }).into();
+    let tokens = [4, 9, 200];
+    let mut prefixes = Prefixes::default();
+    let first = engine.next_token(&rows, &tokens, &mut prefixes).unwrap();
+    let again = engine.next_token(&rows, &tokens, &mut prefixes).unwrap();
+    for ((row, first), again) in rows.iter().zip(&first).zip(&again) {
+        let logits = engine.logits(&row.ids).unwrap().pop().unwrap();
+        let sum: f32 = logits.iter().map(|x| x.exp()).sum();
+        for (i, &token) in tokens.iter().enumerate() {
+            let expected = logits[token as usize].exp() / sum;
+            assert!((first[i] - expected).abs() < 1e-5, "{} is not {expected}", first[i]);
+            assert!((again[i] - expected).abs() < 1e-5, "{} is not {expected}", again[i]);
+        }
+    }
+    let hidden = engine.embed(&rows, &mut prefixes).unwrap();
+    assert!(hidden.iter().all(|state| state.len() == 64));
+    assert!(engine.next_token(&[], &tokens, &mut prefixes).unwrap().is_empty());
 }

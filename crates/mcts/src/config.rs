@@ -126,7 +126,7 @@ pub enum Importance {
 /// duplicate never becomes a child: it is counted on the sibling it repeats, and resampling is
 /// no simulation. A node whose every attempt is a duplicate is saturated: it keeps the children it
 /// has, and the search goes on elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Merge {
     /// Every non-empty option becomes a child.
@@ -137,6 +137,14 @@ pub enum Merge {
         /// Edits, in characters, from which two options count as different; at least 1, and 1 folds
         /// identical options only. The paper's best is 50, for a model that writes long lines.
         threshold: u32,
+        /// Further samples drawn after a duplicate before the node is saturated; 0 gives up at once.
+        resamples: u32,
+    },
+    /// As `EditDistance`, for siblings whose similarity is above `threshold`: that is measured by whoever drives the
+    /// search, by the cosine of hidden states or by a model's "yes" (Table 4a).
+    Similarity {
+        /// Similarity above which options count as the same, within 1e6 of 0; the paper's 0.7 for the cosine.
+        threshold: f64,
         /// Further samples drawn after a duplicate before the node is saturated; 0 gives up at once.
         resamples: u32,
     },
@@ -273,6 +281,11 @@ impl Config {
             Merge::EditDistance { threshold, .. } => {
                 let problem = "is 0; `off` turns merging off";
                 check("merge.edit_distance.threshold", threshold >= 1, problem)?;
+            }
+            Merge::Similarity { threshold, .. } => {
+                let problem = "is not a number within 1e6 of 0";
+                let holds = (-LARGEST..=LARGEST).contains(&threshold);
+                check("merge.similarity.threshold", holds, problem)?;
             }
             Merge::MostDistant { threshold, attempts, saturate_after } => {
                 let never = "is 0; leave it out for never";

@@ -1,25 +1,51 @@
-//! Which sibling an option repeats, if any: edit distance in characters (paper §4.3, Table 4a).
+//! Which sibling an option repeats, if any: by edit distance in characters, or by a similarity that the driver
+//! measures (paper §4.3, Table 4a).
 
 use rapidfuzz::distance::levenshtein;
 
 use crate::config::Merge;
+use crate::formula::argmax;
 use crate::node::{Action, NodeId};
 use crate::tree::Tree;
+
+/// How similar a new option of a node is to a sibling's.
+pub(crate) type Similarity<'a> = dyn Fn(NodeId, &Action, &Action) -> f64 + 'a;
 
 /// The child of `parent` that `action` repeats: the nearest one closer than the
 /// threshold, the first of equals.
 ///
 /// Only like is compared with like: an unfinished option does not repeat a finished solution.
 /// Finished ones must be identical, since one edit in the final number makes another answer.
-pub(crate) fn repeated(tree: &Tree, parent: NodeId, action: &Action) -> Option<NodeId> {
-    let Merge::EditDistance { threshold, .. } = tree.config.merge else { return None };
+pub(crate) fn repeated(
+    tree: &Tree,
+    parent: NodeId,
+    action: &Action,
+    similarity: &Similarity<'_>,
+) -> Option<NodeId> {
+    match tree.config.merge {
+        Merge::Off | Merge::MostDistant { .. } => None,
+        Merge::EditDistance { threshold, .. } => {
+            closest(tree, parent, action, threshold.saturating_sub(1) as usize)
+        }
+        Merge::Similarity { .. } if action.terminal => closest(tree, parent, action, 0),
+        Merge::Similarity { threshold, .. } => {
+            let open = tree.children(parent).filter(|(_, sibling)| !sibling.terminal);
+            let compared = open.filter_map(|(id, sibling)| {
+                Some((id, similarity(parent, action, sibling.action.as_ref()?)))
+            });
+            argmax(compared.filter(|(_, similarity)| *similarity > threshold))
+        }
+    }
+}
+
+/// The child within `most` edits that is the nearest.
+fn closest(tree: &Tree, parent: NodeId, action: &Action, most: usize) -> Option<NodeId> {
     let text = action.text.trim();
     let mut nearest = None;
     // The largest distance that would still be an improvement; narrows as siblings are found.
-    let mut cutoff = if action.terminal { 0 } else { threshold.saturating_sub(1) as usize };
-    for (id, sibling) in
-        tree.children(parent).filter(|(_, sibling)| sibling.terminal == action.terminal)
-    {
+    let mut cutoff = if action.terminal { 0 } else { most };
+    let like = tree.children(parent).filter(|(_, sibling)| sibling.terminal == action.terminal);
+    for (id, sibling) in like {
         let Some(distance) = edits_up_to(cutoff, text, sibling.text().trim()) else { continue };
         nearest = Some(id);
         if distance == 0 {

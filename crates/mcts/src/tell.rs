@@ -1,7 +1,9 @@
 //! Answers: each is checked as a whole before any of it is believed.
 
+use crate::config::Merge;
 use crate::formula::{aggregate, leaf_score, mean, variance};
 use crate::machine::Pending;
+use crate::merge::Similarity;
 use crate::node::{Action, Evaluation, Node, NodeId};
 use crate::request::TellError;
 use crate::tree::Tree;
@@ -23,7 +25,30 @@ impl Tree {
 
     /// Answers [`crate::Request::Sample`] with as many options as were asked for, node after
     /// node and in order of attempt. A sample that could not be had is told as an action of blank text.
+    ///
+    /// With [`Merge::Similarity`] the samples are refused: use [`Tree::tell_compared`].
     pub fn tell_samples(&mut self, actions: Vec<Action>) -> Result<(), TellError> {
+        if matches!(self.config.merge, Merge::Similarity { .. }) {
+            return Err(TellError::NotAsked { told: "samples without their similarity" });
+        }
+        self.place(actions, &|_, _, _| f64::NEG_INFINITY)
+    }
+
+    /// As [`Tree::tell_samples`]; `similarity` says how similar a new option of a node is to a sibling's, which may be
+    /// one that was told with it. A similarity that is NaN is none.
+    pub fn tell_compared(
+        &mut self,
+        actions: Vec<Action>,
+        similarity: impl Fn(NodeId, &Action, &Action) -> f64,
+    ) -> Result<(), TellError> {
+        self.place(actions, &similarity)
+    }
+
+    fn place(
+        &mut self,
+        actions: Vec<Action>,
+        similarity: &Similarity<'_>,
+    ) -> Result<(), TellError> {
         let Pending::Sample(wave) = &self.pending else {
             return Err(TellError::NotAsked { told: "samples" });
         };
@@ -35,7 +60,7 @@ impl Tree {
         let mut actions = actions.into_iter();
         for sampling in &mut wave.samplings {
             for action in actions.by_ref().take(sampling.lacking as usize) {
-                if let Some(child) = self.expand(sampling.node, action) {
+                if let Some(child) = self.expand(sampling.node, action, similarity) {
                     wave.fresh.push(child);
                     sampling.lacking -= 1;
                 }

@@ -5,7 +5,7 @@ use crate::config::{Importance, Merge, RootSelection, Selection, Width};
 use crate::formula::{
     allowed_children, argmax, halving_visits, largest_deviation, mean, puct, shares, uct,
 };
-use crate::merge::{nearest, repeated};
+use crate::merge::{Similarity, nearest, repeated};
 use crate::node::{Action, Held, Node, NodeId};
 use crate::tree::Tree;
 
@@ -70,7 +70,12 @@ impl Tree {
 
     /// Places one sampled option below `parent`: a new child, or `None` when it is blank, repeats a
     /// sibling, or comes too late. After too many of those in a row `parent` is saturated.
-    pub(crate) fn expand(&mut self, parent: NodeId, action: Action) -> Option<NodeId> {
+    pub(crate) fn expand(
+        &mut self,
+        parent: NodeId,
+        action: Action,
+        similarity: &Similarity<'_>,
+    ) -> Option<NodeId> {
         self.tally.sampled += 1;
         self.tally.tokens = self.tally.tokens.saturating_add(u64::from(action.tokens));
         self.node_mut(parent).attempts += 1;
@@ -80,7 +85,7 @@ impl Tree {
             self.drop_blank(parent);
         } else if let Merge::MostDistant { threshold, attempts, .. } = self.config.merge {
             return self.hold(parent, action, threshold as usize, attempts);
-        } else if let Some(twin) = repeated(self, parent, &action) {
+        } else if let Some(twin) = repeated(self, parent, &action, similarity) {
             self.fold(parent, twin);
         } else {
             return Some(self.attach(parent, action));
@@ -113,7 +118,9 @@ impl Tree {
     fn fold(&mut self, parent: NodeId, twin: NodeId) {
         let resamples = match self.config.merge {
             Merge::Off | Merge::MostDistant { .. } => 0,
-            Merge::EditDistance { resamples, .. } => resamples,
+            Merge::EditDistance { resamples, .. } | Merge::Similarity { resamples, .. } => {
+                resamples
+            }
         };
         self.count_merged(twin);
         let node = self.node_mut(parent);
@@ -166,7 +173,7 @@ impl Tree {
         let child = self.attach(parent, held.action);
         let saturate_after = match self.config.merge {
             Merge::MostDistant { saturate_after, .. } => saturate_after,
-            Merge::Off | Merge::EditDistance { .. } => None,
+            Merge::Off | Merge::EditDistance { .. } | Merge::Similarity { .. } => None,
         };
         // Blank options may have saturated it in the meantime: the child then is the last.
         if self.node(parent).saturated || saturate_after.is_some_and(|limit| attempts >= limit) {

@@ -368,3 +368,24 @@ fn a_settled_search_is_over() {
     assert_eq!(tree.request(), Request::Done(StopReason::Settled));
     assert_eq!((tree.tally().nodes, tree.tally().simulations), (1, 1));
 }
+
+/// Options of one first letter are the same to this driver.
+#[test]
+fn similar_options_are_folded_as_the_driver_measures() {
+    let merge = Merge::Similarity { threshold: 0.7, resamples: 1 };
+    let config = Config { merge, root_wave: true, ..plain(9) };
+    let mut tree = Tree::new(&config).unwrap();
+    let alike = |node, new: &Action, old: &Action| {
+        assert_eq!(node, NodeId::ROOT);
+        if new.text.as_bytes()[0] == old.text.as_bytes()[0] { 0.8 } else { 0.7 }
+    };
+    let actions = |texts: [&str; 2]| texts.map(|text| action(text, false)).into();
+    let refused = tree.tell_samples(actions(["a", "b"])).unwrap_err();
+    assert_eq!(refused, TellError::NotAsked { told: "samples without their similarity" });
+    tree.tell_compared(actions(["apple", "ant"]), alike).unwrap();
+    assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 2, false, false), "one was like the other");
+    tree.tell_compared(vec![action("bee", false)], alike).unwrap();
+    evaluate(&mut tree);
+    assert_eq!((tree.tally().nodes, tree.tally().merged), (2, 1));
+    assert_eq!(tree.nodes().nth(1).unwrap().1.merged, 1);
+}

@@ -6,7 +6,7 @@
 
 mod termination;
 
-use lm::engine::{Generation, GenerationRequest, Stop, StopReason};
+use lm::engine::{EmbedRequest, Generation, GenerationRequest, Stop, StopReason};
 use lm::prefix::scope_of;
 use lm::{Engine, Error, Prefixes, Sampling};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,15 @@ pub struct StateRequest<'a> {
     pub to_end: bool,
     /// Seed of the draws.
     pub seed: u64,
+}
+
+/// A text that ends where the policy is to say yes or no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice<'a> {
+    /// The question it is about: texts of one question share what was read.
+    pub question: &'a str,
+    /// The whole text.
+    pub text: String,
 }
 
 /// What was written: one option, or all that was missing.
@@ -180,6 +189,57 @@ impl Policy {
         };
         let tokens = draft.ids.len() as u32;
         TextOption { text, parts, tokens, logprob: draft.logprob, terminal, stop }
+    }
+
+    /// The last hidden state after every state, a question and the text written: `[states][hidden_size]`.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] for a state that fills the model's context.
+    pub fn embed(
+        &self,
+        states: &[(&str, String)],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let row = |(question, written): &(&str, String)| {
+            let text = self.config.format.render(question, written);
+            let ids = self.engine.tokenizer().encode(&text)?;
+            Ok(EmbedRequest { ids, scope: scope_of(question) })
+        };
+        let rows: Vec<EmbedRequest> = states.iter().map(row).collect::<Result<_, Error>>()?;
+        self.engine.embed(&rows, prefixes)
+    }
+
+    /// How much likelier every text goes on with `yes` than with `no`: `P(yes) / (P(yes) + P(no))`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when one of the two is not a single token, [`Error::TooLong`] for a text that fills the
+    /// model's context.
+    pub fn choose(
+        &self,
+        choices: &[Choice<'_>],
+        yes: &str,
+        no: &str,
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<f64>, Error> {
+        let token = |text: &str| match self.engine.tokenizer().encode(text)?.as_slice() {
+            [token] => Ok(*token),
+            tokens => {
+                let count = tokens.len();
+                Err(Error::Config(format!("`{text}` is {count} tokens of the policy, not one")))
+            }
+        };
+        let answers = [token(yes)?, token(no)?];
+        let row = |choice: &Choice<'_>| {
+            let ids = self.engine.tokenizer().encode(&choice.text)?;
+            Ok(EmbedRequest { ids, scope: scope_of(choice.question) })
+        };
+        let rows: Vec<EmbedRequest> = choices.iter().map(row).collect::<Result<_, Error>>()?;
+        let shares = self.engine.next_token(&rows, &answers, prefixes)?;
+        let share = |p: &Vec<f32>| {
+            let (yes, no) = (f64::from(p[0]), f64::from(p[1]));
+            yes / (yes + no).max(f64::MIN_POSITIVE)
+        };
+        Ok(shares.iter().map(share).collect())
     }
 
     /// Whether a question leaves room in the model's context for so many tokens of solution.

@@ -4,15 +4,21 @@
 //! Reads questions, never an answer. Writes every tree (`nodes`) and the solutions found in it
 //! (`trajectories`), a part for each chunk of prompts; a chunk's trees are advanced together.
 
+mod estimate;
 mod rows;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
-use decoding::{Cost, Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig};
+use decoding::{Bar, Cost, Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig};
+use mcts::StopReason;
 use schema::{NodeRow, Prompt, Trajectory, prompts};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Metrics, Preset, Progress};
+
+use estimate::{Estimate, Pilot};
 
 /// Searches the prompts with eta-MCTS and writes the trees and the solutions found.
 #[derive(Debug, clap::Parser)]
@@ -44,6 +50,15 @@ pub struct Args {
     /// Where the trees go.
     #[arg(long)]
     out_nodes: PathBuf,
+    /// Search with critics below the preset's bar, too.
+    #[arg(long)]
+    weak_critics: bool,
+    /// Search some of the prompts (16, or as many as given), write nothing, and say what all of them would take.
+    #[arg(long, value_name = "PROMPTS", num_args = 0..=1, default_missing_value = "16")]
+    estimate: Option<usize>,
+    /// Begin no further part after so many seconds: the same command goes on where this one stopped (exit 75).
+    #[arg(long, value_name = "SECONDS")]
+    stop_after: Option<u64>,
 }
 
 /// The preset's `search.toml`.
@@ -54,6 +69,9 @@ struct Config {
     chunk_prompts: usize,
     /// The most solutions of a prompt that are written, best first.
     trajectories_per_prompt: usize,
+    /// What is asked of the critics' heads (`value`, `prm`, `orm`), on the problems they were judged on.
+    #[serde(default)]
+    critics_at_least: BTreeMap<String, Bar>,
 }
 
 /// What decides the output, for the recipe.
@@ -76,8 +94,14 @@ struct Totals {
     terminals: u64,
     tokens: u64,
     answered: usize,
+    /// Trees whose answer was settled early, and the nodes they could still have had.
+    settled: usize,
+    spared_nodes: u64,
     #[serde(flatten)]
     cost: Cost,
+    /// Tokens and nodes of each tree.
+    #[serde(skip)]
+    by_tree: Vec<(f64, f64)>,
 }
 
 /// Runs the stage.
@@ -92,6 +116,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let place = Place::of(&args.common)?;
     let prompts = Dataset::<Prompt>::open(&args.prompts)?.require_rows()?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
+    if !args.weak_critics {
+        models.require(&preset.value.critics_at_least)?;
+    }
     let mut inputs = models.inputs();
     inputs.push(prompts.input("prompts"));
     let settings = Settings { search: &preset.value, tree: &tree.value, text: &text.value };
@@ -103,36 +130,28 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("would search {} prompts in {parts} parts", questions.len());
         return Ok(());
     }
-    let Some(outputs) = Outputs::begin(args, recipe, parts)? else {
-        tracing::info!("up to date");
-        return Ok(());
-    };
     let searcher = Searcher::new(
         models.policy.policy(&text.value, &place)?,
         models.fast_policy.policy(&text.value, &place)?,
         models.critic(&text.value, &place)?,
         tree.value,
-    )
-    .map_err(Failure::from)?;
+    );
     let mut job = Job {
         common: &args.common,
         model: models.policy.label(),
-        searcher,
+        searcher: searcher.map_err(Failure::from)?,
         keep: preset.value.trajectories_per_prompt,
-        metrics: Metrics::open(&args.out_trajectories.join("metrics.jsonl"))?,
         totals: Totals::default(),
+        begun: Instant::now(),
     };
-    let progress = Progress::new("search", questions.len() as u64);
-    let ranges = chunk(questions.len(), preset.value.chunk_prompts);
-    for (index, range) in ranges.into_iter().enumerate() {
-        let chunk = &questions[range];
-        if outputs.miss(index) {
-            let (nodes, trajectories) = job.chunk(chunk)?;
-            outputs.write(index, &nodes, &trajectories)?;
-        }
-        progress.add(chunk.len() as u64);
+    if let Some(pilot) = args.estimate {
+        return job.estimate(&questions, pilot, args.common.json);
     }
-    progress.done();
+    let Some(outputs) = Outputs::begin(args, recipe, parts)? else {
+        tracing::info!("up to date");
+        return Ok(());
+    };
+    job.parts(&questions, preset.value.chunk_prompts, &outputs, args)?;
     outputs.commit()?;
     job.summary(args.common.json)
 }
@@ -199,11 +218,44 @@ struct Job<'a> {
     model: String,
     searcher: Searcher,
     keep: usize,
-    metrics: Metrics,
     totals: Totals,
+    begun: Instant,
 }
 
 impl Job<'_> {
+    /// Searches the parts that are missing.
+    fn parts(
+        &mut self,
+        questions: &[prompts::Question],
+        chunk_prompts: usize,
+        outputs: &Outputs,
+        args: &Args,
+    ) -> Result<(), Failure> {
+        let mut metrics = Metrics::open(&args.out_trajectories.join("metrics.jsonl"))?;
+        let progress = Progress::new("search", questions.len() as u64);
+        let ranges = chunk(questions.len(), chunk_prompts);
+        let parts = ranges.len();
+        for (index, range) in ranges.into_iter().enumerate() {
+            let chunk = &questions[range];
+            if outputs.miss(index) {
+                let late = |seconds| self.begun.elapsed().as_secs() >= seconds;
+                if args.stop_after.is_some_and(late) {
+                    let message = format!("stopped before part {index} of {parts}");
+                    return Err(
+                        Failure::try_again(message).hint("the same command goes on from there")
+                    );
+                }
+                let (nodes, trajectories) = self.chunk(chunk)?;
+                outputs.write(index, &nodes, &trajectories)?;
+                metrics.row(&self.totals)?;
+                progress.message(self.pace());
+            }
+            progress.add(chunk.len() as u64);
+        }
+        progress.done();
+        Ok(())
+    }
+
     /// Searches the prompts of a part.
     fn chunk(
         &mut self,
@@ -230,8 +282,34 @@ impl Job<'_> {
             trajectories.extend(rows::trajectories(&from, searched, self.keep));
         }
         self.totals.prompts += prompts.len();
-        self.metrics.row(&self.totals)?;
         Ok((nodes, trajectories))
+    }
+
+    /// Searches a few prompts and says what all would take.
+    fn estimate(
+        mut self,
+        prompts: &[prompts::Question],
+        pilot: usize,
+        json: bool,
+    ) -> Result<(), Failure> {
+        let mut used = Pilot::default();
+        let chosen = estimate::chosen(prompts.len(), pilot);
+        let some: Vec<prompts::Question> = chosen.iter().map(|&i| prompts[i].clone()).collect();
+        let clock = Instant::now();
+        let (nodes, trajectories) = self.chunk(&some)?;
+        used.elapsed = clock.elapsed();
+        used.bytes = estimate::size(&nodes, &trajectories)?;
+        (used.tokens, used.nodes) = self.totals.by_tree.iter().copied().unzip();
+        Estimate::of(&used, prompts.len()).print(json)
+    }
+
+    /// How fast it goes, for whoever watches.
+    fn pace(&self) -> String {
+        let (t, seconds) = (&self.totals, self.begun.elapsed().as_secs_f64());
+        let kept = t.cost.hit_rate().unwrap_or(0.0) * 100.0;
+        let per_second = |count: u64| count as f64 / seconds;
+        let (nodes, tokens) = (per_second(t.nodes), per_second(t.tokens));
+        format!("{nodes:.0} nodes/s, {tokens:.0} tokens/s, {kept:.0} % kept")
     }
 
     fn count(&mut self, searched: &Searched) {
@@ -243,6 +321,12 @@ impl Job<'_> {
         totals.terminals += u64::from(tally.terminals);
         totals.tokens += searched.tokens;
         totals.answered += usize::from(searched.picks.vote.is_some());
+        totals.by_tree.push((searched.tokens as f64, f64::from(tally.nodes)));
+        if searched.tree.stop() == Some(StopReason::Settled) {
+            let most = self.searcher.config().mcts.budget.nodes.unwrap_or(tally.nodes);
+            totals.settled += 1;
+            totals.spared_nodes += u64::from(most - tally.nodes);
+        }
     }
 
     fn summary(&self, json: bool) -> Result<(), Failure> {

@@ -1,0 +1,167 @@
+//! How similar options of a node are, for the state merge: by the cosine of the policy's hidden states, or by what the
+//! policy says when it is asked (AlphaLLM Table 4a).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mcts::{Action, NodeId};
+use policy::Choice;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::memory::Memory;
+use crate::search::{Run, Searcher};
+
+/// How similarity is measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Similarity {
+    /// The cosine of the policy's last hidden states after the two options, in [-1, 1].
+    Cosine,
+    /// The probability that the policy goes on with `yes` rather than with `no`, in [0, 1].
+    Judge {
+        /// What the policy reads; `{question}`, `{written}` (the text before), `{new}` and `{old}` (the two options)
+        /// are filled in.
+        template: String,
+        /// One token.
+        yes: String,
+        /// One token.
+        no: String,
+    },
+}
+
+/// The similarities of new options to siblings, by the two texts.
+pub(crate) type Similar = BTreeMap<(NodeId, String, String), f64>;
+
+/// New options of a node, with what they are compared with.
+struct Family {
+    run: usize,
+    node: NodeId,
+    before: String,
+    new: BTreeSet<String>,
+    all: Vec<String>,
+}
+
+impl Searcher {
+    /// The similarities that the trees may ask for when they are told `actions`, by run; `asked` names the run and the
+    /// nodes, in the order of the actions.
+    pub(crate) fn similar(
+        &self,
+        runs: &[Run<'_>],
+        asked: &[(usize, Vec<NodeId>)],
+        actions: &[Vec<Action>],
+        memory: &mut Memory,
+    ) -> Result<BTreeMap<usize, Similar>, Error> {
+        let Some(similarity) = &self.config.similarity else { return Ok(BTreeMap::new()) };
+        let families = families(runs, asked, actions);
+        let pairs: Vec<(&Family, &String, &String)> = families
+            .iter()
+            .flat_map(|family| {
+                let with = move |new| family.all.iter().map(move |old| (family, new, old));
+                family.new.iter().flat_map(with).filter(|(_, new, old)| new != old)
+            })
+            .collect();
+        let measured = match similarity {
+            Similarity::Cosine => self.cosines(runs, &families, &pairs, memory)?,
+            Similarity::Judge { template, yes, no } => {
+                let choices: Vec<Choice<'_>> = pairs
+                    .iter()
+                    .map(|(family, new, old)| {
+                        let question = runs[family.run].question.text;
+                        let text = template
+                            .replace("{question}", question)
+                            .replace("{written}", &family.before)
+                            .replace("{new}", new.trim())
+                            .replace("{old}", old.trim());
+                        Choice { question, text }
+                    })
+                    .collect();
+                self.policy.choose(&choices, yes, no, &mut memory.policy)?
+            }
+        };
+        let mut similar = BTreeMap::<usize, Similar>::new();
+        for ((family, new, old), measured) in pairs.into_iter().zip(measured) {
+            let key = (family.node, new.clone(), old.clone());
+            similar.entry(family.run).or_default().insert(key, measured);
+        }
+        Ok(similar)
+    }
+
+    fn cosines(
+        &self,
+        runs: &[Run<'_>],
+        families: &[Family],
+        pairs: &[(&Family, &String, &String)],
+        memory: &mut Memory,
+    ) -> Result<Vec<f64>, Error> {
+        let mut places = BTreeMap::new();
+        let mut states = Vec::new();
+        for family in families {
+            for text in &family.all {
+                places.insert((family.run, family.node, text), states.len());
+                states.push((
+                    runs[family.run].question.text,
+                    [family.before.as_str(), text].concat(),
+                ));
+            }
+        }
+        let hidden = self.policy.embed(&states, &mut memory.policy)?;
+        let at = |family: &Family, text| &hidden[places[&(family.run, family.node, text)]];
+        Ok(pairs
+            .iter()
+            .map(|(family, new, old)| cosine(at(family, new), at(family, old)))
+            .collect())
+    }
+}
+
+/// The nodes with new options that are not finished, and all such options of each.
+fn families(
+    runs: &[Run<'_>],
+    asked: &[(usize, Vec<NodeId>)],
+    actions: &[Vec<Action>],
+) -> Vec<Family> {
+    let mut families = Vec::new();
+    for ((run, nodes), actions) in asked.iter().zip(actions) {
+        let mut new = BTreeMap::<NodeId, BTreeSet<String>>::new();
+        for (node, action) in nodes.iter().zip(actions).filter(|(_, action)| !action.terminal) {
+            new.entry(*node).or_default().insert(action.text.clone());
+        }
+        for (node, new) in new {
+            let tree = &runs[*run].tree;
+            let children = tree.node(node).children.iter().map(|&child| tree.node(child));
+            let old = children.filter(|child| !child.terminal).map(|child| child.text().to_owned());
+            let all: BTreeSet<String> = old.chain(new.iter().cloned()).collect();
+            let before = runs[*run].options(node).concat();
+            families.push(Family { run: *run, node, before, new, all: all.into_iter().collect() });
+        }
+    }
+    families
+}
+
+/// What the tree is told of two options: equal texts are the same.
+pub(crate) fn lookup(similar: Option<&Similar>, node: NodeId, new: &Action, old: &Action) -> f64 {
+    if new.text == old.text {
+        return f64::INFINITY;
+    }
+    let key = (node, new.text.clone(), old.text.clone());
+    similar.and_then(|similar| similar.get(&key)).copied().unwrap_or(f64::NEG_INFINITY)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(f64::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cosine;
+
+    #[test]
+    fn cosines_by_hand() {
+        assert!((cosine(&[1.0, 0.0], &[1.0, 1.0]) - 0.5_f64.sqrt()).abs() < 1e-9);
+        assert!((cosine(&[2.0, 1.0], &[4.0, 2.0]) - 1.0).abs() < 1e-9);
+        assert!((cosine(&[1.0, 0.0], &[-3.0, 0.0]) + 1.0).abs() < 1e-9);
+        assert!(cosine(&[0.0], &[1.0]).abs() < 1e-9, "no direction, no similarity");
+    }
+}
