@@ -11,6 +11,8 @@ mod decode;
 pub mod device;
 pub mod engine;
 pub mod error;
+mod fused;
+mod kernels;
 pub mod model;
 pub mod prefix;
 pub mod sampling;

@@ -6,11 +6,10 @@
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig};
-use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::weights::values;
-use crate::{Error, ModelConfig};
+use crate::{Error, ModelConfig, fused};
 
 /// What is added to the score of a key that a query must not see. Every query sees at least its own
 /// key, so no row of scores is all infinite; and the exponential of a large finite number is slow.
@@ -109,7 +108,7 @@ impl Decoder {
         for layer in &self.model.layers {
             x = layer.forward(x, positions, None);
         }
-        self.model.norm.forward(x)
+        normed(&self.model.norm, x)
     }
 
     /// As [`Self::hidden`], with the keys and values written to `caches` at column `at`.
@@ -124,7 +123,7 @@ impl Decoder {
         for (layer, cache) in self.model.layers.iter().zip(caches) {
             x = layer.forward(x, positions, Some((cache, at)));
         }
-        self.model.norm.forward(x)
+        normed(&self.model.norm, x)
     }
 
     /// Scores of the vocabulary for some hidden states, `[rows, hidden_size]` to `[rows, vocab_size]`.
@@ -169,9 +168,9 @@ impl Block {
         cache: Option<(&mut Cache, usize)>,
     ) -> Tensor<3> {
         let attended =
-            self.self_attn.forward(self.input_layernorm.forward(x.clone()), positions, cache);
+            self.self_attn.forward(normed(&self.input_layernorm, x.clone()), positions, cache);
         let x = x + attended;
-        let fed = self.mlp.forward(self.post_attention_layernorm.forward(x.clone()));
+        let fed = self.mlp.forward(normed(&self.post_attention_layernorm, x.clone()));
         x + fed
     }
 }
@@ -185,8 +184,11 @@ impl Attention {
         cache: Option<(&mut Cache, usize)>,
     ) -> Tensor<3> {
         let [batch, time, _] = x.dims();
-        let q = rotate(split(self.q_proj.forward(x.clone()), self.heads), positions);
-        let k = rotate(split(self.k_proj.forward(x.clone()), self.kv_heads), positions);
+        let turn = |x: Tensor<3>, heads: usize| {
+            fused::rotary(x, positions.cos.clone(), positions.sin.clone(), heads)
+        };
+        let q = turn(self.q_proj.forward(x.clone()), self.heads);
+        let k = turn(self.k_proj.forward(x.clone()), self.kv_heads);
         let v = split(self.v_proj.forward(x), self.kv_heads);
         let (k, v) = match cache {
             Some((cache, at)) => cache.write(k, v, at),
@@ -197,11 +199,11 @@ impl Attention {
         // Query heads of one key head are neighbours: [batch, kv_heads, group * time, d_head].
         let q = q.reshape([batch, self.kv_heads, group * time, d_head]);
         let scale = 1.0 / f64::from(d_head as u32).sqrt();
-        let scores = q.matmul(k.swap_dims(2, 3)).mul_scalar(scale);
         // The mask speaks of [time, keys]: unfold the group to add it.
         let scores =
-            scores.reshape([batch, self.kv_heads * group, time, keys]) + positions.mask.clone();
-        let weights = softmax(scores, 3).reshape([batch, self.kv_heads, group * time, keys]);
+            q.matmul(k.swap_dims(2, 3)).reshape([batch, self.kv_heads * group, time, keys]);
+        let weights = fused::masked_softmax(scores, positions.mask.clone(), scale);
+        let weights = weights.reshape([batch, self.kv_heads, group * time, keys]);
         // [batch, heads, time, d_head] -> [batch, time, heads * d_head].
         let mixed = weights
             .matmul(v)
@@ -214,8 +216,8 @@ impl Attention {
 
 impl Mlp {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let gate = silu(self.gate_proj.forward(x.clone()));
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+        let gate = self.gate_proj.forward(x.clone());
+        self.down_proj.forward(fused::swiglu(gate, self.up_proj.forward(x)))
     }
 }
 
@@ -271,14 +273,8 @@ fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
     x.reshape([batch, time, heads, width / heads]).swap_dims(1, 2)
 }
 
-/// Rotary positions in the rotate-half convention: `(a, b) -> (a cos - b sin, b cos + a sin)`.
-fn rotate(x: Tensor<4>, positions: &Positions) -> Tensor<4> {
-    let half = x.dims()[3] / 2;
-    let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
-    let (cos, sin) = (positions.cos.clone(), positions.sin.clone());
-    let left = a.clone() * cos.clone() - b.clone() * sin.clone();
-    let right = b * cos + a * sin;
-    Tensor::cat(vec![left, right], 3)
+fn normed(norm: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
+    fused::rms_norm(x, norm.gamma.val(), norm.epsilon)
 }
 
 fn linear(input: usize, output: usize, device: &Device) -> Linear {

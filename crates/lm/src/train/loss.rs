@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::activation::{log_sigmoid, log_softmax, sigmoid};
+use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::batches::by_tokens;
 use super::{Example, Measure};
 use crate::model::{self, Rotary};
 use crate::weights::{Path, values};
-use crate::{Decoder, ModelConfig};
+use crate::{Decoder, ModelConfig, fused};
 
 /// Gradients by parameter name, flattened.
 pub(super) type Gradients = BTreeMap<String, Tensor<1>>;
@@ -192,12 +192,9 @@ fn language(
     if at.is_empty() {
         return None;
     }
-    let (count, device) = (at.len(), hidden.device());
-    let at: Tensor<1, Int> = model::ids(&at, [count], &device);
-    let targets: Tensor<2, Int> = model::ids(&targets, [count, 1], &device);
-    let logprobs = log_softmax(model.logits(hidden.clone().select(0, at)), 1);
-    let chosen = logprobs.gather(1, targets).reshape([count]);
-    Some((chosen * model::tensor(weights, [count], &device)).sum().neg())
+    let at: Tensor<1, Int> = model::ids(&at, [at.len()], &hidden.device());
+    let logits = model.logits(hidden.clone().select(0, at));
+    Some(fused::cross_entropy(logits, &targets, &weights))
 }
 
 /// What a mean is taken over: weighted target tokens plus weighted head targets.

@@ -1,14 +1,15 @@
 //! AdamW over named parameters, with the gradient's global norm clipped.
 //!
 //! burn's own module optimizer clips parameter by parameter and keys its state by ids that change
-//! from load to load; the update itself is burn's.
+//! from load to load.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::optim::{AdamW, AdamWConfig, Optimizer as _};
 use burn::tensor::Tensor;
 
 use super::loss::Gradients;
 use super::{State, TrainConfig};
+use crate::fused;
+use crate::kernels::AdamW;
 use crate::weights::{Path, values};
 
 /// burn's default of 1e-5 damps the updates of small gradients.
@@ -16,23 +17,22 @@ const EPSILON: f32 = 1e-8;
 
 /// AdamW with decoupled weight decay on matrices only.
 pub(super) struct Optimizer {
-    matrices: AdamW,
-    vectors: AdamW,
+    how: AdamW,
     clip_norm: f64,
 }
 
 impl Optimizer {
     pub(super) fn new(config: &TrainConfig) -> Self {
-        let adamw = |decay: f64| {
-            AdamWConfig::new()
-                .with_beta_1(config.beta_1 as f32)
-                .with_beta_2(config.beta_2 as f32)
-                .with_epsilon(EPSILON)
-                .with_weight_decay(decay as f32)
-                .build()
+        let how = AdamW {
+            rate: 0.0,
+            beta_1: config.beta_1 as f32,
+            beta_2: config.beta_2 as f32,
+            epsilon: EPSILON,
+            weight_decay: config.weight_decay as f32,
+            scale: 1.0,
+            update: 0,
         };
-        let (matrices, vectors) = (adamw(config.weight_decay), adamw(0.0));
-        Self { matrices, vectors, clip_norm: config.clip_norm }
+        Self { how, clip_norm: config.clip_norm }
     }
 
     /// Updates the state's model; gives the gradient's norm before clipping.
@@ -42,12 +42,15 @@ impl Optimizer {
             if self.clip_norm > 0.0 && norm > self.clip_norm { self.clip_norm / norm } else { 1.0 };
         let model = state.model.clone();
         state.model = model.map(&mut Step {
-            optimizer: self,
+            how: AdamW {
+                rate: rate as f32,
+                scale: scale as f32,
+                update: state.update as i32 + 1,
+                ..self.how
+            },
             path: Path::default(),
             gradients,
             moments: &mut state.moments,
-            scale,
-            rate,
         });
         norm
     }
@@ -64,12 +67,10 @@ fn norm(gradients: &Gradients) -> f64 {
 
 /// One update of every parameter that has a gradient.
 struct Step<'a> {
-    optimizer: &'a Optimizer,
+    how: AdamW,
     path: Path,
     gradients: Gradients,
     moments: &'a mut super::state::Moments,
-    scale: f64,
-    rate: f64,
 }
 
 impl ModuleMapper for Step<'_> {
@@ -84,16 +85,15 @@ impl ModuleMapper for Step<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name();
         let Some(gradient) = self.gradients.remove(&name) else { return param };
-        let adamw = if D > 1 { &self.optimizer.matrices } else { &self.optimizer.vectors };
+        let weight_decay = if D > 1 { self.how.weight_decay } else { 0.0 };
         param.map(|value| {
             let shape = value.dims();
-            let before = self.moments.remove(&name);
-            let gradient = gradient.mul_scalar(self.scale);
             let flat: Tensor<1> = value.flatten(0, D - 1);
-            let (flat, after) = adamw.step(self.rate, flat, gradient, before);
-            if let Some(after) = after {
-                self.moments.insert(name, after);
-            }
+            let moments = self.moments.remove(&name);
+            let moments = moments.unwrap_or_else(|| [flat.zeros_like(), flat.zeros_like()]);
+            let (flat, moments) =
+                fused::adamw(flat, gradient, moments, AdamW { weight_decay, ..self.how });
+            self.moments.insert(name, moments);
             flat.reshape(shape)
         })
     }

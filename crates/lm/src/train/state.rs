@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use burn::optim::{AdamWState, AdaptiveMomentumState};
 use burn::tensor::{Device, Tensor};
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -11,8 +10,8 @@ use super::Outcome;
 use crate::weights::{self, HostTensor, to_host};
 use crate::{Decoder, Error, ModelConfig, model};
 
-/// AdamW's moments by parameter name, flattened.
-pub(super) type Moments = BTreeMap<String, AdamWState<1>>;
+/// AdamW's first and second moments by parameter name, flattened.
+pub(super) type Moments = BTreeMap<String, [Tensor<1>; 2]>;
 
 /// A run between two updates.
 #[derive(Clone)]
@@ -91,10 +90,9 @@ impl State {
         if let Some(best) = &self.best {
             tensors.extend(named("best", &best.model));
         }
-        for (name, state) in &self.moments {
-            let AdaptiveMomentumState { moment_1, moment_2, .. } = &state.momentum;
-            tensors.insert(format!("first.{name}"), to_host(moment_1.clone()));
-            tensors.insert(format!("second.{name}"), to_host(moment_2.clone()));
+        for (name, [first, second]) in &self.moments {
+            tensors.insert(format!("first.{name}"), to_host(first.clone()));
+            tensors.insert(format!("second.{name}"), to_host(second.clone()));
         }
         let numbers = Numbers {
             update: self.update,
@@ -143,8 +141,7 @@ impl State {
             let (Some(first), Some(second)) = (take("first"), take("second")) else {
                 return Err(broken(format!("moments of `{name}` are incomplete")));
             };
-            let momentum = AdaptiveMomentumState::new(numbers.update, first, second);
-            moments.insert(name, AdamWState::new(momentum));
+            moments.insert(name, [first, second]);
         }
         Ok(Self { update: numbers.update, model, moments, worse: numbers.worse, best })
     }

@@ -1,0 +1,478 @@
+//! Operations of the model in one pass each, with their gradients written by hand, on the CPU; on other devices the
+//! same from burn's own operations.
+//!
+//! burn composes a norm, a masked softmax or a gate of five to ten passes over memory, and keeps as many tensors for the
+//! gradient. In training these passes cost more than the matrix products between them (docs/PERFORMANCE.md).
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::activation::{log_softmax, silu, softmax};
+use burn::tensor::{Int, Tensor, TensorData};
+use burn_flex::FlexTensor;
+
+use crate::kernels::{self, AdamW, MaskShape, RotaryShape};
+
+type Tracked = FloatTensor<Autodiff<Flex>>;
+
+/// A tensor on the CPU, with or without the history of a training step.
+enum OnCpu {
+    Plain(FlexTensor),
+    Tracked(Tracked),
+}
+
+impl OnCpu {
+    /// The tensor, if it is on the CPU.
+    fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
+        if let Ok(plain) = tensor.clone().try_into_primitive::<Flex>() {
+            return Some(Self::Plain(plain));
+        }
+        let tracked = tensor.clone().try_into_primitive::<Autodiff<Flex>>();
+        tracked.ok().map(Self::Tracked)
+    }
+
+    fn plain(&self) -> &FlexTensor {
+        match self {
+            Self::Plain(tensor) => tensor,
+            Self::Tracked(tensor) => tensor.primitive(),
+        }
+    }
+}
+
+/// A tensor's values in row-major order.
+#[derive(Debug, Clone)]
+struct Host(FlexTensor);
+
+impl Host {
+    fn of(tensor: &FlexTensor) -> Self {
+        Self(if tensor.as_slice::<f32>().is_some() {
+            tensor.clone()
+        } else {
+            tensor.to_contiguous()
+        })
+    }
+
+    fn values(&self) -> &[f32] {
+        self.0.as_slice().expect("a contiguous tensor of f32")
+    }
+}
+
+fn flex<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// The result as a tensor, with its place in the history if the inputs have one.
+fn finish<const D: usize, const N: usize, B: Backward<Flex, N>>(
+    inputs: [&OnCpu; N],
+    output: FlexTensor,
+    backward: B,
+    state: impl FnOnce() -> B::State,
+) -> Option<Tensor<D>> {
+    if inputs.iter().all(|input| matches!(input, OnCpu::Plain(_))) {
+        return Some(Tensor::from_primitive::<Flex>(output));
+    }
+    let mut nodes = Vec::with_capacity(N);
+    for input in inputs {
+        // One without a history beside one with it: let burn sort that out.
+        let OnCpu::Tracked(tensor) = input else { return None };
+        nodes.push(tensor.node());
+    }
+    let nodes: [_; N] = nodes.try_into().ok()?;
+    let output = match backward.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(state(), output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    };
+    Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
+}
+
+/// Hands gradients to the parents that want one.
+fn register<const N: usize, S>(ops: &Ops<S, N>, grads: &mut Gradients, gradients: [FlexTensor; N]) {
+    for (parent, gradient) in ops.parents.iter().zip(gradients) {
+        if let Some(parent) = parent {
+            grads.register::<Flex>(NodeId::clone(&parent.id), gradient);
+        }
+    }
+}
+
+/// `silu(gate) * up`.
+pub(crate) fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+    fused_swiglu(&gate, &up).unwrap_or_else(|| silu(gate) * up)
+}
+
+fn fused_swiglu<const D: usize>(gate: &Tensor<D>, up: &Tensor<D>) -> Option<Tensor<D>> {
+    #[derive(Debug)]
+    struct Swiglu<const D: usize>;
+    impl<const D: usize> Backward<Flex, 2> for Swiglu<D> {
+        type State = (Host, Host, [usize; D]);
+        fn backward(
+            self,
+            ops: Ops<Self::State, 2>,
+            grads: &mut Gradients,
+            _checkpointer: &mut Checkpointer,
+        ) {
+            let grad = Host::of(&grads.consume::<Flex>(&ops.node));
+            let (gate, up, shape) = &ops.state;
+            let both = kernels::swiglu_backward(gate.values(), up.values(), grad.values());
+            register(&ops, grads, both.map(|values| flex(values, *shape)));
+        }
+    }
+    let shape = gate.dims();
+    let inputs = [OnCpu::of(gate)?, OnCpu::of(up)?];
+    let [gate, up] = [&inputs[0], &inputs[1]].map(|input| Host::of(input.plain()));
+    let output = flex(kernels::swiglu(gate.values(), up.values()), shape);
+    finish([&inputs[0], &inputs[1]], output, Swiglu::<D>, || (gate, up, shape))
+}
+
+/// `x / sqrt(mean(x^2) + epsilon) * weight` over the last dimension.
+pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    fused_rms_norm(&x, &weight, epsilon as f32).unwrap_or_else(|| {
+        let rms = (x.clone().square().mean_dim(D - 1) + epsilon).sqrt();
+        (x / rms) * weight.unsqueeze()
+    })
+}
+
+fn fused_rms_norm<const D: usize>(
+    x: &Tensor<D>,
+    weight: &Tensor<1>,
+    epsilon: f32,
+) -> Option<Tensor<D>> {
+    #[derive(Debug)]
+    struct RmsNorm<const D: usize>;
+    impl<const D: usize> Backward<Flex, 2> for RmsNorm<D> {
+        type State = (Host, Host, f32, [usize; D]);
+        fn backward(
+            self,
+            ops: Ops<Self::State, 2>,
+            grads: &mut Gradients,
+            _checkpointer: &mut Checkpointer,
+        ) {
+            let grad = Host::of(&grads.consume::<Flex>(&ops.node));
+            let (x, weight, epsilon, shape) = &ops.state;
+            let width = shape[D - 1];
+            let [by_x, by_weight] =
+                kernels::rms_norm_backward(x.values(), weight.values(), *epsilon, grad.values());
+            register(&ops, grads, [flex(by_x, *shape), flex(by_weight, [width])]);
+        }
+    }
+    let shape = x.dims();
+    let inputs = [OnCpu::of(x)?, OnCpu::of(weight)?];
+    let [x, weight] = [&inputs[0], &inputs[1]].map(|input| Host::of(input.plain()));
+    let output = flex(kernels::rms_norm(x.values(), weight.values(), epsilon), shape);
+    finish([&inputs[0], &inputs[1]], output, RmsNorm::<D>, || (x, weight, epsilon, shape))
+}
+
+/// `softmax(scale * scores + mask)` over the keys: scores `[batch, heads, time, keys]`, a mask
+/// `[batch or 1, 1, time or 1, keys]` that has no gradient.
+pub(crate) fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>, scale: f64) -> Tensor<4> {
+    fused_masked_softmax(&scores, &mask, scale as f32)
+        .unwrap_or_else(|| softmax(scores.mul_scalar(scale) + mask, 3))
+}
+
+fn fused_masked_softmax(scores: &Tensor<4>, mask: &Tensor<4>, scale: f32) -> Option<Tensor<4>> {
+    #[derive(Debug)]
+    struct MaskedSoftmax;
+    impl Backward<Flex, 1> for MaskedSoftmax {
+        type State = (FlexTensor, f32, [usize; 4]);
+        fn backward(
+            self,
+            ops: Ops<Self::State, 1>,
+            grads: &mut Gradients,
+            _checkpointer: &mut Checkpointer,
+        ) {
+            let grad = Host::of(&grads.consume::<Flex>(&ops.node));
+            let (output, scale, shape) = &ops.state;
+            let output = Host::of(output);
+            let gradient =
+                kernels::masked_softmax_backward(output.values(), grad.values(), shape[3], *scale);
+            register(&ops, grads, [flex(gradient, *shape)]);
+        }
+    }
+    let shape @ [_, heads, time, keys] = scores.dims();
+    let [by_batch, _, by_time, _] = mask.dims().map(|size| size > 1);
+    let place = MaskShape { heads, time, keys, by_batch, by_time };
+    let input = OnCpu::of(scores)?;
+    let mask = Host::of(OnCpu::of(mask)?.plain());
+    let scores = Host::of(input.plain());
+    let output = kernels::masked_softmax(scores.values(), mask.values(), place, scale);
+    let output = flex(output, shape);
+    finish([&input], output.clone(), MaskedSoftmax, || (output, scale, shape))
+}
+
+/// Splits `heads` heads and turns each by its rotary angles in the rotate-half convention,
+/// `(a, b) -> (a cos - b sin, b cos + a sin)`: `[batch, time, heads * width]` to `[batch, heads, time, width]`; angles
+/// `[batch or 1, 1, time, width / 2]`.
+pub(crate) fn rotary(x: Tensor<3>, cos: Tensor<4>, sin: Tensor<4>, heads: usize) -> Tensor<4> {
+    fused_rotary(&x, &cos, &sin, heads).unwrap_or_else(|| {
+        let [batch, time, all] = x.dims();
+        let x = x.reshape([batch, time, heads, all / heads]).swap_dims(1, 2);
+        let half = all / heads / 2;
+        let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
+        let left = a.clone() * cos.clone() - b.clone() * sin.clone();
+        Tensor::cat(vec![left, b * cos + a * sin], 3)
+    })
+}
+
+fn fused_rotary(
+    x: &Tensor<3>,
+    cos: &Tensor<4>,
+    sin: &Tensor<4>,
+    heads: usize,
+) -> Option<Tensor<4>> {
+    #[derive(Debug)]
+    struct Rotary;
+    impl Backward<Flex, 1> for Rotary {
+        type State = (Host, Host, RotaryShape);
+        fn backward(
+            self,
+            ops: Ops<Self::State, 1>,
+            grads: &mut Gradients,
+            _checkpointer: &mut Checkpointer,
+        ) {
+            let grad = Host::of(&grads.consume::<Flex>(&ops.node));
+            let (cos, sin, shape) = &ops.state;
+            let values =
+                kernels::rotary_backward(grad.values(), cos.values(), sin.values(), *shape);
+            let joined = [shape.batch, shape.time, shape.heads * shape.width];
+            register(&ops, grads, [flex(values, joined)]);
+        }
+    }
+    let [batch, time, all] = x.dims();
+    let (width, by_batch) = (all / heads, cos.dims()[0] > 1);
+    let shape = RotaryShape { batch, time, heads, width, by_batch };
+    let input = OnCpu::of(x)?;
+    let [cos, sin] = [Host::of(OnCpu::of(cos)?.plain()), Host::of(OnCpu::of(sin)?.plain())];
+    let x = Host::of(input.plain());
+    let output = kernels::rotary(x.values(), cos.values(), sin.values(), shape);
+    let output = flex(output, [batch, heads, time, width]);
+    finish([&input], output, Rotary, || (cos, sin, shape))
+}
+
+/// The sum of the weighted cross-entropies of rows of logits `[rows, vocabulary]` against one target each.
+pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &[u32], weights: &[f32]) -> Tensor<1> {
+    fused_cross_entropy(&logits, targets, weights).unwrap_or_else(|| {
+        let (count, device) = (targets.len(), logits.device());
+        let ids: Vec<i32> = targets.iter().map(|&id| id as i32).collect();
+        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [count, 1]), &device);
+        let chosen = log_softmax(logits, 1).gather(1, ids).reshape([count]);
+        let weights = Tensor::from_data(TensorData::new(weights.to_vec(), [count]), &device);
+        (chosen * weights).sum().neg()
+    })
+}
+
+fn fused_cross_entropy(logits: &Tensor<2>, targets: &[u32], weights: &[f32]) -> Option<Tensor<1>> {
+    #[derive(Debug)]
+    struct CrossEntropy;
+    impl Backward<Flex, 1> for CrossEntropy {
+        type State = FlexTensor;
+        fn backward(
+            self,
+            ops: Ops<Self::State, 1>,
+            grads: &mut Gradients,
+            _checkpointer: &mut Checkpointer,
+        ) {
+            let grad = Host::of(&grads.consume::<Flex>(&ops.node)).values()[0];
+            let gradient = Tensor::<2>::from_primitive::<Flex>(ops.state.clone()).mul_scalar(grad);
+            let gradient = gradient.try_into_primitive::<Flex>();
+            register(&ops, grads, [gradient.expect("it was made from one of Flex")]);
+        }
+    }
+    let shape = logits.dims();
+    let input = OnCpu::of(logits)?;
+    let logits = Host::of(input.plain());
+    let (loss, gradient) = kernels::cross_entropy(logits.values(), targets, weights);
+    finish([&input], flex(vec![loss], [1]), CrossEntropy, || flex(gradient, shape))
+}
+
+/// One update of a parameter and its two moments by AdamW.
+pub(crate) fn adamw(
+    value: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: [Tensor<1>; 2],
+    how: AdamW,
+) -> (Tensor<1>, [Tensor<1>; 2]) {
+    let [first, second] = moments;
+    let on_cpu = [&value, &gradient, &first, &second].map(OnCpu::of);
+    let [
+        Some(OnCpu::Plain(x)),
+        Some(OnCpu::Plain(g)),
+        Some(OnCpu::Plain(m)),
+        Some(OnCpu::Plain(v)),
+    ] = on_cpu
+    else {
+        return composed_adamw(value, gradient, [first, second], how);
+    };
+    // The tensors themselves are let go, so that the moments are written in place.
+    drop((value, first, second));
+    let [mut x, mut m, mut v] = [x, m, v].map(|tensor| Host::of(&tensor).0);
+    let gradient = Host::of(&g);
+    let [values, first, second] = [&mut x, &mut m, &mut v].map(FlexTensor::storage_mut::<f32>);
+    kernels::adamw(values, [first, second], gradient.values(), how);
+    let [x, m, v] = [x, m, v].map(Tensor::from_primitive::<Flex>);
+    (x, [m, v])
+}
+
+fn composed_adamw(
+    value: Tensor<1>,
+    gradient: Tensor<1>,
+    [first, second]: [Tensor<1>; 2],
+    how: AdamW,
+) -> (Tensor<1>, [Tensor<1>; 2]) {
+    let AdamW { rate, beta_1, beta_2, epsilon, weight_decay, scale, update } = how;
+    let gradient = gradient.mul_scalar(scale);
+    let first = first.mul_scalar(beta_1) + gradient.clone().mul_scalar(1.0 - beta_1);
+    let second = second.mul_scalar(beta_2) + gradient.square().mul_scalar(1.0 - beta_2);
+    let unbiased =
+        |moment: &Tensor<1>, beta: f32| moment.clone().mul_scalar(1.0 / (1.0 - beta.powi(update)));
+    let step = unbiased(&first, beta_1) / (unbiased(&second, beta_2).sqrt() + epsilon);
+    let value = value.mul_scalar(1.0 - rate * weight_decay) - step.mul_scalar(rate);
+    (value, [first, second])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device;
+    use crate::model::{MASKED, tensor};
+    use crate::weights::values;
+
+    fn numbers(count: usize, salt: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 37 + salt * 11) % 101) as f32 / 25.0 - 2.0).collect()
+    }
+
+    /// Runs both forms on the same inputs; compares outputs and the gradients of a weighted sum of them.
+    fn agree<const D: usize, const E: usize>(
+        shapes: [[usize; D]; 2],
+        fused: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<E>,
+        plain: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<E>,
+    ) {
+        let device = device::cpu().autodiff();
+        let inputs = || {
+            let made = |i: usize| {
+                let count = shapes[i].iter().product();
+                tensor(numbers(count, i + 1), shapes[i], &device).require_grad()
+            };
+            [made(0), made(1)]
+        };
+        let run = |f: &dyn Fn(Tensor<D>, Tensor<D>) -> Tensor<E>| {
+            let [a, b] = inputs();
+            let out = f(a.clone(), b.clone());
+            let weights = tensor(numbers(out.dims().iter().product(), 7), out.dims(), &device);
+            let grads = (out.clone() * weights).sum().backward();
+            let grad = |x: &Tensor<D>| x.grad(&grads).map(values).unwrap_or_default();
+            [values(out), grad(&a), grad(&b)]
+        };
+        for (found, right) in run(&fused).into_iter().zip(run(&plain)) {
+            assert_eq!(found.len(), right.len());
+            for (x, y) in found.iter().zip(&right) {
+                assert!((x - y).abs() < 1e-4 * (1.0 + y.abs()), "{x} is not {y}");
+            }
+        }
+        let plainly = |x: Tensor<D>| x.inner();
+        let [a, b] = inputs();
+        let on_cpu = values(fused(plainly(a), plainly(b)));
+        assert_eq!(on_cpu, run(&fused)[0], "the same without a history");
+    }
+
+    #[test]
+    fn swiglu_is_its_composition() {
+        agree([[2, 3, 21]; 2], swiglu, |gate, up| silu(gate) * up);
+    }
+
+    #[test]
+    fn rms_norm_is_its_composition() {
+        let weight = |w: Tensor<2>| w.narrow(0, 0, 1).reshape([19]);
+        agree(
+            [[6, 19]; 2],
+            |x, w| rms_norm(x, weight(w), 1e-5),
+            |x, w| {
+                let rms = (x.clone().square().mean_dim(1) + 1e-5).sqrt();
+                (x / rms) * weight(w).unsqueeze()
+            },
+        );
+    }
+
+    #[test]
+    fn masked_softmax_is_its_composition() {
+        for shape in [[1, 1, 3, 5], [2, 1, 1, 5], [2, 1, 3, 5]] {
+            let count = shape.iter().product();
+            let hidden = |i: usize| if i % 5 == 3 { MASKED } else { 0.0 };
+            let mask =
+                |like: &Tensor<4>| tensor((0..count).map(hidden).collect(), shape, &like.device());
+            agree(
+                [[2, 4, 3, 5]; 2],
+                |scores, _| masked_softmax(scores.clone(), mask(&scores), 0.3),
+                |scores, _| softmax(scores.clone().mul_scalar(0.3) + mask(&scores), 3),
+            );
+        }
+    }
+
+    #[test]
+    fn rotary_turns_as_its_composition_and_back() {
+        for batch in [1, 2] {
+            let angles = |like: &Tensor<3>, f: fn(f32) -> f32| {
+                let values = numbers(batch * 5 * 4, 3).into_iter().map(f).collect();
+                tensor(values, [batch, 1, 5, 4], &like.device())
+            };
+            agree(
+                [[2, 5, 24]; 2],
+                |x, _| rotary(x.clone(), angles(&x, f32::cos), angles(&x, f32::sin), 3),
+                |x, _| {
+                    let (cos, sin) = (angles(&x, f32::cos), angles(&x, f32::sin));
+                    let x = x.reshape([2, 5, 3, 8]).swap_dims(1, 2);
+                    let (a, b) = (x.clone().narrow(3, 0, 4), x.narrow(3, 4, 4));
+                    let left = a.clone() * cos.clone() - b.clone() * sin.clone();
+                    Tensor::cat(vec![left, b * cos + a * sin], 3)
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn adamw_is_its_composition() {
+        let device = device::cpu();
+        let made = |salt| tensor(numbers(67, salt), [67], &device);
+        let moments = || [made(3), made(4).square()];
+        let how = AdamW {
+            rate: 0.01,
+            beta_1: 0.9,
+            beta_2: 0.98,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+            scale: 0.7,
+            update: 3,
+        };
+        let kept = moments();
+        let flat = |(value, [first, second]): (Tensor<1>, [Tensor<1>; 2])| {
+            [value, first, second].map(values).concat()
+        };
+        let found = flat(adamw(made(1), made(2), kept.clone(), how));
+        let right = flat(composed_adamw(made(1), made(2), moments(), how));
+        for (x, y) in found.iter().zip(right) {
+            assert!((x - y).abs() < 1e-5, "{x} is not {y}");
+        }
+        assert_eq!(kept.map(values), moments().map(values), "others' tensors are not written to");
+    }
+
+    #[test]
+    fn cross_entropy_is_its_composition() {
+        let (targets, weights) = ([4, 0, 16, 9], [1.0, 0.5, 2.0, 0.0]);
+        agree(
+            [[4, 17]; 2],
+            |logits, _| cross_entropy(logits, &targets, &weights),
+            |logits, _| {
+                let chosen: Vec<Tensor<1>> = log_softmax(logits, 1)
+                    .chunk(4, 0)
+                    .into_iter()
+                    .zip(targets)
+                    .map(|(row, target)| row.narrow(1, target as usize, 1).reshape([1]))
+                    .collect();
+                let all = Tensor::cat(chosen, 0);
+                (all.clone() * tensor(weights.into(), [4], &all.device())).sum().neg()
+            },
+        );
+    }
+}

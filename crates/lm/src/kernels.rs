@@ -1,0 +1,453 @@
+//! The parts of the model that are no matrix products, on plain slices: each reads its inputs once and writes its
+//! outputs once, in loops that the compiler turns into vector instructions of the machine it runs on.
+//!
+//! Sums are taken in sixteen lanes, in an order that only the length of a row decides.
+
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined into a vectorized function is compiled for its instructions"
+)]
+
+/// Lanes of a sum: a register of the widest machines.
+const LANES: usize = 16;
+
+/// A function whose body is compiled for several kinds of machines, of which the best that this one can run is called.
+/// A closure would not do: it is not always inlined, and then it is compiled for the least of machines.
+macro_rules! vectorized {
+    ($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
+        $(#[$attribute])*
+        fn $name<'a>($($argument: $type),*) {
+            struct Arguments<'a> {
+                $($argument: $type),*
+            }
+            impl pulp::NullaryFnOnce for Arguments<'_> {
+                type Output = ();
+                #[inline(always)]
+                fn call(self) {
+                    let Self { $($argument),* } = self;
+                    $body
+                }
+            }
+            pulp::Arch::new().dispatch(Arguments { $($argument),* });
+        }
+    };
+}
+
+/// `e^x` to about 2 units in the last place, and 0 below -87; without a branch or a call, so that it vectorizes.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    // ln 2 in two parts: the first has few bits, so that its products are exact.
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = x.clamp(-87.0, 88.0);
+    let shifted = clamped * LOG2_E + ROUND;
+    let whole = shifted - ROUND;
+    let rest = clamped - whole * LN2_HIGH - whole * LN2_LOW;
+    let series = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5];
+    let mut sum = series[0];
+    for term in &series[1..] {
+        sum = sum * rest + term;
+    }
+    let fraction = sum * rest * rest + rest + 1.0;
+    let power = f32::from_bits(fraction.to_bits().wrapping_add(shifted.to_bits() << 23));
+    if x < -87.0 { 0.0 } else { power }
+}
+
+/// The sum of `f(0)` to `f(count - 1)`, in lanes.
+#[inline(always)]
+fn sum(count: usize, f: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let whole = count - count % LANES;
+    let mut at = 0;
+    while at < whole {
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane += f(at + i);
+        }
+        at += LANES;
+    }
+    for (lane, i) in lanes.iter_mut().zip(whole..count) {
+        *lane += f(i);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// The largest of a row; negative infinity of nothing.
+#[inline(always)]
+fn largest(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = if x > *lane { x } else { *lane };
+        }
+    }
+    let rest = chunks.remainder().iter().copied();
+    lanes.into_iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
+}
+
+/// `gate * sigmoid(gate) * up`.
+pub(crate) fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; gate.len()];
+    swiglu_each(&mut out, gate, up);
+    out
+}
+
+vectorized! {
+    fn swiglu_each(out: &'a mut [f32], gate: &'a [f32], up: &'a [f32]) {
+        for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
+            *out = g / (1.0 + exp(-g)) * u;
+        }
+    }
+}
+
+/// The gradients of [`swiglu`] for its two inputs.
+pub(crate) fn swiglu_backward(gate: &[f32], up: &[f32], grad: &[f32]) -> [Vec<f32>; 2] {
+    let (mut by_gate, mut by_up) = (vec![0.0; gate.len()], vec![0.0; gate.len()]);
+    swiglu_backward_each([&mut by_gate, &mut by_up], gate, up, grad);
+    [by_gate, by_up]
+}
+
+vectorized! {
+    fn swiglu_backward_each(outs: [&'a mut [f32]; 2], gate: &'a [f32], up: &'a [f32], grad: &'a [f32]) {
+        let [by_gate, by_up] = outs;
+        let outs = by_gate.iter_mut().zip(by_up);
+        for ((((by_gate, by_up), &g), &u), &grad) in outs.zip(gate).zip(up).zip(grad) {
+            let sigmoid = 1.0 / (1.0 + exp(-g));
+            *by_gate = grad * u * sigmoid * (1.0 + g * (1.0 - sigmoid));
+            *by_up = grad * g * sigmoid;
+        }
+    }
+}
+
+/// `x / sqrt(mean(x^2) + epsilon) * weight`, row by row; rows are as long as `weight`.
+pub(crate) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
+    let mut out = vec![0.0; x.len()];
+    rms_norm_rows(&mut out, x, weight, epsilon);
+    out
+}
+
+vectorized! {
+    fn rms_norm_rows(out: &'a mut [f32], x: &'a [f32], weight: &'a [f32], epsilon: f32) {
+        let width = weight.len();
+        for (out, row) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            let scale = inverse_rms(row, epsilon);
+            for ((out, &x), &w) in out.iter_mut().zip(row).zip(weight) {
+                *out = x * scale * w;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn inverse_rms(row: &[f32], epsilon: f32) -> f32 {
+    1.0 / (sum(row.len(), |i| row[i] * row[i]) / row.len() as f32 + epsilon).sqrt()
+}
+
+/// The gradients of [`rms_norm`] for `x` and `weight`.
+pub(crate) fn rms_norm_backward(
+    x: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+    grad: &[f32],
+) -> [Vec<f32>; 2] {
+    let (mut by_x, mut by_weight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
+    rms_norm_backward_rows([&mut by_x, &mut by_weight], [x, weight, grad], epsilon);
+    [by_x, by_weight]
+}
+
+vectorized! {
+    fn rms_norm_backward_rows(outs: [&'a mut [f32]; 2], inputs: [&'a [f32]; 3], epsilon: f32) {
+        let ([by_x, by_weight], [x, weight, grad]) = (outs, inputs);
+        let width = weight.len();
+        let rows = x.chunks_exact(width).zip(grad.chunks_exact(width));
+        for (out, (row, grad)) in by_x.chunks_exact_mut(width).zip(rows) {
+            let scale = inverse_rms(row, epsilon);
+            let dot = sum(width, |i| row[i] * grad[i] * weight[i]);
+            let along = scale * scale * scale * dot / width as f32;
+            let outs = out.iter_mut().zip(by_weight.iter_mut());
+            for (((out, by_weight), (&x, &grad)), &w) in outs.zip(row.iter().zip(grad)).zip(weight) {
+                *out = scale * grad * w - along * x;
+                *by_weight += grad * x * scale;
+            }
+        }
+    }
+}
+
+/// Where the mask of each row of scores `[batch, heads, time, keys]` stands in a mask
+/// `[batch or 1, 1, time or 1, keys]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MaskShape {
+    pub(crate) heads: usize,
+    pub(crate) time: usize,
+    pub(crate) keys: usize,
+    /// Whether rows of the batch have masks of their own.
+    pub(crate) by_batch: bool,
+    /// Whether queries have masks of their own.
+    pub(crate) by_time: bool,
+}
+
+impl MaskShape {
+    #[inline(always)]
+    fn start(&self, row: usize) -> usize {
+        let time = row % self.time;
+        let batch = row / (self.time * self.heads);
+        let times = if self.by_time { self.time } else { 1 };
+        let row = usize::from(self.by_batch) * batch * times + usize::from(self.by_time) * time;
+        row * self.keys
+    }
+}
+
+/// `softmax(scale * scores + mask)` over the keys.
+pub(crate) fn masked_softmax(
+    scores: &[f32],
+    mask: &[f32],
+    shape: MaskShape,
+    scale: f32,
+) -> Vec<f32> {
+    let mut out = vec![0.0; scores.len()];
+    masked_softmax_rows(&mut out, scores, mask, shape, scale);
+    out
+}
+
+vectorized! {
+    fn masked_softmax_rows(out: &'a mut [f32], scores: &'a [f32], mask: &'a [f32], shape: MaskShape, scale: f32) {
+        let keys = shape.keys;
+        let rows = out.chunks_exact_mut(keys).zip(scores.chunks_exact(keys));
+        for (row, (out, scores)) in rows.enumerate() {
+            let start = shape.start(row);
+            let mask = &mask[start..start + keys];
+            for ((out, &score), &mask) in out.iter_mut().zip(scores).zip(mask) {
+                *out = score * scale + mask;
+            }
+            normalize(out);
+        }
+    }
+}
+
+/// A row to its softmax; gives the logarithm of the sum of exponentials.
+#[inline(always)]
+fn normalize(row: &mut [f32]) -> f32 {
+    let top = largest(row);
+    for x in row.iter_mut() {
+        *x = exp(*x - top);
+    }
+    let all = sum(row.len(), |i| row[i]);
+    let share = 1.0 / all;
+    for x in row.iter_mut() {
+        *x *= share;
+    }
+    top + all.ln()
+}
+
+/// The gradient of [`masked_softmax`] for the scores, from its output.
+pub(crate) fn masked_softmax_backward(
+    output: &[f32],
+    grad: &[f32],
+    keys: usize,
+    scale: f32,
+) -> Vec<f32> {
+    let mut by_scores = vec![0.0; output.len()];
+    masked_softmax_backward_rows(&mut by_scores, output, grad, keys, scale);
+    by_scores
+}
+
+vectorized! {
+    fn masked_softmax_backward_rows(by_scores: &'a mut [f32], output: &'a [f32], grad: &'a [f32], keys: usize, scale: f32) {
+        let rows = output.chunks_exact(keys).zip(grad.chunks_exact(keys));
+        for (out, (row, grad)) in by_scores.chunks_exact_mut(keys).zip(rows) {
+            let dot = sum(keys, |i| row[i] * grad[i]);
+            for ((out, &p), &g) in out.iter_mut().zip(row).zip(grad) {
+                *out = scale * p * (g - dot);
+            }
+        }
+    }
+}
+
+/// Sizes of queries or keys, `[batch, time, heads * width]`, and of their rotary angles,
+/// `[batch or 1, 1, time, width / 2]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RotaryShape {
+    pub(crate) batch: usize,
+    pub(crate) time: usize,
+    pub(crate) heads: usize,
+    pub(crate) width: usize,
+    /// Whether rows of the batch have positions of their own.
+    pub(crate) by_batch: bool,
+}
+
+/// Splits heads and turns each by its rotary angles (rotate-half): `[batch, time, heads * width]` to
+/// `[batch, heads, time, width]`.
+pub(crate) fn rotary(x: &[f32], cos: &[f32], sin: &[f32], shape: RotaryShape) -> Vec<f32> {
+    let mut out = vec![0.0; x.len()];
+    turn(&mut out, x, [cos, sin], shape, true);
+    out
+}
+
+/// The gradient of [`rotary`] for its input: the turn back, and the heads joined.
+pub(crate) fn rotary_backward(
+    grad: &[f32],
+    cos: &[f32],
+    sin: &[f32],
+    shape: RotaryShape,
+) -> Vec<f32> {
+    let mut out = vec![0.0; grad.len()];
+    turn(&mut out, grad, [cos, sin], shape, false);
+    out
+}
+
+vectorized! {
+    /// Turns every head's vector forth and splits the heads, or back and joins them.
+    fn turn(out: &'a mut [f32], x: &'a [f32], angles: [&'a [f32]; 2], shape: RotaryShape, forth: bool) {
+        let [cos, sin] = angles;
+        let RotaryShape { batch, time, heads, width, by_batch } = shape;
+        let half = width / 2;
+        let sign = if forth { 1.0 } else { -1.0 };
+        for b in 0..batch {
+            for t in 0..time {
+                let angles = (usize::from(by_batch) * b * time + t) * half;
+                let (cos, sin) = (&cos[angles..angles + half], &sin[angles..angles + half]);
+                for h in 0..heads {
+                    let joined = ((b * time + t) * heads + h) * width;
+                    let split = ((b * heads + h) * time + t) * width;
+                    let (from, to) = if forth { (joined, split) } else { (split, joined) };
+                    let (low, high) = x[from..from + width].split_at(half);
+                    let (out_low, out_high) = out[to..to + width].split_at_mut(half);
+                    for i in 0..half {
+                        out_low[i] = low[i] * cos[i] - high[i] * (sign * sin[i]);
+                        out_high[i] = high[i] * cos[i] + low[i] * (sign * sin[i]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Weighted cross-entropy of rows of logits `[rows, vocabulary]` against one target each: the sum, and the gradient
+/// for the logits.
+pub(crate) fn cross_entropy(logits: &[f32], targets: &[u32], weights: &[f32]) -> (f32, Vec<f32>) {
+    let mut by_logits = logits.to_vec();
+    let mut loss = 0.0;
+    cross_entropy_rows(&mut by_logits, targets, weights, &mut loss);
+    (loss as f32, by_logits)
+}
+
+vectorized! {
+    /// Turns logits into their gradients, and adds up the loss.
+    fn cross_entropy_rows(logits: &'a mut [f32], targets: &'a [u32], weights: &'a [f32], loss: &'a mut f64) {
+        let vocabulary = logits.len() / targets.len().max(1);
+        let rows = logits.chunks_exact_mut(vocabulary.max(1));
+        for (row, (&target, &weight)) in rows.zip(targets.iter().zip(weights)) {
+            let target = target as usize;
+            let logit = row[target];
+            *loss += f64::from(weight * (normalize(row) - logit));
+            for p in row.iter_mut() {
+                *p *= weight;
+            }
+            row[target] -= weight;
+        }
+    }
+}
+
+/// The numbers of one update of AdamW.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdamW {
+    pub(crate) rate: f32,
+    pub(crate) beta_1: f32,
+    pub(crate) beta_2: f32,
+    pub(crate) epsilon: f32,
+    pub(crate) weight_decay: f32,
+    /// What the gradient is multiplied by first: the clipping of its norm.
+    pub(crate) scale: f32,
+    /// Updates done with this one.
+    pub(crate) update: i32,
+}
+
+/// One update of a parameter and of its two moments, in place (Loshchilov and Hutter, Algorithm 2).
+pub(crate) fn adamw(value: &mut [f32], moments: [&mut [f32]; 2], gradient: &[f32], how: AdamW) {
+    adamw_each(value, moments, gradient, how);
+}
+
+vectorized! {
+    fn adamw_each(value: &'a mut [f32], moments: [&'a mut [f32]; 2], gradient: &'a [f32], how: AdamW) {
+        let AdamW { rate, beta_1, beta_2, epsilon, weight_decay, scale, update } = how;
+        let unbiased_1 = 1.0 / (1.0 - beta_1.powi(update));
+        let unbiased_2 = 1.0 / (1.0 - beta_2.powi(update));
+        let keep = 1.0 - rate * weight_decay;
+        let [first, second] = moments;
+        let moments = first.iter_mut().zip(second);
+        for ((x, &gradient), (first, second)) in value.iter_mut().zip(gradient).zip(moments) {
+            let g = gradient * scale;
+            *first = beta_1 * *first + (1.0 - beta_1) * g;
+            *second = beta_2 * *second + (1.0 - beta_2) * g * g;
+            let step = *first * unbiased_1 / ((*second * unbiased_2).sqrt() + epsilon);
+            *x = *x * keep - rate * step;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_are_exact_to_a_few_units() {
+        let mut worst = 0.0_f64;
+        for i in -860..880 {
+            let x = i as f32 * 0.1 + 0.013;
+            let (found, right) = (f64::from(exp(x)), f64::from(x).exp());
+            worst = worst.max((found / right - 1.0).abs());
+        }
+        assert!(worst < 3e-7, "{worst}");
+        let exact = [exp(f32::NEG_INFINITY), exp(-100.0), exp(0.0)].map(f32::to_bits);
+        assert_eq!(exact, [0.0_f32, 0.0, 1.0].map(f32::to_bits));
+        assert!(exp(1000.0) > 1e38);
+    }
+
+    #[test]
+    fn sums_and_largest_of_any_length() {
+        for count in 0..70 {
+            let row: Vec<f32> = (0..count).map(|i| ((i * 7) % 11) as f32 - 5.0).collect();
+            let right: f32 = row.iter().sum();
+            assert!((sum(count, |i| row[i]) - right).abs() < 1e-4);
+            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(largest(&row).to_bits(), most.to_bits());
+        }
+    }
+
+    #[test]
+    fn a_masked_key_has_no_share() {
+        let mask = [0.0, f32::NEG_INFINITY, 0.0, 0.0];
+        let shape = MaskShape { heads: 1, time: 2, keys: 2, by_batch: false, by_time: true };
+        let out = masked_softmax(&[1.0, 9.0, 0.0, 2.0_f32.ln()], &mask, shape, 1.0);
+        assert!((out[0] - 1.0).abs() < 1e-6 && out[1] <= 0.0);
+        assert!((out[3] - 2.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn one_update_of_adamw_by_hand() {
+        let how = AdamW {
+            rate: 0.1,
+            beta_1: 0.9,
+            beta_2: 0.99,
+            epsilon: 0.0,
+            weight_decay: 0.5,
+            scale: 0.5,
+            update: 1,
+        };
+        let (mut value, mut first, mut second) = ([2.0_f32], [0.0_f32], [0.0_f32]);
+        adamw(&mut value, [&mut first, &mut second], &[-4.0], how);
+        // The gradient is -2: the unbiased step is -1; 2 * 0.95 + 0.1.
+        assert!((value[0] - 2.0).abs() < 1e-6, "{}", value[0]);
+        assert!((first[0] + 0.2).abs() < 1e-6 && (second[0] - 0.04).abs() < 1e-6);
+    }
+}
