@@ -85,7 +85,9 @@ fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
         assert!(table.contains(decoder), "{decoder} is missing from:\n{table}");
     }
     for variant in ["large", "cosine", "judge", "in-flight", "settled"] {
-        let row = table.lines().find(|line| line.contains(&format!("mcts-vote@{variant} ")));
+        let decoder = format!(" mcts-vote@{variant} ");
+        let compared = |line: &&str| line.starts_with("round 0") && line.contains(&decoder);
+        let row = table.lines().find(compared);
         let cells: Vec<&str> = row.unwrap().split_whitespace().collect();
         // The last three are tokens through models, judgements and milliseconds.
         let costs = cells[cells.len() - 3..].iter().map(|cell| cell.parse::<f64>().unwrap());

@@ -16,6 +16,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use crate::kernels::{self, AdamW, MaskShape, RotaryShape};
+use crate::weights::values;
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -287,6 +288,14 @@ fn fused_cross_entropy(logits: &Tensor<2>, targets: &[u32], weights: &[f32]) -> 
     finish([&input], flex(vec![loss], [1]), CrossEntropy, || flex(gradient, shape))
 }
 
+/// The sum of the squares of a tensor's numbers.
+pub(crate) fn sum_of_squares(x: &Tensor<1>) -> f64 {
+    match OnCpu::of(x) {
+        Some(tensor) => kernels::sum_of_squares(Host::of(tensor.plain()).values()),
+        None => f64::from(values(x.clone().square().sum())[0]),
+    }
+}
+
 /// One update of a parameter and its two moments by AdamW.
 pub(crate) fn adamw(
     value: Tensor<1>,
@@ -337,7 +346,6 @@ mod tests {
     use super::*;
     use crate::device;
     use crate::model::{MASKED, tensor};
-    use crate::weights::values;
 
     fn numbers(count: usize, salt: usize) -> Vec<f32> {
         (0..count).map(|i| ((i * 37 + salt * 11) % 101) as f32 / 25.0 - 2.0).collect()

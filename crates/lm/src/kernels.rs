@@ -358,6 +358,22 @@ vectorized! {
     }
 }
 
+/// The sum of the squares of all numbers.
+pub(crate) fn sum_of_squares(x: &[f32]) -> f64 {
+    let mut total = 0.0;
+    add_squares(x, &mut total);
+    total
+}
+
+vectorized! {
+    fn add_squares(x: &'a [f32], total: &'a mut f64) {
+        // In pieces, so that small terms are not lost beside a large sum.
+        for piece in x.chunks(4096) {
+            *total += f64::from(sum(piece.len(), |i| piece[i] * piece[i]));
+        }
+    }
+}
+
 /// The numbers of one update of AdamW.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamW {
@@ -422,6 +438,12 @@ mod tests {
             let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             assert_eq!(largest(&row).to_bits(), most.to_bits());
         }
+    }
+
+    #[test]
+    fn squares_of_many_numbers() {
+        let many: Vec<f32> = (0..10_000).map(|i| (i % 3) as f32).collect();
+        assert!((sum_of_squares(&many) - 16_665.0).abs() < 1e-6, "3333 ones, 3333 fours");
     }
 
     #[test]

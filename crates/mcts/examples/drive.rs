@@ -1,6 +1,6 @@
 //! Drives a search from files, without a model: `drive SETTINGS.toml TABLE.json` prints the tree as JSON.
 //!
-//! The settings are those of a preset's `[search.mcts]`. The table says, for every state by its text (the options on
+//! The settings are those of a preset's `tree.toml`, section `[mcts]`, without the section's name. The table says, for every state by its text (the options on
 //! the way, joined; the prompt is the empty text), which options follow in order of attempt and what the critics say
 //! of it: `{"": {"options": ["a\n", "b\n"], "value": 0.5, "prm": 0.0, "orm": 0.0}, "a\n": …}`. A state without
 //! options is a finished solution. So anyone can check this search against another implementation.

@@ -84,3 +84,9 @@ fn adaptive_value() {
 fn adaptive_total() {
     check("adaptive_total");
 }
+
+/// The released code's order; `released.rs` has its loop.
+#[test]
+fn released() {
+    check("released");
+}

@@ -19,7 +19,8 @@ pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
         }
     }
     if silent > 0 {
-        sentences.push(format!("no significant difference in {silent} other comparisons"));
+        let noun = if silent == 1 { "comparison" } else { "comparisons" };
+        sentences.push(format!("no significant difference in {silent} other {noun}"));
     }
     sentences.extend(verdict(rows, GREEDY, |row| row.against_greedy.as_ref()));
     sentences.extend(verdict(rows, "best-of-n at equal tokens", |row| {

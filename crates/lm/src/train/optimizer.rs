@@ -10,7 +10,7 @@ use super::loss::Gradients;
 use super::{State, TrainConfig};
 use crate::fused;
 use crate::kernels::AdamW;
-use crate::weights::{Path, values};
+use crate::weights::Path;
 
 /// burn's default of 1e-5 damps the updates of small gradients.
 const EPSILON: f32 = 1e-8;
@@ -57,12 +57,7 @@ impl Optimizer {
 }
 
 fn norm(gradients: &Gradients) -> f64 {
-    let squares = gradients.values().map(|g| (g.clone() * g.clone()).sum());
-    let sums: Vec<Tensor<1>> = squares.collect();
-    if sums.is_empty() {
-        return 0.0;
-    }
-    f64::from(values(Tensor::cat(sums, 0).sum())[0]).sqrt()
+    gradients.values().map(fused::sum_of_squares).sum::<f64>().sqrt()
 }
 
 /// One update of every parameter that has a gradient.
