@@ -1,5 +1,5 @@
 //! Nodes per second of the search core alone: a stub plays the models, at the paper's settings for GSM8K, with and
-//! without merging. `cargo bench -p mcts`.
+//! without merging: `cargo bench --workspace --bench search`.
 #![expect(clippy::unwrap_used, reason = "a failed step ends the benchmark")]
 
 use std::hint::black_box;
@@ -7,16 +7,17 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mcts::{Action, Config, Evaluation, Merge, Request, SampleRequest, Tree};
 
-/// Lines of the length of a solution's; every third is close to another.
+/// Lines of about ninety characters that differ in most of them; of every three, two differ in a number alone.
 fn lines() -> Vec<String> {
+    let words =
+        ["boxes", "holds", "apples", "twice", "left", "each", "train", "hours", "sells", "costs"];
     let line = |i: usize| {
-        let (a, b) = (i / 3 + 2, 7 * i + 5);
-        format!(
-            "Each of the {a} boxes holds {b} apples, so there are {a} * {b} = {} apples.\n",
-            a * b
-        )
+        let kind = i / 3 * 2 + usize::from(i % 3 == 2);
+        let word = |at: usize| words[mixed(kind, at as u32) % words.len()];
+        let text: Vec<&str> = (0..14).map(word).collect();
+        format!("{} {} = {}.\n", text.join(" "), i + 2, 7 * i + 5)
     };
-    (0..60).map(line).collect()
+    (0..300).map(line).collect()
 }
 
 fn mixed(node: usize, attempt: u32) -> usize {
