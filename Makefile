@@ -6,8 +6,11 @@ RUN     ?= $(PRESET)
 SEED    ?= 0
 DEVICE  ?= cpu
 WORKERS ?=
-# Set: critics are trained anew in every round, on solutions of its policy, and judge the next one.
+# 1: critics are trained anew in every round, on solutions of its policy, and judge the next one.
 RETRAIN ?=
+override RETRAIN := $(filter-out 0,$(RETRAIN))
+# More arguments of the search stage, such as --weak-critics.
+SEARCH_FLAGS ?=
 N       ?= 1
 
 P    ?= pipelines/$(PRESET)
@@ -129,7 +132,7 @@ $(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) | build
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
 $(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
-	$$(BIN)/search $$(call flags,search,$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
+	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
 	  --fast-policy $(FAST) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
 
 $(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(call judge_manifests,$(4)) | build
@@ -174,7 +177,7 @@ D  := $(R)/round-$(call two,$(OF))
 compare: $(D)/compare-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
 
-## ablation: eta-MCTS without and with each of its parts, in the same way
+## ablation: eta-MCTS without and with each of its parts, of the policy of round OF=0, on ON=test
 ablation: $(D)/ablation-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
 

@@ -34,7 +34,7 @@ pub struct SearchConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settled {
-    /// Finished solutions there must be, rollouts included; at least 1.
+    /// Solutions with an answer there must be among those that the final answer is picked from; at least 1.
     pub solutions: u32,
     /// The share of all outcome rewards that one answer's solutions must have, in (0, 1].
     pub share: f64,
@@ -42,18 +42,14 @@ pub struct Settled {
 
 impl Settled {
     /// Whether solutions, each with its answer and outcome reward, settle the answer.
-    pub(crate) fn holds(&self, solutions: &[(Option<&str>, f64)]) -> bool {
-        let (mut count, mut all) = (0, 0.0);
+    pub(crate) fn holds(&self, solutions: &[(&str, f64)]) -> bool {
         let mut sums = BTreeMap::<&str, f64>::new();
         for &(answer, outcome) in solutions {
-            count += 1;
-            all += outcome;
-            if let Some(answer) = answer {
-                *sums.entry(answer).or_default() += outcome;
-            }
+            *sums.entry(answer).or_default() += outcome;
         }
+        let all: f64 = sums.values().sum();
         let most = sums.into_values().fold(0.0, f64::max);
-        count >= self.solutions && all > 0.0 && most >= self.share * all
+        solutions.len() >= self.solutions as usize && all > 0.0 && most >= self.share * all
     }
 }
 
@@ -98,10 +94,10 @@ mod tests {
     #[test]
     fn an_answer_is_settled_by_the_weight_behind_it() {
         let settled = Settled { solutions: 3, share: 0.75 };
-        let holds = |rows: &[(Option<&str>, f64)]| settled.holds(rows);
-        assert!(holds(&[(Some("18"), 0.5), (Some("18"), 0.25), (Some("20"), 0.25)]));
-        assert!(!holds(&[(Some("18"), 0.75), (Some("18"), 0.25)]), "too few");
-        assert!(!holds(&[(Some("18"), 0.5), (Some("18"), 0.2), (Some("20"), 0.3)]));
-        assert!(!holds(&[(None, 0.0), (None, 0.0), (Some("20"), 0.0)]), "nothing speaks for any");
+        let holds = |rows: &[(&str, f64)]| settled.holds(rows);
+        assert!(holds(&[("18", 0.5), ("18", 0.25), ("20", 0.25)]));
+        assert!(!holds(&[("18", 0.75), ("18", 0.25)]), "too few");
+        assert!(!holds(&[("18", 0.5), ("18", 0.2), ("20", 0.3)]));
+        assert!(!holds(&[("18", 0.0), ("18", 0.0), ("20", 0.0)]), "nothing speaks for any");
     }
 }

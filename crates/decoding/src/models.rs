@@ -174,7 +174,7 @@ impl Models {
         }
         let message = format!("the critics are below the preset's bar: {}", missed.join("; "));
         Err(Failure::data(message)
-            .hint("give them more labels, or search all the same with --weak-critics"))
+            .hint("give them more labels, or search all the same with --weak-critics (SEARCH_FLAGS of make)"))
     }
 
     /// The critics as one.

@@ -7,7 +7,7 @@ use critic::{Critic, Scores, Solution};
 use dataset::seed_for;
 use lm::Sampling;
 use mcts::{Action, Evaluation, NodeId, Request, SampleRequest, Tree};
-use policy::{Policy, StateRequest, TextOption};
+use policy::{Policy, StateRequest, Termination, TextOption};
 
 use crate::memory::{Found, Memory};
 use crate::similarity;
@@ -182,8 +182,11 @@ impl Searcher {
         for index in evaluated {
             let run = &mut runs[index];
             let terminals = terminals(run);
-            let solutions = terminals.iter().chain(&run.rollouts);
-            let solutions: Vec<_> = solutions.map(|s| (s.answer.as_deref(), s.outcome)).collect();
+            let candidates = self.config.rollouts_are_candidates;
+            let rollouts = run.rollouts.iter().filter(|_| candidates);
+            let finished = terminals.iter().chain(rollouts).filter(|s| s.finished);
+            let solutions: Vec<(&str, f64)> =
+                finished.filter_map(|s| Some((s.answer.as_deref()?, s.outcome))).collect();
             if settled.holds(&solutions) {
                 run.tree.settle();
             }
@@ -231,6 +234,8 @@ impl Searcher {
                 (*index, wanted.iter().flat_map(each).collect())
             })
             .collect();
+        let by_tokens = matches!(self.policy.config().termination, Termination::Tokens(_));
+        let action = |option| action(option, by_tokens);
         let actions: Vec<Vec<Action>> = nodes
             .iter()
             .map(|(_, nodes)| options.by_ref().take(nodes.len()).map(action).collect())
@@ -369,12 +374,15 @@ impl Run<'_> {
     }
 }
 
-fn action(option: TextOption) -> Action {
+/// An option as the tree takes it. An empty line is a failed sample, as for the released code; a token may well be a
+/// space, or the end alone.
+fn action(option: TextOption, by_tokens: bool) -> Action {
+    let failed = !by_tokens && option.text.trim().is_empty();
     Action {
-        text: option.text,
+        text: if failed { String::new() } else { option.text },
         tokens: option.tokens,
         logprob: option.logprob,
-        terminal: option.terminal,
+        terminal: option.terminal && !failed,
         stop: option.stop.to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! How similar options of a node are, for the state merge: by the cosine of the policy's hidden states, or by what the
 //! policy says when it is asked (AlphaLLM Table 4a).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mcts::{Action, NodeId};
 use policy::Choice;
@@ -37,8 +37,18 @@ struct Family {
     run: usize,
     node: NodeId,
     before: String,
-    new: BTreeSet<String>,
+    /// The options of the children, then the new ones in order of attempt, each text once.
     all: Vec<String>,
+    /// How many of them are children's.
+    old: usize,
+}
+
+impl Family {
+    /// Every new option with each that is before it.
+    fn pairs(&self) -> impl Iterator<Item = (&Self, &String, &String)> {
+        let new = self.old..self.all.len();
+        new.flat_map(move |at| self.all[..at].iter().map(move |old| (self, &self.all[at], old)))
+    }
 }
 
 impl Searcher {
@@ -53,13 +63,8 @@ impl Searcher {
     ) -> Result<BTreeMap<usize, Similar>, Error> {
         let Some(similarity) = &self.config.similarity else { return Ok(BTreeMap::new()) };
         let families = families(runs, asked, actions);
-        let pairs: Vec<(&Family, &String, &String)> = families
-            .iter()
-            .flat_map(|family| {
-                let with = move |new| family.all.iter().map(move |old| (family, new, old));
-                family.new.iter().flat_map(with).filter(|(_, new, old)| new != old)
-            })
-            .collect();
+        let pairs: Vec<(&Family, &String, &String)> =
+            families.iter().flat_map(Family::pairs).collect();
         let measured = match similarity {
             Similarity::Cosine => self.cosines(runs, &families, &pairs, memory)?,
             Similarity::Judge { template, yes, no } => {
@@ -121,17 +126,25 @@ fn families(
 ) -> Vec<Family> {
     let mut families = Vec::new();
     for ((run, nodes), actions) in asked.iter().zip(actions) {
-        let mut new = BTreeMap::<NodeId, BTreeSet<String>>::new();
+        let mut new = BTreeMap::<NodeId, Vec<&str>>::new();
         for (node, action) in nodes.iter().zip(actions).filter(|(_, action)| !action.terminal) {
-            new.entry(*node).or_default().insert(action.text.clone());
+            new.entry(*node).or_default().push(&action.text);
         }
         for (node, new) in new {
             let tree = &runs[*run].tree;
             let children = tree.node(node).children.iter().map(|&child| tree.node(child));
-            let old = children.filter(|child| !child.terminal).map(|child| child.text().to_owned());
-            let all: BTreeSet<String> = old.chain(new.iter().cloned()).collect();
+            let mut all: Vec<String> = Vec::new();
+            for child in children.filter(|child| !child.terminal) {
+                all.push(child.text().to_owned());
+            }
+            let old = all.len();
+            for text in new {
+                if !all.iter().any(|known| known == text) {
+                    all.push(text.to_owned());
+                }
+            }
             let before = runs[*run].options(node).concat();
-            families.push(Family { run: *run, node, before, new, all: all.into_iter().collect() });
+            families.push(Family { run: *run, node, before, all, old });
         }
     }
     families

@@ -27,6 +27,8 @@ pub(crate) struct Bill {
 /// A line of the metrics.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Billed {
+    /// Digest of the settings it was measured with: the log outlives them.
+    pub(crate) settings: String,
     /// The part of the dataset: one that was measured again counts once.
     pub(crate) part: usize,
     /// What it cost.
@@ -45,15 +47,21 @@ pub struct MeanCost {
     pub milliseconds: f64,
 }
 
-/// What each decoder of a measurement cost, by its name; decoders that share their work each cost all
-/// of it. Empty without metrics.
-pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, dataset::Error> {
+/// What each decoder of a measurement with these settings cost, by its name; decoders that share their work each cost
+/// all of it. Empty without metrics.
+pub(crate) fn costs(
+    measurement: &Path,
+    digest: &str,
+) -> Result<BTreeMap<String, MeanCost>, dataset::Error> {
     let lines = MetricsLog::read(&measurement.join(METRICS))?;
     let mut last = BTreeMap::new();
     for line in lines {
         // Other lines are not ours.
-        if let Ok(Billed { part, bill }) = serde_json::from_value(line) {
-            last.insert((part, bill.decoders.clone()), bill);
+        match serde_json::from_value(line) {
+            Ok(Billed { settings, part, bill }) if settings == digest => {
+                last.insert((part, bill.decoders.clone()), bill);
+            }
+            _ => {}
         }
     }
     let mut sums = BTreeMap::<String, Bill>::new();
@@ -93,6 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut log = MetricsLog::open(&folder.path().join(METRICS)).unwrap();
         let line = |part, seconds| Billed {
+            settings: "these".to_owned(),
             part,
             bill: Bill {
                 decoders: vec!["mcts-vote".to_owned(), "mcts-rerank".to_owned()],
@@ -105,7 +114,8 @@ mod tests {
         log.append(&serde_json::json!({"problems": 3})).unwrap();
         log.append(&line(0, 1.0)).unwrap();
         log.append(&line(1, 2.0)).unwrap();
-        let costs = costs(folder.path()).unwrap();
+        log.append(&Billed { settings: "others".to_owned(), ..line(2, 90.0) }).unwrap();
+        let costs = costs(folder.path(), "these").unwrap();
         let expected = MeanCost { through_models: 80.0, judged: 5.0, milliseconds: 150.0 };
         assert_eq!(costs["mcts-vote"], expected);
         assert_eq!(costs["mcts-rerank"], expected);

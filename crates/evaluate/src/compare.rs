@@ -59,7 +59,8 @@ pub struct Split {
     pub task: String,
     /// The test set within the task.
     pub split: String,
-    /// The models in the order given, each with its decoders: `greedy`, the searches, others by name.
+    /// The models in the order given, each with its decoders: greedy, samples, step searches, tree searches, others by
+    /// name.
     pub rows: Vec<Row>,
     /// What the rows say, in sentences.
     pub conclusion: Vec<String>,
@@ -82,8 +83,8 @@ pub struct Row {
     pub against_control: Option<Paired>,
     /// This decoder against greedy with the same model; null for greedy, and where greedy is lacking.
     pub against_greedy: Option<Paired>,
-    /// A search against best-of-n of the same model that generates as many tokens; null for others, and where there is
-    /// no best-of-n.
+    /// A search against best-of-n of the same model that generates as many tokens; null for others, and where no
+    /// best-of-n generates as many.
     pub against_best_of_n: Option<Rival>,
     /// Mean generated tokens of a problem, where recorded.
     pub tokens: Option<f64>,
@@ -94,8 +95,7 @@ pub struct Row {
     pub cost: Option<MeanCost>,
 }
 
-/// The best-of-n that a search is compared with: the cheapest that generates at least as many tokens, or else the
-/// dearest there is.
+/// The best-of-n that a search is compared with: the cheapest that generates at least as many tokens.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rival {
     /// Its decoder.

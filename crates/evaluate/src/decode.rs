@@ -108,6 +108,10 @@ fn replace(search: &mut Value, keys: &Map<String, Value>) {
             _ => search[key] = value.clone(),
         }
     }
+    // Another merge has no use for it, and there is no way to write that a key is absent.
+    if search["mcts"]["merge"].get("similarity").is_none() {
+        search["similarity"] = Value::Null;
+    }
 }
 
 #[derive(Serialize)]
@@ -177,7 +181,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let (rows, bills) = evaluator.chunk(chunk)?;
             output.write_part(index, &rows)?;
             for bill in bills {
-                metrics.row(&Billed { part: index, bill })?;
+                metrics.row(&Billed { settings: digest.clone(), part: index, bill })?;
             }
         }
         progress.add(chunk.len() as u64);
@@ -369,6 +373,7 @@ struct Decoded {
 impl Decoded {
     /// Runs a decoder and takes the time.
     fn timed<T>(
+        decoders: Vec<String>,
         problems: usize,
         decode: impl FnOnce() -> Result<Found<T>, decoding::Error>,
         answers: impl Fn(&T) -> Vec<Answer>,
@@ -381,12 +386,6 @@ impl Decoded {
             .enumerate()
             .flat_map(|(at, found)| answers(found).into_iter().map(move |answer| (at, answer)))
             .collect();
-        let mut decoders: Vec<String> = Vec::new();
-        for (_, answer) in &answers {
-            if !decoders.contains(&answer.decoder) {
-                decoders.push(answer.decoder.clone());
-            }
-        }
         Ok(Self { bill: Bill { decoders, problems, seconds, cost }, answers })
     }
 }
@@ -406,7 +405,8 @@ fn by_tree(
         });
         picks.into()
     };
-    Decoded::timed(questions.len(), || searcher.search(questions), answers)
+    let names = decoding::Picks::default().named().map(|(decoder, _)| format!("{decoder}{name}"));
+    Decoded::timed(names.into(), questions.len(), || searcher.search(questions), answers)
 }
 
 /// One sample, or what is picked of several.
@@ -432,7 +432,11 @@ fn by_samples(
         ]
     };
     let decode = || searcher.independent_samples(questions, sampling, count);
-    Decoded::timed(questions.len(), decode, answers)
+    let names = match count {
+        1 => vec![SAMPLING.to_owned()],
+        _ => [SELF_CONSISTENCY, BEST_OF_N, ORM_VOTE].map(|name| format!("{name}@{count}")).into(),
+    };
+    Decoded::timed(names, questions.len(), decode, answers)
 }
 
 /// What a step search answers, by the weighted vote of what it found.
@@ -447,7 +451,8 @@ fn by_steps(
         let nodes = Some(found.nodes as i32);
         vec![Answer { nodes, ..Answer::new(method.name(), text, found.tokens) }]
     };
-    Decoded::timed(questions.len(), || searcher.steps(questions, config, method), answers)
+    let decode = || searcher.steps(questions, config, method);
+    Decoded::timed(vec![method.name().to_owned()], questions.len(), decode, answers)
 }
 
 /// An answer to a problem, before it is graded.

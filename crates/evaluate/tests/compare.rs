@@ -123,21 +123,25 @@ fn search_is_compared_with_the_best_of_n_that_costs_as_much() {
     let cheap = |row| Evaluation { tokens: Some(150), ..row };
     all.extend(rows("test", "mcts-vote", 0, "xxxxxx....").into_iter().map(cheap));
     all.extend(rows("test", "beam", 0, "x........."));
+    let dearest = |row| Evaluation { tokens: Some(401), ..row };
+    all.extend(rows("test", "dvts", 0, "xxxx......").into_iter().map(dearest));
     let found = compare::compare(&[model("a", all)], "a").unwrap();
     let rival = find(&found, "a", "mcts-vote").against_best_of_n.clone().unwrap();
     assert_eq!((rival.decoder.as_str(), rival.tokens), ("best-of-n@8", 200.0));
     assert_eq!((rival.paired.pairs.first, rival.paired.pairs.second), (1, 0));
     let dear = find(&found, "a", "beam").against_best_of_n.clone().unwrap();
-    assert_eq!(dear.decoder, "best-of-n@16");
+    assert_eq!(dear.decoder, "best-of-n@16", "as many tokens are enough");
+    assert_eq!(find(&found, "a", "dvts").against_best_of_n, None, "none generates as many");
     assert_eq!(find(&found, "a", "greedy").against_best_of_n, None);
     let decoders: Vec<&str> = found.splits[0].rows.iter().map(|row| row.decoder.as_str()).collect();
-    let order = ["greedy", "best-of-n@4", "best-of-n@8", "best-of-n@16", "beam", "mcts-vote"];
+    let samples = ["greedy", "best-of-n@4", "best-of-n@8", "best-of-n@16"];
+    let order = [&samples[..], &["beam", "dvts", "mcts-vote"]].concat();
     assert_eq!(decoders, order);
     let said = &found.splits[0].conclusion;
     let starts = [
         "a: best-of-n@16 beats greedy by 60.0 points (",
         "a: beam is worse than best-of-n@16 (400 tokens) by 90.0 points (",
-        "no significant difference in 5 other comparisons",
+        "no significant difference in 6 other comparisons",
         "in short: search does not beat greedy, nor lose to it",
         "in short: search does not beat best-of-n at equal tokens, nor lose to it",
     ];

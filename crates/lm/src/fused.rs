@@ -316,7 +316,7 @@ pub(crate) fn adamw(
     };
     // The tensors themselves are let go, so that the moments are written in place.
     drop((value, first, second));
-    let [mut x, mut m, mut v] = [x, m, v].map(|tensor| Host::of(&tensor).0);
+    let [mut x, mut m, mut v] = [x, m, v].map(|tensor| tensor.to_contiguous());
     let gradient = Host::of(&g);
     let [values, first, second] = [&mut x, &mut m, &mut v].map(FlexTensor::storage_mut::<f32>);
     kernels::adamw(values, [first, second], gradient.values(), how);

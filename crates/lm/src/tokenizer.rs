@@ -142,7 +142,8 @@ impl Tokenizer {
         for to in 1..=ids.len() {
             let text = self.decode(&ids[from..to]);
             let whole = to - from >= count && !text.ends_with(char::REPLACEMENT_CHARACTER);
-            if whole || to == ids.len() {
+            // The end of the text has none of its own.
+            if whole || (to == ids.len() && !text.is_empty()) {
                 parts.push(text);
                 from = to;
             }

@@ -130,7 +130,8 @@ impl Tree {
             self.take_off(id, wave);
             return Ok(());
         }
-        let waits = node.reserved > 0;
+        // A revisit beside what is under way would win by the virtual loss of the others, again and again.
+        let waits = self.node(NodeId::ROOT).flying > 0;
         let open = !self.config.stop_when_exhausted || self.nodes.iter().any(Node::is_open);
         match node.score {
             Some(score) if open && !waits => {

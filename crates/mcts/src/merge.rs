@@ -40,13 +40,13 @@ pub(crate) fn repeated(
 
 /// The child within `most` edits that is the nearest.
 fn closest(tree: &Tree, parent: NodeId, action: &Action, most: usize) -> Option<NodeId> {
-    let text = action.text.trim();
+    let text = compared(&action.text);
     let mut nearest = None;
     // The largest distance that would still be an improvement; narrows as siblings are found.
     let mut cutoff = if action.terminal { 0 } else { most };
     let like = tree.children(parent).filter(|(_, sibling)| sibling.terminal == action.terminal);
     for (id, sibling) in like {
-        let Some(distance) = edits_up_to(cutoff, text, sibling.text().trim()) else { continue };
+        let Some(distance) = edits_up_to(cutoff, text, compared(sibling.text())) else { continue };
         nearest = Some(id);
         if distance == 0 {
             break;
@@ -59,17 +59,23 @@ fn closest(tree: &Tree, parent: NodeId, action: &Action, most: usize) -> Option<
 /// The sibling that `action` is closest to, with the distance; the first of equals, `None` without
 /// siblings.
 pub(crate) fn nearest(tree: &Tree, parent: NodeId, action: &Action) -> Option<(NodeId, usize)> {
-    let text = action.text.trim();
+    let text = compared(&action.text);
     let mut nearest: Option<(NodeId, usize)> = None;
     for (id, sibling) in tree.children(parent) {
         let cutoff = nearest.map_or(usize::MAX, |(_, distance)| distance.saturating_sub(1));
         let closer = nearest.is_none_or(|(_, distance)| distance > 0);
-        if let Some(distance) = edits_up_to(cutoff, text, sibling.text().trim()).filter(|_| closer)
+        if let Some(distance) =
+            edits_up_to(cutoff, text, compared(sibling.text())).filter(|_| closer)
         {
             nearest = Some((id, distance));
         }
     }
     nearest
+}
+
+/// What of an option is compared: all but the space around it, or that space if there is nothing else.
+fn compared(text: &str) -> &str {
+    if text.trim().is_empty() { text } else { text.trim() }
 }
 
 /// Levenshtein distance in characters, `None` above `cutoff`.

@@ -19,7 +19,7 @@ impl NodeId {
 /// One option: the text between two nodes (paper §4.3, `o = <I, pi, beta>`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Action {
-    /// The text, up to and including what ended it. Blank text is a failed sample.
+    /// The text, up to and including what ended it. Empty text is a failed sample, unless it is terminal.
     pub text: String,
     /// Tokens generated for it.
     pub tokens: u32,

@@ -24,7 +24,7 @@ impl Tree {
     }
 
     /// Answers [`crate::Request::Sample`] with as many options as were asked for, node after
-    /// node and in order of attempt. A sample that could not be had is told as an action of blank text.
+    /// node and in order of attempt. A sample that could not be had is told as an action without text that is not terminal.
     ///
     /// With [`Merge::Similarity`] the samples are refused: use [`Tree::tell_compared`].
     pub fn tell_samples(&mut self, actions: Vec<Action>) -> Result<(), TellError> {

@@ -71,7 +71,7 @@ pub struct Tally {
     pub merged: u32,
     /// Options that were blank.
     pub failed: u32,
-    /// Options of a root wave that came after the root was saturated.
+    /// Options that came after their node was full or saturated.
     pub discarded: u32,
     /// Rollouts scored.
     pub rollouts: u32,

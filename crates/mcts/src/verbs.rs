@@ -81,7 +81,7 @@ impl Tree {
         self.node_mut(parent).attempts += 1;
         if !self.node(parent).is_open() {
             self.tally.discarded += 1;
-        } else if action.text.trim().is_empty() {
+        } else if action.text.is_empty() && !action.terminal {
             self.drop_blank(parent);
         } else if let Merge::MostDistant { threshold, attempts, .. } = self.config.merge {
             return self.hold(parent, action, threshold as usize, attempts);

@@ -55,7 +55,7 @@ fn only_the_first_attempt_is_greedy_and_only_the_last_depth_runs_to_the_end() {
     let config = Config { greedy_first_child: true, max_depth: 2, ..plain(9) };
     let mut tree = Tree::new(&config).unwrap();
     assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 0, true, false));
-    tell(&mut tree, &[" "]);
+    tell(&mut tree, &[""]);
     assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 1, false, false), "after a blank: not again");
     tell(&mut tree, &["a"]);
     evaluate(&mut tree);
@@ -183,7 +183,7 @@ fn an_option_joins_the_nearest_sibling() {
 fn blanks_saturate_too() {
     let mut tree = Tree::new(&plain(10)).unwrap();
     for _ in 0..4 {
-        tell(&mut tree, &["\n"]);
+        tell(&mut tree, &[""]);
     }
     assert_eq!(tree.request(), Request::Done(StopReason::Exhausted));
     assert_eq!(tree.tally().failed, 4);
@@ -339,6 +339,19 @@ fn simulations_in_flight_are_spread_by_a_virtual_loss() {
     evaluate(&mut tree);
     assert_eq!((tree.tally().simulations, tree.node(NodeId::ROOT).visits), (5, 5));
     assert_eq!(visits(&tree), [3, 2, 1, 1, 1], "no loss is left behind");
+}
+
+/// The virtual loss of an open child makes its finished sibling look better: that is no reason to visit it again and again.
+#[test]
+fn finished_leaves_are_not_revisited_beside_what_is_under_way() {
+    let config = Config { in_flight: 4, root_wave: true, exploration: 0.7, ..plain(80) };
+    let mut tree = Tree::new(&config).unwrap();
+    tree.tell_samples(vec![action("open", false), action("finished", true)]).unwrap();
+    let worth = |value| Evaluation { value: Some(value), ..Evaluation::default() };
+    tree.tell_evaluations(vec![worth(2.4), worth(2.3)]).unwrap();
+    let Request::Sample(wanted) = tree.request() else { panic!("{:?}", tree.request()) };
+    assert_eq!(wanted.len(), 1);
+    assert!(tree.tally().revisits <= 1, "{:?}", tree.tally());
 }
 
 #[test]

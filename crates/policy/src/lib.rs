@@ -105,7 +105,7 @@ impl Policy {
             let problem = "eos_token_id is missing: without it no solution ends";
             return Err(Error::Config(problem.to_owned()));
         }
-        if let Some(problem) = config.termination.problem() {
+        if let Some(problem) = config.termination.problem(config.max_option_tokens) {
             return Err(Error::Config(format!("termination {problem}")));
         }
         Ok(Self { engine, config })
@@ -165,13 +165,25 @@ impl Policy {
         answer.is_some_and(|(_, rest)| rest.contains('\n'))
     }
 
-    fn option(&self, request: &StateRequest<'_>, draft: &Draft) -> TextOption {
-        let rule = &self.config.termination;
+    /// Cuts what was written into options.
+    fn parts(&self, ids: &[u32], text: &str) -> Vec<String> {
         let tokenizer = self.engine.tokenizer();
-        let mut text = tokenizer.decode(&draft.ids);
-        let by_rule = draft.stop == Some(StopReason::String);
-        text.truncate(rule.end(&text).filter(|_| by_rule && !request.to_end).unwrap_or(text.len()));
-        let counted = match *rule {
+        match &self.config.termination {
+            Termination::Tokens(count) => tokenizer.cut(ids, *count),
+            Termination::Sentence => termination::sentences(&tokenizer.cut(ids, 1)),
+            rule => rule.cut(text),
+        }
+    }
+
+    fn option(&self, request: &StateRequest<'_>, draft: &Draft) -> TextOption {
+        let text = self.engine.tokenizer().decode(&draft.ids);
+        let parts = match draft.stop {
+            _ if request.to_end => self.parts(&draft.ids, &text),
+            Some(StopReason::String) => self.parts(&draft.ids, &text).into_iter().take(1).collect(),
+            _ => vec![text],
+        };
+        let text = parts.concat();
+        let counted = match self.config.termination {
             Termination::Tokens(count) if draft.ids.len() >= count => !request.to_end,
             _ => false,
         };
@@ -181,11 +193,6 @@ impl Policy {
             Some(StopReason::String) => (false, "termination"),
             _ if counted => (false, "termination"),
             _ => (request.to_end, "length"),
-        };
-        let parts = match *rule {
-            Termination::Tokens(count) if request.to_end => tokenizer.cut(&draft.ids, count),
-            _ if request.to_end => rule.cut(&text),
-            _ => vec![text.clone()],
         };
         let tokens = draft.ids.len() as u32;
         TextOption { text, parts, tokens, logprob: draft.logprob, terminal, stop }

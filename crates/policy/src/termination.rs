@@ -17,7 +17,8 @@ pub enum Termination {
     /// option goes on to the end of the next paragraph. A formula is what stands between dollar signs, or
     /// between `<<` and `>>`.
     Formula,
-    /// The end of a sentence (a full stop, question or exclamation mark and a space) or of a line.
+    /// The end of a sentence (a full stop, question or exclamation mark before a space) or of a line. The space is the
+    /// sentence's or the next one's, as the tokenizer has it.
     Sentence,
     /// So many tokens, at least 1.
     Tokens(usize),
@@ -30,9 +31,12 @@ const SENTENCE: [&str; 3] = [". ", "? ", "! "];
 
 impl Termination {
     /// Why no option could end so, if that is so.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
+    pub(crate) fn problem(&self, max_option_tokens: usize) -> Option<&'static str> {
         match self {
             Self::Tokens(0) => Some("is of 0 tokens; an option has at least 1"),
+            Self::Tokens(count) if *count > max_option_tokens => {
+                Some("is of more tokens than max_option_tokens")
+            }
             Self::Mark(mark) if mark.is_empty() => Some("has an empty mark"),
             _ => None,
         }
@@ -60,9 +64,8 @@ impl Termination {
                 let ends = text.match_indices("\n\n").map(|(at, found)| at + found.len());
                 ends.filter(|&end| text.get(..end).is_some_and(has_formula)).min()
             }
-            // The space belongs to the next sentence, as it does for tokenizers.
             Self::Sentence => {
-                let sentences = SENTENCE.iter().filter_map(|mark| Some(after(text, mark)? - 1));
+                let sentences = SENTENCE.iter().filter_map(|mark| after(text, mark));
                 sentences.chain(after(text, "\n")).min()
             }
             Self::Tokens(_) => None,
@@ -80,6 +83,23 @@ impl Termination {
         }
         options
     }
+}
+
+/// Cuts the texts of tokens into sentences. A space after the full stop goes with the token that it is a part of.
+pub(crate) fn sentences(tokens: &[String]) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for token in tokens {
+        let last = parts.len() - 1;
+        let ended = parts[last].ends_with(['.', '?', '!']) && token.starts_with(' ');
+        let spaced = SENTENCE.iter().any(|mark| parts[last].ends_with(mark));
+        if ended || spaced || parts[last].ends_with('\n') {
+            parts.push(token.clone());
+        } else {
+            parts[last] += token;
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
 }
 
 fn after(text: &str, mark: &str) -> Option<usize> {
@@ -121,7 +141,7 @@ mod tests {
         );
         assert_eq!(
             cut(Termination::Sentence, "Now 3.5 is more. Is it? Yes!\n#### 2"),
-            ["Now 3.5 is more.", " Is it?", " Yes!\n", "#### 2"]
+            ["Now 3.5 is more. ", "Is it? ", "Yes!\n", "#### 2"]
         );
         let mark = Termination::Mark("[end]".to_owned());
         assert_eq!(cut(mark, "one[end]two[end]"), ["one[end]", "two[end]"]);
@@ -130,12 +150,24 @@ mod tests {
     }
 
     #[test]
+    fn sentences_take_the_space_that_their_tokens_have() {
+        let cut = |text: &str| {
+            let tokens: Vec<String> = text.split('|').map(str::to_owned).collect();
+            sentences(&tokens).join("|")
+        };
+        assert_eq!(cut("It| is|.| So|?| Yes|\n|2"), "It is.| So?| Yes\n|2");
+        assert_eq!(cut("It| is|. |So 3|.|5|! |Yes"), "It is. |So 3.5! |Yes");
+        assert_eq!(cut(""), "");
+    }
+
+    #[test]
     fn rules_are_written_in_presets_by_their_names() {
         let read = |text: &str| serde_json::from_str::<Termination>(text).unwrap();
         assert_eq!(read("\"formula\""), Termination::Formula);
         assert_eq!(read("{\"tokens\": 1}"), Termination::Tokens(1));
         assert_eq!(read("{\"mark\": \"[end]\"}"), Termination::Mark("[end]".to_owned()));
-        assert!(Termination::Tokens(0).problem().is_some());
-        assert!(Termination::Line.problem().is_none());
+        assert!(Termination::Tokens(0).problem(9).is_some());
+        assert!(Termination::Tokens(10).problem(9).is_some());
+        assert!(Termination::Line.problem(9).is_none());
     }
 }

@@ -10,9 +10,9 @@ use stage::Failure;
 /// What a pilot used.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pilot {
-    /// Generated tokens, by prompt.
+    /// Generated tokens, by prompt; 0 for one that is too long.
     pub(crate) tokens: Vec<f64>,
-    /// Nodes, by prompt.
+    /// Nodes, by prompt; 0 for one that is too long.
     pub(crate) nodes: Vec<f64>,
     /// Wall-clock time.
     pub(crate) elapsed: Duration,
@@ -70,7 +70,10 @@ impl Estimate {
         if json {
             return stage::print_json(self);
         }
-        let range = |[total, off]: [f64; 2]| format!("{total:.0} ± {off:.0}");
+        let range = |[total, off]: [f64; 2]| {
+            let off = if off.is_nan() { "?".to_owned() } else { format!("{off:.0}") };
+            format!("{total:.0} ± {off}")
+        };
         let row = vec![
             self.prompts.to_string(),
             self.pilot.to_string(),

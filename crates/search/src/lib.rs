@@ -77,7 +77,8 @@ struct Config {
 /// What decides the output, for the recipe.
 #[derive(Serialize)]
 struct Settings<'a> {
-    search: &'a Config,
+    chunk_prompts: usize,
+    trajectories_per_prompt: usize,
     tree: &'a SearchConfig,
     text: &'a TextConfig,
 }
@@ -121,26 +122,28 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let mut inputs = models.inputs();
     inputs.push(prompts.input("prompts"));
-    let settings = Settings { search: &preset.value, tree: &tree.value, text: &text.value };
+    let Config { chunk_prompts, trajectories_per_prompt, .. } = preset.value;
+    let (tree, text) = (tree.value, text.value);
+    let settings = Settings { chunk_prompts, trajectories_per_prompt, tree: &tree, text: &text };
     let digest = dataset::digest_of(&settings)?;
     let recipe = stage::recipe("search", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
     let questions: Vec<prompts::Question> = prompts.view()?;
-    let parts = chunk(questions.len(), preset.value.chunk_prompts).len();
+    let parts = chunk(questions.len(), chunk_prompts).len();
     if args.common.dry_run {
         tracing::info!("would search {} prompts in {parts} parts", questions.len());
         return Ok(());
     }
     let searcher = Searcher::new(
-        models.policy.policy(&text.value, &place)?,
-        models.fast_policy.policy(&text.value, &place)?,
-        models.critic(&text.value, &place)?,
-        tree.value,
+        models.policy.policy(&text, &place)?,
+        models.fast_policy.policy(&text, &place)?,
+        models.critic(&text, &place)?,
+        tree,
     );
     let mut job = Job {
         common: &args.common,
         model: models.policy.label(),
         searcher: searcher.map_err(Failure::from)?,
-        keep: preset.value.trajectories_per_prompt,
+        keep: trajectories_per_prompt,
         totals: Totals::default(),
         begun: Instant::now(),
     };
@@ -151,7 +154,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("up to date");
         return Ok(());
     };
-    job.parts(&questions, preset.value.chunk_prompts, &outputs, args)?;
+    job.parts(&questions, chunk_prompts, &outputs, args)?;
     outputs.commit()?;
     job.summary(args.common.json)
 }
@@ -300,6 +303,8 @@ impl Job<'_> {
         used.elapsed = clock.elapsed();
         used.bytes = estimate::size(&nodes, &trajectories)?;
         (used.tokens, used.nodes) = self.totals.by_tree.iter().copied().unzip();
+        used.tokens.resize(some.len(), 0.0);
+        used.nodes.resize(some.len(), 0.0);
         Estimate::of(&used, prompts.len()).print(json)
     }
 

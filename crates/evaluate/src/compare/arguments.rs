@@ -66,10 +66,15 @@ impl FromStr for Labelled {
 pub fn run(args: CompareArgs) -> Result<(), Failure> {
     let CompareArgs { runs, against, costs, out, json } = args;
     let against = against.unwrap_or_else(|| default_against(&runs));
-    let models = runs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let (mut models, mut settings) = (Vec::new(), Vec::new());
+    for run in &runs {
+        let dataset = Dataset::<Evaluation>::open(&run.dir)?.require_rows()?;
+        settings.push(dataset.manifest().recipe.config.clone());
+        models.push((run.label.clone(), dataset.rows()?));
+    }
     let mut comparison = compare(&models, &against)?;
-    for run in runs.iter().filter(|_| costs) {
-        comparison.add_costs(&run.label, &bill::costs(&run.dir)?);
+    for (run, settings) in runs.iter().zip(settings).filter(|_| costs) {
+        comparison.add_costs(&run.label, &bill::costs(&run.dir, &settings)?);
     }
     if let Some(path) = out {
         let text = serde_json::to_string_pretty(&comparison).or_bug("cannot write JSON")?;
@@ -81,11 +86,6 @@ pub fn run(args: CompareArgs) -> Result<(), Failure> {
 fn default_against(runs: &[Labelled]) -> String {
     let control = runs.iter().find(|run| run.label == CONTROL).or(runs.first());
     control.map_or_else(|| CONTROL.to_owned(), |run| run.label.clone())
-}
-
-fn read(run: &Labelled) -> Result<(String, Vec<Evaluation>), Failure> {
-    let dataset = Dataset::<Evaluation>::open(&run.dir)?.require_rows()?;
-    Ok((run.label.clone(), dataset.rows()?))
 }
 
 fn print(comparison: &Comparison, json: bool) -> Result<(), Failure> {

@@ -115,13 +115,11 @@ fn rival(model: &Model<'_>, place: Place<'_>, search: Cell<'_>) -> Result<Option
         return Ok(None);
     }
     let samples = model.decoders(place).filter(|decoder| decoder.starts_with(BEST_OF_N));
-    let mut priced: Vec<(Cell<'_>, f64)> = samples
+    let priced = samples
         .filter_map(|decoder| model.cell(place, decoder))
         .filter_map(|cell| Some((cell, cell.tokens()?)))
-        .collect();
-    priced.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let enough = priced.iter().find(|(_, price)| *price >= tokens).or(priced.last());
-    let Some(&(cell, tokens)) = enough else { return Ok(None) };
+        .filter(|(_, price)| *price >= tokens);
+    let Some((cell, tokens)) = priced.min_by(|a, b| a.1.total_cmp(&b.1)) else { return Ok(None) };
     let paired = paired(place, search, cell)?;
     Ok(Some(Rival { decoder: cell.decoder.to_owned(), tokens, paired }))
 }

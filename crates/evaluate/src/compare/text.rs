@@ -13,7 +13,7 @@ const NOTES: [&str; 6] = [
     "p is McNemar's exact two-sided test; significant means p < 0.05",
     "p is not corrected for the number of comparisons: expect 1 in 20 by chance",
     "tokens and nodes are means per problem; tokens are those generated, by rollouts too",
-    "best-of-n is the cheapest that generates as many tokens as the search, or the dearest there is",
+    "best-of-n is the cheapest that generates as many tokens as the search",
 ];
 
 /// The whole comparison as text.
@@ -58,15 +58,29 @@ fn block(split: &Split, against: &str) -> String {
 
 /// The groups of columns that are not empty.
 struct Columns {
-    control: bool,
+    paired: PairedWith,
     best_of_n: bool,
     cost: bool,
 }
 
+/// Whom the rows are compared with in columns; beside a control there are sentences enough.
+enum PairedWith {
+    Control,
+    Greedy,
+    Nobody,
+}
+
 impl Columns {
     fn of(rows: &[Row]) -> Self {
+        let paired = if rows.iter().any(|row| row.against_control.is_some()) {
+            PairedWith::Control
+        } else if rows.iter().any(|row| row.against_greedy.is_some()) {
+            PairedWith::Greedy
+        } else {
+            PairedWith::Nobody
+        };
         Self {
-            control: rows.iter().any(|row| row.against_control.is_some()),
+            paired,
             best_of_n: rows.iter().any(|row| row.against_best_of_n.is_some()),
             cost: rows.iter().any(|row| row.cost.is_some()),
         }
@@ -75,11 +89,13 @@ impl Columns {
     fn header(&self, against: &str) -> Vec<String> {
         let mut header = vec!["model", "decoder", "n", "right %", "interval"];
         let control = format!("vs {against}");
-        if self.control {
-            header.extend([control.as_str(), "interval", "p", "paired"]);
+        match self.paired {
+            PairedWith::Control => header.extend([control.as_str(), "interval", "p", "paired"]),
+            PairedWith::Greedy => header.extend(["vs greedy", "p"]),
+            PairedWith::Nobody => {}
         }
         if self.best_of_n {
-            header.extend(["vs greedy", "p", "vs best-of-n", "p", "its tokens"]);
+            header.extend(["vs best-of-n", "p", "its tokens"]);
         }
         header.extend(["tokens", "nodes"]);
         if self.cost {
@@ -96,12 +112,13 @@ impl Columns {
             format!("{:.1}", row.accuracy.estimate),
             format!("{:.1} to {:.1}", row.accuracy.low, row.accuracy.high),
         ];
-        if self.control {
-            cells.extend(interval_of(row.against_control.as_ref()));
+        match self.paired {
+            PairedWith::Control => cells.extend(interval_of(row.against_control.as_ref())),
+            PairedWith::Greedy => cells.extend(points_of(row.against_greedy.as_ref())),
+            PairedWith::Nobody => {}
         }
         if self.best_of_n {
             let rival = row.against_best_of_n.as_ref();
-            cells.extend(points_of(row.against_greedy.as_ref()));
             cells.extend(points_of(rival.map(|rival| &rival.paired)));
             cells.push(one(rival.map(|rival| rival.tokens)));
         }

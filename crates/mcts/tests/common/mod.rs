@@ -93,7 +93,7 @@ impl Table {
             }
             let finished = level == depth || (level > 0 && random.below(4) == 0);
             let options = if finished { Vec::new() } else { random.options(blanks) };
-            for option in options.iter().filter(|option| !option.trim().is_empty()) {
+            for option in options.iter().filter(|option| !option.is_empty()) {
                 open.push((format!("{text}{option}"), level + 1));
             }
             let (value, prm, orm) = (random.unit() * 2.0 - 1.0, random.unit(), random.unit());
@@ -167,7 +167,7 @@ impl SplitMix {
 
     /// One to six options, often alike. They end in ";", so that no two ways read the same.
     fn options(&mut self, blanks: bool) -> Vec<String> {
-        let words = ["a;", "b;", "ab;", "abc;", "xyz;", " "];
+        let words = ["a;", "b;", "ab;", "abc;", "xyz;", ""];
         let known = if blanks { 6 } else { 5 };
         let count = 1 + self.below(6);
         (0..count).map(|_| words[self.below(known) as usize].to_owned()).collect()
