@@ -177,9 +177,22 @@ D  := $(R)/round-$(call two,$(OF))
 compare: $(D)/compare-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
 
-## ablation: eta-MCTS without and with each of its parts, of the policy of round OF=0, on ON=test
-ablation: $(D)/ablation-$(ON)/$(M)
+## ablation: eta-MCTS without and with each of its parts, and with critics without the calculator, in the same way
+ablation: $(D)/ablation-$(ON)/$(M) $(D)/with-tool-$(ON)/$(M) $(D)/without-tool-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
+	@$(BIN)/evaluate compare --run 'with tool'=$(D)/with-tool-$(ON) --run 'without tool'=$(D)/without-tool-$(ON) \
+	  --out $(D)/without-tool-$(ON)/comparison.json
+
+# Critics that learn from the same labels and are not told what the calculator finds (the paper's Table 3b).
+BLIND := $(patsubst $(Z)/critics/%,$(Z)/blind-critics/%,$(call judge_manifests,00))
+$(Z)/blind-critics/%/$(M): $(P)/critic-%.toml $(P)/text-blind.toml $(Z)/labels/$(M) | build
+	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind.toml --init $(Z)/policy --labels $(Z)/labels --out $(@D) $(done)
+
+$(D)/with-tool-$(ON)/$(M): $(P)/tool.toml $(SCALES) $(D)/policy/$(M) | build
+	$(call measure,$(OF),$(D)/policy,tool,$(ON))
+
+$(D)/without-tool-$(ON)/$(M): $(P)/tool.toml $(P)/text-blind.toml $(SCALES) $(BLIND) $(D)/policy/$(M) | build
+	$(subst $(Z)/critics/,$(Z)/blind-critics/,$(subst $(P)/text.toml,$(P)/text-blind.toml,$(call measure,$(OF),$(D)/policy,tool,$(ON))))
 
 $(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml $(SCALES) $(D)/policy/$(M) | build
 	$(call measure,$(OF),$(D)/policy,$*,$(ON))

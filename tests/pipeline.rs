@@ -50,7 +50,7 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
 
     // kill -9 of make and of the stage under it, again and again, at moments that are not round.
     let mut kills = 0;
-    for wait in [700, 1900, 3100, 4300, 2300, 5100, 6700, 3700, 7900, 9100] {
+    for wait in [300, 900, 1500, 2300, 1900, 3100, 4300, 5100, 6700, 9100] {
         let mut group = std::process::Command::new("setsid");
         let inner = make(&killed, &["round", "WORKERS=2"]);
         group.arg("make").args(inner.get_args()).current_dir(alphallm::root());
