@@ -84,6 +84,9 @@ fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
     for decoder in ["greedy", "sampling", "best-of-n@4", "beam", "dvts", "rebase", "mcts-vote"] {
         assert!(table.contains(decoder), "{decoder} is missing from:\n{table}");
     }
+    for column in ["vs best-of-n", "through models", "judged"] {
+        assert!(table.contains(column), "no column `{column}` in:\n{table}");
+    }
     for variant in ["large", "cosine", "judge", "in-flight", "settled"] {
         let decoder = format!(" mcts-vote@{variant} ");
         let compared = |line: &&str| line.starts_with("round 0") && line.contains(&decoder);

@@ -27,7 +27,7 @@ pub(crate) struct Bill {
 /// A line of the metrics.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Billed {
-    /// Digest of the settings it was measured with: the log outlives them.
+    /// The recipe's digest of the settings it was measured with: the log outlives them.
     pub(crate) settings: String,
     /// The part of the dataset: one that was measured again counts once.
     pub(crate) part: usize,

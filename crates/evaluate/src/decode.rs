@@ -154,6 +154,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("would evaluate {} problems in {} parts", jobs.len(), chunks.len());
         return Ok(());
     }
+    let made_with = recipe.config.clone();
     let begun = Output::begin(&args.out, recipe, chunks.len(), args.common.force)?;
     let Begin::Work(output) = begun else {
         tracing::info!("up to date");
@@ -181,7 +182,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let (rows, bills) = evaluator.chunk(chunk)?;
             output.write_part(index, &rows)?;
             for bill in bills {
-                metrics.row(&Billed { settings: digest.clone(), part: index, bill })?;
+                metrics.row(&Billed { settings: made_with.clone(), part: index, bill })?;
             }
         }
         progress.add(chunk.len() as u64);
