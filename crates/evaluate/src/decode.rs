@@ -147,31 +147,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let settings = Settings { evaluate: &preset.value, searches: &searches, text: &text.value };
     let digest = dataset::digest_of(&settings)?;
-    let version = env!("CARGO_PKG_VERSION");
-    let recipe = stage::recipe("evaluate", version, &args.common, &digest, inputs);
+    let recipe =
+        stage::recipe("evaluate", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
     let chunks = chunk(jobs.len(), preset.value.chunk_problems);
     if args.common.dry_run {
         tracing::info!("would evaluate {} problems in {} parts", jobs.len(), chunks.len());
         return Ok(());
     }
     let made_with = recipe.config.clone();
-    let begun = Output::begin(&args.out, recipe, chunks.len(), args.common.force)?;
-    let Begin::Work(output) = begun else {
+    let Begin::Work(output) = Output::begin(&args.out, recipe, chunks.len(), args.common.force)?
+    else {
         tracing::info!("up to date");
         return Ok(());
     };
-    let searcher = Searcher::new(
-        models.policy.policy(&text.value, &place)?,
-        models.fast_policy.policy(&text.value, &place)?,
-        models.critic(&text.value, &place)?,
-        tree.value,
-    )
-    .map_err(Failure::from)?;
-    let searchers = searches.into_iter().map(|(name, search)| Ok((name, searcher.with(search)?)));
     let evaluator = Evaluator {
         common: &args.common,
         config: &preset.value,
-        searchers: searchers.collect::<Result<_, decoding::Error>>().map_err(Failure::from)?,
+        searchers: searchers(searches, &models, &text.value, &place)?,
         model: models.policy.label(),
     };
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;
@@ -189,6 +181,25 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     progress.done();
     finish(output, args, &models.policy)
+}
+
+/// The searches with their models; the first is that of `tree.toml`.
+fn searchers(
+    searches: Vec<(String, SearchConfig)>,
+    models: &Models,
+    text: &TextConfig,
+    place: &Place,
+) -> Result<Vec<(String, Searcher)>, Failure> {
+    let (_, tree) = searches.first().ok_or_else(|| Failure::bug("there is no search"))?;
+    let searcher = Searcher::new(
+        models.policy.policy(text, place)?,
+        models.fast_policy.policy(text, place)?,
+        models.critic(text, place)?,
+        tree.clone(),
+    );
+    let searcher = searcher.map_err(Failure::from)?;
+    let with = |(name, search)| Ok((name, searcher.with(search)?));
+    searches.into_iter().map(with).collect::<Result<_, decoding::Error>>().map_err(Failure::from)
 }
 
 /// Writes the results and commits.
