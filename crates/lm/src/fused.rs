@@ -4,7 +4,8 @@
 //! burn composes a norm, a masked softmax or a gate of five to ten passes over memory, and keeps as many tensors for the
 //! gradient. In training these passes cost more than the matrix products between them (docs/PERFORMANCE.md).
 
-use burn::backend::autodiff::NodeId;
+use std::fmt::Debug;
+
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -66,12 +67,36 @@ fn flex<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-/// The result as a tensor, with its place in the history if the inputs have one.
-fn finish<const D: usize, const N: usize, B: Backward<Flex, N>>(
+/// An operation whose gradients for its `N` inputs are worked out by a function, from what was kept of them and from the
+/// gradient of the output.
+#[derive(Debug)]
+struct ByHand<S, const N: usize>(fn(&S, &[f32]) -> [FlexTensor; N]);
+
+impl<S: Clone + Send + Debug + 'static, const N: usize> Backward<Flex, N> for ByHand<S, N> {
+    type State = S;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let grad = Host::of(&grads.consume::<Flex>(&ops.node));
+        let gradients = (self.0)(&ops.state, grad.values());
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<Flex>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+/// The output as a tensor, with its place in the history if the inputs have one: `kept` is what `backward` needs.
+fn finish<const D: usize, const N: usize, S: Clone + Send + Debug + 'static>(
     inputs: [&OnCpu; N],
     output: FlexTensor,
-    backward: B,
-    state: impl FnOnce() -> B::State,
+    kept: S,
+    backward: fn(&S, &[f32]) -> [FlexTensor; N],
 ) -> Option<Tensor<D>> {
     if inputs.iter().all(|input| matches!(input, OnCpu::Plain(_))) {
         return Some(Tensor::from_primitive::<Flex>(output));
@@ -83,20 +108,12 @@ fn finish<const D: usize, const N: usize, B: Backward<Flex, N>>(
         nodes.push(tensor.node());
     }
     let nodes: [_; N] = nodes.try_into().ok()?;
-    let output = match backward.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-        OpsKind::Tracked(prepared) => prepared.finish(state(), output),
+    let prepared = ByHand(backward).prepare::<NoCheckpointing>(nodes).compute_bound().stateful();
+    let output = match prepared {
+        OpsKind::Tracked(prepared) => prepared.finish(kept, output),
         OpsKind::UnTracked(prepared) => prepared.finish(output),
     };
     Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
-}
-
-/// Hands gradients to the parents that want one.
-fn register<const N: usize, S>(ops: &Ops<S, N>, grads: &mut Gradients, gradients: [FlexTensor; N]) {
-    for (parent, gradient) in ops.parents.iter().zip(gradients) {
-        if let Some(parent) = parent {
-            grads.register::<Flex>(NodeId::clone(&parent.id), gradient);
-        }
-    }
 }
 
 /// `silu(gate) * up`.
@@ -105,27 +122,14 @@ pub(crate) fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D
 }
 
 fn fused_swiglu<const D: usize>(gate: &Tensor<D>, up: &Tensor<D>) -> Option<Tensor<D>> {
-    #[derive(Debug)]
-    struct Swiglu<const D: usize>;
-    impl<const D: usize> Backward<Flex, 2> for Swiglu<D> {
-        type State = (Host, Host, [usize; D]);
-        fn backward(
-            self,
-            ops: Ops<Self::State, 2>,
-            grads: &mut Gradients,
-            _checkpointer: &mut Checkpointer,
-        ) {
-            let grad = Host::of(&grads.consume::<Flex>(&ops.node));
-            let (gate, up, shape) = &ops.state;
-            let both = kernels::swiglu_backward(gate.values(), up.values(), grad.values());
-            register(&ops, grads, both.map(|values| flex(values, *shape)));
-        }
-    }
     let shape = gate.dims();
     let inputs = [OnCpu::of(gate)?, OnCpu::of(up)?];
     let [gate, up] = [&inputs[0], &inputs[1]].map(|input| Host::of(input.plain()));
     let output = flex(kernels::swiglu(gate.values(), up.values()), shape);
-    finish([&inputs[0], &inputs[1]], output, Swiglu::<D>, || (gate, up, shape))
+    finish([&inputs[0], &inputs[1]], output, (gate, up, shape), |(gate, up, shape), grad| {
+        let both = kernels::swiglu_backward(gate.values(), up.values(), grad);
+        both.map(|values| flex(values, *shape))
+    })
 }
 
 /// `x / sqrt(mean(x^2) + epsilon) * weight` over the last dimension.
@@ -141,29 +145,16 @@ fn fused_rms_norm<const D: usize>(
     weight: &Tensor<1>,
     epsilon: f32,
 ) -> Option<Tensor<D>> {
-    #[derive(Debug)]
-    struct RmsNorm<const D: usize>;
-    impl<const D: usize> Backward<Flex, 2> for RmsNorm<D> {
-        type State = (Host, Host, f32, [usize; D]);
-        fn backward(
-            self,
-            ops: Ops<Self::State, 2>,
-            grads: &mut Gradients,
-            _checkpointer: &mut Checkpointer,
-        ) {
-            let grad = Host::of(&grads.consume::<Flex>(&ops.node));
-            let (x, weight, epsilon, shape) = &ops.state;
-            let width = shape[D - 1];
-            let [by_x, by_weight] =
-                kernels::rms_norm_backward(x.values(), weight.values(), *epsilon, grad.values());
-            register(&ops, grads, [flex(by_x, *shape), flex(by_weight, [width])]);
-        }
-    }
     let shape = x.dims();
     let inputs = [OnCpu::of(x)?, OnCpu::of(weight)?];
     let [x, weight] = [&inputs[0], &inputs[1]].map(|input| Host::of(input.plain()));
     let output = flex(kernels::rms_norm(x.values(), weight.values(), epsilon), shape);
-    finish([&inputs[0], &inputs[1]], output, RmsNorm::<D>, || (x, weight, epsilon, shape))
+    let kept = (x, weight, epsilon, shape);
+    finish([&inputs[0], &inputs[1]], output, kept, |(x, weight, epsilon, shape), grad| {
+        let [by_x, by_weight] =
+            kernels::rms_norm_backward(x.values(), weight.values(), *epsilon, grad);
+        [flex(by_x, *shape), flex(by_weight, [shape[D - 1]])]
+    })
 }
 
 /// `softmax(scale * scores + mask)` over the keys: scores `[batch, heads, time, keys]`, a mask
@@ -174,24 +165,6 @@ pub(crate) fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>, scale: f64) -> 
 }
 
 fn fused_masked_softmax(scores: &Tensor<4>, mask: &Tensor<4>, scale: f32) -> Option<Tensor<4>> {
-    #[derive(Debug)]
-    struct MaskedSoftmax;
-    impl Backward<Flex, 1> for MaskedSoftmax {
-        type State = (FlexTensor, f32, [usize; 4]);
-        fn backward(
-            self,
-            ops: Ops<Self::State, 1>,
-            grads: &mut Gradients,
-            _checkpointer: &mut Checkpointer,
-        ) {
-            let grad = Host::of(&grads.consume::<Flex>(&ops.node));
-            let (output, scale, shape) = &ops.state;
-            let output = Host::of(output);
-            let gradient =
-                kernels::masked_softmax_backward(output.values(), grad.values(), shape[3], *scale);
-            register(&ops, grads, [flex(gradient, *shape)]);
-        }
-    }
     let shape @ [_, heads, time, keys] = scores.dims();
     let [by_batch, _, by_time, _] = mask.dims().map(|size| size > 1);
     let place = MaskShape { heads, time, keys, by_batch, by_time };
@@ -200,7 +173,11 @@ fn fused_masked_softmax(scores: &Tensor<4>, mask: &Tensor<4>, scale: f32) -> Opt
     let scores = Host::of(input.plain());
     let output = kernels::masked_softmax(scores.values(), mask.values(), place, scale);
     let output = flex(output, shape);
-    finish([&input], output.clone(), MaskedSoftmax, || (output, scale, shape))
+    let kept = (Host::of(&output), scale, shape);
+    finish([&input], output, kept, |(output, scale, shape), grad| {
+        let gradient = kernels::masked_softmax_backward(output.values(), grad, shape[3], *scale);
+        [flex(gradient, *shape)]
+    })
 }
 
 /// Splits `heads` heads and turns each by its rotary angles in the rotate-half convention,
@@ -223,24 +200,6 @@ fn fused_rotary(
     sin: &Tensor<4>,
     heads: usize,
 ) -> Option<Tensor<4>> {
-    #[derive(Debug)]
-    struct Rotary;
-    impl Backward<Flex, 1> for Rotary {
-        type State = (Host, Host, RotaryShape);
-        fn backward(
-            self,
-            ops: Ops<Self::State, 1>,
-            grads: &mut Gradients,
-            _checkpointer: &mut Checkpointer,
-        ) {
-            let grad = Host::of(&grads.consume::<Flex>(&ops.node));
-            let (cos, sin, shape) = &ops.state;
-            let values =
-                kernels::rotary_backward(grad.values(), cos.values(), sin.values(), *shape);
-            let joined = [shape.batch, shape.time, shape.heads * shape.width];
-            register(&ops, grads, [flex(values, joined)]);
-        }
-    }
     let [batch, time, all] = x.dims();
     let (width, by_batch) = (all / heads, cos.dims()[0] > 1);
     let shape = RotaryShape { batch, time, heads, width, by_batch };
@@ -249,7 +208,10 @@ fn fused_rotary(
     let x = Host::of(input.plain());
     let output = kernels::rotary(x.values(), cos.values(), sin.values(), shape);
     let output = flex(output, [batch, heads, time, width]);
-    finish([&input], output, Rotary, || (cos, sin, shape))
+    finish([&input], output, (cos, sin, shape), |(cos, sin, shape), grad| {
+        let values = kernels::rotary_backward(grad, cos.values(), sin.values(), *shape);
+        [flex(values, [shape.batch, shape.time, shape.heads * shape.width])]
+    })
 }
 
 /// The sum of the weighted cross-entropies of rows of logits `[rows, vocabulary]` against one target each.
@@ -265,27 +227,15 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &[u32], weights: &[f32])
 }
 
 fn fused_cross_entropy(logits: &Tensor<2>, targets: &[u32], weights: &[f32]) -> Option<Tensor<1>> {
-    #[derive(Debug)]
-    struct CrossEntropy;
-    impl Backward<Flex, 1> for CrossEntropy {
-        type State = FlexTensor;
-        fn backward(
-            self,
-            ops: Ops<Self::State, 1>,
-            grads: &mut Gradients,
-            _checkpointer: &mut Checkpointer,
-        ) {
-            let grad = Host::of(&grads.consume::<Flex>(&ops.node)).values()[0];
-            let gradient = Tensor::<2>::from_primitive::<Flex>(ops.state.clone()).mul_scalar(grad);
-            let gradient = gradient.try_into_primitive::<Flex>();
-            register(&ops, grads, [gradient.expect("it was made from one of Flex")]);
-        }
-    }
     let shape = logits.dims();
     let input = OnCpu::of(logits)?;
     let logits = Host::of(input.plain());
     let (loss, gradient) = kernels::cross_entropy(logits.values(), targets, weights);
-    finish([&input], flex(vec![loss], [1]), CrossEntropy, || flex(gradient, shape))
+    let kept = Host(flex(gradient, shape));
+    finish([&input], flex(vec![loss], [1]), (kept, shape), |(gradient, shape), grad| {
+        let scaled = gradient.values().iter().map(|x| x * grad[0]).collect();
+        [flex(scaled, *shape)]
+    })
 }
 
 /// The sum of the squares of a tensor's numbers.
