@@ -5,13 +5,17 @@
 //! row draws from its own seed: so neither the batch size, nor rows of other scopes, nor the number
 //! of workers changes a bit of it.
 
+mod embed;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::Module;
-use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
+
+pub use embed::EmbedRequest;
 
 use crate::decode::Decoding;
 use crate::model::{self, Cache, Decoder, MASKED, Rotary};
@@ -90,15 +94,6 @@ pub struct ScoreRequest {
     pub scope: u64,
     /// How many of the first tokens rows to come may begin with.
     pub keep: usize,
-}
-
-/// A row whose last hidden state is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbedRequest {
-    /// The tokens, at least one.
-    pub ids: Vec<u32>,
-    /// What the row shares with others ([`crate::prefix::scope_of`]).
-    pub scope: u64,
 }
 
 /// What a forward pass leaves.
@@ -199,14 +194,8 @@ impl Engine {
         let limit = self.config.max_position_embeddings;
         self.check_lengths(requests.iter().map(|r| r.prompt.len()), limit - 1)?;
         // The last token of a prompt is the first that a generation feeds.
-        let before = |r: &GenerationRequest| r.prompt.len().saturating_sub(1);
-        let wanted: Vec<Wanted<'_>> = requests
-            .iter()
-            .map(|r| Wanted { scope: r.scope, ids: &r.prompt[..before(r)], keep: before(r) })
-            .collect();
-        self.read(&wanted, prefixes);
-        let known: Vec<Known> =
-            wanted.iter().map(|row| prefixes.find(row.scope, row.ids)).collect();
+        let rows: Vec<_> = requests.iter().map(|r| (r.scope, r.prompt.as_slice())).collect();
+        let known = self.read_before(&rows, prefixes);
         let batches = self.batches(known.iter().map(|known| (known_columns(known), 0)).enumerate());
         let written = self.spread(&batches, |engine, rows| {
             let rows = rows.iter().map(|&i| (&requests[i], &known[i])).collect();
@@ -220,7 +209,12 @@ impl Engine {
                 let (_, fed) = generation.ids.split_last().expect("a generation has a token");
                 let ids = [request.prompt.as_slice(), fed].concat();
                 let read = Read { kv, heads: Vec::new() };
-                prefixes.insert((request.scope, &ids), before(request), read, self.shape);
+                prefixes.insert(
+                    (request.scope, &ids),
+                    request.prompt.len().saturating_sub(1),
+                    read,
+                    self.shape,
+                );
             }
             generations.push(generation);
         }
@@ -261,65 +255,6 @@ impl Engine {
         Ok(requests.iter().zip(&seen).map(heads).collect())
     }
 
-    /// The last hidden state of every row, at its last token: `[rows][hidden_size]`.
-    ///
-    /// # Errors
-    /// [`Error::TooLong`] for a row beyond the context.
-    pub fn embed(
-        &self,
-        rows: &[EmbedRequest],
-        prefixes: &mut Prefixes,
-    ) -> Result<Vec<Vec<f32>>, Error> {
-        let limit = self.config.max_position_embeddings;
-        self.check_lengths(rows.iter().map(|row| row.ids.len()), limit)?;
-        let before = |row: &EmbedRequest| row.ids.len().saturating_sub(1);
-        let wanted: Vec<Wanted<'_>> = rows
-            .iter()
-            .map(|r| Wanted { scope: r.scope, ids: &r.ids[..before(r)], keep: before(r) })
-            .collect();
-        self.read(&wanted, prefixes);
-        let known: Vec<Known> =
-            wanted.iter().map(|row| prefixes.find(row.scope, row.ids)).collect();
-        let batches =
-            self.batches(known.iter().map(|k| (known_columns(k), NEW_BUCKET)).enumerate());
-        prefixes.count(rows.len(), 0);
-        let width = self.config.hidden_size;
-        Ok(self.spread(&batches, |engine, batch| {
-            let last = |&row: &usize| {
-                let Wanted { scope, ids, .. } = wanted[row];
-                (Wanted { scope, ids: &rows[row].ids, keep: ids.len() }, &known[row])
-            };
-            let batch: Vec<(Wanted<'_>, &Known)> = batch.iter().map(last).collect();
-            let batch: Vec<_> = batch.iter().map(|(row, known)| (row, *known)).collect();
-            let Forward { hidden, time, .. } = engine.forward_batch(&batch, prefixes);
-            let hidden = values(hidden);
-            hidden.chunks(time * width).map(|row| row[..width].to_vec()).collect()
-        }))
-    }
-
-    /// The probabilities of some tokens after every row, in the order of `tokens`.
-    ///
-    /// # Errors
-    /// [`Error::TooLong`] for a row beyond the context.
-    pub fn next_token(
-        &self,
-        rows: &[EmbedRequest],
-        tokens: &[u32],
-        prefixes: &mut Prefixes,
-    ) -> Result<Vec<Vec<f32>>, Error> {
-        let hidden = self.embed(rows, prefixes)?;
-        let (count, width) = (hidden.len(), self.config.hidden_size);
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let mut filled = hidden.concat();
-        filled.resize(count.max(MIN_ROWS) * width, 0.0);
-        let hidden = model::tensor(filled, [count.max(MIN_ROWS), width], &self.device);
-        let shares = values(softmax(hidden.matmul(self.output.clone()), 1));
-        let chosen = |row: &[f32]| tokens.iter().map(|&token| row[token as usize]).collect();
-        Ok(shares.chunks(self.config.vocab_size).take(count).map(chosen).collect())
-    }
-
     /// Scores of the whole vocabulary at every position of a row, `[time][vocab_size]`.
     ///
     /// # Errors
@@ -348,6 +283,19 @@ impl Engine {
 
     fn heads(&self) -> usize {
         self.shape.scalar_heads
+    }
+
+    /// Reads rows, each with its scope, but for their last tokens, and finds what was read.
+    fn read_before(&self, rows: &[(u64, &[u32])], prefixes: &mut Prefixes) -> Vec<Known> {
+        let wanted: Vec<Wanted<'_>> = rows
+            .iter()
+            .map(|&(scope, ids)| {
+                let keep = ids.len().saturating_sub(1);
+                Wanted { scope, ids: &ids[..keep], keep }
+            })
+            .collect();
+        self.read(&wanted, prefixes);
+        wanted.iter().map(|row| prefixes.find(row.scope, row.ids)).collect()
     }
 
     /// Reads what is not known of some rows; what rows of one scope have in common is read first,
