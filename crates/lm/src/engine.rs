@@ -6,6 +6,7 @@
 //! of workers changes a bit of it.
 
 mod embed;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -16,15 +17,15 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
 pub use embed::EmbedRequest;
+pub(crate) use rows::known_columns;
+use rows::{Wanted, distinct, mask, pad, shared};
 
 use crate::decode::Decoding;
-use crate::model::{self, Cache, Decoder, MASKED, Rotary};
-use crate::prefix::{Known, KvShape, Prefixes, Read, common, written};
+use crate::model::{self, Cache, Decoder, Rotary};
+use crate::prefix::{Known, KvShape, Prefixes, Read, written};
 use crate::weights::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
 
-/// What a row has read before is padded to a multiple of this many tokens.
-const KNOWN_BUCKET: usize = 32;
 /// What a row reads is padded to a multiple of this many tokens.
 const NEW_BUCKET: usize = 16;
 /// Fewer rows than this are filled up: matrix products of one or two rows take another code path,
@@ -105,15 +106,6 @@ struct Forward {
     columns: usize,
     /// New columns, padding included.
     time: usize,
-}
-
-/// A row to be read.
-#[derive(Debug, Clone, Copy)]
-struct Wanted<'a> {
-    scope: u64,
-    ids: &'a [u32],
-    /// How many of the first tokens are kept.
-    keep: usize,
 }
 
 /// What there is of a row after it was read.
@@ -443,66 +435,4 @@ impl Engine {
             options: self.options,
         }
     }
-}
-
-/// Every row once, and where each row of the list is among them; the longest part is kept.
-fn distinct<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<usize>) {
-    let (mut rows, mut index) = (Vec::<Wanted<'a>>::new(), BTreeMap::new());
-    let places = wanted.iter().map(|row| {
-        let place = *index.entry((row.scope, row.ids)).or_insert(rows.len());
-        match rows.get_mut(place) {
-            Some(known) => known.keep = known.keep.max(row.keep),
-            None => rows.push(*row),
-        }
-        place
-    });
-    let places = places.collect();
-    (rows, places)
-}
-
-/// What the rows of each scope have in common and is not known.
-fn shared<'a>(rows: &[Wanted<'a>], prefixes: &Prefixes) -> Vec<Wanted<'a>> {
-    let mut scopes = BTreeMap::<u64, (usize, &'a [u32])>::new();
-    for row in rows {
-        scopes
-            .entry(row.scope)
-            .and_modify(|(rows, ids)| {
-                *rows += 1;
-                *ids = &ids[..common(ids, row.ids)];
-            })
-            .or_insert((1, row.ids));
-    }
-    let several = scopes.into_iter().filter(|(_, (rows, _))| *rows > 1);
-    several
-        .map(|(scope, (_, ids))| Wanted { scope, ids, keep: ids.len() })
-        .filter(|row| prefixes.find(row.scope, row.ids).tokens < row.ids.len())
-        .collect()
-}
-
-/// The columns that what is known of a row takes in a batch.
-pub(crate) fn known_columns(known: &Known) -> usize {
-    known.tokens.next_multiple_of(KNOWN_BUCKET)
-}
-
-/// What rows may see that read `time` tokens after `columns` of which their own first are known:
-/// these, and of the new ones those before and itself, `[rows, 1, time, columns + time]`.
-fn mask(known: &[usize], columns: usize, time: usize, device: &Device) -> Tensor<4> {
-    let query = |known: usize, query: usize| {
-        let sees = move |column: usize| match column.checked_sub(columns) {
-            None => column < known,
-            Some(new) => new <= query,
-        };
-        (0..columns + time).map(move |column| if sees(column) { 0.0 } else { MASKED })
-    };
-    let values = known.iter().flat_map(|&known| (0..time).flat_map(move |q| query(known, q)));
-    model::tensor(values.collect(), [known.len(), 1, time, columns + time], device)
-}
-
-/// Rows one after another, each filled up to `time` tokens, and empty rows up to `count`.
-fn pad<'a, I: Iterator<Item = &'a [u32]>>(rows: I, count: usize, time: usize) -> Vec<u32> {
-    let mut tokens = vec![0; count * time];
-    for (slot, row) in tokens.chunks_mut(time).zip(rows) {
-        slot[..row.len()].copy_from_slice(row);
-    }
-    tokens
 }

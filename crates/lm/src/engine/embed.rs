@@ -1,0 +1,72 @@
+//! What a model makes of a row as a whole: its last hidden state, and which token it expects next.
+
+use burn::tensor::activation::softmax;
+
+use super::{Engine, Forward, MIN_ROWS, NEW_BUCKET, Wanted, known_columns};
+use crate::prefix::{Known, Prefixes};
+use crate::weights::values;
+use crate::{Error, model};
+
+/// A row whose last hidden state is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedRequest {
+    /// The tokens, at least one.
+    pub ids: Vec<u32>,
+    /// What the row shares with others ([`crate::prefix::scope_of`]).
+    pub scope: u64,
+}
+
+impl Engine {
+    /// The last hidden state of every row, at its last token: `[rows][hidden_size]`.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] for a row beyond the context.
+    pub fn embed(
+        &self,
+        rows: &[EmbedRequest],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let limit = self.config.max_position_embeddings;
+        self.check_lengths(rows.iter().map(|row| row.ids.len()), limit)?;
+        let before: Vec<_> = rows.iter().map(|row| (row.scope, row.ids.as_slice())).collect();
+        let known = self.read_before(&before, prefixes);
+        let batches =
+            self.batches(known.iter().map(|k| (known_columns(k), NEW_BUCKET)).enumerate());
+        prefixes.count(rows.len(), 0);
+        let width = self.config.hidden_size;
+        Ok(self.spread(&batches, |engine, batch| {
+            // Only the last token is new, and nothing of it is kept.
+            let last =
+                |&row: &usize| Wanted { scope: rows[row].scope, ids: &rows[row].ids, keep: 0 };
+            let wanted: Vec<Wanted<'_>> = batch.iter().map(last).collect();
+            let known = batch.iter().map(|&row| &known[row]);
+            let batch: Vec<(&Wanted<'_>, &Known)> = wanted.iter().zip(known).collect();
+            let Forward { hidden, time, .. } = engine.forward_batch(&batch, prefixes);
+            let hidden = values(hidden);
+            hidden.chunks(time * width).map(|row| row[..width].to_vec()).collect()
+        }))
+    }
+
+    /// The probabilities of some tokens after every row, in the order of `tokens`.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] for a row beyond the context.
+    pub fn next_token(
+        &self,
+        rows: &[EmbedRequest],
+        tokens: &[u32],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let hidden = self.embed(rows, prefixes)?;
+        let (count, width) = (hidden.len(), self.config.hidden_size);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut filled = hidden.concat();
+        filled.resize(count.max(MIN_ROWS) * width, 0.0);
+        let hidden = model::tensor(filled, [count.max(MIN_ROWS), width], &self.device);
+        let shares = values(softmax(hidden.matmul(self.output.clone()), 1));
+        let chosen = |row: &[f32]| tokens.iter().map(|&token| row[token as usize]).collect();
+        Ok(shares.chunks(self.config.vocab_size).take(count).map(chosen).collect())
+    }
+}

@@ -1,0 +1,86 @@
+//! The rows of a reading before they are tensors: which are the same, what they share, how they are padded and masked.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
+
+use crate::model::{self, MASKED};
+use crate::prefix::{Known, Prefixes, common};
+
+/// What a row has read before is padded to a multiple of this many tokens.
+const KNOWN_BUCKET: usize = 32;
+
+/// A row to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) scope: u64,
+    pub(super) ids: &'a [u32],
+    /// How many of the first tokens are kept.
+    pub(super) keep: usize,
+}
+
+/// Every row once, and where each row of the list is among them; the longest part is kept.
+pub(super) fn distinct<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<usize>) {
+    let (mut rows, mut index) = (Vec::<Wanted<'a>>::new(), BTreeMap::new());
+    let places = wanted.iter().map(|row| {
+        let place = *index.entry((row.scope, row.ids)).or_insert(rows.len());
+        match rows.get_mut(place) {
+            Some(known) => known.keep = known.keep.max(row.keep),
+            None => rows.push(*row),
+        }
+        place
+    });
+    let places = places.collect();
+    (rows, places)
+}
+
+/// What the rows of each scope have in common and is not known.
+pub(super) fn shared<'a>(rows: &[Wanted<'a>], prefixes: &Prefixes) -> Vec<Wanted<'a>> {
+    let mut scopes = BTreeMap::<u64, (usize, &'a [u32])>::new();
+    for row in rows {
+        scopes
+            .entry(row.scope)
+            .and_modify(|(rows, ids)| {
+                *rows += 1;
+                *ids = &ids[..common(ids, row.ids)];
+            })
+            .or_insert((1, row.ids));
+    }
+    let several = scopes.into_iter().filter(|(_, (rows, _))| *rows > 1);
+    several
+        .map(|(scope, (_, ids))| Wanted { scope, ids, keep: ids.len() })
+        .filter(|row| prefixes.find(row.scope, row.ids).tokens < row.ids.len())
+        .collect()
+}
+
+/// The columns that what is known of a row takes in a batch.
+pub(crate) fn known_columns(known: &Known) -> usize {
+    known.tokens.next_multiple_of(KNOWN_BUCKET)
+}
+
+/// What rows may see that read `time` tokens after `columns` of which their own first are known:
+/// these, and of the new ones those before and itself, `[rows, 1, time, columns + time]`.
+pub(super) fn mask(known: &[usize], columns: usize, time: usize, device: &Device) -> Tensor<4> {
+    let query = |known: usize, query: usize| {
+        let sees = move |column: usize| match column.checked_sub(columns) {
+            None => column < known,
+            Some(new) => new <= query,
+        };
+        (0..columns + time).map(move |column| if sees(column) { 0.0 } else { MASKED })
+    };
+    let values = known.iter().flat_map(|&known| (0..time).flat_map(move |q| query(known, q)));
+    model::tensor(values.collect(), [known.len(), 1, time, columns + time], device)
+}
+
+/// Rows one after another, each filled up to `time` tokens, and empty rows up to `count`.
+pub(super) fn pad<'a, I: Iterator<Item = &'a [u32]>>(
+    rows: I,
+    count: usize,
+    time: usize,
+) -> Vec<u32> {
+    let mut tokens = vec![0; count * time];
+    for (slot, row) in tokens.chunks_mut(time).zip(rows) {
+        slot[..row.len()].copy_from_slice(row);
+    }
+    tokens
+}
