@@ -6,6 +6,7 @@
 //!
 //! Nothing here reads a gold answer: targets come in as numbers.
 
+pub mod agreement;
 mod encode;
 mod error;
 pub mod quality;

@@ -192,7 +192,7 @@ impl Labeller<'_> {
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
         let sample = |((problem, seed), option): ((&'p Prompt, u64), policy::TextOption)| Sample {
             problem,
-            options: option.parts,
+            options: option.texts().collect(),
             right: right(problem, &option.text),
             text: option.text,
             seed,
@@ -202,7 +202,15 @@ impl Labeller<'_> {
 
     fn state<'p>(&self, problem: &'p Prompt, written: String, seed: u64) -> StateRequest<'p> {
         let sampling = self.config.sampling;
-        StateRequest { question: &problem.prompt, written, sampling, to_end: true, seed }
+        StateRequest {
+            question: &problem.prompt,
+            written,
+            sampling,
+            to_end: true,
+            keep: false,
+            excluded: Vec::new(),
+            seed,
+        }
     }
 
     /// Continues some prefixes of every problem: those of its first samples, by turns.

@@ -1,8 +1,8 @@
 //! `critique score`: one critique for each trajectory, a part for each part of the trajectories.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use critic::agreement::{self, Voter};
 use critic::{Critic, Scores, Solution};
 use dataset::{Begin, Dataset, Output};
 use decoding::models::{self, Model};
@@ -36,6 +36,18 @@ pub(crate) struct Args {
 struct Config {
     /// Weights of the combined score, the betas of AlphaLLM §4.3; the score is their weighted mean.
     weights: Weights,
+    /// What a solution counts in the agreement of its prompt's solutions.
+    agreement: Agreement,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Agreement {
+    /// Whether by its outcome reward; otherwise all with an answer count alike.
+    outcome: bool,
+    /// By the policy's probability of it to this power, in [0, 1]; 0 leaves that out. With 0.25 two solutions that differ
+    /// by 4 nats differ by a factor of e.
+    likelihood: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,22 +156,21 @@ impl Judge {
             .collect();
         let mut prefixes = self.critic.prefixes();
         let scores = self.critic.score(&solutions, &mut prefixes).or_data("critics")?;
-        let mut votes = BTreeMap::<&str, Vec<&str>>::new();
-        for row in rows {
-            votes.entry(&row.prompt_id).or_default().extend(row.answer.as_deref());
-        }
-        let agreement = |row: &Trajectory| {
-            let answer = row.answer.as_deref()?;
-            let all = &votes[row.prompt_id.as_str()];
-            Some(all.iter().filter(|a| **a == answer).count() as f32 / all.len() as f32)
-        };
-        Ok(rows.iter().zip(scores).map(|(row, s)| self.one(row, s, agreement(row))).collect())
+        let outcomes: Vec<f32> = rows.iter().zip(&scores).map(|(row, s)| outcome(row, s)).collect();
+        let agreement = self.config.agreement.shares(rows, &outcomes)?;
+        let all = rows.iter().zip(scores).zip(outcomes.into_iter().zip(agreement));
+        Ok(all
+            .map(|((row, s), (outcome, agreement))| self.one(row, s, outcome, agreement))
+            .collect())
     }
 
-    fn one(&self, row: &Trajectory, scores: Scores, agreement: Option<f32>) -> Critique {
-        // A solution without an end or an answer cannot be right.
-        let valid = row.finished && row.answer.is_some();
-        let outcome = scores.outcome.filter(|_| valid).unwrap_or(0.0);
+    fn one(
+        &self,
+        row: &Trajectory,
+        scores: Scores,
+        outcome: f32,
+        agreement: Option<f32>,
+    ) -> Critique {
         let weights = &self.config.weights;
         let worst = scores.process.iter().copied().reduce(f32::min).unwrap_or(0.0);
         let value = scores.values.last().copied().unwrap_or(0.0);
@@ -188,8 +199,51 @@ impl Judge {
     }
 }
 
+/// The outcome reward that counts: a solution without an end or an answer cannot be right.
+fn outcome(row: &Trajectory, scores: &Scores) -> f32 {
+    let valid = row.finished && row.answer.is_some();
+    scores.outcome.filter(|_| valid).unwrap_or(0.0)
+}
+
+impl Agreement {
+    /// For every trajectory with an answer, the share that the answer has of all that the prompt's answers weigh.
+    fn shares(&self, rows: &[Trajectory], outcomes: &[f32]) -> Result<Vec<Option<f32>>, Failure> {
+        let weigh = |(row, &outcome): (&Trajectory, &f32)| match row.answer {
+            Some(_) => self.weight(row, outcome),
+            None => Ok(0.0),
+        };
+        let weights: Vec<f64> =
+            rows.iter().zip(outcomes).map(weigh).collect::<Result<_, Failure>>()?;
+        let voters: Vec<Voter<'_>> = rows
+            .iter()
+            .zip(weights)
+            .map(|(row, weight)| Voter {
+                group: &row.prompt_id,
+                answer: row.answer.as_deref(),
+                weight,
+            })
+            .collect();
+        Ok(agreement::shares(&voters).into_iter().map(|share| share.map(|s| s as f32)).collect())
+    }
+
+    fn weight(&self, row: &Trajectory, outcome: f32) -> Result<f64, Failure> {
+        let outcome = if self.outcome { f64::from(outcome) } else { 1.0 };
+        if self.likelihood == 0.0 {
+            return Ok(outcome);
+        }
+        let Some(logprob) = row.logprob else {
+            let message = format!("trajectory {} has no log-probability", row.trajectory_id);
+            return Err(Failure::data(message).hint("set agreement.likelihood to 0"));
+        };
+        Ok(outcome * (self.likelihood * f64::from(logprob)).exp())
+    }
+}
+
 impl Config {
     fn validate(&self) -> Result<(), Failure> {
+        if !(0.0..=1.0).contains(&self.agreement.likelihood) {
+            return Err(Failure::config("agreement.likelihood: it must be in [0, 1]"));
+        }
         let weights = [self.weights.value, self.weights.prm, self.weights.orm];
         if weights.iter().all(|w| w.is_finite() && *w >= 0.0) && weights.iter().sum::<f64>() > 0.0 {
             return Ok(());
@@ -227,6 +281,37 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `5` has two of three votes, half of the outcome rewards, and less of the likelihood.
+    #[test]
+    fn agreement_counts_what_the_preset_says() {
+        let row = |prompt: &str, answer: Option<&str>, logprob: Option<f32>| Trajectory {
+            prompt_id: prompt.to_owned(),
+            answer: answer.map(str::to_owned),
+            logprob,
+            ..Trajectory::default()
+        };
+        let rows = [
+            row("a", Some("5"), Some(0.5f32.ln())),
+            row("a", Some("7"), Some(0.5f32.ln() * 2.0)),
+            row("a", Some("5"), Some(0.5f32.ln())),
+            row("a", None, None),
+            row("b", Some("5"), Some(-1.0)),
+        ];
+        let outcomes = [0.25, 0.5, 0.25, 0.0, 0.0];
+        let shares = |outcome, likelihood| {
+            let all = Agreement { outcome, likelihood }.shares(&rows, &outcomes).unwrap();
+            all.into_iter().map(|share| share.map(|s| (s * 1e3).round())).collect::<Vec<_>>()
+        };
+        let (third, half) = (Some(333.0), Some(500.0));
+        assert_eq!(shares(false, 0.0), [Some(667.0), third, Some(667.0), None, Some(1000.0)]);
+        assert_eq!(shares(true, 0.0), [half, half, half, None, Some(0.0)]);
+        assert_eq!(shares(true, 1.0)[..2], [Some(667.0), third]);
+        let unknown = [row("c", Some("5"), None)];
+        let likely = Agreement { outcome: true, likelihood: 0.5 };
+        let failure = likely.shares(&unknown, &[0.5]).unwrap_err();
+        assert!(failure.to_string().contains("log-probability"), "{failure}");
+    }
 
     #[test]
     fn every_preset_is_read_and_in_range() {

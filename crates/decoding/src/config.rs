@@ -15,11 +15,17 @@ pub struct SearchConfig {
     pub option_sampling: Sampling,
     /// How fast rollouts are sampled.
     pub rollout_sampling: Sampling,
+    /// Who writes the rollouts, and whether the tree grows along them.
+    pub rollouts_by: RolloutsBy,
     /// How the greedy and the global leaf are written to the end when they are not finished.
     pub completion_sampling: Sampling,
     /// Whether finished rollouts are candidates for re-ranking and the vote, beside the terminals and
     /// the two completed leaves. The paper leaves them out; a small tree has few terminals.
     pub rollouts_are_candidates: bool,
+    /// The weighted vote weighs a solution by its outcome reward and the policy's probability of it to this power, in
+    /// [0, 1]. 0 is the paper's vote. Where options are drawn without replacement every solution is found once, so
+    /// that with 1 the vote would be that of samples of the policy.
+    pub vote_likelihood: f64,
     /// How options are compared by a merge by similarity; that needs it, and nothing else does.
     #[serde(default)]
     pub similarity: Option<Similarity>,
@@ -28,6 +34,21 @@ pub struct SearchConfig {
     pub settled: Option<Settled>,
     /// The tree's settings.
     pub mcts: mcts::Config,
+}
+
+/// Who writes the rollouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutsBy {
+    /// The fast policy (the paper).
+    FastPolicy,
+    /// The policy itself (the paper's Table 6).
+    Policy,
+    /// The policy itself, and the tree grows along what it wrote: the first options of a node's rollouts are the first
+    /// samples drawn there, and what comes after such an option is a rollout of the child. So a rollout is paid once for
+    /// all nodes on its way. Where first children are greedy, so is the first rollout below first children alone.
+    /// A leaf that is picked unfinished is completed by its best rollout.
+    PolicyGrown,
 }
 
 /// When there is nothing more to find: most of what was found says the same.
@@ -75,6 +96,10 @@ impl SearchConfig {
                     return Err(Error::Config { key, problem: problem.to_owned() });
                 }
             }
+        }
+        if !(0.0..=1.0).contains(&self.vote_likelihood) {
+            let problem = "is not in [0, 1]".to_owned();
+            return Err(Error::Config { key: "vote_likelihood", problem });
         }
         check_sampling("option_sampling", self.option_sampling)?;
         check_sampling("rollout_sampling", self.rollout_sampling)?;

@@ -8,25 +8,32 @@
 pub mod candidate;
 mod config;
 mod error;
+#[cfg(test)]
+mod fixtures;
+mod grown;
+mod leaves;
 mod memory;
 pub mod models;
 mod picks;
 mod sample;
 mod search;
+mod searcher;
 mod similarity;
 mod solutions;
 mod steps;
 mod text;
 
 pub use candidate::Candidate;
-pub use config::{SearchConfig, Settled};
+pub use config::{RolloutsBy, SearchConfig, Settled};
 pub use critic::quality::Bar;
 pub use error::Error;
 pub use memory::{Cost, Found};
 pub use models::{Models, Place};
 pub use picks::{Origin, Picks, Solved};
+pub use policy::Part;
 pub use sample::SampleConfig;
-pub use search::{Question, Searched, Searcher};
+pub use search::{Question, Searched};
+pub use searcher::Searcher;
 pub use similarity::Similarity;
 pub use steps::{StepConfig, StepMethod, Stepped};
 pub use text::TextConfig;

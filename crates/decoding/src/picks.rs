@@ -1,6 +1,7 @@
 //! What a search found, and the four ways to pick one answer of it (AlphaLLM §4.3).
 
 use mcts::{NodeId, Tree};
+use policy::Part;
 
 use crate::candidate::{elected, heaviest};
 
@@ -23,11 +24,9 @@ pub struct Solved {
     /// The last node of the tree on its way.
     pub leaf: NodeId,
     /// What was written after that node, as options; empty for a terminal.
-    pub rest: Vec<String>,
-    /// Tokens of the rest.
-    pub rest_tokens: u32,
-    /// Log-probability of the rest.
-    pub rest_logprob: f32,
+    pub rest: Vec<Part>,
+    /// Tokens generated for the rest: 0 where it was at hand.
+    pub cost: u32,
     /// The whole text.
     pub text: String,
     /// The answer in canonical form, if there is one.
@@ -40,6 +39,15 @@ pub struct Solved {
     pub finished: bool,
 }
 
+impl Solved {
+    /// Log-probability of the whole under the policies that wrote it, in nats.
+    pub fn logprob(&self, tree: &Tree) -> f64 {
+        let path = tree.path(self.leaf).into_iter().filter_map(|id| tree.node(id).action.as_ref());
+        let own: f64 = path.map(|action| f64::from(action.logprob)).sum();
+        own + self.rest.iter().map(|part| f64::from(part.drawn.logprob())).sum::<f64>()
+    }
+}
+
 /// Indices of the picked solutions; none where there is nothing to pick from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Picks {
@@ -49,23 +57,26 @@ pub struct Picks {
     pub global: Option<usize>,
     /// The highest outcome reward.
     pub rerank: Option<usize>,
-    /// The answer with the highest sum of outcome rewards; its best solution.
+    /// The answer with the highest sum of weights: outcome rewards, times a power of the policy's probability of the
+    /// solution; its heaviest solution.
     pub vote: Option<usize>,
 }
 
 impl Picks {
     /// Picks among the solutions of a tree.
-    pub(crate) fn of(tree: &Tree, solved: &[Solved]) -> Self {
+    pub(crate) fn of(tree: &Tree, solved: &[Solved], likelihood: f64) -> Self {
         let at = |leaf: Option<NodeId>| {
             let own = |s: &Solved| s.origin != Origin::Rollout && Some(s.leaf) == leaf;
             solved.iter().position(own)
         };
         let judged: Vec<_> = solved.iter().map(|s| (s.answer.as_deref(), s.outcome)).collect();
+        let weight = |s: &Solved| s.outcome * (likelihood * s.logprob(tree)).exp();
+        let votes: Vec<_> = solved.iter().map(|s| (s.answer.as_deref(), weight(s))).collect();
         Self {
             greedy: at(mcts::greedy_leaf(tree)),
             global: at(mcts::best_leaf(tree)),
             rerank: heaviest(&judged),
-            vote: elected(&judged),
+            vote: elected(&votes),
         }
     }
 
@@ -83,55 +94,18 @@ impl Picks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mcts::{Action, Config, Evaluation, Request};
-
-    fn config() -> Config {
-        let width = mcts::Width { min: 2, max: 2 };
-        Config {
-            selection: mcts::Selection::Uct,
-            exploration: 1.0,
-            root: mcts::RootSelection::Selection,
-            alpha: 0.0,
-            growth: mcts::Growth { plus_one: true, may_shrink: false },
-            root_width: width,
-            width,
-            max_depth: 3,
-            split_depth: None,
-            importance: mcts::Importance::Total,
-            merge: mcts::Merge::Off,
-            weights: mcts::Weights { value: 1.0, prm: 0.0, orm: 0.0 },
-            rollouts: 0,
-            settled_variance: None,
-            prm_aggregation: mcts::PrmAggregation::Latest,
-            greedy_first_child: false,
-            budget: mcts::Budget {
-                simulations: 2,
-                min_terminals: None,
-                nodes: None,
-                terminals: None,
-                tokens: None,
-            },
-            stop_when_exhausted: true,
-            root_wave: true,
-            in_flight: 1,
-        }
-    }
+    use crate::fixtures::{action, config, part, solved};
+    use mcts::{Evaluation, Request};
 
     /// A tree of two leaves below the root: the second is worth more.
     fn tree() -> Tree {
-        let mut tree = Tree::new(&config()).unwrap();
-        let action = |text: &str| Action {
-            text: text.to_owned(),
-            tokens: 3,
-            logprob: -1.0,
-            terminal: true,
-            stop: "end".to_owned(),
-        };
+        let mut tree = Tree::new(&config(2)).unwrap();
         while !matches!(tree.request(), Request::Done(_)) {
             match tree.request() {
                 Request::ScoreRoot => tree.tell_root(0.5).unwrap(),
                 Request::Sample(_) => {
-                    tree.tell_samples(vec![action("#### 1"), action("#### 2")]).unwrap();
+                    tree.tell_samples(vec![action("#### 1", true), action("#### 2", true)])
+                        .unwrap();
                 }
                 _ => {
                     let worth = |value| Evaluation { value: Some(value), ..Evaluation::default() };
@@ -140,21 +114,6 @@ mod tests {
             }
         }
         tree
-    }
-
-    fn solved(origin: Origin, leaf: NodeId, answer: Option<&str>, outcome: f64) -> Solved {
-        Solved {
-            origin,
-            leaf,
-            rest: Vec::new(),
-            rest_tokens: 0,
-            rest_logprob: 0.0,
-            text: String::new(),
-            answer: answer.map(str::to_owned),
-            outcome,
-            stop: "end".to_owned(),
-            finished: true,
-        }
     }
 
     #[test]
@@ -167,18 +126,34 @@ mod tests {
             solved(Origin::Rollout, leaves[1], Some("1"), 0.3),
             solved(Origin::Rollout, leaves[1], None, 0.9),
         ];
-        let picks = Picks::of(&tree, &solutions);
+        let picks = Picks::of(&tree, &solutions, 0.0);
         assert_eq!((picks.greedy, picks.global), (Some(1), Some(1)), "by return, never a rollout");
         assert_eq!(picks.rerank, Some(3), "by outcome alone");
         assert_eq!(picks.vote, Some(0), "0.4 + 0.3 beat 0.5; the best solution of the answer");
+    }
+
+    /// Of two answers with equal outcome rewards the likelier one wins, be it in the tree or after it.
+    #[test]
+    fn the_vote_may_weigh_what_the_policy_thinks() {
+        let tree = tree();
+        let leaf = tree.leaves().next().unwrap().0;
+        let rolled = |answer, logprob| Solved {
+            rest: vec![part("", logprob)],
+            ..solved(Origin::Rollout, leaf, Some(answer), 0.5)
+        };
+        let solutions = [rolled("1", -4.0), rolled("2", -2.0), rolled("1", -4.0)];
+        assert!((solutions[1].logprob(&tree) - -3.0).abs() < 1e-6, "1 nat is the leaf's own");
+        assert_eq!(Picks::of(&tree, &solutions, 0.0).vote, Some(0));
+        assert_eq!(Picks::of(&tree, &solutions, 1.0).vote, Some(1));
+        assert_eq!(Picks::of(&tree, &solutions, 0.25).vote, Some(0), "two against one");
     }
 
     #[test]
     fn without_an_answer_there_is_no_vote() {
         let tree = tree();
         let leaf = tree.leaves().next().unwrap().0;
-        let picks = Picks::of(&tree, &[solved(Origin::Tree, leaf, None, 0.0)]);
+        let picks = Picks::of(&tree, &[solved(Origin::Tree, leaf, None, 0.0)], 0.0);
         assert_eq!((picks.vote, picks.rerank), (None, Some(0)));
-        assert_eq!(Picks::of(&tree, &[]).rerank, None);
+        assert_eq!(Picks::of(&tree, &[], 0.0).rerank, None);
     }
 }

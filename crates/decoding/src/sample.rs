@@ -55,6 +55,8 @@ impl Searcher {
                     written: String::new(),
                     sampling,
                     to_end: true,
+                    keep: false,
+                    excluded: Vec::new(),
                     seed: seed_for(question.seed, "sample", 0, &i.to_string()),
                 })
             })
@@ -66,7 +68,7 @@ impl Searcher {
             .zip(&written)
             .map(|(state, option)| Solution {
                 question: state.question,
-                options: option.parts.clone(),
+                options: option.texts().collect(),
                 finished: true,
                 branch: 0,
             })

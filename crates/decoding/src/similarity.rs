@@ -8,8 +8,9 @@ use policy::Choice;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::Searcher;
 use crate::memory::Memory;
-use crate::search::{Run, Searcher};
+use crate::search::Run;
 
 /// How similarity is measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

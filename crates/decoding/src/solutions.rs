@@ -6,9 +6,10 @@ use mcts::NodeId;
 use policy::{StateRequest, TextOption};
 
 use crate::candidate::worth;
+use crate::leaves::Leaf;
 use crate::memory::Memory;
-use crate::search::{Leaf, Run, Searched, Searcher};
-use crate::{Error, Origin, Picks, Solved};
+use crate::search::{Run, Searched};
+use crate::{Error, Origin, Picks, RolloutsBy, Searcher, Solved};
 
 impl Searcher {
     /// Completes the greedy and the global leaves, gathers the solutions and picks.
@@ -17,7 +18,7 @@ impl Searcher {
         mut runs: Vec<Run<'_>>,
         memory: &mut Memory,
     ) -> Result<Vec<Searched>, Error> {
-        let mut open = Vec::new();
+        let mut open: Vec<Leaf> = Vec::new();
         for (index, run) in runs.iter().enumerate() {
             let mut wanted = [mcts::greedy_leaf(&run.tree), mcts::best_leaf(&run.tree)];
             if wanted[0] == wanted[1] {
@@ -26,21 +27,38 @@ impl Searcher {
             let leaves = wanted.into_iter().flatten().map(|node| run.leaf(index, node));
             open.extend(leaves.filter(|leaf| !leaf.terminal));
         }
-        let completed = self.complete(&runs, &open, memory)?;
         let mut own: Vec<Vec<Solved>> = runs.iter().map(terminals).collect();
+        open.retain(|leaf| match self.at_hand(&runs[leaf.run], leaf) {
+            Some(solved) => {
+                own[leaf.run].push(solved);
+                false
+            }
+            None => true,
+        });
+        let completed = self.complete(&runs, &open, memory)?;
         for (leaf, solved) in open.iter().zip(completed) {
-            runs[leaf.run].tokens += u64::from(solved.rest_tokens);
+            runs[leaf.run].tokens += u64::from(solved.cost);
             own[leaf.run].push(solved);
         }
         let searched = runs.into_iter().zip(own).map(|(run, mut solved)| {
-            let rolled: u64 = run.rollouts.iter().map(|s| u64::from(s.rest_tokens)).sum();
+            let rolled: u64 = run.rollouts.iter().map(|s| u64::from(s.cost)).sum();
             if self.config.rollouts_are_candidates {
-                solved.extend(run.rollouts);
+                solved.extend(run.open_rollouts().cloned());
             }
-            let picks = Picks::of(&run.tree, &solved);
+            let picks = Picks::of(&run.tree, &solved, self.config.vote_likelihood);
             Searched { picks, solved, tokens: run.tokens + rolled, tree: run.tree }
         });
         Ok(searched.collect())
+    }
+
+    /// The best of the rollouts that complete a leaf, where the tree grows along them; the first of equals.
+    fn at_hand(&self, run: &Run<'_>, leaf: &Leaf) -> Option<Solved> {
+        let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
+        let better = |best: Solved, next: Solved| {
+            if next.outcome > best.outcome { next } else { best }
+        };
+        let passing = run.passing(leaf.node).filter(|_| grown);
+        passing.map(|rollout| rollout.completes(leaf.node)).reduce(better)
     }
 
     fn complete(
@@ -58,6 +76,8 @@ impl Searcher {
                     written: leaf.options.concat(),
                     sampling: self.config.completion_sampling,
                     to_end: true,
+                    keep: false,
+                    excluded: Vec::new(),
                     seed: seed_for(question.seed, "completion", 0, &leaf.node.index().to_string()),
                 }
             })
@@ -88,8 +108,7 @@ pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &
         origin,
         leaf: leaf.node,
         rest: option.parts.clone(),
-        rest_tokens: option.tokens,
-        rest_logprob: option.logprob,
+        cost: option.tokens,
         text,
         outcome: worth(finished, answer.as_deref(), scores.outcome.map(f64::from)),
         answer,
@@ -110,8 +129,7 @@ pub(crate) fn terminals(run: &Run<'_>) -> Vec<Solved> {
             origin: Origin::Tree,
             leaf: id,
             rest: Vec::new(),
-            rest_tokens: 0,
-            rest_logprob: 0.0,
+            cost: 0,
             text,
             answer,
             outcome,

@@ -218,7 +218,7 @@ impl Searcher {
 /// A partial solution with one more option.
 fn continued<'q>(way: &Way<'q>, partial: usize, option: &TextOption) -> Solution<'q> {
     let mut options = way.kept[partial].options.clone();
-    options.extend(option.parts.iter().cloned());
+    options.extend(option.texts());
     let branch = if option.terminal { 0 } else { options.len() };
     Solution { question: way.question.text, options, finished: option.terminal, branch }
 }
@@ -243,6 +243,8 @@ fn expand<'q>(
                     written: written.clone(),
                     sampling: config.sampling,
                     to_end: depth == config.max_depth,
+                    keep: depth < config.max_depth,
+                    excluded: Vec::new(),
                     seed: seed_for(way.question.seed, method.name(), 0, &attempt),
                 };
                 states.push((index, at, request));

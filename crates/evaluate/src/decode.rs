@@ -268,6 +268,8 @@ impl Evaluator<'_> {
                 written: String::new(),
                 sampling: Sampling::Greedy,
                 to_end: true,
+                keep: false,
+                excluded: Vec::new(),
                 seed: 0,
             })
             .collect();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use critic::agreement::{self, Voter};
 use critic::quality::{self, Judged, Quality, measure};
 use critic::targets::{Labelled, examples};
-use critic::{Encoder, ORM, PRM, Solution, VALUE};
+use critic::{Encoder, ORM, PRM, Scores, Solution, VALUE};
 use dataset::{Begin, Dataset, FilesOutput};
 use decoding::models::{self, Model};
 use decoding::{Place, TextConfig};
@@ -51,6 +52,9 @@ struct Settings<'a> {
     critic: &'a Config,
     text: &'a TextConfig,
 }
+
+/// Judgements by agreement, beside those of the heads.
+const AGREEMENT: &str = "agreement";
 
 /// The split that is learned from; the others are judged on.
 const TRAIN: &str = "train";
@@ -173,8 +177,37 @@ fn figures(
         judged.entry(PRM).or_default().extend(process);
         judged.entry(ORM).or_default().extend(scores.outcome.map(|o| one(whole, o, right)));
     }
+    judged.entry(AGREEMENT).or_default().extend(agreed(labels, &scores));
     judged.retain(|_, rows| !rows.is_empty());
     Ok(judged.into_iter().map(|(head, rows)| (head.to_owned(), measure(&rows))).collect())
+}
+
+/// The solutions judged by what their prompt's solutions with the same answer weigh by the ORM: what the filter goes by
+/// beside the ORM.
+fn agreed<'a>(labels: &'a [Label], scores: &[Scores]) -> Vec<Judged<'a>> {
+    let answer = |row: &Label| task::extract(&row.options.concat()).and_then(task::canonical);
+    let answers: Vec<Option<String>> = labels.iter().map(answer).collect();
+    let voters: Vec<Voter<'_>> = labels
+        .iter()
+        .zip(&answers)
+        .zip(scores)
+        .map(|((row, answer), scores)| Voter {
+            group: &row.prompt_id,
+            answer: answer.as_deref(),
+            weight: f64::from(scores.outcome.unwrap_or(0.0)),
+        })
+        .collect();
+    let shares = labels.iter().zip(agreement::shares(&voters));
+    let judged = |(row, share): (&'a Label, Option<f64>)| Judged {
+        group: &row.prompt_id,
+        tool: task::verdict(&row.options.concat()),
+        score: share.unwrap_or(0.0) as f32,
+        right: row.outcome > 0.5,
+    };
+    if scores.iter().all(|one| one.outcome.is_none()) {
+        return Vec::new();
+    }
+    shares.map(judged).collect()
 }
 
 fn print(figures: &BTreeMap<String, Quality>) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::drawn::{Drawn, Excluded};
 use crate::engine::{
     Engine, Generation, GenerationRequest, MIN_ROWS, Stop, StopReason, known_columns,
 };
@@ -18,7 +19,7 @@ const GROWTH: usize = 32;
 pub(crate) struct Decoding<'a> {
     engine: &'a Engine,
     requests: Vec<&'a GenerationRequest>,
-    rows: Vec<Row>,
+    rows: Vec<Row<'a>>,
     /// The row of the batch in each row of the tensors; those at the end may be fillers.
     live: Vec<usize>,
     caches: Vec<Cache>,
@@ -33,11 +34,11 @@ pub(crate) struct Decoding<'a> {
 }
 
 /// What is known of one row.
-struct Row {
+struct Row<'a> {
     rng: ChaCha8Rng,
-    ids: Vec<u32>,
+    excluded: Excluded<'a>,
+    drawn: Drawn,
     bytes: Vec<u8>,
-    logprob: f32,
     stop: Option<StopReason>,
     /// Keys and values of the last token of the prompt and of all generated ones but the last.
     kv: Vec<f32>,
@@ -68,7 +69,7 @@ impl<'a> Decoding<'a> {
             caches: prefixes.caches(&places, capacity, engine.shape, &engine.device),
             mask: model::tensor(mask, [count, 1, 1, most], &engine.device),
             live: (0..count).collect(),
-            rows: rows.iter().map(|(request, _)| Row::new(request.seed)).collect(),
+            rows: rows.iter().map(|(request, _)| Row::new(request)).collect(),
             requests: rows.into_iter().map(|(request, _)| request).collect(),
             known: columns,
             columns,
@@ -88,9 +89,9 @@ impl<'a> Decoding<'a> {
         }
         let all: Vec<usize> = (0..self.live.len()).collect();
         self.save(&all);
-        let finish = |row: Row| {
+        let finish = |row: Row<'_>| {
             let stop = row.stop.expect("the loop ends when every row has stopped");
-            (Generation { ids: row.ids, logprob: row.logprob, stop }, row.kv)
+            (Generation { drawn: row.drawn, stop }, row.kv)
         };
         self.rows.into_iter().map(finish).collect()
     }
@@ -100,7 +101,7 @@ impl<'a> Decoding<'a> {
         let kept = |&at: &usize| self.requests.get(self.live[at]).is_some_and(|r| r.keep);
         let at: Vec<usize> = at.iter().copied().filter(kept).collect();
         let places: Vec<(u32, usize)> =
-            at.iter().map(|&at| (at as u32, self.rows[self.live[at]].ids.len())).collect();
+            at.iter().map(|&at| (at as u32, self.rows[self.live[at]].drawn.ids.len())).collect();
         let (engine, from) = (self.engine, self.known);
         let kv = written(&self.caches, &places, from, engine.shape, &engine.device);
         for (at, kv) in at.into_iter().zip(kv) {
@@ -116,10 +117,11 @@ impl<'a> Decoding<'a> {
                 continue;
             };
             let request = self.requests[index];
-            let (token, logprob) = request.sampling.choose(logits, &mut row.rng);
-            row.logprob += logprob;
+            let (token, logprob) =
+                request.sampling.choose(logits, &row.excluded.taken(), &mut row.rng);
+            row.drawn.logprobs.push(logprob);
             row.push(token, self.engine.tokenizer.token_bytes(token), &request.stop);
-            let length = request.prompt.len() + row.ids.len();
+            let length = request.prompt.len() + row.drawn.ids.len();
             if row.stop.is_none() && length >= self.engine.config.max_position_embeddings {
                 row.stop = Some(StopReason::Length);
             }
@@ -155,8 +157,8 @@ impl<'a> Decoding<'a> {
         let (engine, count) = (self.engine, self.live.len());
         let last = |&row: &usize| match (self.requests.get(row), self.rows.get(row)) {
             (Some(request), Some(row)) => {
-                let fed = request.prompt.len() + row.ids.len() - 1;
-                (row.ids.last().or(request.prompt.last()).copied().unwrap_or(0), fed)
+                let fed = request.prompt.len() + row.drawn.ids.len() - 1;
+                (row.drawn.ids.last().or(request.prompt.last()).copied().unwrap_or(0), fed)
             }
             _ => (0, 0),
         };
@@ -172,20 +174,21 @@ impl<'a> Decoding<'a> {
     }
 }
 
-impl Row {
-    fn new(seed: u64) -> Self {
+impl<'a> Row<'a> {
+    fn new(request: &'a GenerationRequest) -> Self {
         Self {
-            rng: ChaCha8Rng::seed_from_u64(seed),
-            ids: Vec::new(),
+            rng: ChaCha8Rng::seed_from_u64(request.seed),
+            excluded: Excluded::new(&request.excluded),
+            drawn: Drawn::default(),
             bytes: Vec::new(),
-            logprob: 0.0,
             stop: None,
             kv: Vec::new(),
         }
     }
 
     fn push(&mut self, token: u32, bytes: &[u8], stop: &Stop) {
-        self.ids.push(token);
+        self.drawn.ids.push(token);
+        self.excluded.follow(token);
         let known = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         let ended_by = |s: &String| {
@@ -197,7 +200,7 @@ impl Row {
         } else if stop.strings.iter().any(ended_by) {
             Some(StopReason::String)
         } else {
-            (self.ids.len() >= stop.max_new).then_some(StopReason::Length)
+            (self.drawn.ids.len() >= stop.max_new).then_some(StopReason::Length)
         };
     }
 }

@@ -21,6 +21,7 @@ pub(crate) use rows::known_columns;
 use rows::{Wanted, distinct, mask, pad, shared};
 
 use crate::decode::Decoding;
+use crate::drawn::Drawn;
 use crate::model::{self, Cache, Decoder, Rotary};
 use crate::prefix::{Known, KvShape, Prefixes, Read, written};
 use crate::weights::values;
@@ -54,6 +55,9 @@ pub struct GenerationRequest {
     pub sampling: Sampling,
     /// When to end.
     pub stop: Stop,
+    /// What is not to be drawn again after this prompt. At temperature 1 the rest is drawn as the model would; at
+    /// others, a token that begins one of these keeps what the untempered model leaves it.
+    pub excluded: Vec<Drawn>,
     /// Seed of this row's draws.
     pub seed: u64,
     /// What the row shares with others ([`crate::prefix::scope_of`]).
@@ -77,9 +81,7 @@ pub enum StopReason {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generation {
     /// The new tokens, the stop token included.
-    pub ids: Vec<u32>,
-    /// Sum of the new tokens' log-probabilities under the untempered model, in nats.
-    pub logprob: f32,
+    pub drawn: Drawn,
     /// Why it ended.
     pub stop: StopReason,
 }
@@ -195,10 +197,10 @@ impl Engine {
         });
         let mut generations = Vec::with_capacity(requests.len());
         for (request, (generation, kv)) in requests.iter().zip(written) {
-            prefixes.count(generation.ids.len(), 0);
+            prefixes.count(generation.drawn.ids.len(), 0);
             // A token is kept with its scalar heads, which generation does not compute.
             if request.keep && self.heads() == 0 {
-                let (_, fed) = generation.ids.split_last().expect("a generation has a token");
+                let (_, fed) = generation.drawn.ids.split_last().expect("a generation has a token");
                 let ids = [request.prompt.as_slice(), fed].concat();
                 let read = Read { kv, heads: Vec::new() };
                 prefixes.insert(

@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod config;
 mod decode;
 pub mod device;
+mod drawn;
 pub mod engine;
 pub mod error;
 mod fused;
@@ -22,6 +23,7 @@ mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use config::ModelConfig;
+pub use drawn::Drawn;
 pub use engine::{Engine, Generation, GenerationRequest, ScoreRequest, Stop};
 pub use error::Error;
 pub use model::Decoder;

@@ -54,10 +54,49 @@ impl Sampling {
         }
     }
 
-    /// Chooses a token; gives it with its log-probability under the untempered model.
-    pub(crate) fn choose(&self, logits: &[f32], rng: &mut ChaCha8Rng) -> (u32, f32) {
+    /// Chooses a token; gives it with its log-probability under the untempered model. Of the
+    /// probability of some tokens, shares are `taken` (`Excluded::taken`).
+    pub(crate) fn choose(
+        &self,
+        logits: &[f32],
+        taken: &[(u32, f64)],
+        rng: &mut ChaCha8Rng,
+    ) -> (u32, f32) {
+        let token = if taken.is_empty() {
+            self.token(logits, rng)
+        } else {
+            self.token(&self.without(logits, taken), rng)
+        };
+        (token as u32, log_probability(logits, token, logits[argmax(logits)]))
+    }
+
+    /// Scores whose tokens have only what is left of their probability.
+    fn without(&self, logits: &[f32], taken: &[(u32, f64)]) -> Vec<f32> {
+        let mut left = std::collections::BTreeMap::<u32, f64>::new();
+        for &(token, share) in taken {
+            *left.entry(token).or_insert(1.0) -= share;
+        }
+        let mut logits = logits.to_vec();
+        for (token, share) in left {
+            // What rounding leaves of a token that is used up is nothing.
+            let share = if share > 1e-6 { share.ln() } else { f64::NEG_INFINITY };
+            logits[token as usize] += (share * self.temperature()) as f32;
+        }
+        logits
+    }
+
+    fn temperature(&self) -> f64 {
+        match *self {
+            Self::Greedy => 1.0,
+            Self::Temperature { temperature }
+            | Self::TopK { temperature, .. }
+            | Self::TopP { temperature, .. } => temperature,
+        }
+    }
+
+    fn token(&self, logits: &[f32], rng: &mut ChaCha8Rng) -> usize {
         let best = argmax(logits);
-        let token = match *self {
+        match *self {
             Self::Greedy => best,
             Self::Temperature { temperature } => {
                 let weights = exponentials(logits, logits[best], temperature);
@@ -78,8 +117,7 @@ impl Sampling {
                 let kept = kept.count();
                 draw_among(&ranked[..kept], rng)
             }
-        };
-        (token as u32, log_probability(logits, token, logits[best]))
+        }
     }
 }
 
@@ -136,19 +174,23 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
+    /// Of ten thousand draws.
+    fn near(count: usize, share: f64) -> bool {
+        (count as f64 / 10_000.0 - share).abs() < 0.02
+    }
+
     fn counts(sampling: Sampling) -> [usize; 4] {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let logits = [0.5f32.ln(), 0.3f32.ln(), 0.2f32.ln(), f32::NEG_INFINITY];
         let mut counts = [0; 4];
         for _ in 0..10_000 {
-            counts[sampling.choose(&logits, &mut rng).0 as usize] += 1;
+            counts[sampling.choose(&logits, &[], &mut rng).0 as usize] += 1;
         }
         counts
     }
 
     #[test]
     fn each_way_draws_from_its_own_distribution() {
-        let near = |count: usize, share: f64| (count as f64 / 10_000.0 - share).abs() < 0.02;
         let [a, b, c, never] = counts(Sampling::Temperature { temperature: 1.0 });
         assert!(near(a, 0.5) && near(b, 0.3) && near(c, 0.2) && never == 0);
         let [a, b, c, _] = counts(Sampling::TopK { temperature: 1.0, k: 2 });
@@ -162,11 +204,35 @@ mod tests {
         assert_eq!(counts(Sampling::Greedy), [10_000, 0, 0, 0]);
     }
 
+    /// Half of the first token's probability is taken in two parts, and all of the second's.
+    #[test]
+    fn what_is_taken_is_not_drawn() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let logits = [0.5f32.ln(), 0.3f32.ln(), 0.2f32.ln()];
+        let taken = [(0, 0.3), (1, 1.0), (0, 0.2)];
+        let mut draw = |sampling: Sampling| {
+            let mut counts = [0; 3];
+            for _ in 0..10_000 {
+                let (token, logprob) = sampling.choose(&logits, &taken, &mut rng);
+                assert!((logprob - logits[token as usize]).abs() < 1e-5, "that of the model");
+                counts[token as usize] += 1;
+            }
+            counts
+        };
+        let [a, b, _] = draw(Sampling::Temperature { temperature: 1.0 });
+        assert!(b == 0 && near(a, 25.0 / 45.0), "{a} {b}");
+        let [a, b, _] = draw(Sampling::TopP { temperature: 2.0, p: 1.0 });
+        let (half, fifth) = (0.5 * 0.5f64.sqrt(), 0.2f64.sqrt());
+        assert!(b == 0 && near(a, half / (half + fifth)), "{a} {b}");
+        assert_eq!(draw(Sampling::Greedy), [10_000, 0, 0]);
+    }
+
     #[test]
     fn the_log_probability_is_that_of_the_untempered_model() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let logits = [0.25f32.ln(), 0.75f32.ln()];
-        let (token, logprob) = Sampling::TopK { temperature: 0.1, k: 1 }.choose(&logits, &mut rng);
+        let (token, logprob) =
+            Sampling::TopK { temperature: 0.1, k: 1 }.choose(&logits, &[], &mut rng);
         assert_eq!(token, 1);
         assert!((logprob - 0.75f32.ln()).abs() < 1e-6);
     }

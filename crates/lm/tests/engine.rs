@@ -5,7 +5,7 @@
 use lm::engine::{
     EmbedRequest, Engine, EngineOptions, GenerationRequest, ScoreRequest, Stop, StopReason,
 };
-use lm::{Checkpoint, Generation, ModelConfig, Prefixes, Sampling, Tokenizer, device};
+use lm::{Checkpoint, Drawn, Generation, ModelConfig, Prefixes, Sampling, Tokenizer, device};
 
 const TEXT: &str = "Tom has 12 + 5 = 17 apples.\nHe buys 3 bags with 40 apples each.\n#### 137";
 
@@ -37,6 +37,7 @@ fn requests(count: usize) -> Vec<GenerationRequest> {
             prompt: (0..=(i * 7 % 43) as u32).map(|t| 3 + (t * 13 + i as u32) % 290).collect(),
             sampling: Sampling::Temperature { temperature: 1.0 },
             stop: Stop { tokens: vec![1, 17, 31], strings: vec!["\n".to_owned()], max_new: 24 },
+            excluded: vec![],
             seed: i as u64,
             scope: i as u64,
             keep: i % 2 == 0,
@@ -45,7 +46,7 @@ fn requests(count: usize) -> Vec<GenerationRequest> {
 }
 
 fn bits(generations: &[Generation]) -> Vec<(Vec<u32>, u32)> {
-    generations.iter().map(|g| (g.ids.clone(), g.logprob.to_bits())).collect()
+    generations.iter().map(|g| (g.drawn.ids.clone(), g.drawn.logprob().to_bits())).collect()
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn decoding_with_the_cache_agrees_with_reading_the_whole_row() {
         for (request, generation) in
             requests.iter().zip(engine.generate(&requests, &mut Prefixes::default()).unwrap())
         {
-            let row = [request.prompt.as_slice(), &generation.ids].concat();
+            let row = [request.prompt.as_slice(), &generation.drawn.ids].concat();
             let logits = engine.logits(&row).unwrap();
             let logprob: f32 = (request.prompt.len()..row.len())
                 .map(|at| {
@@ -86,8 +87,8 @@ fn decoding_with_the_cache_agrees_with_reading_the_whole_row() {
                     scores[row[at] as usize] - highest - sum.ln()
                 })
                 .sum();
-            let off = (logprob - generation.logprob).abs();
-            assert!(off < 1e-3, "off by {off} over {} tokens", generation.ids.len());
+            let off = (logprob - generation.drawn.logprob()).abs();
+            assert!(off < 1e-3, "off by {off} over {} tokens", generation.drawn.ids.len());
         }
     }
 }
@@ -112,18 +113,38 @@ fn each_way_of_stopping_stops() {
     let tokenizer = engine.tokenizer();
     let mut seen = [0; 3];
     for generation in &generations {
-        let text = tokenizer.decode(&generation.ids);
-        let (last, before) = generation.ids.split_last().unwrap();
+        let text = tokenizer.decode(&generation.drawn.ids);
+        let (last, before) = generation.drawn.ids.split_last().unwrap();
         assert!(before.iter().all(|id| ![1, 17, 31].contains(id)), "nothing follows a stop token");
         assert!(!tokenizer.decode(before).contains('\n'), "nothing follows a stop string");
         match generation.stop {
             StopReason::Token => assert!([1, 17, 31].contains(last)),
             StopReason::String => assert!(text.contains('\n')),
-            StopReason::Length => assert_eq!(generation.ids.len(), 24),
+            StopReason::Length => assert_eq!(generation.drawn.ids.len(), 24),
         }
         seen[generation.stop as usize] += 1;
     }
     assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
+}
+
+/// All texts of one token but one are excluded, and then all of two tokens that begin with it but one.
+#[test]
+fn what_was_drawn_is_not_drawn_again() {
+    let checkpoint = checkpoint(true);
+    let engine = engine(&checkpoint, 1, 8);
+    let all = 0..checkpoint.config.vocab_size as u32;
+    let but = |left: u32| all.clone().filter(move |&id| id != left);
+    let single = |id| Drawn { ids: vec![id], logprobs: vec![-5.0] };
+    let pair = |id| Drawn { ids: vec![7, id], logprobs: vec![-5.0, -9.0] };
+    let excluded: Vec<Drawn> = but(7).map(single).chain(but(9).map(pair)).collect();
+    let request = GenerationRequest {
+        stop: Stop { tokens: vec![], strings: vec![], max_new: 2 },
+        excluded,
+        ..requests(3).remove(2)
+    };
+    let drawn = engine.generate(&[request], &mut Prefixes::default()).unwrap().remove(0).drawn;
+    assert_eq!(drawn.ids, [7, 9]);
+    assert!(drawn.logprob() < -2.0, "the model's own: {drawn:?}");
 }
 
 #[test]
@@ -134,12 +155,13 @@ fn a_full_context_ends_a_row_and_a_longer_prompt_is_refused() {
         prompt: vec![5; length],
         sampling: Sampling::Greedy,
         stop: Stop { tokens: vec![], strings: vec![], max_new: 50 },
+        excluded: vec![],
         seed: 0,
         scope: 0,
         keep: false,
     };
     let full = engine.generate(&[request(120)], &mut Prefixes::default()).unwrap();
-    assert_eq!((full[0].ids.len(), full[0].stop), (8, StopReason::Length));
+    assert_eq!((full[0].drawn.ids.len(), full[0].stop), (8, StopReason::Length));
     let message =
         engine.generate(&[request(128)], &mut Prefixes::default()).unwrap_err().to_string();
     assert!(message.contains("128 tokens exceeds the model's context of 128"), "{message}");
@@ -191,7 +213,7 @@ fn tree(engine: &Engine, shared: bool) -> (Vec<Generation>, Vec<GenerationReques
     for _ in 0..3 {
         let written = engine.generate(&level, &mut prefixes).unwrap();
         let next = level.iter().zip(&written).map(|(r, g)| GenerationRequest {
-            prompt: [r.prompt.as_slice(), &g.ids].concat(),
+            prompt: [r.prompt.as_slice(), &g.drawn.ids].concat(),
             seed: r.seed + 100,
             ..r.clone()
         });
@@ -212,12 +234,12 @@ fn what_is_read_once_is_as_good_as_read_again() {
     let (shared, requests, forwarded) = tree(&engine, true);
     let (alone, ..) = tree(&engine, false);
     for (shared, alone) in shared.iter().zip(&alone) {
-        assert_eq!(shared.ids, alone.ids);
-        assert!((shared.logprob - alone.logprob).abs() < 1e-3);
+        assert_eq!(shared.drawn.ids, alone.drawn.ids);
+        assert!((shared.drawn.logprob() - alone.drawn.logprob()).abs() < 1e-3);
     }
     // Four questions of 30 tokens are read once each, their last token for every option; then every
     // generated token is fed once, the last of an option by those that go on from it.
-    let written: usize = shared.iter().map(|g| g.ids.len()).sum();
+    let written: usize = shared.iter().map(|g| g.drawn.ids.len()).sum();
     assert_eq!(forwarded as usize, 4 * 29 + written);
     assert_eq!(requests.len(), 36);
     let other = self::engine(&checkpoint, 1, 512);

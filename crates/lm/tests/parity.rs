@@ -46,13 +46,14 @@ fn logits_and_greedy_tokens_agree() {
             prompt: reference.ids.clone(),
             sampling: Sampling::Greedy,
             stop: Stop { tokens: vec![], strings: vec![], max_new: reference.greedy.len() },
+            excluded: vec![],
             seed: 0,
             scope: 0,
             keep: false,
         };
         let mut prefixes = Prefixes::default();
         assert_eq!(
-            engine.generate(&[request], &mut prefixes).unwrap()[0].ids,
+            engine.generate(&[request], &mut prefixes).unwrap()[0].drawn.ids,
             reference.greedy,
             "{name}"
         );

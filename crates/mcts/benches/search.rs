@@ -30,7 +30,7 @@ fn options(lines: &[String], wanted: &SampleRequest) -> Vec<Action> {
         let drawn = mixed(wanted.node.index(), attempt);
         let terminal = wanted.to_end || drawn.is_multiple_of(5);
         let text = lines[drawn % lines.len()].clone();
-        Action { text, tokens: 24, logprob: -9.0, terminal, stop: "line".into() }
+        Action { text, tokens: 24, cost: 24, logprob: -9.0, terminal, stop: "line".into() }
     };
     (wanted.first_attempt..wanted.first_attempt + wanted.count).map(option).collect()
 }

@@ -148,6 +148,13 @@ pub enum Merge {
         /// Further samples drawn after a duplicate before the node is saturated; 0 gives up at once.
         resamples: u32,
     },
+    /// Options are drawn without replacement, so that there is nothing to merge: whoever samples excludes the children
+    /// a node has. A node is saturated once little else is left to be drawn.
+    Distinct {
+        /// Probability of all options that are not among a node's children below which no more are drawn there; in
+        /// (0, 1). It is the policy's own, at temperature 1.
+        least_mass: f64,
+    },
     /// The released code's: sample again while an option is closer than `threshold` to a sibling and is
     /// not terminal; then the attempt that is farthest from all siblings becomes a child, however close.
     MostDistant {
@@ -286,6 +293,13 @@ impl Config {
                 let problem = "is not a number within 1e6 of 0";
                 let holds = (-LARGEST..=LARGEST).contains(&threshold);
                 check("merge.similarity.threshold", holds, problem)?;
+            }
+            Merge::Distinct { least_mass } => {
+                let within = least_mass > 0.0 && least_mass < 1.0;
+                check("merge.distinct.least_mass", within, "is not in (0, 1)")?;
+                let single = "is true, but `distinct` draws one option after the other";
+                check("root_wave", !self.root_wave, single)?;
+                check("in_flight", self.in_flight == 1, "is above 1, but `distinct` is for 1")?;
             }
             Merge::MostDistant { threshold, attempts, saturate_after } => {
                 let never = "is 0; leave it out for never";

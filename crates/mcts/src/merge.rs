@@ -24,6 +24,8 @@ pub(crate) fn repeated(
 ) -> Option<NodeId> {
     match tree.config.merge {
         Merge::Off | Merge::MostDistant { .. } => None,
+        // Other tokens may still be the same text.
+        Merge::Distinct { .. } => closest(tree, parent, action, 0),
         Merge::EditDistance { threshold, .. } => {
             closest(tree, parent, action, threshold.saturating_sub(1) as usize)
         }

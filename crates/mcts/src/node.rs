@@ -21,8 +21,10 @@ impl NodeId {
 pub struct Action {
     /// The text, up to and including what ended it. Empty text is a failed sample, unless it is terminal.
     pub text: String,
-    /// Tokens generated for it.
+    /// Tokens it has.
     pub tokens: u32,
+    /// Tokens generated for it: 0 for one that was at hand.
+    pub cost: u32,
     /// Sum of the log-probabilities of its tokens, a finite number: the prior of [`crate::Selection::Puct`].
     pub logprob: f32,
     /// Whether the solution is finished after it.
@@ -86,6 +88,9 @@ pub struct Node {
     pub failed: u32,
     /// Whether sampling has stopped bringing new options, so that no more are asked for.
     pub saturated: bool,
+    /// The policy's probability of all options sampled here, each counted once.
+    #[serde(skip)]
+    pub(crate) covered: f64,
     /// Duplicates since the last new child.
     #[serde(skip)]
     pub(crate) repeats: u32,

@@ -27,6 +27,7 @@ use crate::request::StopReason;
 ///             tree.tell_samples(attempts.map(|attempt| Action {
 ///                 text: format!("#### {attempt}"),
 ///                 tokens: 4,
+///                 cost: 4,
 ///                 logprob: -1.0,
 ///                 terminal: true,
 ///                 stop: "answer".into(),
@@ -192,6 +193,7 @@ impl Tree {
             attempts: 0,
             failed: 0,
             saturated: false,
+            covered: 0.0,
             repeats: 0,
             blanks: 0,
             flying: 0,

@@ -77,7 +77,7 @@ impl Tree {
         similarity: &Similarity<'_>,
     ) -> Option<NodeId> {
         self.tally.sampled += 1;
-        self.tally.tokens = self.tally.tokens.saturating_add(u64::from(action.tokens));
+        self.tally.tokens = self.tally.tokens.saturating_add(u64::from(action.cost));
         self.node_mut(parent).attempts += 1;
         if !self.node(parent).is_open() {
             self.tally.discarded += 1;
@@ -87,8 +87,12 @@ impl Tree {
             return self.hold(parent, action, threshold as usize, attempts);
         } else if let Some(twin) = repeated(self, parent, &action, similarity) {
             self.fold(parent, twin);
+            self.cover(parent, action.logprob);
         } else {
-            return Some(self.attach(parent, action));
+            let logprob = action.logprob;
+            let child = self.attach(parent, action);
+            self.cover(parent, logprob);
+            return Some(child);
         }
         None
     }
@@ -118,6 +122,7 @@ impl Tree {
     fn fold(&mut self, parent: NodeId, twin: NodeId) {
         let resamples = match self.config.merge {
             Merge::Off | Merge::MostDistant { .. } => 0,
+            Merge::Distinct { .. } => BLANK_LIMIT,
             Merge::EditDistance { resamples, .. } | Merge::Similarity { resamples, .. } => {
                 resamples
             }
@@ -126,6 +131,16 @@ impl Tree {
         let node = self.node_mut(parent);
         node.repeats += 1;
         if node.repeats > resamples {
+            node.saturate();
+        }
+    }
+
+    /// One more option of `parent` is not to be drawn again.
+    fn cover(&mut self, parent: NodeId, logprob: f32) {
+        let Merge::Distinct { least_mass } = self.config.merge else { return };
+        let node = self.node_mut(parent);
+        node.covered += f64::from(logprob).exp();
+        if 1.0 - node.covered < least_mass {
             node.saturate();
         }
     }
@@ -173,7 +188,10 @@ impl Tree {
         let child = self.attach(parent, held.action);
         let saturate_after = match self.config.merge {
             Merge::MostDistant { saturate_after, .. } => saturate_after,
-            Merge::Off | Merge::EditDistance { .. } | Merge::Similarity { .. } => None,
+            Merge::Off
+            | Merge::Distinct { .. }
+            | Merge::EditDistance { .. }
+            | Merge::Similarity { .. } => None,
         };
         // Blank options may have saturated it in the meantime: the child then is the last.
         if self.node(parent).saturated || saturate_after.is_some_and(|limit| attempts >= limit) {

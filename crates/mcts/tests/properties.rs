@@ -16,12 +16,18 @@ fn merges() -> impl Strategy<Value = Merge> {
         Just(Merge::Off),
         (1..4u32, 0..5u32)
             .prop_map(|(threshold, resamples)| Merge::EditDistance { threshold, resamples }),
+        (0.01..0.9f64).prop_map(|least_mass| Merge::Distinct { least_mass }),
         (1..4u32, 1..5u32, option::of(1..5u32)).prop_map(
             |(threshold, attempts, saturate_after)| {
                 Merge::MostDistant { threshold, attempts, saturate_after }
             }
         ),
     ]
+}
+
+/// Whether options have to be asked for one at a time.
+fn single(merge: Merge) -> bool {
+    matches!(merge, Merge::MostDistant { .. } | Merge::Distinct { .. })
 }
 
 fn budgets() -> impl Strategy<Value = Budget> {
@@ -62,7 +68,7 @@ fn configs() -> impl Strategy<Value = Config> {
             } else {
                 RootSelection::Selection
             },
-            in_flight: if matches!(merge, Merge::MostDistant { .. }) { 1 } else { in_flight },
+            in_flight: if single(merge) { 1 } else { in_flight },
             alpha,
             root_width: Width {
                 min: widths.0,
@@ -72,7 +78,7 @@ fn configs() -> impl Strategy<Value = Config> {
             max_depth,
             importance: if flags[0] { Importance::Total } else { Importance::Value },
             greedy_first_child: flags[1],
-            root_wave: flags[2] && !matches!(merge, Merge::MostDistant { .. }),
+            root_wave: flags[2] && !single(merge),
             growth: Growth { plus_one: flags[3], may_shrink: flags[4] },
             stop_when_exhausted: flags[5],
             split_depth: released.0,

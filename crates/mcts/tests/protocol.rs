@@ -132,6 +132,31 @@ fn a_node_of_duplicates_is_saturated_and_left() {
     assert_eq!(tree.tally().simulations, 1, "a resample is no simulation");
 }
 
+/// Half, then three tenths of what may be said is there: a fifth is left, and then nothing to ask for.
+#[test]
+fn a_node_is_saturated_once_little_is_left_to_be_drawn() {
+    let width = Width { min: 9, max: 9 };
+    let merge = Merge::Distinct { least_mass: 0.25 };
+    let mut tree = Tree::new(&Config { merge, root_width: width, ..plain(10) }).unwrap();
+    for (text, share) in [("half", 0.5f32), ("three tenths", 0.3)] {
+        assert_eq!(attempt(&tree).0, NodeId::ROOT);
+        assert!(!tree.node(NodeId::ROOT).saturated);
+        tree.tell_samples(vec![Action { logprob: share.ln(), ..action(text, false) }]).unwrap();
+        evaluate(&mut tree);
+    }
+    let root = tree.node(NodeId::ROOT);
+    assert!(root.saturated);
+    assert_eq!((root.width, root.children.len()), (2, 2));
+    assert_ne!(attempt(&tree).0, NodeId::ROOT, "the search goes on below");
+}
+
+#[test]
+fn what_was_at_hand_costs_nothing() {
+    let mut tree = Tree::new(&plain(10)).unwrap();
+    tree.tell_samples(vec![Action { cost: 0, ..action("a", false) }]).unwrap();
+    assert_eq!((tree.tally().tokens, tree.tally().sampled), (0, 1));
+}
+
 #[test]
 fn resampling_is_counted_per_child() {
     let width = Width { min: 3, max: 3 };

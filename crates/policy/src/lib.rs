@@ -8,7 +8,7 @@ mod termination;
 
 use lm::engine::{EmbedRequest, Generation, GenerationRequest, Stop, StopReason};
 use lm::prefix::scope_of;
-use lm::{Engine, Error, Prefixes, Sampling};
+use lm::{Drawn, Engine, Error, Prefixes, Sampling, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 pub use termination::Termination;
@@ -57,8 +57,21 @@ pub struct StateRequest<'a> {
     pub sampling: Sampling,
     /// Whether to write to the end of the solution instead of one option.
     pub to_end: bool,
+    /// Whether states to come may begin with what is written.
+    pub keep: bool,
+    /// What was drawn in this state before, and is not to be drawn again.
+    pub excluded: Vec<Drawn>,
     /// Seed of the draws.
     pub seed: u64,
+}
+
+/// An option as it was drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The text, with its termination.
+    pub text: String,
+    /// Its tokens. One that ends this option and begins the next is this one's.
+    pub drawn: Drawn,
 }
 
 /// A text that ends where the policy is to say yes or no.
@@ -76,7 +89,7 @@ pub struct TextOption {
     /// The text, with its termination.
     pub text: String,
     /// The text as options: more than one where all that was missing was written.
-    pub parts: Vec<String>,
+    pub parts: Vec<Part>,
     /// Tokens written, with those that only showed that the option had ended.
     pub tokens: u32,
     /// Log-probability of these tokens, in nats.
@@ -85,6 +98,13 @@ pub struct TextOption {
     pub terminal: bool,
     /// Why it ended: `end`, `answer`, `termination` or `length`.
     pub stop: &'static str,
+}
+
+impl TextOption {
+    /// The texts of the parts.
+    pub fn texts(&self) -> impl Iterator<Item = String> + '_ {
+        self.parts.iter().map(|part| part.text.clone())
+    }
 }
 
 /// A language model that writes options.
@@ -146,10 +166,11 @@ impl Policy {
     /// Whether the model stopped where the option is not at its end.
     fn goes_on(&self, request: &StateRequest<'_>, draft: &Draft) -> bool {
         let limit = self.config.max_option_tokens;
-        if request.to_end || draft.stop == Some(StopReason::Token) || draft.ids.len() >= limit {
+        if request.to_end || draft.stop == Some(StopReason::Token) || draft.drawn.ids.len() >= limit
+        {
             return false;
         }
-        let text = self.engine.tokenizer().decode(&draft.ids);
+        let text = self.engine.tokenizer().decode(&draft.drawn.ids);
         match (&self.config.termination, draft.stop) {
             _ if self.answered(&[request.written.as_str(), &text].concat()) => false,
             // A character may be of several tokens.
@@ -160,31 +181,35 @@ impl Policy {
     }
 
     /// Whether a solution has its answer, and the whole of it: digits may follow until the line ends.
-    fn answered(&self, solution: &str) -> bool {
+    pub fn answered(&self, solution: &str) -> bool {
         let answer = solution.split_once(&self.config.answer_mark);
         answer.is_some_and(|(_, rest)| rest.contains('\n'))
     }
 
     /// Cuts what was written into options.
-    fn parts(&self, ids: &[u32], text: &str) -> Vec<String> {
+    fn parts(&self, drawn: &Drawn) -> Vec<Part> {
         let tokenizer = self.engine.tokenizer();
-        match &self.config.termination {
-            Termination::Tokens(count) => tokenizer.cut(ids, *count),
-            Termination::Sentence => termination::sentences(&tokenizer.cut(ids, 1)),
-            rule => rule.cut(text),
-        }
+        let texts = match &self.config.termination {
+            Termination::Tokens(count) => tokenizer.cut(&drawn.ids, *count),
+            Termination::Sentence => termination::sentences(&tokenizer.cut(&drawn.ids, 1)),
+            rule => rule.cut(&tokenizer.decode(&drawn.ids)),
+        };
+        aligned(texts, drawn, tokenizer)
     }
 
     fn option(&self, request: &StateRequest<'_>, draft: &Draft) -> TextOption {
-        let text = self.engine.tokenizer().decode(&draft.ids);
+        let drawn = &draft.drawn;
         let parts = match draft.stop {
-            _ if request.to_end => self.parts(&draft.ids, &text),
-            Some(StopReason::String) => self.parts(&draft.ids, &text).into_iter().take(1).collect(),
-            _ => vec![text],
+            _ if request.to_end => self.parts(drawn),
+            Some(StopReason::String) => self.parts(drawn).into_iter().take(1).collect(),
+            _ => {
+                let text = self.engine.tokenizer().decode(&drawn.ids);
+                vec![Part { text, drawn: drawn.clone() }]
+            }
         };
-        let text = parts.concat();
+        let text: String = parts.iter().map(|part| part.text.as_str()).collect();
         let counted = match self.config.termination {
-            Termination::Tokens(count) if draft.ids.len() >= count => !request.to_end,
+            Termination::Tokens(count) if drawn.ids.len() >= count => !request.to_end,
             _ => false,
         };
         let (terminal, stop) = match draft.stop {
@@ -194,8 +219,8 @@ impl Policy {
             _ if counted => (false, "termination"),
             _ => (request.to_end, "length"),
         };
-        let tokens = draft.ids.len() as u32;
-        TextOption { text, parts, tokens, logprob: draft.logprob, terminal, stop }
+        let tokens = drawn.ids.len() as u32;
+        TextOption { text, parts, tokens, logprob: drawn.logprob(), terminal, stop }
     }
 
     /// The last hidden state after every state, a question and the text written: `[states][hidden_size]`.
@@ -263,14 +288,17 @@ impl Policy {
         let text = self.config.format.render(request.question, &request.written);
         let eos = self.engine.config().eos_token_id;
         let rule = &self.config.termination;
-        let written = draft.ids.len();
+        let ids = &draft.drawn.ids;
+        let written = ids.len();
         let (strings, max_new) = match *rule {
             _ if request.to_end => (Vec::new(), self.config.max_solution_tokens),
             Termination::Tokens(count) => (Vec::new(), count.saturating_sub(written).max(1)),
             _ => (rule.stops(), self.config.max_option_tokens - written),
         };
         let mut prompt = self.engine.tokenizer().encode(&text)?;
-        prompt.extend(&draft.ids);
+        prompt.extend(ids);
+        // Of what began as this did, the rest.
+        let same = request.excluded.iter().filter(|drawn| drawn.ids.starts_with(ids));
         Ok(GenerationRequest {
             prompt,
             sampling: request.sampling,
@@ -278,7 +306,8 @@ impl Policy {
             // Draws that go on are others than those before.
             seed: request.seed.wrapping_add(written as u64),
             scope: scope_of(request.question),
-            keep: !request.to_end,
+            keep: request.keep,
+            excluded: same.map(|drawn| drawn.after(written)).collect(),
         })
     }
 }
@@ -286,17 +315,37 @@ impl Policy {
 /// What has been written of an option.
 #[derive(Debug, Clone, Default)]
 struct Draft {
-    ids: Vec<u32>,
-    logprob: f32,
+    drawn: Drawn,
     stop: Option<StopReason>,
 }
 
 impl Draft {
     fn extend(&mut self, more: Generation) {
-        self.ids.extend(more.ids);
-        self.logprob += more.logprob;
+        self.drawn.ids.extend(more.drawn.ids);
+        self.drawn.logprobs.extend(more.drawn.logprobs);
         self.stop = Some(more.stop);
     }
+}
+
+/// Gives the texts that some tokens were cut into their tokens: the last also those without a text, such as the end.
+fn aligned(texts: Vec<String>, drawn: &Drawn, tokenizer: &Tokenizer) -> Vec<Part> {
+    let (count, mut parts) = (texts.len(), Vec::with_capacity(texts.len()));
+    let (mut from, mut read, mut end) = (0, 0, 0);
+    for (i, text) in texts.into_iter().enumerate() {
+        end += text.len();
+        let mut to = from;
+        while to < drawn.ids.len() && (read < end || i + 1 == count) {
+            read += tokenizer.token_bytes(drawn.ids[to]).len();
+            to += 1;
+        }
+        let of_text = Drawn {
+            ids: drawn.ids[from..to].to_vec(),
+            logprobs: drawn.logprobs[from..to].to_vec(),
+        };
+        parts.push(Part { text, drawn: of_text });
+        from = to;
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -373,6 +422,8 @@ mod tests {
             written: written.to_owned(),
             sampling: Sampling::Greedy,
             to_end,
+            keep: !to_end,
+            excluded: Vec::new(),
             seed: 0,
         };
         let mut written = String::new();
@@ -392,10 +443,42 @@ mod tests {
         let mut write = |request| policy.write(&[request], &mut prefixes).unwrap().remove(0);
         let whole = write(request("", true));
         assert_eq!(whole.parts.len(), 3);
-        assert_eq!((whole.parts.concat(), whole.text.as_str()), (SOLUTION.to_owned(), SOLUTION));
-        let rest = write(request(&whole.parts[0], true));
-        assert_eq!([whole.parts[0].as_str(), &rest.text].concat(), SOLUTION);
+        assert_eq!(
+            (whole.texts().collect::<String>().as_str(), whole.text.as_str()),
+            (SOLUTION, SOLUTION)
+        );
+        let tokens: usize = whole.parts.iter().map(|part| part.drawn.ids.len()).sum();
+        let logprob: f32 = whole.parts.iter().map(|part| part.drawn.logprob()).sum();
+        assert_eq!(tokens, whole.tokens as usize);
+        assert!((logprob - whole.logprob).abs() < 1e-5);
+        let first = &whole.parts[0];
+        let rest = write(request(&first.text, true));
+        assert_eq!([first.text.as_str(), &rest.text].concat(), SOLUTION);
         assert!(rest.terminal);
+    }
+
+    /// The policy knows one solution by heart, and still says something else when it must not say that.
+    #[test]
+    fn what_was_drawn_is_not_said_again() {
+        let policy = policy();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut excluded = Vec::new();
+        for seed in 0..12 {
+            let request = StateRequest {
+                question: QUESTION,
+                written: String::new(),
+                sampling: Sampling::Temperature { temperature: 1.0 },
+                to_end: false,
+                keep: true,
+                excluded: excluded.clone(),
+                seed,
+            };
+            let option = policy.write(&[request], &mut Prefixes::default()).unwrap().remove(0);
+            let drawn = option.parts[0].drawn.clone();
+            assert!(seen.insert(drawn.ids.clone()), "{seed}: {}", option.text);
+            excluded.push(drawn);
+        }
+        assert!(excluded[0].logprob() > -0.1, "the first is what it knows");
     }
 
     /// Token-level and sentence-level search are options of another termination (Table 1).
@@ -412,6 +495,8 @@ mod tests {
                     written: written.clone(),
                     sampling: Sampling::Greedy,
                     to_end: false,
+                    keep: true,
+                    excluded: Vec::new(),
                     seed: 0,
                 };
                 all.push(policy.write(&[request], &mut Prefixes::default()).unwrap().remove(0));

@@ -44,7 +44,8 @@ table! {
     pub checks: Vec<Check>,
     /// The critics combined; larger is better.
     pub score: f32,
-    /// The share of the prompt's trajectories that have the same answer, 0 to 1; null without an answer.
+    /// What the prompt's trajectories with the same answer weigh among all with an answer, 0 to 1; null without one.
+    /// The preset says whether one weighs by its outcome reward and its probability.
     pub agreement: Option<f32>,
     /// The critics that were asked.
     pub critic_models: CriticModels,

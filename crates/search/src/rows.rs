@@ -1,7 +1,7 @@
 //! Trees and solutions as rows of the tables.
 
 use dataset::row_id;
-use decoding::{Origin, Question, Searched, Solved};
+use decoding::{Origin, Part, Question, Searched, Solved};
 use mcts::{Node, NodeId, Tree};
 use schema::trajectories::TextOption;
 use schema::{NodeRow, Trajectory};
@@ -92,8 +92,7 @@ fn trajectory(from: &Source<'_>, tree: &Tree, solved: &Solved, rank: usize) -> T
     }
 }
 
-/// The options of a solution: those of the tree with their nodes, then what was written after. The
-/// tokens and the log-probability of the rest stand with its first option: they were drawn as one.
+/// The options of a solution: those of the tree with their nodes, then what was written after.
 fn options(tree: &Tree, solved: &Solved) -> Vec<TextOption> {
     let of_node = |id: NodeId| {
         let node = tree.node(id);
@@ -108,18 +107,18 @@ fn options(tree: &Tree, solved: &Solved) -> Vec<TextOption> {
             visits: node.visits as i32,
         }
     };
-    let of_rest = |(i, text): (usize, &String)| TextOption {
-        text: text.clone(),
+    let of_rest = |part: &Part| TextOption {
+        text: part.text.clone(),
         node_id: None,
-        tokens: if i == 0 { solved.rest_tokens as i32 } else { 0 },
-        logprob: (i == 0).then_some(solved.rest_logprob),
+        tokens: part.drawn.ids.len() as i32,
+        logprob: Some(part.drawn.logprob()),
         q: None,
         value: None,
         prm: None,
         visits: 0,
     };
     let own = tree.path(solved.leaf).into_iter().map(of_node);
-    own.chain(solved.rest.iter().enumerate().map(of_rest)).collect()
+    own.chain(solved.rest.iter().map(of_rest)).collect()
 }
 
 fn mean(node: &Node) -> Option<f32> {

@@ -371,6 +371,7 @@ mod tests {
             prompt: e.ids[..2].to_vec(),
             sampling: Sampling::Greedy,
             stop: Stop { tokens: vec![1], strings: vec![], max_new: 9 },
+            excluded: vec![],
             seed: 0,
             scope: u64::from(e.ids[1]),
             keep: false,
@@ -379,7 +380,7 @@ mod tests {
         for (generation, example) in
             engine.generate(&requests, &mut Prefixes::default()).unwrap().iter().zip(examples())
         {
-            assert_eq!(generation.ids, example.ids[2..]);
+            assert_eq!(generation.drawn.ids, example.ids[2..]);
         }
     }
 

@@ -110,7 +110,7 @@ pub fn text(tree: &Tree, node: NodeId) -> String {
 
 pub fn action(text: &str, terminal: bool) -> Action {
     let stop = if terminal { "answer" } else { "newline" };
-    Action { text: text.into(), tokens: 2, logprob: -0.5, terminal, stop: stop.into() }
+    Action { text: text.into(), tokens: 2, cost: 2, logprob: -0.5, terminal, stop: stop.into() }
 }
 
 /// Two children a node, no merging, no limit but simulations.

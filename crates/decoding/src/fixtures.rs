@@ -1,0 +1,64 @@
+//! What the tests of several modules begin with.
+
+use lm::Drawn;
+use mcts::{Action, Config, NodeId};
+use policy::Part;
+
+use crate::{Origin, Solved};
+
+/// A search of two children at every node, by the value alone.
+pub(crate) fn config(simulations: u32) -> Config {
+    let width = mcts::Width { min: 2, max: 2 };
+    Config {
+        selection: mcts::Selection::Uct,
+        exploration: 1.0,
+        root: mcts::RootSelection::Selection,
+        alpha: 0.0,
+        growth: mcts::Growth { plus_one: true, may_shrink: false },
+        root_width: width,
+        width,
+        max_depth: 3,
+        split_depth: None,
+        importance: mcts::Importance::Total,
+        merge: mcts::Merge::Off,
+        weights: mcts::Weights { value: 1.0, prm: 0.0, orm: 0.0 },
+        rollouts: 0,
+        settled_variance: None,
+        prm_aggregation: mcts::PrmAggregation::Latest,
+        greedy_first_child: false,
+        budget: mcts::Budget {
+            simulations,
+            min_terminals: None,
+            nodes: None,
+            terminals: None,
+            tokens: None,
+        },
+        stop_when_exhausted: true,
+        root_wave: true,
+        in_flight: 1,
+    }
+}
+
+pub(crate) fn action(text: &str, terminal: bool) -> Action {
+    let stop = if terminal { "end" } else { "termination" }.to_owned();
+    Action { text: text.to_owned(), tokens: 3, cost: 3, logprob: -1.0, terminal, stop }
+}
+
+/// A part of a single token.
+pub(crate) fn part(text: &str, logprob: f32) -> Part {
+    Part { text: text.to_owned(), drawn: Drawn { ids: vec![3], logprobs: vec![logprob] } }
+}
+
+pub(crate) fn solved(origin: Origin, leaf: NodeId, answer: Option<&str>, outcome: f64) -> Solved {
+    Solved {
+        origin,
+        leaf,
+        rest: Vec::new(),
+        cost: 0,
+        text: String::new(),
+        answer: answer.map(str::to_owned),
+        outcome,
+        stop: "end".to_owned(),
+        finished: true,
+    }
+}

@@ -1,0 +1,173 @@
+//! A tree that grows along its rollouts: what the policy wrote to the end from one node serves the nodes below it.
+
+use mcts::NodeId;
+use policy::{Part, TextOption};
+
+use crate::search::Run;
+use crate::{Origin, Solved};
+
+/// A rollout that passes through a node.
+#[derive(Clone, Copy)]
+pub(crate) struct Passing<'a> {
+    rollout: &'a Solved,
+    /// Which of its options comes after the node.
+    at: usize,
+}
+
+impl Run<'_> {
+    /// The rollouts that were written above a node, or at it, and go on from it, in order.
+    pub(crate) fn passing(&self, node: NodeId) -> impl Iterator<Item = Passing<'_>> {
+        let (written, depth) = (self.options(node).concat(), self.tree.node(node).depth);
+        self.rollouts.iter().filter_map(move |rollout| {
+            let at = depth.checked_sub(self.tree.node(rollout.leaf).depth)? as usize;
+            let passes = at < rollout.rest.len() && rollout.text.starts_with(&written);
+            passes.then_some(Passing { rollout, at })
+        })
+    }
+
+    /// Whether a node and all above it are the first children of their parents.
+    pub(crate) fn is_first(&self, node: NodeId) -> bool {
+        self.tree.path(node).into_iter().all(|id| {
+            let parent = self.tree.node(id).parent;
+            parent.is_none_or(|parent| self.tree.node(parent).children.first() == Some(&id))
+        })
+    }
+
+    /// The rollouts of which the tree does not have the whole as a node.
+    pub(crate) fn open_rollouts(&self) -> impl Iterator<Item = &Solved> {
+        self.rollouts.iter().filter(|rollout| !self.has(rollout))
+    }
+
+    fn has(&self, rollout: &Solved) -> bool {
+        let mut id = rollout.leaf;
+        for part in &rollout.rest {
+            let mut children = self.tree.node(id).children.iter();
+            match children.find(|&&child| self.tree.node(child).text() == part.text) {
+                Some(&child) => id = child,
+                None => return false,
+            }
+        }
+        self.tree.node(id).terminal
+    }
+}
+
+impl Passing<'_> {
+    /// The outcome reward of the whole.
+    pub(crate) fn outcome(&self) -> f64 {
+        self.rollout.outcome
+    }
+
+    /// The option after the node, or all of the rest, as if it had just been drawn there, for no tokens; none if the
+    /// rollout was cut for its length before the end of that. `answered` says whether a solution has its answer.
+    pub(crate) fn option(
+        &self,
+        written: &str,
+        to_end: bool,
+        answered: impl Fn(&str) -> bool,
+    ) -> Option<TextOption> {
+        let rest = &self.rollout.rest[self.at..];
+        let parts: Vec<Part> = if to_end { rest.to_vec() } else { rest[..1].to_vec() };
+        let last = parts.len() == rest.len();
+        let text: String = parts.iter().map(|part| part.text.as_str()).collect();
+        let (terminal, stop) = match last {
+            true if !self.rollout.finished => return None,
+            true => (true, "end"),
+            false if answered(&[written, &text].concat()) => (true, "answer"),
+            false => (false, "termination"),
+        };
+        let logprob = parts.iter().map(|part| part.drawn.logprob()).sum();
+        Some(TextOption { text, parts, tokens: 0, logprob, terminal, stop })
+    }
+
+    /// The whole, as the completion of the node.
+    pub(crate) fn completes(&self, node: NodeId) -> Solved {
+        let rest = self.rollout.rest[self.at..].to_vec();
+        Solved { origin: Origin::Completed, leaf: node, rest, cost: 0, ..self.rollout.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{action, config, part, solved};
+    use mcts::{Config, Evaluation, Tree};
+
+    fn tell(run: &mut Run<'_>, text: &str, terminal: bool) {
+        run.tree.tell_samples(vec![action(text, terminal)]).unwrap();
+        let worth = Evaluation { value: Some(0.5), ..Evaluation::default() };
+        run.tree.tell_evaluations(vec![worth]).unwrap();
+    }
+
+    /// A tree of one node, with the way from there to an answer and another way that was cut.
+    fn run() -> Run<'static> {
+        let width = mcts::Width { min: 1, max: 1 };
+        let config = Config { root_width: width, width, root_wave: false, ..config(9) };
+        let mut run =
+            Run::new(crate::Question { id: "a", text: "", seed: 0 }, Tree::new(&config).unwrap());
+        tell(&mut run, "one\n", false);
+        let leaf = run.tree.leaves().next().unwrap().0;
+        let rollout = |texts: &[&str], finished| Solved {
+            rest: texts.iter().map(|text| part(text, -0.5)).collect(),
+            text: ["one\n", &texts.concat()].concat(),
+            finished,
+            ..solved(Origin::Rollout, leaf, Some("5"), 0.25)
+        };
+        run.rollouts = vec![rollout(&["two\n", "#### 5"], true), rollout(&["2\n"], false)];
+        run
+    }
+
+    fn leaf(run: &Run<'_>) -> NodeId {
+        run.tree.leaves().last().unwrap().0
+    }
+
+    fn options(run: &Run<'_>, to_end: bool) -> Vec<Option<TextOption>> {
+        let never = |_: &str| false;
+        run.passing(leaf(run)).map(|rollout| rollout.option("", to_end, never)).collect()
+    }
+
+    #[test]
+    fn a_rollout_serves_every_node_on_its_way() {
+        let mut run = run();
+        let two = options(&run, false)[0].clone().unwrap();
+        assert_eq!((two.text.as_str(), two.tokens, two.terminal), ("two\n", 0, false));
+        assert!((two.logprob - -0.5).abs() < 1e-6);
+        assert_eq!(options(&run, false)[1], None, "it ends where it was cut");
+        let rest = options(&run, true)[0].clone().unwrap();
+        assert_eq!((rest.text.as_str(), rest.stop, rest.terminal), ("two\n#### 5", "end", true));
+        tell(&mut run, "two\n", false);
+        let end = options(&run, false);
+        assert_eq!(end.len(), 1, "the other goes elsewhere");
+        assert_eq!(end[0].as_ref().map(|o| (o.text.as_str(), o.terminal)), Some(("#### 5", true)));
+    }
+
+    #[test]
+    fn an_answer_ends_a_solution_wherever_it_stands() {
+        let run = run();
+        let rollout = run.passing(leaf(&run)).next().unwrap();
+        let option = rollout.option("one\n", false, |text| text == "one\ntwo\n").unwrap();
+        assert_eq!((option.terminal, option.stop), (true, "answer"));
+    }
+
+    #[test]
+    fn a_rollout_that_is_wholly_in_the_tree_is_no_candidate_beside_it() {
+        let mut run = run();
+        tell(&mut run, "two\n", false);
+        assert_eq!(run.open_rollouts().count(), 2);
+        let completed = run.passing(leaf(&run)).next().unwrap().completes(leaf(&run));
+        assert_eq!((completed.rest.len(), completed.cost, completed.outcome), (1, 0, 0.25));
+        tell(&mut run, "#### 5", true);
+        assert_eq!(run.open_rollouts().count(), 1);
+    }
+
+    #[test]
+    fn the_way_of_first_children_is_known() {
+        let mut run = run();
+        assert!(run.is_first(leaf(&run)));
+        let width = mcts::Width { min: 2, max: 2 };
+        run.tree = Tree::new(&Config { root_width: width, root_wave: false, ..config(9) }).unwrap();
+        tell(&mut run, "one\n", false);
+        tell(&mut run, "another\n", false);
+        let firsts: Vec<bool> = run.tree.leaves().map(|(id, _)| run.is_first(id)).collect();
+        assert_eq!(firsts, [true, false]);
+    }
+}
