@@ -178,21 +178,36 @@ compare: $(D)/compare-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
 
 ## ablation: eta-MCTS without and with each of its parts, and with critics without the calculator, in the same way
-ablation: $(D)/ablation-$(ON)/$(M) $(D)/with-tool-$(ON)/$(M) $(D)/without-tool-$(ON)/$(M)
+ablation: $(D)/ablation-$(ON)/$(M) $(D)/with-both-$(ON)/$(M) $(D)/without-tool-$(ON)/$(M) $(D)/without-options-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
-	@$(BIN)/evaluate compare --run 'with tool'=$(D)/with-tool-$(ON) --run 'without tool'=$(D)/without-tool-$(ON) \
-	  --out $(D)/without-tool-$(ON)/comparison.json
+	@$(BIN)/evaluate compare --run 'with both'=$(D)/with-both-$(ON) --run 'without tool'=$(D)/without-tool-$(ON) \
+	  --run 'without options'=$(D)/without-options-$(ON) --out $(D)/with-both-$(ON)/comparison.json
 
 # Critics that learn from the same labels and are not told what the calculator finds (the paper's Table 3b).
 BLIND := $(patsubst $(Z)/critics/%,$(Z)/blind-critics/%,$(call judge_manifests,00))
 $(Z)/blind-critics/%/$(M): $(P)/critic-%.toml $(P)/text-blind.toml $(Z)/labels/$(M) | build
 	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind.toml --init $(Z)/policy --labels $(Z)/labels --out $(@D) $(done)
 
-$(D)/with-tool-$(ON)/$(M): $(P)/tool.toml $(SCALES) $(D)/policy/$(M) | build
+# Critics that learn from the same seeds, judged and searched in pieces of so many tokens instead of lines (Table 3b again).
+TOKENS := $(patsubst $(Z)/critics/%,$(Z)/token-critics/%,$(call judge_manifests,00))
+$(Z)/token-labels/$(M): $(P)/label.toml $(P)/text-tokens.toml $(Z)/policy/$(M) | build
+	$(BIN)/critique label $(call flags,label,0) --text $(P)/text-tokens.toml --policy $(Z)/policy \
+	  --seeds $(R)/world/seeds --held-out $(R)/world/validation --out $(@D) $(done)
+
+$(Z)/token-critics/%/$(M): $(P)/critic-%.toml $(P)/text-tokens.toml $(Z)/token-labels/$(M) | build
+	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels --out $(@D) $(done)
+
+# $(call measure_with,<critics>,<text>): the search of the preset with other critics, which read another text.
+measure_with = $(subst $(Z)/critics/,$(Z)/$(1)/,$(subst $(P)/text.toml,$(P)/$(2).toml,$(call measure,$(OF),$(D)/policy,tool,$(ON))))
+
+$(D)/with-both-$(ON)/$(M): $(P)/tool.toml $(SCALES) $(D)/policy/$(M) | build
 	$(call measure,$(OF),$(D)/policy,tool,$(ON))
 
 $(D)/without-tool-$(ON)/$(M): $(P)/tool.toml $(P)/text-blind.toml $(SCALES) $(BLIND) $(D)/policy/$(M) | build
-	$(subst $(Z)/critics/,$(Z)/blind-critics/,$(subst $(P)/text.toml,$(P)/text-blind.toml,$(call measure,$(OF),$(D)/policy,tool,$(ON))))
+	$(call measure_with,blind-critics,text-blind)
+
+$(D)/without-options-$(ON)/$(M): $(P)/tool.toml $(P)/text-tokens.toml $(SCALES) $(TOKENS) $(D)/policy/$(M) | build
+	$(call measure_with,token-critics,text-tokens)
 
 $(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml $(SCALES) $(D)/policy/$(M) | build
 	$(call measure,$(OF),$(D)/policy,$*,$(ON))

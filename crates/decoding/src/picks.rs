@@ -63,6 +63,9 @@ pub struct Picks {
 }
 
 impl Picks {
+    /// The names of the four, as decoders.
+    pub const NAMES: [&'static str; 4] = ["mcts-greedy", "mcts-global", "mcts-rerank", "mcts-vote"];
+
     /// Picks among the solutions of a tree.
     pub(crate) fn of(tree: &Tree, solved: &[Solved], likelihood: f64) -> Self {
         let at = |leaf: Option<NodeId>| {
@@ -80,14 +83,9 @@ impl Picks {
         }
     }
 
-    /// The four picks by the name of their decoder.
-    pub fn named(&self) -> [(&'static str, Option<usize>); 4] {
-        [
-            ("mcts-greedy", self.greedy),
-            ("mcts-global", self.global),
-            ("mcts-rerank", self.rerank),
-            ("mcts-vote", self.vote),
-        ]
+    /// The four picks in the order of [`Self::NAMES`].
+    pub fn all(&self) -> [Option<usize>; 4] {
+        [self.greedy, self.global, self.rerank, self.vote]
     }
 }
 

@@ -157,12 +157,15 @@ impl Searcher {
             })
             .collect();
         let by_tokens = matches!(self.policy.config().termination, Termination::Tokens(_));
+        let distinct = self.draws_distinct();
         let mut actions: Vec<Vec<Action>> = Vec::with_capacity(nodes.len());
         for (index, nodes) in &nodes {
             let run = &mut runs[*index];
             let place = |(node, option): (&NodeId, TextOption)| {
-                let drawn: Vec<&Drawn> = option.parts.iter().map(|part| &part.drawn).collect();
-                run.drawn.entry(*node).or_default().push(Drawn::joined(&drawn));
+                if distinct {
+                    let drawn: Vec<&Drawn> = option.parts.iter().map(|part| &part.drawn).collect();
+                    run.drawn.entry(*node).or_default().push(Drawn::joined(&drawn));
+                }
                 action(option, by_tokens)
             };
             actions.push(nodes.iter().zip(options.by_ref()).map(place).collect());
@@ -180,12 +183,15 @@ impl Searcher {
         Ok(())
     }
 
+    fn draws_distinct(&self) -> bool {
+        matches!(self.config.mcts.merge, mcts::Merge::Distinct { .. })
+    }
+
     /// The samples wanted of a node: those that rollouts have already come first.
     fn draws<'a>(&self, run: &Run<'a>, wanted: SampleRequest) -> Vec<Draw<'a>> {
         let SampleRequest { node, count, first_attempt, greedy_first, to_end } = wanted;
         let written = run.options(node).concat();
-        let distinct = matches!(self.config.mcts.merge, mcts::Merge::Distinct { .. });
-        let drawn = run.drawn.get(&node).filter(|_| distinct).cloned().unwrap_or_default();
+        let drawn = run.drawn.get(&node).cloned().unwrap_or_default();
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
         let passing = run.passing(node).filter(|_| grown);
         let mut at_hand = passing.skip(first_attempt as usize);

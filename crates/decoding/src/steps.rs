@@ -52,7 +52,7 @@ impl StepMethod {
     pub const ALL: [Self; 3] = [Self::Beam, Self::Dvts, Self::Rebase];
 
     /// The name of the decoder.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Beam => "beam",
             Self::Dvts => "dvts",

@@ -28,18 +28,6 @@ use crate::stats::{Interval, Pairs};
 
 pub(crate) use rank::Rank;
 
-/// The decoder that search is compared with.
-pub(crate) const GREEDY: &str = "greedy";
-
-/// How the decoders begin that search with eta-MCTS.
-pub(crate) const SEARCH: &str = "mcts";
-
-/// How the decoders begin that go option by option.
-const STEPWISE: [&str; 4] = [SEARCH, "beam", "dvts", "rebase"];
-
-/// How the decoders begin that take the best of independent samples.
-const BEST_OF_N: &str = "best-of-n";
-
 /// Below this p-value a difference counts as significant.
 pub const SIGNIFICANT: f64 = 0.05;
 

@@ -6,19 +6,17 @@ use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, chunk, seed_for};
 use decoding::models::Model;
-use decoding::{
-    Candidate, Cost, Found, Models, Place, Question, SampleConfig, SearchConfig, Searched,
-    Searcher, StepConfig, StepMethod, Stepped, TextConfig, candidate,
-};
+use decoding::{Cost, Models, Place, Question, SearchConfig, Searcher, StepMethod, TextConfig};
 use lm::{Prefixes, Sampling};
 use policy::StateRequest;
 use schema::{Evaluation, Prompt};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
 use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
 
 use crate::bill::{Bill, Billed, METRICS};
-use crate::compare::GREEDY;
+use crate::config::Config;
+use crate::decoder::GREEDY;
+use crate::decoders::{Answer, Decoded, by_samples, by_steps, by_tree};
 use crate::results::results_json;
 use crate::stats::wilson;
 
@@ -47,71 +45,6 @@ pub(crate) struct Args {
     /// Where the evaluations go.
     #[arg(long)]
     out: PathBuf,
-}
-
-/// The preset's `evaluate.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    /// Name of the task in the results.
-    task: String,
-    /// Problems of one part.
-    chunk_problems: usize,
-    /// Problems of each split, the first by id, that are not only answered greedily; 0 for none.
-    search_problems: usize,
-    /// Problems of each split, the first by id, that are answered at all; absent is all.
-    #[serde(default)]
-    problems: Option<usize>,
-    /// Other searches by name: keys that replace those of `tree.toml`, in `mcts` one by one.
-    #[serde(default)]
-    variants: BTreeMap<String, Map<String, Value>>,
-    /// Independent samples to compare the search with; without it there are none.
-    #[serde(default)]
-    sample: Option<SampleConfig>,
-    /// Step searches to compare it with; without it there are none.
-    #[serde(default)]
-    steps: Option<StepConfig>,
-}
-
-impl Config {
-    fn validate(&self) -> Result<(), Failure> {
-        self.sample.as_ref().map_or(Ok(()), SampleConfig::validate).map_err(Failure::from)?;
-        self.steps.as_ref().map_or(Ok(()), StepConfig::validate).map_err(Failure::from)
-    }
-
-    /// The search and its variants, with what follows the names of their decoders.
-    fn searches(&self, tree: &SearchConfig) -> Result<Vec<(String, SearchConfig)>, Failure> {
-        let mut searches = vec![(String::new(), tree.clone())];
-        for (name, keys) in &self.variants {
-            let wrong = |e: serde_json::Error| Failure::config(format!("variants.{name}: {e}"));
-            let mut search = serde_json::to_value(tree).map_err(Failure::bug)?;
-            replace(&mut search, keys);
-            searches.push((format!("@{name}"), serde_json::from_value(search).map_err(wrong)?));
-        }
-        for (name, search) in &searches {
-            let wrong = |e: decoding::Error| Failure::config(format!("search{name}: {e}"));
-            search.validate().map_err(wrong)?;
-        }
-        Ok(searches)
-    }
-}
-
-/// Puts keys in the place of those that a search has, one by one within `mcts`.
-fn replace(search: &mut Value, keys: &Map<String, Value>) {
-    for (key, value) in keys {
-        match (key.as_str(), value, search.get_mut("mcts")) {
-            ("mcts", Value::Object(inner), Some(mcts)) => {
-                for (key, value) in inner {
-                    mcts[key] = value.clone();
-                }
-            }
-            _ => search[key] = value.clone(),
-        }
-    }
-    // Another merge has no use for it, and there is no way to write that a key is absent.
-    if search["mcts"]["merge"].get("similarity").is_none() {
-        search["similarity"] = Value::Null;
-    }
 }
 
 #[derive(Serialize)]
@@ -229,12 +162,6 @@ fn finish(output: Output<Evaluation>, args: &Args, model: &Model) -> Result<(), 
     let header = ["split", "decoder", "problems", "accuracy %", "95 % interval"];
     stage::print_table("evaluate", &header, &lines)
 }
-
-/// Decoders by independent samples: a single one, and three ways to pick one of several.
-const SAMPLING: &str = "sampling";
-const SELF_CONSISTENCY: &str = "self-consistency";
-const BEST_OF_N: &str = "best-of-n";
-const ORM_VOTE: &str = "orm-vote";
 
 struct Evaluator<'a> {
     common: &'a Common,
@@ -375,165 +302,5 @@ impl Evaluator<'_> {
             difficulty: problem.difficulty.map(|d| d as i32),
             round: self.common.round,
         })
-    }
-}
-
-/// What one kind of decoder answered, by the place of the question.
-struct Decoded {
-    bill: Bill,
-    answers: Vec<(usize, Answer)>,
-}
-
-impl Decoded {
-    /// Runs a decoder and takes the time.
-    fn timed<T>(
-        decoders: Vec<String>,
-        problems: usize,
-        decode: impl FnOnce() -> Result<Found<T>, decoding::Error>,
-        answers: impl Fn(&T) -> Vec<Answer>,
-    ) -> Result<Self, Failure> {
-        let clock = Instant::now();
-        let Found { found, cost } = decode().map_err(Failure::from)?;
-        let seconds = clock.elapsed().as_secs_f64();
-        let answers: Vec<(usize, Answer)> = found
-            .iter()
-            .enumerate()
-            .flat_map(|(at, found)| answers(found).into_iter().map(move |answer| (at, answer)))
-            .collect();
-        Ok(Self { bill: Bill { decoders, problems, seconds, cost }, answers })
-    }
-}
-
-/// What eta-MCTS answers; `name` follows the names of the four picks.
-fn by_tree(
-    searcher: &Searcher,
-    name: &str,
-    questions: &[Question<'_>],
-) -> Result<Decoded, Failure> {
-    let answers = |searched: &Searched| {
-        let nodes = Some(searched.tree.tally().nodes as i32);
-        let picks = searched.picks.named().map(|(decoder, pick)| {
-            let text = pick.map(|i| searched.solved[i].text.clone());
-            let decoder = format!("{decoder}{name}");
-            Answer { nodes, ..Answer::new(&decoder, text, searched.tokens) }
-        });
-        picks.into()
-    };
-    let names = decoding::Picks::default().named().map(|(decoder, _)| format!("{decoder}{name}"));
-    Decoded::timed(names.into(), questions.len(), || searcher.search(questions), answers)
-}
-
-/// One sample, or what is picked of several.
-fn by_samples(
-    searcher: &Searcher,
-    sampling: Sampling,
-    count: u32,
-    questions: &[Question<'_>],
-) -> Result<Decoded, Failure> {
-    let answers = |candidates: &Vec<Candidate>| {
-        let tokens = candidates.iter().map(|c| u64::from(c.tokens)).sum();
-        let answer = |decoder: &str, pick: Option<usize>| {
-            Answer::new(decoder, text_of(candidates, pick), tokens)
-        };
-        if count == 1 {
-            return vec![answer(SAMPLING, candidates.first().map(|_| 0))];
-        }
-        let answer = |decoder: &str, pick| answer(&format!("{decoder}@{count}"), pick);
-        vec![
-            answer(SELF_CONSISTENCY, candidate::majority(candidates)),
-            answer(BEST_OF_N, candidate::best(candidates)),
-            answer(ORM_VOTE, candidate::weighted(candidates)),
-        ]
-    };
-    let decode = || searcher.independent_samples(questions, sampling, count);
-    let names = match count {
-        1 => vec![SAMPLING.to_owned()],
-        _ => [SELF_CONSISTENCY, BEST_OF_N, ORM_VOTE].map(|name| format!("{name}@{count}")).into(),
-    };
-    Decoded::timed(names, questions.len(), decode, answers)
-}
-
-/// What a step search answers, by the weighted vote of what it found.
-fn by_steps(
-    searcher: &Searcher,
-    config: &StepConfig,
-    method: StepMethod,
-    questions: &[Question<'_>],
-) -> Result<Decoded, Failure> {
-    let answers = |found: &Stepped| {
-        let text = text_of(&found.candidates, candidate::weighted(&found.candidates));
-        let nodes = Some(found.nodes as i32);
-        vec![Answer { nodes, ..Answer::new(method.name(), text, found.tokens) }]
-    };
-    let decode = || searcher.steps(questions, config, method);
-    Decoded::timed(vec![method.name().to_owned()], questions.len(), decode, answers)
-}
-
-/// An answer to a problem, before it is graded.
-struct Answer {
-    decoder: String,
-    text: Option<String>,
-    tokens: u64,
-    nodes: Option<i32>,
-    seed: Option<i64>,
-}
-
-impl Answer {
-    fn new(decoder: &str, text: Option<String>, tokens: u64) -> Self {
-        Self { decoder: decoder.to_owned(), text, tokens, nodes: None, seed: None }
-    }
-}
-
-fn text_of(candidates: &[Candidate], pick: Option<usize>) -> Option<String> {
-    pick.map(|i| candidates[i].text.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_preset_is_read_and_in_range() {
-        let names = ["evaluate.toml", "compare.toml", "ablation.toml", "tool.toml"];
-        let values: Vec<Config> = stage::shipped(|name| names.contains(&name)).unwrap();
-        assert!(values.len() >= 7, "{} files", values.len());
-        let trees: Vec<SearchConfig> = stage::shipped(|name| name == "tree.toml").unwrap();
-        for value in values {
-            value.validate().unwrap();
-            for tree in &trees {
-                value.searches(tree).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn a_variant_replaces_single_keys_and_is_refused_by_name() {
-        let tree = stage::shipped::<SearchConfig>(|name| name == "tree.toml").unwrap().remove(0);
-        let config = |variant: Value| Config {
-            task: String::new(),
-            chunk_problems: 1,
-            search_problems: 1,
-            problems: None,
-            variants: serde_json::from_value(serde_json::json!({ "other": variant })).unwrap(),
-            sample: None,
-            steps: None,
-        };
-        let variant = serde_json::json!({
-            "rollouts_are_candidates": true, "mcts": { "merge": "off", "rollouts": 9 },
-        });
-        let searches = config(variant).searches(&tree).unwrap();
-        let mut expected = serde_json::to_value(&tree).unwrap();
-        expected["rollouts_are_candidates"] = true.into();
-        (expected["mcts"]["merge"], expected["mcts"]["rollouts"]) = ("off".into(), 9.into());
-        let expected = serde_json::from_value(expected).unwrap();
-        assert_eq!(searches, [(String::new(), tree.clone()), ("@other".to_owned(), expected)]);
-        for (wrong, says) in [
-            (serde_json::json!({ "mcts": { "width": 3 } }), "variants.other"),
-            (serde_json::json!({ "depth": 3 }), "unknown field `depth`"),
-            (serde_json::json!({ "mcts": { "max_depth": 0 } }), "`max_depth` is 0"),
-        ] {
-            let message = config(wrong).searches(&tree).unwrap_err().to_string();
-            assert!(message.contains(says), "{message}");
-        }
     }
 }

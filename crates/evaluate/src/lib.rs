@@ -5,7 +5,10 @@
 
 mod bill;
 pub mod compare;
+mod config;
 mod decode;
+mod decoder;
+mod decoders;
 pub mod results;
 pub mod stats;
 

@@ -88,7 +88,7 @@ pub struct Node {
     pub failed: u32,
     /// Whether sampling has stopped bringing new options, so that no more are asked for.
     pub saturated: bool,
-    /// The policy's probability of all options sampled here, each counted once.
+    /// The policy's probability of all children.
     #[serde(skip)]
     pub(crate) covered: f64,
     /// Duplicates since the last new child.

@@ -87,7 +87,6 @@ impl Tree {
             return self.hold(parent, action, threshold as usize, attempts);
         } else if let Some(twin) = repeated(self, parent, &action, similarity) {
             self.fold(parent, twin);
-            self.cover(parent, action.logprob);
         } else {
             let logprob = action.logprob;
             let child = self.attach(parent, action);
@@ -135,7 +134,7 @@ impl Tree {
         }
     }
 
-    /// One more option of `parent` is not to be drawn again.
+    /// Counts the probability of a new child.
     fn cover(&mut self, parent: NodeId, logprob: f32) {
         let Merge::Distinct { least_mass } = self.config.merge else { return };
         let node = self.node_mut(parent);

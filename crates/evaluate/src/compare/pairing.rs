@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schema::Evaluation;
 
-use super::{
-    BEST_OF_N, Comparison, Error, GREEDY, Paired, Rank, Rival, Row, STEPWISE, Split, words,
-};
+use super::{Comparison, Error, Paired, Rank, Rival, Row, Split, words};
+use crate::decoder::{BEST_OF_N, GREEDY, STEPWISE};
 use crate::stats::{Pairs, mean, wilson};
 
 /// A test set: the task and the split.

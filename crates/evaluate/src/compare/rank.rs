@@ -1,20 +1,8 @@
 //! The fixed order of splits and decoders: those of the recipe first, then others by name.
 
+use crate::decoder;
+
 const SPLITS: [&str; 3] = ["test", "ood-templates", "ood-chains"];
-const DECODERS: [&str; 12] = [
-    "greedy",
-    "sampling",
-    "self-consistency",
-    "best-of-n",
-    "orm-vote",
-    "beam",
-    "dvts",
-    "rebase",
-    "mcts-greedy",
-    "mcts-global",
-    "mcts-rerank",
-    "mcts-vote",
-];
 
 /// A name that sorts by its place in a list, without what follows an `@`; names that are not in it come after, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +21,7 @@ impl<'a> Rank<'a> {
 
     /// The rank of a decoder.
     pub(crate) fn decoder(name: &'a str) -> Self {
-        Self::within(&DECODERS, name)
+        Self::within(&decoder::ALL, name)
     }
 
     /// The name.

@@ -1,7 +1,8 @@
 //! What a test set's rows say, in sentences: models against the control, search against greedy and best-of-n. Greedy
 //! against the control is always said, everything else where it is significant; the rest is counted.
 
-use super::{GREEDY, Paired, Rank, Row, SEARCH, SIGNIFICANT};
+use super::{Paired, Rank, Row, SIGNIFICANT};
+use crate::decoder::{GREEDY, SEARCH};
 
 /// The sentences about one test set, without a final full stop.
 pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {

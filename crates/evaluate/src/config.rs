@@ -1,0 +1,126 @@
+//! The preset of `evaluate run`.
+
+use std::collections::BTreeMap;
+
+use decoding::{SampleConfig, SearchConfig, StepConfig};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use stage::Failure;
+
+/// The preset's `evaluate.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Name of the task in the results.
+    pub(crate) task: String,
+    /// Problems of one part.
+    pub(crate) chunk_problems: usize,
+    /// Problems of each split, the first by id, that are not only answered greedily; 0 for none.
+    pub(crate) search_problems: usize,
+    /// Problems of each split, the first by id, that are answered at all; absent is all.
+    #[serde(default)]
+    pub(crate) problems: Option<usize>,
+    /// Other searches by name: keys that replace those of `tree.toml`, in `mcts` one by one.
+    #[serde(default)]
+    variants: BTreeMap<String, Map<String, Value>>,
+    /// Independent samples to compare the search with; without it there are none.
+    #[serde(default)]
+    pub(crate) sample: Option<SampleConfig>,
+    /// Step searches to compare it with; without it there are none.
+    #[serde(default)]
+    pub(crate) steps: Option<StepConfig>,
+}
+
+impl Config {
+    pub(crate) fn validate(&self) -> Result<(), Failure> {
+        self.sample.as_ref().map_or(Ok(()), SampleConfig::validate).map_err(Failure::from)?;
+        self.steps.as_ref().map_or(Ok(()), StepConfig::validate).map_err(Failure::from)
+    }
+
+    /// The search and its variants, with what follows the names of their decoders.
+    pub(crate) fn searches(
+        &self,
+        tree: &SearchConfig,
+    ) -> Result<Vec<(String, SearchConfig)>, Failure> {
+        let mut searches = vec![(String::new(), tree.clone())];
+        for (name, keys) in &self.variants {
+            let wrong = |e: serde_json::Error| Failure::config(format!("variants.{name}: {e}"));
+            let mut search = serde_json::to_value(tree).map_err(Failure::bug)?;
+            replace(&mut search, keys);
+            searches.push((format!("@{name}"), serde_json::from_value(search).map_err(wrong)?));
+        }
+        for (name, search) in &searches {
+            let wrong = |e: decoding::Error| Failure::config(format!("search{name}: {e}"));
+            search.validate().map_err(wrong)?;
+        }
+        Ok(searches)
+    }
+}
+
+/// Puts keys in the place of those that a search has, one by one within `mcts`.
+fn replace(search: &mut Value, keys: &Map<String, Value>) {
+    for (key, value) in keys {
+        match (key.as_str(), value, search.get_mut("mcts")) {
+            ("mcts", Value::Object(inner), Some(mcts)) => {
+                for (key, value) in inner {
+                    mcts[key] = value.clone();
+                }
+            }
+            _ => search[key] = value.clone(),
+        }
+    }
+    // Another merge has no use for it, and there is no way to write that a key is absent.
+    if search["mcts"]["merge"].get("similarity").is_none() {
+        search["similarity"] = Value::Null;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let names = ["evaluate.toml", "compare.toml", "ablation.toml", "tool.toml"];
+        let values: Vec<Config> = stage::shipped(|name| names.contains(&name)).unwrap();
+        assert!(values.len() >= 7, "{} files", values.len());
+        let trees: Vec<SearchConfig> = stage::shipped(|name| name == "tree.toml").unwrap();
+        for value in values {
+            value.validate().unwrap();
+            for tree in &trees {
+                value.searches(tree).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_variant_replaces_single_keys_and_is_refused_by_name() {
+        let tree = stage::shipped::<SearchConfig>(|name| name == "tree.toml").unwrap().remove(0);
+        let config = |variant: Value| Config {
+            task: String::new(),
+            chunk_problems: 1,
+            search_problems: 1,
+            problems: None,
+            variants: serde_json::from_value(serde_json::json!({ "other": variant })).unwrap(),
+            sample: None,
+            steps: None,
+        };
+        let variant = serde_json::json!({
+            "rollouts_are_candidates": true, "mcts": { "merge": "off", "rollouts": 9 },
+        });
+        let searches = config(variant).searches(&tree).unwrap();
+        let mut expected = serde_json::to_value(&tree).unwrap();
+        expected["rollouts_are_candidates"] = true.into();
+        (expected["mcts"]["merge"], expected["mcts"]["rollouts"]) = ("off".into(), 9.into());
+        let expected = serde_json::from_value(expected).unwrap();
+        assert_eq!(searches, [(String::new(), tree.clone()), ("@other".to_owned(), expected)]);
+        for (wrong, says) in [
+            (serde_json::json!({ "mcts": { "width": 3 } }), "variants.other"),
+            (serde_json::json!({ "depth": 3 }), "unknown field `depth`"),
+            (serde_json::json!({ "mcts": { "max_depth": 0 } }), "`max_depth` is 0"),
+        ] {
+            let message = config(wrong).searches(&tree).unwrap_err().to_string();
+            assert!(message.contains(says), "{message}");
+        }
+    }
+}

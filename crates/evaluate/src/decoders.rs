@@ -1,0 +1,135 @@
+//! Runs the decoders, and says what they answered and what that cost.
+
+use std::time::Instant;
+
+use decoding::{
+    Candidate, Found, Picks, Question, Searched, Searcher, StepConfig, StepMethod, Stepped,
+    candidate,
+};
+use lm::Sampling;
+use stage::Failure;
+
+use crate::bill::Bill;
+use crate::decoder::{BEST_OF_N, ORM_VOTE, SAMPLING, SELF_CONSISTENCY};
+
+/// What some decoders that share their work answered, by the place of the question.
+pub(crate) struct Decoded {
+    pub(crate) bill: Bill,
+    pub(crate) answers: Vec<(usize, Answer)>,
+}
+
+/// An answer to a problem, before it is graded.
+pub(crate) struct Answer {
+    pub(crate) decoder: String,
+    pub(crate) text: Option<String>,
+    pub(crate) tokens: u64,
+    pub(crate) nodes: Option<i32>,
+    pub(crate) seed: Option<i64>,
+}
+
+/// What decoders found for one question.
+struct Answers {
+    /// One for each decoder.
+    texts: Vec<Option<String>>,
+    tokens: u64,
+    nodes: Option<i32>,
+}
+
+impl Answer {
+    pub(crate) fn new(decoder: &str, text: Option<String>, tokens: u64) -> Self {
+        Self { decoder: decoder.to_owned(), text, tokens, nodes: None, seed: None }
+    }
+}
+
+impl Decoded {
+    /// Runs some decoders and takes the time; `answers` are in the order of their names.
+    fn timed<T>(
+        decoders: Vec<String>,
+        problems: usize,
+        decode: impl FnOnce() -> Result<Found<T>, decoding::Error>,
+        answers: impl Fn(&T) -> Answers,
+    ) -> Result<Self, Failure> {
+        let clock = Instant::now();
+        let Found { found, cost } = decode().map_err(Failure::from)?;
+        let seconds = clock.elapsed().as_secs_f64();
+        let named = |(at, found): (usize, &T)| {
+            let Answers { texts, tokens, nodes } = answers(found);
+            let each = decoders.iter().zip(texts);
+            let answer = |(decoder, text): (&String, Option<String>)| {
+                (at, Answer { nodes, ..Answer::new(decoder, text, tokens) })
+            };
+            each.map(answer).collect::<Vec<_>>()
+        };
+        let answers = found.iter().enumerate().flat_map(named).collect();
+        Ok(Self { bill: Bill { decoders, problems, seconds, cost }, answers })
+    }
+}
+
+/// What eta-MCTS answers; `name` follows the names of the four picks.
+pub(crate) fn by_tree(
+    searcher: &Searcher,
+    name: &str,
+    questions: &[Question<'_>],
+) -> Result<Decoded, Failure> {
+    let answers = |searched: &Searched| Answers {
+        texts: searched
+            .picks
+            .all()
+            .map(|pick| pick.map(|i| searched.solved[i].text.clone()))
+            .into(),
+        tokens: searched.tokens,
+        nodes: Some(searched.tree.tally().nodes as i32),
+    };
+    let names = Picks::NAMES.map(|decoder| format!("{decoder}{name}"));
+    Decoded::timed(names.into(), questions.len(), || searcher.search(questions), answers)
+}
+
+/// A way to pick one of several samples.
+type Pick = fn(&[Candidate]) -> Option<usize>;
+
+/// One sample, or what is picked of several.
+pub(crate) fn by_samples(
+    searcher: &Searcher,
+    sampling: Sampling,
+    count: u32,
+    questions: &[Question<'_>],
+) -> Result<Decoded, Failure> {
+    let picks: Vec<(String, Pick)> = if count == 1 {
+        vec![(SAMPLING.to_owned(), candidate::best)]
+    } else {
+        let several: [(&str, Pick); 3] = [
+            (SELF_CONSISTENCY, candidate::majority),
+            (BEST_OF_N, candidate::best),
+            (ORM_VOTE, candidate::weighted),
+        ];
+        several.map(|(name, pick)| (format!("{name}@{count}"), pick)).into()
+    };
+    let (names, picks): (Vec<String>, Vec<Pick>) = picks.into_iter().unzip();
+    let answers = |candidates: &Vec<Candidate>| Answers {
+        texts: picks.iter().map(|pick| text_of(candidates, pick(candidates))).collect(),
+        tokens: candidates.iter().map(|c| u64::from(c.tokens)).sum(),
+        nodes: None,
+    };
+    let decode = || searcher.independent_samples(questions, sampling, count);
+    Decoded::timed(names, questions.len(), decode, answers)
+}
+
+/// What a step search answers, by the weighted vote of what it found.
+pub(crate) fn by_steps(
+    searcher: &Searcher,
+    config: &StepConfig,
+    method: StepMethod,
+    questions: &[Question<'_>],
+) -> Result<Decoded, Failure> {
+    let answers = |found: &Stepped| Answers {
+        texts: vec![text_of(&found.candidates, candidate::weighted(&found.candidates))],
+        tokens: found.tokens,
+        nodes: Some(found.nodes as i32),
+    };
+    let decode = || searcher.steps(questions, config, method);
+    Decoded::timed(vec![method.name().to_owned()], questions.len(), decode, answers)
+}
+
+fn text_of(candidates: &[Candidate], pick: Option<usize>) -> Option<String> {
+    pick.map(|i| candidates[i].text.clone())
+}
