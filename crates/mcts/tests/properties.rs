@@ -241,8 +241,8 @@ proptest! {
     fn a_root_wave_changes_no_statistic(seed: u64, config in configs()) {
         let table = Table::random(seed, 4, true);
         let mut config = config;
-        if matches!(config.merge, Merge::MostDistant { .. }) {
-            return Ok(()); // Asks for one option at a time.
+        if single(config.merge) {
+            return Ok(());
         }
         config.budget.tokens = None; // A wave spends its tokens before they are looked at.
         config.in_flight = 1; // More would leave the root before it is full.
