@@ -44,7 +44,7 @@ SPLITS  := test ood-templates ood-chains
 WORLD   := $(foreach s,seeds validation $(SPLITS),$(R)/world/$(s)/$(M))
 CRITICS := $(patsubst $(P)/critic-%.toml,%,$(wildcard $(P)/critic-*.toml))
 Z       := $(R)/round-00
-# A preset without fast-policy.toml has no small model: the fast rollouts are those of round 0's policy.
+# A preset without fast-policy.toml has no small model: the fast policy is that of round 0.
 FAST    := $(Z)/$(if $(wildcard $(P)/fast-policy.toml),fast_policy,policy)
 # $(call judges,nn): the critics that were trained after round nn, as prerequisites and as arguments.
 judge_manifests = $(foreach c,$(CRITICS),$(R)/round-$(1)/critics/$(c)/$(M))
@@ -177,7 +177,7 @@ D  := $(R)/round-$(call two,$(OF))
 compare: $(D)/compare-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
 
-## ablation: eta-MCTS without and with each of its parts, and with critics without the calculator, in the same way
+## ablation: eta-MCTS without and with each of its parts, with critics without the calculator, and without lines as options
 ablation: $(D)/ablation-$(ON)/$(M) $(D)/with-both-$(ON)/$(M) $(D)/without-tool-$(ON)/$(M) $(D)/without-options-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
 	@$(BIN)/evaluate compare --run 'with both'=$(D)/with-both-$(ON) --run 'without tool'=$(D)/without-tool-$(ON) \

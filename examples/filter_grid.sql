@@ -1,11 +1,11 @@
--- What the filter would keep of the searched problems at other thresholds, and how much of it would be right: for analysis
--- only, on problems whose answers are known and that nothing learns from. The files are those of right_by_decoder.sql.
+-- What the filter would keep of the searched problems at other thresholds, one solution a problem, and how much of it
+-- would be right: for analysis only, on problems whose answers are known and that nothing learns from. The files are those of right_by_decoder.sql.
 WITH judged AS (
   SELECT t.prompt_id, c.score, c.outcome_reward, c.agreement, coalesce(t.answer = p.answer, false) AS is_right
   FROM 't/data/*.parquet' t
   JOIN 'c/data/*.parquet' c USING (trajectory_id)
   JOIN 'p/data/*.parquet' p ON p.prompt_id = t.prompt_id
-  WHERE t.finished AND len(c.checks) > 0 AND list_bool_and([x.ok FOR x IN c.checks])),
+  WHERE t.finished AND len([x FOR x IN c.checks IF x.computed IS NOT NULL]) > 0 AND list_bool_and([x.ok FOR x IN c.checks IF x.computed IS NOT NULL])),
 grid AS (
   SELECT o.above, a.least
   FROM (VALUES (0.3), (0.4), (0.5), (0.6)) o(above), (VALUES (0.0), (0.5), (0.6), (0.7), (0.8)) a(least)),

@@ -5,7 +5,7 @@
 --   cp -r data/runs/tiny/world/validation p && duckdb < examples/right_by_decoder.sql
 WITH judged AS (
   SELECT t.prompt_id, t.decoder, c.outcome_reward, coalesce(t.answer = p.answer, false) AS is_right,
-         len(c.checks) > 0 AND list_bool_and([x.ok FOR x IN c.checks]) AS verified
+         len([x FOR x IN c.checks IF x.computed IS NOT NULL]) > 0 AND list_bool_and([x.ok FOR x IN c.checks IF x.computed IS NOT NULL]) AS verified
   FROM 't/data/*.parquet' t
   JOIN 'c/data/*.parquet' c USING (trajectory_id)
   JOIN 'p/data/*.parquet' p ON p.prompt_id = t.prompt_id)

@@ -11,7 +11,7 @@ use crate::{Error, Similarity};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchConfig {
-    /// How options are sampled; the paper uses temperature 1.0 or 0.8.
+    /// How options are sampled; the paper uses temperature 1.0 or 0.8. Those that a rollout brings are sampled as it is.
     pub option_sampling: Sampling,
     /// How fast rollouts are sampled.
     pub rollout_sampling: Sampling,
@@ -81,6 +81,11 @@ impl SearchConfig {
     /// [`Error::Setting`] or [`Error::Config`] names the setting.
     pub fn validate(&self) -> Result<(), Error> {
         self.mcts.validate()?;
+        let rolled = self.mcts.rollouts > 0 && self.mcts.weights.orm > 0.0;
+        if self.rollouts_by == RolloutsBy::PolicyGrown && !rolled {
+            let problem = "is `policy_grown`, but there are no rollouts to grow along".to_owned();
+            return Err(Error::Config { key: "rollouts_by", problem });
+        }
         let needed = matches!(self.mcts.merge, mcts::Merge::Similarity { .. });
         if needed != self.similarity.is_some() {
             let problem =

@@ -17,11 +17,13 @@ pub(crate) struct Passing<'a> {
 impl Run<'_> {
     /// The rollouts that were written above a node, or at it, and go on from it, in order.
     pub(crate) fn passing(&self, node: NodeId) -> impl Iterator<Item = Passing<'_>> {
-        let (written, depth) = (self.options(node).concat(), self.tree.node(node).depth);
+        let path = self.tree.path(node);
         self.rollouts.iter().filter_map(move |rollout| {
-            let at = depth.checked_sub(self.tree.node(rollout.leaf).depth)? as usize;
-            let passes = at < rollout.rest.len() && rollout.text.starts_with(&written);
-            passes.then_some(Passing { rollout, at })
+            let from = path.iter().position(|id| *id == rollout.leaf)? + 1;
+            let after = path[from..].iter().map(|id| self.tree.node(*id).text());
+            let at = path.len() - from;
+            let same = rollout.rest.iter().take(at).map(|part| part.text.as_str()).eq(after);
+            (same && at < rollout.rest.len()).then_some(Passing { rollout, at })
         })
     }
 
@@ -33,40 +35,47 @@ impl Run<'_> {
         })
     }
 
-    /// The rollouts of which the tree does not have the whole as a node.
-    pub(crate) fn open_rollouts(&self) -> impl Iterator<Item = &Solved> {
-        self.rollouts.iter().filter(|rollout| !self.has(rollout))
-    }
-
-    fn has(&self, rollout: &Solved) -> bool {
-        let mut id = rollout.leaf;
-        for part in &rollout.rest {
-            let mut children = self.tree.node(id).children.iter();
-            match children.find(|&&child| self.tree.node(child).text() == part.text) {
-                Some(&child) => id = child,
-                None => return false,
-            }
-        }
-        self.tree.node(id).terminal
+    /// The rollouts that are not among some solutions of the tree: neither as a whole, nor up to an answer after which
+    /// they go on.
+    pub(crate) fn rollouts_beside<'r>(
+        &'r self,
+        solutions: &'r [Solved],
+    ) -> impl Iterator<Item = &'r Solved> {
+        let ends = |rollout: &Solved, solution: &Solved| {
+            let (whole, part) = (rollout.text.as_str(), solution.text.as_str());
+            whole == part || (part.ends_with('\n') && whole.starts_with(part))
+        };
+        self.rollouts
+            .iter()
+            .filter(move |rollout| !solutions.iter().any(|solution| ends(rollout, solution)))
     }
 }
 
 impl Passing<'_> {
+    /// Whether the whole ended by itself.
+    pub(crate) fn finished(&self) -> bool {
+        self.rollout.finished
+    }
+
     /// The outcome reward of the whole.
     pub(crate) fn outcome(&self) -> f64 {
         self.rollout.outcome
     }
 
-    /// The option after the node, or all of the rest, as if it had just been drawn there, for no tokens; none if the
-    /// rollout was cut for its length before the end of that. `answered` says whether a solution has its answer.
+    /// The option after the node as if it had just been drawn there, for no tokens, or all of the rest without a limit of
+    /// tokens; none if the rollout was cut for its length before the end of that, or the option would have been.
+    /// `answered` says whether a solution has its answer.
     pub(crate) fn option(
         &self,
         written: &str,
-        to_end: bool,
+        most: Option<usize>,
         answered: impl Fn(&str) -> bool,
     ) -> Option<TextOption> {
         let rest = &self.rollout.rest[self.at..];
-        let parts: Vec<Part> = if to_end { rest.to_vec() } else { rest[..1].to_vec() };
+        let parts: Vec<Part> = if most.is_none() { rest.to_vec() } else { rest[..1].to_vec() };
+        if most.is_some_and(|most| parts[0].drawn.ids.len() > most) {
+            return None;
+        }
         let last = parts.len() == rest.len();
         let text: String = parts.iter().map(|part| part.text.as_str()).collect();
         let (terminal, stop) = match last {
@@ -75,8 +84,7 @@ impl Passing<'_> {
             false if answered(&[written, &text].concat()) => (true, "answer"),
             false => (false, "termination"),
         };
-        let logprob = parts.iter().map(|part| part.drawn.logprob()).sum();
-        Some(TextOption { text, parts, tokens: 0, logprob, terminal, stop })
+        Some(TextOption { text, parts, tokens: 0, terminal, stop })
     }
 
     /// The whole, as the completion of the node.
@@ -120,22 +128,23 @@ mod tests {
         run.tree.leaves().last().unwrap().0
     }
 
-    fn options(run: &Run<'_>, to_end: bool) -> Vec<Option<TextOption>> {
+    fn options(run: &Run<'_>, most: Option<usize>) -> Vec<Option<TextOption>> {
         let never = |_: &str| false;
-        run.passing(leaf(run)).map(|rollout| rollout.option("", to_end, never)).collect()
+        run.passing(leaf(run)).map(|rollout| rollout.option("", most, never)).collect()
     }
 
     #[test]
     fn a_rollout_serves_every_node_on_its_way() {
         let mut run = run();
-        let two = options(&run, false)[0].clone().unwrap();
+        let two = options(&run, Some(9))[0].clone().unwrap();
         assert_eq!((two.text.as_str(), two.tokens, two.terminal), ("two\n", 0, false));
-        assert!((two.logprob - -0.5).abs() < 1e-6);
-        assert_eq!(options(&run, false)[1], None, "it ends where it was cut");
-        let rest = options(&run, true)[0].clone().unwrap();
+        assert!((two.logprob() - -0.5).abs() < 1e-6);
+        assert_eq!(options(&run, Some(0))[0], None, "it would have been cut");
+        assert_eq!(options(&run, Some(9))[1], None, "it ends where it was cut");
+        let rest = options(&run, None)[0].clone().unwrap();
         assert_eq!((rest.text.as_str(), rest.stop, rest.terminal), ("two\n#### 5", "end", true));
         tell(&mut run, "two\n", false);
-        let end = options(&run, false);
+        let end = options(&run, Some(9));
         assert_eq!(end.len(), 1, "the other goes elsewhere");
         assert_eq!(end[0].as_ref().map(|o| (o.text.as_str(), o.terminal)), Some(("#### 5", true)));
     }
@@ -144,19 +153,31 @@ mod tests {
     fn an_answer_ends_a_solution_wherever_it_stands() {
         let run = run();
         let rollout = run.passing(leaf(&run)).next().unwrap();
-        let option = rollout.option("one\n", false, |text| text == "one\ntwo\n").unwrap();
+        let option = rollout.option("one\n", Some(9), |text| text == "one\ntwo\n").unwrap();
         assert_eq!((option.terminal, option.stop), (true, "answer"));
     }
 
+    /// Nor is one that goes on where the tree ended a solution, at its answer; a longer answer is another one.
     #[test]
-    fn a_rollout_that_is_wholly_in_the_tree_is_no_candidate_beside_it() {
+    fn a_solution_counts_once() {
         let mut run = run();
         tell(&mut run, "two\n", false);
-        assert_eq!(run.open_rollouts().count(), 2);
         let completed = run.passing(leaf(&run)).next().unwrap().completes(leaf(&run));
         assert_eq!((completed.rest.len(), completed.cost, completed.outcome), (1, 0, 0.25));
-        tell(&mut run, "#### 5", true);
-        assert_eq!(run.open_rollouts().count(), 1);
+        let beside = |solutions: &[Solved]| run.rollouts_beside(solutions).count();
+        assert_eq!(beside(&[]), 2);
+        assert_eq!(beside(std::slice::from_ref(&completed)), 1);
+        let said = |text: &str| Solved { text: text.to_owned(), ..completed.clone() };
+        assert_eq!(beside(&[said("one\ntwo\n")]), 1);
+        assert_eq!(beside(&[said("one\ntwo\n#### ")]), 2);
+    }
+
+    /// A node whose text only begins as an option of a rollout does is not on its way.
+    #[test]
+    fn a_way_is_one_of_options() {
+        let mut run = run();
+        tell(&mut run, "tw", false);
+        assert_eq!(run.passing(leaf(&run)).count(), 0);
     }
 
     #[test]

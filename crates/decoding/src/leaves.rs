@@ -97,8 +97,10 @@ impl Searcher {
         memory: &mut Memory,
     ) -> Result<Vec<(usize, TextOption)>, Error> {
         let all = lacking.iter().enumerate();
+        let count = self.config.mcts.rollouts;
+        // The first are those that are at hand.
         let wanted: Vec<(usize, u32)> =
-            all.flat_map(|(i, &count)| (0..count).map(move |n| (i, n))).collect();
+            all.flat_map(|(i, &lacks)| (count - lacks..count).map(move |n| (i, n))).collect();
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
         let greedy_first = grown && self.config.mcts.greedy_first_child;
         let states: Vec<StateRequest<'_>> = wanted

@@ -21,7 +21,7 @@ pub enum Origin {
 pub struct Solved {
     /// Where it comes from.
     pub origin: Origin,
-    /// The last node of the tree on its way.
+    /// The node of the tree it was written from: for a solution of the tree, its end.
     pub leaf: NodeId,
     /// What was written after that node, as options; empty for a terminal.
     pub rest: Vec<Part>,

@@ -105,8 +105,9 @@ impl Searcher {
             let run = &mut runs[index];
             let terminals = terminals(run);
             let candidates = self.config.rollouts_are_candidates;
-            let rollouts = run.open_rollouts().filter(|_| candidates);
-            let finished = terminals.iter().chain(rollouts).filter(|s| s.finished);
+            let rollouts =
+                if candidates { self.rollouts_beside(run, &terminals) } else { Vec::new() };
+            let finished = terminals.iter().chain(&rollouts).filter(|s| s.finished);
             let solutions: Vec<(&str, f64)> =
                 finished.filter_map(|s| Some((s.answer.as_deref()?, s.outcome))).collect();
             if settled.holds(&solutions) {
@@ -163,8 +164,7 @@ impl Searcher {
             let run = &mut runs[*index];
             let place = |(node, option): (&NodeId, TextOption)| {
                 if distinct {
-                    let drawn: Vec<&Drawn> = option.parts.iter().map(|part| &part.drawn).collect();
-                    run.drawn.entry(*node).or_default().push(Drawn::joined(&drawn));
+                    run.draw(*node, &option);
                 }
                 action(option, by_tokens)
             };
@@ -195,9 +195,10 @@ impl Searcher {
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
         let passing = run.passing(node).filter(|_| grown);
         let mut at_hand = passing.skip(first_attempt as usize);
+        let most = (!to_end).then(|| self.policy.config().max_option_tokens);
         let draw = |i: u32| {
             let answered = |text: &str| self.policy.answered(text);
-            let ready = at_hand.next().and_then(|r| r.option(&written, to_end, answered));
+            let ready = at_hand.next().and_then(|r| r.option(&written, most, answered));
             if let Some(option) = ready {
                 return Draw::AtHand(option);
             }
@@ -238,6 +239,15 @@ impl<'a> Run<'a> {
         Self { question, tree, rollouts: Vec::new(), drawn: BTreeMap::new(), tokens: 0 }
     }
 
+    /// Takes note of what was drawn at a node; what rollouts have twice is drawn once.
+    fn draw(&mut self, node: NodeId, option: &TextOption) {
+        let parts: Vec<&Drawn> = option.parts.iter().map(|part| &part.drawn).collect();
+        let (drawn, all) = (Drawn::joined(&parts), self.drawn.entry(node).or_default());
+        if all.iter().all(|other| other.ids != drawn.ids) {
+            all.push(drawn);
+        }
+    }
+
     /// The texts of the options from the root to a node.
     pub(crate) fn options(&self, node: NodeId) -> Vec<String> {
         self.tree.path(node).into_iter().map(|id| self.tree.node(id).text().to_owned()).collect()
@@ -253,11 +263,12 @@ impl<'a> Run<'a> {
 /// space, or the end alone.
 fn action(option: TextOption, by_tokens: bool) -> Action {
     let failed = !by_tokens && option.text.trim().is_empty();
+    let logprob = option.logprob();
     Action {
         text: if failed { String::new() } else { option.text },
         tokens: option.parts.iter().map(|part| part.drawn.ids.len() as u32).sum(),
         cost: option.tokens,
-        logprob: option.logprob,
+        logprob,
         terminal: option.terminal && !failed,
         stop: option.stop.to_owned(),
     }

@@ -43,12 +43,21 @@ impl Searcher {
         let searched = runs.into_iter().zip(own).map(|(run, mut solved)| {
             let rolled: u64 = run.rollouts.iter().map(|s| u64::from(s.cost)).sum();
             if self.config.rollouts_are_candidates {
-                solved.extend(run.open_rollouts().cloned());
+                let beside = self.rollouts_beside(&run, &solved);
+                solved.extend(beside);
             }
             let picks = Picks::of(&run.tree, &solved, self.config.vote_likelihood);
             Searched { picks, solved, tokens: run.tokens + rolled, tree: run.tree }
         });
         Ok(searched.collect())
+    }
+
+    /// The rollouts that are candidates beside what the tree has: all, or where it grows along them, those that it has not.
+    pub(crate) fn rollouts_beside(&self, run: &Run<'_>, solutions: &[Solved]) -> Vec<Solved> {
+        match self.config.rollouts_by {
+            RolloutsBy::PolicyGrown => run.rollouts_beside(solutions).cloned().collect(),
+            RolloutsBy::FastPolicy | RolloutsBy::Policy => run.rollouts.clone(),
+        }
     }
 
     /// The best of the rollouts that complete a leaf, where the tree grows along them; the first of equals.
@@ -57,7 +66,7 @@ impl Searcher {
         let better = |best: Solved, next: Solved| {
             if next.outcome > best.outcome { next } else { best }
         };
-        let passing = run.passing(leaf.node).filter(|_| grown);
+        let passing = run.passing(leaf.node).filter(|rollout| grown && rollout.finished());
         passing.map(|rollout| rollout.completes(leaf.node)).reduce(better)
     }
 

@@ -182,9 +182,12 @@ fn figures(
     Ok(judged.into_iter().map(|(head, rows)| (head.to_owned(), measure(&rows))).collect())
 }
 
-/// The solutions judged by what their prompt's solutions with the same answer weigh by the ORM: what the filter goes by
-/// beside the ORM.
+/// The solutions judged by what their prompt's solutions with the same answer weigh by their outcome rewards; none
+/// without an ORM.
 fn agreed<'a>(labels: &'a [Label], scores: &[Scores]) -> Vec<Judged<'a>> {
+    if scores.iter().all(|one| one.outcome.is_none()) {
+        return Vec::new();
+    }
     let answer = |row: &Label| task::extract(&row.options.concat()).and_then(task::canonical);
     let answers: Vec<Option<String>> = labels.iter().map(answer).collect();
     let voters: Vec<Voter<'_>> = labels
@@ -204,9 +207,6 @@ fn agreed<'a>(labels: &'a [Label], scores: &[Scores]) -> Vec<Judged<'a>> {
         score: share.unwrap_or(0.0) as f32,
         right: row.outcome > 0.5,
     };
-    if scores.iter().all(|one| one.outcome.is_none()) {
-        return Vec::new();
-    }
     shares.map(judged).collect()
 }
 

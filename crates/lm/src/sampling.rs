@@ -224,7 +224,9 @@ mod tests {
         let [a, b, _] = draw(Sampling::TopP { temperature: 2.0, p: 1.0 });
         let (half, fifth) = (0.5 * 0.5f64.sqrt(), 0.2f64.sqrt());
         assert!(b == 0 && near(a, half / (half + fifth)), "{a} {b}");
-        assert_eq!(draw(Sampling::Greedy), [10_000, 0, 0]);
+        assert_eq!(draw(Sampling::Greedy), [10_000, 0, 0], "half of the half is still the most");
+        let (token, _) = Sampling::Greedy.choose(&logits, &[(0, 0.9), (1, 0.9)], &mut rng);
+        assert_eq!(token, 2);
     }
 
     #[test]

@@ -149,7 +149,7 @@ pub enum Merge {
         resamples: u32,
     },
     /// Options are drawn without replacement, so that there is nothing to merge: whoever samples excludes the children
-    /// a node has. A node is saturated once little else is left to be drawn.
+    /// a node has. Equal texts of other tokens are folded. A node is saturated once little else is left to be drawn.
     Distinct {
         /// Probability of all options that are not among a node's children below which no more are drawn there; in
         /// (0, 1). It is the policy's own, at temperature 1.

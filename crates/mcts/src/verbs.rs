@@ -9,8 +9,9 @@ use crate::merge::{Similarity, nearest, repeated};
 use crate::node::{Action, Held, Node, NodeId};
 use crate::tree::Tree;
 
-/// Blank samples in a row after which a node is saturated. Not a setting: a sound policy has none.
-const BLANK_LIMIT: u32 = 4;
+/// Samples in a row that are blank, or repeat what was not to be drawn again, after which a node is saturated. Not a
+/// setting: a sound policy has hardly any.
+const USELESS_LIMIT: u32 = 4;
 
 impl Tree {
     /// Walks down from the root to the first node that may have another child, or else to a
@@ -121,7 +122,7 @@ impl Tree {
     fn fold(&mut self, parent: NodeId, twin: NodeId) {
         let resamples = match self.config.merge {
             Merge::Off | Merge::MostDistant { .. } => 0,
-            Merge::Distinct { .. } => BLANK_LIMIT,
+            Merge::Distinct { .. } => USELESS_LIMIT,
             Merge::EditDistance { resamples, .. } | Merge::Similarity { resamples, .. } => {
                 resamples
             }
@@ -204,7 +205,7 @@ impl Tree {
         let node = self.node_mut(parent);
         node.failed += 1;
         node.blanks += 1;
-        if node.blanks >= BLANK_LIMIT {
+        if node.blanks >= USELESS_LIMIT {
             node.saturate();
         }
     }

@@ -28,7 +28,7 @@ table! {
     pub prm: Option<f32>,
     /// The outcome reward, averaged over the node's rollouts.
     pub orm: Option<f32>,
-    /// Rollouts by the fast policy that started here.
+    /// Rollouts that its outcome reward is the mean of; 0 where the solution ends.
     pub rollouts: i32,
     /// Importance of the node, which sets its width: how much its children's values spread.
     pub importance: Option<f32>,
