@@ -1,0 +1,183 @@
+//! A policy that knows one solution by heart.
+
+use super::*;
+use lm::engine::EngineOptions;
+use lm::train::{Decay, Example, TrainConfig, Training};
+use lm::{Checkpoint, Tokenizer, device};
+
+const QUESTION: &str = "Tom has 2 bags of 3 apples and eats 1. How many are left?";
+const SOLUTION: &str = "Tom has 2 * 3 = 6 apples.\nHe has 6 - 1 = 5 left.\n#### 5";
+
+fn config() -> PolicyConfig {
+    PolicyConfig {
+        format: PromptFormat { prefix: "<|bos|>".to_owned(), suffix: "<|answer|>".to_owned() },
+        termination: Termination::Line,
+        answer_mark: "####".to_owned(),
+        max_option_tokens: 40,
+        max_solution_tokens: 80,
+    }
+}
+
+/// A policy that knows one solution by heart.
+fn policy() -> Policy {
+    let special = ["<|bos|>", "<|eos|>", "<|answer|>"].map(str::to_owned);
+    let tokenizer = Tokenizer::train([QUESTION, SOLUTION].into_iter(), 320, &special).unwrap();
+    let model = serde_json::from_value(serde_json::json!({
+        "vocab_size": 320, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "max_position_embeddings": 256, "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,
+    }))
+    .unwrap();
+    let checkpoint = Checkpoint::fresh(model, tokenizer, 1, &device::cpu()).unwrap();
+    let text = config().format.render(QUESTION, SOLUTION) + "<|eos|>";
+    let ids = checkpoint.tokenizer.encode(&text).unwrap();
+    let from = ids.iter().position(|&id| id == 2).unwrap() + 1;
+    let example = Example { ids, targets_from: Some(from), heads: vec![], weight: 1.0 };
+    let train = TrainConfig {
+        epochs: 150.0,
+        learning_rate: 1e-2,
+        final_share: 0.1,
+        warmup_share: 0.1,
+        decay: Decay::Linear,
+        weight_decay: 0.0,
+        beta_1: 0.9,
+        beta_2: 0.98,
+        clip_norm: 1.0,
+        batch_tokens: 512,
+        micro_batches: 1,
+        validate_every: 0,
+        patience: 0,
+        save_every: 1000,
+    };
+    let training = Training {
+        checkpoint: &checkpoint,
+        examples: &[example],
+        validation: &[],
+        config: &train,
+        updates: None,
+        seed: 0,
+        workers: 1,
+    };
+    let learned = training.run::<Error>(&device::cpu(), None, &mut |_| Ok(())).unwrap();
+    let checkpoint = Checkpoint { model: learned.model, ..checkpoint };
+    let options = EngineOptions { workers: 1, rows: 8 };
+    Policy::new(Engine::new(&checkpoint, &device::cpu(), options), config()).unwrap()
+}
+
+#[test]
+fn options_end_at_lines_and_add_up_to_the_solution() {
+    let policy = policy();
+    let request = |written: &str, to_end| StateRequest {
+        question: QUESTION,
+        written: written.to_owned(),
+        sampling: Sampling::Greedy,
+        to_end,
+        keep: !to_end,
+        excluded: Vec::new(),
+        seed: 0,
+    };
+    let mut written = String::new();
+    let mut stops = Vec::new();
+    let mut prefixes = Prefixes::default();
+    loop {
+        let option = policy.write(&[request(&written, false)], &mut prefixes).unwrap().remove(0);
+        written += &option.text;
+        stops.push(option.stop);
+        if option.terminal {
+            break;
+        }
+    }
+    assert_eq!(written, SOLUTION);
+    assert_eq!(stops, ["termination", "termination", "end"]);
+    let mut write = |request| policy.write(&[request], &mut prefixes).unwrap().remove(0);
+    let whole = write(request("", true));
+    assert_eq!(whole.parts.len(), 3);
+    assert_eq!(
+        (whole.texts().collect::<String>().as_str(), whole.text.as_str()),
+        (SOLUTION, SOLUTION)
+    );
+    let tokens: usize = whole.parts.iter().map(|part| part.drawn.ids.len()).sum();
+    assert_eq!(tokens, whole.tokens as usize);
+    assert!(whole.logprob() > -0.5, "known by heart: {}", whole.logprob());
+    let first = &whole.parts[0];
+    let rest = write(request(&first.text, true));
+    assert_eq!([first.text.as_str(), &rest.text].concat(), SOLUTION);
+    assert!(rest.terminal);
+}
+
+/// The policy knows one solution by heart, and still says something else when it must not say that.
+#[test]
+fn what_was_drawn_is_not_said_again() {
+    let policy = policy();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut excluded = Vec::new();
+    for seed in 0..12 {
+        let request = StateRequest {
+            question: QUESTION,
+            written: String::new(),
+            sampling: Sampling::Temperature { temperature: 1.0 },
+            to_end: false,
+            keep: true,
+            excluded: excluded.clone(),
+            seed,
+        };
+        let option = policy.write(&[request], &mut Prefixes::default()).unwrap().remove(0);
+        let drawn = option.parts[0].drawn.clone();
+        assert!(seen.insert(drawn.ids.clone()), "{seed}: {}", option.text);
+        excluded.push(drawn);
+    }
+    assert!(excluded[0].logprob() > -0.1, "the first is what it knows");
+}
+
+/// Token-level and sentence-level search are options of another termination (Table 1).
+#[test]
+fn terminations_cut_a_solution_into_other_options() {
+    let mut policy = policy();
+    let mut options = |rule: Termination, most: usize| {
+        policy.config.termination = rule;
+        let mut written = String::new();
+        let mut all: Vec<TextOption> = Vec::new();
+        while all.len() < most && !all.last().is_some_and(|option| option.terminal) {
+            let request = StateRequest {
+                question: QUESTION,
+                written: written.clone(),
+                sampling: Sampling::Greedy,
+                to_end: false,
+                keep: true,
+                excluded: Vec::new(),
+                seed: 0,
+            };
+            all.push(policy.write(&[request], &mut Prefixes::default()).unwrap().remove(0));
+            written += &all[all.len() - 1].text;
+        }
+        let unfinished = all.iter().filter(|option| !option.terminal);
+        assert!(unfinished.into_iter().all(|option| option.stop == "termination"), "{all:?}");
+        (all, written)
+    };
+    let mark = Termination::Mark("left.".to_owned());
+    let (line, paragraph) = (Termination::Line, Termination::Paragraph);
+    for (rule, count) in [(line, 3), (Termination::Sentence, 3), (paragraph, 1), (mark, 2)] {
+        let (all, written) = options(rule, 9);
+        assert_eq!((all.len(), written.as_str()), (count, SOLUTION));
+    }
+    // Cut between tokens, a text may be read as others: what is written then is another matter.
+    for count in [1, 2] {
+        let (all, _) = options(Termination::Tokens(count), 3);
+        assert!(all.iter().all(|option| option.tokens as usize == count), "{all:?}");
+    }
+}
+
+#[test]
+fn an_answer_is_whole_when_its_line_is() {
+    let policy = policy();
+    assert!(!policy.answered("It is 5.\n"));
+    assert!(!policy.answered("#### 1"), "or 18");
+    assert!(policy.answered("#### 18\n"));
+}
+
+#[test]
+fn a_question_that_fills_the_context_does_not_fit() {
+    let policy = policy();
+    assert!(policy.fits(QUESTION, 80).unwrap());
+    assert!(!policy.fits(&QUESTION.repeat(12), 80).unwrap());
+}
