@@ -49,6 +49,8 @@ FAST    := $(Z)/$(if $(wildcard $(P)/fast-policy.toml),fast_policy,policy)
 # $(call judges,nn): the critics that were trained after round nn, as prerequisites and as arguments.
 judge_manifests = $(foreach c,$(CRITICS),$(R)/round-$(1)/critics/$(c)/$(M))
 judges  = $(foreach c,$(CRITICS),--critic $(R)/round-$(1)/critics/$(c))
+# $(call sure,nn): the calibration of those critics; a preset without confidence.toml has none.
+sure    = $(if $(wildcard $(P)/confidence.toml),$(R)/round-$(1)/confidence)
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
@@ -112,6 +114,18 @@ $(R)/round-$(2)/labels/$(M): $(P)/label.toml $(P)/text.toml $(R)/round-$(2)/poli
 $(R)/round-$(2)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(R)/round-$(2)/labels/$(M) | build
 	$$(BIN)/finetune critic $$(call flags,critic-$$*,$(1)) --text $(P)/text.toml --init $(R)/round-$(2)/policy \
 	  --labels $(R)/round-$(2)/labels --out $$(@D) $$(done)
+
+# How likely a solution is right of which these critics say so much: fitted to a search of the validation problems.
+$(R)/round-$(2)/held-out/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/world/validation/$(M) $(R)/round-$(2)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(2)) | build
+	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/world/validation --policy $(R)/round-$(2)/policy \
+	  --fast-policy $(FAST) $(call judges,$(2)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/held-out/nodes $$(done)
+
+$(R)/round-$(2)/held-out/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/held-out/trajectories/$(M) $(call judge_manifests,$(2)) | build
+	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/held-out/trajectories $(call judges,$(2)) --out $$(@D) $$(done)
+
+$(R)/round-$(2)/confidence/$(M): $(P)/confidence.toml $(R)/round-$(2)/held-out/critiques/$(M) | build
+	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(R)/round-$(2)/held-out/trajectories \
+	  --critiques $(R)/round-$(2)/held-out/critiques --problems $(R)/world/validation --out $$(@D) $$(done)
 endef
 
 $(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,$(n),$(call two,$(n)))))
@@ -135,8 +149,8 @@ $(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.tom
 	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
 	  --fast-policy $(FAST) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
 
-$(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(call judge_manifests,$(4)) | build
-	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(call judges,$(4)) --out $$(@D) $$(done)
+$(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(call judge_manifests,$(4)) $(addsuffix /$(M),$(call sure,$(4))) | build
+	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(call judges,$(4)) $(addprefix --confidence ,$(call sure,$(4))) --out $$(@D) $$(done)
 
 $(R)/round-$(2)/sft/$(M): $(P)/filter.toml $(R)/round-$(2)/trajectories/$(M) $(R)/round-$(2)/critiques/$(M) | build
 	$$(BIN)/filter $$(call flags,filter,$(1)) --trajectories $(R)/round-$(2)/trajectories --critiques $(R)/round-$(2)/critiques \
@@ -247,7 +261,7 @@ schemas:
 ## status: which outputs of the run exist
 status:
 	@for round in $(R)/round-*; do [ -d "$$round" ] || continue; echo "$$round"; \
-	  for output in "$$round"/*/ "$$round"/critics/*/; do [ -d "$$output/data" ] || [ -e "$$output/config.json" ] || [ -e "$$output/$(M)" ] || [ -e "$$output/.lock" ] || continue; \
+	  for output in "$$round"/*/ "$$round"/critics/*/ "$$round"/held-out/*/; do [ -d "$$output/data" ] || [ -e "$$output/config.json" ] || [ -e "$$output/$(M)" ] || [ -e "$$output/.lock" ] || continue; \
 	    if [ -e "$$output/$(M)" ]; then state=complete; else state=unfinished; fi; printf '  %-12s %s\n' "$$state" "$${output#$$round/}"; done; done
 
 ## clean-run: delete the run's folder, RUN=name

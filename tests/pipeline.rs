@@ -195,13 +195,14 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
     // The critics learn from the true seeds, whatever the answers in `base` are.
     let world = base.parent().unwrap().join("world");
     let world = world.display().to_string();
-    let call = |line: &str| {
+    let command = |line: &str| {
         let line = line.replace("{world}", &world).replace("{}", &base.display().to_string());
         let mut words = line.split_whitespace();
         let mut command = stage(words.next().unwrap());
         command.args(words.map(|word| word.replace("smoke/", "pipelines/smoke/")));
-        run(command);
+        command
     };
+    let call = |line: &str| run(command(line));
     call(
         "synthesize prompts --config smoke/prompts.toml --seeds {}/seeds --avoid {}/test --out {}/prompts",
     );
@@ -213,13 +214,31 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
         "finetune critic --config smoke/critic-all.toml --text smoke/text.toml --init data/base/policy \
          --labels {}/labels --out {}/critic",
     );
-    call(&format!(
+    let search = format!(
         "search --config smoke/search.toml {models} --tree smoke/tree.toml --fast-policy data/base/policy --critic {{}}/critic \
          --prompts {{}}/test --out-trajectories {{}}/trajectories --out-nodes {{}}/nodes"
+    );
+    // A search that has used up its tokens ends before the next part; the same command goes on from there.
+    let stopped = command(&format!("{search} --stop-after-tokens 1")).output().unwrap();
+    let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
+    assert_eq!(stopped.status.code(), Some(75), "{said}");
+    assert!(said.contains("stopped before part 1 of 2"), "{said}");
+    call(&search);
+    call(&format!(
+        "search --config smoke/search.toml {models} --tree smoke/tree.toml --fast-policy data/base/policy --critic {{}}/critic \
+         --prompts {{world}}/validation --out-trajectories {{}}/held-out --out-nodes {{}}/held-out-nodes"
     ));
     call(
         "critique score --config smoke/critique.toml --text smoke/text.toml --critic {}/critic \
-         --trajectories {}/trajectories --out {}/critiques",
+         --trajectories {}/held-out --out {}/held-out-critiques",
+    );
+    call(
+        "critique calibrate --config smoke/confidence.toml --trajectories {}/held-out \
+         --critiques {}/held-out-critiques --problems {world}/validation --out {}/confidence",
+    );
+    call(
+        "critique score --config smoke/critique.toml --text smoke/text.toml --critic {}/critic \
+         --confidence {}/confidence --trajectories {}/trajectories --out {}/critiques",
     );
     call(
         "filter --config smoke/filter.toml --trajectories {}/trajectories --critiques {}/critiques \

@@ -7,12 +7,14 @@
 //! Nothing here reads a gold answer: targets come in as numbers.
 
 pub mod agreement;
+pub mod confidence;
 mod encode;
 mod error;
 pub mod quality;
 mod score;
 pub mod targets;
 
+pub use confidence::{Confidence, Evidence};
 pub use encode::{CriticConfig, Encoder, Marks};
 pub use error::Error;
 pub use score::{Critic, Scores, Solution};

@@ -47,6 +47,37 @@ pub struct Quality {
     pub reliability: Vec<Bin>,
 }
 
+/// The columns of a table of figures.
+pub const COLUMNS: [&str; 9] = [
+    "head",
+    "judged",
+    "right",
+    "AUC",
+    "within prompt",
+    "tool says equal",
+    "ECE",
+    "precision",
+    "recall",
+];
+
+impl Quality {
+    /// The row of a table with [`COLUMNS`].
+    pub fn cells(&self, name: &str) -> Vec<String> {
+        let optional = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.3}"));
+        vec![
+            name.to_owned(),
+            self.count.to_string(),
+            format!("{:.3}", self.base_rate),
+            optional(self.auc),
+            optional(self.within_prompt),
+            optional(self.within_tool),
+            format!("{:.3}", self.ece),
+            optional(self.precision),
+            optional(self.recall),
+        ]
+    }
+}
+
 /// Scores of about the same height, and how often what they judged was right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bin {

@@ -1,16 +1,17 @@
 //! Criticizing (AlphaLLM §4.3): `critique score` judges trajectories with the critics and the
 //! calculator; `critique label` samples solutions of the labelled seeds and turns them into what the
-//! critics learn.
+//! critics learn; `critique calibrate` fits the chance that a judged solution is right.
 //!
-//! `score` reads no gold answer. `label` reads those of the labelled seeds, the only labels of the
-//! loop.
+//! `score` reads no gold answer. `label` reads those of the labelled seeds, and both `label` and `calibrate` those of the
+//! validation problems: the only labels of the loop.
 
+mod calibrate;
 mod label;
 mod score;
 
 use stage::Failure;
 
-/// Scores trajectories, or labels the critics' training data.
+/// Scores trajectories, labels the critics' training data, or calibrates.
 #[derive(Debug, clap::Parser)]
 #[command(version)]
 pub struct Args {
@@ -22,6 +23,8 @@ pub struct Args {
 enum Command {
     /// Judges every trajectory with the critics and the calculator.
     Score(score::Args),
+    /// Fits the chance that a solution is right to searched problems with known answers.
+    Calibrate(calibrate::Args),
     /// Samples solutions of labelled problems and derives the critics' targets.
     Label(label::Args),
 }
@@ -33,6 +36,7 @@ enum Command {
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Score(args) => score::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Label(args) => label::run(&args),
     }
 }

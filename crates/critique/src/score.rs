@@ -1,10 +1,10 @@
 //! `critique score`: one critique for each trajectory, a part for each part of the trajectories.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use critic::agreement::{self, Voter};
-use critic::{Critic, Scores, Solution};
-use dataset::{Begin, Dataset, Output};
+use critic::{Confidence, Critic, Evidence, Scores, Solution, confidence};
+use dataset::{Begin, Dataset, Files, Input, Output};
 use decoding::models::{self, Model};
 use decoding::{Place, TextConfig};
 use schema::critiques::{Check, CriticModels};
@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// A checkpoint with critics' heads; once for each.
     #[arg(long = "critic", required = true)]
     critics: Vec<PathBuf>,
+    /// What `critique calibrate` found for these critics: then every critique says how likely its answer is right.
+    #[arg(long)]
+    confidence: Option<PathBuf>,
     /// Where the critiques go.
     #[arg(long)]
     out: PathBuf,
@@ -89,6 +92,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .collect::<Result<_, _>>()?;
     let mut inputs = vec![trajectories.input("trajectories")];
     inputs.extend(loaded.iter().map(|model| model.input.clone()));
+    let (input, confidence) = args.confidence.as_deref().map(calibration).transpose()?.unzip();
+    inputs.extend(input);
     let settings = Settings { critique: &preset.value, text: &text.value };
     let digest = dataset::digest_of(&settings)?;
     let recipe =
@@ -105,6 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let judge = Judge {
         critic: models::critic(&loaded, &text.value, &place)?,
         config: preset.value,
+        confidence,
         models: names(&loaded),
         round: args.common.round,
     };
@@ -126,6 +132,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     totals.print(args.common.json)
 }
 
+/// A calibration with its place in the recipe.
+fn calibration(dir: &Path) -> Result<(Input, Confidence), Failure> {
+    let files = Files::open(dir)?;
+    let path = files.path(confidence::FILE)?;
+    let text = std::fs::read(&path).or_io(path.display())?;
+    Ok((files.input("confidence"), serde_json::from_slice(&text).or_data(path.display())?))
+}
+
 /// Which checkpoint each head came from.
 fn names(models: &[Model]) -> CriticModels {
     let of = |head: &str| {
@@ -138,6 +152,7 @@ fn names(models: &[Model]) -> CriticModels {
 struct Judge {
     critic: Critic,
     config: Config,
+    confidence: Option<Confidence>,
     models: CriticModels,
     round: i32,
 }
@@ -184,6 +199,10 @@ impl Judge {
             computed: check.computed,
             ok: check.ok,
         });
+        let chance = |confidence: Confidence| match evidence(row, outcome, agreement) {
+            Some(evidence) => confidence.of(evidence) as f32,
+            None => 0.0,
+        };
         Critique {
             trajectory_id: row.trajectory_id.clone(),
             prompt_id: row.prompt_id.clone(),
@@ -193,6 +212,7 @@ impl Judge {
             checks: checks.collect(),
             score: score as f32,
             agreement,
+            confidence: self.confidence.map(chance),
             critic_models: self.models.clone(),
             round: self.round,
         }
@@ -203,6 +223,12 @@ impl Judge {
 fn outcome(row: &Trajectory, scores: &Scores) -> f32 {
     let valid = row.finished && row.answer.is_some();
     scores.outcome.filter(|_| valid).unwrap_or(0.0)
+}
+
+/// What speaks for a solution; none for one without an end or an answer, which cannot be right.
+pub(crate) fn evidence(row: &Trajectory, outcome: f32, agreement: Option<f32>) -> Option<Evidence> {
+    let agreement = agreement.filter(|_| row.finished && row.answer.is_some())?;
+    Some(Evidence { outcome: f64::from(outcome), agreement: f64::from(agreement) })
 }
 
 impl Agreement {

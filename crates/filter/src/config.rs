@@ -16,6 +16,9 @@ pub struct FilterConfig {
     /// The least share of the prompt's trajectories that have the same answer, 0 to 1. A trajectory without an answer
     /// has 0. 0 turns it off.
     pub agreement_at_least: f32,
+    /// The least calibrated chance that the answer is right, 0 to 1. 0 turns it off; above that, critiques without a
+    /// confidence are refused.
+    pub confidence_at_least: f32,
     /// Leave out what ended for lack of room or budget. Holds for pairs and step labels too.
     pub finished_only: bool,
     /// The decoders whose trajectories may be used, for example `["mcts"]`; none means all. Holds for pairs and step
@@ -44,6 +47,8 @@ pub enum RankBy {
     Score,
     /// The outcome reward.
     Outcome,
+    /// The calibrated chance that the answer is right. Critiques without it are refused.
+    Confidence,
     /// The mean return of the leaf in its tree; what has none comes last. The paper's choice.
     Q,
 }
@@ -60,8 +65,13 @@ impl FilterConfig {
                 return refuse(name, value, "a number");
             }
         }
-        if !(0.0..=1.0).contains(&self.agreement_at_least) {
-            return refuse("agreement_at_least", self.agreement_at_least, "0 to 1");
+        for (name, share) in [
+            ("agreement_at_least", self.agreement_at_least),
+            ("confidence_at_least", self.confidence_at_least),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return refuse(name, share, "0 to 1");
+            }
         }
         if !self.preference_margin.is_finite() || self.preference_margin < 0.0 {
             return refuse("preference_margin", self.preference_margin, "0 or more");
@@ -70,6 +80,11 @@ impl FilterConfig {
             return Err(Failure::config("`per_prompt` is 0: it has to be 1 or more"));
         }
         Ok(())
+    }
+
+    /// Whether something is decided by the calibrated confidence.
+    pub(crate) fn asks_confidence(&self) -> bool {
+        self.confidence_at_least > 0.0 || self.rank_by == RankBy::Confidence
     }
 }
 
@@ -84,6 +99,7 @@ mod tests {
         let cases = [
             ("outcome_above", FilterConfig { outcome_above: f32::NAN, ..good.clone() }),
             ("agreement_at_least", FilterConfig { agreement_at_least: 1.5, ..good.clone() }),
+            ("confidence_at_least", FilterConfig { confidence_at_least: -0.5, ..good.clone() }),
             ("preference_margin", FilterConfig { preference_margin: -0.1, ..good.clone() }),
             ("step_threshold", FilterConfig { step_threshold: f32::INFINITY, ..good.clone() }),
             ("per_prompt", FilterConfig { per_prompt: 0, ..good }),

@@ -36,6 +36,7 @@ pub(crate) fn of_critiques(rows: &[Critique]) -> PolarsResult<DataFrame> {
     use critiques::col;
     let ids: Vec<&str> = rows.iter().map(|row| row.trajectory_id.as_str()).collect();
     let agreement = |row: &Critique| row.agreement.unwrap_or_default();
+    let confidence = |row: &Critique| row.confidence.unwrap_or_default();
     DataFrame::new(
         rows.len(),
         vec![
@@ -46,6 +47,7 @@ pub(crate) fn of_critiques(rows: &[Critique]) -> PolarsResult<DataFrame> {
             ),
             column(col::score, rows.iter().map(|row| row.score).collect::<Vec<_>>()),
             column(col::agreement, rows.iter().map(agreement).collect::<Vec<_>>()),
+            column(col::confidence, rows.iter().map(confidence).collect::<Vec<_>>()),
             column(CALCULATED, rows.iter().map(|row| calculated(&row.checks)).collect::<Vec<_>>()),
             column(CRITIQUE, positions(rows.len())),
         ],

@@ -53,6 +53,15 @@ pub(crate) struct Selection {
 
 impl Selection {
     pub(crate) fn new(judged: &Judged, config: &FilterConfig) -> Result<Self, Failure> {
+        if config.asks_confidence()
+            && let Some(lacking) = judged.critiques.iter().find(|one| one.confidence.is_none())
+        {
+            let id = &lacking.trajectory_id;
+            let failure = Failure::data(format!("the critique of {id} has no confidence"));
+            return Err(failure.hint(
+                "run `critique score` with --confidence, or set confidence_at_least to 0 and rank by something else",
+            ));
+        }
         select(&judged.frame, config).map_err(bug)
     }
 }
@@ -120,6 +129,7 @@ fn ranked(frame: &DataFrame, rank_by: RankBy) -> PolarsResult<DataFrame> {
     let best = match rank_by {
         RankBy::Score => critiques::col::score,
         RankBy::Outcome => critiques::col::outcome_reward,
+        RankBy::Confidence => critiques::col::confidence,
         RankBy::Q => trajectories::col::q,
     };
     let (prompt, rank) = (trajectories::col::prompt_id, trajectories::col::rank);
@@ -139,12 +149,15 @@ fn quality(
     let outcome = frame.column(critiques::col::outcome_reward)?.f32()?.gt(config.outcome_above);
     let agreement =
         frame.column(critiques::col::agreement)?.f32()?.gt_eq(config.agreement_at_least);
+    let confidence =
+        frame.column(critiques::col::confidence)?.f32()?.gt_eq(config.confidence_at_least);
     let calculated = frame.column(CALCULATED)?.bool()?.clone();
     let mut criteria = vec![("outcome_above", outcome)];
     if config.require_calculator {
         criteria.push(("require_calculator", calculated));
     }
     criteria.push(("agreement_at_least", agreement));
+    criteria.push(("confidence_at_least", confidence));
     let mut passes = BooleanChunked::full(PASSES.into(), true, frame.height());
     let mut before = frame.height();
     for (criterion, mask) in criteria {

@@ -51,6 +51,24 @@ fn agreement_may_be_just_enough_and_is_none_without_an_answer() {
 }
 
 #[test]
+fn confidence_may_be_just_enough_and_has_to_be_there_if_asked_for() {
+    let judged = with(&[("p", "sure", 0.5), ("q", "doubtful", 0.9)], |t, c| {
+        c.confidence = Some(if t.trajectory_id == "sure" { 0.75 } else { 0.5 });
+    });
+    let at_least = |confidence_at_least| FilterConfig { confidence_at_least, ..config() };
+    assert_eq!(kept(&judged, &at_least(0.75)).concat(), ["sure"]);
+    assert_eq!(kept(&judged, &at_least(0.0)).concat().len(), 2);
+    let without = with(&[("p", "bare", 0.9)], |_, c| c.confidence = None);
+    assert_eq!(kept(&without, &at_least(0.0)).concat(), ["bare"]);
+    let ranked = FilterConfig { rank_by: RankBy::Confidence, ..config() };
+    for config in [at_least(0.1), ranked] {
+        let failure = Selection::new(&without, &config).err().unwrap();
+        assert_eq!(failure.exit(), stage::Exit::Data);
+        assert!(failure.to_string().contains("critique of bare has no confidence"), "{failure}");
+    }
+}
+
+#[test]
 fn other_decoders_and_unfinished_trajectories_are_of_no_use_at_all() {
     let judged =
         with(&[("p", "tree", 0.5), ("p", "sample", 0.9), ("p", "cut", 0.7)], |t, _| {

@@ -31,6 +31,7 @@ distinct                  0     4
 outcome_above             2     2
 require_calculator        0     2
 agreement_at_least        0     2
+confidence_at_least       0     2
 per_prompt                1     1
 
 Prompts and rows, written

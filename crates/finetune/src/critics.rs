@@ -211,33 +211,8 @@ fn agreed<'a>(labels: &'a [Label], scores: &[Scores]) -> Vec<Judged<'a>> {
 }
 
 fn print(figures: &BTreeMap<String, Quality>) -> Result<(), Failure> {
-    let optional = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.3}"));
-    let row = |(head, q): (&String, &Quality)| {
-        vec![
-            head.clone(),
-            q.count.to_string(),
-            format!("{:.3}", q.base_rate),
-            optional(q.auc),
-            optional(q.within_prompt),
-            optional(q.within_tool),
-            format!("{:.3}", q.ece),
-            optional(q.precision),
-            optional(q.recall),
-        ]
-    };
-    let header = [
-        "head",
-        "judged",
-        "right",
-        "AUC",
-        "within prompt",
-        "tool says equal",
-        "ECE",
-        "precision",
-        "recall",
-    ];
-    let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
-    stage::print_table("critics on held-out problems", &header, &rows)
+    let rows: Vec<Vec<String>> = figures.iter().map(|(head, q)| q.cells(head)).collect();
+    stage::print_table("critics on held-out problems", &quality::COLUMNS, &rows)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ record! {
 
 table! {
     /// The judgement of one trajectory.
-    pub struct Critique = "critiques" version 1, key (trajectory_id), check paired;
+    pub struct Critique = "critiques" version 2, key (trajectory_id), check paired;
 
     /// The trajectory judged.
     pub trajectory_id: String,
@@ -47,6 +47,9 @@ table! {
     /// What the prompt's trajectories with the same answer weigh among all with an answer, 0 to 1; null without one.
     /// The preset says whether one weighs by its outcome reward and its probability.
     pub agreement: Option<f32>,
+    /// The calibrated chance that the answer is right, from outcome reward and agreement, 0 to 1; null if no calibration
+    /// was given.
+    pub confidence: Option<f32>,
     /// The critics that were asked.
     pub critic_models: CriticModels,
     /// The round of the search.

@@ -33,6 +33,10 @@ pub(crate) struct Estimate {
     nodes: [f64; 2],
     /// Seconds. A pilot fills the batches worse than the whole, so this is rather too long.
     seconds: f64,
+    /// Generated tokens a second, all prompts together; rather too few, for the same reason.
+    tokens_per_second: f64,
+    /// The token budget of a prompt that takes the seconds asked for; null if none were.
+    budget_tokens: Option<u64>,
     /// Bytes on the disk.
     bytes: f64,
 }
@@ -52,16 +56,21 @@ pub(crate) fn size(nodes: &[NodeRow], trajectories: &[Trajectory]) -> Result<u64
 }
 
 impl Estimate {
-    /// Scales a pilot up to `prompts`.
-    pub(crate) fn of(pilot: &Pilot, prompts: usize) -> Self {
+    /// Scales a pilot up to `prompts`, and turns seconds for each of them into tokens: a budget in seconds would make
+    /// the result depend on the machine.
+    pub(crate) fn of(pilot: &Pilot, prompts: usize, seconds_each: Option<f64>) -> Self {
         let count = pilot.tokens.len();
         let scale = prompts as f64 / count.max(1) as f64;
+        let elapsed = pilot.elapsed.as_secs_f64();
+        let tokens_per_second = pilot.tokens.iter().sum::<f64>() / elapsed.max(1e-9);
         Self {
             pilot: count,
             prompts,
             tokens: total(&pilot.tokens, prompts),
             nodes: total(&pilot.nodes, prompts),
-            seconds: pilot.elapsed.as_secs_f64() * scale,
+            seconds: elapsed * scale,
+            tokens_per_second,
+            budget_tokens: seconds_each.map(|each| (each * tokens_per_second).round() as u64),
             bytes: pilot.bytes as f64 * scale,
         }
     }
@@ -80,9 +89,20 @@ impl Estimate {
             range(self.tokens),
             range(self.nodes),
             format!("{:.0}", self.seconds),
+            format!("{:.0}", self.tokens_per_second),
             format!("{:.1}", self.bytes / 1e6),
+            self.budget_tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string()),
         ];
-        let header = ["prompts", "tried", "tokens", "nodes", "seconds, at most about", "MB"];
+        let header = [
+            "prompts",
+            "tried",
+            "tokens",
+            "nodes",
+            "seconds, at most about",
+            "tokens/s",
+            "MB",
+            "budget.tokens for the seconds asked",
+        ];
         stage::print_table("search would take", &header, &[row])
     }
 }
@@ -114,12 +134,14 @@ mod tests {
             elapsed: Duration::from_secs(2),
             bytes: 4000,
         };
-        let estimate = Estimate::of(&pilot, 400);
+        let estimate = Estimate::of(&pilot, 400, Some(0.5));
         assert_eq!((estimate.tokens[0], estimate.nodes), (40_000.0, [3200.0, 0.0]));
         // The deviation is 11.547, of the mean 5.774, of the total 2309, less 1 % known.
         assert!((estimate.tokens[1] - 1.96 * 2309.4 * 0.99_f64.sqrt()).abs() < 1.0);
         assert!((estimate.seconds - 200.0).abs() < 1e-9);
         assert!((estimate.bytes - 400_000.0).abs() < 1e-6);
-        assert!(Estimate::of(&pilot, 4).tokens[1].abs() < 1e-9, "all was tried");
+        assert!((estimate.tokens_per_second - 200.0).abs() < 1e-9);
+        assert_eq!(estimate.budget_tokens, Some(100));
+        assert!(Estimate::of(&pilot, 4, None).tokens[1].abs() < 1e-9, "all was tried");
     }
 }

@@ -56,9 +56,20 @@ pub struct Args {
     /// Search some of the prompts (16, or as many as given), write nothing, and say what all of them would take.
     #[arg(long, value_name = "PROMPTS", num_args = 0..=1, default_missing_value = "16")]
     estimate: Option<usize>,
+    /// With --estimate: say also which token budget of a prompt takes so many seconds, above 0.
+    #[arg(long, value_name = "SECONDS", requires = "estimate", value_parser = seconds)]
+    seconds_per_prompt: Option<f64>,
     /// Begin no further part after so many seconds: the same command goes on where this one stopped (exit 75).
     #[arg(long, value_name = "SECONDS")]
     stop_after: Option<u64>,
+    /// Begin no further part after this run has generated so many tokens; as --stop-after otherwise.
+    #[arg(long, value_name = "TOKENS")]
+    stop_after_tokens: Option<u64>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    if seconds > 0.0 && seconds.is_finite() { Ok(seconds) } else { Err("not above 0".to_owned()) }
 }
 
 /// The preset's `search.toml`.
@@ -148,7 +159,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         begun: Instant::now(),
     };
     if let Some(pilot) = args.estimate {
-        return job.estimate(&questions, pilot, args.common.json);
+        return job.estimate(&questions, pilot, args);
     }
     let Some(outputs) = Outputs::begin(args, recipe, parts)? else {
         tracing::info!("up to date");
@@ -241,8 +252,7 @@ impl Job<'_> {
         for (index, range) in ranges.into_iter().enumerate() {
             let chunk = &questions[range];
             if outputs.miss(index) {
-                let late = |seconds| self.begun.elapsed().as_secs() >= seconds;
-                if args.stop_after.is_some_and(late) {
+                if self.is_over(args) {
                     let message = format!("stopped before part {index} of {parts}");
                     return Err(
                         Failure::try_again(message).hint("the same command goes on from there")
@@ -257,6 +267,12 @@ impl Job<'_> {
         }
         progress.done();
         Ok(())
+    }
+
+    /// Whether the run has used up what it was given.
+    fn is_over(&self, args: &Args) -> bool {
+        args.stop_after.is_some_and(|seconds| self.begun.elapsed().as_secs() >= seconds)
+            || args.stop_after_tokens.is_some_and(|tokens| self.totals.tokens >= tokens)
     }
 
     /// Searches the prompts of a part.
@@ -293,7 +309,7 @@ impl Job<'_> {
         mut self,
         prompts: &[prompts::Question],
         pilot: usize,
-        json: bool,
+        args: &Args,
     ) -> Result<(), Failure> {
         let mut used = Pilot::default();
         let chosen = estimate::chosen(prompts.len(), pilot);
@@ -305,7 +321,8 @@ impl Job<'_> {
         (used.tokens, used.nodes) = self.totals.by_tree.iter().copied().unzip();
         used.tokens.resize(some.len(), 0.0);
         used.nodes.resize(some.len(), 0.0);
-        Estimate::of(&used, prompts.len()).print(json)
+        let estimate = Estimate::of(&used, prompts.len(), args.seconds_per_prompt);
+        estimate.print(args.common.json)
     }
 
     /// How fast it goes, for whoever watches.

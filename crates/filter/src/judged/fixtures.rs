@@ -11,6 +11,7 @@ pub(crate) fn config() -> FilterConfig {
         outcome_above: -1.0,
         require_calculator: false,
         agreement_at_least: 0.0,
+        confidence_at_least: 0.0,
         finished_only: false,
         decoders: Vec::new(),
         per_prompt: 1,

@@ -1,0 +1,233 @@
+//! `critique calibrate`: what the chance of being right is, given what critics and agreement say after a search, fitted
+//! on searched problems with known answers that no model has learned from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use critic::confidence::{Confidence, Evidence, FILE};
+use critic::quality::{self, Judged, Quality, measure};
+use dataset::{Begin, Dataset, FilesOutput};
+use schema::{Critique, Prompt, Trajectory};
+use serde::{Deserialize, Serialize};
+use stage::{Common, Failure, Preset};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// What a search found for the problems.
+    #[arg(long)]
+    trajectories: PathBuf,
+    /// What `critique score` says of it.
+    #[arg(long)]
+    critiques: PathBuf,
+    /// The problems with their answers: none that the policy or the critics have learned from.
+    #[arg(long)]
+    problems: PathBuf,
+    /// Where the calibration goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// The preset's `confidence.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Groups of problems, each of which is judged by a fit on the others, for the figures; at least 2.
+    folds: usize,
+    /// The weight of half the sum of the squared parameters; above 0.
+    ridge: f64,
+}
+
+/// A solution that can be right: it has an end and an answer.
+struct Solved<'a> {
+    problem: &'a str,
+    completion: &'a str,
+    evidence: Evidence,
+    right: bool,
+}
+
+/// The names of what is measured.
+const CONFIDENCE: &str = "confidence";
+const OUTCOME: &str = "outcome";
+const AGREEMENT: &str = "agreement";
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let preset: Preset<Config> = args.common.preset()?;
+    let config = &preset.value;
+    config.validate()?;
+    let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?.require_rows()?;
+    let critiques = Dataset::<Critique>::open(&args.critiques)?;
+    let problems = Dataset::<Prompt>::open(&args.problems)?.require_rows()?;
+    let inputs = vec![
+        trajectories.input("trajectories"),
+        critiques.input("critiques"),
+        problems.input("problems"),
+    ];
+    let version = env!("CARGO_PKG_VERSION");
+    let recipe = stage::recipe("critique-calibrate", version, &args.common, &preset.digest, inputs);
+    let (trajectories, critiques, problems) =
+        (trajectories.rows()?, critiques.rows()?, problems.rows()?);
+    let solved = solved(&trajectories, &critiques, &problems)?;
+    if args.common.dry_run {
+        tracing::info!("would fit the confidence to {} solutions", solved.len());
+        return Ok(());
+    }
+    let Begin::Work(output) = FilesOutput::begin(&args.out, recipe, args.common.force)? else {
+        tracing::info!("up to date");
+        return Ok(());
+    };
+    let judged: Vec<(Evidence, bool)> = solved.iter().map(|s| (s.evidence, s.right)).collect();
+    if judged.iter().all(|(_, right)| !right) {
+        tracing::warn!("no solution is right: the confidence says that none ever is");
+    }
+    let confidence = Confidence::fit(&judged, config.ridge);
+    let figures = figures(&solved, &judged, config);
+    let pretty = |value: serde_json::Result<Vec<u8>>| value.map_err(Failure::bug);
+    output.write(FILE, &pretty(serde_json::to_vec_pretty(&confidence))?)?;
+    output.write(quality::FILE, &pretty(serde_json::to_vec_pretty(&figures))?)?;
+    output.commit()?;
+    if args.common.json {
+        return stage::print_json(&figures);
+    }
+    let rows: Vec<Vec<String>> = figures.iter().map(|(name, q)| q.cells(name)).collect();
+    stage::print_table("solutions of the search, on held-out problems", &quality::COLUMNS, &rows)
+}
+
+/// The solutions that can be right, each text of a problem once.
+fn solved<'a>(
+    trajectories: &'a [Trajectory],
+    critiques: &[Critique],
+    problems: &[Prompt],
+) -> Result<Vec<Solved<'a>>, Failure> {
+    let critiques: BTreeMap<&str, &Critique> =
+        critiques.iter().map(|one| (one.trajectory_id.as_str(), one)).collect();
+    let answers: BTreeMap<&str, Option<&str>> =
+        problems.iter().map(|one| (one.prompt_id.as_str(), one.answer.as_deref())).collect();
+    let (mut seen, mut solved) = (BTreeSet::new(), Vec::new());
+    for row in trajectories {
+        let (id, problem) = (&row.trajectory_id, row.prompt_id.as_str());
+        let Some(critique) = critiques.get(id.as_str()) else {
+            return Err(Failure::data(format!("trajectory {id} has no critique"))
+                .hint("run `critique score` on these trajectories"));
+        };
+        let Some(answer) = answers.get(problem).copied().flatten() else {
+            return Err(Failure::data(format!(
+                "problem {problem} of trajectory {id} is not there or has no answer"
+            ))
+            .hint("give the labelled problems that were searched"));
+        };
+        let evidence = super::score::evidence(row, critique.outcome_reward, critique.agreement);
+        let Some(evidence) = evidence else { continue };
+        if seen.insert((problem, row.completion.as_str())) {
+            let right = task::grade(&row.completion, answer);
+            solved.push(Solved { problem, completion: &row.completion, evidence, right });
+        }
+    }
+    Ok(solved)
+}
+
+/// How far the confidence can be trusted, beside the two that it is made of.
+fn figures(
+    solved: &[Solved<'_>],
+    judged: &[(Evidence, bool)],
+    config: &Config,
+) -> BTreeMap<&'static str, Quality> {
+    let fold = |one: &Solved<'_>| (dataset::place_of(one.problem) * config.folds as f64) as usize;
+    let folds: Vec<usize> = solved.iter().map(fold).collect();
+    let chances = Confidence::cross_fitted(judged, &folds, config.ridge);
+    let measured = |score: &dyn Fn(usize) -> f64| {
+        let each = solved.iter().enumerate().map(|(i, one)| Judged {
+            group: one.problem,
+            tool: task::verdict(one.completion),
+            score: score(i) as f32,
+            right: one.right,
+        });
+        measure(&each.collect::<Vec<_>>())
+    };
+    BTreeMap::from([
+        (CONFIDENCE, measured(&|i| chances[i])),
+        (OUTCOME, measured(&|i| solved[i].evidence.outcome)),
+        (AGREEMENT, measured(&|i| solved[i].evidence.agreement)),
+    ])
+}
+
+impl Config {
+    fn validate(&self) -> Result<(), Failure> {
+        if self.folds < 2 {
+            return Err(Failure::config("folds: it must be at least 2"));
+        }
+        if !(self.ridge.is_finite() && self.ridge > 0.0) {
+            return Err(Failure::config("ridge: it must be above 0"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trajectory(problem: &str, id: &str, completion: &str, finished: bool) -> Trajectory {
+        Trajectory {
+            trajectory_id: id.to_owned(),
+            prompt_id: problem.to_owned(),
+            completion: completion.to_owned(),
+            answer: task::extract(completion).and_then(task::canonical),
+            finished,
+            ..Trajectory::default()
+        }
+    }
+
+    fn critique(id: &str) -> Critique {
+        Critique {
+            trajectory_id: id.to_owned(),
+            outcome_reward: 0.5,
+            agreement: Some(1.0),
+            ..Critique::default()
+        }
+    }
+
+    fn problem(id: &str, answer: Option<&str>) -> Prompt {
+        let answer = answer.map(str::to_owned);
+        Prompt { prompt_id: id.to_owned(), answer, ..Prompt::default() }
+    }
+
+    #[test]
+    fn what_can_be_right_counts_once() {
+        let trajectories = [
+            trajectory("p", "right", "#### 5.0", true),
+            trajectory("p", "again", "#### 5.0", true),
+            trajectory("p", "wrong", "#### 6", true),
+            trajectory("p", "cut", "#### 5", false),
+            trajectory("p", "mute", "Well.", true),
+        ];
+        let critiques = ["right", "again", "wrong", "cut", "mute"].map(critique);
+        let found = solved(&trajectories, &critiques, &[problem("p", Some("5"))]).unwrap();
+        let right: Vec<bool> = found.iter().map(|one| one.right).collect();
+        assert_eq!(right, [true, false]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_its_id() {
+        let trajectories = [trajectory("p", "a", "#### 5", true)];
+        let refused = |critiques: &[Critique], problems: &[Prompt]| {
+            let failure = solved(&trajectories, critiques, problems).err().unwrap();
+            assert_eq!(failure.exit(), stage::Exit::Data);
+            failure.to_string()
+        };
+        assert!(refused(&[], &[problem("p", Some("5"))]).contains("trajectory a has no critique"));
+        for problems in [problem("p", None), problem("q", Some("5"))] {
+            assert!(refused(&[critique("a")], &[problems]).contains("problem p of trajectory a"));
+        }
+    }
+
+    #[test]
+    fn every_preset_is_read_and_in_range() {
+        let values: Vec<Config> = stage::shipped(|name| name == "confidence.toml").unwrap();
+        assert!(values.len() >= 2, "{} files", values.len());
+        for value in values {
+            value.validate().unwrap();
+        }
+    }
+}
