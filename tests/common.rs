@@ -46,7 +46,8 @@ pub fn run(mut command: Command) -> String {
     out
 }
 
-/// The files of a run by their path in it. The logs are left out: they hold timings.
+/// The files of a run by their path in it. The logs are left out: they hold timings. So is what a stage needs to go on
+/// from: one that is killed after its manifest is written, which is the last it writes, cannot tidy that up.
 pub fn bytes(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![run.to_owned()];
@@ -54,6 +55,9 @@ pub fn bytes(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         for entry in std::fs::read_dir(&folder).expect("the folder is there") {
             let path = entry.expect("the folder can be read").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name == ".state" {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
             } else if name != "metrics.jsonl" && name != ".lock" {

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::beginnings::Runs;
 use crate::drawn::{Drawn, Excluded};
 use crate::engine::{
     Engine, Generation, GenerationRequest, MIN_ROWS, Stop, StopReason, known_columns,
@@ -23,6 +24,10 @@ pub(crate) struct Decoding<'a> {
     /// The row of the batch in each row of the tensors; those at the end may be fillers.
     live: Vec<usize>,
     caches: Vec<Cache>,
+    /// What each row of the batch begins with.
+    begun: Vec<Option<(usize, usize)>>,
+    /// The live rows by that.
+    runs: Option<Runs>,
     /// `[live, 1, 1, capacity]`, 0 for the known columns of a row and all new ones.
     mask: Tensor<4>,
     /// Columns of what was known.
@@ -53,7 +58,7 @@ impl<'a> Decoding<'a> {
         let columns = rows.iter().map(|(_, known)| known_columns(known)).max().unwrap_or(0);
         let capacity = columns + GROWTH;
         let count = rows.len().max(MIN_ROWS);
-        let tokens = |row: usize| rows.get(row).map_or(columns, |(_, known)| known.tokens);
+        let tokens = |row: usize| rows.get(row).map_or(columns, |(_, known)| known.own());
         let most = columns + rows.iter().map(|(r, _)| r.stop.max_new).max().unwrap_or(0);
         let mask = (0..count)
             .flat_map(|row| {
@@ -64,9 +69,12 @@ impl<'a> Decoding<'a> {
         let nothing = Known::default();
         let places: Vec<&Known> =
             (0..count).map(|row| rows.get(row).map_or(&nothing, |(_, known)| *known)).collect();
+        let (caches, begun) = prefixes.caches(&places, capacity, engine.shape, &engine.device);
         Self {
             engine,
-            caches: prefixes.caches(&places, capacity, engine.shape, &engine.device),
+            caches,
+            runs: Runs::of(&begun, &engine.device),
+            begun,
             mask: model::tensor(mask, [count, 1, 1, most], &engine.device),
             live: (0..count).collect(),
             rows: rows.iter().map(|(request, _)| Row::new(request)).collect(),
@@ -145,6 +153,8 @@ impl<'a> Decoding<'a> {
         }
         self.mask = self.mask.clone().select(0, at);
         self.live = keep.into_iter().map(|i| self.live[i]).collect();
+        let begun: Vec<_> = self.live.iter().map(|&row| self.begun[row]).collect();
+        self.runs = Runs::of(&begun, &self.engine.device);
     }
 
     /// One more token for every row of the tensors, at first the last of the prompt; gives the
@@ -164,7 +174,7 @@ impl<'a> Decoding<'a> {
         };
         let (tokens, at): (Vec<u32>, Vec<usize>) = self.live.iter().map(last).unzip();
         let mask = self.mask.clone().narrow(3, 0, self.columns + 1);
-        let positions = engine.rotary.after(&at, 1, mask, &engine.device);
+        let positions = engine.rotary.after(&at, 1, mask, self.runs.as_ref());
         let tokens = model::ids(&tokens, [count, 1], &engine.device);
         let hidden =
             engine.decoder.hidden_cached(tokens, &positions, &mut self.caches, self.columns);

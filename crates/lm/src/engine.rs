@@ -20,6 +20,7 @@ pub use embed::EmbedRequest;
 pub(crate) use rows::known_columns;
 use rows::{Wanted, distinct, mask, pad, shared};
 
+use crate::beginnings::Runs;
 use crate::decode::Decoding;
 use crate::drawn::Drawn;
 use crate::model::{self, Cache, Decoder, Rotary};
@@ -338,10 +339,13 @@ impl Engine {
             pad(rows.iter().map(|(row, known)| &row.ids[known.tokens..]), rows.len(), time);
         let tokens = model::ids(&tokens, [rows.len(), time], &self.device);
         let places: Vec<&Known> = rows.iter().map(|(_, known)| *known).collect();
-        let mut caches = prefixes.caches(&places, columns + time, self.shape, &self.device);
+        let (mut caches, begun) =
+            prefixes.caches(&places, columns + time, self.shape, &self.device);
         let starts: Vec<usize> = rows.iter().map(|(_, known)| known.tokens).collect();
-        let mask = mask(&starts, columns, time, &self.device);
-        let positions = self.rotary.after(&starts, time, mask, &self.device);
+        let own: Vec<usize> = rows.iter().map(|(_, known)| known.own()).collect();
+        let mask = mask(&own, columns, time, &self.device);
+        let runs = Runs::of(&begun, &self.device);
+        let positions = self.rotary.after(&starts, time, mask, runs.as_ref());
         let hidden = self.decoder.hidden_cached(tokens, &positions, &mut caches, columns);
         let hidden = hidden.reshape([rows.len() * time, self.config.hidden_size]);
         Forward { hidden, caches, columns, time }

@@ -5,6 +5,7 @@
 //! never prints. Randomness comes in as seeds, one per row, so that the composition of a batch, its
 //! size and the number of workers never change a result.
 
+mod beginnings;
 pub mod checkpoint;
 pub mod config;
 mod decode;

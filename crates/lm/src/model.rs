@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::beginnings::{Beginning, Runs};
 use crate::weights::values;
 use crate::{Error, ModelConfig, fused};
 
@@ -70,10 +71,14 @@ pub(crate) struct Positions {
     pub(crate) sin: Tensor<4>,
     /// Added to the scores, `[batch or 1, 1, time or 1, keys]`.
     pub(crate) mask: Tensor<4>,
+    /// Which rows begin with what their caches share; the mask begins with its columns.
+    pub(crate) runs: Option<Runs>,
 }
 
 /// Keys and values of one block, preallocated: `[batch, kv_heads, capacity, d_head]`.
 pub(crate) struct Cache {
+    /// What rows have before that, in common with others.
+    beginnings: Vec<Beginning>,
     /// Taken and put back at every write: a uniquely owned tensor is written in place.
     pub(crate) keys: Option<Tensor<4>>,
     pub(crate) values: Option<Tensor<4>>,
@@ -190,26 +195,41 @@ impl Attention {
         let q = turn(self.q_proj.forward(x.clone()), self.heads);
         let k = turn(self.k_proj.forward(x.clone()), self.kv_heads);
         let v = split(self.v_proj.forward(x), self.kv_heads);
-        let (k, v) = match cache {
-            Some((cache, at)) => cache.write(k, v, at),
-            None => (k, v),
+        let (k, v, beginnings) = match cache {
+            Some((cache, at)) => {
+                let (k, v) = cache.write(k, v, at);
+                (k, v, positions.runs.as_ref().map(|runs| (runs, cache.beginnings.as_slice())))
+            }
+            None => (k, v, None),
         };
-        let [_, _, keys, d_head] = k.dims();
+        let [_, _, _, d_head] = k.dims();
         let group = self.heads / self.kv_heads;
         // Query heads of one key head are neighbours: [batch, kv_heads, group * time, d_head].
         let q = q.reshape([batch, self.kv_heads, group * time, d_head]);
         let scale = 1.0 / f64::from(d_head as u32).sqrt();
+        let mut scores = q.clone().matmul(k.swap_dims(2, 3));
+        if let Some((runs, beginnings)) = beginnings {
+            scores = Tensor::cat(vec![runs.scores(&q, beginnings), scores], 3);
+        }
+        let keys = scores.dims()[3];
         // The mask speaks of [time, keys]: unfold the group to add it.
-        let scores =
-            q.matmul(k.swap_dims(2, 3)).reshape([batch, self.kv_heads * group, time, keys]);
+        let scores = scores.reshape([batch, self.kv_heads * group, time, keys]);
         let weights = fused::masked_softmax(scores, positions.mask.clone(), scale);
         let weights = weights.reshape([batch, self.kv_heads, group * time, keys]);
+        let mixed = match beginnings {
+            None => weights.matmul(v),
+            Some((runs, beginnings)) => {
+                let columns = runs.columns();
+                let own = weights.clone().narrow(3, columns, keys - columns).matmul(v);
+                own + runs.mixed(&weights.narrow(3, 0, columns), beginnings)
+            }
+        };
         // [batch, heads, time, d_head] -> [batch, time, heads * d_head].
-        let mixed = weights
-            .matmul(v)
-            .reshape([batch, self.heads, time, d_head])
-            .swap_dims(1, 2)
-            .reshape([batch, time, self.heads * d_head]);
+        let mixed = mixed.reshape([batch, self.heads, time, d_head]).swap_dims(1, 2).reshape([
+            batch,
+            time,
+            self.heads * d_head,
+        ]);
         self.o_proj.forward(mixed)
     }
 }
@@ -222,9 +242,9 @@ impl Mlp {
 }
 
 impl Cache {
-    /// A cache with some columns written.
-    pub(crate) fn new(keys: Tensor<4>, values: Tensor<4>) -> Self {
-        Self { keys: Some(keys), values: Some(values) }
+    /// A cache with some columns written, after beginnings that rows share.
+    pub(crate) fn new(keys: Tensor<4>, values: Tensor<4>, beginnings: Vec<Beginning>) -> Self {
+        Self { beginnings, keys: Some(keys), values: Some(values) }
     }
 
     /// Room for more columns.
@@ -321,18 +341,21 @@ impl Rotary {
             cos: tensor(self.cos[..time * self.half].to_vec(), [1, 1, time, self.half], device),
             sin: tensor(self.sin[..time * self.half].to_vec(), [1, 1, time, self.half], device),
             mask: tensor(mask, [1, 1, time, time], device),
+            runs: None,
         }
     }
 
-    /// `time` new tokens per row, each row from its own position on, under a mask
-    /// `[rows, 1, time, keys]`. Padding beyond the context gets the last position.
+    /// `time` new tokens per row, each row from its own position on, under a mask of the rows' own columns
+    /// `[rows, 1, time or 1, keys]`, after the beginnings of some runs. Padding beyond the context gets the last
+    /// position.
     pub(crate) fn after(
         &self,
         starts: &[usize],
         time: usize,
         mask: Tensor<4>,
-        device: &Device,
+        runs: Option<&Runs>,
     ) -> Positions {
+        let device = &mask.device();
         let last = self.cos.len() / self.half - 1;
         let gather = |table: &[f32]| {
             let data = starts
@@ -342,7 +365,12 @@ impl Rotary {
                 .collect();
             tensor(data, [starts.len(), 1, time, self.half], device)
         };
-        Positions { cos: gather(&self.cos), sin: gather(&self.sin), mask }
+        let (cos, sin) = (gather(&self.cos), gather(&self.sin));
+        let mask = match runs {
+            Some(runs) => runs.masked(mask),
+            None => mask,
+        };
+        Positions { cos, sin, mask, runs: runs.cloned() }
     }
 }
 

@@ -13,7 +13,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use burn::tensor::Device;
 
 use crate::ModelConfig;
+use crate::beginnings::{self, Beginning};
 use crate::model::{self, Cache};
+use crate::weights::values;
 
 /// What has been read so far, by scope.
 #[derive(Debug, Default)]
@@ -80,6 +82,23 @@ pub(crate) struct Known {
     pieces: Vec<(usize, usize)>,
     /// Tokens in all.
     pub(crate) tokens: usize,
+}
+
+impl Known {
+    /// The beginning of the row that is long enough to be shared: the first segment and how many of its tokens.
+    fn beginning(&self) -> Option<(usize, usize)> {
+        self.pieces.first().copied().filter(|(_, used)| *used >= beginnings::LEAST)
+    }
+
+    /// Tokens after such a beginning, or all.
+    pub(crate) fn own(&self) -> usize {
+        self.tokens - self.beginning().map_or(0, |(_, used)| used)
+    }
+
+    /// The pieces of these.
+    fn own_pieces(&self) -> &[(usize, usize)] {
+        &self.pieces[usize::from(self.beginning().is_some())..]
+    }
 }
 
 impl KvShape {
@@ -166,15 +185,27 @@ impl Prefixes {
         }
     }
 
-    /// A cache for every layer with room for `capacity` columns, in which the first columns of each
-    /// row are those that are known of it.
+    /// A cache for every layer with room for `capacity` columns, in which the first columns of each row are what is known
+    /// of it beside a beginning that it shares; and the beginning of each row among those of the caches, with its tokens.
+    #[expect(clippy::type_complexity, reason = "two lists that belong together nowhere else")]
     pub(crate) fn caches(
         &self,
         rows: &[&Known],
         capacity: usize,
         shape: KvShape,
         device: &Device,
-    ) -> Vec<Cache> {
+    ) -> (Vec<Cache>, Vec<Option<(usize, usize)>>) {
+        let mut distinct: Vec<(u64, usize, usize)> = Vec::new();
+        let place = |known: &&Known| {
+            let (segment, used) = known.beginning()?;
+            let beginning = (known.scope, segment, used);
+            let at = distinct.iter().position(|one| *one == beginning).unwrap_or_else(|| {
+                distinct.push(beginning);
+                distinct.len() - 1
+            });
+            Some((at, used))
+        };
+        let begun = rows.iter().map(place).collect();
         let size = shape.kv_heads * capacity * shape.width;
         let gather = |layer: usize, which: usize| {
             let mut data = vec![0.0; rows.len() * size];
@@ -183,17 +214,42 @@ impl Prefixes {
             }
             model::tensor(data, [rows.len(), shape.kv_heads, capacity, shape.width], device)
         };
-        (0..shape.layers).map(|layer| Cache::new(gather(layer, 0), gather(layer, 1))).collect()
+        let cache = |layer: usize| {
+            let shared = distinct.iter().map(|one| self.beginning(*one, layer, shape, device));
+            Cache::new(gather(layer, 0), gather(layer, 1), shared.collect())
+        };
+        ((0..shape.layers).map(cache).collect(), begun)
     }
 
-    /// Copies the keys (`which` 0) or values (1) of a layer into a row of a batch,
+    /// The first `used` tokens of a segment in a layer.
+    fn beginning(
+        &self,
+        (scope, segment, used): (u64, usize, usize),
+        layer: usize,
+        shape: KvShape,
+        device: &Device,
+    ) -> Beginning {
+        let KvShape { kv_heads: heads, width, .. } = shape;
+        let segment = &self.scopes[&scope].segments[segment];
+        let tensor = |which: usize| {
+            let size = segment.ids.len() * width;
+            let from = (layer * 2 + which) * heads * size;
+            let of_heads = segment.read.kv[from..from + heads * size].chunks(size);
+            let data = of_heads.flat_map(|head| head[..used * width].iter().copied()).collect();
+            model::tensor(data, [1, heads, used, width], device)
+        };
+        let keys = values(tensor(0).swap_dims(2, 3));
+        Beginning { keys: model::tensor(keys, [1, heads, width, used], device), values: tensor(1) }
+    }
+
+    /// Copies a row's own keys (`which` 0) or values (1) of a layer into a row of a batch,
     /// `[kv_heads, columns, width]`.
     fn copy(&self, known: &Known, (layer, which): (usize, usize), shape: KvShape, row: &mut [f32]) {
         let Some(trie) = self.scopes.get(&known.scope) else { return };
         let (heads, width) = (shape.kv_heads, shape.width);
         let columns = row.len() / (heads * width);
         let mut column = 0;
-        for &(index, used) in &known.pieces {
+        for &(index, used) in known.own_pieces() {
             let segment = &trie.segments[index];
             let tokens = segment.ids.len();
             for head in 0..heads {

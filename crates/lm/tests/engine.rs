@@ -18,7 +18,7 @@ fn with_heads(tied: bool, heads: &[&str]) -> Checkpoint {
     let tokenizer = Tokenizer::train([TEXT].into_iter(), 300, &special).unwrap();
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
         "vocab_size": 304, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
         "rms_norm_eps": 1e-5, "tie_word_embeddings": tied, "bos_token_id": 0, "eos_token_id": 1,
         "scalar_heads": heads,
     }))
@@ -68,6 +68,22 @@ fn neither_batch_size_nor_workers_nor_the_other_rows_change_a_bit() {
     }
 }
 
+/// A generation has the log-probability that reading the whole row at once gives it.
+fn assert_read_alike(engine: &Engine, request: &GenerationRequest, generation: &Generation) {
+    let row = [request.prompt.as_slice(), &generation.drawn.ids].concat();
+    let logits = engine.logits(&row).unwrap();
+    let logprob: f32 = (request.prompt.len()..row.len())
+        .map(|at| {
+            let scores = &logits[at - 1];
+            let highest = scores.iter().copied().fold(f32::MIN, f32::max);
+            let sum: f32 = scores.iter().map(|s| (s - highest).exp()).sum();
+            scores[row[at] as usize] - highest - sum.ln()
+        })
+        .sum();
+    let off = (logprob - generation.drawn.logprob()).abs();
+    assert!(off < 1e-3, "off by {off} over {} tokens", generation.drawn.ids.len());
+}
+
 #[test]
 fn decoding_with_the_cache_agrees_with_reading_the_whole_row() {
     for tied in [true, false] {
@@ -77,19 +93,42 @@ fn decoding_with_the_cache_agrees_with_reading_the_whole_row() {
         for (request, generation) in
             requests.iter().zip(engine.generate(&requests, &mut Prefixes::default()).unwrap())
         {
-            let row = [request.prompt.as_slice(), &generation.drawn.ids].concat();
-            let logits = engine.logits(&row).unwrap();
-            let logprob: f32 = (request.prompt.len()..row.len())
-                .map(|at| {
-                    let scores = &logits[at - 1];
-                    let highest = scores.iter().copied().fold(f32::MIN, f32::max);
-                    let sum: f32 = scores.iter().map(|s| (s - highest).exp()).sum();
-                    scores[row[at] as usize] - highest - sum.ln()
-                })
-                .sum();
-            let off = (logprob - generation.drawn.logprob()).abs();
-            assert!(off < 1e-3, "off by {off} over {} tokens", generation.drawn.ids.len());
+            assert_read_alike(&engine, request, &generation);
         }
+    }
+}
+
+/// Rows of three scopes, those of each with a long beginning in common and ends of their own.
+fn long_requests() -> Vec<GenerationRequest> {
+    let common = |scope: u32| (0..150 + 17 * scope).map(move |t| 3 + (t * 11 + scope) % 290);
+    let of_scope = |scope: u32| {
+        requests(5).into_iter().zip(0..).map(move |(request, i)| GenerationRequest {
+            prompt: common(scope).chain((0..i % 4).map(|t| 40 + t * 7 + i)).chain([77]).collect(),
+            seed: u64::from(scope * 100 + i),
+            scope: u64::from(scope),
+            ..request
+        })
+    };
+    (0..3).flat_map(of_scope).collect()
+}
+
+/// What rows share is read once for all of them, whichever rows of other scopes are in the batch, and however few.
+#[test]
+fn long_beginnings_change_no_bit_with_the_batch_and_nothing_else() {
+    let checkpoint = checkpoint(true);
+    let requests = long_requests();
+    let generate = |workers, rows, requests: &[GenerationRequest]| {
+        engine(&checkpoint, workers, rows).generate(requests, &mut Prefixes::default()).unwrap()
+    };
+    let whole = generate(1, 512, &requests);
+    for (workers, rows) in [(1, 1), (1, 4), (2, 16)] {
+        assert_eq!(bits(&generate(workers, rows, &requests)), bits(&whole), "batches of {rows}");
+    }
+    for (scope, expected) in requests.chunks(5).zip(whole.chunks(5)) {
+        assert_eq!(bits(&generate(1, 512, scope)), bits(expected));
+    }
+    for (request, generation) in requests.iter().zip(&whole) {
+        assert_read_alike(&engine(&checkpoint, 1, 64), request, generation);
     }
 }
 
@@ -160,11 +199,11 @@ fn a_full_context_ends_a_row_and_a_longer_prompt_is_refused() {
         scope: 0,
         keep: false,
     };
-    let full = engine.generate(&[request(120)], &mut Prefixes::default()).unwrap();
+    let full = engine.generate(&[request(504)], &mut Prefixes::default()).unwrap();
     assert_eq!((full[0].drawn.ids.len(), full[0].stop), (8, StopReason::Length));
     let message =
-        engine.generate(&[request(128)], &mut Prefixes::default()).unwrap_err().to_string();
-    assert!(message.contains("128 tokens exceeds the model's context of 128"), "{message}");
+        engine.generate(&[request(512)], &mut Prefixes::default()).unwrap_err().to_string();
+    assert!(message.contains("512 tokens exceeds the model's context of 512"), "{message}");
 }
 
 #[test]

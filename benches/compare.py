@@ -1,0 +1,207 @@
+"""`make bench`: this project beside PyTorch, transformers, llm-reasoners and treequest, on the same checkpoints, prompts and
+budgets, in turn. Prints medians and ratios; everything measured is in target/bench/results.json.
+
+    python benches/compare.py [--runs 5] [--only train,decode,search,core]
+
+Every figure is that of a whole process, less that of one that only loads the model. CPU seconds are user and system time;
+they do not suffer from other work on the machine as wall-clock time does.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "target" / "bench"
+MEASURE = ROOT / "target" / "release" / "examples" / "measure"
+STAGES = ROOT / "target" / "release"
+THEIRS = [sys.executable, str(ROOT / "benches" / "theirs.py")]
+CORES = os.cpu_count()
+
+# Width, layers, heads, feed-forward: 4.7 and 27.8 million parameters beside the embedding.
+MODELS = {"s": (256, 6, 4, 688), "m": (512, 8, 8, 1376)}
+# Tokens of the prompt that all nodes of a tree share.
+SHARED = 820
+
+
+def run(command, cores, env=None):
+    """CPU and wall-clock seconds of a process, and what it printed."""
+    shell = dict(os.environ, RAYON_NUM_THREADS="1", OMP_NUM_THREADS=str(cores), TOKENIZERS_PARALLELISM="false", **(env or {}))
+    for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]:
+        shell.pop(name, None)
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=shell
+    )
+    out, err = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begun
+    if status != 0:
+        sys.exit(f"{' '.join(map(str, command))}\n{out}\n{err}")
+    return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "memory": usage.ru_maxrss * 1024, "out": out}
+
+
+def write_checkpoints():
+    """Random models of both sizes with the tokenizer of the base, and critics with scalar heads."""
+    import torch
+    from safetensors.torch import load_file, save_file
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    base = ROOT / "data" / "base" / "policy"
+    vocabulary = json.loads((base / "config.json").read_text())["vocab_size"]
+    for name, (width, layers, heads, wide) in MODELS.items():
+        policy, critic = OUT / f"policy-{name}", OUT / f"critic-{name}"
+        if critic.exists():
+            continue
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=vocabulary, hidden_size=width, intermediate_size=wide, num_hidden_layers=layers, num_attention_heads=heads,
+            num_key_value_heads=heads, max_position_embeddings=2048, tie_word_embeddings=True, bos_token_id=0, eos_token_id=1,
+            pad_token_id=2,
+        )
+        LlamaForCausalLM(config).save_pretrained(policy)
+        for file in ["tokenizer.json", "tokenizer_config.json"]:
+            if (base / file).exists():
+                shutil.copy(base / file, policy / file)
+        shutil.copytree(policy, critic)
+        weights = load_file(critic / "model.safetensors")
+        weights["scalar_head.weight"] = torch.randn(2, width) * 0.02
+        save_file(weights, critic / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads((critic / "config.json").read_text())
+        (critic / "config.json").write_text(json.dumps(config | {"scalar_heads": ["value", "orm"]}, indent=2))
+
+
+def beside(name, unit, count, ours, theirs, runs, measured="cpu", cores=1):
+    """Two jobs in turn. A job is a command with how often it does its work, and with 0."""
+    samples = {"ours": [], "theirs": []}
+    idle = {side: min(run(job(0), cores)[measured] for _ in range(2)) for side, job in [("ours", ours), ("theirs", theirs)]}
+    for _ in range(runs):
+        for side, job in [("ours", ours), ("theirs", theirs)]:
+            samples[side].append((run(job(1), cores)[measured] - idle[side]) / count)
+    ours, theirs = (statistics.median(samples[side]) for side in ["ours", "theirs"])
+    ratios = sorted(b / a for a, b in zip(samples["ours"], samples["theirs"]))
+    print(
+        f"{name:44s} {measured:5s} {1e3 * ours:10.3f} {1e3 * theirs:10.3f} ms/{unit:6s} {statistics.median(ratios):6.2f}"
+        f"  ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+        flush=True,
+    )
+    return {"name": name, "measured": measured, "unit": unit, "idle": idle, **samples}
+
+
+def measure(job, model, times, **numbers):
+    words = [MEASURE, job, OUT / f"policy-{model}"]
+    return lambda on: words + [str(w) for k, v in numbers.items() for w in (f"--{k}", v)] + ["--times", str(times * on)]
+
+
+def theirs(job, model, times, **numbers):
+    words = [*THEIRS, job, OUT / f"policy-{model}"]
+    return lambda on: words + [str(w) for k, v in numbers.items() for w in (f"--{k}", v)] + ["--times", str(times * on)]
+
+
+def train(runs):
+    """A step of 32 rows of 128 tokens."""
+    for model, times in [("s", 4), ("m", 2)]:
+        size = {"rows": 32, "tokens": 128}
+        yield beside(
+            f"training step, {model}, one thread", "step", times, measure("train", model, times, workers=1, **size),
+            theirs("train", model, times, threads=1, **size), runs,
+        )
+    yield beside(
+        "training step, s, all cores", "step", 8, measure("train", "s", 8, workers=CORES, **size),
+        theirs("train", "s", 8, threads=CORES, **size), runs, "wall", CORES,
+    )
+
+
+def decode(runs):
+    """Sixty-four new tokens after a prompt of sixty-four."""
+    for model, rows, times in [("s", 1, 8), ("s", 64, 2), ("m", 1, 2), ("m", 64, 1)]:
+        size = {"rows": rows, "tokens": 64, "new": 64}
+        yield beside(
+            f"decoding {rows} rows, {model}, one thread", "token", times * rows * 64, measure("decode", model, times, workers=1, **size),
+            theirs("decode", model, times, threads=1, **size), runs,
+        )
+    size = {"rows": 64 * CORES, "tokens": 64, "new": 64}
+    yield beside(
+        f"decoding {64 * CORES} rows, s, all cores", "token", 2 * 64 * CORES * 64, measure("decode", "s", 2, workers=CORES, **size),
+        theirs("decode", "s", 2, threads=CORES, **size), runs, "wall", CORES,
+    )
+    width = MODELS["s"][0]
+    flops = 2 * 1024 * width * width
+    job = measure("gemm", "s", 4000, rows=1024)
+    seconds = statistics.median(run(job(1), 1)["cpu"] - run(job(0), 1)["cpu"] for _ in range(runs))
+    peak = 4000 * flops / seconds / 1e9
+    print(f"matrix products [1024, {width}] x [{width}, {width}], one thread: {peak:.0f} GFLOP/s")
+    yield {"name": "gemm", "gflops": peak}
+
+
+def search(runs):
+    """A tree with a value for every child: four options of sixteen tokens at a node, after a long prompt."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(OUT / "policy-m")
+    words = "Tom has 12 apples and buys 5 more, then gives 3 of them to Laura.".split()
+    text = " ".join(words[i % len(words)] for i in range(2000))
+    ids = tokenizer(text, add_special_tokens=False).input_ids[: SHARED - 2]
+    (OUT / "long.jsonl").write_text(json.dumps({"question": tokenizer.decode(ids)}) + "\n")
+    bench = ROOT / "benches" / "search"
+    prompts = OUT / "prompts"
+    run(
+        [STAGES / "synthesize", "import", "--config", bench / "import.toml", "--format", "jsonl", "--without-answers", "--question-column",
+         "question", "--input", OUT / "long.jsonl", "--split", "prompts", "--out", prompts, "--force"], 1,
+    )
+
+    def ours(on):
+        for folder in ["trajectories", "nodes"]:
+            shutil.rmtree(OUT / folder, ignore_errors=True)
+        return [
+            STAGES / "search", "--config", bench / "search.toml", "--text", bench / "text.toml", "--tree", bench / "tree.toml", "--workers", 1,
+            "--prompts", prompts, "--policy", OUT / "policy-m", "--fast-policy", OUT / "policy-m", "--critic", OUT / "critic-m",
+            "--weak-critics", "--json", "--out-trajectories", OUT / "trajectories", "--out-nodes", OUT / "nodes",
+            *([] if on else ["--dry-run"]),
+        ]
+
+    report = json.loads(run(ours(1), 1)["out"])
+    nodes = report["nodes"]
+    print(f"a tree of {nodes} nodes: {report['tokens']} tokens generated, {report['policy_tokens']} through the policy,"
+          f" {report['critic_tokens']} through the critic, {report['reused_tokens']} kept")
+    job = [*THEIRS, "reasoners", OUT / "policy-m", "--tokens", SHARED, "--width", 4, "--option", 16]
+    yield beside(
+        "search, m, prompt of 820 tokens, one thread", "node", nodes, ours, lambda on: job + ["--nodes", nodes * on], runs,
+    ) | {"report": report}
+
+
+def core(runs):
+    """The search alone, with answers for free."""
+    out = subprocess.run(
+        ["cargo", "bench", "--workspace", "--bench", "search", "--", "small, merging"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    found = re.search(r"thrpt:\s+\[\S+ \S+ (\S+) (\S+) ", out)
+    ours = float(found[1]) * {"Kelem/s": 1e3, "Melem/s": 1e6}[found[2]]
+    times = [json.loads(run([*THEIRS, "treequest", "--nodes", 200], 1)["out"]) for _ in range(runs)]
+    theirs = statistics.median(one["nodes"] / one["seconds"] for one in times)
+    print(f"search core: {ours:.0f} nodes/s with merging (paper's small settings); treequest AB-MCTS-A, 200 nodes: {theirs:.0f}"
+          f" nodes/s; {ours / theirs:.0f} times as many")
+    yield {"name": "core", "ours": ours, "treequest": theirs}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", default="train,decode,search,core")
+    args = parser.parse_args()
+    OUT.mkdir(parents=True, exist_ok=True)
+    write_checkpoints()
+    print(f"{'':44s} {'':5s} {'this':>10s} {'theirs':>10s} {'':9s} {'times as fast':>8s}")
+    jobs = {"train": train, "decode": decode, "search": search, "core": core}
+    results = [one for name in args.only.split(",") for one in jobs[name](args.runs)]
+    (OUT / "results.json").write_text(json.dumps(results, indent=1))
+
+
+main()

@@ -1,0 +1,142 @@
+//! One measured job on a checkpoint: training steps, generation, or matrix products of its width. `benches/compare.py` runs it beside other
+//! implementations on the same checkpoint, and takes the time of the whole process, less that of one that does nothing.
+//!
+//! ```text
+//! measure train  CHECKPOINT --rows 32 --tokens 128 --times 4 --workers 1
+//! measure decode CHECKPOINT --rows 64 --tokens 64 --new 64 --times 4 --workers 1
+//! measure gemm   CHECKPOINT --rows 1024 --times 100
+//! ```
+//!
+//! `--tokens` is the length of a training row, or of a prompt; `--new` the tokens that every row is continued with.
+
+#![expect(clippy::print_stdout, reason = "an example without the stages' terminal")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::Tensor;
+use lm::engine::EngineOptions;
+use lm::prefix::scope_of;
+use lm::train::{Decay, Event, Example, TrainConfig, Training};
+use lm::{Checkpoint, Engine, GenerationRequest, Prefixes, Sampling, Stop, device};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// The numbers of the command line, by name.
+struct Numbers(BTreeMap<String, usize>);
+
+impl Numbers {
+    fn of(arguments: &[String]) -> Result<Self, Failure> {
+        let pair = |pair: &[String]| match pair {
+            [name, value] => Ok((name.trim_start_matches("--").to_owned(), value.parse()?)),
+            _ => Err(Failure::from(format!("{pair:?} is no --name and number"))),
+        };
+        Ok(Self(arguments.chunks(2).map(pair).collect::<Result<_, Failure>>()?))
+    }
+
+    fn get(&self, name: &str) -> Result<usize, Failure> {
+        self.0.get(name).copied().ok_or_else(|| format!("--{name} is missing").into())
+    }
+}
+
+/// Token ids that differ from row to row, and have no meaning.
+fn row(index: usize, tokens: usize, vocabulary: usize) -> Vec<u32> {
+    (0..tokens).map(|at| ((index * 7919 + at * 104_729) % (vocabulary - 32) + 32) as u32).collect()
+}
+
+/// Updates on batches of `rows` rows, every token a target.
+fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
+    let (rows, tokens) = (numbers.get("rows")?, numbers.get("tokens")?);
+    let (times, workers) = (numbers.get("times")?, numbers.get("workers")?);
+    let example = |index| Example {
+        ids: row(index, tokens, checkpoint.config.vocab_size),
+        targets_from: Some(1),
+        heads: Vec::new(),
+        weight: 1.0,
+    };
+    let examples: Vec<Example> = (0..rows * times.max(1)).map(example).collect();
+    let config = TrainConfig {
+        epochs: 1.0,
+        learning_rate: 1e-4,
+        final_share: 1.0,
+        warmup_share: 0.0,
+        decay: Decay::Linear,
+        weight_decay: 0.05,
+        beta_1: 0.9,
+        beta_2: 0.98,
+        clip_norm: 1.0,
+        batch_tokens: rows * tokens,
+        micro_batches: workers,
+        validate_every: 0,
+        patience: 0,
+        save_every: usize::MAX,
+    };
+    let training = Training {
+        checkpoint,
+        examples: &examples,
+        validation: &[],
+        config: &config,
+        updates: Some(times),
+        seed: 0,
+        workers,
+    };
+    let mut last = f64::NAN;
+    training.run::<lm::Error>(&device::cpu(), None, &mut |event| {
+        if let Event::Update { loss, .. } = event {
+            last = loss;
+        }
+        Ok(())
+    })?;
+    println!("loss {last:.4}");
+    Ok(())
+}
+
+/// Greedy continuations of `rows` prompts that have nothing in common.
+fn decode(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
+    let (rows, tokens, new) = (numbers.get("rows")?, numbers.get("tokens")?, numbers.get("new")?);
+    let options = EngineOptions { workers: numbers.get("workers")?, rows: 64 };
+    let engine = Engine::new(checkpoint, &device::cpu(), options);
+    let request = |index: usize| GenerationRequest {
+        prompt: row(index, tokens, checkpoint.config.vocab_size),
+        sampling: Sampling::Greedy,
+        stop: Stop { tokens: Vec::new(), strings: Vec::new(), max_new: new },
+        excluded: Vec::new(),
+        seed: 0,
+        scope: scope_of(&index.to_string()),
+        keep: false,
+    };
+    let requests: Vec<GenerationRequest> = (0..rows).map(request).collect();
+    for _ in 0..numbers.get("times")? {
+        let written = engine.generate(&requests, &mut Prefixes::default())?;
+        let first: Vec<u32> = written[0].drawn.ids.iter().take(8).copied().collect();
+        println!("{first:?}");
+    }
+    Ok(())
+}
+
+/// Products `[rows, d] x [d, d]` of the model's width, which nothing can be faster than.
+fn gemm(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
+    let (rows, d) = (numbers.get("rows")?, checkpoint.config.hidden_size);
+    let tensor = |rows: usize| Tensor::<2>::ones([rows, d], &device::cpu());
+    let (mut left, right) = (tensor(rows), tensor(d));
+    for _ in 0..numbers.get("times")? {
+        left = left.matmul(right.clone());
+    }
+    println!("{:?}", left.dims());
+    Ok(())
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [job, dir, numbers @ ..] = arguments.as_slice() else {
+        return Err("measure train|decode|gemm CHECKPOINT --name number ...".into());
+    };
+    let checkpoint = Checkpoint::load(Path::new(dir), &device::cpu())?;
+    let numbers = Numbers::of(numbers)?;
+    match job.as_str() {
+        "train" => train(&checkpoint, &numbers),
+        "decode" => decode(&checkpoint, &numbers),
+        "gemm" => gemm(&checkpoint, &numbers),
+        _ => Err(format!("`{job}` is not train, decode or gemm").into()),
+    }
+}
