@@ -56,14 +56,14 @@ TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
 MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)
 FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
-ifneq ($(filter-out clean-run help test lint schemas status build base,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean-run help test lint schemas status build base bench,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
 $(error $(R) was made with $(FOUND): give another RUN, or `make clean-run RUN=$(RUN)` first)
 endif
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: all help round rounds compare ablation build base test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
+.PHONY: all help round rounds compare ablation build base bench test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
 ## all: bring the last round up to date (the first one if there is none)
 all: $(THIS)/comparison.json
@@ -253,6 +253,19 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
+
+# The virtual environment with what the benchmarks compare with, about 6 GB.
+BENCH_ENV := target/bench-env
+$(BENCH_ENV)/made: benches/requirements.txt
+	python3 -m venv $(BENCH_ENV)
+	$(BENCH_ENV)/bin/pip install -q -r $<
+	$(BENCH_ENV)/bin/pip install -q --no-deps llm-reasoners==1.0.2
+	@touch $@
+
+## bench: this project beside PyTorch, transformers, llm-reasoners and treequest; BENCH_FLAGS='--only train --runs 3'
+bench: $(BENCH_ENV)/made
+	cargo build --release --locked --workspace --bins --examples
+	$(BENCH_ENV)/bin/python benches/compare.py $(BENCH_FLAGS)
 
 ## schemas: write schemas/*.json again from the declarations
 schemas:

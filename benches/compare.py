@@ -27,8 +27,9 @@ CORES = os.cpu_count()
 
 # Width, layers, heads, feed-forward: 4.7 and 27.8 million parameters beside the embedding.
 MODELS = {"s": (256, 6, 4, 688), "m": (512, 8, 8, 1376)}
-# Tokens of the prompt that all nodes of a tree share.
+# Tokens of the prompt that all nodes of a tree share, and trees that are searched at once.
 SHARED = 820
+TREES = 8
 
 
 def run(command, cores, env=None):
@@ -78,13 +79,15 @@ def write_checkpoints():
         (critic / "config.json").write_text(json.dumps(config | {"scalar_heads": ["value", "orm"]}, indent=2))
 
 
-def beside(name, unit, count, ours, theirs, runs, measured="cpu", cores=1):
-    """Two jobs in turn. A job is a command with how often it does its work, and with 0."""
+def beside(name, unit, count, ours, theirs, runs, measured="cpu", cores=1, counted=None):
+    """Two jobs in turn. A job is a command with how often it does its work, and with 0. It does `count` units; theirs
+    does `counted` if that is another number."""
     samples = {"ours": [], "theirs": []}
     idle = {side: min(run(job(0), cores)[measured] for _ in range(2)) for side, job in [("ours", ours), ("theirs", theirs)]}
     for _ in range(runs):
         for side, job in [("ours", ours), ("theirs", theirs)]:
-            samples[side].append((run(job(1), cores)[measured] - idle[side]) / count)
+            units = counted if counted and side == "theirs" else count
+            samples[side].append((run(job(1), cores)[measured] - idle[side]) / units)
     ours, theirs = (statistics.median(samples[side]) for side in ["ours", "theirs"])
     ratios = sorted(b / a for a, b in zip(samples["ours"], samples["theirs"]))
     print(
@@ -149,8 +152,14 @@ def search(runs):
     words = "Tom has 12 apples and buys 5 more, then gives 3 of them to Laura.".split()
     text = " ".join(words[i % len(words)] for i in range(2000))
     ids = tokenizer(text, add_special_tokens=False).input_ids[: SHARED - 2]
-    (OUT / "long.jsonl").write_text(json.dumps({"question": tokenizer.decode(ids)}) + "\n")
+    question = tokenizer.decode(ids)
+    for prompts in [1, TREES]:
+        yield search_of([f"{i}{question[1:]}" for i in range(prompts)], runs)
+
+
+def search_of(questions, runs):
     bench = ROOT / "benches" / "search"
+    (OUT / "long.jsonl").write_text("".join(json.dumps({"question": question}) + "\n" for question in questions))
     prompts = OUT / "prompts"
     run(
         [STAGES / "synthesize", "import", "--config", bench / "import.toml", "--format", "jsonl", "--without-answers", "--question-column",
@@ -169,11 +178,14 @@ def search(runs):
 
     report = json.loads(run(ours(1), 1)["out"])
     nodes = report["nodes"]
-    print(f"a tree of {nodes} nodes: {report['tokens']} tokens generated, {report['policy_tokens']} through the policy,"
+    print(f"{len(questions)} trees of {nodes} nodes in all: {report['tokens']} tokens generated, {report['policy_tokens']} through the policy,"
           f" {report['critic_tokens']} through the critic, {report['reused_tokens']} kept")
+    # It searches one tree after another, each as slowly as the first.
+    tree = nodes // len(questions)
     job = [*THEIRS, "reasoners", OUT / "policy-m", "--tokens", SHARED, "--width", 4, "--option", 16]
-    yield beside(
-        "search, m, prompt of 820 tokens, one thread", "node", nodes, ours, lambda on: job + ["--nodes", nodes * on], runs,
+    return beside(
+        f"search, m, {len(questions)} prompts of 820 tokens, one thread", "node", nodes, ours, lambda on: job + ["--nodes", tree * on], runs,
+        counted=tree,
     ) | {"report": report}
 
 

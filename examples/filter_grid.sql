@@ -17,3 +17,19 @@ SELECT above AS outcome_above, least AS agreement_at_least,
        round(count(*) / (SELECT count(*) FROM 'p/data/*.parquet'), 3) AS yield,
        round(avg(is_right::INT), 3) AS precision
 FROM kept GROUP BY ALL ORDER BY ALL;
+
+-- The same for thresholds of the confidence.
+WITH judged AS (
+  SELECT t.prompt_id, c.confidence, coalesce(t.answer = p.answer, false) AS is_right
+  FROM 't/data/*.parquet' t
+  JOIN 'c/data/*.parquet' c USING (trajectory_id)
+  JOIN 'p/data/*.parquet' p ON p.prompt_id = t.prompt_id
+  WHERE t.finished AND len([x FOR x IN c.checks IF x.computed IS NOT NULL]) > 0 AND list_bool_and([x.ok FOR x IN c.checks IF x.computed IS NOT NULL])),
+kept AS (
+  SELECT least, prompt_id, arg_max(is_right, confidence) AS is_right
+  FROM judged JOIN (VALUES (0.45), (0.6), (0.7), (0.75), (0.85), (0.9)) g(least) ON confidence >= least
+  GROUP BY least, prompt_id)
+SELECT least AS confidence_at_least,
+       round(count(*) / (SELECT count(*) FROM 'p/data/*.parquet'), 3) AS yield,
+       round(avg(is_right::INT), 3) AS precision
+FROM kept GROUP BY ALL ORDER BY ALL;

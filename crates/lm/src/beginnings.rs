@@ -29,8 +29,8 @@ pub(crate) struct Beginning {
 /// Which rows of a batch begin alike.
 #[derive(Debug, Clone)]
 pub(crate) struct Runs {
-    /// Rows, and their beginning among those of the batch, with its tokens.
-    runs: Vec<(usize, Option<(usize, usize)>)>,
+    /// How many rows, and their beginning among those of the batch, with its tokens.
+    rows: Vec<(usize, Option<(usize, usize)>)>,
     /// Columns of the longest beginning, filled up.
     columns: usize,
     /// 0 for the columns of a row's beginning, `[rows, 1, 1, columns]`.
@@ -42,13 +42,13 @@ impl Runs {
     pub(crate) fn of(rows: &[Option<(usize, usize)>], device: &Device) -> Option<Self> {
         let longest = rows.iter().flatten().map(|(_, tokens)| *tokens).max()?;
         let columns = longest.next_multiple_of(ALIGNED);
-        let runs = rows.chunk_by(|a, b| a == b).map(|run| (run.len(), run[0])).collect();
+        let counted = rows.chunk_by(|a, b| a == b).map(|run| (run.len(), run[0])).collect();
         let mask = rows.iter().flat_map(|row| {
             let tokens = row.map_or(0, |(_, tokens)| tokens);
             (0..columns).map(move |column| if column < tokens { 0.0 } else { MASKED })
         });
         let mask = model::tensor(mask.collect(), [rows.len(), 1, 1, columns], device);
-        Some(Self { runs, columns, mask })
+        Some(Self { rows: counted, columns, mask })
     }
 
     /// The mask of the beginnings before a mask of the rows' own columns, `[rows, 1, time or 1, keys]`.
@@ -107,7 +107,7 @@ impl Runs {
             let out = out.narrow(2, 0, rows * queries).reshape([heads, rows, queries, width]);
             out.swap_dims(0, 1)
         };
-        let parts: Vec<Tensor<4>> = self.runs.iter().map(|run| of_run(*run)).collect();
+        let parts: Vec<Tensor<4>> = self.rows.iter().map(|run| of_run(*run)).collect();
         Tensor::cat(parts, 0)
     }
 }

@@ -2,10 +2,11 @@
 
 pub use burn::tensor::Device;
 
-use crate::Error;
+use crate::{Error, allocator};
 
-/// The embedded CPU backend.
+/// The embedded CPU backend. Memory that was freed stays with the process from then on.
 pub fn cpu() -> Device {
+    allocator::keep_freed_memory();
     Device::flex()
 }
 

@@ -5,6 +5,7 @@
 //! never prints. Randomness comes in as seeds, one per row, so that the composition of a batch, its
 //! size and the number of workers never change a result.
 
+mod allocator;
 mod beginnings;
 pub mod checkpoint;
 pub mod config;
@@ -31,8 +32,3 @@ pub use model::Decoder;
 pub use prefix::Prefixes;
 pub use sampling::Sampling;
 pub use tokenizer::Tokenizer;
-
-/// Training and decoding free and take the same large buffers all the time; glibc maps and unmaps
-/// each of them, which costs more than a tenth of the run (docs/PERFORMANCE.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
 
 use burn::tensor::Device;
 
@@ -22,6 +23,8 @@ use crate::weights::values;
 pub struct Prefixes {
     scopes: BTreeMap<u64, Trie>,
     counts: PrefixCounts,
+    /// Long beginnings by scope, segment and tokens, every layer of them: made when first asked for, by whichever worker.
+    beginnings: Mutex<BTreeMap<(u64, usize, usize), Vec<Beginning>>>,
 }
 
 /// Tokens that went through a model and tokens that did not have to.
@@ -187,7 +190,6 @@ impl Prefixes {
 
     /// A cache for every layer with room for `capacity` columns, in which the first columns of each row are what is known
     /// of it beside a beginning that it shares; and the beginning of each row among those of the caches, with its tokens.
-    #[expect(clippy::type_complexity, reason = "two lists that belong together nowhere else")]
     pub(crate) fn caches(
         &self,
         rows: &[&Known],
@@ -214,9 +216,17 @@ impl Prefixes {
             }
             model::tensor(data, [rows.len(), shape.kv_heads, capacity, shape.width], device)
         };
+        let made: Vec<Vec<Beginning>> = distinct
+            .into_iter()
+            .map(|one| {
+                let mut all = self.beginnings.lock().expect("making one does not panic");
+                let layers = || (0..shape.layers).map(|l| self.beginning(one, l, shape, device));
+                all.entry(one).or_insert_with(|| layers().collect()).clone()
+            })
+            .collect();
         let cache = |layer: usize| {
-            let shared = distinct.iter().map(|one| self.beginning(*one, layer, shape, device));
-            Cache::new(gather(layer, 0), gather(layer, 1), shared.collect())
+            let shared = made.iter().map(|layers| layers[layer].clone()).collect();
+            Cache::new(gather(layer, 0), gather(layer, 1), shared)
         };
         ((0..shape.layers).map(cache).collect(), begun)
     }
