@@ -188,7 +188,8 @@ mod tests {
             .collect();
         let after = Confidence::cross_fitted(&turned, &folds, 0.1);
         for ((before, after), fold) in before.iter().zip(&after).zip(&folds) {
-            assert_eq!(before == after, *fold == 2, "{before} and {after} in fold {fold}");
+            let same = before.to_bits() == after.to_bits();
+            assert_eq!(same, *fold == 2, "{before} and {after} in fold {fold}");
         }
     }
 }
