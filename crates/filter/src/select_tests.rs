@@ -143,6 +143,7 @@ fn each_criterion_counts_what_it_is_the_first_to_remove() {
         ("p", "low and wrong", 0.1),
         ("p", "wrong", 0.9),
         ("p", "alone", 0.9),
+        ("p", "doubtful", 0.9),
         ("p", "surplus", 0.8),
     ];
     let judged = with(&rows, |t, c| {
@@ -155,22 +156,25 @@ fn each_criterion_counts_what_it_is_the_first_to_remove() {
         if t.trajectory_id == "alone" {
             c.agreement = Some(0.1);
         }
+        c.confidence = Some(if t.trajectory_id == "doubtful" { 0.1 } else { 0.9 });
     });
     let strict = FilterConfig {
         outcome_above: 0.5,
         require_calculator: true,
         agreement_at_least: 0.5,
+        confidence_at_least: 0.5,
         finished_only: true,
         decoders: vec!["mcts".to_owned()],
         ..config()
     };
     let expected = [
-        ("decoders", 1, 8),
-        ("finished_only", 1, 7),
-        ("distinct", 1, 6),
-        ("outcome_above", 2, 4),
-        ("require_calculator", 1, 3),
-        ("agreement_at_least", 1, 2),
+        ("decoders", 1, 9),
+        ("finished_only", 1, 8),
+        ("distinct", 1, 7),
+        ("outcome_above", 2, 5),
+        ("require_calculator", 1, 4),
+        ("agreement_at_least", 1, 3),
+        ("confidence_at_least", 1, 2),
         ("per_prompt", 1, 1),
     ];
     assert_eq!(removed(&judged, &strict), expected);

@@ -23,16 +23,16 @@ fn place() -> Place {
 
 const SUMMARY: &str = "\
 Trajectories
-criterion           removed  left
-------------------  -------  ----
-decoders                  0     4
-finished_only             0     4
-distinct                  0     4
-outcome_above             2     2
-require_calculator        0     2
-agreement_at_least        0     2
-confidence_at_least       0     2
-per_prompt                1     1
+criterion            removed  left
+-------------------  -------  ----
+decoders                   0     4
+finished_only              0     4
+distinct                   0     4
+outcome_above              2     2
+require_calculator         0     2
+agreement_at_least         0     2
+confidence_at_least        0     2
+per_prompt                 1     1
 
 Prompts and rows, written
 prompts  candidates  kept   yield  mean score  sft  preferences  steps

@@ -94,7 +94,7 @@ fn numbers_that_are_not_finite_are_refused_at_any_depth() {
     };
     assert_eq!(
         to_batch(&[Critique::default(), critique]).unwrap_err().to_string(),
-        format!("row 1 of critiques@1: column `{}` is not a finite number", critiques::col::values)
+        format!("row 1 of critiques@2: column `{}` is not a finite number", critiques::col::values)
     );
 }
 
