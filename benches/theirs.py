@@ -41,21 +41,22 @@ def train(args):
         print(f"loss {loss.item():.4f}")
 
 
+def written(torch, model, rows, new, **how):
+    """The rows continued by `generate`, with its cache, for exactly so many tokens."""
+    ids = torch.tensor(rows)
+    with torch.inference_mode():
+        return model.generate(
+            ids, attention_mask=torch.ones_like(ids), min_new_tokens=new, max_new_tokens=new, pad_token_id=0, **how
+        )
+
+
 def decode(args):
-    """Greedy continuations by `generate`, with its cache."""
+    """Greedy continuations."""
     torch, model = load(args)
     model.eval()
-    ids = torch.tensor([row(i, args.tokens, model.config.vocab_size) for i in range(args.rows)])
+    rows = [row(i, args.tokens, model.config.vocab_size) for i in range(args.rows)]
     for _ in range(args.times):
-        with torch.inference_mode():
-            out = model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                do_sample=False,
-                min_new_tokens=args.new,
-                max_new_tokens=args.new,
-                pad_token_id=0,
-            )
+        out = written(torch, model, rows, args.new, do_sample=False)
         print(out[0, args.tokens : args.tokens + 8].tolist())
 
 
@@ -82,17 +83,7 @@ def reasoners(args):
 
     class Search(SearchConfig):
         def get_actions(self, state):
-            ids = torch.tensor([state])
-            with torch.inference_mode():
-                out = model.generate(
-                    ids,
-                    attention_mask=torch.ones_like(ids),
-                    do_sample=True,
-                    num_return_sequences=args.width,
-                    min_new_tokens=args.option,
-                    max_new_tokens=args.option,
-                    pad_token_id=0,
-                )
+            out = written(torch, model, [state], args.option, do_sample=True, num_return_sequences=args.width)
             return out[:, len(state) :].tolist()
 
         def fast_reward(self, state, action):

@@ -55,7 +55,7 @@ pub fn bytes(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         for entry in std::fs::read_dir(&folder).expect("the folder is there") {
             let path = entry.expect("the folder can be read").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name == ".state" {
+            if name == ".state" && folder.join("_MANIFEST.json").exists() {
                 continue;
             }
             if path.is_dir() {
