@@ -1,12 +1,13 @@
 //! Batched inference: generation with a KV cache and scoring with scalar heads.
 //!
-//! A row's result depends on the row and on what was read in its scope before ([`Prefixes`]). Rows
-//! are padded to a length that only their own length decides, batches only ever add rows, and every
-//! row draws from its own seed: so neither the batch size, nor rows of other scopes, nor the number
-//! of workers changes a bit of it.
+//! A row's result depends on the row alone, and every row draws from its own seed: on the CPU neither the batch, nor
+//! what was read before ([`Prefixes`]), nor the number of workers changes a bit of it. Other devices have no such order in
+//! their sums: there rows are padded to a length that only their own length decides, and results agree but for rounding.
 
 mod embed;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -20,21 +21,20 @@ pub use embed::EmbedRequest;
 pub(crate) use rows::known_columns;
 use rows::{Wanted, distinct, mask, pad, shared};
 
-use crate::beginnings::Runs;
-use crate::decode::Decoding;
+use crate::decode::{Open, Padded, Queue, Written};
 use crate::drawn::Drawn;
-use crate::model::{self, Cache, Decoder, Rotary};
+use crate::model::{self, Cache, Decoder, Past, Projection, Rotary};
 use crate::prefix::{Known, KvShape, Prefixes, Read, written};
+use crate::spans::{Kv, Span, Spans};
 use crate::weights::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
 
 /// What a row reads is padded to a multiple of this many tokens.
 const NEW_BUCKET: usize = 16;
-/// Fewer rows than this are filled up: matrix products of one or two rows take another code path,
-/// which rounds differently.
-pub(crate) const MIN_ROWS: usize = 8;
-/// The most tokens, padding included, of one forward pass.
+/// The most tokens, padding included, of one forward pass on a device that wants large ones.
 const PASS_TOKENS: usize = 16_384;
+/// About so many tokens are read in one pass on the CPU: enough for its products, few enough for its caches.
+const CPU_PASS_TOKENS: usize = 1024;
 
 /// When a generation ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,17 +100,6 @@ pub struct ScoreRequest {
     pub keep: usize,
 }
 
-/// What a forward pass leaves.
-struct Forward {
-    /// `[rows * time, hidden_size]`.
-    hidden: Tensor<2>,
-    caches: Vec<Cache>,
-    /// Columns of what was known.
-    columns: usize,
-    /// New columns, padding included.
-    time: usize,
-}
-
 /// What there is of a row after it was read.
 #[derive(Debug, Clone, Default)]
 struct Seen {
@@ -125,9 +114,8 @@ struct Seen {
 pub struct Engine {
     pub(crate) config: ModelConfig,
     pub(crate) decoder: Decoder,
-    /// The output projection, `[hidden_size, vocab_size]`, row-major: a transposed right-hand side
-    /// is several times slower in the small products of decoding.
-    pub(crate) output: Tensor<2>,
+    /// The output projection, to `vocab_size`.
+    pub(crate) output: Projection,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) rotary: Rotary,
     pub(crate) device: Device,
@@ -147,14 +135,17 @@ pub struct EngineOptions {
 impl Engine {
     /// Prepares a checkpoint's model for inference on `device`.
     pub fn new(checkpoint: &Checkpoint, device: &Device, options: EngineOptions) -> Self {
-        let decoder = checkpoint.model.clone().to_device(device).valid();
-        let (d, vocab) = (checkpoint.config.hidden_size, checkpoint.config.vocab_size);
-        let output = if let Some(head) = &decoder.lm_head {
-            head.weight.val()
-        } else {
-            let transposed = decoder.model.embed_tokens.weight.val().transpose();
-            model::tensor(values(transposed), [d, vocab], device)
-        };
+        let engine = Self::unpacked(checkpoint, device, options);
+        Self { decoder: engine.decoder.packed(), output: engine.output.packed(), ..engine }
+    }
+
+    /// An engine that works in padded tensors, as it does on devices other than the CPU.
+    fn unpacked(checkpoint: &Checkpoint, device: &Device, options: EngineOptions) -> Self {
+        let mut decoder = checkpoint.model.clone().to_device(device).valid();
+        let output = decoder.lm_head.take().unwrap_or_else(|| {
+            let embedding = decoder.model.embed_tokens.weight.val();
+            Projection::of(embedding.transpose())
+        });
         Self {
             config: checkpoint.config.clone(),
             decoder,
@@ -191,13 +182,14 @@ impl Engine {
         // The last token of a prompt is the first that a generation feeds.
         let rows: Vec<_> = requests.iter().map(|r| (r.scope, r.prompt.as_slice())).collect();
         let known = self.read_before(&rows, prefixes);
-        let batches = self.batches(known.iter().map(|known| (known_columns(known), 0)).enumerate());
-        let written = self.spread(&batches, |engine, rows| {
-            let rows = rows.iter().map(|&i| (&requests[i], &known[i])).collect();
-            Decoding::new(engine, rows, prefixes).run()
-        });
+        let rows = requests.iter().zip(&known).collect();
+        let written = if self.on_cpu() {
+            self.write_open(rows, prefixes)
+        } else {
+            self.write_padded(&rows, prefixes)
+        };
         let mut generations = Vec::with_capacity(requests.len());
-        for (request, (generation, kv)) in requests.iter().zip(written) {
+        for (request, Written { generation, kv }) in requests.iter().zip(written) {
             prefixes.count(generation.drawn.ids.len(), 0);
             // A token is kept with its scalar heads, which generation does not compute.
             if request.keep && self.heads() == 0 {
@@ -214,6 +206,32 @@ impl Engine {
             generations.push(generation);
         }
         Ok(generations)
+    }
+
+    fn write_open(
+        &self,
+        rows: Vec<(&GenerationRequest, &Known)>,
+        prefixes: &Prefixes,
+    ) -> Vec<Written> {
+        // Even shares keep the workers equally busy.
+        let most = rows.len().div_ceil(self.options.workers.max(1)).min(self.options.rows).max(1);
+        let count = rows.len();
+        let queue = Queue::new(rows);
+        self.on_workers(count.div_ceil(most), |engine| {
+            Open::new(engine, prefixes, most).run(&queue)
+        })
+    }
+
+    fn write_padded(
+        &self,
+        rows: &[(&GenerationRequest, &Known)],
+        prefixes: &Prefixes,
+    ) -> Vec<Written> {
+        let sizes = rows.iter().map(|(_, known)| (known_columns(known), 0));
+        self.spread(&self.batches(sizes.enumerate()), |engine, batch| {
+            let batch: Vec<_> = batch.iter().map(|&row| rows[row]).collect();
+            Padded::new(engine, &batch, prefixes).run()
+        })
     }
 
     /// The scalar heads at the positions asked for: per request and position one value in `[0, 1]`
@@ -256,11 +274,10 @@ impl Engine {
     /// [`Error::TooLong`] for a row beyond the context.
     pub fn logits(&self, row: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
         self.check_lengths(std::iter::once(row.len()), self.config.max_position_embeddings)?;
-        let time = row.len().next_multiple_of(NEW_BUCKET);
-        let tokens = model::ids(&pad(std::iter::once(row), 1, time), [1, time], &self.device);
-        let hidden = self.decoder.hidden(tokens, &self.rotary.causal(time, &self.device));
-        let hidden = hidden.reshape([time, self.config.hidden_size]);
-        let logits = values(hidden.matmul(self.output.clone()));
+        let wanted = Wanted { scope: 0, ids: row, keep: 0 };
+        let nothing = Prefixes::default();
+        let hidden = self.forward(&[(&wanted, &Known::default())], &nothing).0;
+        let logits = values(self.output.forward(hidden));
         Ok(logits.chunks(self.config.vocab_size).take(row.len()).map(<[f32]>::to_vec).collect())
     }
 
@@ -278,6 +295,11 @@ impl Engine {
 
     fn heads(&self) -> usize {
         self.shape.scalar_heads
+    }
+
+    /// Whether rows are read and written where they lie, and not in padded tensors.
+    fn on_cpu(&self) -> bool {
+        self.output.is_packed()
     }
 
     /// Reads rows, each with its scope, but for their last tokens, and finds what was read.
@@ -309,10 +331,9 @@ impl Engine {
         let known: Vec<Known> = rows.iter().map(|row| prefixes.find(row.scope, row.ids)).collect();
         let new = |row: usize| rows[row].ids.len() - known[row].tokens;
         let open: Vec<usize> = (0..rows.len()).filter(|&row| new(row) > 0).collect();
-        let sizes = open
-            .iter()
-            .map(|&row| (row, (known_columns(&known[row]), new(row).next_multiple_of(NEW_BUCKET))));
-        let read = self.spread(&self.batches(sizes), |engine, batch| {
+        let sizes: Vec<_> =
+            open.iter().map(|&row| (row, (known_columns(&known[row]), new(row)))).collect();
+        let read = self.spread(&self.batches(sizes.into_iter()), |engine, batch| {
             let batch: Vec<_> = batch.iter().map(|&row| (&rows[row], &known[row])).collect();
             engine.read_batch(&batch, prefixes)
         });
@@ -330,8 +351,43 @@ impl Engine {
         (seen, tokens)
     }
 
-    /// One forward pass over what is not known of some rows.
-    fn forward_batch(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> Forward {
+    /// The last hidden states, `[tokens, hidden_size]`, of tokens that go on from spans, in their order.
+    pub(crate) fn pass(&self, tokens: &[u32], spans: &mut Spans<'_>) -> Tensor<2> {
+        let positions: Vec<usize> =
+            spans.rows.iter().flat_map(|span| span.past()..span.past() + span.new).collect();
+        let positions = self.rotary.at(&positions, 1, &self.device);
+        let tokens = model::ids(tokens, [1, tokens.len()], &self.device);
+        let hidden = self.decoder.hidden(tokens, &positions, &mut Past::Spans(spans));
+        spans.advance();
+        let [_, count, width] = hidden.dims();
+        hidden.reshape([count, width])
+    }
+
+    /// One forward pass over what is not known of some rows: the last hidden states of their new tokens, one row after
+    /// another, and the keys and values of those that are kept.
+    fn forward(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> (Tensor<2>, Vec<Kv>) {
+        if !self.on_cpu() {
+            return self.forward_padded(rows, prefixes);
+        }
+        let span = |(row, known): &(&Wanted<'_>, &Known)| {
+            Span::new(prefixes.pieces(known), row.ids.len() - known.tokens)
+        };
+        let mut spans = Spans::new(rows.iter().map(span).collect(), self.shape, 0);
+        let tokens: Vec<u32> =
+            rows.iter().flat_map(|(row, known)| &row.ids[known.tokens..]).copied().collect();
+        let hidden = self.pass(&tokens, &mut spans);
+        let kept = rows.iter().zip(&spans.rows).map(|((row, known), span)| {
+            span.kept(row.keep.saturating_sub(known.tokens), self.shape)
+        });
+        (hidden, kept.collect())
+    }
+
+    /// As [`Self::forward`], in tensors in which all rows have the size of the largest.
+    fn forward_padded(
+        &self,
+        rows: &[(&Wanted<'_>, &Known)],
+        prefixes: &Prefixes,
+    ) -> (Tensor<2>, Vec<Kv>) {
         let new = |&(row, known): &(&Wanted<'_>, &Known)| row.ids.len() - known.tokens;
         let columns = rows.iter().map(|row| known_columns(row.1)).max().unwrap_or(0);
         let time = rows.iter().map(new).max().unwrap_or(1).next_multiple_of(NEW_BUCKET);
@@ -339,64 +395,79 @@ impl Engine {
             pad(rows.iter().map(|(row, known)| &row.ids[known.tokens..]), rows.len(), time);
         let tokens = model::ids(&tokens, [rows.len(), time], &self.device);
         let places: Vec<&Known> = rows.iter().map(|(_, known)| *known).collect();
-        let (mut caches, begun) =
+        let mut caches: Vec<Cache> =
             prefixes.caches(&places, columns + time, self.shape, &self.device);
-        let starts: Vec<usize> = rows.iter().map(|(_, known)| known.tokens).collect();
-        let own: Vec<usize> = rows.iter().map(|(_, known)| known.own()).collect();
-        let mask = mask(&own, columns, time, &self.device);
-        let runs = Runs::of(&begun, &self.device);
-        let positions = self.rotary.after(&starts, time, mask, runs.as_ref());
-        let hidden = self.decoder.hidden_cached(tokens, &positions, &mut caches, columns);
+        let known: Vec<usize> = rows.iter().map(|(_, known)| known.tokens).collect();
+        let at: Vec<usize> = known.iter().flat_map(|&known| known..known + time).collect();
+        let positions = self.rotary.at(&at, rows.len(), &self.device);
+        let mask = mask(&known, columns, time, &self.device);
+        let mut past = Past::Caches(&mut caches, columns, &mask);
+        let hidden = self.decoder.hidden(tokens, &positions, &mut past);
         let hidden = hidden.reshape([rows.len() * time, self.config.hidden_size]);
-        Forward { hidden, caches, columns, time }
+        let own =
+            (0..).step_by(time).zip(rows).flat_map(|(from, row)| from..from + new(row) as u32);
+        let own: Vec<u32> = own.collect();
+        let hidden = hidden.select(0, model::ids(&own, [own.len()], &self.device));
+        let kept = |(at, (row, known)): (u32, &(&Wanted<'_>, &Known))| {
+            (at, row.keep.saturating_sub(known.tokens))
+        };
+        let kept: Vec<(u32, usize)> = (0..).zip(rows).map(kept).collect();
+        (hidden, written(&caches, &kept, columns, self.shape, &self.device))
     }
 
     /// One forward pass: the keys and values that are kept, and the scalar heads of all tokens.
     fn read_batch(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> Vec<Read> {
-        let Forward { hidden, caches, columns, time } = self.forward_batch(rows, prefixes);
-        let new = |&(row, known): &(&Wanted<'_>, &Known)| row.ids.len() - known.tokens;
-        let kept: Vec<(u32, usize)> = (0..)
-            .zip(rows)
-            .map(|(at, (row, known))| (at, row.keep.saturating_sub(known.tokens)))
-            .filter(|(_, tokens)| *tokens > 0)
-            .collect();
-        let mut kept =
-            kept.iter().zip(written(&caches, &kept, columns, self.shape, &self.device)).peekable();
-        let heads = self
-            .decoder
-            .scalar_head
-            .as_ref()
-            .map(|head| values(sigmoid(head.forward(hidden))))
-            .unwrap_or_default();
-        (0..)
-            .zip(rows)
-            .map(|(at, row)| {
-                let kv =
-                    kept.next_if(|((row, _), _)| *row == at).map(|(_, kv)| kv).unwrap_or_default();
-                let from = at as usize * time * self.heads();
-                let heads = heads[from..from + new(row) * self.heads()].to_vec();
-                Read { kv, heads }
-            })
-            .collect()
+        let (hidden, kept) = self.forward(rows, prefixes);
+        let head = self.decoder.scalar_head.as_ref();
+        let heads = head.map(|head| values(sigmoid(head.forward(hidden)))).unwrap_or_default();
+        let mut heads = heads.as_slice();
+        let read = |((row, known), kv): (&(&Wanted<'_>, &Known), Kv)| {
+            let (own, rest) = heads.split_at((row.ids.len() - known.tokens) * self.heads());
+            heads = rest;
+            Read { kv, heads: own.to_vec() }
+        };
+        rows.iter().zip(kept).map(read).collect()
     }
 
-    /// Indices of rows in batches of one size each, known and new columns; the longest first.
+    /// Indices of rows in batches, by their known columns and their new tokens.
     fn batches(&self, rows: impl Iterator<Item = (usize, (usize, usize))>) -> Vec<Vec<usize>> {
+        if self.on_cpu() { self.even_batches(rows) } else { self.padded_batches(rows) }
+    }
+
+    /// Batches of about as many new tokens, in order.
+    fn even_batches(&self, rows: impl Iterator<Item = (usize, (usize, usize))>) -> Vec<Vec<usize>> {
+        let rows: Vec<(usize, usize)> = rows.map(|(row, (_, new))| (row, new)).collect();
+        let total: usize = rows.iter().map(|(_, new)| new).sum();
+        let share = total.div_ceil(self.options.workers.max(1)).clamp(1, CPU_PASS_TOKENS);
+        let (mut batches, mut tokens) = (Vec::<Vec<usize>>::new(), share);
+        for (row, new) in rows {
+            if tokens >= share || batches.last().is_some_and(|b| b.len() >= self.options.rows) {
+                batches.push(Vec::new());
+                tokens = 0;
+            }
+            batches.last_mut().expect("the first row begins a batch").push(row);
+            tokens += new;
+        }
+        batches
+    }
+
+    /// Batches of one size each, the longest first.
+    fn padded_batches(
+        &self,
+        rows: impl Iterator<Item = (usize, (usize, usize))>,
+    ) -> Vec<Vec<usize>> {
         let mut groups = BTreeMap::<(usize, usize), Vec<usize>>::new();
-        for (row, size) in rows {
-            groups.entry(size).or_default().push(row);
+        for (row, (known, new)) in rows {
+            groups.entry((known, new.next_multiple_of(NEW_BUCKET))).or_default().push(row);
         }
         let most = |(known, new): (usize, usize)| {
             (PASS_TOKENS / (known + new).max(1)).clamp(1, self.options.rows.max(1))
         };
-        // Even batches keep the workers equally busy.
-        let share = |rows: usize| rows.div_ceil(self.options.workers.max(1)).max(MIN_ROWS);
         groups
             .into_iter()
             .rev()
             .flat_map(|(size, rows)| {
-                let size = most(size).min(share(rows.len()));
-                rows.chunks(size).map(<[usize]>::to_vec).collect::<Vec<_>>()
+                rows.chunks(most(size)).map(<[usize]>::to_vec).collect::<Vec<_>>()
             })
             .collect()
     }
@@ -408,17 +479,29 @@ impl Engine {
         run: impl Fn(&Self, &[usize]) -> Vec<T> + Sync,
     ) -> Vec<T> {
         let next = AtomicUsize::new(0);
+        self.on_workers(batches.len(), |engine| {
+            let mut done = Vec::new();
+            while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                done.extend(batch.iter().copied().zip(run(engine, batch)));
+            }
+            done
+        })
+    }
+
+    /// Runs something on as many workers as there is work for, and puts the results of all in order.
+    fn on_workers<T: Send>(
+        &self,
+        most: usize,
+        run: impl Fn(&Self) -> Vec<(usize, T)> + Sync,
+    ) -> Vec<T> {
         let done = Mutex::new(Vec::new());
         let work = |engine: &Self| {
-            while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let results = run(engine, batch);
-                let mut done = done.lock().expect("no worker panics while it holds the lock");
-                done.extend(batch.iter().copied().zip(results));
-            }
+            let results = run(engine);
+            done.lock().expect("no worker panics while it holds the lock").extend(results);
         };
         std::thread::scope(|scope| {
-            for _ in 1..self.options.workers.min(batches.len()) {
-                let replica = self.replica();
+            for _ in 1..self.options.workers.min(most) {
+                let (replica, work) = (self.replica(), &work);
                 scope.spawn(move || work(&replica));
             }
             work(self);

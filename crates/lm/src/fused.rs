@@ -17,6 +17,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use crate::kernels::{self, AdamW, MaskShape, RotaryShape};
+use crate::packed::Packed;
+use crate::spans::Spans;
 use crate::weights::values;
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
@@ -114,6 +116,40 @@ fn finish<const D: usize, const N: usize, S: Clone + Send + Debug + 'static>(
         OpsKind::UnTracked(prepared) => prepared.finish(output),
     };
     Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
+}
+
+/// A matrix on the CPU as inference wants it; none on other devices.
+pub(crate) fn packed(matrix: &Tensor<2>) -> Option<Packed> {
+    let [inner, columns] = matrix.dims();
+    let matrix = Host::of(OnCpu::of(matrix)?.plain());
+    Some(Packed::new(matrix.values(), inner, columns))
+}
+
+/// The product with a packed matrix, `[.., inner]` to `[.., columns]`, without history.
+pub(crate) fn product<const D: usize>(x: &Tensor<D>, matrix: &Packed) -> Tensor<D> {
+    let mut shape = x.dims();
+    shape[D - 1] = matrix.columns();
+    let x = on_cpu(x);
+    Tensor::from_primitive::<Flex>(flex(matrix.product(x.values()), shape))
+}
+
+/// What queries `[1, heads, tokens, width]` find in a layer of spans, `[1, tokens, heads * width]`, after its keys
+/// `[1, kv_heads, tokens, width]` and values `[1, tokens, kv_heads * width]` were written.
+pub(crate) fn attend(
+    spans: &mut Spans<'_>,
+    layer: usize,
+    q: &Tensor<4>,
+    k: &Tensor<4>,
+    v: &Tensor<3>,
+) -> Tensor<3> {
+    let [_, heads, tokens, width] = q.dims();
+    let [q, k, v] = [on_cpu(q), on_cpu(k), on_cpu(v)];
+    let found = spans.attend(layer, [q.values(), k.values(), v.values()]);
+    Tensor::from_primitive::<Flex>(flex(found, [1, tokens, heads * width]))
+}
+
+fn on_cpu<const D: usize>(x: &Tensor<D>) -> Host {
+    Host::of(OnCpu::of(x).expect("weights are packed on the CPU alone").plain())
 }
 
 /// `silu(gate) * up`.

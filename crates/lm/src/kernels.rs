@@ -95,6 +95,47 @@ fn largest(row: &[f32]) -> f32 {
     lanes.into_iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
 }
 
+/// The largest of a row; negative infinity of nothing.
+pub(crate) fn largest_of(row: &[f32]) -> f32 {
+    let mut found = f32::NEG_INFINITY;
+    find_largest(row, &mut found);
+    found
+}
+
+vectorized! {
+    fn find_largest(row: &'a [f32], found: &'a mut f32) {
+        *found = largest(row);
+    }
+}
+
+/// `exp((x - highest) * scale)` of every number.
+pub(crate) fn exponentials(row: &[f32], highest: f32, scale: f32) -> Vec<f32> {
+    let mut out = vec![0.0; row.len()];
+    exponential_each(&mut out, row, highest, scale);
+    out
+}
+
+vectorized! {
+    fn exponential_each(out: &'a mut [f32], row: &'a [f32], highest: f32, scale: f32) {
+        for (out, &x) in out.iter_mut().zip(row) {
+            *out = exp((x - highest) * scale);
+        }
+    }
+}
+
+/// The sum of `exp(x - highest)`.
+pub(crate) fn sum_of_exponentials(row: &[f32], highest: f32) -> f32 {
+    let mut total = 0.0;
+    add_exponentials(row, highest, &mut total);
+    total
+}
+
+vectorized! {
+    fn add_exponentials(row: &'a [f32], highest: f32, total: &'a mut f32) {
+        *total = sum(row.len(), |i| exp(row[i] - highest));
+    }
+}
+
 /// `gate * sigmoid(gate) * up`.
 pub(crate) fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; gate.len()];
@@ -236,7 +277,7 @@ vectorized! {
 
 /// A row to its softmax; gives the logarithm of the sum of exponentials.
 #[inline(always)]
-fn normalize(row: &mut [f32]) -> f32 {
+pub(crate) fn normalize(row: &mut [f32]) -> f32 {
     let top = largest(row);
     for x in row.iter_mut() {
         *x = exp(*x - top);

@@ -6,7 +6,6 @@
 //! size and the number of workers never change a result.
 
 mod allocator;
-mod beginnings;
 pub mod checkpoint;
 pub mod config;
 mod decode;
@@ -17,8 +16,10 @@ pub mod error;
 mod fused;
 mod kernels;
 pub mod model;
+mod packed;
 pub mod prefix;
 pub mod sampling;
+mod spans;
 pub mod tokenizer;
 pub mod train;
 mod weights;

@@ -4,11 +4,13 @@
 //! Attention is matmul, softmax, matmul with the query group folded into the rows: keys and values
 //! are never repeated (burn's own attention module repeats or copies them).
 
-use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig};
+use burn::module::{Module, Param};
+use burn::nn::{Embedding, EmbeddingConfig, RmsNorm, RmsNormConfig};
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::beginnings::{Beginning, Runs};
+use crate::packed::Packed;
+use crate::spans::Spans;
 use crate::weights::values;
 use crate::{Error, ModelConfig, fused};
 
@@ -21,9 +23,9 @@ pub(crate) const MASKED: f32 = f32::NEG_INFINITY;
 pub struct Decoder {
     pub(crate) model: Backbone,
     /// Absent when tied to the embedding.
-    pub(crate) lm_head: Option<Linear>,
+    pub(crate) lm_head: Option<Projection>,
     /// One output per scalar head, `[hidden_size, heads]`.
-    pub(crate) scalar_head: Option<Linear>,
+    pub(crate) scalar_head: Option<Projection>,
 }
 
 /// Embedding, blocks and the final norm.
@@ -46,10 +48,10 @@ pub(crate) struct Block {
 /// Grouped-query self-attention.
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
-    pub(crate) q_proj: Linear,
-    pub(crate) k_proj: Linear,
-    pub(crate) v_proj: Linear,
-    pub(crate) o_proj: Linear,
+    pub(crate) q_proj: Projection,
+    pub(crate) k_proj: Projection,
+    pub(crate) v_proj: Projection,
+    pub(crate) o_proj: Projection,
     heads: usize,
     kv_heads: usize,
 }
@@ -58,27 +60,40 @@ pub(crate) struct Attention {
 #[derive(Module, Debug)]
 #[expect(clippy::struct_field_names, reason = "the names in a Hugging Face checkpoint")]
 pub(crate) struct Mlp {
-    pub(crate) gate_proj: Linear,
-    pub(crate) up_proj: Linear,
-    pub(crate) down_proj: Linear,
+    pub(crate) gate_proj: Projection,
+    pub(crate) up_proj: Projection,
+    pub(crate) down_proj: Projection,
 }
 
-/// Cosines and sines of the rotary angles of some positions, and the mask of a forward pass.
+/// A linear layer without a bias.
+#[derive(Module, Debug)]
+pub(crate) struct Projection {
+    /// `[inputs, outputs]`; `[0, 0]` once it is packed.
+    pub(crate) weight: Param<Tensor<2>>,
+    #[module(skip)]
+    packed: Option<Packed>,
+}
+
+/// Cosines and sines of the rotary angles of some positions.
 pub(crate) struct Positions {
     /// `[batch or 1, 1, time, d_head / 2]`.
     pub(crate) cos: Tensor<4>,
     /// `[batch or 1, 1, time, d_head / 2]`.
     pub(crate) sin: Tensor<4>,
-    /// Added to the scores, `[batch or 1, 1, time or 1, keys]`.
-    pub(crate) mask: Tensor<4>,
-    /// Which rows begin with what their caches share; the mask begins with its columns.
-    pub(crate) runs: Option<Runs>,
+}
+
+/// What the tokens of a pass see.
+pub(crate) enum Past<'a, 'b> {
+    /// Each other, under a mask that is added to the scores, `[batch or 1, 1, time or 1, keys]`.
+    Nothing(&'a Tensor<4>),
+    /// What a cache for every layer holds, to which they are written at a column, under such a mask.
+    Caches(&'a mut [Cache], usize, &'a Tensor<4>),
+    /// The pieces of their rows, on the CPU: a batch of one row, in which those of the pass follow each other.
+    Spans(&'a mut Spans<'b>),
 }
 
 /// Keys and values of one block, preallocated: `[batch, kv_heads, capacity, d_head]`.
 pub(crate) struct Cache {
-    /// What rows have before that, in common with others.
-    beginnings: Vec<Beginning>,
     /// Taken and put back at every write: a uniquely owned tensor is written in place.
     pub(crate) keys: Option<Tensor<4>>,
     pub(crate) values: Option<Tensor<4>>,
@@ -102,33 +117,42 @@ impl Decoder {
                     .collect(),
                 norm: norm(config, device),
             },
-            lm_head: (!config.tie_word_embeddings).then(|| linear(d, config.vocab_size, device)),
-            scalar_head: (heads > 0).then(|| linear(d, heads, device)),
+            lm_head: (!config.tie_word_embeddings)
+                .then(|| Projection::zeros(d, config.vocab_size, device)),
+            scalar_head: (heads > 0).then(|| Projection::zeros(d, heads, device)),
         })
     }
 
     /// The last hidden states of a right-padded batch, `[batch, time]` to `[batch, time, hidden_size]`.
-    pub(crate) fn hidden(&self, tokens: Tensor<2, Int>, positions: &Positions) -> Tensor<3> {
+    pub(crate) fn hidden(
+        &self,
+        tokens: Tensor<2, Int>,
+        positions: &Positions,
+        past: &mut Past<'_, '_>,
+    ) -> Tensor<3> {
         let mut x = self.model.embed_tokens.forward(tokens);
-        for layer in &self.model.layers {
-            x = layer.forward(x, positions, None);
+        for (layer, block) in self.model.layers.iter().enumerate() {
+            x = block.forward(x, positions, (past, layer));
         }
         normed(&self.model.norm, x)
     }
 
-    /// As [`Self::hidden`], with the keys and values written to `caches` at column `at`.
-    pub(crate) fn hidden_cached(
-        &self,
-        tokens: Tensor<2, Int>,
-        positions: &Positions,
-        caches: &mut [Cache],
-        at: usize,
-    ) -> Tensor<3> {
-        let mut x = self.model.embed_tokens.forward(tokens);
-        for (layer, cache) in self.model.layers.iter().zip(caches) {
-            x = layer.forward(x, positions, Some((cache, at)));
+    /// The same model for inference alone, its weights in the order that the CPU's products want; on other devices as it
+    /// is.
+    pub(crate) fn packed(mut self) -> Self {
+        for block in &mut self.model.layers {
+            let (attention, mlp) = (&mut block.self_attn, &mut block.mlp);
+            let of_attention = [
+                &mut attention.q_proj,
+                &mut attention.k_proj,
+                &mut attention.v_proj,
+                &mut attention.o_proj,
+            ];
+            let of_mlp = [&mut mlp.gate_proj, &mut mlp.up_proj, &mut mlp.down_proj];
+            of_attention.into_iter().chain(of_mlp).for_each(Projection::pack);
         }
-        normed(&self.model.norm, x)
+        self.lm_head.iter_mut().chain(&mut self.scalar_head).for_each(Projection::pack);
+        self
     }
 
     /// Scores of the vocabulary for some hidden states, `[rows, hidden_size]` to `[rows, vocab_size]`.
@@ -150,18 +174,18 @@ impl Block {
         Self {
             input_layernorm: norm(config, device),
             self_attn: Attention {
-                q_proj: linear(d, q, device),
-                k_proj: linear(d, kv, device),
-                v_proj: linear(d, kv, device),
-                o_proj: linear(q, d, device),
+                q_proj: Projection::zeros(d, q, device),
+                k_proj: Projection::zeros(d, kv, device),
+                v_proj: Projection::zeros(d, kv, device),
+                o_proj: Projection::zeros(q, d, device),
                 heads: config.num_attention_heads,
                 kv_heads: config.kv_heads(),
             },
             post_attention_layernorm: norm(config, device),
             mlp: Mlp {
-                gate_proj: linear(d, wide, device),
-                up_proj: linear(d, wide, device),
-                down_proj: linear(wide, d, device),
+                gate_proj: Projection::zeros(d, wide, device),
+                up_proj: Projection::zeros(d, wide, device),
+                down_proj: Projection::zeros(wide, d, device),
             },
         }
     }
@@ -170,10 +194,10 @@ impl Block {
         &self,
         x: Tensor<3>,
         positions: &Positions,
-        cache: Option<(&mut Cache, usize)>,
+        past: (&mut Past<'_, '_>, usize),
     ) -> Tensor<3> {
         let attended =
-            self.self_attn.forward(normed(&self.input_layernorm, x.clone()), positions, cache);
+            self.self_attn.forward(normed(&self.input_layernorm, x.clone()), positions, past);
         let x = x + attended;
         let fed = self.mlp.forward(normed(&self.post_attention_layernorm, x.clone()));
         x + fed
@@ -181,56 +205,83 @@ impl Block {
 }
 
 impl Attention {
-    /// `softmax(q k^T / sqrt(d_head) + mask) v`, heads in groups over the key heads.
+    /// `softmax(q k^T / sqrt(d_head) + mask) v` for every head, and their projection.
     fn forward(
         &self,
         x: Tensor<3>,
         positions: &Positions,
-        cache: Option<(&mut Cache, usize)>,
+        (past, layer): (&mut Past<'_, '_>, usize),
     ) -> Tensor<3> {
-        let [batch, time, _] = x.dims();
         let turn = |x: Tensor<3>, heads: usize| {
             fused::rotary(x, positions.cos.clone(), positions.sin.clone(), heads)
         };
         let q = turn(self.q_proj.forward(x.clone()), self.heads);
         let k = turn(self.k_proj.forward(x.clone()), self.kv_heads);
-        let v = split(self.v_proj.forward(x), self.kv_heads);
-        let (k, v, beginnings) = match cache {
-            Some((cache, at)) => {
-                let (k, v) = cache.write(k, v, at);
-                (k, v, positions.runs.as_ref().map(|runs| (runs, cache.beginnings.as_slice())))
+        let v = self.v_proj.forward(x);
+        let found = match past {
+            Past::Nothing(mask) => self.attend(q, k, split(v, self.kv_heads), mask),
+            Past::Caches(caches, at, mask) => {
+                let (k, v) = caches[layer].write(k, split(v, self.kv_heads), *at);
+                self.attend(q, k, v, mask)
             }
-            None => (k, v, None),
+            Past::Spans(spans) => fused::attend(spans, layer, &q, &k, &v),
         };
-        let [_, _, _, d_head] = k.dims();
-        let group = self.heads / self.kv_heads;
+        self.o_proj.forward(found)
+    }
+
+    /// Heads in groups over the key heads: queries `[batch, heads, time, d_head]`, keys and values
+    /// `[batch, kv_heads, keys, d_head]` to `[batch, time, heads * d_head]`.
+    fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &Tensor<4>) -> Tensor<3> {
+        let [batch, heads, time, d_head] = q.dims();
+        let keys = k.dims()[2];
         // Query heads of one key head are neighbours: [batch, kv_heads, group * time, d_head].
-        let q = q.reshape([batch, self.kv_heads, group * time, d_head]);
+        let q = q.reshape([batch, self.kv_heads, heads / self.kv_heads * time, d_head]);
         let scale = 1.0 / f64::from(d_head as u32).sqrt();
-        let mut scores = q.clone().matmul(k.swap_dims(2, 3));
-        if let Some((runs, beginnings)) = beginnings {
-            scores = Tensor::cat(vec![runs.scores(&q, beginnings), scores], 3);
-        }
-        let keys = scores.dims()[3];
         // The mask speaks of [time, keys]: unfold the group to add it.
-        let scores = scores.reshape([batch, self.kv_heads * group, time, keys]);
-        let weights = fused::masked_softmax(scores, positions.mask.clone(), scale);
-        let weights = weights.reshape([batch, self.kv_heads, group * time, keys]);
-        let mixed = match beginnings {
-            None => weights.matmul(v),
-            Some((runs, beginnings)) => {
-                let columns = runs.columns();
-                let own = weights.clone().narrow(3, columns, keys - columns).matmul(v);
-                own + runs.mixed(&weights.narrow(3, 0, columns), beginnings)
-            }
-        };
-        // [batch, heads, time, d_head] -> [batch, time, heads * d_head].
-        let mixed = mixed.reshape([batch, self.heads, time, d_head]).swap_dims(1, 2).reshape([
-            batch,
-            time,
-            self.heads * d_head,
-        ]);
-        self.o_proj.forward(mixed)
+        let scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, heads, time, keys]);
+        let weights = fused::masked_softmax(scores, mask.clone(), scale);
+        let weights = weights.reshape([batch, self.kv_heads, heads / self.kv_heads * time, keys]);
+        let mixed = weights.matmul(v).reshape([batch, heads, time, d_head]);
+        mixed.swap_dims(1, 2).reshape([batch, time, heads * d_head])
+    }
+}
+
+impl Projection {
+    fn zeros(input: usize, output: usize, device: &Device) -> Self {
+        let weight = burn::nn::Initializer::Zeros.init([input, output], device);
+        Self { weight, packed: None }
+    }
+
+    /// With a weight `[inputs, outputs]`.
+    pub(crate) fn of(weight: Tensor<2>) -> Self {
+        Self { weight: Param::from_tensor(weight), packed: None }
+    }
+
+    /// Ready for inference.
+    pub(crate) fn packed(mut self) -> Self {
+        self.pack();
+        self
+    }
+
+    /// Whether it is, on the CPU.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.packed.is_some()
+    }
+
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match &self.packed {
+            Some(packed) => fused::product(&x, packed),
+            None => linear(x, self.weight.val(), None),
+        }
+    }
+
+    /// Packs the weight and lets go of it, on the CPU.
+    fn pack(&mut self) {
+        self.packed = fused::packed(&self.weight.val());
+        if self.packed.is_some() {
+            let device = self.weight.val().device();
+            self.weight = Param::from_tensor(Tensor::zeros([0, 0], &device));
+        }
     }
 }
 
@@ -242,9 +293,9 @@ impl Mlp {
 }
 
 impl Cache {
-    /// A cache with some columns written, after beginnings that rows share.
-    pub(crate) fn new(keys: Tensor<4>, values: Tensor<4>, beginnings: Vec<Beginning>) -> Self {
-        Self { beginnings, keys: Some(keys), values: Some(values) }
+    /// A cache with some columns written.
+    pub(crate) fn new(keys: Tensor<4>, values: Tensor<4>) -> Self {
+        Self { keys: Some(keys), values: Some(values) }
     }
 
     /// Room for more columns.
@@ -297,13 +348,6 @@ fn normed(norm: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
     fused::rms_norm(x, norm.gamma.val(), norm.epsilon)
 }
 
-fn linear(input: usize, output: usize, device: &Device) -> Linear {
-    LinearConfig::new(input, output)
-        .with_bias(false)
-        .with_initializer(burn::nn::Initializer::Zeros)
-        .init(device)
-}
-
 fn norm(config: &ModelConfig, device: &Device) -> RmsNorm {
     RmsNormConfig::new(config.hidden_size).with_epsilon(config.rms_norm_eps).init(device)
 }
@@ -332,46 +376,28 @@ impl Rotary {
         Self { cos: table(f64::cos), sin: table(f64::sin), half }
     }
 
-    /// Positions `0..time` under a causal mask, shared by every row of a right-padded batch.
-    pub(crate) fn causal(&self, time: usize, device: &Device) -> Positions {
-        let mask = (0..time)
-            .flat_map(|query| (0..time).map(move |key| if key <= query { 0.0 } else { MASKED }))
-            .collect();
-        Positions {
-            cos: tensor(self.cos[..time * self.half].to_vec(), [1, 1, time, self.half], device),
-            sin: tensor(self.sin[..time * self.half].to_vec(), [1, 1, time, self.half], device),
-            mask: tensor(mask, [1, 1, time, time], device),
-            runs: None,
-        }
-    }
-
-    /// `time` new tokens per row, each row from its own position on, under a mask of the rows' own columns
-    /// `[rows, 1, time or 1, keys]`, after the beginnings of some runs. Padding beyond the context gets the last
-    /// position.
-    pub(crate) fn after(
-        &self,
-        starts: &[usize],
-        time: usize,
-        mask: Tensor<4>,
-        runs: Option<&Runs>,
-    ) -> Positions {
-        let device = &mask.device();
+    /// The angles of positions, which rows of a batch have in common or one after another; padding beyond the context
+    /// gets the last one.
+    pub(crate) fn at(&self, positions: &[usize], batch: usize, device: &Device) -> Positions {
         let last = self.cos.len() / self.half - 1;
         let gather = |table: &[f32]| {
-            let data = starts
-                .iter()
-                .flat_map(|&start| (start..start + time).map(|position| position.min(last)))
-                .flat_map(|p| table[p * self.half..(p + 1) * self.half].iter().copied())
-                .collect();
-            tensor(data, [starts.len(), 1, time, self.half], device)
+            let row = |position: usize| {
+                let from = position.min(last) * self.half;
+                table[from..from + self.half].iter().copied()
+            };
+            let data = positions.iter().flat_map(|&position| row(position)).collect();
+            tensor(data, [batch, 1, positions.len() / batch, self.half], device)
         };
-        let (cos, sin) = (gather(&self.cos), gather(&self.sin));
-        let mask = match runs {
-            Some(runs) => runs.masked(mask),
-            None => mask,
-        };
-        Positions { cos, sin, mask, runs: runs.cloned() }
+        Positions { cos: gather(&self.cos), sin: gather(&self.sin) }
     }
+}
+
+/// The causal mask of rows that begin with the pass, `[1, 1, time, time]`.
+pub(crate) fn causal_mask(time: usize, device: &Device) -> Tensor<4> {
+    let mask = (0..time)
+        .flat_map(|query| (0..time).map(move |key| if key <= query { 0.0 } else { MASKED }))
+        .collect();
+    tensor(mask, [1, 1, time, time], device)
 }
 
 /// A tensor from host values, row-major.

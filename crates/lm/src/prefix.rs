@@ -2,29 +2,25 @@
 //!
 //! Rows that belong together, such as the states of one search tree, share a scope. A scope is a
 //! trie of segments; a segment holds the keys, the values and the scalar heads of some tokens after
-//! those of its parent. What a row gets therefore depends on what was read in its scope before, and
-//! on nothing else: not on other scopes, the batch or the workers.
+//! those of its parent. On the CPU a token's are the same bits however they came to be
+//! (`spans`): what is kept decides what there is to compute, and never a result.
 //!
 //! Segments lie in host memory, so that every worker can read every segment.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Mutex;
 
 use burn::tensor::Device;
 
 use crate::ModelConfig;
-use crate::beginnings::{self, Beginning};
 use crate::model::{self, Cache};
-use crate::weights::values;
+use crate::spans::Kv;
 
 /// What has been read so far, by scope.
 #[derive(Debug, Default)]
 pub struct Prefixes {
     scopes: BTreeMap<u64, Trie>,
     counts: PrefixCounts,
-    /// Long beginnings by scope, segment and tokens, every layer of them: made when first asked for, by whichever worker.
-    beginnings: Mutex<BTreeMap<(u64, usize, usize), Vec<Beginning>>>,
 }
 
 /// Tokens that went through a model and tokens that did not have to.
@@ -56,8 +52,7 @@ pub(crate) struct KvShape {
 /// Keys, values and scalar heads of consecutive tokens.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Read {
-    /// `[layers, keys or values, kv_heads, tokens, width]`.
-    pub(crate) kv: Vec<f32>,
+    pub(crate) kv: Kv,
     /// `[tokens, scalar_heads]`.
     pub(crate) heads: Vec<f32>,
 }
@@ -87,23 +82,6 @@ pub(crate) struct Known {
     pub(crate) tokens: usize,
 }
 
-impl Known {
-    /// The beginning of the row that is long enough to be shared: the first segment and how many of its tokens.
-    fn beginning(&self) -> Option<(usize, usize)> {
-        self.pieces.first().copied().filter(|(_, used)| *used >= beginnings::LEAST)
-    }
-
-    /// Tokens after such a beginning, or all.
-    pub(crate) fn own(&self) -> usize {
-        self.tokens - self.beginning().map_or(0, |(_, used)| used)
-    }
-
-    /// The pieces of these.
-    fn own_pieces(&self) -> &[(usize, usize)] {
-        &self.pieces[usize::from(self.beginning().is_some())..]
-    }
-}
-
 impl KvShape {
     pub(crate) fn of(config: &ModelConfig) -> Self {
         Self {
@@ -116,14 +94,11 @@ impl KvShape {
 }
 
 impl Read {
-    /// The tokens `from..to` alone.
-    fn part(&self, tokens: usize, from: usize, to: usize, shape: KvShape) -> Self {
-        let mut kv = Vec::with_capacity(self.kv.len() / tokens.max(1) * (to - from));
-        for head in self.kv.chunks(tokens * shape.width) {
-            kv.extend_from_slice(&head[from * shape.width..to * shape.width]);
-        }
-        let heads = &self.heads[from * shape.scalar_heads..to * shape.scalar_heads];
-        Self { kv, heads: heads.to_vec() }
+    /// The tokens from `from` on alone.
+    fn rest(&self, from: usize, shape: KvShape) -> Self {
+        let tokens = std::iter::once((&self.kv, from..self.kv.tokens));
+        let heads = self.heads[from * shape.scalar_heads..].to_vec();
+        Self { kv: Kv::joined(&tokens, shape), heads }
     }
 }
 
@@ -173,11 +148,7 @@ impl Prefixes {
         if known.tokens == ids.len() {
             return;
         }
-        let read = if known.tokens == from {
-            read
-        } else {
-            read.part(ids.len() - from, known.tokens - from, ids.len() - from, shape)
-        };
+        let read = if known.tokens == from { read } else { read.rest(known.tokens - from, shape) };
         let trie = self.scopes.entry(scope).or_default();
         let index = trie.segments.len();
         let ids = ids[known.tokens..].to_vec();
@@ -188,87 +159,77 @@ impl Prefixes {
         }
     }
 
+    /// The pieces of what is known of a row, each with how many of its tokens.
+    pub(crate) fn pieces(&self, known: &Known) -> Vec<(&Kv, usize)> {
+        let Some(trie) = self.scopes.get(&known.scope) else { return Vec::new() };
+        known.pieces.iter().map(|&(index, used)| (&trie.segments[index].read.kv, used)).collect()
+    }
+
     /// A cache for every layer with room for `capacity` columns, in which the first columns of each row are what is known
-    /// of it beside a beginning that it shares; and the beginning of each row among those of the caches, with its tokens.
+    /// of it.
     pub(crate) fn caches(
         &self,
         rows: &[&Known],
         capacity: usize,
         shape: KvShape,
         device: &Device,
-    ) -> (Vec<Cache>, Vec<Option<(usize, usize)>>) {
-        let mut distinct: Vec<(u64, usize, usize)> = Vec::new();
-        let place = |known: &&Known| {
-            let (segment, used) = known.beginning()?;
-            let beginning = (known.scope, segment, used);
-            let at = distinct.iter().position(|one| *one == beginning).unwrap_or_else(|| {
-                distinct.push(beginning);
-                distinct.len() - 1
-            });
-            Some((at, used))
-        };
-        let begun = rows.iter().map(place).collect();
-        let size = shape.kv_heads * capacity * shape.width;
-        let gather = |layer: usize, which: usize| {
+    ) -> Vec<Cache> {
+        let KvShape { kv_heads, width, .. } = shape;
+        let size = kv_heads * capacity * width;
+        let gather = |copy: &dyn Fn(&Known, &mut [f32])| {
             let mut data = vec![0.0; rows.len() * size];
             for (row, known) in data.chunks_mut(size).zip(rows) {
-                self.copy(known, (layer, which), shape, row);
+                copy(known, row);
             }
-            model::tensor(data, [rows.len(), shape.kv_heads, capacity, shape.width], device)
+            model::tensor(data, [rows.len(), kv_heads, capacity, width], device)
         };
-        let made: Vec<Vec<Beginning>> = distinct
-            .into_iter()
-            .map(|one| {
-                let mut all = self.beginnings.lock().expect("making one does not panic");
-                let layers = || (0..shape.layers).map(|l| self.beginning(one, l, shape, device));
-                all.entry(one).or_insert_with(|| layers().collect()).clone()
-            })
-            .collect();
         let cache = |layer: usize| {
-            let shared = made.iter().map(|layers| layers[layer].clone()).collect();
-            Cache::new(gather(layer, 0), gather(layer, 1), shared)
+            let of_heads = |known: &Known, row: &mut [f32], keys: bool| {
+                for (head, row) in row.chunks_mut(capacity * width).enumerate() {
+                    let place = (layer, head);
+                    let copy = if keys { Self::copy_keys } else { Self::copy_values };
+                    copy(self, known, place, shape, row);
+                }
+            };
+            let keys = gather(&|known, row| of_heads(known, row, true));
+            Cache::new(keys, gather(&|known, row| of_heads(known, row, false)))
         };
-        ((0..shape.layers).map(cache).collect(), begun)
+        (0..shape.layers).map(cache).collect()
     }
 
-    /// The first `used` tokens of a segment in a layer.
-    fn beginning(
+    /// Copies the known keys of a head into the first columns of a row, `[columns, width]`.
+    fn copy_keys(
         &self,
-        (scope, segment, used): (u64, usize, usize),
-        layer: usize,
+        known: &Known,
+        (layer, head): (usize, usize),
         shape: KvShape,
-        device: &Device,
-    ) -> Beginning {
-        let KvShape { kv_heads: heads, width, .. } = shape;
-        let segment = &self.scopes[&scope].segments[segment];
-        let tensor = |which: usize| {
-            let size = segment.ids.len() * width;
-            let from = (layer * 2 + which) * heads * size;
-            let of_heads = segment.read.kv[from..from + heads * size].chunks(size);
-            let data = of_heads.flat_map(|head| head[..used * width].iter().copied()).collect();
-            model::tensor(data, [1, heads, used, width], device)
-        };
-        let keys = values(tensor(0).swap_dims(2, 3));
-        Beginning { keys: model::tensor(keys, [1, heads, width, used], device), values: tensor(1) }
+        row: &mut [f32],
+    ) {
+        let mut rest = row;
+        for (kv, used) in self.pieces(known) {
+            let (to, after) = rest.split_at_mut(used * shape.width);
+            for (i, keys) in kv.keys(layer, head, shape).chunks_exact(kv.tokens).enumerate() {
+                for (slot, &key) in to[i..].iter_mut().step_by(shape.width).zip(&keys[..used]) {
+                    *slot = key;
+                }
+            }
+            rest = after;
+        }
     }
 
-    /// Copies a row's own keys (`which` 0) or values (1) of a layer into a row of a batch,
-    /// `[kv_heads, columns, width]`.
-    fn copy(&self, known: &Known, (layer, which): (usize, usize), shape: KvShape, row: &mut [f32]) {
-        let Some(trie) = self.scopes.get(&known.scope) else { return };
-        let (heads, width) = (shape.kv_heads, shape.width);
-        let columns = row.len() / (heads * width);
-        let mut column = 0;
-        for &(index, used) in known.own_pieces() {
-            let segment = &trie.segments[index];
-            let tokens = segment.ids.len();
-            for head in 0..heads {
-                let from = ((layer * 2 + which) * heads + head) * tokens * width;
-                let to = (head * columns + column) * width;
-                row[to..to + used * width]
-                    .copy_from_slice(&segment.read.kv[from..from + used * width]);
-            }
-            column += used;
+    /// As [`Self::copy_keys`], of the values.
+    fn copy_values(
+        &self,
+        known: &Known,
+        (layer, head): (usize, usize),
+        shape: KvShape,
+        row: &mut [f32],
+    ) {
+        let mut rest = row;
+        for (kv, used) in self.pieces(known) {
+            let (to, after) = rest.split_at_mut(used * shape.width);
+            to.copy_from_slice(&kv.values(layer, head, shape)[..used * shape.width]);
+            rest = after;
         }
     }
 
@@ -287,28 +248,32 @@ impl Prefixes {
     }
 }
 
-/// The keys and values that rows of a batch wrote from a column on, each for its number of tokens, as
-/// in [`Read::kv`].
+/// The keys and values that rows of a batch wrote from a column on, each for its number of tokens.
 pub(crate) fn written(
     caches: &[Cache],
     rows: &[(u32, usize)],
     from: usize,
     shape: KvShape,
     device: &Device,
-) -> Vec<Vec<f32>> {
-    let mut kv = vec![Vec::new(); rows.len()];
-    let Some(most) = rows.iter().map(|(_, tokens)| *tokens).max() else { return kv };
+) -> Vec<Kv> {
+    let mut all: Vec<Kv> = rows.iter().map(|(_, tokens)| Kv::zeros(*tokens, shape)).collect();
+    let Some(most) = rows.iter().map(|(_, tokens)| *tokens).max() else { return all };
     let index: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
     let index = model::ids(&index, [index.len()], device);
-    for data in caches.iter().flat_map(|cache| cache.read(&index, from, most)) {
-        let of_rows = data.chunks(shape.kv_heads * most * shape.width);
-        for ((kv, (_, tokens)), of_row) in kv.iter_mut().zip(rows).zip(of_rows) {
-            for of_head in of_row.chunks(most * shape.width) {
-                kv.extend_from_slice(&of_head[..tokens * shape.width]);
+    let width = shape.width;
+    for (layer, cache) in caches.iter().enumerate() {
+        let [keys, values] = cache.read(&index, from, most);
+        for (row, kv) in all.iter_mut().enumerate() {
+            let tokens = kv.tokens;
+            for (head, token) in (0..shape.kv_heads).flat_map(|h| (0..tokens).map(move |t| (h, t)))
+            {
+                let at = ((row * shape.kv_heads + head) * most + token) * width;
+                let token_kv = [&keys[at..at + width], &values[at..at + width]];
+                kv.write(token, (layer, head), token_kv, shape);
             }
         }
     }
-    kv
+    all
 }
 
 /// How many tokens two rows begin with alike.
@@ -324,9 +289,12 @@ mod tests {
 
     /// Tokens whose keys, values and heads say which token they are of.
     fn read(ids: &[u32]) -> Read {
-        let of = |offset: f32| ids.iter().map(move |&id| id as f32 + offset);
-        let kv = [0.1, 0.2, 0.3, 0.4].into_iter().flat_map(of).collect();
-        Read { kv, heads: of(0.5).collect() }
+        let mut kv = Kv::zeros(ids.len(), SHAPE);
+        for (token, id) in ids.iter().map(|&id| id as f32).enumerate() {
+            kv.write(token, (0, 0), [&[id + 0.1], &[id + 0.3]], SHAPE);
+            kv.write(token, (0, 1), [&[id + 0.2], &[id + 0.4]], SHAPE);
+        }
+        Read { kv, heads: ids.iter().map(|&id| id as f32 + 0.5).collect() }
     }
 
     fn insert(prefixes: &mut Prefixes, ids: &[u32], from: usize) {
@@ -336,10 +304,10 @@ mod tests {
     /// The values of the second head, and the scalar heads, of all known tokens of a row.
     fn seen(prefixes: &Prefixes, ids: &[u32]) -> (Vec<f32>, Vec<f32>) {
         let known = prefixes.find(7, ids);
-        let mut row = vec![0.0; 2 * 6];
-        prefixes.copy(&known, (0, 1), SHAPE, &mut row);
+        let mut row = vec![0.0; known.tokens];
+        prefixes.copy_values(&known, (0, 1), SHAPE, &mut row);
         let heads = (0..known.tokens).flat_map(|at| prefixes.heads(&known, at, SHAPE));
-        (row[6..6 + known.tokens].to_vec(), heads.collect())
+        (row, heads.collect())
     }
 
     #[test]

@@ -4,6 +4,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::kernels;
+
 /// A way of choosing tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -121,19 +123,15 @@ impl Sampling {
     }
 }
 
+/// The first of the highest scores.
 fn argmax(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, &logit) in logits.iter().enumerate() {
-        if logit > logits[best] {
-            best = i;
-        }
-    }
-    best
+    let highest = kernels::largest_of(logits);
+    logits.iter().position(|&logit| logit >= highest).unwrap_or(0)
 }
 
 fn exponentials(logits: &[f32], highest: f32, temperature: f64) -> Vec<f64> {
-    let inverse = (1.0 / temperature) as f32;
-    logits.iter().map(|&l| f64::from(((l - highest) * inverse).exp())).collect()
+    let weights = kernels::exponentials(logits, highest, (1.0 / temperature) as f32);
+    weights.into_iter().map(f64::from).collect()
 }
 
 /// Tokens with their weights, the likeliest first; the first id wins a tie.
@@ -165,8 +163,7 @@ fn draw(weights: impl Iterator<Item = (usize, f64)>, total: f64, rng: &mut ChaCh
 }
 
 fn log_probability(logits: &[f32], token: usize, highest: f32) -> f32 {
-    let sum: f32 = logits.iter().map(|&l| (l - highest).exp()).sum();
-    logits[token] - highest - sum.ln()
+    logits[token] - highest - kernels::sum_of_exponentials(logits, highest).ln()
 }
 
 #[cfg(test)]

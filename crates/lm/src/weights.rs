@@ -33,7 +33,7 @@ pub(crate) struct Path(Vec<(String, bool)>);
 impl Path {
     pub(crate) fn enter(&mut self, name: &str, container: &str) {
         // burn stores a linear weight as [in, out]; Hugging Face files hold [out, in].
-        self.0.push((name.to_owned(), container.contains("Linear")));
+        self.0.push((name.to_owned(), container.contains("Projection")));
     }
 
     pub(crate) fn exit(&mut self) {

@@ -2,7 +2,7 @@
 
 use burn::tensor::activation::softmax;
 
-use super::{Engine, Forward, MIN_ROWS, NEW_BUCKET, Wanted, known_columns};
+use super::{Engine, Wanted, known_columns};
 use crate::prefix::{Known, Prefixes};
 use crate::weights::values;
 use crate::{Error, model};
@@ -30,8 +30,7 @@ impl Engine {
         self.check_lengths(rows.iter().map(|row| row.ids.len()), limit)?;
         let before: Vec<_> = rows.iter().map(|row| (row.scope, row.ids.as_slice())).collect();
         let known = self.read_before(&before, prefixes);
-        let batches =
-            self.batches(known.iter().map(|k| (known_columns(k), NEW_BUCKET)).enumerate());
+        let batches = self.batches(known.iter().map(|k| (known_columns(k), 1)).enumerate());
         prefixes.count(rows.len(), 0);
         let width = self.config.hidden_size;
         Ok(self.spread(&batches, |engine, batch| {
@@ -41,9 +40,8 @@ impl Engine {
             let wanted: Vec<Wanted<'_>> = batch.iter().map(last).collect();
             let known = batch.iter().map(|&row| &known[row]);
             let batch: Vec<(&Wanted<'_>, &Known)> = wanted.iter().zip(known).collect();
-            let Forward { hidden, time, .. } = engine.forward_batch(&batch, prefixes);
-            let hidden = values(hidden);
-            hidden.chunks(time * width).map(|row| row[..width].to_vec()).collect()
+            let (hidden, _) = engine.forward(&batch, prefixes);
+            values(hidden).chunks(width).map(<[f32]>::to_vec).collect()
         }))
     }
 
@@ -62,11 +60,9 @@ impl Engine {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let mut filled = hidden.concat();
-        filled.resize(count.max(MIN_ROWS) * width, 0.0);
-        let hidden = model::tensor(filled, [count.max(MIN_ROWS), width], &self.device);
-        let shares = values(softmax(hidden.matmul(self.output.clone()), 1));
+        let hidden = model::tensor(hidden.concat(), [count, width], &self.device);
+        let shares = values(softmax(self.output.forward(hidden), 1));
         let chosen = |row: &[f32]| tokens.iter().map(|&token| row[token as usize]).collect();
-        Ok(shares.chunks(self.config.vocab_size).take(count).map(chosen).collect())
+        Ok(shares.chunks(self.config.vocab_size).map(chosen).collect())
     }
 }

@@ -53,9 +53,9 @@ pub(super) fn shared<'a>(rows: &[Wanted<'a>], prefixes: &Prefixes) -> Vec<Wanted
         .collect()
 }
 
-/// The columns that what is known of a row takes in a batch, beside a beginning that it shares.
+/// The columns that what is known of a row takes in a padded batch.
 pub(crate) fn known_columns(known: &Known) -> usize {
-    known.own().next_multiple_of(KNOWN_BUCKET)
+    known.tokens.next_multiple_of(KNOWN_BUCKET)
 }
 
 /// What rows may see that read `time` tokens after `columns` of which their own first are known:

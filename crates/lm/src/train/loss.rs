@@ -11,7 +11,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::batches::by_tokens;
 use super::{Example, Measure};
-use crate::model::{self, Rotary};
+use crate::model::{self, Past, Rotary};
 use crate::weights::{Path, values};
 use crate::{Decoder, ModelConfig, fused};
 
@@ -125,7 +125,9 @@ impl Loss {
             slot[..row.ids.len()].copy_from_slice(&row.ids);
         }
         let tokens = model::ids(&tokens, [rows.len(), time], device);
-        let hidden = model.hidden(tokens, &self.rotary.causal(time, device));
+        let positions = self.rotary.at(&(0..time).collect::<Vec<_>>(), 1, device);
+        let mask = model::causal_mask(time, device);
+        let hidden = model.hidden(tokens, &positions, &mut Past::Nothing(&mask));
         let hidden = hidden.reshape([rows.len() * time, self.hidden_size]);
         let language = language(model, &hidden, rows, time);
         let heads = self.scalar_heads(model, &hidden, rows, time);

@@ -1,0 +1,94 @@
+//! Decoding on the CPU: rows of any lengths, of which each begins as soon as there is room for it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Row, Written};
+use crate::engine::{Engine, GenerationRequest};
+use crate::prefix::{Known, Prefixes};
+use crate::spans::{Kv, Span, Spans};
+use crate::weights::values;
+
+/// Tokens of a block that a row writes.
+const BLOCK: usize = 32;
+
+/// Rows that wait; workers take them in order.
+pub(crate) struct Queue<'a> {
+    rows: Vec<(&'a GenerationRequest, &'a Known)>,
+    next: AtomicUsize,
+}
+
+impl<'a> Queue<'a> {
+    pub(crate) fn new(rows: Vec<(&'a GenerationRequest, &'a Known)>) -> Self {
+        Self { rows, next: AtomicUsize::new(0) }
+    }
+
+    fn next(&self) -> Option<(usize, &'a GenerationRequest, &'a Known)> {
+        let place = self.next.fetch_add(1, Ordering::Relaxed);
+        self.rows.get(place).map(|&(request, known)| (place, request, known))
+    }
+}
+
+/// Rows that a worker is writing.
+pub(crate) struct Open<'a> {
+    engine: &'a Engine,
+    prefixes: &'a Prefixes,
+    /// The most rows at once.
+    most: usize,
+    /// Each with its place in the queue.
+    rows: Vec<(usize, Row<'a>)>,
+    /// What they have read.
+    spans: Spans<'a>,
+}
+
+impl<'a> Open<'a> {
+    pub(crate) fn new(engine: &'a Engine, prefixes: &'a Prefixes, most: usize) -> Self {
+        let spans = Spans::new(Vec::new(), engine.shape, BLOCK);
+        Self { engine, prefixes, most, rows: Vec::new(), spans }
+    }
+
+    /// Writes rows until none waits; gives each with its place in the queue.
+    pub(crate) fn run(mut self, queue: &Queue<'a>) -> Vec<(usize, Written)> {
+        let mut done = Vec::new();
+        loop {
+            while self.rows.len() < self.most
+                && let Some((place, request, known)) = queue.next()
+            {
+                self.rows.push((place, Row::new(request)));
+                let pieces = self.prefixes.pieces(known);
+                self.spans.rows.push(Span::joined(pieces, BLOCK, self.engine.shape));
+            }
+            if self.rows.is_empty() {
+                return done;
+            }
+            let logits = self.step();
+            let vocabulary = self.engine.config.vocab_size;
+            for ((_, row), logits) in self.rows.iter_mut().zip(logits.chunks(vocabulary)) {
+                row.choose(logits, self.engine);
+            }
+            self.close(&mut done);
+        }
+    }
+
+    /// One more token for every row; gives the scores that follow.
+    fn step(&mut self) -> Vec<f32> {
+        let tokens: Vec<u32> = self.rows.iter().map(|(_, row)| row.last()).collect();
+        let hidden = self.engine.pass(&tokens, &mut self.spans);
+        values(self.engine.output.forward(hidden))
+    }
+
+    /// Takes out the rows that have ended. The others keep their order: neighbours begin alike.
+    fn close(&mut self, done: &mut Vec<(usize, Written)>) {
+        let rows = std::mem::take(&mut self.rows);
+        let spans = std::mem::take(&mut self.spans.rows);
+        for ((place, row), span) in rows.into_iter().zip(spans) {
+            if row.stop.is_none() {
+                self.rows.push((place, row));
+                self.spans.rows.push(span);
+                continue;
+            }
+            let kept = if row.request.keep { row.drawn.ids.len() } else { 0 };
+            let kv = if kept > 0 { span.kept(kept, self.engine.shape) } else { Kv::default() };
+            done.push((place, row.written(kv)));
+        }
+    }
+}

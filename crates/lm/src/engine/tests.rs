@@ -1,0 +1,76 @@
+//! The padded tensors of other devices, on the CPU.
+
+use super::*;
+
+/// The engine of the CPU and one that works in padded tensors, on a model with a head or without.
+fn both(heads: &[&str]) -> [Engine; 2] {
+    let special = ["<|bos|>", "<|eos|>"].map(str::to_owned);
+    let tokenizer = Tokenizer::train(["12 + 5 = 17 apples"].into_iter(), 270, &special).unwrap();
+    let config: ModelConfig = serde_json::from_value(serde_json::json!({
+        "vocab_size": 272, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256,
+        "rms_norm_eps": 1e-5, "tie_word_embeddings": heads.is_empty(), "scalar_heads": heads,
+    }))
+    .unwrap();
+    let device = crate::device::cpu();
+    let checkpoint = Checkpoint::fresh(config, tokenizer, 5, &device).unwrap();
+    let options = EngineOptions { workers: 2, rows: 7 };
+    [Engine::new(&checkpoint, &device, options), Engine::unpacked(&checkpoint, &device, options)]
+}
+
+fn ids(length: usize, seed: usize) -> Vec<u32> {
+    (0..length).map(|t| (3 + (t * 13 + seed) % 250) as u32).collect()
+}
+
+/// Three waves of rows that go on from each other, some of them kept.
+fn written(engine: &Engine) -> Vec<Generation> {
+    let mut prefixes = Prefixes::default();
+    let request = |i: usize| GenerationRequest {
+        prompt: ids(1 + i * 7 % 40, i % 5),
+        sampling: Sampling::Temperature { temperature: 1.0 },
+        stop: Stop { tokens: vec![17], strings: vec![], max_new: 3 + i % 40 },
+        excluded: vec![],
+        seed: i as u64,
+        scope: i as u64 % 5,
+        keep: !i.is_multiple_of(3),
+    };
+    let mut wave: Vec<GenerationRequest> = (0..30).map(request).collect();
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let written = engine.generate(&wave, &mut prefixes).unwrap();
+        for (request, written) in wave.iter_mut().zip(&written) {
+            request.prompt.extend(&written.drawn.ids);
+        }
+        all.extend(written);
+    }
+    all
+}
+
+#[test]
+fn padded_tensors_write_what_the_cpu_writes() {
+    let [cpu, padded] = both(&[]).map(|engine| written(&engine));
+    for (cpu, padded) in cpu.iter().zip(&padded) {
+        assert_eq!((&cpu.drawn.ids, cpu.stop), (&padded.drawn.ids, padded.stop));
+        assert!((cpu.drawn.logprob() - padded.drawn.logprob()).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn padded_tensors_read_what_the_cpu_reads() {
+    let read = |engine: &Engine| {
+        let mut prefixes = Prefixes::default();
+        let request = |i: usize| {
+            let ids = ids(2 + i * 11 % 90, i % 3);
+            let at = vec![0, ids.len() - 1];
+            ScoreRequest { keep: ids.len() / 2, ids, at, scope: i as u64 % 3 }
+        };
+        let requests: Vec<ScoreRequest> = (0..40).map(request).collect();
+        let first = engine.score(&requests[..20], &mut prefixes).unwrap();
+        let scores = [first, engine.score(&requests, &mut prefixes).unwrap()].concat();
+        let logits = engine.logits(&requests[7].ids).unwrap();
+        scores.concat().concat().into_iter().chain(logits.concat()).collect::<Vec<f32>>()
+    };
+    let [cpu, padded] = both(&["value", "orm"]).map(|engine| read(&engine));
+    assert_eq!(cpu.len(), padded.len());
+    assert!(cpu.iter().zip(&padded).all(|(a, b)| (a - b).abs() < 1e-4));
+}

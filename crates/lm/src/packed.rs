@@ -1,0 +1,442 @@
+//! Matrix products on the CPU for inference, of which a row's result does not depend on the other rows.
+//!
+//! Every element of a result is one sum over the inner dimension, from its first to its last, whatever the number of rows
+//! and wherever the right-hand side is cut into pieces. So a batch changes no bit of its rows.
+//!
+//! A general product copies its right-hand side into panels that fit the registers, every time; with a few rows on the
+//! left that copy costs more than the product. [`Packed`] makes the panels of a weight once, and keys and values are kept
+//! in an order that needs none ([`Matrix`]).
+
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined into a vectorized function is compiled for its instructions"
+)]
+
+use std::sync::Arc;
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Columns of a panel: two of the widest registers.
+const PANEL: usize = 32;
+/// The longest line that is read at once.
+pub(crate) const SPARE: usize = 4 * PANEL;
+/// Rows that go through all panels together: few enough to stay in the second cache.
+const CHUNK: usize = 96;
+
+/// A matrix `[inner, columns]` in panels. A clone shares them.
+#[derive(Debug, Clone)]
+pub(crate) struct Packed {
+    inner: usize,
+    columns: usize,
+    /// `[panels, inner, PANEL]`, the last one filled up with zeros.
+    panels: Arc<[f32]>,
+}
+
+impl Packed {
+    /// Packs a row-major matrix.
+    pub(crate) fn new(matrix: &[f32], inner: usize, columns: usize) -> Self {
+        let mut packed = vec![0.0; columns.div_ceil(PANEL) * inner * PANEL];
+        let panels = packed.chunks_exact_mut(inner * PANEL);
+        for (panel, from) in panels.zip((0..).step_by(PANEL)) {
+            let width = PANEL.min(columns - from);
+            for (line, row) in panel.chunks_exact_mut(PANEL).zip(matrix.chunks_exact(columns)) {
+                line[..width].copy_from_slice(&row[from..from + width]);
+            }
+        }
+        Self { inner, columns, panels: packed.into() }
+    }
+
+    /// Columns of a result.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The product of rows `[rows, inner]` and this: `[rows, columns]`.
+    pub(crate) fn product(&self, rows: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; rows.len() / self.inner * self.columns];
+        Arch::new().dispatch(WithWeight { weight: self, rows, out: &mut out });
+        out
+    }
+}
+
+struct WithWeight<'a> {
+    weight: &'a Packed,
+    rows: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for WithWeight<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { weight, rows, out } = self;
+        let (inner, columns) = (weight.inner, weight.columns);
+        let mut turned = Turned::default();
+        let chunks = rows.chunks(CHUNK * inner).zip(out.chunks_mut(CHUNK * columns));
+        for (rows, out) in chunks {
+            turned.take::<S>(&Rows { data: rows, stride: inner, from: 0, inner });
+            for (panel, from) in weight.panels.chunks_exact(inner * PANEL).zip((0..).step_by(PANEL))
+            {
+                let width = PANEL.min(columns - from);
+                let to = Place { data: &mut *out, stride: columns, from, width };
+                turned.times(simd, Lines { data: panel, stride: PANEL }, to, false);
+            }
+        }
+    }
+}
+
+/// Rows of a left-hand side: those that `data` has, `stride` apart, each from a column on.
+pub(crate) struct Rows<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) from: usize,
+    /// Columns that are taken.
+    pub(crate) inner: usize,
+}
+
+/// A row-major right-hand side, of which the first `columns` of every `stride` are taken. After the last row there are
+/// [`SPARE`] numbers more: lines are read in whole registers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) columns: usize,
+}
+
+/// Columns of a result's rows.
+pub(crate) struct Place<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) stride: usize,
+    pub(crate) from: usize,
+    pub(crate) width: usize,
+}
+
+/// Left-hand sides as products want them: blocks of some rows each, `[inner, rows of the block]`.
+#[derive(Default)]
+pub(crate) struct Turned {
+    data: Vec<f32>,
+    inner: usize,
+    /// Rows of the blocks.
+    blocks: Vec<usize>,
+}
+
+/// Lines of a right-hand side, `stride` apart.
+#[derive(Clone, Copy)]
+struct Lines<'a> {
+    data: &'a [f32],
+    stride: usize,
+}
+
+/// Compiles something for each number of rows that a block can have, `ROWS`.
+macro_rules! of_rows {
+    ($rows:expr, $call:expr) => {
+        match $rows {
+            1 => {
+                const ROWS: usize = 1;
+                $call
+            }
+            2 => {
+                const ROWS: usize = 2;
+                $call
+            }
+            3 => {
+                const ROWS: usize = 3;
+                $call
+            }
+            4 => {
+                const ROWS: usize = 4;
+                $call
+            }
+            5 => {
+                const ROWS: usize = 5;
+                $call
+            }
+            6 => {
+                const ROWS: usize = 6;
+                $call
+            }
+            7 => {
+                const ROWS: usize = 7;
+                $call
+            }
+            8 => {
+                const ROWS: usize = 8;
+                $call
+            }
+            9 => {
+                const ROWS: usize = 9;
+                $call
+            }
+            10 => {
+                const ROWS: usize = 10;
+                $call
+            }
+            11 => {
+                const ROWS: usize = 11;
+                $call
+            }
+            _ => {
+                const ROWS: usize = 12;
+                $call
+            }
+        }
+    };
+}
+
+impl Turned {
+    /// Takes the rows of a product.
+    #[inline(always)]
+    pub(crate) fn take<S: Simd>(&mut self, rows: &Rows<'_>) {
+        let most = rows_at_once::<S>();
+        let Rows { data, stride, from, inner } = *rows;
+        let count = data.len() / stride;
+        let blocks = count.div_ceil(most);
+        self.blocks.clear();
+        self.blocks.extend((0..blocks).map(|b| (b + 1) * count / blocks - b * count / blocks));
+        self.inner = inner;
+        self.data.resize(count * inner, 0.0);
+        let (mut to, mut rows) = (self.data.as_mut_slice(), data);
+        for &block in &self.blocks {
+            let (block_to, to_rest) = to.split_at_mut(block * inner);
+            let (block_rows, rest) = rows.split_at(block * stride);
+            of_rows!(block, interleave::<ROWS>(block_to, block_rows, stride, from));
+            (to, rows) = (to_rest, rest);
+        }
+    }
+
+    /// Writes the product with a matrix of `inner` rows, or adds it to what is there.
+    #[inline(always)]
+    pub(crate) fn times_matrix<S: Simd>(
+        &self,
+        simd: S,
+        matrix: Matrix<'_>,
+        to: Place<'_>,
+        add: bool,
+    ) {
+        let Matrix { data, stride, columns } = matrix;
+        let Place { data: out, stride: out_stride, from: out_from, .. } = to;
+        let mut from = 0;
+        while from < columns {
+            let left = columns - from;
+            // One row has few sums for a line of numbers from memory: it takes long lines, and keeps its adders busy.
+            let long = if self.blocks == [1] {
+                left.next_multiple_of(PANEL).min(4 * PANEL)
+            } else {
+                PANEL
+            };
+            let place = Place {
+                data: &mut *out,
+                stride: out_stride,
+                from: out_from + from,
+                width: left.min(long),
+            };
+            let lines = Lines { data: &data[from..], stride };
+            match (S::F32_LANES, long / PANEL) {
+                (16, 4) => fill::<S, 1, 8>(simd, &self.data, lines, place, add),
+                (16, 3) => fill::<S, 1, 6>(simd, &self.data, lines, place, add),
+                (16, 2) => fill::<S, 1, 4>(simd, &self.data, lines, place, add),
+                (8, 2..) => {
+                    let place = Place { width: left.min(2 * PANEL), ..place };
+                    fill::<S, 1, 8>(simd, &self.data, lines, place, add);
+                    from += 2 * PANEL;
+                    continue;
+                }
+                _ => {
+                    let place = Place { width: left.min(PANEL), ..place };
+                    self.times(simd, lines, place, add);
+                    from += PANEL;
+                    continue;
+                }
+            }
+            from += long;
+        }
+    }
+
+    /// All rows times one panel.
+    #[inline(always)]
+    fn times<S: Simd>(&self, simd: S, lines: Lines<'_>, to: Place<'_>, add: bool) {
+        let Place { data, stride, from, width } = to;
+        let (mut rows, mut out) = (self.data.as_slice(), data);
+        for &block in &self.blocks {
+            let (block_rows, rest) = rows.split_at(block * self.inner);
+            let (block_out, out_rest) = out.split_at_mut(block * stride);
+            let to = Place { data: block_out, stride, from, width };
+            match S::F32_LANES {
+                16 => of_rows!(block, fill::<S, ROWS, 2>(simd, block_rows, lines, to, add)),
+                8 => of_rows!(block, fill::<S, ROWS, 4>(simd, block_rows, lines, to, add)),
+                4 => of_rows!(block, fill::<S, ROWS, 8>(simd, block_rows, lines, to, add)),
+                _ => of_rows!(block, fill::<S, ROWS, 32>(simd, block_rows, lines, to, add)),
+            }
+            (rows, out) = (rest, out_rest);
+        }
+    }
+}
+
+/// As many rows as leave registers for the sums of a panel: with registers of 16 numbers 12 rows of 2, of 8 or 4 numbers
+/// 3 rows.
+#[inline(always)]
+fn rows_at_once<S: Simd>() -> usize {
+    match S::F32_LANES {
+        16 => 12,
+        8 | 4 => 3,
+        _ => 1,
+    }
+}
+
+/// Rows, `stride` apart and each from a column on, to `[inner, ROWS]`.
+#[inline(always)]
+fn interleave<const ROWS: usize>(to: &mut [f32], rows: &[f32], stride: usize, from: usize) {
+    let inner = to.len() / ROWS;
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &rows[row * stride + from..][..inner]);
+    let (to, _) = to.as_chunks_mut::<ROWS>();
+    for (k, to) in to.iter_mut().enumerate() {
+        for (slot, row) in to.iter_mut().zip(&rows) {
+            *slot = row[k];
+        }
+    }
+}
+
+/// One block of rows times `REGISTERS` registers of every line.
+#[inline(always)]
+fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+    simd: S,
+    rows: &[f32],
+    lines: Lines<'_>,
+    to: Place<'_>,
+    add: bool,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
+    let Place { data, stride, from, width } = to;
+    let long = REGISTERS * S::F32_LANES;
+    if add {
+        for (sums, row) in sums.iter_mut().zip(data.chunks_exact(stride)) {
+            let mut line = [0.0; SPARE];
+            let (slots, _) = S::as_simd_f32s(if width == long {
+                &row[from..from + long]
+            } else {
+                line[..width].copy_from_slice(&row[from..from + width]);
+                &line[..long]
+            });
+            sums.copy_from_slice(slots);
+        }
+    }
+    let (rows, _) = rows.as_chunks::<ROWS>();
+    if lines.stride == long {
+        let (panel, _) = S::as_simd_f32s(lines.data);
+        let (panel, _) = panel.as_chunks::<REGISTERS>();
+        for (rows, line) in rows.iter().zip(panel) {
+            add_line(simd, &mut sums, rows, line);
+        }
+    } else {
+        let (mut at, mut rest) = (rows.iter(), lines.data);
+        while let Some(rows) = at.next()
+            && let Some((line, _)) = rest.split_at_checked(long)
+        {
+            let (line, _) = S::as_simd_f32s(line);
+            let (line, _) = line.as_chunks::<REGISTERS>();
+            add_line(simd, &mut sums, rows, &line[0]);
+            rest = rest.get(lines.stride..).unwrap_or_default();
+        }
+    }
+    for (sums, row) in sums.iter().zip(data.chunks_exact_mut(stride)) {
+        if width == long {
+            let (slots, _) = S::as_mut_simd_f32s(&mut row[from..from + long]);
+            slots.copy_from_slice(sums);
+        } else {
+            let mut line = [0.0; SPARE];
+            let (slots, _) = S::as_mut_simd_f32s(&mut line[..long]);
+            slots.copy_from_slice(sums);
+            row[from..from + width].copy_from_slice(&line[..width]);
+        }
+    }
+}
+
+#[inline(always)]
+fn add_line<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; REGISTERS]; ROWS],
+    rows: &[f32; ROWS],
+    line: &[S::f32s; REGISTERS],
+) {
+    for (sums, &x) in sums.iter_mut().zip(rows) {
+        let x = simd.splat_f32s(x);
+        for (sum, &w) in sums.iter_mut().zip(line) {
+            *sum = simd.mul_add_e_f32s(x, w, *sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, step: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
+    }
+
+    fn same(a: &[f32], b: &[f32]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+    }
+
+    /// Adds a product with a matrix in pieces of its inner dimension.
+    struct InPieces<'a> {
+        left: &'a [f32],
+        inner: usize,
+        right: &'a [f32],
+        columns: usize,
+        piece: usize,
+        out: &'a mut [f32],
+    }
+
+    impl WithSimd for InPieces<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            let Self { left, inner, right, columns, piece, out } = self;
+            let mut turned = Turned::default();
+            for from in (0..inner).step_by(piece) {
+                let to = inner.min(from + piece);
+                turned.take::<S>(&Rows { data: left, stride: inner, from, inner: to - from });
+                let data = &right[from * columns..];
+                let place = Place { data: &mut *out, stride: columns, from: 0, width: columns };
+                turned.times_matrix(simd, Matrix { data, stride: columns, columns }, place, true);
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_right_and_neither_other_rows_nor_pieces_change_a_bit() {
+        for (inner, columns) in [(1, 1), (5, 31), (16, 32), (33, 70), (128, 200)] {
+            let right = numbers(inner * columns, 7919);
+            let packed = Packed::new(&right, inner, columns);
+            let spare = [right.as_slice(), &[f32::NAN; SPARE]].concat();
+            for rows in [1, 2, 3, 5, 11, 12, 13, 25, 96, 97, 200] {
+                let left = numbers(rows * inner, 104_729);
+                let found = packed.product(&left);
+                for (row, found) in left.chunks(inner).zip(found.chunks(columns)) {
+                    for (column, found) in found.iter().enumerate() {
+                        let column = right[column..].iter().step_by(columns);
+                        let exact: f32 = row.iter().zip(column).map(|(a, b)| a * b).sum();
+                        assert!((found - exact).abs() < 1e-4, "{found} is not {exact}");
+                    }
+                    assert!(same(&packed.product(row), found));
+                }
+                for piece in [1, inner.div_ceil(3), inner] {
+                    let left = left.as_slice();
+                    let mut out = vec![0.0; rows * columns];
+                    let pieces =
+                        InPieces { left, inner, right: &spare, columns, piece, out: &mut out };
+                    Arch::new().dispatch(pieces);
+                    assert!(same(&out, &found), "{rows} rows, pieces of {piece}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_rows_are_no_result() {
+        assert!(Packed::new(&[1.0, 2.0], 1, 2).product(&[]).is_empty());
+    }
+}

@@ -1,0 +1,463 @@
+//! Attention on the CPU over keys and values where they lie: rows of any lengths, nothing padded, nothing copied.
+//!
+//! A [`Span`] is the new tokens of a row, after pieces that were kept of what was read before. What a token gets depends
+//! on the tokens before it in its row and on nothing else, not a bit of it: neither on the other rows, nor on how what is
+//! before is cut into pieces, nor on whether it was read together with the token or long ago.
+
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined into a vectorized function is compiled for its instructions"
+)]
+
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::kernels::normalize;
+use crate::packed::{Matrix, Place, Rows, SPARE, Turned};
+use crate::prefix::KvShape;
+
+/// Queries that are worked on together: the more, the fewer scores of keys that come after them are computed in vain.
+const QUERIES: usize = 64;
+
+/// Keys and values of consecutive tokens in every layer, with room for a fixed number of them: for each layer the keys,
+/// `[kv_heads, width, tokens]`, then the values, `[kv_heads, tokens, width]`; and at the end what a [`Matrix`] needs more.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Kv {
+    /// How many tokens there is room for.
+    pub(crate) tokens: usize,
+    data: Vec<f32>,
+}
+
+impl Kv {
+    /// Room for some tokens.
+    pub(crate) fn zeros(tokens: usize, shape: KvShape) -> Self {
+        let size = shape.layers * 2 * shape.kv_heads * shape.width * tokens;
+        Self { tokens, data: vec![0.0; size + SPARE] }
+    }
+
+    /// The keys of a head in a layer, `[width, tokens]`.
+    pub(crate) fn keys(&self, layer: usize, head: usize, shape: KvShape) -> &[f32] {
+        &self.data[self.place(layer, 0, head, shape)]
+    }
+
+    /// The values of a head in a layer, `[tokens, width]`.
+    pub(crate) fn values(&self, layer: usize, head: usize, shape: KvShape) -> &[f32] {
+        &self.data[self.place(layer, 1, head, shape)]
+    }
+
+    /// As [`Self::keys`], of the first tokens, as the right-hand side of a product.
+    fn key_matrix(&self, layer: usize, head: usize, used: usize, shape: KvShape) -> Matrix<'_> {
+        let from = self.place(layer, 0, head, shape).start;
+        Matrix { data: &self.data[from..], stride: self.tokens, columns: used }
+    }
+
+    /// As [`Self::values`], as the right-hand side of a product.
+    fn value_matrix(&self, layer: usize, head: usize, shape: KvShape) -> Matrix<'_> {
+        let from = self.place(layer, 1, head, shape).start;
+        Matrix { data: &self.data[from..], stride: shape.width, columns: shape.width }
+    }
+
+    /// Where a head's keys (`which` 0) or values (1) lie.
+    fn place(&self, layer: usize, which: usize, head: usize, shape: KvShape) -> Range<usize> {
+        let size = self.tokens * shape.width;
+        let at = ((layer * 2 + which) * shape.kv_heads + head) * size;
+        at..at + size
+    }
+
+    /// Writes one token of a head.
+    pub(crate) fn write(
+        &mut self,
+        token: usize,
+        (layer, head): (usize, usize),
+        [key, value]: [&[f32]; 2],
+        shape: KvShape,
+    ) {
+        let (keys, values) = (self.place(layer, 0, head, shape), self.place(layer, 1, head, shape));
+        let tokens = self.tokens;
+        for (slot, &x) in self.data[keys][token..].iter_mut().step_by(tokens).zip(key) {
+            *slot = x;
+        }
+        self.data[values][token * shape.width..][..shape.width].copy_from_slice(value);
+    }
+
+    /// The tokens of some pieces one after another, each with the range of its tokens.
+    pub(crate) fn joined<'a, I: Iterator<Item = (&'a Self, Range<usize>)> + Clone>(
+        pieces: &I,
+        shape: KvShape,
+    ) -> Self {
+        let mut joined = Self::zeros(pieces.clone().map(|(_, tokens)| tokens.len()).sum(), shape);
+        if joined.tokens == 0 {
+            return joined;
+        }
+        for (layer, head) in
+            (0..shape.layers).flat_map(|layer| (0..shape.kv_heads).map(move |head| (layer, head)))
+        {
+            let (keys, values) =
+                (joined.place(layer, 0, head, shape), joined.place(layer, 1, head, shape));
+            let (whole, width) = (joined.tokens, shape.width);
+            let mut at = 0;
+            for (piece, tokens) in pieces.clone() {
+                let from = piece.keys(layer, head, shape).chunks_exact(piece.tokens);
+                for (to, from) in joined.data[keys.clone()].chunks_exact_mut(whole).zip(from) {
+                    to[at..at + tokens.len()].copy_from_slice(&from[tokens.clone()]);
+                }
+                let from =
+                    &piece.values(layer, head, shape)[tokens.start * width..tokens.end * width];
+                joined.data[values.clone()][at * width..][..from.len()].copy_from_slice(from);
+                at += tokens.len();
+            }
+        }
+        joined
+    }
+}
+
+/// A row of a pass.
+#[derive(Debug)]
+pub(crate) struct Span<'a> {
+    /// What is kept of the tokens before: pieces, and how many of their first tokens.
+    pub(crate) before: Vec<(&'a Kv, usize)>,
+    /// What was copied of the tokens before, then what the row's passes wrote: all blocks but the last are full.
+    blocks: Vec<Kv>,
+    copied: usize,
+    /// Tokens that were copied or that earlier passes wrote.
+    written: usize,
+    /// Tokens of this pass.
+    pub(crate) new: usize,
+}
+
+impl<'a> Span<'a> {
+    /// A row that is to be read after some pieces.
+    pub(crate) fn new(before: Vec<(&'a Kv, usize)>, new: usize) -> Self {
+        Self { before, blocks: Vec::new(), copied: 0, written: 0, new }
+    }
+
+    /// A row of many passes, with room for so many tokens beside those before. It has all pieces but the first in one: that
+    /// is cheaper than to go through small ones for every token.
+    pub(crate) fn joined(mut before: Vec<(&'a Kv, usize)>, room: usize, shape: KvShape) -> Self {
+        let own = before.split_off(before.len().min(1));
+        let copied = own.iter().map(|(_, used)| used).sum();
+        let empty = Kv::zeros(room, shape);
+        let pieces = own.iter().map(|&(kv, used)| (kv, 0..used)).chain([(&empty, 0..room)]);
+        let blocks = if copied > 0 { vec![Kv::joined(&pieces, shape)] } else { Vec::new() };
+        Self { before, blocks, copied, written: copied, new: 1 }
+    }
+
+    /// Tokens before those of this pass.
+    pub(crate) fn past(&self) -> usize {
+        self.before.iter().map(|(_, used)| used).sum::<usize>() + self.written
+    }
+
+    /// Keys and values of the first tokens that this row's passes wrote.
+    pub(crate) fn kept(&self, tokens: usize, shape: KvShape) -> Kv {
+        let (mut skip, mut left) = (self.copied, tokens);
+        let pieces = self.blocks.iter().map(move |block| {
+            let from = skip.min(block.tokens);
+            let to = block.tokens.min(from + left);
+            skip -= from;
+            left -= to - from;
+            (block, from..to)
+        });
+        Kv::joined(&pieces, shape)
+    }
+
+    /// Room for the tokens of this pass, in blocks of at least so many.
+    fn make_room(&mut self, block: usize, shape: KvShape) {
+        let room: usize = self.blocks.iter().map(|block| block.tokens).sum();
+        let missing = (self.written + self.new).saturating_sub(room);
+        if missing > 0 {
+            self.blocks.push(Kv::zeros(missing.max(block), shape));
+        }
+    }
+
+    /// All pieces before the `end`-th new token, each with its tokens among them.
+    fn pieces(&self, end: usize) -> impl Iterator<Item = (&Kv, usize)> {
+        let mut left = self.written + end;
+        let own = self.blocks.iter().map_while(move |block| {
+            let take = left.min(block.tokens);
+            left -= take;
+            (take > 0).then_some((block, take))
+        });
+        self.before.iter().copied().chain(own)
+    }
+
+    fn write(&mut self, token: usize, at: (usize, usize), kv: [&[f32]; 2], shape: KvShape) {
+        let mut token = self.written + token;
+        for block in &mut self.blocks {
+            if token < block.tokens {
+                block.write(token, at, kv, shape);
+                return;
+            }
+            token -= block.tokens;
+        }
+        unreachable!("there is room for the tokens of this pass");
+    }
+}
+
+/// The rows of a pass, in the order of their tokens.
+#[derive(Debug)]
+pub(crate) struct Spans<'a> {
+    pub(crate) rows: Vec<Span<'a>>,
+    shape: KvShape,
+    /// Tokens of a block that a row's passes write.
+    block: usize,
+}
+
+impl<'a> Spans<'a> {
+    /// Rows that write blocks of so many tokens, or as many as a pass has for them.
+    pub(crate) fn new(rows: Vec<Span<'a>>, shape: KvShape, block: usize) -> Self {
+        Self { rows, shape, block }
+    }
+
+    /// What the queries `[heads, tokens, width]` find in one layer, `[tokens, heads * width]`, after its keys and values
+    /// `[kv_heads, tokens, width]` and `[tokens, kv_heads * width]` were written.
+    pub(crate) fn attend(&mut self, layer: usize, [q, k, v]: [&[f32]; 3]) -> Vec<f32> {
+        self.write(layer, k, v);
+        let mut out = vec![0.0; q.len()];
+        Arch::new().dispatch(Attend { spans: self, layer, q, out: &mut out });
+        out
+    }
+
+    /// Ends a pass: its tokens are now before those of the next.
+    pub(crate) fn advance(&mut self) {
+        for row in &mut self.rows {
+            row.written += row.new;
+        }
+    }
+
+    fn write(&mut self, layer: usize, k: &[f32], v: &[f32]) {
+        let (shape, block) = (self.shape, self.block);
+        let KvShape { kv_heads, width, .. } = shape;
+        let total = k.len() / (kv_heads * width);
+        let mut start = 0;
+        for row in &mut self.rows {
+            row.make_room(block, shape);
+            for token in 0..row.new {
+                for head in 0..kv_heads {
+                    let key = &k[(head * total + start + token) * width..][..width];
+                    let value = &v[((start + token) * kv_heads + head) * width..][..width];
+                    row.write(token, (layer, head), [key, value], shape);
+                }
+            }
+            start += row.new;
+        }
+    }
+
+    /// Queries that are worked on together: parts of rows, with the rows' first tokens.
+    fn parts(&self) -> Vec<Part<'_>> {
+        let mut parts = Vec::new();
+        let mut start = 0;
+        for row in &self.rows {
+            for from in (0..row.new).step_by(QUERIES) {
+                let to = (from + QUERIES).min(row.new);
+                parts.push(Part { row, start, tokens: from..to, past: row.past() });
+            }
+            start += row.new;
+        }
+        parts
+    }
+}
+
+/// Some of a row's new tokens.
+struct Part<'a> {
+    row: &'a Span<'a>,
+    /// The row's first token in the pass.
+    start: usize,
+    tokens: Range<usize>,
+    /// Tokens before the row's.
+    past: usize,
+}
+
+impl Part<'_> {
+    /// Columns of the scores.
+    fn columns(&self) -> usize {
+        self.past + self.tokens.end
+    }
+
+    /// Whether two parts begin with the same piece, which their queries can be multiplied with together.
+    fn begins_like(&self, other: &Self) -> bool {
+        match (self.row.before.first(), other.row.before.first()) {
+            (Some(a), Some(b)) => std::ptr::eq(a.0, b.0) && a.1 == b.1,
+            _ => false,
+        }
+    }
+}
+
+struct Attend<'a, 'b> {
+    spans: &'a Spans<'b>,
+    layer: usize,
+    q: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Attend<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { spans, layer, q, out } = self;
+        let shape = spans.shape;
+        let parts = spans.parts();
+        let total: usize = spans.rows.iter().map(|row| row.new).sum();
+        let heads = q.len() / (total * shape.width).max(1);
+        let group = heads / shape.kv_heads;
+        let longest = parts.iter().map(|part| part.tokens.len()).max().unwrap_or(1);
+        let alike = parts.chunk_by(Part::begins_like);
+        let mut work = Work::default();
+        for run in alike.flat_map(|alike| alike.chunks(QUERIES.div_ceil(longest))) {
+            let run = Run { parts: run, seen: Seen::all(run, group), shape, layer, group, total };
+            work.scores(simd, &run, q);
+            work.mix(simd, &run);
+            run.each(|at, token, head| {
+                let found = &work.found[at * shape.width..][..shape.width];
+                out[(token * heads + head) * shape.width..][..shape.width].copy_from_slice(found);
+            });
+        }
+    }
+}
+
+/// Parts that begin alike.
+struct Run<'a> {
+    parts: &'a [Part<'a>],
+    seen: Vec<Seen<'a>>,
+    shape: KvShape,
+    layer: usize,
+    /// Query heads of a key head.
+    group: usize,
+    /// Tokens of the pass.
+    total: usize,
+}
+
+impl Run<'_> {
+    /// Columns of the scores.
+    fn columns(&self) -> usize {
+        self.parts.iter().map(Part::columns).max().unwrap_or(0)
+    }
+
+    /// Queries of one key head.
+    fn queries(&self) -> usize {
+        self.parts.iter().map(|part| part.tokens.len() * self.group).sum()
+    }
+
+    /// Calls with the place of every query among those of the run, those of one key head after another, its token in the
+    /// pass and its head.
+    fn each(&self, mut call: impl FnMut(usize, usize, usize)) {
+        let mut at = 0;
+        for key_head in 0..self.shape.kv_heads {
+            for part in self.parts {
+                for head in key_head * self.group..(key_head + 1) * self.group {
+                    for token in part.tokens.clone() {
+                        call(at, part.start + token, head);
+                        at += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Keys and values that some queries of a run see.
+struct Seen<'a> {
+    kv: &'a Kv,
+    /// How many of the first tokens.
+    used: usize,
+    queries: Range<usize>,
+    /// The column of the scores that they begin with.
+    column: usize,
+}
+
+impl<'a> Seen<'a> {
+    /// All pieces, in the order of each query's tokens. The first one is seen by the queries of all parts.
+    fn all(parts: &'a [Part<'_>], group: usize) -> Vec<Self> {
+        let queries = |part: &Part<'_>| part.tokens.len() * group;
+        let common = parts[0].row.before.first().filter(|_| parts.len() > 1);
+        let whole = 0..parts.iter().map(queries).sum();
+        let mut seen: Vec<Self> = common
+            .map(|&(kv, used)| Seen { kv, used, queries: whole, column: 0 })
+            .into_iter()
+            .collect();
+        let mut from = 0;
+        for part in parts {
+            let to = from + queries(part);
+            let mut column = 0;
+            for (at, (kv, used)) in part.row.pieces(part.tokens.end).enumerate() {
+                if at > 0 || common.is_none() {
+                    seen.push(Seen { kv, used, queries: from..to, column });
+                }
+                column += used;
+            }
+            from = to;
+        }
+        seen
+    }
+}
+
+/// Memory that runs use one after another.
+#[derive(Default)]
+struct Work {
+    /// `[kv_heads, queries, width]`.
+    queries: Vec<f32>,
+    /// `[kv_heads, queries, columns]`.
+    scores: Vec<f32>,
+    /// `[kv_heads, queries, width]`.
+    found: Vec<f32>,
+    turned: Turned,
+}
+
+// Loops and no closures around products: only what is inlined is compiled for the instructions. Pieces are read head after
+// head, as they lie in memory.
+impl Work {
+    /// The softmax of the scores of what each query sees, and 0 for what comes after it.
+    #[inline(always)]
+    fn scores<S: Simd>(&mut self, simd: S, run: &Run<'_>, q: &[f32]) {
+        let (width, columns, count) = (run.shape.width, run.columns(), run.queries());
+        let scale = 1.0 / (width as f32).sqrt();
+        self.queries.clear();
+        run.each(|_, token, head| {
+            let query = &q[(head * run.total + token) * width..][..width];
+            self.queries.extend(query.iter().map(|x| x * scale));
+        });
+        self.scores.clear();
+        self.scores.resize(run.shape.kv_heads * count * columns, 0.0);
+        for &Seen { kv, used, ref queries, column } in &run.seen {
+            for head in 0..run.shape.kv_heads {
+                let rows = head * count + queries.start..head * count + queries.end;
+                let data = &self.queries[rows.start * width..rows.end * width];
+                self.turned.take::<S>(&Rows { data, stride: width, from: 0, inner: width });
+                let keys = kv.key_matrix(run.layer, head, used, run.shape);
+                let data = &mut self.scores[rows.start * columns..rows.end * columns];
+                let to = Place { data, stride: columns, from: column, width: used };
+                self.turned.times_matrix(simd, keys, to, false);
+            }
+        }
+        let mut rows = self.scores.chunks_exact_mut(columns);
+        for part in std::iter::repeat_n(run.parts, run.shape.kv_heads).flatten() {
+            for _ in 0..run.group {
+                for (token, row) in part.tokens.clone().zip(&mut rows) {
+                    let (seen, rest) = row.split_at_mut(part.past + token + 1);
+                    normalize(seen);
+                    rest.fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// The sums of the values, weighed by the scores.
+    #[inline(always)]
+    fn mix<S: Simd>(&mut self, simd: S, run: &Run<'_>) {
+        let (width, columns, count) = (run.shape.width, run.columns(), run.queries());
+        self.found.clear();
+        self.found.resize(self.queries.len(), 0.0);
+        for &Seen { kv, used, ref queries, column } in &run.seen {
+            for head in 0..run.shape.kv_heads {
+                let rows = head * count + queries.start..head * count + queries.end;
+                let data = &self.scores[rows.start * columns..rows.end * columns];
+                self.turned.take::<S>(&Rows { data, stride: columns, from: column, inner: used });
+                let values = kv.value_matrix(run.layer, head, run.shape);
+                let data = &mut self.found[rows.start * width..rows.end * width];
+                let to = Place { data, stride: width, from: 0, width };
+                self.turned.times_matrix(simd, values, to, true);
+            }
+        }
+    }
+}
