@@ -257,7 +257,10 @@ pub(crate) fn written(
     device: &Device,
 ) -> Vec<Kv> {
     let mut all: Vec<Kv> = rows.iter().map(|(_, tokens)| Kv::zeros(*tokens, shape)).collect();
-    let Some(most) = rows.iter().map(|(_, tokens)| *tokens).max() else { return all };
+    let most = rows.iter().map(|(_, tokens)| *tokens).max().unwrap_or(0);
+    if most == 0 {
+        return all;
+    }
     let index: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
     let index = model::ids(&index, [index.len()], device);
     let width = shape.width;
