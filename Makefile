@@ -6,6 +6,8 @@ RUN     ?= $(PRESET)
 SEED    ?= 0
 DEVICE  ?= cpu
 WORKERS ?=
+# The most memory for what models have read, such as 8GiB; none is no limit.
+KV_MEMORY ?=
 # 1: critics are trained anew in every round, on solutions of its policy, and judge the next one.
 RETRAIN ?=
 override RETRAIN := $(filter-out 0,$(RETRAIN))
@@ -36,7 +38,7 @@ BIN         ?= target/release
 export ALPHALLM_REVISION := $(shell git describe --always --dirty 2>/dev/null)
 
 # $(call flags,<toml>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
-flags   = --config $(P)/$(1).toml --seed $(SEED) --round $(2) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS)) --force
+flags   = --config $(P)/$(1).toml --seed $(SEED) --round $(2) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS)) $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY)) --force
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
 done    = && touch $@
 
@@ -284,4 +286,4 @@ clean-run:
 ## help: this list
 help:
 	@sed -n 's/^## //p' Makefile
-	@echo; echo 'Variables: PRESET=$(PRESET) RUN=$(RUN) ROUND=$(ROUND) SEED=$(SEED) DEVICE=$(DEVICE) WORKERS=$(WORKERS) N=$(N)'
+	@echo; echo 'Variables: PRESET=$(PRESET) RUN=$(RUN) ROUND=$(ROUND) SEED=$(SEED) DEVICE=$(DEVICE) WORKERS=$(WORKERS) KV_MEMORY=$(KV_MEMORY) N=$(N)'

@@ -110,8 +110,11 @@ mod tests {
     fn run() -> Run<'static> {
         let width = mcts::Width { min: 1, max: 1 };
         let config = Config { root_width: width, width, root_wave: false, ..config(9) };
-        let mut run =
-            Run::new(crate::Question { id: "a", text: "", seed: 0 }, Tree::new(&config).unwrap());
+        let mut run = Run::new(
+            0,
+            crate::Question { id: "a", text: "", seed: 0 },
+            Tree::new(&config).unwrap(),
+        );
         tell(&mut run, "one\n", false);
         let leaf = run.tree.leaves().next().unwrap().0;
         let rollout = |texts: &[&str], finished| Solved {

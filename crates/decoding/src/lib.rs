@@ -15,6 +15,7 @@ mod leaves;
 mod memory;
 pub mod models;
 mod picks;
+mod pool;
 mod sample;
 mod search;
 mod searcher;

@@ -2,7 +2,7 @@
 
 use critic::{Critic, Scores, Solution};
 use lm::Prefixes;
-use lm::prefix::PrefixCounts;
+use lm::prefix::{PrefixCounts, scope_of};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -18,6 +18,10 @@ pub struct Cost {
     pub reused_tokens: u64,
     /// Solutions and states that the critics judged.
     pub judged: u64,
+    /// The most bytes of keys and values that were kept at once.
+    pub kept_bytes: u64,
+    /// How often a question's keys and values were given up to make room, and read again later.
+    pub evicted: u64,
 }
 
 /// What was found for each of the questions, and what it cost.
@@ -35,6 +39,8 @@ pub(crate) struct Memory {
     pub(crate) fast_policy: Prefixes,
     critic: Vec<Prefixes>,
     judged: u64,
+    most: u64,
+    evicted: u64,
 }
 
 impl Cost {
@@ -57,6 +63,8 @@ impl std::ops::AddAssign for Cost {
         self.critic_tokens += more.critic_tokens;
         self.reused_tokens += more.reused_tokens;
         self.judged += more.judged;
+        self.kept_bytes = self.kept_bytes.max(more.kept_bytes);
+        self.evicted += more.evicted;
     }
 }
 
@@ -64,7 +72,7 @@ impl Memory {
     /// Nothing read yet.
     pub(crate) fn new(critic: &Critic) -> Self {
         let (policy, fast_policy) = (Prefixes::default(), Prefixes::default());
-        Self { policy, fast_policy, critic: critic.prefixes(), judged: 0 }
+        Self { policy, fast_policy, critic: critic.prefixes(), judged: 0, most: 0, evicted: 0 }
     }
 
     /// What the critic says of every solution.
@@ -77,9 +85,43 @@ impl Memory {
         Ok(critic.score(solutions, &mut self.critic)?)
     }
 
+    /// All that is kept.
+    fn all(&mut self) -> impl Iterator<Item = &mut Prefixes> {
+        [&mut self.policy, &mut self.fast_policy].into_iter().chain(&mut self.critic)
+    }
+
+    /// Bytes of what is kept.
+    pub(crate) fn bytes(&mut self) -> u64 {
+        self.all().map(|prefixes| prefixes.bytes() as u64).sum()
+    }
+
+    /// Takes note of how much is kept.
+    pub(crate) fn measure(&mut self) {
+        self.most = self.most.max(self.bytes());
+    }
+
+    /// Bytes of what is kept of a question.
+    pub(crate) fn bytes_of(&mut self, question: &str) -> u64 {
+        let scope = scope_of(question);
+        self.all().map(|prefixes| prefixes.bytes_of(scope) as u64).sum()
+    }
+
+    /// Gives up what is kept of a question that is done.
+    pub(crate) fn forget(&mut self, question: &str) {
+        let scope = scope_of(question);
+        self.all().for_each(|prefixes| prefixes.forget(scope));
+    }
+
+    /// Gives up what is kept of a question that will be read again.
+    pub(crate) fn evict(&mut self, question: &str) {
+        self.evicted += 1;
+        self.forget(question);
+    }
+
     /// What reading and writing cost so far.
     pub(crate) fn cost(&self) -> Cost {
-        let mut cost = Cost { judged: self.judged, ..Cost::default() };
+        let (judged, kept_bytes, evicted) = (self.judged, self.most, self.evicted);
+        let mut cost = Cost { judged, kept_bytes, evicted, ..Cost::default() };
         for prefixes in [&self.policy, &self.fast_policy] {
             cost += Cost::of_policy(prefixes.counts());
         }

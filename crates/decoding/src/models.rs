@@ -20,6 +20,8 @@ pub struct Place {
     pub device: lm::device::Device,
     /// How inference spreads its work.
     pub options: EngineOptions,
+    /// The most bytes of keys and values that a search keeps ([`crate::Searcher::within`]).
+    pub kept_at_most: Option<u64>,
 }
 
 /// The most rows of a batch where the machine is the CPU: larger ones leave its caches.
@@ -44,7 +46,7 @@ impl Place {
                 (device, EngineOptions { workers: 1, rows: CUDA_ROWS })
             }
         };
-        Ok(Self { device, options })
+        Ok(Self { device, options, kept_at_most: common.kv_memory.map(|size| size.0) })
     }
 }
 

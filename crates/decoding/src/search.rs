@@ -11,6 +11,7 @@ use policy::{StateRequest, Termination, TextOption};
 
 use crate::leaves::Leaf;
 use crate::memory::{Found, Memory};
+use crate::pool::Pool;
 use crate::similarity;
 use crate::solutions::terminals;
 use crate::{Error, Picks, RolloutsBy, Searcher, Solved};
@@ -41,6 +42,8 @@ pub struct Searched {
 
 /// One search under way.
 pub(crate) struct Run<'a> {
+    /// Its place among the questions.
+    pub(crate) place: usize,
     pub(crate) question: Question<'a>,
     pub(crate) tree: Tree,
     pub(crate) rollouts: Vec<Solved>,
@@ -63,24 +66,39 @@ impl Searcher {
     /// # Errors
     /// [`Error::Tree`] names the prompt whose tree refused a score.
     pub fn search(&self, questions: &[Question<'_>]) -> Result<Found<Searched>, Error> {
-        let mut runs = Vec::with_capacity(questions.len());
-        for &question in questions {
-            runs.push(Run::new(question, Tree::new(&self.config.mcts)?));
-        }
         let mut memory = Memory::new(&self.critic);
-        while self.wave(&mut runs, &mut memory)? {}
-        let found = self.finish(runs, &mut memory)?;
+        let mut pool = Pool::new(self.kept_at_most);
+        for (place, &question) in questions.iter().enumerate() {
+            pool.wait(Run::new(place, question, Tree::new(&self.config.mcts)?));
+        }
+        let mut found: Vec<(usize, Searched)> = Vec::with_capacity(questions.len());
+        loop {
+            pool.admit();
+            if pool.open.is_empty() {
+                break;
+            }
+            self.wave(&mut pool.open, &mut memory)?;
+            let done = pool.close();
+            let places: Vec<(usize, &str)> =
+                done.iter().map(|run| (run.place, run.question.text)).collect();
+            let searched = self.finish(done, &mut memory)?;
+            memory.measure();
+            for ((place, question), searched) in places.into_iter().zip(searched) {
+                memory.forget(question);
+                found.push((place, searched));
+            }
+            pool.make_room(&mut memory);
+        }
+        found.sort_unstable_by_key(|&(place, _)| place);
+        let found = found.into_iter().map(|(_, searched)| searched).collect();
         Ok(Found { found, cost: memory.cost() })
     }
 
-    /// Answers what every tree asks; tells whether any asked.
-    fn wave(&self, runs: &mut [Run<'_>], memory: &mut Memory) -> Result<bool, Error> {
+    /// Answers what every tree asks.
+    fn wave(&self, runs: &mut [Run<'_>], memory: &mut Memory) -> Result<(), Error> {
         let (mut roots, mut samples, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
-        let mut asked = false;
         for (index, run) in runs.iter().enumerate() {
-            let request = run.tree.request();
-            asked |= !matches!(request, Request::Done(_));
-            match request {
+            match run.tree.request() {
                 Request::ScoreRoot => roots.push(index),
                 Request::Sample(wanted) => samples.push((index, wanted)),
                 Request::Evaluate { nodes, .. } => {
@@ -93,7 +111,7 @@ impl Searcher {
         self.sample(runs, &samples, memory)?;
         self.evaluate(runs, &leaves, memory)?;
         self.settle(runs, &leaves);
-        Ok(asked)
+        Ok(())
     }
 
     /// Ends the searches whose answer is settled, of those that were just evaluated.
@@ -235,8 +253,8 @@ impl Searcher {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(question: Question<'a>, tree: Tree) -> Self {
-        Self { question, tree, rollouts: Vec::new(), drawn: BTreeMap::new(), tokens: 0 }
+    pub(crate) fn new(place: usize, question: Question<'a>, tree: Tree) -> Self {
+        Self { place, question, tree, rollouts: Vec::new(), drawn: BTreeMap::new(), tokens: 0 }
     }
 
     /// Takes note of what was drawn at a node; what rollouts have twice is drawn once.

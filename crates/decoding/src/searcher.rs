@@ -14,6 +14,7 @@ pub struct Searcher {
     pub(crate) fast_policy: Arc<Policy>,
     pub(crate) critic: Arc<Critic>,
     pub(crate) config: SearchConfig,
+    pub(crate) kept_at_most: Option<u64>,
 }
 
 impl Searcher {
@@ -28,7 +29,14 @@ impl Searcher {
         config: SearchConfig,
     ) -> Result<Self, Error> {
         let (policy, fast_policy) = (Arc::new(policy), Arc::new(fast_policy));
-        Self { policy, fast_policy, critic: Arc::new(critic), config }.checked()
+        Self { policy, fast_policy, critic: Arc::new(critic), config, kept_at_most: None }.checked()
+    }
+
+    /// The same with a limit in bytes on the keys and values that are kept: fewer trees are searched at once, and those that
+    /// came last give up what they have read and read it again. A single tree has what it needs.
+    #[must_use]
+    pub fn within(self, bytes: Option<u64>) -> Self {
+        Self { kept_at_most: bytes, ..self }
     }
 
     /// The same models with other settings.

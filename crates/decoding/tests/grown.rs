@@ -113,3 +113,20 @@ fn there_must_be_rollouts_to_grow_along() {
     none.rollouts_by = RolloutsBy::Policy;
     none.validate().unwrap();
 }
+
+/// What a search found, to compare.
+fn told(searched: &[Searched]) -> Vec<String> {
+    searched.iter().map(|s| format!("{:?} {:?} {}", s.solved, s.picks, s.tokens)).collect()
+}
+
+#[test]
+fn a_limit_on_memory_makes_trees_read_again_and_changes_nothing() {
+    let question = |seed| Question { id: "a", text: QUESTIONS[seed as usize % 3], seed };
+    let questions: Vec<Question<'_>> = (0..10).map(question).collect();
+    let free = searcher(8, config(1, 4)).search(&questions).unwrap();
+    let tight = searcher(8, config(1, 4)).within(Some(20_000)).search(&questions).unwrap();
+    assert_eq!(told(&tight.found), told(&free.found));
+    assert!(free.cost.evicted == 0 && tight.cost.evicted > 0, "{:?}", tight.cost);
+    assert!(tight.cost.kept_bytes < free.cost.kept_bytes, "{:?} {:?}", tight.cost, free.cost);
+    assert!(tight.cost.policy_tokens > free.cost.policy_tokens);
+}

@@ -107,7 +107,13 @@ mod tests {
                 decoders: vec!["mcts-vote".to_owned(), "mcts-rerank".to_owned()],
                 problems: 10,
                 seconds,
-                cost: Cost { policy_tokens: 600, critic_tokens: 200, reused_tokens: 9, judged: 50 },
+                cost: Cost {
+                    policy_tokens: 600,
+                    critic_tokens: 200,
+                    reused_tokens: 9,
+                    judged: 50,
+                    ..Cost::default()
+                },
             },
         };
         log.append(&line(0, 9.0)).unwrap();

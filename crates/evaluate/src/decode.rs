@@ -130,7 +130,7 @@ fn searchers(
         models.critic(text, place)?,
         tree.clone(),
     );
-    let searcher = searcher.map_err(Failure::from)?;
+    let searcher = searcher.map_err(Failure::from)?.within(place.kept_at_most);
     let with = |(name, search)| Ok((name, searcher.with(search)?));
     searches.into_iter().map(with).collect::<Result<_, decoding::Error>>().map_err(Failure::from)
 }

@@ -21,6 +21,7 @@ use crate::spans::Kv;
 pub struct Prefixes {
     scopes: BTreeMap<u64, Trie>,
     counts: PrefixCounts,
+    bytes: usize,
 }
 
 /// Tokens that went through a model and tokens that did not have to.
@@ -62,6 +63,7 @@ pub(crate) struct Read {
 struct Trie {
     segments: Vec<Segment>,
     roots: Vec<usize>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,10 @@ impl KvShape {
 }
 
 impl Read {
+    fn bytes(&self) -> usize {
+        self.kv.bytes() + size_of_val(self.heads.as_slice())
+    }
+
     /// The tokens from `from` on alone.
     fn rest(&self, from: usize, shape: KvShape) -> Self {
         let tokens = std::iter::once((&self.kv, from..self.kv.tokens));
@@ -106,6 +112,23 @@ impl Prefixes {
     /// What reading cost so far, and what it saved.
     pub fn counts(&self) -> PrefixCounts {
         self.counts
+    }
+
+    /// Bytes of the keys, values and heads that are kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Those of a scope.
+    pub fn bytes_of(&self, scope: u64) -> usize {
+        self.scopes.get(&scope).map_or(0, |trie| trie.bytes)
+    }
+
+    /// Gives up what was read in a scope. Whoever needs it reads it again.
+    pub fn forget(&mut self, scope: u64) {
+        if let Some(trie) = self.scopes.remove(&scope) {
+            self.bytes -= trie.bytes;
+        }
     }
 
     pub(crate) fn count(&mut self, forwarded: usize, reused: usize) {
@@ -152,6 +175,9 @@ impl Prefixes {
         let trie = self.scopes.entry(scope).or_default();
         let index = trie.segments.len();
         let ids = ids[known.tokens..].to_vec();
+        let bytes = read.bytes();
+        trie.bytes += bytes;
+        self.bytes += bytes;
         trie.segments.push(Segment { ids, read, next: Vec::new() });
         match known.pieces.last() {
             Some(&(parent, used)) => trie.segments[parent].next.push((used, index)),
@@ -329,5 +355,20 @@ mod tests {
         assert_eq!(prefixes.find(7, &[1, 2, 9, 7]).tokens, 3);
         assert_eq!(prefixes.find(7, &[2]).tokens, 0);
         assert_eq!(prefixes.find(8, &[1, 2]).tokens, 0);
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_room() {
+        let mut prefixes = Prefixes::default();
+        insert(&mut prefixes, &[1, 2, 3], 0);
+        insert(&mut prefixes, &[1, 2, 3, 4], 3);
+        let before = prefixes.bytes();
+        prefixes.insert((8, &[5]), 0, read(&[5]), SHAPE);
+        assert!(before >= 4 * 5 * 4 && prefixes.bytes() > before);
+        assert_eq!(prefixes.bytes(), before + prefixes.bytes_of(8));
+        prefixes.forget(8);
+        assert_eq!((prefixes.bytes(), prefixes.find(8, &[5]).tokens), (before, 0));
+        prefixes.forget(7);
+        assert_eq!((prefixes.bytes(), prefixes.find(7, &[1]).tokens), (0, 0));
     }
 }

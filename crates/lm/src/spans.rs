@@ -36,6 +36,11 @@ impl Kv {
         Self { tokens, data: vec![0.0; size + SPARE] }
     }
 
+    /// Its size.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.data.as_slice())
+    }
+
     /// The keys of a head in a layer, `[width, tokens]`.
     pub(crate) fn keys(&self, layer: usize, head: usize, shape: KvShape) -> &[f32] {
         &self.data[self.place(layer, 0, head, shape)]

@@ -153,7 +153,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut job = Job {
         common: &args.common,
         model: models.policy.label(),
-        searcher: searcher.map_err(Failure::from)?,
+        searcher: searcher.map_err(Failure::from)?.within(place.kept_at_most),
         keep: trajectories_per_prompt,
         totals: Totals::default(),
         begun: Instant::now(),

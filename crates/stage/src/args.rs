@@ -38,6 +38,11 @@ pub struct Common {
     #[arg(long, value_name = "N", default_value_t = cores(), hide_default_value = true)]
     pub workers: NonZeroUsize,
 
+    /// Keep at most so much of what models have read, e.g. 512MiB or 8GiB: a search that needs more has fewer trees under way
+    /// and reads again; never changes a result on the CPU [default: no limit].
+    #[arg(long, value_name = "SIZE")]
+    pub kv_memory: Option<Size>,
+
     /// Replace an output that was made from other inputs, another preset or another seed.
     #[arg(long)]
     pub force: bool,
@@ -55,6 +60,27 @@ impl Common {
     /// Loads `--config` with every `--set` applied. See [`preset::load`].
     pub fn preset<T: Serialize + DeserializeOwned>(&self) -> Result<Preset<T>, Failure> {
         preset::load(&self.config, &self.set)
+    }
+}
+
+/// A number of bytes: `65536`, `512MiB`, `8GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
+        let (number, shift) = units
+            .iter()
+            .find_map(|&(unit, shift)| Some((text.strip_suffix(unit)?, shift)))
+            .unwrap_or((text, 0));
+        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+        bytes
+            .filter(|&bytes| bytes > 0)
+            .map(Self)
+            .ok_or(format!("`{text}` is no size: say a whole number with KiB, MiB, GiB or TiB"))
     }
 }
 
@@ -124,6 +150,17 @@ mod tests {
         for text in ["", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "CPU"] {
             let error = text.parse::<Device>().unwrap_err();
             assert!(error.contains(&format!("`{text}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        let size = |text: &str| text.parse::<Size>().map(|size| size.0);
+        assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("512MiB"), Ok(512 << 20));
+        assert_eq!(size("3GiB"), Ok(3 << 30));
+        for text in ["", "MiB", "0", "1.5GiB", "8GB", "-1", "99999999999TiB"] {
+            assert!(size(text).unwrap_err().contains(&format!("`{text}`")), "{text}");
         }
     }
 
