@@ -149,7 +149,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(checkpoint: &'a Checkpoint, format: &'a PromptFormat) -> Result<Self, Failure> {
-        let eos = checkpoint.config.eos_token_id;
+        let eos = checkpoint.config.end_tokens().first().copied();
         let eos =
             eos.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
         Ok(Self { tokenizer: &checkpoint.tokenizer, format, eos })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use dataset::{Begin, Dataset, FilesOutput};
 use decoding::Place;
 use decoding::models::Model;
+use lm::config::EndTokens;
 use lm::train::{Example, TrainConfig};
 use lm::{Checkpoint, ModelConfig, Tokenizer};
 use schema::CorpusText;
@@ -136,7 +137,7 @@ impl Shape {
             rope_theta: self.rope_theta,
             tie_word_embeddings: self.tie_word_embeddings,
             bos_token_id: Some(BOS),
-            eos_token_id: Some(EOS),
+            eos_token_id: Some(EndTokens::One(EOS)),
             pad_token_id: Some(PAD),
             ..ModelConfig::default()
         }

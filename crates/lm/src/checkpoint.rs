@@ -1,8 +1,8 @@
 //! Checkpoints are Hugging Face directories: `config.json`, `model.safetensors`, `tokenizer.json` and
 //! the files `transformers` wants beside them.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use rand::SeedableRng;
@@ -16,6 +16,8 @@ use crate::{Decoder, Error, ModelConfig, Tokenizer};
 pub const CONFIG_FILE: &str = "config.json";
 /// Name of the weights file.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// Name of the index of weights in several files.
+pub const INDEX_FILE: &str = "model.safetensors.index.json";
 /// Name of the tokenizer file.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
 
@@ -66,7 +68,7 @@ impl Checkpoint {
                 format!("{have} entries, but vocab_size in {CONFIG_FILE} is {room}"),
             ));
         }
-        let model = load_weights(&dir.join(WEIGHTS_FILE), &config, device)?;
+        let model = load_weights(dir, &config, device)?;
         Ok(Self { config, model, tokenizer })
     }
 
@@ -78,11 +80,12 @@ impl Checkpoint {
         let json = |value: &serde_json::Value| {
             serde_json::to_vec_pretty(value).expect("a JSON value always serializes")
         };
-        let config = serde_json::to_value(&self.config).expect("the configuration is plain data");
+        let config = ModelConfig { torch_dtype: "float32".to_owned(), ..self.config.clone() };
+        let config = serde_json::to_value(config).expect("the configuration is plain data");
         let token = |id: Option<u32>| id.and_then(|id| self.tokenizer.token(id));
         let (bos, eos, pad) = (
             token(self.config.bos_token_id),
-            token(self.config.eos_token_id),
+            token(self.config.end_tokens().first().copied()),
             token(self.config.pad_token_id),
         );
         let tokenizer_config = serde_json::json!({
@@ -147,18 +150,34 @@ pub(crate) fn write_safetensors(
     safetensors::serialize(views, Some(metadata)).expect("names are unique and sizes agree")
 }
 
-/// Reads all tensors of a safetensors file as `f32`; the error says what is wrong with it.
-pub(crate) fn parse_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, String> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| format!("broken safetensors file: {e}; make it again or restore it"))?;
-    file.iter()
-        .map(|(name, view)| {
-            let data = to_f32(view.dtype(), view.data()).ok_or_else(|| {
-                format!("tensor `{name}` is {:?}: need F32, F16 or BF16", view.dtype())
-            })?;
-            Ok((name.to_owned(), HostTensor { shape: view.shape().to_vec(), data }))
-        })
-        .collect()
+/// The tensors of a safetensors file; the error says what is wrong with it.
+pub(crate) struct Weights<'a>(SafeTensors<'a>);
+
+impl<'a> Weights<'a> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        SafeTensors::deserialize(bytes)
+            .map(Self)
+            .map_err(|e| format!("broken safetensors file: {e}; make it again or restore it"))
+    }
+
+    /// All of them, as `f32`.
+    pub(crate) fn all(&self) -> Result<BTreeMap<String, HostTensor>, String> {
+        let one = |name: &str| Ok(self.get(name)?.map(|tensor| (name.to_owned(), tensor)));
+        self.names().filter_map(|name| one(name).transpose()).collect()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name)
+    }
+
+    /// A tensor as `f32`, if it is there.
+    pub(crate) fn get(&self, name: &str) -> Result<Option<HostTensor>, String> {
+        let Ok(view) = self.0.tensor(name) else { return Ok(None) };
+        let data = to_f32(view.dtype(), view.data()).ok_or_else(|| {
+            format!("tensor `{name}` is {:?}: need F32, F16 or BF16", view.dtype())
+        })?;
+        Ok(Some(HostTensor { shape: view.shape().to_vec(), data }))
+    }
 }
 
 fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
@@ -173,30 +192,104 @@ fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     }
 }
 
-fn load_weights(path: &Path, config: &ModelConfig, device: &Device) -> Result<Decoder, Error> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let mut tensors =
-        parse_safetensors(&bytes).map_err(|problem| Error::malformed(path, problem))?;
-    let mut problem = None;
-    let model = weights::replace(Decoder::zeros(config, device)?, |name, shape| {
-        let found = tensors.remove(name);
-        match found {
-            None => {
-                problem.get_or_insert(format!("tensor `{name}` is missing"));
-                None
-            }
-            Some(tensor) if tensor.shape != shape => {
-                let has = &tensor.shape;
-                problem.get_or_insert(format!(
-                    "tensor `{name}` is {has:?}, but {CONFIG_FILE} makes it {shape:?}"
-                ));
-                None
-            }
-            found => found,
+/// A file of weights, and the tensors that the index of shards says it has, if there is one.
+struct WeightFile {
+    path: PathBuf,
+    listed: BTreeSet<String>,
+}
+
+/// The files that hold the weights: one, or the shards of an index.
+fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let (single, index) = (dir.join(WEIGHTS_FILE), dir.join(INDEX_FILE));
+    if single.exists() || !index.exists() {
+        let pickled = std::fs::read_dir(dir).map_err(Error::io(dir))?.filter_map(Result::ok);
+        let mut pickled = pickled.map(|entry| entry.path()).filter(|path| {
+            path.extension().is_some_and(|end| end == "bin" || end == "pt" || end == "pth")
+        });
+        return match pickled.next() {
+            Some(path) if !single.exists() => Err(Error::malformed(
+                &path,
+                "pickled weights can run code and are not read: load the model with transformers and \
+                 save_pretrained(..., safe_serialization=True)",
+            )),
+            _ => Ok(vec![WeightFile { path: single, listed: BTreeSet::new() }]),
+        };
+    }
+    let text = std::fs::read(&index).map_err(Error::io(&index))?;
+    let Index { weight_map } = serde_json::from_slice(&text)
+        .map_err(|e| Error::malformed(&index, format!("no index of shards: {e}")))?;
+    let mut shards = BTreeMap::<PathBuf, BTreeSet<String>>::new();
+    for (tensor, file) in weight_map {
+        if Path::new(&file).components().count() != 1 {
+            return Err(Error::malformed(
+                &index,
+                format!("shard `{file}` is not a file beside it"),
+            ));
         }
-    });
-    match problem {
-        Some(problem) => Err(Error::malformed(path, problem)),
+        shards.entry(dir.join(file)).or_default().insert(tensor);
+    }
+    Ok(shards.into_iter().map(|(path, listed)| WeightFile { path, listed }).collect())
+}
+
+/// Loads the weights file by file: beside the model there is never more than one of them in memory.
+fn load_weights(dir: &Path, config: &ModelConfig, device: &Device) -> Result<Decoder, Error> {
+    let mut model = Decoder::zeros(config, device)?;
+    let mut missing: BTreeSet<String> = weights::names(&model);
+    let wanted = missing.clone();
+    for WeightFile { path, listed } in weight_files(dir)? {
+        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let file = Weights::parse(&bytes).map_err(|problem| Error::malformed(&path, problem))?;
+        let found: BTreeSet<String> = file.names().map(str::to_owned).collect();
+        if let Some(lost) = listed.iter().find(|name| !found.contains(*name)) {
+            let problem = format!("tensor `{lost}` is missing, which {INDEX_FILE} says is here");
+            return Err(Error::malformed(&path, problem));
+        }
+        if let Some(other) =
+            found.iter().find(|name| !wanted.contains(*name) && !is_idle(name, config))
+        {
+            let family = &config.model_type;
+            let problem =
+                format!("tensor `{other}` is none of a {family} as {CONFIG_FILE} describes it");
+            return Err(Error::malformed(&path, problem));
+        }
+        missing.retain(|name| !found.contains(name));
+        model = fill(model, &file).map_err(|problem| Error::malformed(&path, problem))?;
+    }
+    match missing.pop_first() {
+        Some(name) => {
+            Err(Error::malformed(&dir.join(WEIGHTS_FILE), format!("tensor `{name}` is missing")))
+        }
         None => Ok(model),
     }
+}
+
+/// Tensors that some files have and no model needs: a tied output, and rotary frequencies, which follow from the
+/// configuration.
+fn is_idle(name: &str, config: &ModelConfig) -> bool {
+    name.ends_with("rotary_emb.inv_freq")
+        || (name == "lm_head.weight" && config.tie_word_embeddings)
+}
+
+/// Puts the tensors of a file in their places.
+fn fill(model: Decoder, file: &Weights<'_>) -> Result<Decoder, String> {
+    let mut problem = None;
+    let model = weights::replace(model, |name, shape| match file.get(name) {
+        Ok(Some(tensor)) if tensor.shape != shape => {
+            let has = &tensor.shape;
+            problem.get_or_insert(format!(
+                "tensor `{name}` is {has:?}, but {CONFIG_FILE} makes it {shape:?}"
+            ));
+            None
+        }
+        Ok(found) => found,
+        Err(text) => {
+            problem.get_or_insert(text);
+            None
+        }
+    });
+    problem.map_or(Ok(model), Err)
 }

@@ -4,16 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// Configuration of a Llama-family decoder, as in a Hugging Face `config.json`.
+/// Configuration of a decoder of the Llama, Qwen2, Qwen3 or Mistral family, as in a Hugging Face `config.json` of
+/// transformers 4 or 5.
 ///
-/// Keys that this crate does not know are kept out: a checkpoint that needs them is refused by
-/// [`ModelConfig::validate`] when it can be told, and its tensors do not fit otherwise.
+/// What would make another model of it is refused by [`ModelConfig::validate`]; keys that make no difference in inference
+/// are left out when it is saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// Class names of the model, `["LlamaForCausalLM"]`.
     #[serde(default = "llama_architectures")]
     pub architectures: Vec<String>,
-    /// The family, `llama`.
+    /// The family: `llama`, `qwen2`, `qwen3` or `mistral`.
     #[serde(default = "llama_type")]
     pub model_type: String,
     /// Entries of the vocabulary.
@@ -39,18 +40,25 @@ pub struct ModelConfig {
     /// Base of the rotary frequencies.
     #[serde(default = "rope_theta")]
     pub rope_theta: f64,
-    /// Where transformers 5 keeps the rotary settings; it wins over `rope_theta`.
+    /// Where transformers 5 keeps the rotary settings; it wins over the other two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_parameters: Option<RopeParameters>,
-    /// Rotary scaling of transformers 4; not supported.
+    /// Rotary scaling as transformers 4 writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rope_scaling: Option<serde_json::Value>,
-    /// Biases of the attention's projections; not supported.
+    pub rope_scaling: Option<RopeParameters>,
+    /// Biases of all four projections of attention (Llama, Qwen3). Qwen2 always has those of queries, keys and values.
     #[serde(default)]
     pub attention_bias: bool,
     /// Biases of the feed-forward projections; not supported.
     #[serde(default)]
     pub mlp_bias: bool,
+    /// How many tokens back a token sees; not supported unless it is the whole context. Written even if there is none:
+    /// Mistral's default is another.
+    #[serde(default)]
+    pub sliding_window: Option<usize>,
+    /// Whether Qwen uses that window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_sliding_window: Option<bool>,
     /// Whether the output projection is the embedding, transposed.
     #[serde(default)]
     pub tie_word_embeddings: bool,
@@ -60,9 +68,9 @@ pub struct ModelConfig {
     /// Token that opens a text.
     #[serde(default)]
     pub bos_token_id: Option<u32>,
-    /// Token that ends a text.
+    /// Tokens that end a text: one or a list.
     #[serde(default)]
-    pub eos_token_id: Option<u32>,
+    pub eos_token_id: Option<EndTokens>,
     /// Token that fills a row.
     #[serde(default)]
     pub pad_token_id: Option<u32>,
@@ -74,14 +82,54 @@ pub struct ModelConfig {
     pub scalar_heads: Vec<String>,
 }
 
-/// Rotary settings as transformers 5 writes them.
+/// The tokens that end a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EndTokens {
+    /// A single one.
+    One(u32),
+    /// Any of several; the first is the one that is written.
+    Several(Vec<u32>),
+}
+
+/// Rotary settings as transformers writes them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RopeParameters {
     /// Base of the rotary frequencies.
-    pub rope_theta: f64,
-    /// `default`; others scale the frequencies and are not supported.
-    #[serde(default = "default_rope")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rope_theta: Option<f64>,
+    /// `default`, `linear` or `llama3`; others are not supported.
+    #[serde(default = "default_rope", alias = "type")]
     pub rope_type: String,
+    /// How many times as long the context becomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<f64>,
+    /// `llama3`: waves that are longer than the original context by this are stretched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low_freq_factor: Option<f64>,
+    /// `llama3`: waves that fit the original context more often than this stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_freq_factor: Option<f64>,
+    /// `llama3`: the original context, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_max_position_embeddings: Option<f64>,
+}
+
+impl EndTokens {
+    /// All of them.
+    pub fn all(&self) -> &[u32] {
+        match self {
+            Self::One(token) => std::slice::from_ref(token),
+            Self::Several(tokens) => tokens,
+        }
+    }
+}
+
+/// Which projections of attention have a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Biases {
+    pub(crate) inputs: bool,
+    pub(crate) output: bool,
 }
 
 fn default_rope() -> String {
@@ -128,6 +176,8 @@ impl Default for ModelConfig {
             rope_scaling: None,
             attention_bias: false,
             mlp_bias: false,
+            sliding_window: None,
+            use_sliding_window: None,
             tie_word_embeddings: false,
             hidden_act: silu(),
             bos_token_id: None,
@@ -154,9 +204,71 @@ impl ModelConfig {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
+    /// Tokens that end a text; none if the configuration names none.
+    pub fn end_tokens(&self) -> &[u32] {
+        self.eos_token_id.as_ref().map_or(&[], EndTokens::all)
+    }
+
+    /// Which projections of attention have a bias.
+    pub(crate) fn biases(&self) -> Biases {
+        let all = self.attention_bias;
+        Biases {
+            inputs: all || self.model_type == "qwen2",
+            output: all && self.model_type != "qwen2",
+        }
+    }
+
+    /// Whether queries and keys are normed, head by head.
+    pub(crate) fn has_head_norms(&self) -> bool {
+        self.model_type == "qwen3"
+    }
+
     /// Base of the rotary frequencies, wherever it stands.
     pub fn rope_base(&self) -> f64 {
-        self.rope_parameters.as_ref().map_or(self.rope_theta, |rope| rope.rope_theta)
+        self.rope_parameters.as_ref().and_then(|rope| rope.rope_theta).unwrap_or(self.rope_theta)
+    }
+
+    /// The rotary frequencies of a head's pairs, in radians a token.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a kind of scaling that is not supported.
+    pub(crate) fn frequencies(&self) -> Result<Vec<f64>, Error> {
+        let half = self.head_width() / 2;
+        let plain = (0..half).map(|i| self.rope_base().powf(-(i as f64) / half as f64));
+        let Some(rope) = self.rope_parameters.as_ref().or(self.rope_scaling.as_ref()) else {
+            return Ok(plain.collect());
+        };
+        let number = |name: &str, value: Option<f64>| match value {
+            Some(value) if value > 0.0 && value.is_finite() => Ok(value),
+            _ => Err(Error::Config(format!(
+                "rope_type `{}` needs a positive {name}",
+                rope.rope_type
+            ))),
+        };
+        match rope.rope_type.as_str() {
+            "default" => Ok(plain.collect()),
+            "linear" => {
+                let factor = number("factor", rope.factor)?;
+                Ok(plain.map(|frequency| frequency / factor).collect())
+            }
+            "llama3" => {
+                let factor = number("factor", rope.factor)?;
+                let low = number("low_freq_factor", rope.low_freq_factor)?;
+                let high = number("high_freq_factor", rope.high_freq_factor)?;
+                let context = rope.original_max_position_embeddings;
+                let context = number("original_max_position_embeddings", context)?;
+                // Between the two bounds, from stretched to as it was.
+                let scaled = |frequency: f64| {
+                    let waves = context * frequency / std::f64::consts::TAU;
+                    let kept = ((waves - low) / (high - low)).clamp(0.0, 1.0);
+                    frequency * (kept + (1.0 - kept) / factor)
+                };
+                Ok(plain.map(scaled).collect())
+            }
+            other => Err(Error::Config(format!(
+                "rotary scaling `{other}` is not supported: default, linear, llama3"
+            ))),
+        }
     }
 
     /// Checks that the configuration describes a decoder this crate runs.
@@ -165,20 +277,34 @@ impl ModelConfig {
     /// [`Error::Config`] names the key, its value and what is allowed.
     pub fn validate(&self) -> Result<(), Error> {
         let refuse = |text: String| Err(Error::Config(text));
-        if self.model_type != "llama" {
-            return refuse(format!("model_type `{}` is not supported: llama", self.model_type));
+        let families = ["llama", "qwen2", "qwen3", "mistral"];
+        if !families.contains(&self.model_type.as_str()) {
+            let known = families.join(", ");
+            return refuse(format!("model_type `{}` is not supported: {known}", self.model_type));
         }
         if self.hidden_act != "silu" {
             return refuse(format!("hidden_act `{}` is not supported: silu", self.hidden_act));
         }
-        let scaled = self.rope_parameters.as_ref().is_some_and(|r| r.rope_type != default_rope());
-        if scaled || self.rope_scaling.is_some() {
-            return refuse("scaled rotary positions are not supported".to_owned());
+        if self.mlp_bias {
+            return refuse("mlp_bias is not supported".to_owned());
         }
-        if self.attention_bias || self.mlp_bias {
-            return refuse("attention_bias and mlp_bias are not supported".to_owned());
+        if self.model_type != "llama" && self.num_key_value_heads.is_none() {
+            return refuse("num_key_value_heads is missing".to_owned());
         }
-        self.check_sizes()
+        if self.model_type == "qwen3" && self.head_dim.is_none() {
+            return refuse("head_dim is missing".to_owned());
+        }
+        let used = self.use_sliding_window.unwrap_or(self.model_type == "mistral");
+        if let Some(window) =
+            self.sliding_window.filter(|&w| used && w < self.max_position_embeddings)
+        {
+            let longest = self.max_position_embeddings;
+            return refuse(format!(
+                "sliding_window {window} is not supported: set max_position_embeddings {longest} to it at most"
+            ));
+        }
+        self.check_sizes()?;
+        self.frequencies().map(|_| ())
     }
 
     fn check_sizes(&self) -> Result<(), Error> {
@@ -229,17 +355,43 @@ pub(crate) mod tests {
         .unwrap()
     }
 
+    fn rope(text: &str) -> RopeParameters {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn long_waves_are_stretched_and_short_ones_stay() {
+        let scaled = rope(
+            r#"{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 64}"#,
+        );
+        let (plain, config) = (toy(), ModelConfig { rope_scaling: Some(scaled), ..toy() });
+        let (before, after) = (plain.frequencies().unwrap(), config.frequencies().unwrap());
+        assert_eq!(before, [1.0, 0.1, 0.01, 0.001]);
+        // 64 tokens are 10.2 waves of the first, 1.02 of the second, and less than one of the others.
+        let kept = (6.4 / std::f64::consts::TAU - 1.0) / 3.0;
+        let expected = [1.0, 0.1 * (kept + (1.0 - kept) / 8.0), 0.01 / 8.0, 0.001 / 8.0];
+        assert!(after.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{after:?}");
+    }
+
     #[test]
     fn a_hostile_configuration_is_refused_by_key() {
         type Change = (&'static str, fn(&mut ModelConfig));
-        let changes: [Change; 7] = [
+        let changes: [Change; 10] = [
             ("vocab_size is 0", |c| c.vocab_size = 0),
             ("hidden_size is 18446744073709551615", |c| c.hidden_size = usize::MAX),
             ("num_attention_heads 4 is not a multiple", |c| c.num_key_value_heads = Some(3)),
             ("model_type `mamba`", |c| c.model_type = "mamba".to_owned()),
             ("head_dim 3 is odd", |c| c.head_dim = Some(3)),
-            ("attention_bias", |c| c.attention_bias = true),
-            ("scaled rotary", |c| c.rope_scaling = Some(serde_json::json!({"factor": 8.0}))),
+            ("mlp_bias", |c| c.mlp_bias = true),
+            ("rotary scaling `yarn`", |c| c.rope_scaling = Some(rope(r#"{"type": "yarn"}"#))),
+            ("needs a positive factor", |c| {
+                c.rope_parameters = Some(rope(r#"{"rope_type": "linear", "factor": -2.0}"#));
+            }),
+            ("sliding_window 64", |c| {
+                (c.model_type, c.sliding_window) = ("mistral".to_owned(), Some(64));
+            }),
+            ("head_dim is missing", |c| c.model_type = "qwen3".to_owned()),
         ];
         for (expected, change) in changes {
             let mut config = toy();

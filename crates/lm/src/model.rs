@@ -52,6 +52,10 @@ pub(crate) struct Attention {
     pub(crate) k_proj: Projection,
     pub(crate) v_proj: Projection,
     pub(crate) o_proj: Projection,
+    /// Of every head's queries, in Qwen3.
+    pub(crate) q_norm: Option<RmsNorm>,
+    /// Of every head's keys.
+    pub(crate) k_norm: Option<RmsNorm>,
     heads: usize,
     kv_heads: usize,
 }
@@ -65,11 +69,12 @@ pub(crate) struct Mlp {
     pub(crate) down_proj: Projection,
 }
 
-/// A linear layer without a bias.
+/// A linear layer.
 #[derive(Module, Debug)]
 pub(crate) struct Projection {
     /// `[inputs, outputs]`; `[0, 0]` once it is packed.
     pub(crate) weight: Param<Tensor<2>>,
+    pub(crate) bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     packed: Option<Packed>,
 }
@@ -171,13 +176,16 @@ impl Block {
             config.num_attention_heads * config.head_width(),
             config.kv_heads() * config.head_width(),
         );
+        let biases = config.biases();
         Self {
             input_layernorm: norm(config, device),
             self_attn: Attention {
-                q_proj: Projection::zeros(d, q, device),
-                k_proj: Projection::zeros(d, kv, device),
-                v_proj: Projection::zeros(d, kv, device),
-                o_proj: Projection::zeros(q, d, device),
+                q_proj: Projection::zeros(d, q, device).biased(biases.inputs),
+                k_proj: Projection::zeros(d, kv, device).biased(biases.inputs),
+                v_proj: Projection::zeros(d, kv, device).biased(biases.inputs),
+                o_proj: Projection::zeros(q, d, device).biased(biases.output),
+                q_norm: config.has_head_norms().then(|| head_norm(config, device)),
+                k_norm: config.has_head_norms().then(|| head_norm(config, device)),
                 heads: config.num_attention_heads,
                 kv_heads: config.kv_heads(),
             },
@@ -212,11 +220,19 @@ impl Attention {
         positions: &Positions,
         (past, layer): (&mut Past<'_, '_>, usize),
     ) -> Tensor<3> {
-        let turn = |x: Tensor<3>, heads: usize| {
+        let turn = |x: Tensor<3>, norm: &Option<RmsNorm>, heads: usize| {
+            let x = match norm {
+                Some(norm) => {
+                    let [batch, time, width] = x.dims();
+                    let of_heads = x.reshape([batch, time, heads, width / heads]);
+                    normed(norm, of_heads).reshape([batch, time, width])
+                }
+                None => x,
+            };
             fused::rotary(x, positions.cos.clone(), positions.sin.clone(), heads)
         };
-        let q = turn(self.q_proj.forward(x.clone()), self.heads);
-        let k = turn(self.k_proj.forward(x.clone()), self.kv_heads);
+        let q = turn(self.q_proj.forward(x.clone()), &self.q_norm, self.heads);
+        let k = turn(self.k_proj.forward(x.clone()), &self.k_norm, self.kv_heads);
         let v = self.v_proj.forward(x);
         let found = match past {
             Past::Nothing(mask) => self.attend(q, k, split(v, self.kv_heads), mask),
@@ -249,12 +265,19 @@ impl Attention {
 impl Projection {
     fn zeros(input: usize, output: usize, device: &Device) -> Self {
         let weight = burn::nn::Initializer::Zeros.init([input, output], device);
-        Self { weight, packed: None }
+        Self { weight, bias: None, packed: None }
+    }
+
+    /// With a bias of zeros, if there is one.
+    fn biased(self, biased: bool) -> Self {
+        let weight = self.weight.val();
+        let bias = || burn::nn::Initializer::Zeros.init([weight.dims()[1]], &weight.device());
+        Self { bias: biased.then(bias), ..self }
     }
 
     /// With a weight `[inputs, outputs]`.
     pub(crate) fn of(weight: Tensor<2>) -> Self {
-        Self { weight: Param::from_tensor(weight), packed: None }
+        Self { weight: Param::from_tensor(weight), bias: None, packed: None }
     }
 
     /// Ready for inference.
@@ -270,8 +293,14 @@ impl Projection {
 
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match &self.packed {
-            Some(packed) => fused::product(&x, packed),
-            None => linear(x, self.weight.val(), None),
+            Some(packed) => {
+                let product = fused::product(&x, packed);
+                match &self.bias {
+                    Some(bias) => product + bias.val().unsqueeze(),
+                    None => product,
+                }
+            }
+            None => linear(x, self.weight.val(), self.bias.as_ref().map(Param::val)),
         }
     }
 
@@ -344,12 +373,16 @@ fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
     x.reshape([batch, time, heads, width / heads]).swap_dims(1, 2)
 }
 
-fn normed(norm: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
+fn normed<const D: usize>(norm: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
     fused::rms_norm(x, norm.gamma.val(), norm.epsilon)
 }
 
 fn norm(config: &ModelConfig, device: &Device) -> RmsNorm {
     RmsNormConfig::new(config.hidden_size).with_epsilon(config.rms_norm_eps).init(device)
+}
+
+fn head_norm(config: &ModelConfig, device: &Device) -> RmsNorm {
+    RmsNormConfig::new(config.head_width()).with_epsilon(config.rms_norm_eps).init(device)
 }
 
 /// Rotary tables and masks of a model, computed once on the host.
@@ -363,14 +396,11 @@ pub(crate) struct Rotary {
 impl Rotary {
     pub(crate) fn new(config: &ModelConfig) -> Self {
         let half = config.head_width() / 2;
-        let angle = |position: usize, i: usize| {
-            let frequency = config.rope_base().powf(-(i as f64) / half as f64);
-            position as f64 * frequency
-        };
+        let frequencies = config.frequencies().expect("a model has a valid configuration");
         let table = |f: fn(f64) -> f64| {
             (0..config.max_position_embeddings)
-                .flat_map(|p| (0..half).map(move |i| (p, i)))
-                .map(|(p, i)| f(angle(p, i)) as f32)
+                .flat_map(|position| frequencies.iter().map(move |w| position as f64 * w))
+                .map(|angle| f(angle) as f32)
                 .collect()
         };
         Self { cos: table(f64::cos), sin: table(f64::sin), half }

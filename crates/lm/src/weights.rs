@@ -1,7 +1,7 @@
 //! Parameters by their Hugging Face names, as host values: what checkpoints, initialisation and the
 //! optimizer's state share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -79,6 +79,29 @@ pub(crate) fn collect(model: &Decoder) -> BTreeMap<String, HostTensor> {
     let mut collector = Collector::default();
     model.visit(&mut collector);
     collector.found
+}
+
+/// The names of all parameters.
+pub(crate) fn names(model: &Decoder) -> BTreeSet<String> {
+    #[derive(Default)]
+    struct Names {
+        path: Path,
+        found: BTreeSet<String>,
+    }
+    impl ModuleVisitor for Names {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+            self.found.insert(self.path.name());
+        }
+    }
+    let mut names = Names::default();
+    model.visit(&mut names);
+    names.found
 }
 
 /// Replaces parameters by `source(name, shape in the file)`; those it has no value for stay.

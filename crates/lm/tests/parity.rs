@@ -8,6 +8,18 @@ use lm::engine::{EngineOptions, GenerationRequest, Stop};
 use lm::{Checkpoint, Engine, Prefixes, Sampling, device};
 use serde::Deserialize;
 
+const ALL: [&str; 9] = [
+    "llama-tied",
+    "llama-untied",
+    "llama-3",
+    "llama-biased",
+    "qwen2",
+    "qwen3",
+    "mistral",
+    "qwen2-bf16",
+    "qwen2-shards",
+];
+
 #[derive(Deserialize)]
 struct Reference {
     ids: Vec<u32>,
@@ -30,7 +42,7 @@ fn engine(checkpoint: &Checkpoint) -> Engine {
 
 #[test]
 fn logits_and_greedy_tokens_agree() {
-    for name in ["llama-tied", "llama-untied"] {
+    for name in ALL {
         let reference = reference(name);
         let checkpoint = Checkpoint::load(&fixture(name), &device::cpu()).unwrap();
         let engine = engine(&checkpoint);
@@ -62,7 +74,7 @@ fn logits_and_greedy_tokens_agree() {
 
 #[test]
 fn a_checkpoint_written_and_read_again_is_the_same() {
-    for name in ["llama-tied", "llama-untied"] {
+    for name in ALL {
         let checkpoint = Checkpoint::load(&fixture(name), &device::cpu()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let files = checkpoint.files().unwrap();
@@ -70,22 +82,68 @@ fn a_checkpoint_written_and_read_again_is_the_same() {
             std::fs::write(dir.path().join(file), bytes).unwrap();
         }
         let again = Checkpoint::load(dir.path(), &device::cpu()).unwrap();
-        assert_eq!(again.files().unwrap(), files);
+        assert_eq!(again.files().unwrap(), files, "{name}");
         let ids = reference(name).ids;
         assert_eq!(engine(&again).logits(&ids).unwrap(), engine(&checkpoint).logits(&ids).unwrap());
     }
 }
 
-/// A copy of a fixture with one file changed, and what loading it says.
-fn refusal(file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> String {
+fn copy(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(fixture("llama-tied")).unwrap() {
+    for entry in std::fs::read_dir(fixture(name)).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
     }
+    dir
+}
+
+fn message(dir: &tempfile::TempDir) -> String {
+    Checkpoint::load(dir.path(), &device::cpu()).unwrap_err().to_string()
+}
+
+/// A copy of a fixture with one file changed, and what loading it says.
+fn refusal(file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> String {
+    let dir = copy("llama-tied");
     let path = dir.path().join(file);
     std::fs::write(&path, change(std::fs::read(&path).unwrap())).unwrap();
-    Checkpoint::load(dir.path(), &device::cpu()).unwrap_err().to_string()
+    message(&dir)
+}
+
+fn edited(dir: &tempfile::TempDir, file: &str, old: &str, new: &str) {
+    let text = std::fs::read_to_string(dir.path().join(file)).unwrap();
+    assert!(text.contains(old), "{text}");
+    std::fs::write(dir.path().join(file), text.replace(old, new)).unwrap();
+}
+
+#[test]
+fn weights_that_are_not_all_there_are_refused_by_name() {
+    let dir = copy("qwen2-shards");
+    let second = "model-00002-of-00003.safetensors";
+    std::fs::remove_file(dir.path().join(second)).unwrap();
+    assert!(message(&dir).contains(second), "{}", message(&dir));
+    let dir = copy("qwen2-shards");
+    edited(&dir, "model.safetensors.index.json", second, "model-00001-of-00003.safetensors");
+    assert!(message(&dir).contains("which model.safetensors.index.json says is here"));
+    edited(&dir, "model.safetensors.index.json", "model-00001-of-00003", "../elsewhere");
+    assert!(message(&dir).contains("is not a file beside it"), "{}", message(&dir));
+    let dir = copy("llama-tied");
+    std::fs::rename(dir.path().join("model.safetensors"), dir.path().join("pytorch_model.bin"))
+        .unwrap();
+    assert!(message(&dir).contains("pickled weights"), "{}", message(&dir));
+}
+
+#[test]
+fn another_model_under_a_known_name_is_refused() {
+    // Biases without a place would be left out, and the model would be another one.
+    let dir = copy("qwen2");
+    edited(&dir, "config.json", "\"qwen2\"", "\"llama\"");
+    assert!(message(&dir).contains("k_proj.bias` is none of a llama"), "{}", message(&dir));
+    let dir = copy("llama-tied");
+    edited(&dir, "config.json", "\"llama\"", "\"qwen2\"");
+    assert!(message(&dir).contains("bias` is missing"), "{}", message(&dir));
+    let dir = copy("llama-3");
+    edited(&dir, "config.json", "\"llama3\"", "\"yarn\"");
+    assert!(message(&dir).contains("rotary scaling `yarn` is not supported"));
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Policy {
     /// [`Error::Config`] when the model has no end token, so that solutions would never end, and for a
     /// termination that cannot be.
     pub fn new(engine: Engine, config: PolicyConfig) -> Result<Self, Error> {
-        if engine.config().eos_token_id.is_none() {
+        if engine.config().end_tokens().is_empty() {
             let problem = "eos_token_id is missing: without it no solution ends";
             return Err(Error::Config(problem.to_owned()));
         }
@@ -257,7 +257,7 @@ impl Policy {
 
     fn row(&self, request: &StateRequest<'_>, draft: &Draft) -> Result<GenerationRequest, Error> {
         let text = self.config.format.render(request.question, &request.written);
-        let eos = self.engine.config().eos_token_id;
+        let ends = self.engine.config().end_tokens();
         let rule = &self.config.termination;
         let ids = &draft.drawn.ids;
         let written = ids.len();
@@ -273,7 +273,7 @@ impl Policy {
         Ok(GenerationRequest {
             prompt,
             sampling: request.sampling,
-            stop: Stop { tokens: eos.into_iter().collect(), strings, max_new },
+            stop: Stop { tokens: ends.to_vec(), strings, max_new },
             // Draws that go on are others than those before.
             seed: request.seed.wrapping_add(written as u64),
             scope: scope_of(request.question),

@@ -7,6 +7,7 @@ use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
+use crate::checkpoint::Weights;
 use crate::weights::{self, HostTensor, to_host};
 use crate::{Decoder, Error, ModelConfig, model};
 
@@ -113,7 +114,7 @@ impl State {
         let numbers = metadata.metadata().as_ref().and_then(|m| m.get(NUMBERS));
         let numbers = numbers.ok_or_else(|| broken("no numbers".to_owned()))?;
         let numbers: Numbers = serde_json::from_str(numbers).map_err(|e| broken(e.to_string()))?;
-        let mut tensors = crate::checkpoint::parse_safetensors(bytes).map_err(broken)?;
+        let mut tensors = Weights::parse(bytes).and_then(|file| file.all()).map_err(broken)?;
         let mut load = |prefix: &str| {
             let mut complete = true;
             let model = weights::replace(Decoder::zeros(config, device)?, |name, shape| {
