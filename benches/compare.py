@@ -124,7 +124,7 @@ def train(runs):
 
 def decode(runs):
     """Sixty-four new tokens after a prompt of sixty-four."""
-    for model, rows, times in [("s", 1, 8), ("s", 64, 2), ("m", 1, 2), ("m", 64, 1)]:
+    for model, rows, times in [("s", 1, 64), ("s", 64, 4), ("m", 1, 16), ("m", 64, 2)]:
         size = {"rows": rows, "tokens": 64, "new": 64}
         yield beside(
             f"decoding {rows} rows, {model}, one thread", "token", times * rows * 64, measure("decode", model, times, workers=1, **size),
@@ -132,8 +132,8 @@ def decode(runs):
         )
     size = {"rows": 64 * CORES, "tokens": 64, "new": 64}
     yield beside(
-        f"decoding {64 * CORES} rows, s, all cores", "token", 2 * 64 * CORES * 64, measure("decode", "s", 2, workers=CORES, **size),
-        theirs("decode", "s", 2, threads=CORES, **size), runs, "wall", CORES,
+        f"decoding {64 * CORES} rows, s, all cores", "token", 4 * 64 * CORES * 64, measure("decode", "s", 4, workers=CORES, **size),
+        theirs("decode", "s", 4, threads=CORES, **size), runs, "wall", CORES,
     )
     width = MODELS["s"][0]
     flops = 2 * 1024 * width * width
@@ -216,4 +216,5 @@ def main():
     (OUT / "results.json").write_text(json.dumps(results, indent=1))
 
 
-main()
+if __name__ == "__main__":
+    main()
