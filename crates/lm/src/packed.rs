@@ -216,38 +216,24 @@ impl Turned {
     ) {
         let Matrix { data, stride, columns } = matrix;
         let Place { data: out, stride: out_stride, from: out_from, .. } = to;
+        // One row has few sums for a line of numbers from memory: it takes long lines, and keeps the adders busy.
+        let longest = match (self.blocks.as_slice(), S::F32_LANES) {
+            ([1], 16) => 4 * PANEL,
+            ([1], 8) => 2 * PANEL,
+            _ => PANEL,
+        };
         let mut from = 0;
         while from < columns {
             let left = columns - from;
-            // One row has few sums for a line of numbers from memory: it takes long lines, and keeps its adders busy.
-            let long = if self.blocks == [1] {
-                left.next_multiple_of(PANEL).min(4 * PANEL)
-            } else {
-                PANEL
-            };
-            let place = Place {
-                data: &mut *out,
-                stride: out_stride,
-                from: out_from + from,
-                width: left.min(long),
-            };
+            let long = left.next_multiple_of(PANEL).min(longest);
+            let (place, width) = (out_from + from, left.min(long));
+            let place = Place { data: &mut *out, stride: out_stride, from: place, width };
             let lines = Lines { data: &data[from..], stride };
             match (S::F32_LANES, long / PANEL) {
-                (16, 4) => fill::<S, 1, 8>(simd, &self.data, lines, place, add),
+                (16, 4) | (8, 2) => fill::<S, 1, 8>(simd, &self.data, lines, place, add),
                 (16, 3) => fill::<S, 1, 6>(simd, &self.data, lines, place, add),
                 (16, 2) => fill::<S, 1, 4>(simd, &self.data, lines, place, add),
-                (8, 2..) => {
-                    let place = Place { width: left.min(2 * PANEL), ..place };
-                    fill::<S, 1, 8>(simd, &self.data, lines, place, add);
-                    from += 2 * PANEL;
-                    continue;
-                }
-                _ => {
-                    let place = Place { width: left.min(PANEL), ..place };
-                    self.times(simd, lines, place, add);
-                    from += PANEL;
-                    continue;
-                }
+                _ => self.times(simd, lines, place, add),
             }
             from += long;
         }
