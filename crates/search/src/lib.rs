@@ -150,9 +150,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         models.critic(&text, &place)?,
         tree,
     );
+    let model = models.policy.label();
+    // The searcher has its weights in an order of its own: they need not be there twice.
+    drop(models);
     let mut job = Job {
         common: &args.common,
-        model: models.policy.label(),
+        model,
         searcher: searcher.map_err(Failure::from)?.within(place.kept_at_most),
         keep: trajectories_per_prompt,
         totals: Totals::default(),

@@ -38,8 +38,8 @@ pub struct Common {
     #[arg(long, value_name = "N", default_value_t = cores(), hide_default_value = true)]
     pub workers: NonZeroUsize,
 
-    /// Keep at most so much of what models have read, e.g. 512MiB or 8GiB: a search that needs more has fewer trees under way
-    /// and reads again; never changes a result on the CPU [default: no limit].
+    /// Keep about so much of what models have read at most, e.g. 512MiB or 8GiB: a search that needs more has fewer trees
+    /// under way and reads again; never changes a result on the CPU [default: no limit].
     #[arg(long, value_name = "SIZE")]
     pub kv_memory: Option<Size>,
 
