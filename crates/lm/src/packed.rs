@@ -421,6 +421,35 @@ mod tests {
         }
     }
 
+    /// The product in pieces of five, by the instructions of a machine.
+    fn by<M>(
+        run: impl Fn(InPieces<'_>) -> M,
+        (rows, inner, columns): (usize, usize, usize),
+    ) -> Vec<f32> {
+        let (left, right) = (numbers(rows * inner, 104_729), numbers(inner * columns, 7919));
+        let right = [right.as_slice(), &[f32::NAN; SPARE]].concat();
+        let mut out = vec![0.0; rows * columns];
+        let (left, right, out_ref) = (&left, &right, &mut out);
+        run(InPieces { left, inner, right, columns, piece: 5, out: out_ref });
+        out
+    }
+
+    #[test]
+    fn machines_with_shorter_registers_get_the_same_products() {
+        for size in [(1, 33, 150), (1, 16, 33), (7, 33, 70), (13, 20, 31), (40, 64, 64)] {
+            let here = by(|pieces| Arch::new().dispatch(pieces), size);
+            let plain = by(|pieces| Simd::vectorize(pulp::Scalar::new(), pieces), size);
+            assert!(here.iter().zip(&plain).all(|(a, b)| (a - b).abs() < 1e-4), "{size:?}");
+            #[cfg(target_arch = "x86_64")]
+            if let Some(machine) = pulp::x86::V3::try_new() {
+                assert!(
+                    same(&by(|pieces| Simd::vectorize(machine, pieces), size), &here),
+                    "{size:?}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn no_rows_are_no_result() {
         assert!(Packed::new(&[1.0, 2.0], 1, 2).product(&[]).is_empty());
