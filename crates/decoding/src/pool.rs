@@ -54,8 +54,8 @@ impl<'a> Pool<'a> {
 
     /// Sends the trees that came last back to wait, until what is kept of the others is within the limit.
     pub(crate) fn make_room(&mut self, memory: &mut Memory) {
-        let mut kept = memory.bytes();
         let Some(limit) = self.limit else { return };
+        let mut kept = memory.bytes();
         for run in &self.open {
             self.largest = self.largest.max(memory.bytes_of(run.question.text));
         }

@@ -84,6 +84,13 @@ pub(crate) struct Known {
     pub(crate) tokens: usize,
 }
 
+/// Keys or values.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    Keys,
+    Values,
+}
+
 impl KvShape {
     pub(crate) fn of(config: &ModelConfig) -> Self {
         Self {
@@ -202,59 +209,46 @@ impl Prefixes {
     ) -> Vec<Cache> {
         let KvShape { kv_heads, width, .. } = shape;
         let size = kv_heads * capacity * width;
-        let gather = |copy: &dyn Fn(&Known, &mut [f32])| {
+        let gather = |layer: usize, which: Which| {
             let mut data = vec![0.0; rows.len() * size];
             for (row, known) in data.chunks_mut(size).zip(rows) {
-                copy(known, row);
+                for (head, row) in row.chunks_mut(capacity * width).enumerate() {
+                    self.copy(known, (which, layer, head), shape, row);
+                }
             }
             model::tensor(data, [rows.len(), kv_heads, capacity, width], device)
         };
-        let cache = |layer: usize| {
-            let of_heads = |known: &Known, row: &mut [f32], keys: bool| {
-                for (head, row) in row.chunks_mut(capacity * width).enumerate() {
-                    let place = (layer, head);
-                    let copy = if keys { Self::copy_keys } else { Self::copy_values };
-                    copy(self, known, place, shape, row);
-                }
-            };
-            let keys = gather(&|known, row| of_heads(known, row, true));
-            Cache::new(keys, gather(&|known, row| of_heads(known, row, false)))
-        };
+        let cache =
+            |layer: usize| Cache::new(gather(layer, Which::Keys), gather(layer, Which::Values));
         (0..shape.layers).map(cache).collect()
     }
 
-    /// Copies the known keys of a head into the first columns of a row, `[columns, width]`.
-    fn copy_keys(
+    /// Copies what is known of a head into the first columns of a row, `[columns, width]`.
+    fn copy(
         &self,
         known: &Known,
-        (layer, head): (usize, usize),
+        (which, layer, head): (Which, usize, usize),
         shape: KvShape,
         row: &mut [f32],
     ) {
         let mut rest = row;
         for (kv, used) in self.pieces(known) {
             let (to, after) = rest.split_at_mut(used * shape.width);
-            for (i, keys) in kv.keys(layer, head, shape).chunks_exact(kv.tokens).enumerate() {
-                for (slot, &key) in to[i..].iter_mut().step_by(shape.width).zip(&keys[..used]) {
-                    *slot = key;
+            match which {
+                Which::Values => {
+                    to.copy_from_slice(&kv.values(layer, head, shape)[..used * shape.width]);
+                }
+                Which::Keys => {
+                    let lines = kv.keys(layer, head, shape).chunks_exact(kv.tokens);
+                    for (i, keys) in lines.enumerate() {
+                        for (slot, &key) in
+                            to[i..].iter_mut().step_by(shape.width).zip(&keys[..used])
+                        {
+                            *slot = key;
+                        }
+                    }
                 }
             }
-            rest = after;
-        }
-    }
-
-    /// As [`Self::copy_keys`], of the values.
-    fn copy_values(
-        &self,
-        known: &Known,
-        (layer, head): (usize, usize),
-        shape: KvShape,
-        row: &mut [f32],
-    ) {
-        let mut rest = row;
-        for (kv, used) in self.pieces(known) {
-            let (to, after) = rest.split_at_mut(used * shape.width);
-            to.copy_from_slice(&kv.values(layer, head, shape)[..used * shape.width]);
             rest = after;
         }
     }
@@ -334,7 +328,7 @@ mod tests {
     fn seen(prefixes: &Prefixes, ids: &[u32]) -> (Vec<f32>, Vec<f32>) {
         let known = prefixes.find(7, ids);
         let mut row = vec![0.0; known.tokens];
-        prefixes.copy_values(&known, (0, 1), SHAPE, &mut row);
+        prefixes.copy(&known, (Which::Values, 0, 1), SHAPE, &mut row);
         let heads = (0..known.tokens).flat_map(|at| prefixes.heads(&known, at, SHAPE));
         (row, heads.collect())
     }

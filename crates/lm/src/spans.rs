@@ -22,7 +22,7 @@ const QUERIES: usize = 64;
 
 /// Keys and values of consecutive tokens in every layer, with room for a fixed number of them: for each layer the keys,
 /// `[kv_heads, width, tokens]`, then the values, `[kv_heads, tokens, width]`; and at the end what a [`Matrix`] needs more.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Kv {
     /// How many tokens there is room for.
     pub(crate) tokens: usize,

@@ -50,11 +50,7 @@ impl Engine {
     }
 
     /// Reads what is not known of distinct rows; gives also how many tokens that were.
-    pub(super) fn read_rows(
-        &self,
-        rows: &[Wanted<'_>],
-        prefixes: &mut Prefixes,
-    ) -> (Vec<Seen>, usize) {
+    fn read_rows(&self, rows: &[Wanted<'_>], prefixes: &mut Prefixes) -> (Vec<Seen>, usize) {
         let known: Vec<Known> = rows.iter().map(|row| prefixes.find(row.scope, row.ids)).collect();
         let new = |row: usize| rows[row].ids.len() - known[row].tokens;
         let open: Vec<usize> = (0..rows.len()).filter(|&row| new(row) > 0).collect();
@@ -114,7 +110,7 @@ impl Engine {
     }
 
     /// As [`Self::forward`], in tensors in which all rows have the size of the largest.
-    pub(super) fn forward_padded(
+    fn forward_padded(
         &self,
         rows: &[(&Wanted<'_>, &Known)],
         prefixes: &Prefixes,
@@ -147,11 +143,7 @@ impl Engine {
     }
 
     /// One forward pass: the keys and values that are kept, and the scalar heads of all tokens.
-    pub(super) fn read_batch(
-        &self,
-        rows: &[(&Wanted<'_>, &Known)],
-        prefixes: &Prefixes,
-    ) -> Vec<Read> {
+    fn read_batch(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> Vec<Read> {
         let (hidden, kept) = self.forward(rows, prefixes);
         let head = self.decoder.scalar_head.as_ref();
         let heads = head.map(|head| values(sigmoid(head.forward(hidden)))).unwrap_or_default();

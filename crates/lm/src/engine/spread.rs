@@ -23,10 +23,7 @@ impl Engine {
     }
 
     /// Batches of about as many new tokens, in order.
-    pub(super) fn even_batches(
-        &self,
-        rows: impl Iterator<Item = (usize, (usize, usize))>,
-    ) -> Vec<Vec<usize>> {
+    fn even_batches(&self, rows: impl Iterator<Item = (usize, (usize, usize))>) -> Vec<Vec<usize>> {
         let rows: Vec<(usize, usize)> = rows.map(|(row, (_, new))| (row, new)).collect();
         let total: usize = rows.iter().map(|(_, new)| new).sum();
         let share = total.div_ceil(self.options.workers.max(1)).clamp(1, CPU_PASS_TOKENS);
@@ -43,7 +40,7 @@ impl Engine {
     }
 
     /// Batches of one size each, the longest first.
-    pub(super) fn padded_batches(
+    fn padded_batches(
         &self,
         rows: impl Iterator<Item = (usize, (usize, usize))>,
     ) -> Vec<Vec<usize>> {
@@ -103,7 +100,7 @@ impl Engine {
     }
 
     /// The same model for another thread; the weights are shared.
-    pub(super) fn replica(&self) -> Self {
+    fn replica(&self) -> Self {
         Self {
             config: self.config.clone(),
             decoder: self.decoder.clone(),
