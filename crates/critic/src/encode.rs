@@ -1,7 +1,7 @@
 //! What a critic reads: a solution with the calculator's findings in it.
 
 use lm::Tokenizer;
-use policy::PromptFormat;
+use policy::PromptText;
 use serde::{Deserialize, Serialize};
 use task::Finding;
 
@@ -41,7 +41,7 @@ struct MarkIds {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     tokenizer: Tokenizer,
-    format: PromptFormat,
+    prompt: PromptText,
     option: MarkIds,
     solution: MarkIds,
 }
@@ -63,7 +63,7 @@ impl Encoder {
     /// [`Error::Mark`] when a mark is not exactly one token.
     pub fn new(
         tokenizer: &Tokenizer,
-        format: &PromptFormat,
+        prompt: &PromptText,
         config: &CriticConfig,
     ) -> Result<Self, Error> {
         let id = |mark: &String| match tokenizer.encode(mark)?.as_slice() {
@@ -80,7 +80,7 @@ impl Encoder {
         Ok(Self {
             option: ids(&config.option)?,
             solution: ids(&config.solution)?,
-            format: format.clone(),
+            prompt: prompt.clone(),
             tokenizer: tokenizer.clone(),
         })
     }
@@ -92,11 +92,11 @@ impl Encoder {
         options: &[String],
         finished: bool,
     ) -> Result<Encoded, Error> {
-        let mut ids = self.tokenizer.encode(&self.format.render(question, ""))?;
+        let mut ids = self.tokenizer.encode(&self.prompt.render(question, ""))?;
         let root = ids.len().saturating_sub(1);
         let mut marks = Vec::with_capacity(options.len());
         for (i, option) in options.iter().enumerate() {
-            ids.extend(self.tokenizer.encode(option)?);
+            ids.extend(self.tokenizer.encode_after(option)?);
             let last = finished && i + 1 == options.len();
             let mark = if last {
                 self.solution.of(task::verdict(&options.concat()))
@@ -123,6 +123,7 @@ impl MarkIds {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use policy::PromptFormat;
 
     pub(crate) fn config() -> CriticConfig {
         let marks = |kind: &str| Marks {
@@ -133,8 +134,17 @@ pub(crate) mod tests {
         CriticConfig { option: marks("option"), solution: marks("solution") }
     }
 
-    pub(crate) fn format() -> PromptFormat {
-        PromptFormat { prefix: "<|bos|>".to_owned(), suffix: "<|answer|>".to_owned() }
+    fn prompt() -> PromptText {
+        let format = PromptFormat {
+            prefix: "<|bos|>".to_owned(),
+            suffix: "<|answer|>".to_owned(),
+            ..PromptFormat::default()
+        };
+        let model = serde_json::from_value(serde_json::json!({
+            "vocab_size": 300, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+            "num_attention_heads": 1, "max_position_embeddings": 8, "rms_norm_eps": 1e-5,
+        }));
+        format.prompt(&tokenizer(), &model.unwrap()).unwrap()
     }
 
     pub(crate) fn tokenizer() -> Tokenizer {
@@ -148,7 +158,7 @@ pub(crate) mod tests {
     #[test]
     fn the_findings_stand_after_the_options_they_are_of() {
         let tokenizer = tokenizer();
-        let encoder = Encoder::new(&tokenizer, &format(), &config()).unwrap();
+        let encoder = Encoder::new(&tokenizer, &prompt(), &config()).unwrap();
         let options =
             ["Tom has 2 + 3 = 5.\n", "So 5 * 2 = 11.\n", "Well.\n", "#### 11"].map(str::to_owned);
         let encoded = encoder.encode("How many?", &options, true).unwrap();
@@ -166,7 +176,7 @@ pub(crate) mod tests {
     fn a_mark_of_several_tokens_is_refused() {
         let mut config = config();
         config.option.holds = "[arithmetic holds]".to_owned();
-        let error = Encoder::new(&tokenizer(), &format(), &config).unwrap_err().to_string();
+        let error = Encoder::new(&tokenizer(), &prompt(), &config).unwrap_err().to_string();
         assert!(error.contains("`[arithmetic holds]` is"), "{error}");
     }
 }

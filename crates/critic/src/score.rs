@@ -55,7 +55,7 @@ impl Critic {
     ///
     /// # Errors
     /// [`Error::TwoHeads`] when two models have the same head, [`Error::Mark`] when a mark is not one
-    /// token.
+    /// token, [`Error::Model`] when the model's chat template cannot be filled in.
     pub fn new(
         engines: Vec<Engine>,
         format: &PromptFormat,
@@ -70,7 +70,8 @@ impl Critic {
                 }
                 seen.push(head.clone());
             }
-            let encoder = Encoder::new(engine.tokenizer(), format, config)?;
+            let prompt = format.prompt(engine.tokenizer(), engine.config())?;
+            let encoder = Encoder::new(engine.tokenizer(), &prompt, config)?;
             let of = |name| head(engine.config(), name);
             let (value, process, outcome) = (of(VALUE), of(PRM), of(ORM));
             members.push(Member { engine, encoder, value, process, outcome });

@@ -30,7 +30,11 @@ fn searcher(rows: usize, config: SearchConfig) -> Searcher {
     let options = EngineOptions { workers: 1, rows };
     let engine = |heads: &[&str]| Engine::new(&checkpoint(heads), &device::cpu(), options);
     let text = PolicyConfig {
-        format: PromptFormat { prefix: "<|bos|>".to_owned(), suffix: "<|answer|>".to_owned() },
+        format: PromptFormat {
+            prefix: "<|bos|>".to_owned(),
+            suffix: "<|answer|>".to_owned(),
+            ..PromptFormat::default()
+        },
         termination: Termination::Tokens(3),
         answer_mark: "####".to_owned(),
         max_option_tokens: 12,

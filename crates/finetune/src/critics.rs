@@ -119,8 +119,9 @@ impl Config {
 }
 
 fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<Example>, Failure> {
-    let encoder = Encoder::new(&start.tokenizer, &text.policy.format, &text.critic);
-    let encoder = encoder.or_config("text.toml")?;
+    let prompt = text.policy.format.prompt(&start.tokenizer, &start.config);
+    let prompt = prompt.or_config("text.toml")?;
+    let encoder = Encoder::new(&start.tokenizer, &prompt, &text.critic).or_config("text.toml")?;
     let mut rewards = BTreeMap::<&str, (f32, f32)>::new();
     for label in labels {
         let entry = rewards.entry(&label.prompt_id).or_default();

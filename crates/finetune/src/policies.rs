@@ -7,7 +7,7 @@ use decoding::models::Model;
 use decoding::{Place, TextConfig};
 use lm::train::{Example, TrainConfig};
 use lm::{Checkpoint, Tokenizer};
-use policy::PromptFormat;
+use policy::{PromptFormat, PromptText};
 use schema::{Prompt, SftExample};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
@@ -143,16 +143,18 @@ fn updates(dir: &Path, inputs: &mut Vec<Input>) -> Result<usize, Failure> {
 /// Writes training rows.
 struct Writer<'a> {
     tokenizer: &'a Tokenizer,
-    format: &'a PromptFormat,
+    prompt: PromptText,
     eos: u32,
 }
 
 impl<'a> Writer<'a> {
-    fn new(checkpoint: &'a Checkpoint, format: &'a PromptFormat) -> Result<Self, Failure> {
+    fn new(checkpoint: &'a Checkpoint, format: &PromptFormat) -> Result<Self, Failure> {
         let eos = checkpoint.config.end_tokens().first().copied();
         let eos =
             eos.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
-        Ok(Self { tokenizer: &checkpoint.tokenizer, format, eos })
+        let prompt =
+            format.prompt(&checkpoint.tokenizer, &checkpoint.config).or_config("text.toml")?;
+        Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, eos })
     }
 
     /// Rows from a share of some labelled problems.
@@ -181,9 +183,9 @@ impl<'a> Writer<'a> {
 
     fn example(&self, question: &str, solution: &str, weight: f32) -> Result<Example, Failure> {
         let encode = |text: &str| self.tokenizer.encode(text).or_data("tokenizer");
-        let mut ids = encode(&self.format.render(question, ""))?;
+        let mut ids = encode(&self.prompt.render(question, ""))?;
         let from = ids.len();
-        ids.extend(encode(solution)?);
+        ids.extend(self.tokenizer.encode_after(solution).or_data("tokenizer")?);
         ids.push(self.eos);
         Ok(Example { ids, targets_from: Some(from), heads: Vec::new(), weight })
     }

@@ -20,6 +20,10 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
 /// Name of the tokenizer file.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// Name of the file with the special tokens and, in older directories, the chat template.
+const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
+/// Name of the file with the chat template.
+const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
 
 /// A model with its configuration and its tokenizer.
 #[derive(Debug, Clone)]
@@ -68,6 +72,7 @@ impl Checkpoint {
                 format!("{have} entries, but vocab_size in {CONFIG_FILE} is {room}"),
             ));
         }
+        let tokenizer = tokenizer.with_chat_template(chat_template(dir)?);
         let model = load_weights(dir, &config, device)?;
         Ok(Self { config, model, tokenizer })
     }
@@ -100,14 +105,18 @@ impl Checkpoint {
             "eos_token_id": self.config.eos_token_id,
             "pad_token_id": self.config.pad_token_id,
         });
-        Ok(vec![
+        let mut files = vec![
             (CONFIG_FILE.to_owned(), json(&config)),
             ("generation_config.json".to_owned(), json(&generation)),
             (TOKENIZER_FILE.to_owned(), self.tokenizer.to_json()?.into_bytes()),
-            ("tokenizer_config.json".to_owned(), json(&tokenizer_config)),
+            (TOKENIZER_CONFIG_FILE.to_owned(), json(&tokenizer_config)),
             ("special_tokens_map.json".to_owned(), json(&special)),
             (WEIGHTS_FILE.to_owned(), self.weights()),
-        ])
+        ];
+        if let Some(template) = self.tokenizer.chat_template() {
+            files.push((CHAT_TEMPLATE_FILE.to_owned(), template.as_bytes().to_vec()));
+        }
+        Ok(files)
     }
 
     /// The weights as the bytes of a safetensors file.
@@ -131,6 +140,28 @@ impl Checkpoint {
         });
         Ok(Self { config, model, tokenizer: self.tokenizer })
     }
+}
+
+/// The chat template of a directory, if it has one: the file of its own, or the one in the tokenizer's configuration, and
+/// of several there the one called `default`.
+fn chat_template(dir: &Path) -> Result<Option<String>, Error> {
+    let path = dir.join(CHAT_TEMPLATE_FILE);
+    if path.exists() {
+        return std::fs::read_to_string(&path).map(Some).map_err(Error::io(&path));
+    }
+    let path = dir.join(TOKENIZER_CONFIG_FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read(&path).map_err(Error::io(&path))?;
+    let config: serde_json::Value = serde_json::from_slice(&text)
+        .map_err(|e| Error::malformed(&path, format!("not JSON: {e}")))?;
+    let named = |all: &Vec<serde_json::Value>| {
+        all.iter().find(|one| one["name"] == "default").map(|one| one["template"].clone())
+    };
+    let template = &config["chat_template"];
+    let template = template.as_array().map_or_else(|| Some(template.clone()), named);
+    Ok(template.and_then(|template| template.as_str().map(str::to_owned)))
 }
 
 /// Serializes named tensors; the format's map is sorted, so the bytes are a function of the values.

@@ -23,7 +23,22 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     /// The bytes of every token, by id; empty for special tokens.
     bytes: Vec<Vec<u8>>,
+    /// Tokens that stand for nothing at the beginning of a text, of [`Spelling::Marked`] alone.
+    opening: Vec<u32>,
+    chat_template: Option<String>,
 }
+
+/// How the entries of a vocabulary spell bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// A character for every byte: Llama 3, Qwen, GPT-2.
+    ByteLevel,
+    /// As text, with a mark for the space and `<0x0A>` for bytes that have no entry: Llama 2, Mistral.
+    Marked,
+}
+
+/// What stands for a space in a vocabulary of [`Spelling::Marked`].
+const SPACE_MARK: char = '\u{2581}';
 
 impl Tokenizer {
     /// Trains on `texts`. The special tokens come first, in their order, from id 0.
@@ -84,22 +99,41 @@ impl Tokenizer {
     }
 
     fn from_json(text: &str) -> Result<Self, Error> {
-        // Other kinds (SentencePiece) write spaces and bytes in ways of their own.
-        if !text.contains("\"ByteLevel\"") {
-            let problem = "only byte-level tokenizers are supported (as of Llama 3, Qwen, GPT-2)";
+        let spelling = if text.contains("\"ByteLevel\"") {
+            Spelling::ByteLevel
+        } else if text.contains("\"ByteFallback\"") {
+            Spelling::Marked
+        } else {
+            let problem = "only byte-level tokenizers (as of Llama 3, Qwen, GPT-2) and those that fall back to bytes \
+                           (Llama 2, Mistral) are supported";
             return Err(Error::Tokenizer(problem.to_owned()));
-        }
+        };
         let inner: tokenizers::Tokenizer =
             text.parse().map_err(|e: tokenizers::Error| Error::Tokenizer(e.to_string()))?;
         let count = inner.get_vocab_size(true);
         let added = inner.get_added_tokens_decoder();
         let bytes = (0..count as u32)
             .map(|id| match (added.get(&id), inner.id_to_token(id)) {
-                (None, Some(token)) => token_bytes(&token),
+                (None, Some(token)) => spelling.bytes(&token),
                 _ => Vec::new(),
             })
             .collect();
-        Ok(Self { inner, bytes })
+        let mut tokenizer = Self { inner, bytes, opening: Vec::new(), chat_template: None };
+        if spelling == Spelling::Marked {
+            tokenizer.opening = tokenizer.encode(OPENING)?;
+        }
+        Ok(tokenizer)
+    }
+
+    /// The same with a chat template, in Jinja.
+    #[must_use]
+    pub fn with_chat_template(self, chat_template: Option<String>) -> Self {
+        Self { chat_template, ..self }
+    }
+
+    /// The chat template that came with it.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.chat_template.as_deref()
     }
 
     /// The text of the `tokenizer.json`.
@@ -128,6 +162,19 @@ impl Tokenizer {
         let encoding =
             self.inner.encode(text, false).map_err(|e| Error::Tokenizer(e.to_string()))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The ids of a text that comes after another: the same as [`Self::encode`] but for vocabularies that put a space
+    /// before the first word of a text.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_after(&self, text: &str) -> Result<Vec<u32>, Error> {
+        if self.opening.is_empty() {
+            return self.encode(text);
+        }
+        let ids = self.encode(&[OPENING, text].concat())?;
+        Ok(ids.strip_prefix(self.opening.as_slice()).map_or_else(|| ids.clone(), <[u32]>::to_vec))
     }
 
     /// The text of some ids, without special tokens. Bytes that are not UTF-8 become U+FFFD.
@@ -164,6 +211,25 @@ impl Tokenizer {
     /// The text of a token by its id.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
+    }
+}
+
+/// Put before a text to see its tokens in the middle of another: a line end is a token by itself.
+const OPENING: &str = "\n";
+
+impl Spelling {
+    /// The bytes that an entry of the vocabulary stands for.
+    fn bytes(self, token: &str) -> Vec<u8> {
+        match self {
+            Self::ByteLevel => token_bytes(token),
+            Self::Marked => {
+                let hex = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+                match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                    Some(byte) => vec![byte],
+                    None => token.replace(SPACE_MARK, " ").into_bytes(),
+                }
+            }
+        }
     }
 }
 
@@ -232,6 +298,60 @@ pub(crate) mod tests {
         assert_eq!(ids[0], 0);
         assert_eq!(tokenizer.decode(&ids), "17");
         assert_eq!(tokenizer.token(1).as_deref(), Some("<|eos|>"));
+    }
+
+    /// A vocabulary as Llama 2 has it: spaces are marks, a text begins with one, and what has no entry is its bytes.
+    fn marked() -> Tokenizer {
+        let special = ["<unk>", "<s>", "</s>"].map(str::to_owned);
+        let bytes = (0..=255u8).map(|byte| format!("<0x{byte:02X}>"));
+        let pieces = ["\u{2581}", "a", "b", "ab", "\u{2581}ab"].map(str::to_owned);
+        let entries = special.iter().cloned().chain(bytes).chain(pieces).enumerate();
+        let vocab: serde_json::Map<String, serde_json::Value> =
+            entries.map(|(id, entry)| (entry, id.into())).collect();
+        let added = special.iter().enumerate().map(|(id, content)| {
+            serde_json::json!({"id": id, "content": content, "special": true, "single_word": false,
+                "lstrip": false, "rstrip": false, "normalized": false})
+        });
+        let json = serde_json::json!({
+            "version": "1.0", "truncation": null, "padding": null,
+            "added_tokens": added.collect::<Vec<_>>(),
+            "normalizer": {"type": "Sequence", "normalizers": [
+                {"type": "Prepend", "prepend": "\u{2581}"},
+                {"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"}]},
+            "pre_tokenizer": null, "post_processor": null,
+            "decoder": {"type": "Sequence", "decoders": [
+                {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "},
+                {"type": "ByteFallback"}, {"type": "Fuse"},
+                {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+            "model": {"type": "BPE", "dropout": null, "unk_token": "<unk>",
+                "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": true,
+                "byte_fallback": true, "ignore_merges": false, "vocab": vocab,
+                "merges": [["a", "b"], ["\u{2581}", "ab"]]},
+        });
+        Tokenizer::from_json(&json.to_string()).unwrap()
+    }
+
+    #[test]
+    fn vocabularies_of_marks_and_bytes_are_read() {
+        let tokenizer = marked();
+        let tokens = |ids: &[u32]| -> Vec<String> {
+            ids.iter().map(|&id| tokenizer.token(id).unwrap()).collect()
+        };
+        let ids = tokenizer.encode("<s>ab ab\n\u{e9}</s>").unwrap();
+        let expected = ["<s>", "\u{2581}ab", "\u{2581}ab", "<0x0A>", "<0xC3>", "<0xA9>", "</s>"];
+        assert_eq!(tokens(&ids), expected);
+        assert_eq!(tokenizer.decode(&ids), " ab ab\n\u{e9}", "the space is one of its own");
+        let after = tokenizer.encode_after("ab\n ab").unwrap();
+        assert_eq!(tokens(&after), ["ab", "<0x0A>", "\u{2581}ab"]);
+        assert_eq!(tokenizer.decode(&after), "ab\n ab");
+        assert_eq!(tokenizer.cut(&tokenizer.encode_after("a\u{e9}").unwrap(), 1), ["a", "\u{e9}"]);
+    }
+
+    #[test]
+    fn other_kinds_of_tokenizers_are_refused() {
+        let json = r#"{"model": {"type": "WordPiece"}, "decoder": {"type": "WordPiece"}}"#;
+        let error = Tokenizer::from_json(json).unwrap_err().to_string();
+        assert!(error.contains("only byte-level tokenizers"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! (AlphaLLM §4.3). The policy does not know what an answer is worth. What it has read it keeps where
 //! the caller says: the same requests with the same seeds are the same options.
 
+mod format;
 mod option;
 mod termination;
 
@@ -14,25 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::option::aligned;
 
+pub use format::{Chat, PromptFormat, PromptText, Solved};
 pub use option::{Part, TextOption};
 pub use termination::Termination;
-
-/// How a question becomes the text the model continues.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PromptFormat {
-    /// Put before the question; special tokens may be named by their text.
-    pub prefix: String,
-    /// Put between the question and the solution.
-    pub suffix: String,
-}
-
-impl PromptFormat {
-    /// The text the model continues: `prefix question suffix written`.
-    pub fn render(&self, question: &str, written: &str) -> String {
-        [&self.prefix, question, &self.suffix, written].concat()
-    }
-}
 
 /// How a policy writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,14 +68,15 @@ pub struct Choice<'a> {
 pub struct Policy {
     engine: Engine,
     config: PolicyConfig,
+    prompt: PromptText,
 }
 
 impl Policy {
     /// A policy over a model.
     ///
     /// # Errors
-    /// [`Error::Config`] when the model has no end token, so that solutions would never end, and for a
-    /// termination that cannot be.
+    /// [`Error::Config`] when the model has no end token, so that solutions would never end, for a
+    /// termination that cannot be, and for a chat template that cannot be filled in.
     pub fn new(engine: Engine, config: PolicyConfig) -> Result<Self, Error> {
         if engine.config().end_tokens().is_empty() {
             let problem = "eos_token_id is missing: without it no solution ends";
@@ -99,7 +85,8 @@ impl Policy {
         if let Some(problem) = config.termination.problem(config.max_option_tokens) {
             return Err(Error::Config(format!("termination {problem}")));
         }
-        Ok(Self { engine, config })
+        let prompt = config.format.prompt(engine.tokenizer(), engine.config())?;
+        Ok(Self { engine, config, prompt })
     }
 
     /// How the policy writes.
@@ -204,7 +191,7 @@ impl Policy {
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Vec<f32>>, Error> {
         let row = |(question, written): &(&str, String)| {
-            let text = self.config.format.render(question, written);
+            let text = self.prompt.render(question, written);
             let ids = self.engine.tokenizer().encode(&text)?;
             Ok(EmbedRequest { ids, scope: scope_of(question) })
         };
@@ -250,13 +237,13 @@ impl Policy {
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer fails.
     pub fn fits(&self, question: &str, solution_tokens: usize) -> Result<bool, Error> {
-        let text = self.config.format.render(question, "");
+        let text = self.prompt.render(question, "");
         let tokens = self.engine.tokenizer().encode(&text)?.len();
         Ok(tokens + solution_tokens < self.engine.config().max_position_embeddings)
     }
 
     fn row(&self, request: &StateRequest<'_>, draft: &Draft) -> Result<GenerationRequest, Error> {
-        let text = self.config.format.render(request.question, &request.written);
+        let text = self.prompt.render(request.question, &request.written);
         let ends = self.engine.config().end_tokens();
         let rule = &self.config.termination;
         let ids = &draft.drawn.ids;

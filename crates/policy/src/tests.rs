@@ -10,7 +10,11 @@ const SOLUTION: &str = "Tom has 2 * 3 = 6 apples.\nHe has 6 - 1 = 5 left.\n#### 
 
 fn config() -> PolicyConfig {
     PolicyConfig {
-        format: PromptFormat { prefix: "<|bos|>".to_owned(), suffix: "<|answer|>".to_owned() },
+        format: PromptFormat {
+            prefix: "<|bos|>".to_owned(),
+            suffix: "<|answer|>".to_owned(),
+            ..PromptFormat::default()
+        },
         termination: Termination::Line,
         answer_mark: "####".to_owned(),
         max_option_tokens: 40,
@@ -29,7 +33,7 @@ fn policy() -> Policy {
     }))
     .unwrap();
     let checkpoint = Checkpoint::fresh(model, tokenizer, 1, &device::cpu()).unwrap();
-    let text = config().format.render(QUESTION, SOLUTION) + "<|eos|>";
+    let text = ["<|bos|>", QUESTION, "<|answer|>", SOLUTION, "<|eos|>"].concat();
     let ids = checkpoint.tokenizer.encode(&text).unwrap();
     let from = ids.iter().position(|&id| id == 2).unwrap() + 1;
     let example = Example { ids, targets_from: Some(from), heads: vec![], weight: 1.0 };
