@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dataset::{Begin, Dataset, Output, chunk, row_id, seed_for};
-use decoding::models::Model;
-use decoding::{Place, TextConfig};
+use decoding::{Author, Place, PolicyAt, TextConfig};
 use lm::{Prefixes, Sampling};
 use policy::{Policy, StateRequest};
 use schema::{Label, Prompt};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
+use stage::{Common, Failure, Metrics, Preset, Progress};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -30,9 +29,9 @@ pub(crate) struct Args {
     /// Labelled problems the critics are judged on.
     #[arg(long)]
     held_out: PathBuf,
-    /// The policy whose solutions are labelled.
+    /// The policy whose solutions are labelled: its checkpoint, or the address of a server.
     #[arg(long)]
-    policy: PathBuf,
+    policy: PolicyAt,
     /// Where the labels go.
     #[arg(long)]
     out: PathBuf,
@@ -92,8 +91,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let place = Place::of(&args.common)?;
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
     let held_out = Dataset::<Prompt>::open(&args.held_out)?.require_rows()?;
-    let model = Model::load("policy", &args.policy, &place)?;
-    let inputs = vec![seeds.input("seeds"), held_out.input("held-out"), model.input.clone()];
+    let author = Author::load("policy", &args.policy, &place)?;
+    let inputs = vec![seeds.input("seeds"), held_out.input("held-out"), author.input().clone()];
     let settings = Settings { label: &preset.value, text: &text.value };
     let digest = dataset::digest_of(&settings)?;
     let recipe =
@@ -115,7 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("up to date");
         return Ok(());
     };
-    let policy = model.policy(&text.value, &place)?;
+    let policy = author.policy(&text.value, &place)?;
     let mut labeller =
         Labeller { policy, config: preset.value, common: &args.common, totals: Totals::default() };
     let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
@@ -188,7 +187,7 @@ impl Labeller<'_> {
             .iter()
             .map(|&(problem, seed)| self.state(problem, String::new(), seed))
             .collect();
-        let options = self.policy.write(&states, prefixes).or_data("policy")?;
+        let options = self.policy.write(&states, prefixes).map_err(decoding::Error::from)?;
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
         let sample = |((problem, seed), option): ((&'p Prompt, u64), policy::TextOption)| Sample {
             problem,
@@ -241,7 +240,7 @@ impl Labeller<'_> {
             .iter()
             .map(|(problem, prefix, seed)| self.state(problem, prefix.clone(), *seed))
             .collect();
-        let options = self.policy.write(&states, prefixes).or_data("policy")?;
+        let options = self.policy.write(&states, prefixes).map_err(decoding::Error::from)?;
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
         for ((problem, prefix, _), option) in wanted.into_iter().zip(options) {
             let whole = [prefix.as_str(), &option.text].concat();

@@ -13,11 +13,11 @@ pub enum Error {
         /// Its directory.
         dir: std::path::PathBuf,
         /// What is wrong.
-        source: lm::Error,
+        source: policy::Error,
     },
-    /// Writing or scoring failed.
+    /// Writing failed.
     #[error(transparent)]
-    Run(#[from] lm::Error),
+    Policy(#[from] policy::Error),
     /// A critic.
     #[error(transparent)]
     Critic(#[from] critic::Error),
@@ -47,8 +47,11 @@ impl From<Error> for Failure {
         let message = error.to_string();
         match error {
             Error::Setting(_) | Error::Config { .. } => Self::config(message),
-            Error::Model { source: lm::Error::Device(_), .. } => Self::unavailable(message),
-            Error::Model { .. } | Error::Run(_) | Error::Critic(_) | Error::Tree { .. } => {
+            Error::Model { source: policy::Error::Model(lm::Error::Device(_)), .. } => {
+                Self::unavailable(message)
+            }
+            Error::Policy(policy::Error::Unavailable { .. }) => Self::unavailable(message),
+            Error::Model { .. } | Error::Policy(_) | Error::Critic(_) | Error::Tree { .. } => {
                 Self::data(message)
             }
         }

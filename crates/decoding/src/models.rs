@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use critic::Critic;
 use critic::quality::{self, Bar, Quality};
@@ -11,7 +12,7 @@ use lm::{Checkpoint, Engine};
 use policy::Policy;
 use stage::{Common, Failure, ResultExt};
 
-use crate::{Error, TextConfig};
+use crate::{Author, Error, PolicyAt, TextConfig};
 
 /// Where models run.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Place {
     pub options: EngineOptions,
     /// The most bytes of keys and values that a search keeps ([`crate::Searcher::within`]).
     pub kept_at_most: Option<u64>,
+    /// Requests to a server that are under way at once.
+    pub requests: usize,
 }
 
 /// The most rows of a batch where the machine is the CPU: larger ones leave its caches.
@@ -46,7 +49,8 @@ impl Place {
                 (device, EngineOptions { workers: 1, rows: CUDA_ROWS })
             }
         };
-        Ok(Self { device, options, kept_at_most: common.kv_memory.map(|size| size.0) })
+        let (kept_at_most, requests) = (common.kv_memory.map(|size| size.0), common.requests.get());
+        Ok(Self { device, options, kept_at_most, requests })
     }
 }
 
@@ -80,7 +84,7 @@ impl Model {
         let checkpoint = Checkpoint::load(dir, &place.device).map_err(|source| Error::Model {
             name: name.to_owned(),
             dir: dir.to_owned(),
-            source,
+            source: source.into(),
         })?;
         Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
     }
@@ -121,9 +125,9 @@ impl Model {
 #[derive(Debug)]
 pub struct Models {
     /// The policy.
-    pub policy: Model,
+    pub policy: Author,
     /// The small policy of the rollouts.
-    pub fast_policy: Model,
+    pub fast_policy: Author,
     /// The models that carry the critics' heads.
     pub critics: Vec<Model>,
 }
@@ -134,8 +138,8 @@ impl Models {
     /// # Errors
     /// As [`Model::load`].
     pub fn load(
-        policy: &Path,
-        fast_policy: &Path,
+        policy: &PolicyAt,
+        fast_policy: &PolicyAt,
         critics: &[PathBuf],
         place: &Place,
     ) -> Result<Self, Failure> {
@@ -145,16 +149,28 @@ impl Models {
             .map(|(i, dir)| Model::load(&format!("critic-{i}"), dir, place))
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            policy: Model::load("policy", policy, place)?,
-            fast_policy: Model::load("fast-policy", fast_policy, place)?,
+            policy: Author::load("policy", policy, place)?,
+            fast_policy: Author::load("fast-policy", fast_policy, place)?,
             critics,
         })
     }
 
     /// The entries of the recipe.
     pub fn inputs(&self) -> Vec<Input> {
-        let all = [&self.policy, &self.fast_policy].into_iter().chain(&self.critics);
-        all.map(|model| model.input.clone()).collect()
+        let policies = [&self.policy, &self.fast_policy].map(Author::input);
+        policies.into_iter().chain(self.critics.iter().map(|c| &c.input)).cloned().collect()
+    }
+
+    /// The policy and the fast policy, ready to write: one and the same where they are one model.
+    ///
+    /// # Errors
+    /// As [`Author::policy`].
+    pub fn policies(&self, text: &TextConfig, place: &Place) -> Result<[Arc<Policy>; 2], Failure> {
+        let policy = Arc::new(self.policy.policy(text, place)?);
+        let same = self.policy.input().content == self.fast_policy.input().content;
+        let fast =
+            if same { policy.clone() } else { Arc::new(self.fast_policy.policy(text, place)?) };
+        Ok([policy, fast])
     }
 
     /// Checks that every head that a preset sets a bar for was measured and is above it.

@@ -18,17 +18,15 @@ pub struct Searcher {
 }
 
 impl Searcher {
-    /// Puts the models together.
+    /// Puts the models together: the policy, the one of the rollouts, and the critics.
     ///
     /// # Errors
     /// A setting out of range, or a critic without a head that the settings use.
     pub fn new(
-        policy: Policy,
-        fast_policy: Policy,
+        [policy, fast_policy]: [Arc<Policy>; 2],
         critic: Critic,
         config: SearchConfig,
     ) -> Result<Self, Error> {
-        let (policy, fast_policy) = (Arc::new(policy), Arc::new(fast_policy));
         Self { policy, fast_policy, critic: Arc::new(critic), config, kept_at_most: None }.checked()
     }
 
@@ -61,6 +59,11 @@ impl Searcher {
                 self.critic.require(head)?;
             }
         }
+        let distinct = matches!(config.mcts.merge, mcts::Merge::Distinct { .. });
+        if self.policy.is_served() && (distinct || config.similarity.is_some()) {
+            let problem = "needs more of the policy than a server shows: take `edit_distance`, `most_distant` or `off`";
+            return Err(Error::Config { key: "mcts.merge", problem: problem.to_owned() });
+        }
         Ok(self)
     }
 
@@ -82,7 +85,7 @@ impl Searcher {
     /// Whether the models' contexts hold a question and the deepest path below it.
     ///
     /// # Errors
-    /// [`Error::Run`] when the tokenizer fails.
+    /// [`Error::Policy`] when the tokenizer fails.
     pub fn fits(&self, question: &str) -> Result<bool, Error> {
         let config = self.policy.config();
         // Every option may be cut at its longest, with a mark for the critic after each.

@@ -46,7 +46,7 @@ fn searcher(rows: usize, config: SearchConfig) -> Searcher {
     let told = CriticConfig { option: marks(), solution: marks() };
     let critic = Critic::new(vec![all], &text.format, &told).unwrap();
     let policy = || Policy::new(engine(&[]), text.clone()).unwrap();
-    Searcher::new(policy(), policy(), critic, config).unwrap()
+    Searcher::new([policy(), policy()].map(Arc::new), critic, config).unwrap()
 }
 
 fn config(rollouts: u32, max_depth: u32) -> SearchConfig {

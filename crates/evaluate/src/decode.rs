@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, chunk, seed_for};
-use decoding::models::Model;
-use decoding::{Cost, Models, Place, Question, SearchConfig, Searcher, StepMethod, TextConfig};
+use decoding::{
+    Cost, Models, Place, PolicyAt, Question, SearchConfig, Searcher, StepMethod, TextConfig,
+};
 use lm::{Prefixes, Sampling};
 use policy::StateRequest;
 use schema::{Evaluation, Prompt};
 use serde::Serialize;
-use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
+use stage::{Common, Failure, Metrics, Preset, Progress};
 
 use crate::bill::{Bill, Billed, METRICS};
 use crate::config::Config;
@@ -30,12 +31,12 @@ pub(crate) struct Args {
     /// How trees are searched: the preset's tree.toml.
     #[arg(long)]
     tree: PathBuf,
-    /// The policy to measure.
+    /// The policy to measure: its checkpoint, or the address of a server, `http://host:port/v1#model`.
     #[arg(long)]
-    policy: PathBuf,
-    /// The small policy of the rollouts.
+    policy: PolicyAt,
+    /// The small policy of the rollouts: its checkpoint, or the address of a server.
     #[arg(long)]
-    fast_policy: PathBuf,
+    fast_policy: PolicyAt,
     /// A checkpoint with critics' heads; once for each.
     #[arg(long = "critic", required = true)]
     critics: Vec<PathBuf>,
@@ -113,7 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         progress.add(chunk.len() as u64);
     }
     progress.done();
-    finish(output, args, &models.policy)
+    finish(output, args, &evaluator.model)
 }
 
 /// The searches with their models; the first is that of `tree.toml`.
@@ -124,21 +125,17 @@ fn searchers(
     place: &Place,
 ) -> Result<Vec<(String, Searcher)>, Failure> {
     let (_, tree) = searches.first().ok_or_else(|| Failure::bug("there is no search"))?;
-    let searcher = Searcher::new(
-        models.policy.policy(text, place)?,
-        models.fast_policy.policy(text, place)?,
-        models.critic(text, place)?,
-        tree.clone(),
-    );
+    let searcher =
+        Searcher::new(models.policies(text, place)?, models.critic(text, place)?, tree.clone());
     let searcher = searcher.map_err(Failure::from)?.within(place.kept_at_most);
     let with = |(name, search)| Ok((name, searcher.with(search)?));
     searches.into_iter().map(with).collect::<Result<_, decoding::Error>>().map_err(Failure::from)
 }
 
 /// Writes the results and commits.
-fn finish(output: Output<Evaluation>, args: &Args, model: &Model) -> Result<(), Failure> {
+fn finish(output: Output<Evaluation>, args: &Args, model: &str) -> Result<(), Failure> {
     let rows = output.rows()?;
-    let results = results_json(&rows, &model.label());
+    let results = results_json(&rows, model);
     let text = serde_json::to_vec_pretty(&results).map_err(Failure::bug)?;
     output.write_file("results.json", &text)?;
     output.commit()?;
@@ -201,7 +198,8 @@ impl Evaluator<'_> {
             })
             .collect();
         let (clock, mut prefixes) = (Instant::now(), Prefixes::default());
-        let options = self.searcher().policy().write(&states, &mut prefixes).or_data("policy")?;
+        let options = self.searcher().policy().write(&states, &mut prefixes);
+        let options = options.map_err(decoding::Error::from)?;
         let bill = Bill {
             decoders: vec![GREEDY.to_owned()],
             problems: jobs.len(),

@@ -171,7 +171,7 @@ impl Engine {
         };
         let mut generations = Vec::with_capacity(requests.len());
         for (request, Written { generation, kv }) in requests.iter().zip(written) {
-            prefixes.count(generation.drawn.ids.len(), 0);
+            prefixes.count(generation.drawn.ids.len() as u64, 0);
             // A token is kept with its scalar heads, which generation does not compute.
             if request.keep && self.heads() == 0 {
                 let (_, fed) = generation.drawn.ids.split_last().expect("a generation has a token");

@@ -138,9 +138,10 @@ impl Prefixes {
         }
     }
 
-    pub(crate) fn count(&mut self, forwarded: usize, reused: usize) {
-        self.counts.forwarded += forwarded as u64;
-        self.counts.reused += reused as u64;
+    /// Takes note of tokens that went through a model, and of tokens that did not have to.
+    pub fn count(&mut self, forwarded: u64, reused: u64) {
+        self.counts.forwarded += forwarded;
+        self.counts.reused += reused;
     }
 
     /// The longest beginning of a row that was read before.

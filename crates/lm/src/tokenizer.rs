@@ -183,21 +183,6 @@ impl Tokenizer {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The text of some ids, `count` at a time; more where a character has bytes of several tokens.
-    pub fn cut(&self, ids: &[u32], count: usize) -> Vec<String> {
-        let (mut parts, mut from) = (Vec::new(), 0);
-        for to in 1..=ids.len() {
-            let text = self.decode(&ids[from..to]);
-            let whole = to - from >= count && !text.ends_with(char::REPLACEMENT_CHARACTER);
-            // The end of the text has none of its own.
-            if whole || (to == ids.len() && !text.is_empty()) {
-                parts.push(text);
-                from = to;
-            }
-        }
-        parts
-    }
-
     /// The bytes a token adds to a text; none for special tokens and unknown ids.
     pub fn token_bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], Vec::as_slice)
@@ -344,7 +329,6 @@ pub(crate) mod tests {
         let after = tokenizer.encode_after("ab\n ab").unwrap();
         assert_eq!(tokens(&after), ["ab", "<0x0A>", "\u{2581}ab"]);
         assert_eq!(tokenizer.decode(&after), "ab\n ab");
-        assert_eq!(tokenizer.cut(&tokenizer.encode_after("a\u{e9}").unwrap(), 1), ["a", "\u{e9}"]);
     }
 
     #[test]

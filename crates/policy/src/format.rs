@@ -85,20 +85,34 @@ impl PromptFormat {
     /// [`Error::Config`] says what is wrong with the chat template: the model has none, it does not parse, fails, takes too
     /// long, or does not put the question into the text once as it is.
     pub fn prompt(&self, tokenizer: &Tokenizer, config: &ModelConfig) -> Result<PromptText, Error> {
+        let token = |id: Option<u32>| id.and_then(|id| tokenizer.token(id)).unwrap_or_default();
+        let ends = config.end_tokens().first().copied();
+        self.around(tokenizer.chat_template(), [token(config.bos_token_id), token(ends)])
+    }
+
+    /// The same for a model of which nothing is known here: a chat needs a template of its own, for which `bos_token` and
+    /// `eos_token` are empty.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
+    pub fn prompt_without_model(&self) -> Result<PromptText, Error> {
+        self.around(None, Default::default())
+    }
+
+    fn around(&self, own: Option<&str>, ends: [String; 2]) -> Result<PromptText, Error> {
         let refused = |problem: String| Error::Config(format!("chat template: {problem}"));
-        let text = match &self.chat {
-            None => self.plain(),
-            Some(chat) => {
-                let template = match chat {
-                    Chat::Template(text) => text.as_str(),
-                    Chat::Model => tokenizer.chat_template().ok_or_else(|| {
-                        refused("the model has none; give one in `policy.format.chat`".to_owned())
-                    })?,
-                };
-                let token = |id: Option<u32>| id.and_then(|id| tokenizer.token(id));
-                let ends = config.end_tokens().first().copied();
-                self.fill(template, token(config.bos_token_id), token(ends)).map_err(refused)?
+        let template = match &self.chat {
+            None => None,
+            Some(Chat::Template(text)) => Some(text.as_str()),
+            Some(Chat::Model) if own.is_none() => {
+                let problem = "the model has none; give one in `policy.format.chat`";
+                return Err(refused(problem.to_owned()));
             }
+            Some(Chat::Model) => own,
+        };
+        let text = match template {
+            None => self.plain(),
+            Some(template) => self.fill(template, ends).map_err(refused)?,
         };
         let mut around = text.split(QUESTION);
         match (around.next(), around.next(), around.next()) {
@@ -125,12 +139,7 @@ impl PromptFormat {
     }
 
     /// What a template makes of the messages; the error says what is wrong with it.
-    fn fill(
-        &self,
-        template: &str,
-        bos: Option<String>,
-        eos: Option<String>,
-    ) -> Result<String, String> {
+    fn fill(&self, template: &str, [bos, eos]: [String; 2]) -> Result<String, String> {
         let message = |role: &str, content: String| context! { role, content };
         let mut messages = Vec::with_capacity(2 * self.examples.len() + 2);
         if !self.system.is_empty() {
@@ -146,8 +155,8 @@ impl PromptFormat {
         let values = context! {
             messages,
             add_generation_prompt => true,
-            bos_token => bos.unwrap_or_default(),
-            eos_token => eos.unwrap_or_default(),
+            bos_token => bos,
+            eos_token => eos,
         };
         let mut text = Bounded(Vec::new());
         template.render_captured_to(values, &mut text).map_err(|e| told(&e))?;

@@ -1,22 +1,29 @@
-//! Something that proposes options: the local language model, behind text.
+//! Something that proposes options: a language model here or behind a server, behind text.
 //!
 //! A state is a prompt and the text written so far; an option is the text up to a termination
 //! (AlphaLLM §4.3). The policy does not know what an answer is worth. What it has read it keeps where
 //! the caller says: the same requests with the same seeds are the same options.
 
+mod draft;
+mod error;
 mod format;
+mod local;
 mod option;
+mod server;
 mod termination;
 
-use lm::engine::{EmbedRequest, Generation, GenerationRequest, Stop, StopReason};
-use lm::prefix::scope_of;
-use lm::{Drawn, Engine, Error, Prefixes, Sampling};
+use lm::engine::StopReason;
+use lm::{Drawn, Engine, Prefixes, Sampling};
 use serde::{Deserialize, Serialize};
 
+use crate::draft::Draft;
 use crate::option::aligned;
+use crate::server::{Job, Jobs};
 
+pub use error::Error;
 pub use format::{Chat, PromptFormat, PromptText, Solved};
 pub use option::{Part, TextOption};
+pub use server::{LONGEST_PAUSE, Server, ServerOptions};
 pub use termination::Termination;
 
 /// How a policy writes.
@@ -66,27 +73,53 @@ pub struct Choice<'a> {
 /// A language model that writes options.
 #[derive(Debug)]
 pub struct Policy {
-    engine: Engine,
+    writer: Writer,
     config: PolicyConfig,
     prompt: PromptText,
+}
+
+/// Where the model is.
+#[derive(Debug)]
+enum Writer {
+    Local(Box<Engine>),
+    Server(Server),
+}
+
+/// How far a row may go on.
+struct Room {
+    stops: Vec<String>,
+    tokens: usize,
 }
 
 impl Policy {
     /// A policy over a model.
     ///
     /// # Errors
-    /// [`Error::Config`] when the model has no end token, so that solutions would never end, for a
+    /// [`lm::Error::Config`] when the model has no end token, so that solutions would never end, for a
     /// termination that cannot be, and for a chat template that cannot be filled in.
     pub fn new(engine: Engine, config: PolicyConfig) -> Result<Self, Error> {
         if engine.config().end_tokens().is_empty() {
             let problem = "eos_token_id is missing: without it no solution ends";
-            return Err(Error::Config(problem.to_owned()));
-        }
-        if let Some(problem) = config.termination.problem(config.max_option_tokens) {
-            return Err(Error::Config(format!("termination {problem}")));
+            return Err(lm::Error::Config(problem.to_owned()).into());
         }
         let prompt = config.format.prompt(engine.tokenizer(), engine.config())?;
-        Ok(Self { engine, config, prompt })
+        Self { writer: Writer::Local(Box::new(engine)), config, prompt }.checked()
+    }
+
+    /// A policy over a model behind a server.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; a chat template has to be the preset's own.
+    pub fn served(server: Server, config: PolicyConfig) -> Result<Self, Error> {
+        let prompt = config.format.prompt_without_model()?;
+        Self { writer: Writer::Server(server), config, prompt }.checked()
+    }
+
+    fn checked(self) -> Result<Self, Error> {
+        match self.config.termination.problem(self.config.max_option_tokens) {
+            Some(problem) => Err(lm::Error::Config(format!("termination {problem}")).into()),
+            None => Ok(self),
+        }
     }
 
     /// How the policy writes.
@@ -94,11 +127,17 @@ impl Policy {
         &self.config
     }
 
+    /// Whether the model is behind a server: then it shows neither its hidden states nor the probabilities of what it did
+    /// not write, and nothing can be kept from being drawn again.
+    pub fn is_served(&self) -> bool {
+        matches!(self.writer, Writer::Server(_))
+    }
+
     /// Writes on from every state; results are in the order of the requests. States of one question
     /// share what was read of it, now and in earlier calls with the same `prefixes`.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a state that fills the model's context.
+    /// [`lm::Error::TooLong`] for a state that fills the model's context; a server's failure.
     pub fn write(
         &self,
         requests: &[StateRequest<'_>],
@@ -107,10 +146,13 @@ impl Policy {
         let mut drafts = vec![Draft::default(); requests.len()];
         let mut open: Vec<usize> = (0..requests.len()).collect();
         while !open.is_empty() {
-            let row = |&i: &usize| self.row(&requests[i], &drafts[i]);
-            let rows: Vec<GenerationRequest> = open.iter().map(row).collect::<Result<_, _>>()?;
-            for (&i, generation) in open.iter().zip(self.engine.generate(&rows, prefixes)?) {
-                drafts[i].extend(generation);
+            let rows: Vec<_> = open.iter().map(|&i| (&requests[i], &drafts[i])).collect();
+            let written = match &self.writer {
+                Writer::Local(engine) => self.write_here(engine, &rows, prefixes)?,
+                Writer::Server(server) => self.write_there(server, &rows, prefixes)?,
+            };
+            for (&i, written) in open.iter().zip(written) {
+                drafts[i].extend(written);
             }
             open.retain(|&i| self.goes_on(&requests[i], &drafts[i]));
         }
@@ -121,14 +163,44 @@ impl Policy {
             .collect())
     }
 
+    /// Lets a server go on with every row.
+    fn write_there(
+        &self,
+        server: &Server,
+        rows: &[(&StateRequest<'_>, &Draft)],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Draft>, Error> {
+        let mut jobs = Jobs::default();
+        for (request, draft) in rows {
+            let written = [request.written.as_str(), &draft.text()].concat();
+            let Room { stops, tokens: max_tokens } = self.room(request, draft);
+            let prompt = self.prompt.render(request.question, &written);
+            let (seed, sampling) = (seed_of(request, draft), request.sampling);
+            jobs.add(Job { place: 0, prompt, count: 1, sampling, stops, max_tokens, seed });
+        }
+        let (completions, used) = server.complete(&jobs.jobs)?;
+        prefixes.count(used.forwarded, used.cached);
+        Ok(jobs.of_rows(&completions))
+    }
+
+    /// Where a row is to stop.
+    fn room(&self, request: &StateRequest<'_>, draft: &Draft) -> Room {
+        let (rule, written) = (&self.config.termination, draft.len());
+        let (stops, tokens) = match *rule {
+            _ if request.to_end => (Vec::new(), self.config.max_solution_tokens),
+            Termination::Tokens(count) => (Vec::new(), count.saturating_sub(written).max(1)),
+            _ => (rule.stops(), self.config.max_option_tokens - written),
+        };
+        Room { stops, tokens }
+    }
+
     /// Whether the model stopped where the option is not at its end.
     fn goes_on(&self, request: &StateRequest<'_>, draft: &Draft) -> bool {
         let limit = self.config.max_option_tokens;
-        if request.to_end || draft.stop == Some(StopReason::Token) || draft.drawn.ids.len() >= limit
-        {
+        if request.to_end || draft.stop == Some(StopReason::Token) || draft.len() >= limit {
             return false;
         }
-        let text = self.engine.tokenizer().decode(&draft.drawn.ids);
+        let text = draft.text();
         match (&self.config.termination, draft.stop) {
             _ if self.answered(&[request.written.as_str(), &text].concat()) => false,
             // A character may be of several tokens.
@@ -145,29 +217,24 @@ impl Policy {
     }
 
     /// Cuts what was written into options.
-    fn parts(&self, drawn: &Drawn) -> Vec<Part> {
-        let tokenizer = self.engine.tokenizer();
+    fn parts(&self, draft: &Draft) -> Vec<Part> {
         let texts = match &self.config.termination {
-            Termination::Tokens(count) => tokenizer.cut(&drawn.ids, *count),
-            Termination::Sentence => termination::sentences(&tokenizer.cut(&drawn.ids, 1)),
-            rule => rule.cut(&tokenizer.decode(&drawn.ids)),
+            Termination::Tokens(count) => draft.cut(*count),
+            Termination::Sentence => termination::sentences(&draft.cut(1)),
+            rule => rule.cut(&draft.text()),
         };
-        aligned(texts, drawn, tokenizer)
+        aligned(texts, draft)
     }
 
     fn option(&self, request: &StateRequest<'_>, draft: &Draft) -> TextOption {
-        let drawn = &draft.drawn;
         let parts = match draft.stop {
-            _ if request.to_end => self.parts(drawn),
-            Some(StopReason::String) => self.parts(drawn).into_iter().take(1).collect(),
-            _ => {
-                let text = self.engine.tokenizer().decode(&drawn.ids);
-                vec![Part { text, drawn: drawn.clone() }]
-            }
+            _ if request.to_end => self.parts(draft),
+            Some(StopReason::String) => self.parts(draft).into_iter().take(1).collect(),
+            _ => vec![Part { text: draft.text(), drawn: draft.drawn.clone() }],
         };
         let text: String = parts.iter().map(|part| part.text.as_str()).collect();
         let counted = match self.config.termination {
-            Termination::Tokens(count) if drawn.ids.len() >= count => !request.to_end,
+            Termination::Tokens(count) if draft.len() >= count => !request.to_end,
             _ => false,
         };
         let (terminal, stop) = match draft.stop {
@@ -177,112 +244,13 @@ impl Policy {
             _ if counted => (false, "termination"),
             _ => (request.to_end, "length"),
         };
-        let tokens = drawn.ids.len() as u32;
-        TextOption { text, parts, tokens, terminal, stop }
-    }
-
-    /// The last hidden state after every state, a question and the text written: `[states][hidden_size]`.
-    ///
-    /// # Errors
-    /// [`Error::TooLong`] for a state that fills the model's context.
-    pub fn embed(
-        &self,
-        states: &[(&str, String)],
-        prefixes: &mut Prefixes,
-    ) -> Result<Vec<Vec<f32>>, Error> {
-        let row = |(question, written): &(&str, String)| {
-            let text = self.prompt.render(question, written);
-            let ids = self.engine.tokenizer().encode(&text)?;
-            Ok(EmbedRequest { ids, scope: scope_of(question) })
-        };
-        let rows: Vec<EmbedRequest> = states.iter().map(row).collect::<Result<_, Error>>()?;
-        self.engine.embed(&rows, prefixes)
-    }
-
-    /// How much likelier every text goes on with `yes` than with `no`: `P(yes) / (P(yes) + P(no))`.
-    ///
-    /// # Errors
-    /// [`Error::Config`] when one of the two is not a single token, [`Error::TooLong`] for a text that fills the
-    /// model's context.
-    pub fn choose(
-        &self,
-        choices: &[Choice<'_>],
-        yes: &str,
-        no: &str,
-        prefixes: &mut Prefixes,
-    ) -> Result<Vec<f64>, Error> {
-        let token = |text: &str| match self.engine.tokenizer().encode(text)?.as_slice() {
-            [token] => Ok(*token),
-            tokens => {
-                let count = tokens.len();
-                Err(Error::Config(format!("`{text}` is {count} tokens of the policy, not one")))
-            }
-        };
-        let answers = [token(yes)?, token(no)?];
-        let row = |choice: &Choice<'_>| {
-            let ids = self.engine.tokenizer().encode(&choice.text)?;
-            Ok(EmbedRequest { ids, scope: scope_of(choice.question) })
-        };
-        let rows: Vec<EmbedRequest> = choices.iter().map(row).collect::<Result<_, Error>>()?;
-        let shares = self.engine.next_token(&rows, &answers, prefixes)?;
-        let share = |p: &Vec<f32>| {
-            let (yes, no) = (f64::from(p[0]), f64::from(p[1]));
-            yes / (yes + no).max(f64::MIN_POSITIVE)
-        };
-        Ok(shares.iter().map(share).collect())
-    }
-
-    /// Whether a question leaves room in the model's context for so many tokens of solution.
-    ///
-    /// # Errors
-    /// [`Error::Tokenizer`] when the tokenizer fails.
-    pub fn fits(&self, question: &str, solution_tokens: usize) -> Result<bool, Error> {
-        let text = self.prompt.render(question, "");
-        let tokens = self.engine.tokenizer().encode(&text)?.len();
-        Ok(tokens + solution_tokens < self.engine.config().max_position_embeddings)
-    }
-
-    fn row(&self, request: &StateRequest<'_>, draft: &Draft) -> Result<GenerationRequest, Error> {
-        let text = self.prompt.render(request.question, &request.written);
-        let ends = self.engine.config().end_tokens();
-        let rule = &self.config.termination;
-        let ids = &draft.drawn.ids;
-        let written = ids.len();
-        let (strings, max_new) = match *rule {
-            _ if request.to_end => (Vec::new(), self.config.max_solution_tokens),
-            Termination::Tokens(count) => (Vec::new(), count.saturating_sub(written).max(1)),
-            _ => (rule.stops(), self.config.max_option_tokens - written),
-        };
-        let mut prompt = self.engine.tokenizer().encode(&text)?;
-        prompt.extend(ids);
-        // Of what began as this did, the rest.
-        let same = request.excluded.iter().filter(|drawn| drawn.ids.starts_with(ids));
-        Ok(GenerationRequest {
-            prompt,
-            sampling: request.sampling,
-            stop: Stop { tokens: ends.to_vec(), strings, max_new },
-            // Draws that go on are others than those before.
-            seed: request.seed.wrapping_add(written as u64),
-            scope: scope_of(request.question),
-            keep: request.keep,
-            excluded: same.map(|drawn| drawn.after(written)).collect(),
-        })
+        TextOption { text, parts, tokens: draft.len() as u32, terminal, stop }
     }
 }
 
-/// What has been written of an option.
-#[derive(Debug, Clone, Default)]
-struct Draft {
-    drawn: Drawn,
-    stop: Option<StopReason>,
-}
-
-impl Draft {
-    fn extend(&mut self, more: Generation) {
-        self.drawn.ids.extend(more.drawn.ids);
-        self.drawn.logprobs.extend(more.drawn.logprobs);
-        self.stop = Some(more.stop);
-    }
+/// Draws that go on are others than those before.
+fn seed_of(request: &StateRequest<'_>, draft: &Draft) -> u64 {
+    request.seed.wrapping_add(draft.len() as u64)
 }
 
 #[cfg(test)]

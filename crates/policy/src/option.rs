@@ -1,6 +1,8 @@
 //! What a policy writes: options, with the tokens they were drawn as.
 
-use lm::{Drawn, Tokenizer};
+use lm::Drawn;
+
+use crate::draft::Draft;
 
 /// An option as it was drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,14 +41,15 @@ impl TextOption {
 }
 
 /// Gives the texts that some tokens were cut into their tokens: the last also those without a text, such as the end.
-pub(crate) fn aligned(texts: Vec<String>, drawn: &Drawn, tokenizer: &Tokenizer) -> Vec<Part> {
+pub(crate) fn aligned(texts: Vec<String>, draft: &Draft) -> Vec<Part> {
+    let drawn = &draft.drawn;
     let (count, mut parts) = (texts.len(), Vec::with_capacity(texts.len()));
     let (mut from, mut read, mut end) = (0, 0, 0);
     for (i, text) in texts.into_iter().enumerate() {
         end += text.len();
         let mut to = from;
         while to < drawn.ids.len() && (read < end || i + 1 == count) {
-            read += tokenizer.token_bytes(drawn.ids[to]).len();
+            read += draft.bytes[to].len();
             to += 1;
         }
         let of_text = Drawn {

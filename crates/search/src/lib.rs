@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
-use decoding::{Bar, Cost, Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig};
+use decoding::{
+    Bar, Cost, Models, Place, PolicyAt, Question, SearchConfig, Searched, Searcher, TextConfig,
+};
 use mcts::StopReason;
 use schema::{NodeRow, Prompt, Trajectory, prompts};
 use serde::{Deserialize, Serialize};
@@ -35,12 +37,12 @@ pub struct Args {
     /// The prompts to search.
     #[arg(long)]
     prompts: PathBuf,
-    /// The policy's checkpoint.
+    /// The policy: its checkpoint, or the address of a server, `http://host:port/v1#model`.
     #[arg(long)]
-    policy: PathBuf,
-    /// The checkpoint of the small policy that writes the fast rollouts.
+    policy: PolicyAt,
+    /// The small policy that writes the fast rollouts: its checkpoint, or the address of a server.
     #[arg(long)]
-    fast_policy: PathBuf,
+    fast_policy: PolicyAt,
     /// A checkpoint with critics' heads; once for each.
     #[arg(long = "critic", required = true)]
     critics: Vec<PathBuf>,
@@ -144,12 +146,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("would search {} prompts in {parts} parts", questions.len());
         return Ok(());
     }
-    let searcher = Searcher::new(
-        models.policy.policy(&text, &place)?,
-        models.fast_policy.policy(&text, &place)?,
-        models.critic(&text, &place)?,
-        tree,
-    );
+    let searcher =
+        Searcher::new(models.policies(&text, &place)?, models.critic(&text, &place)?, tree);
     let model = models.policy.label();
     // The searcher has its weights in an order of its own: they need not be there twice.
     drop(models);

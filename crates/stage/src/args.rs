@@ -43,6 +43,10 @@ pub struct Common {
     #[arg(long, value_name = "SIZE")]
     pub kv_memory: Option<Size>,
 
+    /// Requests under way at once to a server that a policy is behind.
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub requests: NonZeroUsize,
+
     /// Replace an output that was made from other inputs, another preset or another seed.
     #[arg(long)]
     pub force: bool,

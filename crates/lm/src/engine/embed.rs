@@ -31,7 +31,7 @@ impl Engine {
         let before: Vec<_> = rows.iter().map(|row| (row.scope, row.ids.as_slice())).collect();
         let known = self.read_before(&before, prefixes);
         let batches = self.batches(known.iter().map(|k| (known_columns(k), 1)).enumerate());
-        prefixes.count(rows.len(), 0);
+        prefixes.count(rows.len() as u64, 0);
         let width = self.config.hidden_size;
         Ok(self.spread(&batches, |engine, batch| {
             // Only the last token is new, and nothing of it is kept.

@@ -45,7 +45,8 @@ impl Engine {
         let (_, common) = self.read_rows(&shared(&rows, prefixes), prefixes);
         let (seen, rest) = self.read_rows(&rows, prefixes);
         let tokens: usize = wanted.iter().map(|row| row.ids.len()).sum();
-        prefixes.count(common + rest, tokens - common - rest);
+        let forwarded = common + rest;
+        prefixes.count(forwarded as u64, (tokens - forwarded) as u64);
         places.into_iter().map(|place| seen[place].clone()).collect()
     }
 

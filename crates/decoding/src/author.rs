@@ -1,0 +1,117 @@
+//! Who writes: a policy from a directory, or one behind a server.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use dataset::Input;
+use policy::{Policy, Server, ServerOptions};
+use stage::Failure;
+
+use crate::models::{Model, Place};
+use crate::{Error, TextConfig};
+
+/// Where a policy is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyAt {
+    /// A checkpoint's directory.
+    Dir(PathBuf),
+    /// The address of an OpenAI-compatible server.
+    Server(String),
+}
+
+impl FromStr for PolicyAt {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let server = text.starts_with("http://") || text.starts_with("https://");
+        Ok(if server { Self::Server(text.to_owned()) } else { Self::Dir(PathBuf::from(text)) })
+    }
+}
+
+/// A policy with its place in the recipe.
+#[derive(Debug)]
+pub enum Author {
+    /// A model of this process.
+    Model(Box<Model>),
+    /// A model behind a server.
+    Server(Server, Input),
+}
+
+/// Holds the key that a server may want.
+const KEY: &str = "OPENAI_API_KEY";
+
+impl Author {
+    /// Loads a policy, or tries its server.
+    ///
+    /// # Errors
+    /// As [`Model::load`]; exit 69 when the server does not answer, 65 when it cannot do what is needed.
+    pub fn load(name: &str, at: &PolicyAt, place: &Place) -> Result<Self, Failure> {
+        let address = match at {
+            PolicyAt::Dir(dir) => {
+                return Ok(Self::Model(Box::new(Model::load(name, dir, place)?)));
+            }
+            PolicyAt::Server(address) => address,
+        };
+        let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
+        let options = ServerOptions { requests: place.requests, ..ServerOptions::default() };
+        let server = Server::connect(address, key, options).map_err(Error::from)?;
+        if !server.repeats() {
+            tracing::warn!(
+                "{}: answers to the same request with the same seed differ, so this run cannot be repeated exactly",
+                server.address()
+            );
+        }
+        let (path, content) = (server.address().to_owned(), server.model().to_owned());
+        let input = Input { name: name.to_owned(), path, content };
+        Ok(Self::Server(server, input))
+    }
+
+    /// The policy, ready to write.
+    ///
+    /// # Errors
+    /// Exit 65 for a model that cannot end a solution, or a text that needs more than the model has.
+    pub fn policy(&self, text: &TextConfig, place: &Place) -> Result<Policy, Failure> {
+        match self {
+            Self::Model(model) => model.policy(text, place),
+            Self::Server(server, _) => {
+                let policy = Policy::served(server.clone(), text.policy.clone());
+                Ok(policy.map_err(Error::from)?)
+            }
+        }
+    }
+
+    /// The entry of the recipe. Of a model behind a server it is its name: what the server has under that name is the
+    /// user's to know.
+    pub fn input(&self) -> &Input {
+        match self {
+            Self::Model(model) => &model.input,
+            Self::Server(_, input) => input,
+        }
+    }
+
+    /// A short name of the model.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Model(model) => model.label(),
+            Self::Server(server, _) => {
+                let name = Path::new(server.model()).file_name();
+                name.map_or_else(|| server.model().to_owned(), |name| name.display().to_string())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_server_and_anything_else_a_directory() {
+        let at = |text: &str| text.parse::<PolicyAt>().unwrap();
+        for address in ["http://localhost:8000/v1", "https://host/v1#qwen"] {
+            assert_eq!(at(address), PolicyAt::Server(address.to_owned()));
+        }
+        assert_eq!(at("data/http://x"), PolicyAt::Dir(PathBuf::from("data/http://x")));
+    }
+}

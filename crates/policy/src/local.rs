@@ -1,0 +1,127 @@
+//! The policy over a model of this process.
+
+use lm::engine::{EmbedRequest, Generation, GenerationRequest, Stop};
+use lm::prefix::scope_of;
+use lm::{Engine, Prefixes};
+
+use crate::draft::Draft;
+use crate::{Choice, Error, Policy, Room, StateRequest, Writer, seed_of};
+
+impl Policy {
+    /// Lets the model go on with every row.
+    pub(crate) fn write_here(
+        &self,
+        engine: &Engine,
+        rows: &[(&StateRequest<'_>, &Draft)],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Draft>, Error> {
+        let row = |(request, draft): &(&StateRequest<'_>, &Draft)| self.row(engine, request, draft);
+        let rows: Vec<GenerationRequest> = rows.iter().map(row).collect::<Result<_, _>>()?;
+        let draft = |Generation { drawn, stop }: Generation| {
+            let bytes = |&id: &u32| engine.tokenizer().token_bytes(id).to_vec();
+            let bytes = drawn.ids.iter().map(bytes).collect();
+            Draft { drawn, bytes, stop: Some(stop) }
+        };
+        Ok(engine.generate(&rows, prefixes)?.into_iter().map(draft).collect())
+    }
+
+    fn row(
+        &self,
+        engine: &Engine,
+        request: &StateRequest<'_>,
+        draft: &Draft,
+    ) -> Result<GenerationRequest, lm::Error> {
+        let text = self.prompt.render(request.question, &request.written);
+        let (ids, written) = (&draft.drawn.ids, draft.len());
+        let Room { stops, tokens } = self.room(request, draft);
+        let mut prompt = engine.tokenizer().encode(&text)?;
+        prompt.extend(ids);
+        // Of what began as this did, the rest.
+        let same = request.excluded.iter().filter(|drawn| drawn.ids.starts_with(ids));
+        let ends = engine.config().end_tokens().to_vec();
+        Ok(GenerationRequest {
+            prompt,
+            sampling: request.sampling,
+            stop: Stop { tokens: ends, strings: stops, max_new: tokens },
+            seed: seed_of(request, draft),
+            scope: scope_of(request.question),
+            keep: request.keep,
+            excluded: same.map(|drawn| drawn.after(written)).collect(),
+        })
+    }
+
+    /// The model, for what only a model of this process can do.
+    fn engine(&self, what: &str) -> Result<&Engine, Error> {
+        match &self.writer {
+            Writer::Local(engine) => Ok(engine),
+            Writer::Server(server) => Err(Error::Refused {
+                address: server.address().to_owned(),
+                problem: format!("a server does not show {what}"),
+            }),
+        }
+    }
+
+    /// The last hidden state after every state, a question and the text written: `[states][hidden_size]`.
+    ///
+    /// # Errors
+    /// [`lm::Error::TooLong`] for a state that fills the model's context; [`Error::Refused`] for a server's model.
+    pub fn embed(
+        &self,
+        states: &[(&str, String)],
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let engine = self.engine("hidden states")?;
+        let row = |(question, written): &(&str, String)| {
+            let ids = engine.tokenizer().encode(&self.prompt.render(question, written))?;
+            Ok(EmbedRequest { ids, scope: scope_of(question) })
+        };
+        let rows: Vec<EmbedRequest> = states.iter().map(row).collect::<Result<_, lm::Error>>()?;
+        Ok(engine.embed(&rows, prefixes)?)
+    }
+
+    /// How much likelier every text goes on with `yes` than with `no`: `P(yes) / (P(yes) + P(no))`.
+    ///
+    /// # Errors
+    /// [`lm::Error::Config`] when one of the two is not a single token, [`lm::Error::TooLong`] for a text that fills the
+    /// model's context; [`Error::Refused`] for a server's model.
+    pub fn choose(
+        &self,
+        choices: &[Choice<'_>],
+        yes: &str,
+        no: &str,
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<f64>, Error> {
+        let engine = self.engine("how likely other tokens were")?;
+        let token = |text: &str| match engine.tokenizer().encode(text)?.as_slice() {
+            [token] => Ok(*token),
+            tokens => {
+                let count = tokens.len();
+                let problem = format!("`{text}` is {count} tokens of the policy, not one");
+                Err(lm::Error::Config(problem))
+            }
+        };
+        let answers = [token(yes)?, token(no)?];
+        let row = |choice: &Choice<'_>| {
+            let ids = engine.tokenizer().encode(&choice.text)?;
+            Ok(EmbedRequest { ids, scope: scope_of(choice.question) })
+        };
+        let rows: Vec<EmbedRequest> = choices.iter().map(row).collect::<Result<_, lm::Error>>()?;
+        let shares = engine.next_token(&rows, &answers, prefixes)?;
+        let share = |p: &Vec<f32>| {
+            let (yes, no) = (f64::from(p[0]), f64::from(p[1]));
+            yes / (yes + no).max(f64::MIN_POSITIVE)
+        };
+        Ok(shares.iter().map(share).collect())
+    }
+
+    /// Whether a question leaves room in the model's context for so many tokens of solution. Of a server that is not
+    /// known beforehand: it refuses what is too long.
+    ///
+    /// # Errors
+    /// [`lm::Error::Tokenizer`] when the tokenizer fails.
+    pub fn fits(&self, question: &str, solution_tokens: usize) -> Result<bool, Error> {
+        let Writer::Local(engine) = &self.writer else { return Ok(true) };
+        let tokens = engine.tokenizer().encode(&self.prompt.render(question, ""))?.len();
+        Ok(tokens + solution_tokens < engine.config().max_position_embeddings)
+    }
+}

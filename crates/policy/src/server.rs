@@ -1,0 +1,215 @@
+//! A policy behind an OpenAI-compatible server, such as vLLM, SGLang or llama.cpp's.
+//!
+//! Servers differ in what they ignore and in what they leave out, so nothing is taken for granted: [`Server::connect`]
+//! tries what is needed and refuses by name what is not there. Faults that pass are waited out; what does not pass ends the
+//! run, and every part that was written by then stays.
+
+mod faults;
+mod job;
+mod probe;
+mod wire;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Error;
+use crate::draft::Draft;
+use faults::Fault;
+
+pub(crate) use job::{Job, Jobs};
+
+/// How a server is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// Requests under way at once, at least 1.
+    pub requests: usize,
+    /// How often a request is made before its fault ends the run, at least 1.
+    pub attempts: u32,
+    /// The longest wait for an answer.
+    pub timeout: Duration,
+    /// The wait before the second attempt; it doubles with every further one, up to [`LONGEST_PAUSE`].
+    pub pause: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        let (timeout, pause) = (Duration::from_secs(600), Duration::from_secs(1));
+        Self { requests: 32, attempts: 8, timeout, pause }
+    }
+}
+
+/// The longest wait between two attempts, whatever the server asks for.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// The largest answer that is read, in bytes.
+const LARGEST_ANSWER: u64 = 64 << 20;
+
+/// A model behind a server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    agent: ureq::Agent,
+    /// Up to and with `/v1`, without a slash at the end.
+    address: String,
+    model: String,
+    key: Option<Key>,
+    options: ServerOptions,
+    /// Whether the server takes settings beside OpenAI's.
+    extended: bool,
+    repeats: bool,
+}
+
+/// A secret: it is sent, and shown nowhere.
+#[derive(Clone)]
+struct Key(String);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// What some completions cost the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Tokens read or written.
+    pub(crate) forwarded: u64,
+    /// Tokens of prompts that the server still knew.
+    pub(crate) cached: u64,
+}
+
+impl Server {
+    /// Connects to a server, `http://host:port/v1`, with `#model` behind it where it has several, and tries it. The key is
+    /// sent as a bearer token.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it does not answer; [`Error::Refused`] names what cannot be relied on.
+    pub fn connect(
+        address: &str,
+        key: Option<String>,
+        options: ServerOptions,
+    ) -> Result<Self, Error> {
+        let (address, model) = address.split_once('#').unwrap_or((address, ""));
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(options.timeout))
+            .http_status_as_error(false);
+        let server = Self {
+            agent: config.build().into(),
+            address: address.trim_end_matches('/').to_owned(),
+            model: model.to_owned(),
+            key: key.map(Key),
+            options,
+            extended: true,
+            repeats: true,
+        };
+        server.probed()
+    }
+
+    /// The name of the model at the server.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Where the server is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether the same request with the same seed was answered alike.
+    pub fn repeats(&self) -> bool {
+        self.repeats
+    }
+
+    /// Carries out all jobs, several at a time; results are in their order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Refused`]; of several the one of the first job.
+    pub(crate) fn complete(&self, jobs: &[Job]) -> Result<(Vec<Vec<Draft>>, Usage), Error> {
+        type Answer = Result<(Vec<Draft>, Usage), Error>;
+        let next = AtomicUsize::new(0);
+        let answers: Mutex<Vec<Option<Answer>>> = Mutex::new(jobs.iter().map(|_| None).collect());
+        let work = || {
+            while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let answer = self.one(job);
+                if answer.is_err() {
+                    // The others finish what they have begun.
+                    next.store(jobs.len(), Ordering::Relaxed);
+                }
+                let mut answers = answers.lock().expect("no thread panics while it holds the lock");
+                answers[job.place] = Some(answer);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.options.requests.min(jobs.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let answers = answers.into_inner().expect("no thread panics while it holds the lock");
+        let (mut drafts, mut usage) = (Vec::with_capacity(jobs.len()), Usage::default());
+        for answer in answers.into_iter().flatten() {
+            let (answer, used) = answer?;
+            drafts.push(answer);
+            usage.forwarded += used.forwarded;
+            usage.cached += used.cached;
+        }
+        Ok((drafts, usage))
+    }
+
+    /// Carries out one job, again after faults that may pass.
+    fn one(&self, job: &Job) -> Result<(Vec<Draft>, Usage), Error> {
+        if job.needs_extended() && !self.extended {
+            let (address, problem) = (self.address.clone(), "it takes no `top_k`".to_owned());
+            return Err(Error::Refused { address, problem });
+        }
+        self.patiently(|| {
+            let answer = self.post("completions", &job.body(&self.model, self.extended))?;
+            wire::drafts(&answer, job)
+        })
+    }
+
+    /// Tries until it works, or does not pass, or was tried often enough.
+    fn patiently<T>(&self, attempt: impl Fn() -> Result<T, Fault>) -> Result<T, Error> {
+        let address = || self.address.clone();
+        let mut pause = self.options.pause;
+        for tried in 1.. {
+            match attempt() {
+                Ok(done) => return Ok(done),
+                Err(Fault::Lasting(problem)) => {
+                    return Err(Error::Refused { address: address(), problem });
+                }
+                Err(Fault::Passing { problem, .. }) if tried >= self.options.attempts => {
+                    let problem = format!("{problem} (asked {tried} times)");
+                    return Err(Error::Unavailable { address: address(), problem });
+                }
+                Err(Fault::Passing { after, .. }) => {
+                    std::thread::sleep(after.unwrap_or(pause).min(LONGEST_PAUSE));
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        unreachable!("attempts are finite")
+    }
+
+    fn get(&self, path: &str) -> Result<Value, Fault> {
+        let request = self.agent.get(format!("{}/{path}", self.address));
+        faults::answer(self.authorized(request).call())
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        let request = self.agent.post(format!("{}/{path}", self.address));
+        let request = self.authorized(request).header("content-type", "application/json");
+        faults::answer(request.send(body.to_string()))
+    }
+
+    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.key {
+            Some(Key(key)) => request.header("authorization", format!("Bearer {key}")),
+            None => request,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! What a server is asked for.
+
+use lm::Sampling;
+use serde_json::{Value, json};
+
+use super::Draft;
+
+/// Completions of one text.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    /// Its place among the jobs.
+    pub(crate) place: usize,
+    pub(crate) prompt: String,
+    /// How many are wanted.
+    pub(crate) count: usize,
+    pub(crate) sampling: Sampling,
+    pub(crate) stops: Vec<String>,
+    pub(crate) max_tokens: usize,
+    pub(crate) seed: u64,
+}
+
+/// The most completions that one request asks for.
+const MOST: usize = 64;
+
+/// Jobs for rows: those that differ in their seeds alone are one, with the seed of the first.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    pub(crate) jobs: Vec<Job>,
+    /// For each row its job, and its place among the completions of that.
+    places: Vec<(usize, usize)>,
+}
+
+impl Jobs {
+    /// Adds a row. Greedy rows that are alike are one completion.
+    pub(crate) fn add(&mut self, row: Job) {
+        let greedy = row.sampling == Sampling::Greedy;
+        let fits = |job: &&mut Job| job.alike(&row) && (greedy || job.count < MOST);
+        let at = match self.jobs.iter_mut().rev().find(fits) {
+            Some(job) if greedy => (job.place, 0),
+            Some(job) => {
+                job.count += 1;
+                (job.place, job.count - 1)
+            }
+            None => {
+                let place = self.jobs.len();
+                self.jobs.push(Job { place, count: 1, ..row });
+                (place, 0)
+            }
+        };
+        self.places.push(at);
+    }
+
+    /// The completion of every row.
+    pub(crate) fn of_rows(&self, completions: &[Vec<Draft>]) -> Vec<Draft> {
+        self.places.iter().map(|&(job, at)| completions[job][at].clone()).collect()
+    }
+}
+
+impl Job {
+    /// Whether two differ in their seeds and counts alone.
+    fn alike(&self, other: &Self) -> bool {
+        (self.max_tokens, self.sampling) == (other.max_tokens, other.sampling)
+            && (&self.prompt, &self.stops) == (&other.prompt, &other.stops)
+    }
+
+    /// The request. Beside OpenAI's settings there are those without which some servers cut off what they stopped at, or
+    /// sample from fewer tokens than they were told to.
+    pub(crate) fn body(&self, model: &str, extended: bool) -> Value {
+        let (temperature, top_k, top_p) = match self.sampling {
+            Sampling::Greedy => (0.0, None, 1.0),
+            Sampling::Temperature { temperature } => (temperature, None, 1.0),
+            Sampling::TopK { temperature, k } => (temperature, Some(k), 1.0),
+            Sampling::TopP { temperature, p } => (temperature, None, p),
+        };
+        let mut body = json!({
+            "model": model,
+            "prompt": self.prompt,
+            "n": self.count,
+            "max_tokens": self.max_tokens,
+            "temperature": temperature,
+            "top_p": top_p,
+            // Servers read it as a signed number.
+            "seed": self.seed >> 1,
+            "logprobs": 1,
+            "stream": false,
+        });
+        if !self.stops.is_empty() {
+            body["stop"] = json!(self.stops);
+        }
+        if extended {
+            body["top_k"] = top_k.map_or_else(|| json!(-1), |k| json!(k));
+            body["min_p"] = json!(0.0);
+            body["repetition_penalty"] = json!(1.0);
+            body["repeat_penalty"] = json!(1.0);
+            body["include_stop_str_in_output"] = json!(true);
+            body["no_stop_trim"] = json!(true);
+        }
+        body
+    }
+
+    /// Whether the server has to take settings beside OpenAI's for it.
+    pub(crate) fn needs_extended(&self) -> bool {
+        matches!(self.sampling, Sampling::TopK { .. })
+    }
+}

@@ -1,0 +1,369 @@
+//! A client against servers of every style, sound and failing.
+
+mod fake;
+
+use std::time::Duration;
+
+use lm::{Prefixes, Sampling};
+use serde_json::Value;
+
+use super::*;
+use crate::{Policy, PolicyConfig, PromptFormat, StateRequest, Termination, TextOption};
+use fake::{Asked, Fake, LLAMA_CPP, Reply, SGLANG, STRICT, Style, VLLM};
+
+const STYLES: [Style; 4] = [VLLM, SGLANG, LLAMA_CPP, STRICT];
+
+fn sound(style: Style) -> Fake {
+    Fake::start(style, |_, _, reply| reply)
+}
+
+/// A server of vLLM's style that answers otherwise to completions that are asked of a policy; the probe's are sound.
+fn spoiled(spoil: impl Fn(usize, Reply) -> Reply + Send + Sync + 'static) -> Fake {
+    let asked_before = AtomicUsize::new(0);
+    Fake::start(VLLM, move |asked, _, reply| {
+        let of_policy =
+            asked.body["prompt"].as_str().is_some_and(|prompt| prompt.starts_with("Q:"));
+        if of_policy { spoil(asked_before.fetch_add(1, Ordering::SeqCst), reply) } else { reply }
+    })
+}
+
+fn config(termination: Termination) -> PolicyConfig {
+    let format = PromptFormat {
+        prefix: "Q: ".to_owned(),
+        suffix: "\nA:".to_owned(),
+        ..PromptFormat::default()
+    };
+    PolicyConfig {
+        format,
+        termination,
+        answer_mark: "####".to_owned(),
+        max_option_tokens: 6,
+        max_solution_tokens: 9,
+    }
+}
+
+fn policy(server: Server, termination: Termination) -> Policy {
+    Policy::served(server, config(termination)).unwrap()
+}
+
+fn state(written: &str, sampling: Sampling, seed: u64) -> StateRequest<'static> {
+    let (to_end, keep) = (false, false);
+    let (question, written) = ("4 + 5?", written.to_owned());
+    StateRequest { question, written, sampling, to_end, keep, excluded: Vec::new(), seed }
+}
+
+fn write(policy: &Policy, states: &[StateRequest<'_>]) -> Result<Vec<TextOption>, Error> {
+    policy.write(states, &mut Prefixes::default())
+}
+
+fn greedy(written: &str) -> StateRequest<'static> {
+    state(written, Sampling::Greedy, 0)
+}
+
+const SAMPLED: Sampling = Sampling::Temperature { temperature: 1.0 };
+
+#[test]
+fn every_style_of_server_gives_the_same_options() {
+    for style in STYLES {
+        let policy = policy(sound(style).connect(None).unwrap(), Termination::Line);
+        let first = write(&policy, &[greedy("")]).unwrap().remove(0);
+        assert_eq!(
+            (first.text.as_str(), first.stop),
+            ("It is 4 + 5 = 9.\n", "termination"),
+            "{style:?}"
+        );
+        let last = write(&policy, &[greedy(&first.text)]).unwrap().remove(0);
+        assert_eq!(
+            (last.text.as_str(), last.stop, last.terminal),
+            ("#### 9", "end", true),
+            "{style:?}"
+        );
+        let whole = StateRequest { to_end: true, ..greedy("") };
+        let whole = write(&policy, &[whole]).unwrap().remove(0);
+        let parts: Vec<&str> = whole.parts.iter().map(|part| part.text.as_str()).collect();
+        assert_eq!(parts, [first.text.as_str(), last.text.as_str()], "{style:?}");
+        assert_eq!(whole.tokens, 7, "with the end");
+        assert!((whole.logprob() - -3.5).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn options_go_on_and_end_by_the_same_rules_as_here() {
+    let formula = policy(sound(VLLM).connect(None).unwrap(), Termination::Tokens(2));
+    let option = write(&formula, &[greedy("")]).unwrap().remove(0);
+    assert_eq!(
+        (option.text.as_str(), option.stop, option.tokens),
+        ("It is 4 + 5 = 9", "termination", 2)
+    );
+    let cut = policy(sound(LLAMA_CPP).connect(None).unwrap(), Termination::Paragraph);
+    let option = write(&cut, &[greedy("")]).unwrap().remove(0);
+    assert_eq!((option.text.as_str(), option.stop), ("It is 4 + 5 = 9.\n#### 9", "length"));
+    // Of several ends llama.cpp does not say which it was; others do.
+    let sentence = policy(sound(SGLANG).connect(None).unwrap(), Termination::Sentence);
+    assert_eq!(write(&sentence, &[greedy("")]).unwrap()[0].text, "It is 4 + 5 = 9.\n");
+    let sentence = policy(sound(LLAMA_CPP).connect(None).unwrap(), Termination::Sentence);
+    let error = write(&sentence, &[greedy("")]).unwrap_err().to_string();
+    assert!(error.contains("does not say which of several"), "{error}");
+}
+
+#[test]
+fn rows_of_one_state_are_one_request() {
+    let fake = sound(VLLM);
+    let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+    let before = fake.asked().len();
+    let states = [
+        greedy(""),
+        state("", SAMPLED, 8),
+        state("", SAMPLED, 9),
+        greedy(""),
+        state("Well.\n", SAMPLED, 10),
+    ];
+    let mut prefixes = Prefixes::default();
+    let options = policy.write(&states, &mut prefixes).unwrap();
+    let texts: Vec<&str> = options.iter().map(|option| option.text.as_str()).collect();
+    let expected = ["It is", "400", "401", "It is"].map(|first| format!("{first} 4 + 5 = 9.\n"));
+    assert_eq!(texts[..4], expected);
+    assert_eq!(texts[4], "#### 9");
+    let asked = fake.asked()[before..].to_vec();
+    assert_eq!(asked.len(), 3);
+    let mut counts: Vec<u64> =
+        asked.iter().map(|asked| asked.body["n"].as_u64().unwrap()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 1, 2]);
+    assert_eq!(prefixes.counts(), lm::prefix::PrefixCounts { forwarded: 3 * 8, reused: 3 * 6 });
+    assert_eq!(fake.most_at_once(), 2, "as many as were allowed");
+}
+
+#[test]
+fn settings_say_the_whole_distribution() {
+    let fake = sound(VLLM);
+    let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+    write(&policy, &[state("", Sampling::TopP { temperature: 0.5, p: 0.9 }, 3)]).unwrap();
+    write(&policy, &[state("", Sampling::TopK { temperature: 2.0, k: 5 }, 3)]).unwrap();
+    write(&policy, &[state("", SAMPLED, u64::MAX)]).unwrap();
+    let [.., p, k, plain] = &fake.asked()[..] else { panic!("too few requests") };
+    let of = |asked: &Asked, keys: &[&str]| {
+        keys.iter().map(|key| asked.body[*key].clone()).collect::<Vec<Value>>()
+    };
+    let keys = ["temperature", "top_p", "top_k", "seed", "stop", "max_tokens"];
+    let line = serde_json::json!(["\n"]);
+    assert_eq!(
+        of(p, &keys),
+        [0.5.into(), 0.9.into(), (-1).into(), 1.into(), line.clone(), 6.into()]
+    );
+    assert_eq!(of(k, &keys), [2.0.into(), 1.0.into(), 5.into(), 1.into(), line.clone(), 6.into()]);
+    let largest = i64::MAX.into();
+    assert_eq!(of(plain, &keys), [1.0.into(), 1.0.into(), (-1).into(), largest, line, 6.into()]);
+    let strict = sound(STRICT);
+    let strict = self::policy(strict.connect(None).unwrap(), Termination::Line);
+    let top_k = state("", Sampling::TopK { temperature: 2.0, k: 5 }, 3);
+    assert!(write(&strict, &[top_k]).unwrap_err().to_string().contains("no `top_k`"));
+}
+
+/// What a spoiled answer is, and what is said of it when it does not pass.
+fn faults() -> Vec<(Reply, &'static str)> {
+    let whole = |status, body: &str| Reply::Whole(status, String::new(), body.to_owned());
+    let choice = |logprobs: &str| {
+        let choice = r#"{"index": 0, "text": "It", "finish_reason": "stop", "logprobs": "#;
+        whole(200, &format!("{{\"choices\": [{choice}{logprobs}}}]}}"))
+    };
+    vec![
+        (
+            Reply::Whole(429, "retry-after: 0\r\n".to_owned(), "slow down".to_owned()),
+            "429: slow down",
+        ),
+        (whole(500, r#"{"error": {"message": "out of memory"}}"#), "status 500: out of memory"),
+        (whole(503, ""), "status 503"),
+        (Reply::Truncated("{\"choices\": [".to_owned()), "broke off"),
+        (Reply::Nothing(Duration::ZERO), ""),
+        (whole(200, "<html>busy</html>"), "not JSON"),
+        (whole(200, r#"{"choices": [{"index": 0, "te"#), "not JSON"),
+        (whole(200, r#"{"object": "list"}"#), "missing field `choices`"),
+        (whole(200, r#"{"choices": []}"#), "0 completions of 1"),
+        (choice(r#"{"tokens": ["It"], "token_logprobs": [NaN]}"#), "not JSON"),
+        (choice(r#"{"tokens": ["It"], "token_logprobs": [null]}"#), "is null"),
+        (choice(r#"{"tokens": ["It"], "token_logprobs": [2.5]}"#), "log-probability of 2.5"),
+        (choice(r#"{"tokens": ["It"], "token_logprobs": []}"#), "without log-probabilities"),
+        (choice(r#"{"content": [{"token": "It", "logprob": 1e999}]}"#), "not JSON"),
+        (
+            whole(200, r#"{"choices": [{"text": "", "finish_reason": "abort"}]}"#),
+            "ended for `abort`",
+        ),
+    ]
+}
+
+#[test]
+fn faults_that_pass_are_waited_out() {
+    for (fault, name) in faults() {
+        let fake = spoiled(move |number, sound| if number < 2 { fault.clone() } else { sound });
+        let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+        let option =
+            write(&policy, &[greedy("")]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(option[0].text, "It is 4 + 5 = 9.\n", "{name}");
+    }
+}
+
+#[test]
+fn faults_that_stay_end_the_run_with_what_they_are() {
+    for (fault, name) in faults() {
+        let fake = spoiled(move |_, _| fault.clone());
+        let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+        let before = fake.asked().len();
+        let error = write(&policy, &[greedy("")]).unwrap_err();
+        assert!(matches!(error, Error::Unavailable { .. }), "{name}: {error:?}");
+        let text = error.to_string();
+        assert!(text.starts_with(&fake.address) && text.contains(name), "{name}: {text}");
+        assert!(text.ends_with("(asked 3 times)"), "{text}");
+        assert_eq!(fake.asked().len() - before, 3, "{name}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_in_time_is_asked_again() {
+    let fake = spoiled(|number, sound| match number {
+        0 => Reply::Nothing(Duration::from_secs(3)),
+        _ => sound,
+    });
+    let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+    assert_eq!(write(&policy, &[greedy("")]).unwrap()[0].stop, "termination");
+}
+
+#[test]
+fn what_will_not_pass_is_said_at_once() {
+    let whole = |status, body: &str| Reply::Whole(status, String::new(), body.to_owned());
+    let long = r#"{"choices": [{"text": "abcdefg", "finish_reason": "length", "logprobs":
+        {"tokens": ["a", "b", "c", "d", "e", "f", "g"], "token_logprobs": [-1, -1, -1, -1, -1, -1, -1]}}]}"#;
+    let mute = r#"{"choices": [{"text": "It", "finish_reason": "stop"}]}"#;
+    for (reply, expected) in [
+        (whole(400, r#"{"message": "prompt is too long"}"#), "status 400: prompt is too long"),
+        (whole(401, ""), "OPENAI_API_KEY"),
+        (whole(404, "no such model"), "status 404: no such model"),
+        (whole(200, long), "7 tokens where 6 were allowed"),
+        (whole(200, mute), "no log-probabilities"),
+    ] {
+        let fake = spoiled(move |_, _| reply.clone());
+        let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+        let before = fake.asked().len();
+        let error = write(&policy, &[greedy("")]).unwrap_err();
+        assert!(
+            matches!(error, Error::Refused { .. }) && error.to_string().contains(expected),
+            "{error}"
+        );
+        assert_eq!(fake.asked().len() - before, 1, "{expected}");
+    }
+}
+
+#[test]
+fn the_probe_refuses_by_name_what_cannot_be_relied_on() {
+    let changed = |change: fn(&mut Value, &Asked)| {
+        Fake::start(VLLM, move |asked, _, reply| match reply {
+            Reply::Whole(status, header, body) => {
+                let mut body: Value = serde_json::from_str(&body).unwrap();
+                change(&mut body, asked);
+                Reply::Whole(status, header, body.to_string())
+            }
+            other => other,
+        })
+    };
+    let cases: [(fn(&mut Value, &Asked), &str); 6] = [
+        (|body, _| body["data"] = Value::Array(Vec::new()), "serves no model"),
+        (
+            |body, _| body["data"] = serde_json::json!([{"id": "a"}, {"id": "b"}]),
+            "behind `#`: a, b",
+        ),
+        (
+            |body, _| {
+                if let Some(all) = body["choices"].as_array_mut() {
+                    all.truncate(1)
+                }
+            },
+            "ignores `n`",
+        ),
+        (
+            |body, _| {
+                for choice in body["choices"].as_array_mut().into_iter().flatten() {
+                    choice["logprobs"] = Value::Null;
+                }
+            },
+            "no log-probabilities",
+        ),
+        (
+            |body, asked| {
+                let stopped = !asked.body["stop"].is_null();
+                if let Some(choice) = body.pointer_mut("/choices/0").filter(|_| stopped) {
+                    choice["text"] = "It is 4 + 5 = 9. And more.".into();
+                }
+            },
+            "ignores `stop`",
+        ),
+        (
+            |body, asked| {
+                let most = asked.body["max_tokens"].as_u64().unwrap_or(0) as usize + 1;
+                if let Some(choice) = body.pointer_mut("/choices/0") {
+                    let logprobs = vec![-1.0; most];
+                    let tokens = vec!["x"; most];
+                    choice["logprobs"] =
+                        serde_json::json!({"tokens": tokens, "token_logprobs": logprobs});
+                }
+            },
+            "were allowed",
+        ),
+    ];
+    for (change, expected) in cases {
+        let error = changed(change).connect(None).unwrap_err();
+        assert!(
+            matches!(error, Error::Refused { .. }) && error.to_string().contains(expected),
+            "{error}"
+        );
+    }
+    let gone = Server::connect(
+        "http://127.0.0.1:9/v1",
+        None,
+        ServerOptions { attempts: 1, ..ServerOptions::default() },
+    );
+    assert!(matches!(gone.unwrap_err(), Error::Unavailable { .. }));
+}
+
+#[test]
+fn a_server_that_does_not_repeat_itself_is_noticed() {
+    assert!(sound(VLLM).connect(None).unwrap().repeats());
+    let fake = Fake::start(VLLM, |asked, number, reply| match reply {
+        Reply::Whole(status, header, body) if asked.body["temperature"] == 1.0 => {
+            Reply::Whole(status, header, body.replace("\"0 4", &format!("\"{number} 4")))
+        }
+        other => other,
+    });
+    assert!(!fake.connect(None).unwrap().repeats());
+}
+
+#[test]
+fn the_key_is_sent_and_never_shown() {
+    let refused = Reply::Whole(401, String::new(), String::new());
+    let fake = Fake::start(VLLM, move |_, number, reply| match number {
+        0..7 => reply,
+        _ => refused.clone(),
+    });
+    let server = fake.connect(Some("sk-secret")).unwrap();
+    assert!(!format!("{server:?}").contains("secret"));
+    let policy = policy(server, Termination::Line);
+    let mut said = String::new();
+    while said.is_empty() {
+        if let Err(error) = write(&policy, &[greedy("")]) {
+            said = format!("{error} {error:?} {policy:?}");
+        }
+    }
+    assert!(!said.contains("secret"), "{said}");
+    let all = fake.asked();
+    assert!(all.iter().all(|asked| asked.authorization.as_deref() == Some("Bearer sk-secret")));
+}
+
+#[test]
+fn what_only_a_model_here_can_do_is_refused() {
+    let policy = policy(sound(VLLM).connect(None).unwrap(), Termination::Line);
+    let error = policy.embed(&[("4 + 5?", String::new())], &mut Prefixes::default()).unwrap_err();
+    assert!(error.to_string().contains("does not show hidden states"), "{error}");
+    let chat = PromptFormat { chat: Some(crate::Chat::Model), ..PromptFormat::default() };
+    let config = PolicyConfig { format: chat, ..config(Termination::Line) };
+    let error = Policy::served(sound(VLLM).connect(None).unwrap(), config).unwrap_err();
+    assert!(error.to_string().contains("give one in `policy.format.chat`"), "{error}");
+}

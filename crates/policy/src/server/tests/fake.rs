@@ -1,0 +1,232 @@
+//! A server that completes every text with the same two lines, in the ways in which servers differ, and that can be told to
+//! fail.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Server, ServerOptions};
+use crate::Error;
+
+/// What the model writes, token by token, before it ends. Samples have a first token of their own.
+const TOKENS: [&str; 6] = ["It is", " 4 + 5 = 9", ".", "\n", "####", " 9"];
+
+/// A request that came in.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) body: Value,
+}
+
+/// What is sent back.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    /// A status, a header line and a body.
+    Whole(u16, String, String),
+    /// A body that is announced longer than it is.
+    Truncated(String),
+    /// Nothing, for a while.
+    Nothing(Duration),
+}
+
+/// How servers differ.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    /// Log-probabilities as in chats, with bytes, the end being a token without a text.
+    pub(crate) chat: bool,
+    /// What the name of the reason is, if it gives one.
+    pub(crate) reason: Option<&'static str>,
+    /// Whether it keeps what it stopped at when it is told to.
+    pub(crate) keeps: bool,
+    /// Whether it refuses settings beside OpenAI's.
+    pub(crate) strict: bool,
+}
+
+pub(crate) const VLLM: Style =
+    Style { chat: false, reason: Some("stop_reason"), keeps: true, strict: false };
+pub(crate) const SGLANG: Style =
+    Style { chat: false, reason: Some("matched_stop"), keeps: false, strict: false };
+pub(crate) const LLAMA_CPP: Style = Style { chat: true, reason: None, keeps: false, strict: false };
+pub(crate) const STRICT: Style =
+    Style { chat: false, reason: Some("stop_reason"), keeps: false, strict: true };
+
+/// A server on a port of this machine.
+pub(crate) struct Fake {
+    pub(crate) address: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    most_at_once: Arc<AtomicUsize>,
+}
+
+/// Sees a request, its number from 0 and the answer to it, and may replace that.
+type Spoil = dyn Fn(&Asked, usize, Reply) -> Reply + Send + Sync;
+
+impl Fake {
+    pub(crate) fn start(
+        style: Style,
+        spoil: impl Fn(&Asked, usize, Reply) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/v1", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (at_once, most_at_once) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        let (log, most) = (Arc::clone(&asked), Arc::clone(&most_at_once));
+        let spoil: Arc<Spoil> = Arc::new(spoil);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (log, most, at_once) = (log.clone(), Arc::clone(&most), at_once.clone());
+                let spoil = spoil.clone();
+                std::thread::spawn(move || {
+                    let most: &AtomicUsize = &most;
+                    most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    serve(stream.unwrap(), style, &log, &*spoil);
+                    at_once.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self { address, asked, most_at_once }
+    }
+
+    pub(crate) fn connect(&self, key: Option<&str>) -> Result<Server, Error> {
+        let options = ServerOptions {
+            requests: 2,
+            attempts: 3,
+            timeout: Duration::from_millis(2000),
+            pause: Duration::from_millis(1),
+        };
+        Server::connect(&self.address, key.map(str::to_owned), options)
+    }
+
+    /// The requests so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.most_at_once.load(Ordering::SeqCst)
+    }
+}
+
+fn serve(mut stream: TcpStream, style: Style, log: &Mutex<Vec<Asked>>, spoil: &Spoil) {
+    let asked = read(&mut stream);
+    let number = {
+        let mut log = log.lock().unwrap();
+        log.push(asked.clone());
+        log.len() - 1
+    };
+    let mut send = |status: u16, header: &str, body: &str, length: usize| {
+        let head = format!(
+            "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n{header}\r\n"
+        );
+        // A client that has given up does not want it any more.
+        stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).ok();
+    };
+    match spoil(&asked, number, answer(&asked, style)) {
+        Reply::Whole(status, header, body) => send(status, &header, &body, body.len()),
+        Reply::Truncated(body) => send(200, "", &body, body.len() + 10),
+        Reply::Nothing(time) => std::thread::sleep(time),
+    }
+}
+
+fn read(stream: &mut TcpStream) -> Asked {
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if line.trim().is_empty() {
+            break;
+        }
+        lines.push(line.trim().to_owned());
+    }
+    let header = |name: &str| {
+        let of = |line: &String| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        };
+        lines.iter().find_map(of)
+    };
+    let mut body = vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
+    reader.read_exact(&mut body).unwrap();
+    Asked {
+        path: lines[0].split(' ').nth(1).unwrap().to_owned(),
+        authorization: header("authorization"),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    }
+}
+
+fn answer(asked: &Asked, style: Style) -> Reply {
+    let whole = |status, body: Value| Reply::Whole(status, String::new(), body.to_string());
+    if asked.path == "/v1/models" {
+        return whole(200, json!({"data": [{"id": "tiny"}]}));
+    }
+    let body = &asked.body;
+    if style.strict && !body["min_p"].is_null() {
+        let error = json!({"error": {"message": "Unrecognized request argument supplied: min_p"}});
+        return whole(400, error);
+    }
+    let count = body["n"].as_u64().unwrap_or(1);
+    let choices: Vec<Value> = (0..count).map(|i| choice(body, i, style)).collect();
+    let usage = json!({"prompt_tokens": 10, "completion_tokens": 4,
+        "prompt_tokens_details": {"cached_tokens": 6}});
+    whole(200, json!({"choices": choices, "usage": usage}))
+}
+
+/// The model goes on where the prompt has stopped within its lines.
+fn choice(body: &Value, index: u64, style: Style) -> Value {
+    let mut tokens: Vec<String> = TOKENS.map(str::to_owned).to_vec();
+    let prompt = body["prompt"].as_str().unwrap();
+    let written = prompt.rsplit_once("A:").map_or("", |(_, written)| written);
+    if let Some(at) = written.find('\n') {
+        tokens = if written[at..].contains("####") { Vec::new() } else { tokens.split_off(4) };
+    } else if body["temperature"].as_f64().unwrap() > 0.0 {
+        tokens[0] = format!("{}", body["seed"].as_u64().unwrap() % 1000 * 100 + index);
+    }
+    let most = body["max_tokens"].as_u64().unwrap() as usize;
+    let stops: Vec<&str> = body["stop"]
+        .as_array()
+        .map_or_else(Vec::new, |all| all.iter().filter_map(Value::as_str).collect());
+    let (mut shown, mut text, mut finish, mut reason) =
+        (Vec::new(), String::new(), "", json!(null));
+    for token in &tokens {
+        if shown.len() == most {
+            finish = "length";
+            break;
+        }
+        shown.push(token.clone());
+        text += token;
+        if let Some(stop) = stops.iter().find(|stop| text.contains(**stop)) {
+            let at = text.find(stop).unwrap();
+            let keeps = style.keeps && body["include_stop_str_in_output"] == true;
+            text.truncate(if keeps { at + stop.len() } else { at });
+            if style.chat {
+                shown.pop();
+            }
+            (finish, reason) = ("stop", json!(stop));
+            break;
+        }
+    }
+    if finish.is_empty() {
+        finish = if shown.len() == most { "length" } else { "stop" };
+        if finish == "stop" {
+            shown.push(String::new());
+        }
+    }
+    let logprobs = if style.chat {
+        let token =
+            |t: &String| json!({"id": 7, "token": t, "bytes": t.as_bytes(), "logprob": -0.5});
+        json!({"content": shown.iter().map(token).collect::<Vec<_>>()})
+    } else {
+        json!({"tokens": shown, "token_logprobs": vec![-0.5; shown.len()], "text_offset": []})
+    };
+    let mut choice =
+        json!({"index": index, "text": text, "finish_reason": finish, "logprobs": logprobs});
+    if let Some(name) = style.reason {
+        choice[name] = reason;
+    }
+    choice
+}

@@ -1,0 +1,192 @@
+//! What servers answer, in the two shapes there are.
+
+use lm::Drawn;
+use lm::engine::StopReason;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::faults::Fault;
+use super::{Draft, Job, Usage};
+
+/// An answer to a request for completions.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    choices: Vec<Choice>,
+    #[serde(default)]
+    usage: Option<Counts>,
+}
+
+/// The tokens of an answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    prompt_tokens_details: Option<Details>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    cached_tokens: Option<u64>,
+}
+
+/// A completion.
+#[derive(Debug, Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: usize,
+    text: String,
+    #[serde(default)]
+    finish_reason: Option<String>,
+    /// What it stopped at: vLLM's name, and SGLang's. There is a difference between absent and null.
+    #[serde(default, alias = "matched_stop", deserialize_with = "there")]
+    stop_reason: Option<Value>,
+    #[serde(default)]
+    logprobs: Option<Logprobs>,
+}
+
+/// Log-probabilities as completions have them, or as chats have them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Logprobs {
+    Chat { content: Vec<Token> },
+    Legacy { tokens: Vec<String>, token_logprobs: Vec<Option<f64>> },
+}
+
+#[derive(Debug, Deserialize)]
+struct Token {
+    token: String,
+    #[serde(default)]
+    bytes: Option<Vec<u8>>,
+    logprob: f64,
+}
+
+/// What is there, be it null.
+fn there<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+/// How far a log-probability may be above 0: rounding.
+const SLACK: f64 = 1e-3;
+
+/// The completions in an answer. What servers get wrong now and then may be right the next time; what a server never says
+/// will not be there the next time either.
+pub(crate) fn drafts(answer: &Value, job: &Job) -> Result<(Vec<Draft>, Usage), Fault> {
+    let mut answer = Answer::deserialize(answer)
+        .map_err(|error| Fault::passing(format!("its answer is none to /completions: {error}")))?;
+    let (got, wanted) = (answer.choices.len(), job.count);
+    if got < wanted {
+        return Err(Fault::passing(format!("it gave {got} completions of {wanted}")));
+    }
+    answer.choices.sort_by_key(|choice| choice.index);
+    answer.choices.truncate(wanted);
+    let drafts = answer.choices.into_iter().map(|choice| choice.draft(job));
+    let counts = answer.usage.unwrap_or_default();
+    let cached = counts.prompt_tokens_details.and_then(|details| details.cached_tokens);
+    let cached = cached.unwrap_or(0).min(counts.prompt_tokens);
+    let forwarded = (counts.prompt_tokens - cached).saturating_add(counts.completion_tokens);
+    Ok((drafts.collect::<Result<_, _>>()?, Usage { forwarded, cached }))
+}
+
+impl Choice {
+    fn draft(self, job: &Job) -> Result<Draft, Fault> {
+        let mut draft = self.tokens()?;
+        if draft.len() > job.max_tokens {
+            let (got, most) = (draft.len(), job.max_tokens);
+            return Err(Fault::Lasting(format!("it wrote {got} tokens where {most} were allowed")));
+        }
+        let ended = draft.bytes.last().is_some_and(Vec::is_empty);
+        apportion(&mut draft, self.text.as_bytes());
+        let (stop, cut_off) = self.end(job, ended)?;
+        if let Some(text) = cut_off {
+            // Its probability is not told; an option's is that of its text.
+            push(&mut draft, text.into_bytes(), 0.0);
+        }
+        draft.stop = Some(stop);
+        Ok(draft)
+    }
+
+    fn tokens(&self) -> Result<Draft, Fault> {
+        let mut draft = Draft::default();
+        match &self.logprobs {
+            None if self.text.is_empty() => {}
+            None => return Err(Fault::Lasting("it gives no log-probabilities".to_owned())),
+            Some(Logprobs::Chat { content }) => {
+                for Token { token, bytes, logprob } in content {
+                    let bytes = bytes.clone().unwrap_or_else(|| token.clone().into_bytes());
+                    push(&mut draft, bytes, sound(*logprob)?);
+                }
+            }
+            Some(Logprobs::Legacy { tokens, token_logprobs }) => {
+                if tokens.len() != token_logprobs.len() {
+                    return Err(Fault::passing("it gave tokens without log-probabilities"));
+                }
+                for (token, logprob) in tokens.iter().zip(token_logprobs) {
+                    let logprob = logprob
+                        .ok_or_else(|| Fault::passing("one of its log-probabilities is null"))?;
+                    push(&mut draft, token.clone().into_bytes(), sound(logprob)?);
+                }
+            }
+        }
+        Ok(draft)
+    }
+
+    /// Why it ended, and what the server stopped at and cut off. `ended` says whether the last token is without a text.
+    fn end(&self, job: &Job, ended: bool) -> Result<(StopReason, Option<String>), Fault> {
+        match self.finish_reason.as_deref() {
+            Some("length") => return Ok((StopReason::Length, None)),
+            Some("stop") => {}
+            other => {
+                let reason = other.unwrap_or("nothing");
+                return Err(Fault::passing(format!("a completion ended for `{reason}`")));
+            }
+        }
+        if job.stops.iter().any(|stop| self.text.ends_with(stop.as_str())) {
+            return Ok((StopReason::String, None));
+        }
+        match (&self.stop_reason, job.stops.as_slice()) {
+            (Some(Value::String(stop)), stops) if stops.contains(stop) => {
+                Ok((StopReason::String, Some(stop.clone())))
+            }
+            (Some(_), _) | (None, []) => Ok((StopReason::Token, None)),
+            (None, _) if ended => Ok((StopReason::Token, None)),
+            (None, [stop]) => Ok((StopReason::String, Some(stop.clone()))),
+            (None, _) => {
+                let problem = "it cuts off what it stopped at and does not say which of several it was: take another \
+                               termination";
+                Err(Fault::Lasting(problem.to_owned()))
+            }
+        }
+    }
+}
+
+fn sound(logprob: f64) -> Result<f32, Fault> {
+    if logprob.is_finite() && logprob <= SLACK {
+        return Ok(logprob.min(0.0) as f32);
+    }
+    Err(Fault::passing(format!("it gave a log-probability of {logprob}")))
+}
+
+/// Adds a token. Servers do not say its id: it gets a number that is the same for the same text.
+fn push(draft: &mut Draft, bytes: Vec<u8>, logprob: f32) {
+    let hash = bytes
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let one = Drawn { ids: vec![hash], logprobs: vec![logprob] };
+    draft.extend(Draft { drawn: one, bytes: vec![bytes], stop: None });
+}
+
+/// Gives the tokens the bytes of the text. Servers write some tokens otherwise than the text has them, and may have cut
+/// the text off within a token; what is left over is a token more.
+fn apportion(draft: &mut Draft, text: &[u8]) {
+    let mut rest = text;
+    for bytes in &mut draft.bytes {
+        let (taken, after) = rest.split_at(bytes.len().min(rest.len()));
+        *bytes = taken.to_vec();
+        rest = after;
+    }
+    if !rest.is_empty() {
+        push(draft, rest.to_vec(), 0.0);
+    }
+}
