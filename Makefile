@@ -11,6 +11,14 @@ KV_MEMORY ?=
 # 1: critics are trained anew in every round, on solutions of its policy, and judge the next one.
 RETRAIN ?=
 override RETRAIN := $(filter-out 0,$(RETRAIN))
+# A folder with problems from outside instead of the embedded world's: seeds.jsonl, validation.jsonl and a file for each of
+# SPLITS, as `synthesize import` reads them in the FORMAT gsm8k or jsonl.
+DATA    ?=
+FORMAT  ?= gsm8k
+# The address of a server, http://host:port/v1#model, that has the policy of the round before: it then writes the labels and
+# the searches, and so does SERVER_FAST for the rollouts.
+SERVER  ?=
+SERVER_FAST ?= $(SERVER)
 # More arguments of the search stage, such as --weak-critics.
 SEARCH_FLAGS ?=
 N       ?= 1
@@ -95,8 +103,13 @@ build:
 $(R)/made-with:
 	@mkdir -p $(R) && echo '$(MADE_WITH)' > $@
 
+ifeq ($(DATA),)
 $(R)/world/%/$(M): $(P)/world.toml | build $(R)/made-with
 	$(BIN)/synthesize world $(call flags,world,0) --split $* --out $(@D) $(done)
+else
+$(R)/world/%/$(M): $(DATA)/%.jsonl $(P)/import.toml | build $(R)/made-with
+	$(BIN)/synthesize import $(call flags,import,0) --format $(FORMAT) --input $< --split $* --out $(@D) $(done)
+endif
 
 # ------------------------------------------------------------------------------- round 0: what the labelled seeds teach
 $(Z)/policy/$(M): $(P)/policy.toml $(P)/text.toml $(INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
@@ -110,7 +123,7 @@ $(Z)/fast_policy/$(M): $(P)/fast-policy.toml $(P)/text.toml $(FAST_INIT)/config.
 # $(call critic_rules,n,nn)
 define critic_rules
 $(R)/round-$(2)/labels/$(M): $(P)/label.toml $(P)/text.toml $(R)/round-$(2)/policy/$(M) | build
-	$$(BIN)/critique label $$(call flags,label,$(1)) --text $(P)/text.toml --policy $(R)/round-$(2)/policy \
+	$$(BIN)/critique label $$(call flags,label,$(1)) --text $(P)/text.toml --policy $(or $(SERVER),$(R)/round-$(2)/policy) \
 	  --seeds $(R)/world/seeds --held-out $(R)/world/validation --out $$(@D) $$(done)
 
 $(R)/round-$(2)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(R)/round-$(2)/labels/$(M) | build
@@ -119,8 +132,8 @@ $(R)/round-$(2)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(R)/round-$(2
 
 # How likely a solution is right of which these critics say so much: fitted to a search of the validation problems.
 $(R)/round-$(2)/held-out/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/world/validation/$(M) $(R)/round-$(2)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(2)) | build
-	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/world/validation --policy $(R)/round-$(2)/policy \
-	  --fast-policy $(FAST) $(call judges,$(2)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/held-out/nodes $$(done)
+	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/world/validation --policy $(or $(SERVER),$(R)/round-$(2)/policy) \
+	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(2)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/held-out/nodes $$(done)
 
 $(R)/round-$(2)/held-out/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/held-out/trajectories/$(M) $(call judge_manifests,$(2)) | build
 	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/held-out/trajectories $(call judges,$(2)) --out $$(@D) $$(done)
@@ -148,8 +161,8 @@ $(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) | build
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
 $(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
-	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/round-$(2)/prompts --policy $(R)/round-$(3)/policy \
-	  --fast-policy $(FAST) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
+	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/round-$(2)/prompts --policy $(or $(SERVER),$(R)/round-$(3)/policy) \
+	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
 
 $(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(call judge_manifests,$(4)) $(addsuffix /$(M),$(call sure,$(4))) | build
 	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(call judges,$(4)) $(addprefix --confidence ,$(call sure,$(4))) --out $$(@D) $$(done)

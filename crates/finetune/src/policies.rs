@@ -46,7 +46,8 @@ pub(crate) struct Args {
 #[serde(deny_unknown_fields)]
 struct Config {
     /// The share of the seeds to learn from, by their ids; what is left can teach the critics which
-    /// errors the policy makes on problems it has not seen.
+    /// errors the policy makes on problems it has not seen. With 0, and nothing that was kept, the checkpoint stays as it
+    /// is: for a model that follows instructions already.
     seed_share: f64,
     /// Hyperparameters.
     train: TrainConfig,
@@ -104,7 +105,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         updates,
         seed: args.common.seed,
     };
-    let (checkpoint, record) = run::train(&job, &output, &args.out, &place)?;
+    let as_it_is = preset.value.seed_share == 0.0 && examples.is_empty();
+    let (checkpoint, record) = if as_it_is {
+        (init.checkpoint.clone(), Record::of_nothing())
+    } else {
+        run::train(&job, &output, &args.out, &place)?
+    };
     run::finish(output, &checkpoint, &record)?;
     run::summary("policy", &record, args.common.json)
 }

@@ -29,6 +29,13 @@ pub(crate) struct Record {
     pub(crate) tokens: usize,
 }
 
+impl Record {
+    /// The record of a checkpoint that was taken as it is.
+    pub(crate) fn of_nothing() -> Self {
+        Self { updates: 0, best_update: 0, validation_loss: None, examples: 0, tokens: 0 }
+    }
+}
+
 /// What to train on and how.
 pub(crate) struct Job<'a> {
     pub(crate) start: &'a Checkpoint,
