@@ -97,8 +97,9 @@ impl Files {
 /// A name of one file, without folders, that is not taken by the protocol.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let bad = name.is_empty() || name.starts_with('.') || !name.chars().all(plain);
-    if bad || name == METRICS || RESERVED.contains(&name) {
+    let bad = |name: &str| name.is_empty() || name.starts_with('.') || !name.chars().all(plain);
+    let first = name.split('/').next().unwrap_or(name);
+    if name.split('/').any(bad) || name == METRICS || RESERVED.contains(&first) {
         return Err(Error::Usage(format!("{name:?} cannot be the name of a file in a dataset")));
     }
     Ok(())
@@ -110,7 +111,8 @@ fn refuse_foreign(dir: &Path) -> Result<(), Error> {
     for path in state::list(dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let ours = RESERVED.contains(&name.as_ref()) || name == METRICS || name.starts_with('.');
-        if !ours && !known.iter().any(|entry| entry.path == name) {
+        let of_ours = |path: &str| path.split('/').next() == Some(&name);
+        if !ours && !known.iter().any(|entry| of_ours(&entry.path)) {
             return Err(Error::Foreign { path });
         }
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use critic::{Critic, CriticConfig, Marks};
 use decoding::{Origin, Question, RolloutsBy, SearchConfig, Searched, Searcher};

@@ -95,15 +95,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         updates: None,
         seed: args.common.seed,
     };
-    let (checkpoint, record) = run::train(&job, &output, &args.out, &place)?;
-    let model = Model { checkpoint, ..init };
+    let trained = run::train(&job, &output, &args.out, &place)?;
+    let model = Model { checkpoint: trained.checkpoint.clone(), ..init };
     let figures = figures(&model, &held_out, &text.value, &place)?;
     output.write(quality::FILE, &run::pretty(&figures)?)?;
-    run::finish(output, &model.checkpoint, &record)?;
+    run::finish(output, &trained)?;
     if args.common.json {
         return stage::print_json(&figures);
     }
-    run::summary("critic", &record, false)?;
+    run::summary("critic", &trained.record, false)?;
     print(&figures)
 }
 

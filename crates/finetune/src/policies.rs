@@ -12,7 +12,7 @@ use schema::{Prompt, SftExample};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
 
-use crate::run::{self, Job, RECORD, Record};
+use crate::run::{self, Job, RECORD, Record, Trained};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -106,13 +106,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         seed: args.common.seed,
     };
     let as_it_is = preset.value.seed_share == 0.0 && examples.is_empty();
-    let (checkpoint, record) = if as_it_is {
-        (init.checkpoint.clone(), Record::of_nothing())
+    let trained = if as_it_is {
+        let (checkpoint, record) = (init.checkpoint.clone(), Record::of_nothing());
+        Trained { checkpoint, record, adapter: Vec::new() }
     } else {
         run::train(&job, &output, &args.out, &place)?
     };
-    run::finish(output, &checkpoint, &record)?;
-    run::summary("policy", &record, args.common.json)
+    run::finish(output, &trained)?;
+    run::summary("policy", &trained.record, args.common.json)
 }
 
 impl Data {

@@ -118,9 +118,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         updates: None,
         seed: args.common.seed,
     };
-    let (checkpoint, record) = run::train(&job, &output, &args.out, &place)?;
-    run::finish(output, &checkpoint, &record)?;
-    run::summary("pretrain", &record, args.common.json)
+    let trained = run::train(&job, &output, &args.out, &place)?;
+    run::finish(output, &trained)?;
+    run::summary("pretrain", &trained.record, args.common.json)
 }
 
 impl Shape {

@@ -5,7 +5,7 @@ use std::path::Path;
 use dataset::FilesOutput;
 use decoding::Place;
 use lm::Checkpoint;
-use lm::train::{Event, Example, Outcome, State, TrainConfig, Training};
+use lm::train::{Event, Example, Outcome, TrainConfig, Training};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Metrics, Progress, ResultExt};
 
@@ -46,6 +46,17 @@ pub(crate) struct Job<'a> {
     pub(crate) seed: u64,
 }
 
+/// What came out.
+pub(crate) struct Trained {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) record: Record,
+    /// The adapters that have learned in place of the model, as files; what they learned is in the checkpoint, too.
+    pub(crate) adapter: Vec<(String, Vec<u8>)>,
+}
+
+/// The folder of the adapters in a checkpoint.
+const ADAPTER: &str = "adapter";
+
 /// A failure inside the training loop, from the model or from the disk.
 enum Stopped {
     Model(lm::Error),
@@ -70,12 +81,9 @@ pub(crate) fn train(
     output: &FilesOutput,
     dir: &Path,
     place: &Place,
-) -> Result<(Checkpoint, Record), Failure> {
+) -> Result<Trained, Failure> {
     let path = output.scratch()?.join(STATE);
-    let state = resume(&path, job.start, place)?;
-    if let Some(state) = &state {
-        tracing::info!("going on from update {}", state.update);
-    }
+    let saved = saved(&path)?;
     let training = Training {
         checkpoint: job.start,
         examples: job.examples,
@@ -85,12 +93,8 @@ pub(crate) fn train(
         seed: job.seed,
         workers: place.options.workers,
     };
-    let mut log = Log {
-        metrics: Metrics::open(&dir.join("metrics.jsonl"))?,
-        progress: None,
-        done: state.as_ref().map_or(0, |state| state.update),
-    };
-    let outcome = training.run::<Stopped>(&place.device, state, &mut |event| {
+    let mut log = Log { metrics: Metrics::open(&dir.join("metrics.jsonl"))?, progress: None };
+    let outcome = training.run::<Stopped>(&place.device, saved.as_deref(), &mut |event| {
         if let Event::Save(state) = &event {
             output.write_scratch(STATE, &state.to_bytes()).map_err(Failure::from)?;
         }
@@ -99,6 +103,10 @@ pub(crate) fn train(
     let outcome: Outcome = outcome.map_err(|stopped| match stopped {
         Stopped::Stage(failure) => failure,
         Stopped::Model(error @ lm::Error::Config(_)) => Failure::config(error.to_string()),
+        Stopped::Model(error @ lm::Error::State(_)) => {
+            Failure::data(format!("{}: {error}", path.display()))
+                .hint("delete the file: the run then starts again")
+        }
         Stopped::Model(error) => Failure::data(error.to_string()),
     })?;
     let record = Record {
@@ -108,19 +116,19 @@ pub(crate) fn train(
         examples: job.examples.len(),
         tokens: job.examples.iter().map(|e| e.ids.len()).sum(),
     };
-    Ok((Checkpoint { model: outcome.model, ..job.start.clone() }, record))
+    let checkpoint = Checkpoint { model: outcome.model, ..job.start.clone() };
+    Ok(Trained { checkpoint, record, adapter: outcome.adapter })
 }
 
 /// Writes the checkpoint and its record, and commits.
-pub(crate) fn finish(
-    output: FilesOutput,
-    checkpoint: &Checkpoint,
-    record: &Record,
-) -> Result<(), Failure> {
-    for (name, bytes) in checkpoint.files().or_data("checkpoint")? {
+pub(crate) fn finish(output: FilesOutput, trained: &Trained) -> Result<(), Failure> {
+    for (name, bytes) in trained.checkpoint.files().or_data("checkpoint")? {
         output.write(&name, &bytes)?;
     }
-    output.write(RECORD, &pretty(record)?)?;
+    for (name, bytes) in &trained.adapter {
+        output.write(&format!("{ADAPTER}/{name}"), bytes)?;
+    }
+    output.write(RECORD, &pretty(&trained.record)?)?;
     output.commit()?;
     Ok(())
 }
@@ -147,16 +155,12 @@ pub(crate) fn summary(role: &str, record: &Record, json: bool) -> Result<(), Fai
     stage::print_table(&format!("finetune {role}"), &header, &[row])
 }
 
-fn resume(path: &Path, start: &Checkpoint, place: &Place) -> Result<Option<State>, Failure> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Failure::io(format!("{}: {e}", path.display()))),
-    };
-    match State::from_bytes(&bytes, &start.config, &place.device) {
-        Ok(state) => Ok(Some(state)),
-        Err(e) => Err(Failure::data(format!("{}: {e}", path.display()))
-            .hint("delete the file: the run then starts again")),
+/// The state that an earlier run saved, if there is one.
+fn saved(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Failure::io(format!("{}: {e}", path.display()))),
     }
 }
 
@@ -164,7 +168,6 @@ fn resume(path: &Path, start: &Checkpoint, place: &Place) -> Result<Option<State
 struct Log {
     metrics: Metrics,
     progress: Option<Progress>,
-    done: usize,
 }
 
 /// Updates between two lines of the metrics.
@@ -174,10 +177,12 @@ impl Log {
     fn note(&mut self, event: &Event<'_>) -> Result<(), Failure> {
         match *event {
             Event::Update { update, total, loss, rate, norm, tokens } => {
-                let done = self.done as u64;
                 let progress = self.progress.get_or_insert_with(|| {
-                    let progress = Progress::new("finetune", total as u64);
-                    progress.add(done);
+                    let (progress, done) = (Progress::new("finetune", total as u64), update - 1);
+                    if done > 0 {
+                        tracing::info!("going on from update {done}");
+                    }
+                    progress.add(done as u64);
                     progress
                 });
                 progress.add(1);

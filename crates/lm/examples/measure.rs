@@ -70,6 +70,8 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
         validate_every: 0,
         patience: 0,
         save_every: usize::MAX,
+        gradient_checkpointing: false,
+        lora: None,
     };
     let training = Training {
         checkpoint,

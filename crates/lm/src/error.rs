@@ -40,6 +40,9 @@ pub enum Error {
         /// The loss, NaN or infinite.
         loss: f64,
     },
+    /// What an interrupted run had saved cannot be gone on from.
+    #[error("not a training state of this run: {0}")]
+    State(String),
     /// There is nothing to train on.
     #[error("no training examples")]
     NoExamples,

@@ -9,6 +9,7 @@ use burn::nn::{Embedding, EmbeddingConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::lora::Adapter;
 use crate::packed::Packed;
 use crate::spans::Spans;
 use crate::weights::values;
@@ -75,6 +76,8 @@ pub(crate) struct Projection {
     /// `[inputs, outputs]`; `[0, 0]` once it is packed.
     pub(crate) weight: Param<Tensor<2>>,
     pub(crate) bias: Option<Param<Tensor<1>>>,
+    /// What learns beside it, while it is trained so.
+    pub(crate) adapter: Option<Adapter>,
     #[module(skip)]
     packed: Option<Packed>,
 }
@@ -198,7 +201,7 @@ impl Block {
         }
     }
 
-    fn forward(
+    pub(crate) fn forward(
         &self,
         x: Tensor<3>,
         positions: &Positions,
@@ -265,7 +268,7 @@ impl Attention {
 impl Projection {
     fn zeros(input: usize, output: usize, device: &Device) -> Self {
         let weight = burn::nn::Initializer::Zeros.init([input, output], device);
-        Self { weight, bias: None, packed: None }
+        Self { weight, bias: None, adapter: None, packed: None }
     }
 
     /// With a bias of zeros, if there is one.
@@ -277,7 +280,7 @@ impl Projection {
 
     /// With a weight `[inputs, outputs]`.
     pub(crate) fn of(weight: Tensor<2>) -> Self {
-        Self { weight: Param::from_tensor(weight), bias: None, packed: None }
+        Self { weight: Param::from_tensor(weight), bias: None, adapter: None, packed: None }
     }
 
     /// Ready for inference.
@@ -300,7 +303,14 @@ impl Projection {
                     None => product,
                 }
             }
-            None => linear(x, self.weight.val(), self.bias.as_ref().map(Param::val)),
+            None => {
+                let product =
+                    linear(x.clone(), self.weight.val(), self.bias.as_ref().map(Param::val));
+                match &self.adapter {
+                    Some(adapter) => product + adapter.forward(x),
+                    None => product,
+                }
+            }
         }
     }
 
@@ -373,7 +383,7 @@ fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
     x.reshape([batch, time, heads, width / heads]).swap_dims(1, 2)
 }
 
-fn normed<const D: usize>(norm: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
+pub(crate) fn normed<const D: usize>(norm: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
     fused::rms_norm(x, norm.gamma.val(), norm.epsilon)
 }
 

@@ -58,8 +58,19 @@ impl Path {
 
 /// All parameters of a model, by name.
 pub(crate) fn collect(model: &Decoder) -> BTreeMap<String, HostTensor> {
-    #[derive(Default)]
+    collected(model, |_| true)
+}
+
+/// The parameters of a model that learn, by name.
+pub(crate) fn learning(model: &Decoder) -> BTreeMap<String, HostTensor> {
+    // Only a model in training shows which they are.
+    collected(&model.clone().train(), |learns| learns)
+}
+
+/// The parameters of which `wanted` says so, who is told whether a parameter learns.
+fn collected(model: &Decoder, wanted: fn(bool) -> bool) -> BTreeMap<String, HostTensor> {
     struct Collector {
+        wanted: fn(bool) -> bool,
         path: Path,
         found: BTreeMap<String, HostTensor>,
     }
@@ -71,12 +82,15 @@ pub(crate) fn collect(model: &Decoder) -> BTreeMap<String, HostTensor> {
             self.path.exit();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if !(self.wanted)(param.val().is_require_grad()) {
+                return;
+            }
             let host = to_host(param.val());
             let host = if self.path.is_linear_weight() { host.transposed() } else { host };
             self.found.insert(self.path.name(), host);
         }
     }
-    let mut collector = Collector::default();
+    let mut collector = Collector { wanted, path: Path::default(), found: BTreeMap::new() };
     model.visit(&mut collector);
     collector.found
 }

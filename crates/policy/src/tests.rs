@@ -52,6 +52,8 @@ fn policy() -> Policy {
         validate_every: 0,
         patience: 0,
         save_every: 1000,
+        gradient_checkpointing: false,
+        lora: None,
     };
     let training = Training {
         checkpoint: &checkpoint,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{bytes, done, message, recipe, work};
-use dataset::{Files, FilesOutput, MANIFEST};
+use dataset::{Begin, Files, FilesOutput, MANIFEST};
 
 fn checkpoint(dir: &Path, weights: &[u8]) {
     let output = work(FilesOutput::begin(dir, recipe(1), false));
@@ -89,10 +89,38 @@ fn files_of_unknown_origin_do_not_become_part_of_a_checkpoint() {
 }
 
 #[test]
+fn a_file_may_lie_in_a_folder_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = work(FilesOutput::begin(dir.path(), recipe(1), false));
+    output.write("adapter/config.json", b"{}").unwrap();
+    output.commit().unwrap();
+    let again = FilesOutput::begin(dir.path(), recipe(1), false).unwrap();
+    assert!(matches!(again, Begin::UpToDate(_)));
+    let replaced = work(FilesOutput::begin(dir.path(), recipe(2), true));
+    replaced.write("config.json", b"{}").unwrap();
+    replaced.commit().unwrap();
+    assert!(!dir.path().join("adapter/config.json").exists(), "it was of another recipe");
+    Files::open(dir.path()).unwrap();
+}
+
+#[test]
 fn names_that_leave_the_folder_or_are_taken_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let output = work(FilesOutput::begin(dir.path(), recipe(1), false));
-    for name in ["../x", "a/b", "", ".lock", MANIFEST, "README.md", "data", "metrics.jsonl"] {
+    for name in [
+        "../x",
+        "a/../x",
+        "/x",
+        "a//b",
+        "a/",
+        "",
+        ".lock",
+        MANIFEST,
+        "README.md",
+        "data",
+        "data/x",
+        "metrics.jsonl",
+    ] {
         assert_eq!(
             message(output.write(name, b""), dir.path()),
             format!("{name:?} cannot be the name of a file in a dataset")

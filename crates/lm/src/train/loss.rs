@@ -10,10 +10,10 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::batches::by_tokens;
-use super::{Example, Measure};
+use super::{Example, Measure, Training};
 use crate::model::{self, Past, Rotary};
 use crate::weights::{Path, values};
-use crate::{Decoder, ModelConfig, fused};
+use crate::{Decoder, fused};
 
 /// Gradients by parameter name, flattened.
 pub(super) type Gradients = BTreeMap<String, Tensor<1>>;
@@ -25,16 +25,19 @@ pub(super) struct Loss {
     heads: usize,
     device: Device,
     workers: usize,
+    by_block: bool,
 }
 
 impl Loss {
-    pub(super) fn new(config: &ModelConfig, device: &Device, workers: usize) -> Self {
+    pub(super) fn new(training: &Training<'_>, device: &Device) -> Self {
+        let config = &training.checkpoint.config;
         Self {
             rotary: Rotary::new(config),
             hidden_size: config.hidden_size,
             heads: config.scalar_heads.len(),
             device: device.clone(),
-            workers,
+            workers: training.workers,
+            by_block: training.config.gradient_checkpointing,
         }
     }
 
@@ -51,26 +54,68 @@ impl Loss {
             .map(|part| batch.iter().skip(part).step_by(parts).copied().collect())
             .collect();
         let results = self.spread(model, &parts, |model, part| {
+            if self.by_block {
+                return self.gradients_by_block(model, part, total);
+            }
             let model = model.clone().train();
             let device = self.device.clone().autodiff();
             let loss = self.sum(&model, part, &device) / total;
             let value = f64::from(values(loss.clone())[0]);
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
-            (value, by_name(&model, gradients))
+            (value, by_name(&model, loss.backward()))
         });
         let mut results = results.into_iter();
         let mut sum = results.next().expect("a batch has at least one part");
         for (value, gradients) in results {
             sum.0 += value;
-            for (name, gradient) in gradients {
-                let merged = match sum.1.remove(&name) {
-                    Some(before) => before + gradient,
-                    None => gradient,
-                };
-                sum.1.insert(name, merged);
-            }
+            add(&mut sum.1, gradients);
         }
         sum
+    }
+
+    /// The loss of a micro-batch and its gradients with the memory of one block: forwards without a history, keeping what
+    /// goes into every block; then backwards from the loss, block by block, each computed once more.
+    fn gradients_by_block(
+        &self,
+        model: &Decoder,
+        rows: &[&Example],
+        total: f32,
+    ) -> (f64, Gradients) {
+        let (tokens, time) = self.tokens(rows, &self.device);
+        let places: Vec<usize> = (0..time).collect();
+        let mask = model::causal_mask(time, &self.device);
+        let positions = self.rotary.at(&places, 1, &self.device);
+        let mut x = model.model.embed_tokens.forward(tokens.clone());
+        let mut inputs = Vec::with_capacity(model.model.layers.len());
+        for (layer, block) in model.model.layers.iter().enumerate() {
+            inputs.push(x.clone());
+            x = block.forward(x, &positions, (&mut Past::Nothing(&mask), layer));
+        }
+        let learning = model.clone().train();
+        let device = self.device.clone().autodiff();
+        let (mask, positions) =
+            (model::causal_mask(time, &device), self.rotary.at(&places, 1, &device));
+        let x = x.autodiff().require_grad();
+        let hidden = model::normed(&learning.model.norm, x.clone());
+        let loss = self.of_hidden(&learning, hidden, rows, time) / total;
+        let value = f64::from(values(loss.clone())[0]);
+        let back = loss.backward();
+        let mut gradient = x.grad(&back).unwrap_or_else(|| x.inner().zeros_like());
+        let mut gradients = by_name(&learning, back);
+        for (layer, input) in inputs.into_iter().enumerate().rev() {
+            let x = input.autodiff().require_grad();
+            let past = (&mut Past::Nothing(&mask), layer);
+            let y = learning.model.layers[layer].forward(x.clone(), &positions, past);
+            let back = (y * gradient.autodiff()).sum().backward();
+            gradient = x.grad(&back).expect("a block passes its input on");
+            add(&mut gradients, by_name(&learning, back));
+        }
+        let embedding = &learning.model.embed_tokens;
+        if embedding.weight.val().is_require_grad() {
+            let y = embedding.forward(tokens.autodiff());
+            let back = (y * gradient.autodiff()).sum().backward();
+            add(&mut gradients, by_name(&learning, back));
+        }
+        (value, gradients)
     }
 
     /// The mean loss of many examples, without gradients.
@@ -119,15 +164,31 @@ impl Loss {
 
     /// The sum of the weighted losses of some rows, a tensor of one element.
     fn sum(&self, model: &Decoder, rows: &[&Example], device: &Device) -> Tensor<1> {
+        let (tokens, time) = self.tokens(rows, device);
+        let positions = self.rotary.at(&(0..time).collect::<Vec<_>>(), 1, device);
+        let mask = model::causal_mask(time, device);
+        let hidden = model.hidden(tokens, &positions, &mut Past::Nothing(&mask));
+        self.of_hidden(model, hidden, rows, time)
+    }
+
+    /// The tokens of some rows, padded to the longest, and how long that is.
+    fn tokens(&self, rows: &[&Example], device: &Device) -> (Tensor<2, Int>, usize) {
         let time = rows.iter().map(|e| e.ids.len()).max().unwrap_or(1);
         let mut tokens = vec![0; rows.len() * time];
         for (slot, row) in tokens.chunks_mut(time).zip(rows) {
             slot[..row.ids.len()].copy_from_slice(&row.ids);
         }
-        let tokens = model::ids(&tokens, [rows.len(), time], device);
-        let positions = self.rotary.at(&(0..time).collect::<Vec<_>>(), 1, device);
-        let mask = model::causal_mask(time, device);
-        let hidden = model.hidden(tokens, &positions, &mut Past::Nothing(&mask));
+        (model::ids(&tokens, [rows.len(), time], device), time)
+    }
+
+    /// The sum of the weighted losses of rows whose last hidden states are `[rows, time, hidden_size]`.
+    fn of_hidden(
+        &self,
+        model: &Decoder,
+        hidden: Tensor<3>,
+        rows: &[&Example],
+        time: usize,
+    ) -> Tensor<1> {
         let hidden = hidden.reshape([rows.len() * time, self.hidden_size]);
         let language = language(model, &hidden, rows, time);
         let heads = self.scalar_heads(model, &hidden, rows, time);
@@ -208,7 +269,19 @@ fn weight<'a, I: Iterator<Item = &'a Example>>(rows: I) -> f32 {
     rows.map(of).sum::<f32>().max(f32::MIN_POSITIVE)
 }
 
-fn by_name(model: &Decoder, gradients: GradientsParams) -> Gradients {
+/// Adds gradients to others, name by name.
+fn add(all: &mut Gradients, more: Gradients) {
+    for (name, gradient) in more {
+        let sum = match all.remove(&name) {
+            Some(before) => before + gradient,
+            None => gradient,
+        };
+        all.insert(name, sum);
+    }
+}
+
+/// The gradients of the parameters that have one.
+fn by_name(model: &Decoder, back: burn::tensor::Gradients) -> Gradients {
     struct Namer {
         path: Path,
         gradients: GradientsParams,
@@ -227,6 +300,7 @@ fn by_name(model: &Decoder, gradients: GradientsParams) -> Gradients {
             }
         }
     }
+    let gradients = GradientsParams::from_grads(back, model);
     let mut namer = Namer { path: Path::default(), gradients, named: Gradients::new() };
     model.visit(&mut namer);
     namer.named

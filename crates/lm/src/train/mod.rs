@@ -17,7 +17,7 @@ pub use self::state::State;
 
 use self::loss::Loss;
 use self::optimizer::Optimizer;
-use crate::{Checkpoint, Decoder, Error};
+use crate::{Checkpoint, Decoder, Error, LoraConfig};
 
 /// One training row.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +87,14 @@ pub struct TrainConfig {
     pub patience: usize,
     /// Updates between two saves of the run's state.
     pub save_every: usize,
+    /// Keep the input of every block alone for the backward pass, and compute the block again then: a third more work for
+    /// a fraction of the memory.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
+    /// Adapters that learn in place of the model; absent, all of it learns. Their changes are added to the weights at the
+    /// end.
+    #[serde(default)]
+    pub lora: Option<LoraConfig>,
 }
 
 /// The course of the learning rate after the warm-up.
@@ -121,7 +129,8 @@ impl TrainConfig {
         share("final_share", self.final_share)?;
         share("warmup_share", self.warmup_share)?;
         share("beta_1", self.beta_1)?;
-        share("beta_2", self.beta_2)
+        share("beta_2", self.beta_2)?;
+        self.lora.as_ref().map_or(Ok(()), LoraConfig::validate)
     }
 
     /// Learning rate of an update, counted from 0, of `total`.
@@ -184,6 +193,8 @@ pub struct Outcome {
     pub best_update: usize,
     /// Its validation loss.
     pub best_loss: Option<f64>,
+    /// The adapters, where they learned in place of the model, as the files of a folder that PEFT reads.
+    pub adapter: Vec<(String, Vec<u8>)>,
 }
 
 /// A training run.
@@ -206,7 +217,7 @@ pub struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// Runs, or goes on from `state`.
+    /// Runs, or goes on from a state that an earlier run like this saved ([`State::to_bytes`]).
     ///
     /// # Errors
     /// [`Error::NoExamples`], [`Error::Diverged`], [`Error::TooLong`] for a row beyond the context,
@@ -214,16 +225,17 @@ impl Training<'_> {
     pub fn run<E: From<Error>>(
         &self,
         device: &Device,
-        state: Option<State>,
+        saved: Option<&[u8]>,
         on_event: &mut dyn FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<Outcome, E> {
         self.check()?;
         let plan = batches::plan(self);
-        let loss = Loss::new(&self.checkpoint.config, device, self.workers);
+        let loss = Loss::new(self, device);
         let optimizer = Optimizer::new(self.config);
-        let mut state = match state {
-            Some(state) => state,
-            None => State::start(self.checkpoint.model.clone().to_device(device)),
+        let start = self.start(device);
+        let mut state = match saved {
+            Some(bytes) => State::from_bytes(bytes, &start)?,
+            None => State::start(start),
         };
         while state.update < plan.len() && !self.out_of_patience(&state) {
             let update = state.update;
@@ -244,7 +256,23 @@ impl Training<'_> {
                 on_event(Event::Save(&state))?;
             }
         }
-        Ok(state.outcome())
+        Ok(self.finished(state.outcome()))
+    }
+
+    /// The model before the first update.
+    fn start(&self, device: &Device) -> Decoder {
+        let model = self.checkpoint.model.clone().to_device(device);
+        match &self.config.lora {
+            Some(lora) => model.adapted(lora, self.seed),
+            None => model,
+        }
+    }
+
+    /// The outcome, with what adapters have learned in the weights.
+    fn finished(&self, outcome: Outcome) -> Outcome {
+        let Some(lora) = &self.config.lora else { return outcome };
+        let adapter = outcome.model.peft(lora);
+        Outcome { model: outcome.model.merged(lora), adapter, ..outcome }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -288,6 +316,7 @@ impl Training<'_> {
 mod tests {
     use super::*;
     use crate::config::tests::toy;
+    use crate::lora::Target;
     use crate::tokenizer::tests::tokenizer;
     use crate::{
         Engine, GenerationRequest, Prefixes, Sampling, ScoreRequest, Stop, device, engine,
@@ -309,6 +338,8 @@ mod tests {
             validate_every: 0,
             patience: 0,
             save_every: 7,
+            gradient_checkpointing: false,
+            lora: None,
         }
     }
 
@@ -327,35 +358,53 @@ mod tests {
             .collect()
     }
 
-    fn train(
+    /// A run, the state it saved last up to an update, and its losses.
+    fn train_as(
+        config: &TrainConfig,
         workers: usize,
-        state: Option<State>,
+        saved: Option<&[u8]>,
         stop_at: usize,
-    ) -> (Vec<f64>, Option<State>, Outcome) {
-        let (checkpoint, examples, config) = (checkpoint(), examples(), config());
+    ) -> (Vec<f64>, Option<Vec<u8>>, Outcome) {
+        let (checkpoint, examples) = (checkpoint(), examples());
         let training = Training {
             checkpoint: &checkpoint,
             examples: &examples,
             validation: &[],
-            config: &config,
+            config,
             updates: None,
             seed: 3,
             workers,
         };
-        let (mut losses, mut saved) = (Vec::new(), None);
-        let outcome = training.run::<Error>(&device::cpu(), state, &mut |event| {
+        let (mut losses, mut state) = (Vec::new(), None);
+        let outcome = training.run::<Error>(&device::cpu(), saved, &mut |event| {
             match event {
                 Event::Update { loss, .. } => losses.push(loss),
-                Event::Save(state) if state.update <= stop_at => {
-                    saved = Some(state.to_bytes());
+                Event::Save(save) if save.update <= stop_at => {
+                    state = Some(save.to_bytes());
                 }
                 _ => {}
             }
             Ok(())
         });
-        let saved = saved
-            .map(|bytes| State::from_bytes(&bytes, &checkpoint.config, &device::cpu()).unwrap());
-        (losses, saved, outcome.unwrap())
+        (losses, state, outcome.unwrap())
+    }
+
+    fn train(
+        workers: usize,
+        saved: Option<&[u8]>,
+        stop_at: usize,
+    ) -> (Vec<f64>, Option<Vec<u8>>, Outcome) {
+        train_as(&config(), workers, saved, stop_at)
+    }
+
+    fn adapters() -> TrainConfig {
+        let targets = vec![Target::QProj, Target::VProj, Target::DownProj];
+        let lora = LoraConfig { rank: 4, alpha: 8.0, targets };
+        TrainConfig { lora: Some(lora), learning_rate: 3e-2, ..config() }
+    }
+
+    fn weights(model: &Decoder) -> std::collections::BTreeMap<String, crate::weights::HostTensor> {
+        crate::weights::collect(model)
     }
 
     #[test]
@@ -393,14 +442,89 @@ mod tests {
 
     #[test]
     fn a_run_goes_on_from_its_state_as_if_nothing_had_happened() {
-        let (whole, state, outcome) = train(1, None, 14);
-        let state = state.unwrap();
-        let done = state.update;
-        assert_eq!(done, 14);
-        let (rest, _, again) = train(1, Some(state), 0);
-        assert_eq!(rest, whole[done..]);
-        let weights = |o: Outcome| Checkpoint { model: o.model, ..checkpoint() }.files().unwrap();
-        assert_eq!(weights(outcome), weights(again));
+        for config in [config(), adapters()] {
+            let (whole, state, outcome) = train_as(&config, 1, None, 14);
+            let (rest, _, again) = train_as(&config, 1, state.as_deref(), 0);
+            assert_eq!(rest, whole[14..]);
+            assert_eq!(weights(&outcome.model), weights(&again.model));
+        }
+    }
+
+    #[test]
+    fn the_state_of_another_run_is_refused() {
+        let (_, state, _) = train(1, None, 14);
+        let (checkpoint, examples, config) = (checkpoint(), examples(), adapters());
+        let training = Training {
+            checkpoint: &checkpoint,
+            examples: &examples,
+            validation: &[],
+            config: &config,
+            updates: None,
+            seed: 3,
+            workers: 1,
+        };
+        for saved in [state.unwrap(), b"not one".to_vec()] {
+            let error = training.run::<Error>(&device::cpu(), Some(&saved), &mut |_| Ok(()));
+            assert!(matches!(error, Err(Error::State(_))), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn adapters_learn_and_nothing_else_does() {
+        let (losses, state, outcome) = train_as(&adapters(), 2, None, 14);
+        // A random model of which a part alone learns does not come far.
+        assert!(losses[losses.len() - 1] < losses[0] - 0.3, "{losses:?}");
+        let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
+        assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+        let adapted = ["q_proj.weight", "v_proj.weight", "down_proj.weight"];
+        for (name, tensor) in &before {
+            let changed = adapted.iter().any(|end| name.ends_with(end));
+            assert_eq!(after[name] != *tensor, changed, "{name}");
+        }
+        let whole = State::start(checkpoint().model).to_bytes().len();
+        assert!(state.unwrap().len() < whole, "what does not learn is not saved");
+    }
+
+    /// What PEFT adds: `alpha / r` times B A, to weights that are stored `[out, in]`.
+    #[test]
+    fn the_files_of_the_adapters_say_what_was_added() {
+        let (_, _, outcome) = train_as(&adapters(), 1, None, 0);
+        let [(_, about), (_, tensors)] = &outcome.adapter[..] else { panic!("two files") };
+        let about: serde_json::Value = serde_json::from_slice(about).unwrap();
+        assert_eq!(about["target_modules"], serde_json::json!(["q_proj", "v_proj", "down_proj"]));
+        let tensors = crate::checkpoint::Weights::parse(tensors).unwrap().all().unwrap();
+        let layers = checkpoint().config.num_hidden_layers;
+        assert_eq!(tensors.len(), 2 * 3 * layers);
+        let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
+        let name = "model.layers.1.mlp.down_proj";
+        let matrix = |end: &str| &tensors[&format!("base_model.model.{name}.{end}.weight")];
+        let (a, b) = (matrix("lora_A"), matrix("lora_B"));
+        let (rank, inputs, outputs) = (a.shape[0], a.shape[1], b.shape[0]);
+        let (old, new) = (&before[&format!("{name}.weight")], &after[&format!("{name}.weight")]);
+        for (row, column) in [(0, 0), (outputs - 1, inputs - 1), (3, 5)] {
+            let of = |r: usize| b.data[row * rank + r] * a.data[r * inputs + column];
+            let added: f32 = (0..rank).map(of).sum::<f32>() * 2.0;
+            let at = row * inputs + column;
+            assert!((new.data[at] - old.data[at] - added).abs() < 1e-5, "{row} {column}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_computed_again_gives_the_same_gradients() {
+        for config in [config(), adapters()] {
+            let config = TrainConfig { epochs: 10.0, ..config };
+            let again = TrainConfig { gradient_checkpointing: true, ..config.clone() };
+            let (plain, _, first) = train_as(&config, 1, None, 0);
+            let (spare, _, second) = train_as(&again, 2, None, 0);
+            for (a, b) in plain.iter().zip(&spare) {
+                assert!((a - b).abs() < 1e-3 * a.abs(), "{plain:?} {spare:?}");
+            }
+            let (first, second) = (weights(&first.model), weights(&second.model));
+            for (name, tensor) in &first {
+                let off = tensor.data.iter().zip(&second[name].data).map(|(a, b)| (a - b).abs());
+                assert!(off.fold(0.0, f32::max) < 1e-3, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! The state of a run: what it needs to go on after an interruption, to the last bit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::{Device, Tensor};
+use burn::module::Module;
+use burn::tensor::Tensor;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use crate::checkpoint::Weights;
 use crate::weights::{self, HostTensor, to_host};
-use crate::{Decoder, Error, ModelConfig, model};
+use crate::{Decoder, Error, model};
 
 /// AdamW's first and second moments by parameter name, flattened.
 pub(super) type Moments = BTreeMap<String, [Tensor<1>; 2]>;
@@ -76,15 +77,22 @@ impl State {
                 updates,
                 best_update: best.update,
                 best_loss: Some(best.loss),
+                adapter: Vec::new(),
             },
-            None => Outcome { model: self.model, updates, best_update: updates, best_loss: None },
+            None => Outcome {
+                model: self.model,
+                updates,
+                best_update: updates,
+                best_loss: None,
+                adapter: Vec::new(),
+            },
         }
     }
 
     /// The state as the bytes of a safetensors file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let named = |prefix: &'static str, model: &Decoder| {
-            let tensors = weights::collect(model).into_iter();
+            let tensors = weights::learning(model).into_iter();
             tensors.map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
         };
         let mut tensors: BTreeMap<String, HostTensor> = named("model", &self.model).collect();
@@ -104,25 +112,27 @@ impl State {
         crate::checkpoint::write_safetensors(&tensors, (NUMBERS, numbers))
     }
 
-    /// Reads what [`Self::to_bytes`] wrote for a model of this configuration.
+    /// Reads what [`Self::to_bytes`] wrote in a run that had begun as `start`; what does not learn is as it is there.
     ///
     /// # Errors
-    /// [`Error::Config`] when the bytes are no state of such a model.
-    pub fn from_bytes(bytes: &[u8], config: &ModelConfig, device: &Device) -> Result<Self, Error> {
-        let broken = |what: String| Error::Config(format!("not a training state: {what}"));
+    /// [`Error::State`] when the bytes are no state of such a run.
+    pub(super) fn from_bytes(bytes: &[u8], start: &Decoder) -> Result<Self, Error> {
+        let broken = Error::State;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
         let numbers = metadata.metadata().as_ref().and_then(|m| m.get(NUMBERS));
         let numbers = numbers.ok_or_else(|| broken("no numbers".to_owned()))?;
         let numbers: Numbers = serde_json::from_str(numbers).map_err(|e| broken(e.to_string()))?;
         let mut tensors = Weights::parse(bytes).and_then(|file| file.all()).map_err(broken)?;
+        let learning: BTreeSet<String> = weights::learning(start).into_keys().collect();
         let mut load = |prefix: &str| {
-            let mut complete = true;
-            let model = weights::replace(Decoder::zeros(config, device)?, |name, shape| {
+            let mut missing = learning.clone();
+            let model = weights::replace(start.clone(), |name, shape| {
                 let found = tensors.remove(&format!("{prefix}.{name}"));
-                let found = found.filter(|tensor| tensor.shape == shape);
-                complete &= found.is_some();
-                found
+                let found = found.filter(|tensor| tensor.shape == shape)?;
+                missing.remove(name);
+                Some(found)
             });
+            let complete = missing.is_empty();
             complete.then_some(model).ok_or_else(|| broken(format!("`{prefix}` is incomplete")))
         };
         let model = load("model")?;
@@ -130,14 +140,14 @@ impl State {
             Some((update, loss)) => Some(Best { model: load("best")?, update, loss }),
             None => None,
         };
-        let mut moments = Moments::new();
+        let (mut moments, device) = (Moments::new(), start.devices().swap_remove(0));
         let firsts: Vec<String> =
             tensors.keys().filter_map(|k| k.strip_prefix("first.")).map(str::to_owned).collect();
         for name in firsts {
             let mut take = |kind: &str| -> Option<Tensor<1>> {
                 let host = tensors.remove(&format!("{kind}.{name}"))?;
                 let count = host.data.len();
-                Some(model::tensor(host.data, [count], device))
+                Some(model::tensor(host.data, [count], &device))
             };
             let (Some(first), Some(second)) = (take("first"), take("second")) else {
                 return Err(broken(format!("moments of `{name}` are incomplete")));

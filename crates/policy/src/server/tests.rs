@@ -131,7 +131,18 @@ fn rows_of_one_state_are_one_request() {
     counts.sort_unstable();
     assert_eq!(counts, [1, 1, 2]);
     assert_eq!(prefixes.counts(), lm::prefix::PrefixCounts { forwarded: 3 * 8, reused: 3 * 6 });
-    assert_eq!(fake.most_at_once(), 2, "as many as were allowed");
+}
+
+#[test]
+fn as_many_requests_are_under_way_as_are_allowed() {
+    let fake = spoiled(|_, sound| {
+        std::thread::sleep(Duration::from_millis(50));
+        sound
+    });
+    let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+    let states: Vec<_> = (0..6).map(|i| greedy(&format!("{i}"))).collect();
+    assert_eq!(write(&policy, &states).unwrap().len(), 6);
+    assert_eq!(fake.most_at_once(), 2);
 }
 
 #[test]

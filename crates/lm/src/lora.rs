@@ -1,0 +1,173 @@
+//! Low-rank adapters (`LoRA`): beside each frozen projection two thin matrices learn what is added to it.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::write_safetensors;
+use crate::model::Projection;
+use crate::weights::{HostTensor, to_host};
+use crate::{Decoder, Error, model};
+
+/// Which projections get adapters, and how large they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoraConfig {
+    /// Rank of the matrices, at least 1.
+    pub rank: usize,
+    /// What is added counts `alpha / rank` times.
+    pub alpha: f64,
+    /// Projections by the ends of their names, such as `q_proj` or `down_proj`.
+    pub targets: Vec<Target>,
+}
+
+/// A projection of every block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the names in a Hugging Face checkpoint")]
+pub enum Target {
+    /// Queries.
+    QProj,
+    /// Keys.
+    KProj,
+    /// Values.
+    VProj,
+    /// What attention gives.
+    OProj,
+    /// The gate of the feed-forward layer.
+    GateProj,
+    /// What is gated.
+    UpProj,
+    /// The way back.
+    DownProj,
+}
+
+/// What is added to a projection: `scale * x A B`.
+#[derive(Module, Debug)]
+pub(crate) struct Adapter {
+    /// `[inputs, rank]`.
+    pub(crate) lora_a: Param<Tensor<2>>,
+    /// `[rank, outputs]`.
+    pub(crate) lora_b: Param<Tensor<2>>,
+    scale: f64,
+}
+
+impl LoraConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the key and what is allowed.
+    pub fn validate(&self) -> Result<(), Error> {
+        let wrong = |problem: &str| Err(Error::Config(format!("lora.{problem}")));
+        match self {
+            Self { rank: 0, .. } => wrong("rank is 0: must be at least 1"),
+            Self { alpha, .. } if !(alpha.is_finite() && *alpha > 0.0) => {
+                wrong(&format!("alpha is {alpha}: must be above 0"))
+            }
+            Self { targets, .. } if targets.is_empty() => wrong("targets: name at least one"),
+            _ => Ok(()),
+        }
+    }
+
+    fn scale(&self) -> f64 {
+        self.alpha / self.rank as f64
+    }
+}
+
+impl Adapter {
+    /// An adapter that adds nothing yet: A is drawn uniformly from `[-1/sqrt(inputs), 1/sqrt(inputs)]`, B is zero.
+    fn fresh(projection: &Projection, config: &LoraConfig, rng: &mut ChaCha8Rng) -> Self {
+        let weight = projection.weight.val();
+        let ([inputs, outputs], device) = (weight.dims(), weight.device());
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let draw = |_| (rng.random_range(-bound..bound)) as f32;
+        let a = (0..inputs * config.rank).map(draw).collect();
+        Self {
+            lora_a: Param::from_tensor(model::tensor(a, [inputs, config.rank], &device)),
+            lora_b: Param::from_tensor(Tensor::zeros([config.rank, outputs], &device)),
+            scale: config.scale(),
+        }
+    }
+
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let linear = burn::tensor::module::linear;
+        linear(linear(x, self.lora_a.val(), None), self.lora_b.val(), None) * self.scale
+    }
+
+    /// What it adds to the weight, `[inputs, outputs]`.
+    fn sum(&self) -> Tensor<2> {
+        self.lora_a.val().matmul(self.lora_b.val()) * self.scale
+    }
+}
+
+impl Decoder {
+    /// The projections of all blocks that are named, with the beginnings of their names.
+    fn targets(&mut self, targets: &[Target]) -> Vec<(String, &mut Projection)> {
+        let mut found = Vec::new();
+        for (layer, block) in self.model.layers.iter_mut().enumerate() {
+            let (attention, mlp) = (&mut block.self_attn, &mut block.mlp);
+            let all = [
+                (Target::QProj, "self_attn.q_proj", &mut attention.q_proj),
+                (Target::KProj, "self_attn.k_proj", &mut attention.k_proj),
+                (Target::VProj, "self_attn.v_proj", &mut attention.v_proj),
+                (Target::OProj, "self_attn.o_proj", &mut attention.o_proj),
+                (Target::GateProj, "mlp.gate_proj", &mut mlp.gate_proj),
+                (Target::UpProj, "mlp.up_proj", &mut mlp.up_proj),
+                (Target::DownProj, "mlp.down_proj", &mut mlp.down_proj),
+            ];
+            let named = all.into_iter().filter(|(target, ..)| targets.contains(target));
+            found.extend(named.map(|(_, name, p)| (format!("model.layers.{layer}.{name}"), p)));
+        }
+        found
+    }
+
+    /// The same model with adapters that alone learn, beside the scalar heads.
+    pub(crate) fn adapted(self, config: &LoraConfig, seed: u64) -> Self {
+        let mut model = self.no_grad();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        for (_, projection) in model.targets(&config.targets) {
+            projection.adapter = Some(Adapter::fresh(projection, config, &mut rng));
+        }
+        model.scalar_head = model.scalar_head.map(|head| head.set_require_grad(true));
+        model
+    }
+
+    /// The same model with what the adapters add in its weights, and without adapters.
+    pub(crate) fn merged(mut self, config: &LoraConfig) -> Self {
+        for (_, projection) in self.targets(&config.targets) {
+            if let Some(adapter) = projection.adapter.take() {
+                let weight = projection.weight.val() + adapter.sum();
+                projection.weight = Param::from_tensor(weight);
+            }
+        }
+        self.set_require_grad(true)
+    }
+
+    /// The adapters as the files that PEFT reads, by name.
+    pub(crate) fn peft(&self, config: &LoraConfig) -> Vec<(String, Vec<u8>)> {
+        let mut tensors = BTreeMap::<String, HostTensor>::new();
+        // Taken from a copy, since walking the targets borrows them for writing; the tensors themselves are shared.
+        for (name, projection) in self.clone().targets(&config.targets) {
+            let Some(adapter) = &projection.adapter else { continue };
+            for (end, matrix) in [("lora_A", &adapter.lora_a), ("lora_B", &adapter.lora_b)] {
+                let key = format!("base_model.model.{name}.{end}.weight");
+                tensors.insert(key, to_host(matrix.val().transpose()));
+            }
+        }
+        let about = serde_json::json!({
+            "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": null,
+            "r": config.rank, "lora_alpha": config.alpha, "target_modules": config.targets,
+            "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
+        });
+        let about = serde_json::to_vec_pretty(&about).expect("a JSON value always serializes");
+        let weights = write_safetensors(&tensors, ("format", "pt".to_owned()));
+        vec![
+            ("adapter_config.json".to_owned(), about),
+            ("adapter_model.safetensors".to_owned(), weights),
+        ]
+    }
+}
