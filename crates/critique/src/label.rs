@@ -115,6 +115,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let policy = author.policy(&text.value, &place)?;
+    // The policy has its weights in an order of its own: they need not be there twice.
+    drop(author);
     let mut labeller =
         Labeller { policy, config: preset.value, common: &args.common, totals: Totals::default() };
     let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;

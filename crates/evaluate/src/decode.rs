@@ -97,8 +97,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let evaluator = Evaluator {
         common: &args.common,
         config: &preset.value,
-        searchers: searchers(searches, &models, &text.value, &place)?,
         model: models.policy.label(),
+        searchers: searchers(searches, models, &text.value, &place)?,
     };
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let progress = Progress::new("evaluate", jobs.len() as u64);
@@ -117,16 +117,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     finish(output, args, &evaluator.model)
 }
 
-/// The searches with their models; the first is that of `tree.toml`.
+/// The searches with their models, which have their weights in an order of their own: they need not be there twice. The
+/// first is that of `tree.toml`.
 fn searchers(
     searches: Vec<(String, SearchConfig)>,
-    models: &Models,
+    models: Models,
     text: &TextConfig,
     place: &Place,
 ) -> Result<Vec<(String, Searcher)>, Failure> {
     let (_, tree) = searches.first().ok_or_else(|| Failure::bug("there is no search"))?;
     let searcher =
         Searcher::new(models.policies(text, place)?, models.critic(text, place)?, tree.clone());
+    drop(models);
     let searcher = searcher.map_err(Failure::from)?.within(place.kept_at_most);
     let with = |(name, search)| Ok((name, searcher.with(search)?));
     searches.into_iter().map(with).collect::<Result<_, decoding::Error>>().map_err(Failure::from)

@@ -85,8 +85,7 @@ impl Checkpoint {
         let json = |value: &serde_json::Value| {
             serde_json::to_vec_pretty(value).expect("a JSON value always serializes")
         };
-        let config = ModelConfig { torch_dtype: "float32".to_owned(), ..self.config.clone() };
-        let config = serde_json::to_value(config).expect("the configuration is plain data");
+        let config = serde_json::to_value(self.config.written()).expect("the configuration is plain data");
         let token = |id: Option<u32>| id.and_then(|id| self.tokenizer.token(id));
         let (bos, eos, pad) = (
             token(self.config.bos_token_id),
@@ -266,13 +265,14 @@ fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
     Ok(shards.into_iter().map(|(path, listed)| WeightFile { path, listed }).collect())
 }
 
-/// Loads the weights file by file: beside the model there is never more than one of them in memory.
+/// Loads the weights file by file: beside the model there is never more than one of them in memory, and of that only what
+/// is being read has to be.
 fn load_weights(dir: &Path, config: &ModelConfig, device: &Device) -> Result<Decoder, Error> {
     let mut model = Decoder::zeros(config, device)?;
     let mut missing: BTreeSet<String> = weights::names(&model);
     let wanted = missing.clone();
     for WeightFile { path, listed } in weight_files(dir)? {
-        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let bytes = mapped(&path).map_err(Error::io(&path))?;
         let file = Weights::parse(&bytes).map_err(|problem| Error::malformed(&path, problem))?;
         let found: BTreeSet<String> = file.names().map(str::to_owned).collect();
         if let Some(lost) = listed.iter().find(|name| !found.contains(*name)) {
@@ -296,6 +296,15 @@ fn load_weights(dir: &Path, config: &ModelConfig, device: &Device) -> Result<Dec
         }
         None => Ok(model),
     }
+}
+
+/// A file as memory that the system fills page by page, and may take back.
+#[expect(unsafe_code, reason = "who changes the file meanwhile changes the memory under the map")]
+fn mapped(path: &Path) -> std::io::Result<memmap2::Mmap> {
+    let file = std::fs::File::open(path)?;
+    // SAFETY: checkpoints are written beside their place and moved there whole (`dataset`), and nobody edits one in place
+    // (ARCHITECTURE.md, invariant 4); what is read is checked as that of any file, since its values may be anything.
+    unsafe { memmap2::Mmap::map(&file) }
 }
 
 /// Tensors that some files have and no model needs: a tied output, and rotary frequencies, which follow from the

@@ -30,8 +30,9 @@ pub struct ModelConfig {
     /// Number of key and value heads; it divides `num_attention_heads` (GQA).
     #[serde(default)]
     pub num_key_value_heads: Option<usize>,
-    /// Width of a head; `hidden_size / num_attention_heads` when absent.
-    #[serde(default)]
+    /// Width of a head; `hidden_size / num_attention_heads` when absent. Not written as null, which some families take for
+    /// a width.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_dim: Option<usize>,
     /// Longest context, in tokens.
     pub max_position_embeddings: usize,
@@ -112,7 +113,7 @@ pub struct RopeParameters {
     pub high_freq_factor: Option<f64>,
     /// `llama3`: the original context, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub original_max_position_embeddings: Option<f64>,
+    pub original_max_position_embeddings: Option<usize>,
 }
 
 impl EndTokens {
@@ -228,6 +229,20 @@ impl ModelConfig {
         self.rope_parameters.as_ref().and_then(|rope| rope.rope_theta).unwrap_or(self.rope_theta)
     }
 
+    /// The same configuration for the files of a checkpoint: weights of `f32`, and the rotary settings where either version
+    /// of transformers looks for them.
+    pub(crate) fn written(&self) -> Self {
+        let scaled = |rope: &&RopeParameters| rope.rope_type != default_rope();
+        let rope = self.rope_parameters.as_ref().or(self.rope_scaling.as_ref());
+        Self {
+            num_key_value_heads: Some(self.kv_heads()),
+            rope_theta: self.rope_base(),
+            rope_scaling: rope.filter(scaled).cloned(),
+            torch_dtype: float32(),
+            ..self.clone()
+        }
+    }
+
     /// The rotary frequencies of a head's pairs, in radians a token.
     ///
     /// # Errors
@@ -255,7 +270,7 @@ impl ModelConfig {
                 let factor = number("factor", rope.factor)?;
                 let low = number("low_freq_factor", rope.low_freq_factor)?;
                 let high = number("high_freq_factor", rope.high_freq_factor)?;
-                let context = rope.original_max_position_embeddings;
+                let context = rope.original_max_position_embeddings.map(|tokens| tokens as f64);
                 let context = number("original_max_position_embeddings", context)?;
                 // Between the two bounds, from stretched to as it was.
                 let scaled = |frequency: f64| {

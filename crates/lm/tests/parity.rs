@@ -88,6 +88,21 @@ fn a_checkpoint_written_and_read_again_is_the_same() {
     }
 }
 
+/// What `transformers` needs to read the same model: `check_saved.py` beside the fixtures has the rest.
+#[test]
+fn a_written_configuration_has_its_rotary_settings_for_both_versions_and_no_null_widths() {
+    for name in ALL {
+        let checkpoint = Checkpoint::load(&fixture(name), &device::cpu()).unwrap();
+        let files = checkpoint.files().unwrap();
+        let (_, config) = files.iter().find(|(file, _)| file == "config.json").unwrap();
+        let config: serde_json::Value = serde_json::from_slice(config).unwrap();
+        assert!(config.get("head_dim").is_none_or(serde_json::Value::is_u64), "{name}");
+        assert_eq!(config["rope_theta"], checkpoint.config.rope_base(), "{name}");
+        let scaled = name == "llama-3";
+        assert_eq!(config["rope_scaling"]["rope_type"] == "llama3", scaled, "{name}");
+    }
+}
+
 fn copy(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(fixture(name)).unwrap() {
