@@ -1,11 +1,13 @@
 //! What a critic reads: a solution with the calculator's findings in it.
 
+use std::collections::BTreeMap;
+
 use lm::Tokenizer;
 use policy::PromptText;
 use serde::{Deserialize, Serialize};
 use task::Finding;
 
-use crate::Error;
+use crate::{Error, Words};
 
 /// How the calculator's findings are told to a critic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,9 @@ pub struct CriticConfig {
     pub option: Marks,
     /// Put after the last option of a finished solution instead: what it found in the whole.
     pub solution: Marks,
+    /// How critics are asked that answer in words, by head (`value`, `prm`, `orm`).
+    #[serde(default)]
+    pub words: BTreeMap<String, Words>,
 }
 
 /// One token for each finding of the calculator.
@@ -27,6 +32,17 @@ pub struct Marks {
     pub fails: String,
     /// There is nothing to check.
     pub nothing: String,
+}
+
+impl Marks {
+    /// The mark of a finding.
+    pub(crate) fn of(&self, finding: Finding) -> &str {
+        match finding {
+            Finding::Holds => &self.holds,
+            Finding::Fails => &self.fails,
+            Finding::Nothing => &self.nothing,
+        }
+    }
 }
 
 /// The ids of [`Marks`].
@@ -131,7 +147,11 @@ pub(crate) mod tests {
             fails: format!("<|{kind}-fails|>"),
             nothing: format!("<|{kind}-nothing|>"),
         };
-        CriticConfig { option: marks("option"), solution: marks("solution") }
+        CriticConfig {
+            option: marks("option"),
+            solution: marks("solution"),
+            words: BTreeMap::new(),
+        }
     }
 
     fn prompt() -> PromptText {

@@ -6,6 +6,15 @@ pub enum Error {
     /// The model underneath.
     #[error(transparent)]
     Model(#[from] lm::Error),
+    /// A model that answers in words.
+    #[error(transparent)]
+    Reader(#[from] policy::Error),
+    /// A head that is to be answered for in words, with no text that asks for it.
+    #[error("text.toml does not say how `{0}` is asked: [critic.words.{0}]")]
+    Unasked(String),
+    /// A head that there is no critic for.
+    #[error("[critic.words.{0}]: there is no such critic; there are value, prm and orm")]
+    Unknown(String),
     /// A mark of the configuration is not one token of the tokenizer.
     #[error("the mark `{mark}` is {tokens} tokens of the critic's tokenizer: it must be one")]
     Mark {

@@ -13,11 +13,13 @@ mod error;
 pub mod quality;
 mod score;
 pub mod targets;
+pub mod words;
 
 pub use confidence::{Confidence, Evidence};
 pub use encode::{CriticConfig, Encoder, Marks};
 pub use error::Error;
-pub use score::{Critic, Scores, Solution};
+pub use score::{Critic, Memory, Scores, Solution};
+pub use words::Words;
 
 /// Name of the value head: the chance that the final answer will be right, read after an option.
 pub const VALUE: &str = "value";

@@ -1,11 +1,14 @@
 //! Inference: solutions in, scores out.
 
+use std::sync::Arc;
+
 use lm::engine::ScoreRequest;
-use lm::prefix::scope_of;
+use lm::prefix::{PrefixCounts, scope_of};
 use lm::{Engine, ModelConfig, Prefixes};
-use policy::PromptFormat;
+use policy::{Policy, PromptFormat};
 
 use crate::encode::Encoded;
+use crate::words::{HEADS, Reader, Said};
 use crate::{CriticConfig, Encoder, Error, ORM, PRM, VALUE};
 
 /// A solution to judge, whole or in the making.
@@ -48,6 +51,50 @@ struct Member {
 #[derive(Debug)]
 pub struct Critic {
     members: Vec<Member>,
+    readers: Vec<Reader>,
+    config: CriticConfig,
+}
+
+/// What the models of a critic have read, and said in words.
+#[derive(Debug, Default)]
+pub struct Memory {
+    members: Vec<Prefixes>,
+    readers: Vec<(Prefixes, Said)>,
+}
+
+impl Memory {
+    fn all(&self) -> impl Iterator<Item = &Prefixes> {
+        self.members.iter().chain(self.readers.iter().map(|(prefixes, _)| prefixes))
+    }
+
+    /// What reading cost so far, and what it saved.
+    pub fn counts(&self) -> PrefixCounts {
+        let mut sum = PrefixCounts::default();
+        for PrefixCounts { forwarded, reused } in self.all().map(Prefixes::counts) {
+            sum.forwarded += forwarded;
+            sum.reused += reused;
+        }
+        sum
+    }
+
+    /// Bytes of the keys, values and heads that are kept.
+    pub fn bytes(&self) -> usize {
+        self.all().map(Prefixes::bytes).sum()
+    }
+
+    /// Those of a scope.
+    pub fn bytes_of(&self, scope: u64) -> usize {
+        self.all().map(|prefixes| prefixes.bytes_of(scope)).sum()
+    }
+
+    /// Gives up what was read and said in a scope. Whoever needs it reads it again.
+    pub fn forget(&mut self, scope: u64) {
+        self.members.iter_mut().for_each(|prefixes| prefixes.forget(scope));
+        for (prefixes, said) in &mut self.readers {
+            prefixes.forget(scope);
+            said.remove(&scope);
+        }
+    }
 }
 
 impl Critic {
@@ -61,6 +108,9 @@ impl Critic {
         format: &PromptFormat,
         config: &CriticConfig,
     ) -> Result<Self, Error> {
+        if let Some(head) = config.words.keys().find(|head| !HEADS.contains(&head.as_str())) {
+            return Err(Error::Unknown(head.clone()));
+        }
         let mut seen: Vec<String> = Vec::new();
         let mut members = Vec::with_capacity(engines.len());
         for engine in engines {
@@ -76,7 +126,26 @@ impl Critic {
             let (value, process, outcome) = (of(VALUE), of(PRM), of(ORM));
             members.push(Member { engine, encoder, value, process, outcome });
         }
-        Ok(Self { members })
+        Ok(Self { members, readers: Vec::new(), config: config.clone() })
+    }
+
+    /// The same with a model that answers for some heads in words.
+    ///
+    /// # Errors
+    /// [`Error::TwoHeads`] when one of the heads is there already, [`Error::Unasked`] when the configuration does not say
+    /// how it is asked.
+    pub fn with_words(mut self, model: Arc<Policy>, heads: &[String]) -> Result<Self, Error> {
+        if let Some(head) = heads.iter().find(|head| self.heads().any(|other| other == *head)) {
+            return Err(Error::TwoHeads(head.clone()));
+        }
+        self.readers.push(Reader::new(model, heads, &self.config)?);
+        Ok(self)
+    }
+
+    /// The heads there are.
+    pub fn heads(&self) -> impl Iterator<Item = &String> {
+        let of_members = self.members.iter().flat_map(|m| &m.engine.config().scalar_heads);
+        of_members.chain(self.readers.iter().flat_map(Reader::heads))
     }
 
     /// Checks that the critic has a head.
@@ -84,32 +153,38 @@ impl Critic {
     /// # Errors
     /// [`Error::MissingHead`] lists the heads there are.
     pub fn require(&self, name: &'static str) -> Result<(), Error> {
-        let all = || self.members.iter().flat_map(|m| &m.engine.config().scalar_heads);
-        if all().any(|head| head == name) {
+        if self.heads().any(|head| head == name) {
             return Ok(());
         }
-        let list: Vec<&str> = all().map(String::as_str).collect();
+        let list: Vec<&str> = self.heads().map(String::as_str).collect();
         Err(Error::MissingHead(name, list.join(", ")))
     }
 
-    /// A place for what each model has read.
-    pub fn prefixes(&self) -> Vec<Prefixes> {
-        self.members.iter().map(|_| Prefixes::default()).collect()
+    /// A place for what the models will have read.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            members: self.members.iter().map(|_| Prefixes::default()).collect(),
+            readers: self.readers.iter().map(|_| Default::default()).collect(),
+        }
     }
 
     /// Judges every solution, in order. Solutions of one question share what was read of it, now and
-    /// in earlier calls with the same `prefixes`, which come from [`Self::prefixes`].
+    /// in earlier calls with the same `memory`, which comes from [`Self::memory`].
     ///
     /// # Errors
-    /// [`Error::Model`] when a solution does not fit a model's context.
+    /// [`Error::Model`] when a solution does not fit a model's context, [`Error::Reader`] when a model that answers in words
+    /// does not.
     pub fn score(
         &self,
         solutions: &[Solution<'_>],
-        prefixes: &mut [Prefixes],
+        memory: &mut Memory,
     ) -> Result<Vec<Scores>, Error> {
         let mut scores = vec![Scores::default(); solutions.len()];
-        for (member, prefixes) in self.members.iter().zip(prefixes) {
+        for (member, prefixes) in self.members.iter().zip(&mut memory.members) {
             member.score(solutions, &mut scores, prefixes)?;
+        }
+        for (reader, (prefixes, said)) in self.readers.iter().zip(&mut memory.readers) {
+            reader.score(solutions, &mut scores, &self.config, (prefixes, said))?;
         }
         Ok(scores)
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use critic::agreement::{self, Voter};
 use critic::{Confidence, Critic, Evidence, Scores, Solution, confidence};
 use dataset::{Begin, Dataset, Files, Input, Output};
-use decoding::models::{self, Model};
-use decoding::{Place, TextConfig};
+use decoding::models;
+use decoding::{Author, Place, PolicyAt, TextConfig};
 use schema::critiques::{Check, CriticModels};
 use schema::{Critique, Trajectory};
 use serde::{Deserialize, Serialize};
@@ -22,9 +22,9 @@ pub(crate) struct Args {
     /// The trajectories to judge.
     #[arg(long)]
     trajectories: PathBuf,
-    /// A checkpoint with critics' heads; once for each.
+    /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
     #[arg(long = "critic", required = true)]
-    critics: Vec<PathBuf>,
+    critics: Vec<PolicyAt>,
     /// What `critique calibrate` found for these critics: then every critique says how likely its answer is right.
     #[arg(long)]
     confidence: Option<PathBuf>,
@@ -84,14 +84,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     preset.value.validate()?;
     let place = Place::of(&args.common)?;
     let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
-    let loaded: Vec<Model> = args
-        .critics
-        .iter()
-        .enumerate()
-        .map(|(i, dir)| Model::load(&format!("critic-{i}"), dir, &place))
-        .collect::<Result<_, _>>()?;
+    let loaded = models::load_critics(&args.critics, &place)?;
     let mut inputs = vec![trajectories.input("trajectories")];
-    inputs.extend(loaded.iter().map(|model| model.input.clone()));
+    inputs.extend(loaded.iter().map(|author| author.input().clone()));
     let (input, confidence) = args.confidence.as_deref().map(calibration).transpose()?.unzip();
     inputs.extend(input);
     let settings = Settings { critique: &preset.value, text: &text.value };
@@ -111,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         critic: models::critic(&loaded, &text.value, &place)?,
         config: preset.value,
         confidence,
-        models: names(&loaded),
+        models: names(&loaded, &text.value),
         round: args.common.round,
     };
     let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
@@ -140,11 +135,11 @@ fn calibration(dir: &Path) -> Result<(Input, Confidence), Failure> {
     Ok((files.input("confidence"), serde_json::from_slice(&text).or_data(path.display())?))
 }
 
-/// Which checkpoint each head came from.
-fn names(models: &[Model]) -> CriticModels {
+/// Which model each head is from.
+fn names(models: &[Author], text: &TextConfig) -> CriticModels {
     let of = |head: &str| {
-        let has = |m: &&Model| m.checkpoint.config.scalar_heads.iter().any(|h| h == head);
-        models.iter().find(has).map(Model::label)
+        let has = |author: &&Author| author.heads(text).iter().any(|other| other == head);
+        models.iter().find(has).map(Author::label)
     };
     CriticModels { value: of(critic::VALUE), prm: of(critic::PRM), orm: of(critic::ORM) }
 }
@@ -169,8 +164,8 @@ impl Judge {
                 branch: 0,
             })
             .collect();
-        let mut prefixes = self.critic.prefixes();
-        let scores = self.critic.score(&solutions, &mut prefixes).or_data("critics")?;
+        let scores = self.critic.score(&solutions, &mut self.critic.memory());
+        let scores = scores.map_err(decoding::Error::from)?;
         let outcomes: Vec<f32> = rows.iter().zip(&scores).map(|(row, s)| outcome(row, s)).collect();
         let agreement = self.config.agreement.shares(rows, &outcomes)?;
         let all = rows.iter().zip(scores).zip(outcomes.into_iter().zip(agreement));

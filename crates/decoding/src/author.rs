@@ -90,6 +90,27 @@ impl Author {
         }
     }
 
+    /// Whether, as a critic, it is asked in words: it has no scalar heads.
+    pub fn is_reader(&self) -> bool {
+        match self {
+            Self::Model(model) => model.checkpoint.config.scalar_heads.is_empty(),
+            Self::Server(..) => true,
+        }
+    }
+
+    /// The heads that it has as a critic: its scalar ones, those whose words it has learned, or all that `text` says how to
+    /// ask for.
+    pub fn heads(&self, text: &TextConfig) -> Vec<String> {
+        let learned = match self {
+            Self::Model(model) => {
+                let config = &model.checkpoint.config;
+                [config.scalar_heads.as_slice(), &config.word_heads].concat()
+            }
+            Self::Server(..) => Vec::new(),
+        };
+        if learned.is_empty() { text.critic.words.keys().cloned().collect() } else { learned }
+    }
+
     /// A short name of the model.
     pub fn label(&self) -> String {
         match self {

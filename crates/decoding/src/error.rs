@@ -50,7 +50,10 @@ impl From<Error> for Failure {
             Error::Model { source: policy::Error::Model(lm::Error::Device(_)), .. } => {
                 Self::unavailable(message)
             }
-            Error::Policy(policy::Error::Unavailable { .. }) => Self::unavailable(message),
+            Error::Policy(policy::Error::Unavailable { .. })
+            | Error::Critic(critic::Error::Reader(policy::Error::Unavailable { .. })) => {
+                Self::unavailable(message)
+            }
             Error::Model { .. } | Error::Policy(_) | Error::Critic(_) | Error::Tree { .. } => {
                 Self::data(message)
             }

@@ -37,7 +37,7 @@ pub struct Found<T> {
 pub(crate) struct Memory {
     pub(crate) policy: Prefixes,
     pub(crate) fast_policy: Prefixes,
-    critic: Vec<Prefixes>,
+    critic: critic::Memory,
     judged: u64,
     most: u64,
     evicted: u64,
@@ -72,7 +72,7 @@ impl Memory {
     /// Nothing read yet.
     pub(crate) fn new(critic: &Critic) -> Self {
         let (policy, fast_policy) = (Prefixes::default(), Prefixes::default());
-        Self { policy, fast_policy, critic: critic.prefixes(), judged: 0, most: 0, evicted: 0 }
+        Self { policy, fast_policy, critic: critic.memory(), judged: 0, most: 0, evicted: 0 }
     }
 
     /// What the critic says of every solution.
@@ -85,14 +85,9 @@ impl Memory {
         Ok(critic.score(solutions, &mut self.critic)?)
     }
 
-    /// All that is kept.
-    fn all(&mut self) -> impl Iterator<Item = &mut Prefixes> {
-        [&mut self.policy, &mut self.fast_policy].into_iter().chain(&mut self.critic)
-    }
-
     /// Bytes of what is kept.
-    pub(crate) fn bytes(&mut self) -> u64 {
-        self.all().map(|prefixes| prefixes.bytes() as u64).sum()
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.policy.bytes() + self.fast_policy.bytes() + self.critic.bytes()) as u64
     }
 
     /// Takes note of how much is kept.
@@ -101,15 +96,18 @@ impl Memory {
     }
 
     /// Bytes of what is kept of a question.
-    pub(crate) fn bytes_of(&mut self, question: &str) -> u64 {
+    pub(crate) fn bytes_of(&self, question: &str) -> u64 {
         let scope = scope_of(question);
-        self.all().map(|prefixes| prefixes.bytes_of(scope) as u64).sum()
+        let of_policies = self.policy.bytes_of(scope) + self.fast_policy.bytes_of(scope);
+        (of_policies + self.critic.bytes_of(scope)) as u64
     }
 
     /// Gives up what is kept of a question that is done.
     pub(crate) fn forget(&mut self, question: &str) {
         let scope = scope_of(question);
-        self.all().for_each(|prefixes| prefixes.forget(scope));
+        self.policy.forget(scope);
+        self.fast_policy.forget(scope);
+        self.critic.forget(scope);
     }
 
     /// Gives up what is kept of a question that will be read again.
@@ -125,10 +123,9 @@ impl Memory {
         for prefixes in [&self.policy, &self.fast_policy] {
             cost += Cost::of_policy(prefixes.counts());
         }
-        for counts in self.critic.iter().map(Prefixes::counts) {
-            cost.critic_tokens += counts.forwarded;
-            cost.reused_tokens += counts.reused;
-        }
+        let PrefixCounts { forwarded, reused } = self.critic.counts();
+        cost.critic_tokens += forwarded;
+        cost.reused_tokens += reused;
         cost
     }
 }

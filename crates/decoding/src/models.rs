@@ -1,6 +1,7 @@
 //! Loads the models of a stage, verified, and remembers what they were for the recipe.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,9 +39,18 @@ impl Place {
     /// # Errors
     /// Exit 69 when the device is not there.
     pub fn of(common: &Common) -> Result<Self, Failure> {
-        let (device, options) = match common.device {
+        let (kept_at_most, requests) = (common.kv_memory.map(|size| size.0), common.requests.get());
+        Ok(Self { kept_at_most, requests, ..Self::on(common.device, common.workers)? })
+    }
+
+    /// A device, with so many threads if it is the CPU, and no limits.
+    ///
+    /// # Errors
+    /// Exit 69 when the device is not there.
+    pub fn on(device: stage::Device, workers: NonZeroUsize) -> Result<Self, Failure> {
+        let (device, options) = match device {
             stage::Device::Cpu => {
-                let workers = common.workers.get();
+                let workers = workers.get();
                 (lm::device::cpu(), EngineOptions { workers, rows: CPU_ROWS })
             }
             stage::Device::Cuda(index) => {
@@ -49,8 +59,7 @@ impl Place {
                 (device, EngineOptions { workers: 1, rows: CUDA_ROWS })
             }
         };
-        let (kept_at_most, requests) = (common.kv_memory.map(|size| size.0), common.requests.get());
-        Ok(Self { device, options, kept_at_most, requests })
+        Ok(Self { device, options, kept_at_most: None, requests: 1 })
     }
 }
 
@@ -128,8 +137,8 @@ pub struct Models {
     pub policy: Author,
     /// The small policy of the rollouts.
     pub fast_policy: Author,
-    /// The models that carry the critics' heads.
-    pub critics: Vec<Model>,
+    /// The models that carry the critics' heads, or are asked for them in words.
+    pub critics: Vec<Author>,
 }
 
 impl Models {
@@ -140,14 +149,10 @@ impl Models {
     pub fn load(
         policy: &PolicyAt,
         fast_policy: &PolicyAt,
-        critics: &[PathBuf],
+        critics: &[PolicyAt],
         place: &Place,
     ) -> Result<Self, Failure> {
-        let critics = critics
-            .iter()
-            .enumerate()
-            .map(|(i, dir)| Model::load(&format!("critic-{i}"), dir, place))
-            .collect::<Result<_, _>>()?;
+        let critics = load_critics(critics, place)?;
         Ok(Self {
             policy: Author::load("policy", policy, place)?,
             fast_policy: Author::load("fast-policy", fast_policy, place)?,
@@ -158,7 +163,7 @@ impl Models {
     /// The entries of the recipe.
     pub fn inputs(&self) -> Vec<Input> {
         let policies = [&self.policy, &self.fast_policy].map(Author::input);
-        policies.into_iter().chain(self.critics.iter().map(|c| &c.input)).cloned().collect()
+        policies.into_iter().chain(self.critics.iter().map(Author::input)).cloned().collect()
     }
 
     /// The policy and the fast policy, ready to write: one and the same where they are one model.
@@ -179,8 +184,10 @@ impl Models {
     /// Exit 65 with the figures of those that are not.
     pub fn require(&self, bars: &BTreeMap<String, Bar>) -> Result<(), Failure> {
         let mut measured = BTreeMap::<String, Quality>::new();
-        for model in &self.critics {
-            measured.extend(model.quality()?);
+        for author in &self.critics {
+            if let Author::Model(model) = author {
+                measured.extend(model.quality()?);
+            }
         }
         let missed = |(head, bar): (&String, &Bar)| match measured.get(head) {
             Some(quality) => bar.missed(quality).map(|missed| format!("{head}: {missed}")),
@@ -208,7 +215,31 @@ impl Models {
 ///
 /// # Errors
 /// Exit 65 when two models have the same head or the marks do not fit a tokenizer.
-pub fn critic(models: &[Model], text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
-    let engines = models.iter().map(|model| model.engine(place)).collect();
-    Ok(Critic::new(engines, &text.policy.format, &text.critic).map_err(Error::from)?)
+pub fn critic(models: &[Author], text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
+    let engines = models.iter().filter_map(|author| match author {
+        Author::Model(model) if !author.is_reader() => Some(model.engine(place)),
+        _ => None,
+    });
+    let critic = Critic::new(engines.collect(), &text.policy.format, &text.critic);
+    let mut critic = critic.map_err(Error::from)?;
+    for author in models.iter().filter(|author| author.is_reader()) {
+        let heads = author.heads(text);
+        if heads.is_empty() {
+            let label = author.label();
+            return Err(Failure::data(format!("critic {label}: the model has no heads"))
+                .hint("say in [critic.words] of text.toml how it is asked, or train it"));
+        }
+        let policy = Arc::new(author.policy(text, place)?);
+        critic = critic.with_words(policy, &heads).map_err(Error::from)?;
+    }
+    Ok(critic)
+}
+
+/// Loads the models of the critics.
+///
+/// # Errors
+/// As [`Author::load`].
+pub fn load_critics(critics: &[PolicyAt], place: &Place) -> Result<Vec<Author>, Failure> {
+    let load = |(i, at): (usize, &PolicyAt)| Author::load(&format!("critic-{i}"), at, place);
+    critics.iter().enumerate().map(load).collect()
 }

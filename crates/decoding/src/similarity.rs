@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use mcts::{Action, NodeId};
 use policy::Choice;
+use policy::template::filled;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -73,11 +74,13 @@ impl Searcher {
                     .iter()
                     .map(|(family, new, old)| {
                         let question = runs[family.run].question.text;
-                        let text = template
-                            .replace("{question}", question)
-                            .replace("{written}", &family.before)
-                            .replace("{new}", new.trim())
-                            .replace("{old}", old.trim());
+                        let places = [
+                            ("question", question),
+                            ("written", &family.before),
+                            ("new", new.trim()),
+                            ("old", old.trim()),
+                        ];
+                        let text = filled(template, &places);
                         Choice { question, text }
                     })
                     .collect();

@@ -1,7 +1,7 @@
 //! Searches with models that know nothing, where trees grow along rollouts: what is drawn, what is paid, what counts.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use critic::{Critic, CriticConfig, Marks};
@@ -44,7 +44,7 @@ fn searcher(rows: usize, config: SearchConfig) -> Searcher {
     let mark = || "<|mark|>".to_owned();
     let marks = || Marks { holds: mark(), fails: mark(), nothing: mark() };
     let all = engine(&["value", "prm", "orm"]);
-    let told = CriticConfig { option: marks(), solution: marks() };
+    let told = CriticConfig { option: marks(), solution: marks(), words: BTreeMap::new() };
     let critic = Critic::new(vec![all], &text.format, &told).unwrap();
     let policy = || Policy::new(engine(&[]), text.clone()).unwrap();
     Searcher::new([policy(), policy()].map(Arc::new), critic, config).unwrap()

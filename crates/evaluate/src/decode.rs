@@ -37,9 +37,9 @@ pub(crate) struct Args {
     /// The small policy of the rollouts: its checkpoint, or the address of a server.
     #[arg(long)]
     fast_policy: PolicyAt,
-    /// A checkpoint with critics' heads; once for each.
+    /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
     #[arg(long = "critic", required = true)]
-    critics: Vec<PathBuf>,
+    critics: Vec<PolicyAt>,
     /// Problems with their gold answers; once for each split.
     #[arg(long = "problems", required = true)]
     problems: Vec<PathBuf>,

@@ -1,9 +1,11 @@
 //! Evaluation (AlphaLLM §5): `evaluate run` measures a policy, greedy and with eta-MCTS;
-//! `evaluate compare` puts several models side by side, with intervals and paired tests.
+//! `evaluate compare` puts several models side by side, with intervals and paired tests; `evaluate check` compares a device
+//! with the CPU.
 //!
 //! The one stage that reads the gold answers of evaluation splits, and only to grade with them.
 
 mod bill;
+mod check;
 pub mod compare;
 mod config;
 mod decode;
@@ -28,6 +30,8 @@ enum Command {
     Run(decode::Args),
     /// Compares the evaluations of several models.
     Compare(compare::CompareArgs),
+    /// Compares what a device and the CPU make of a model.
+    Check(check::Args),
 }
 
 /// Runs the stage.
@@ -38,5 +42,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Run(args) => decode::run(&args),
         Command::Compare(args) => compare::run(args),
+        Command::Check(args) => check::run(&args),
     }
 }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use critic::agreement::{self, Voter};
 use critic::quality::{self, Judged, Quality, measure};
 use critic::targets::{Labelled, examples};
-use critic::{Encoder, ORM, PRM, Scores, Solution, VALUE};
+use critic::{Encoder, ORM, PRM, Scores, Solution, VALUE, words};
 use dataset::{Begin, Dataset, FilesOutput};
 use decoding::models::{self, Model};
-use decoding::{Place, TextConfig};
-use lm::Checkpoint;
+use decoding::{Author, Place, TextConfig};
 use lm::train::{Example, TrainConfig};
+use lm::{Checkpoint, ModelConfig};
 use schema::Label;
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
@@ -43,6 +43,9 @@ pub(crate) struct Args {
 struct Config {
     /// The heads of this model: some of `value`, `prm`, `orm`.
     heads: Vec<String>,
+    /// Answer for them in words, as `text.toml` says, instead of by scalar heads: the paper's text critics.
+    #[serde(default)]
+    words: bool,
     /// Hyperparameters.
     train: TrainConfig,
 }
@@ -83,8 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let (train, held_out): (Vec<Label>, Vec<Label>) =
         labels.rows()?.into_iter().partition(|row| row.split == TRAIN);
-    let start = init.checkpoint.clone().with_scalar_heads(&config.heads, &place.device);
-    let start = start.or_config("heads")?;
+    let start = config.start(init.checkpoint.clone(), &place)?;
     let rows = |labels: &[Label]| rows(labels, &start, &text.value);
     let (learned, judged) = (rows(&train)?, rows(&held_out)?);
     let job = Job {
@@ -97,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let trained = run::train(&job, &output, &args.out, &place)?;
     let model = Model { checkpoint: trained.checkpoint.clone(), ..init };
-    let figures = figures(&model, &held_out, &text.value, &place)?;
+    let figures = figures(Author::Model(Box::new(model)), &held_out, &text.value, &place)?;
     output.write(quality::FILE, &run::pretty(&figures)?)?;
     run::finish(output, &trained)?;
     if args.common.json {
@@ -116,12 +118,18 @@ impl Config {
             None => Ok(()),
         }
     }
+
+    /// The model before it learns, with the heads that it will have.
+    fn start(&self, checkpoint: Checkpoint, place: &Place) -> Result<Checkpoint, Failure> {
+        let (scalar, word) =
+            if self.words { (&[][..], self.heads.clone()) } else { (&self.heads[..], Vec::new()) };
+        let checkpoint = checkpoint.with_scalar_heads(scalar, &place.device).or_config("heads")?;
+        let config = ModelConfig { word_heads: word, ..checkpoint.config };
+        Ok(Checkpoint { config, ..checkpoint })
+    }
 }
 
 fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<Example>, Failure> {
-    let prompt = text.policy.format.prompt(&start.tokenizer, &start.config);
-    let prompt = prompt.or_config("text.toml")?;
-    let encoder = Encoder::new(&start.tokenizer, &prompt, &text.critic).or_config("text.toml")?;
     let mut rewards = BTreeMap::<&str, (f32, f32)>::new();
     for label in labels {
         let entry = rewards.entry(&label.prompt_id).or_default();
@@ -143,18 +151,26 @@ fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<E
             }
         })
         .collect();
+    let heads = &start.config.word_heads;
+    if !heads.is_empty() {
+        let rows = words::examples(&labelled, heads, &text.critic, &start.tokenizer);
+        return rows.or_config("text.toml");
+    }
+    let prompt = text.policy.format.prompt(&start.tokenizer, &start.config);
+    let prompt = prompt.or_config("text.toml")?;
+    let encoder = Encoder::new(&start.tokenizer, &prompt, &text.critic).or_config("text.toml")?;
     examples(&labelled, &encoder, &start.config).or_data("labels")
 }
 
 /// The figures of each head on the held-out labels: the value and the PRM option by option (a value
 /// is right when the solution is), the ORM solution by solution.
 fn figures(
-    model: &Model,
+    model: Author,
     labels: &[Label],
     text: &TextConfig,
     place: &Place,
 ) -> Result<BTreeMap<String, Quality>, Failure> {
-    let critic = models::critic(std::slice::from_ref(model), text, place)?;
+    let critic = models::critic(&[model], text, place)?;
     let solutions: Vec<Solution<'_>> = labels
         .iter()
         .map(|row| Solution {
@@ -164,7 +180,7 @@ fn figures(
             branch: 0,
         })
         .collect();
-    let scores = critic.score(&solutions, &mut critic.prefixes()).or_data("labels")?;
+    let scores = critic.score(&solutions, &mut critic.memory()).or_data("labels")?;
     let mut judged = BTreeMap::<&str, Vec<Judged<'_>>>::new();
     for (row, scores) in labels.iter().zip(&scores) {
         let right = row.outcome > 0.5;

@@ -85,7 +85,8 @@ impl Checkpoint {
         let json = |value: &serde_json::Value| {
             serde_json::to_vec_pretty(value).expect("a JSON value always serializes")
         };
-        let config = serde_json::to_value(self.config.written()).expect("the configuration is plain data");
+        let config =
+            serde_json::to_value(self.config.written()).expect("the configuration is plain data");
         let token = |id: Option<u32>| id.and_then(|id| self.tokenizer.token(id));
         let (bos, eos, pad) = (
             token(self.config.bos_token_id),

@@ -81,6 +81,9 @@ pub struct ModelConfig {
     /// Names of the scalar heads; empty for a plain language model. Ours, not Hugging Face's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scalar_heads: Vec<String>,
+    /// Names of what the model has learned to say in a word; ours, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub word_heads: Vec<String>,
 }
 
 /// The tokens that end a text.
@@ -186,6 +189,7 @@ impl Default for ModelConfig {
             pad_token_id: None,
             torch_dtype: float32(),
             scalar_heads: Vec::new(),
+            word_heads: Vec::new(),
         }
     }
 }

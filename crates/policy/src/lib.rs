@@ -10,6 +10,7 @@ mod format;
 mod local;
 mod option;
 mod server;
+pub mod template;
 mod termination;
 
 use lm::engine::StopReason;
@@ -176,7 +177,16 @@ impl Policy {
             let Room { stops, tokens: max_tokens } = self.room(request, draft);
             let prompt = self.prompt.render(request.question, &written);
             let (seed, sampling) = (seed_of(request, draft), request.sampling);
-            jobs.add(Job { place: 0, prompt, count: 1, sampling, stops, max_tokens, seed });
+            jobs.add(Job {
+                place: 0,
+                prompt,
+                count: 1,
+                sampling,
+                stops,
+                max_tokens,
+                seed,
+                likeliest: 1,
+            });
         }
         let (completions, used) = server.complete(&jobs.jobs)?;
         prefixes.count(used.forwarded, used.cached);

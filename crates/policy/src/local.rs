@@ -79,11 +79,13 @@ impl Policy {
         Ok(engine.embed(&rows, prefixes)?)
     }
 
-    /// How much likelier every text goes on with `yes` than with `no`: `P(yes) / (P(yes) + P(no))`.
+    /// How much likelier every text goes on with `yes` than with `no`: `P(yes) / (P(yes) + P(no))`. A server tells of its
+    /// likeliest tokens alone; as in the released code, a word that is not among them has no probability, and a text after
+    /// which neither is gives 0.
     ///
     /// # Errors
     /// [`lm::Error::Config`] when one of the two is not a single token, [`lm::Error::TooLong`] for a text that fills the
-    /// model's context; [`Error::Refused`] for a server's model.
+    /// model's context; a server's failure.
     pub fn choose(
         &self,
         choices: &[Choice<'_>],
@@ -91,7 +93,15 @@ impl Policy {
         no: &str,
         prefixes: &mut Prefixes,
     ) -> Result<Vec<f64>, Error> {
-        let engine = self.engine("how likely other tokens were")?;
+        let engine = match &self.writer {
+            Writer::Local(engine) => engine,
+            Writer::Server(server) => {
+                let texts: Vec<&str> = choices.iter().map(|choice| choice.text.as_str()).collect();
+                let (shares, used) = server.choose(&texts, yes, no)?;
+                prefixes.count(used.forwarded, used.cached);
+                return Ok(shares);
+            }
+        };
         let token = |text: &str| match engine.tokenizer().encode(text)?.as_slice() {
             [token] => Ok(*token),
             tokens => {

@@ -126,18 +126,41 @@ impl Server {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Refused`]; of several the one of the first job.
     pub(crate) fn complete(&self, jobs: &[Job]) -> Result<(Vec<Vec<Draft>>, Usage), Error> {
-        type Answer = Result<(Vec<Draft>, Usage), Error>;
+        self.all(jobs, |answer, job| Ok((wire::drafts(answer, job)?, wire::usage(answer))))
+    }
+
+    /// `P(yes) / (P(yes) + P(no))` after every text, among the likeliest tokens.
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
+    pub(crate) fn choose(
+        &self,
+        texts: &[&str],
+        yes: &str,
+        no: &str,
+    ) -> Result<(Vec<f64>, Usage), Error> {
+        let job = |(place, text): (usize, &&str)| Job::of_one_token(place, text);
+        let jobs: Vec<Job> = texts.iter().enumerate().map(job).collect();
+        self.all(&jobs, |answer, _| Ok((wire::share(answer, yes, no)?, wire::usage(answer))))
+    }
+
+    /// Sends all jobs, and gives what `read` makes of the answers, in the order of the jobs.
+    fn all<T: Send>(
+        &self,
+        jobs: &[Job],
+        read: impl Fn(&Value, &Job) -> Result<(T, Usage), Fault> + Sync,
+    ) -> Result<(Vec<T>, Usage), Error> {
         let next = AtomicUsize::new(0);
-        let answers: Mutex<Vec<Option<Answer>>> = Mutex::new(jobs.iter().map(|_| None).collect());
+        let answers = Mutex::new(std::collections::BTreeMap::new());
         let work = || {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let answer = self.one(job);
+                let answer = self.one(job, &read);
                 if answer.is_err() {
                     // The others finish what they have begun.
                     next.store(jobs.len(), Ordering::Relaxed);
                 }
                 let mut answers = answers.lock().expect("no thread panics while it holds the lock");
-                answers[job.place] = Some(answer);
+                answers.insert(job.place, answer);
             }
         };
         std::thread::scope(|scope| {
@@ -147,25 +170,29 @@ impl Server {
             work();
         });
         let answers = answers.into_inner().expect("no thread panics while it holds the lock");
-        let (mut drafts, mut usage) = (Vec::with_capacity(jobs.len()), Usage::default());
-        for answer in answers.into_iter().flatten() {
+        let (mut all, mut usage) = (Vec::with_capacity(jobs.len()), Usage::default());
+        for answer in answers.into_values() {
             let (answer, used) = answer?;
-            drafts.push(answer);
+            all.push(answer);
             usage.forwarded += used.forwarded;
             usage.cached += used.cached;
         }
-        Ok((drafts, usage))
+        Ok((all, usage))
     }
 
     /// Carries out one job, again after faults that may pass.
-    fn one(&self, job: &Job) -> Result<(Vec<Draft>, Usage), Error> {
+    fn one<T>(
+        &self,
+        job: &Job,
+        read: impl Fn(&Value, &Job) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
         if job.needs_extended() && !self.extended {
             let (address, problem) = (self.address.clone(), "it takes no `top_k`".to_owned());
             return Err(Error::Refused { address, problem });
         }
         self.patiently(|| {
             let answer = self.post("completions", &job.body(&self.model, self.extended))?;
-            wire::drafts(&answer, job)
+            read(&answer, job)
         })
     }
 

@@ -43,9 +43,9 @@ pub struct Args {
     /// The small policy that writes the fast rollouts: its checkpoint, or the address of a server.
     #[arg(long)]
     fast_policy: PolicyAt,
-    /// A checkpoint with critics' heads; once for each.
+    /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
     #[arg(long = "critic", required = true)]
-    critics: Vec<PathBuf>,
+    critics: Vec<PolicyAt>,
     /// Where the solutions go.
     #[arg(long)]
     out_trajectories: PathBuf,

@@ -17,7 +17,12 @@ pub(crate) struct Job {
     pub(crate) stops: Vec<String>,
     pub(crate) max_tokens: usize,
     pub(crate) seed: u64,
+    /// Of how many of the likeliest tokens the probability is asked for.
+    pub(crate) likeliest: usize,
 }
+
+/// The most of them that servers tell of by default.
+const LIKELIEST: usize = 20;
 
 /// The most completions that one request asks for.
 const MOST: usize = 64;
@@ -57,6 +62,13 @@ impl Jobs {
 }
 
 impl Job {
+    /// A token after a text, with the likeliest others.
+    pub(crate) fn of_one_token(place: usize, text: &str) -> Self {
+        let (prompt, stops, sampling) = (text.to_owned(), Vec::new(), Sampling::Greedy);
+        let (count, max_tokens, seed, likeliest) = (1, 1, 0, LIKELIEST);
+        Self { place, prompt, count, sampling, stops, max_tokens, seed, likeliest }
+    }
+
     /// Whether two differ in their seeds and counts alone.
     fn alike(&self, other: &Self) -> bool {
         (self.max_tokens, self.sampling) == (other.max_tokens, other.sampling)
@@ -81,7 +93,7 @@ impl Job {
             "top_p": top_p,
             // Servers read it as a signed number.
             "seed": self.seed >> 1,
-            "logprobs": 1,
+            "logprobs": self.likeliest,
             "stream": false,
         });
         if !self.stops.is_empty() {

@@ -8,7 +8,7 @@ use lm::{Prefixes, Sampling};
 use serde_json::Value;
 
 use super::*;
-use crate::{Policy, PolicyConfig, PromptFormat, StateRequest, Termination, TextOption};
+use crate::{Choice, Policy, PolicyConfig, PromptFormat, StateRequest, Termination, TextOption};
 use fake::{Asked, Fake, LLAMA_CPP, Reply, SGLANG, STRICT, Style, VLLM};
 
 const STYLES: [Style; 4] = [VLLM, SGLANG, LLAMA_CPP, STRICT];
@@ -366,6 +366,36 @@ fn the_key_is_sent_and_never_shown() {
     assert!(!said.contains("secret"), "{said}");
     let all = fake.asked();
     assert!(all.iter().all(|asked| asked.authorization.as_deref() == Some("Bearer sk-secret")));
+}
+
+#[test]
+fn words_are_weighed_among_the_likeliest_tokens() {
+    let share = 1.0 / (1.0 + (-1.0_f64).exp());
+    for style in STYLES {
+        let fake = sound(style);
+        let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+        let choices =
+            ["Is it?", "Is it not?"].map(|text| Choice { question: "", text: text.to_owned() });
+        let choose = |yes, no| policy.choose(&choices, yes, no, &mut Prefixes::default()).unwrap();
+        for (yes, no, expected) in [
+            (" True", " False", share),
+            (" False", " True", 1.0 - share),
+            (" True", "never", 1.0),
+            ("never", " False", 0.0),
+            ("never", "nor this", 0.0),
+        ] {
+            for found in choose(yes, no) {
+                assert!((found - expected).abs() < 1e-6, "{style:?} {yes}{no}: {found}");
+            }
+        }
+        assert_eq!(fake.asked().last().unwrap().body["logprobs"], 20);
+    }
+    let mute = r#"{"choices": [{"text": "It", "finish_reason": "stop", "logprobs": {"tokens": ["It"], "token_logprobs": [-1]}}]}"#;
+    let fake = spoiled(move |_, _| Reply::Whole(200, String::new(), mute.to_owned()));
+    let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+    let choice = Choice { question: "", text: "Q: Is it?".to_owned() };
+    let error = policy.choose(&[choice], "a", "b", &mut Prefixes::default()).unwrap_err();
+    assert!(error.to_string().contains("no log-probabilities of other tokens"), "{error}");
 }
 
 #[test]

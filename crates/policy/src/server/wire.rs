@@ -1,5 +1,7 @@
 //! What servers answer, in the two shapes there are.
 
+use std::collections::BTreeMap;
+
 use lm::Drawn;
 use lm::engine::StopReason;
 use serde::Deserialize;
@@ -12,8 +14,6 @@ use super::{Draft, Job, Usage};
 #[derive(Debug, Deserialize)]
 struct Answer {
     choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Option<Counts>,
 }
 
 /// The tokens of an answer.
@@ -50,8 +50,15 @@ struct Choice {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Logprobs {
-    Chat { content: Vec<Token> },
-    Legacy { tokens: Vec<String>, token_logprobs: Vec<Option<f64>> },
+    Chat {
+        content: Vec<Token>,
+    },
+    Legacy {
+        tokens: Vec<String>,
+        token_logprobs: Vec<Option<f64>>,
+        #[serde(default)]
+        top_logprobs: Option<Vec<BTreeMap<String, f64>>>,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +67,8 @@ struct Token {
     #[serde(default)]
     bytes: Option<Vec<u8>>,
     logprob: f64,
+    #[serde(default)]
+    top_logprobs: Vec<Self>,
 }
 
 /// What is there, be it null.
@@ -72,21 +81,55 @@ const SLACK: f64 = 1e-3;
 
 /// The completions in an answer. What servers get wrong now and then may be right the next time; what a server never says
 /// will not be there the next time either.
-pub(crate) fn drafts(answer: &Value, job: &Job) -> Result<(Vec<Draft>, Usage), Fault> {
-    let mut answer = Answer::deserialize(answer)
-        .map_err(|error| Fault::passing(format!("its answer is none to /completions: {error}")))?;
+pub(crate) fn drafts(answer: &Value, job: &Job) -> Result<Vec<Draft>, Fault> {
+    let mut answer = parsed(answer)?;
     let (got, wanted) = (answer.choices.len(), job.count);
     if got < wanted {
         return Err(Fault::passing(format!("it gave {got} completions of {wanted}")));
     }
     answer.choices.sort_by_key(|choice| choice.index);
     answer.choices.truncate(wanted);
-    let drafts = answer.choices.into_iter().map(|choice| choice.draft(job));
-    let counts = answer.usage.unwrap_or_default();
+    answer.choices.into_iter().map(|choice| choice.draft(job)).collect()
+}
+
+fn parsed(answer: &Value) -> Result<Answer, Fault> {
+    Answer::deserialize(answer)
+        .map_err(|error| Fault::passing(format!("its answer is none to /completions: {error}")))
+}
+
+/// The share of `yes` in the probability of `yes` and `no` as the next token, of those that are among the likeliest.
+pub(crate) fn share(answer: &Value, yes: &str, no: &str) -> Result<f64, Fault> {
+    let answer = parsed(answer)?;
+    let logprobs = answer.choices.first().and_then(|choice| choice.logprobs.as_ref());
+    let none = || Fault::Lasting("it gives no log-probabilities of other tokens".to_owned());
+    let likeliest: Vec<(&str, f64)> = match logprobs.ok_or_else(none)? {
+        Logprobs::Chat { content } => {
+            let first = content.first().ok_or_else(none)?;
+            first.top_logprobs.iter().map(|one| (one.token.as_str(), one.logprob)).collect()
+        }
+        Logprobs::Legacy { top_logprobs, .. } => {
+            let first = top_logprobs.as_ref().and_then(|all| all.first()).ok_or_else(none)?;
+            first.iter().map(|(token, &logprob)| (token.as_str(), logprob)).collect()
+        }
+    };
+    if likeliest.is_empty() {
+        return Err(none());
+    }
+    let chance = |word: &str| {
+        let found = likeliest.iter().find(|(token, _)| *token == word);
+        found.map_or(Ok(0.0), |&(_, logprob)| Ok(f64::from(sound(logprob)?).exp()))
+    };
+    let (yes, no) = (chance(yes)?, chance(no)?);
+    Ok(yes / (yes + no).max(f64::MIN_POSITIVE))
+}
+
+/// What an answer cost, as far as it says.
+pub(crate) fn usage(answer: &Value) -> Usage {
+    let counts = Counts::deserialize(&answer["usage"]).unwrap_or_default();
     let cached = counts.prompt_tokens_details.and_then(|details| details.cached_tokens);
     let cached = cached.unwrap_or(0).min(counts.prompt_tokens);
     let forwarded = (counts.prompt_tokens - cached).saturating_add(counts.completion_tokens);
-    Ok((drafts.collect::<Result<_, _>>()?, Usage { forwarded, cached }))
+    Usage { forwarded, cached }
 }
 
 impl Choice {
@@ -113,12 +156,12 @@ impl Choice {
             None if self.text.is_empty() => {}
             None => return Err(Fault::Lasting("it gives no log-probabilities".to_owned())),
             Some(Logprobs::Chat { content }) => {
-                for Token { token, bytes, logprob } in content {
+                for Token { token, bytes, logprob, .. } in content {
                     let bytes = bytes.clone().unwrap_or_else(|| token.clone().into_bytes());
                     push(&mut draft, bytes, sound(*logprob)?);
                 }
             }
-            Some(Logprobs::Legacy { tokens, token_logprobs }) => {
+            Some(Logprobs::Legacy { tokens, token_logprobs, .. }) => {
                 if tokens.len() != token_logprobs.len() {
                     return Err(Fault::passing("it gave tokens without log-probabilities"));
                 }

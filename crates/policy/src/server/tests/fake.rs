@@ -217,11 +217,13 @@ fn choice(body: &Value, index: u64, style: Style) -> Value {
         }
     }
     let logprobs = if style.chat {
-        let token =
-            |t: &String| json!({"id": 7, "token": t, "bytes": t.as_bytes(), "logprob": -0.5});
+        let other = |token: &str, logprob: f64| json!({"token": token, "logprob": logprob});
+        let others = [other(" True", -1.0), other(" False", -2.0)];
+        let token = |t: &String| json!({"token": t, "bytes": t.as_bytes(), "logprob": -0.5, "top_logprobs": others});
         json!({"content": shown.iter().map(token).collect::<Vec<_>>()})
     } else {
-        json!({"tokens": shown, "token_logprobs": vec![-0.5; shown.len()], "text_offset": []})
+        let others = json!([{" True": -1.0, " False": -2.0, "x": -3.0}]);
+        json!({"tokens": shown, "token_logprobs": vec![-0.5; shown.len()], "top_logprobs": others})
     };
     let mut choice =
         json!({"index": index, "text": text, "finish_reason": finish, "logprobs": logprobs});

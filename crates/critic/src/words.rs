@@ -1,0 +1,416 @@
+//! Critics that say in a word what they think: the paper's text critics (§4.3, Appendix A). The score is
+//! `P(yes) / (P(yes) + P(no))` after a text that asks for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lm::Prefixes;
+use lm::prefix::scope_of;
+use lm::train::Example;
+use policy::{Choice, Policy, template};
+use serde::{Deserialize, Serialize};
+
+use crate::targets::Labelled;
+use crate::{CriticConfig, Error, ORM, PRM, Scores, Solution, VALUE};
+
+/// How one of the critics is asked, and the words it answers with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    /// What it reads. `{question}`, `{before}` (the options before the last), `{option}` (the last), `{solution}` (both) and
+    /// `{finding}` (the mark for what the calculator found in the last option, or in the whole of a finished solution) are
+    /// filled in.
+    pub template: String,
+    /// One token: the state is promising, the option good, the answer right.
+    pub yes: String,
+    /// One token: they are not.
+    pub no: String,
+}
+
+/// What the readers have said, by question and text.
+pub(crate) type Said = BTreeMap<u64, BTreeMap<String, f32>>;
+
+/// A model that is asked.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    model: Arc<Policy>,
+    /// The heads that it stands for, with how it is asked.
+    heads: Vec<(String, Words)>,
+}
+
+/// Which figure a text is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Root,
+    Value,
+    Process,
+    Outcome,
+}
+
+/// A text to judge, and what it is about.
+struct Asked<'a> {
+    solution: usize,
+    about: About,
+    question: &'a str,
+    text: String,
+    words: &'a Words,
+}
+
+impl CriticConfig {
+    /// The text that asks a head about the first `count` options of a solution.
+    fn asked(&self, words: &Words, solution: &Solution<'_>, count: usize) -> String {
+        let options = &solution.options[..count];
+        let finished = solution.finished && count == solution.options.len();
+        let (whole, last) = (options.concat(), options.last().map_or("", String::as_str));
+        let before = options[..count.saturating_sub(1)].concat();
+        let finding = if finished {
+            self.solution.of(task::verdict(&whole))
+        } else {
+            self.option.of(task::finding(last))
+        };
+        template::filled(
+            &words.template,
+            &[
+                ("question", solution.question),
+                ("before", &before),
+                ("option", last),
+                ("solution", &whole),
+                ("finding", finding),
+            ],
+        )
+    }
+
+    /// The counts of options that a head is asked about, and what the answers are.
+    fn places(head: &str, solution: &Solution<'_>) -> Vec<(usize, About)> {
+        let all = solution.options.len();
+        match head {
+            VALUE => (0..=all)
+                .map(|count| (count, if count == 0 { About::Root } else { About::Value }))
+                .collect(),
+            PRM => (1..=all).map(|count| (count, About::Process)).collect(),
+            _ if solution.finished && all > 0 => vec![(all, About::Outcome)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(
+        model: Arc<Policy>,
+        heads: &[String],
+        config: &CriticConfig,
+    ) -> Result<Self, Error> {
+        let asked = |head: &String| {
+            let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
+            Ok((head.clone(), words.clone()))
+        };
+        let heads = heads.iter().map(asked).collect::<Result<_, Error>>()?;
+        Ok(Self { model, heads })
+    }
+
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &String> {
+        self.heads.iter().map(|(head, _)| head)
+    }
+
+    /// Judges every solution. What was said of a text before is not asked again.
+    pub(crate) fn score(
+        &self,
+        solutions: &[Solution<'_>],
+        scores: &mut [Scores],
+        config: &CriticConfig,
+        (prefixes, said): (&mut Prefixes, &mut Said),
+    ) -> Result<(), Error> {
+        let asked = self.asked(solutions, config);
+        for (_, words) in &self.heads {
+            let mut new = BTreeMap::<&str, &str>::new();
+            for one in asked.iter().filter(|one| one.words == words) {
+                let known =
+                    said.get(&scope_of(one.question)).is_some_and(|s| s.contains_key(&one.text));
+                if !known {
+                    new.insert(&one.text, one.question);
+                }
+            }
+            let choices: Vec<Choice<'_>> = new
+                .iter()
+                .map(|(text, question)| Choice { question, text: (*text).to_owned() })
+                .collect();
+            let shares = self.model.choose(&choices, &words.yes, &words.no, prefixes)?;
+            for (Choice { question, text }, share) in choices.into_iter().zip(shares) {
+                said.entry(scope_of(question)).or_default().insert(text, share as f32);
+            }
+        }
+        for one in asked {
+            let score = said[&scope_of(one.question)][&one.text];
+            let scores = &mut scores[one.solution];
+            match one.about {
+                About::Root => scores.root = score,
+                About::Value => scores.values.push(score),
+                About::Process => scores.process.push(score),
+                About::Outcome => scores.outcome = Some(score),
+            }
+        }
+        Ok(())
+    }
+
+    fn asked<'a>(
+        &'a self,
+        solutions: &'a [Solution<'_>],
+        config: &'a CriticConfig,
+    ) -> Vec<Asked<'a>> {
+        let mut asked = Vec::new();
+        for (index, solution) in solutions.iter().enumerate() {
+            for (head, words) in &self.heads {
+                let one = |(count, about)| Asked {
+                    solution: index,
+                    about,
+                    question: solution.question,
+                    text: config.asked(words, solution, count),
+                    words,
+                };
+                asked.extend(CriticConfig::places(head, solution).into_iter().map(one));
+            }
+        }
+        asked
+    }
+}
+
+/// Training rows for a model that is to answer for some heads: each text goes on with `yes` and with `no`, weighted by the
+/// target and by what is missing to 1, so that the share of `yes` becomes the target.
+///
+/// # Errors
+/// [`Error::Unasked`] for a head without a text, [`Error::Model`] when the tokenizer fails, [`Error::Mark`] when a word is
+/// not one token.
+pub fn examples(
+    labelled: &[Labelled<'_>],
+    heads: &[String],
+    config: &CriticConfig,
+    tokenizer: &lm::Tokenizer,
+) -> Result<Vec<Example>, Error> {
+    let token = |word: &str| match tokenizer.encode_after(word)?.as_slice() {
+        [id] => Ok(*id),
+        ids => Err(Error::Mark { mark: word.to_owned(), tokens: ids.len() }),
+    };
+    let mut rows = Vec::new();
+    for head in heads {
+        let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
+        let [yes, no] = [token(&words.yes)?, token(&words.no)?];
+        for row in labelled {
+            let solution = Solution {
+                question: row.question,
+                options: row.options.to_vec(),
+                finished: true,
+                branch: 0,
+            };
+            for (count, about) in CriticConfig::places(head, &solution) {
+                let target = match about {
+                    About::Root => row.root,
+                    About::Value => row.values[count - 1],
+                    About::Process => row.process[count - 1],
+                    About::Outcome => row.outcome,
+                };
+                let ids = tokenizer.encode(&config.asked(words, &solution, count))?;
+                for (word, share) in [(yes, target), (no, 1.0 - target)] {
+                    let (from, weight) = (ids.len(), share * row.weight);
+                    let ids = ids.iter().copied().chain([word]).collect();
+                    let example =
+                        Example { ids, targets_from: Some(from), heads: Vec::new(), weight };
+                    rows.extend((weight > 0.0).then_some(example));
+                }
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// The heads that words may stand for.
+pub(crate) const HEADS: [&str; 3] = [VALUE, PRM, ORM];
+
+#[cfg(test)]
+mod tests {
+    use lm::engine::EngineOptions;
+    use lm::train::{Decay, TrainConfig, Training};
+    use lm::{Checkpoint, Engine, device};
+    use policy::{PolicyConfig, PromptFormat, Termination};
+
+    use super::*;
+    use crate::encode::tests::{config as marks, tokenizer};
+    use crate::{Critic, Memory};
+
+    fn config() -> CriticConfig {
+        let words = |template: &str| Words {
+            template: template.to_owned(),
+            yes: "<|option-holds|>".to_owned(),
+            no: "<|option-fails|>".to_owned(),
+        };
+        let all = [
+            (VALUE, "{question}|{solution}: "),
+            (PRM, "{before}|{option}{finding}: "),
+            (ORM, "{question}|{solution}{finding}! "),
+        ];
+        let words = all.map(|(head, text)| (head.to_owned(), words(text))).into();
+        CriticConfig { words, ..marks() }
+    }
+
+    fn options(sum: &str) -> Vec<String> {
+        ["Tom has 2 + 3 = 5.\n".to_owned(), format!("#### {sum}")].into()
+    }
+
+    fn solution(sum: &str, finished: bool) -> Solution<'static> {
+        Solution { question: "How many?", options: options(sum), finished, branch: 0 }
+    }
+
+    fn checkpoint() -> Checkpoint {
+        let model = serde_json::json!({
+            "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "max_position_embeddings": 128, "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,
+        });
+        let model = serde_json::from_value(model).unwrap();
+        Checkpoint::fresh(model, tokenizer(), 1, &device::cpu()).unwrap()
+    }
+
+    fn critic(checkpoint: &Checkpoint, heads: &[&str]) -> Result<Critic, Error> {
+        let options = EngineOptions { workers: 1, rows: 8 };
+        let engine = Engine::new(checkpoint, &device::cpu(), options);
+        let policy = PolicyConfig {
+            format: PromptFormat::default(),
+            termination: Termination::Line,
+            answer_mark: "####".to_owned(),
+            max_option_tokens: 8,
+            max_solution_tokens: 8,
+        };
+        let policy = Arc::new(Policy::new(engine, policy).unwrap());
+        let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
+        Critic::new(Vec::new(), &PromptFormat::default(), &config())?.with_words(policy, &heads)
+    }
+
+    #[test]
+    fn every_head_is_asked_where_it_has_something_to_say() {
+        let reader_of = |finished| {
+            let (config, solution) = (config(), solution("5", finished));
+            let texts = |head: &str| -> Vec<String> {
+                let places = CriticConfig::places(head, &solution).into_iter();
+                let text = |(count, _)| config.asked(&config.words[head], &solution, count);
+                places.map(text).collect()
+            };
+            [VALUE, PRM, ORM].map(texts)
+        };
+        let [value, process, outcome] = reader_of(true);
+        let line = "Tom has 2 + 3 = 5.\n";
+        let whole = format!("How many?|{line}#### 5");
+        assert_eq!(
+            value,
+            ["How many?|: ".to_owned(), format!("How many?|{line}: "), format!("{whole}: ")]
+        );
+        let last = format!("{line}|#### 5<|solution-holds|>: ");
+        assert_eq!(process, [format!("|{line}<|option-holds|>: "), last]);
+        assert_eq!(outcome, [format!("{whole}<|solution-holds|>! ")]);
+        let [_, process, outcome] = reader_of(false);
+        assert_eq!(process[1], format!("{line}|#### 5<|option-nothing|>: "));
+        assert!(outcome.is_empty(), "there is none before the end");
+    }
+
+    #[test]
+    fn what_was_said_once_is_not_asked_again() {
+        let critic = critic(&checkpoint(), &[VALUE, ORM]).unwrap();
+        let mut memory = critic.memory();
+        let solutions = [solution("5", true), solution("5", true)];
+        let first = critic.score(&solutions, &mut memory).unwrap();
+        assert_eq!(first[0], first[1]);
+        assert_eq!((first[0].values.len(), first[0].process.len()), (2, 0));
+        assert!(first[0].outcome.is_some());
+        let read = memory.counts();
+        assert_eq!(critic.score(&solutions[..1], &mut memory).unwrap()[0], first[0]);
+        assert_eq!(memory.counts(), read);
+        memory.forget(scope_of("How many?"));
+        assert_eq!(memory.bytes(), 0);
+        assert_eq!(critic.score(&solutions[..1], &mut memory).unwrap()[0], first[0]);
+        assert!(memory.counts().forwarded > read.forwarded, "it was read again");
+    }
+
+    #[test]
+    fn words_are_learned_in_the_shares_of_their_targets() {
+        let checkpoint = checkpoint();
+        let (right, wrong) = (options("5"), options("6"));
+        let labelled = |options, values, outcome| Labelled {
+            question: "How many?",
+            options,
+            root: 0.25,
+            values,
+            process: values,
+            outcome,
+            weight: 1.0,
+        };
+        let rows = [labelled(&right, &[0.5, 1.0], 1.0), labelled(&wrong, &[0.5, 0.0], 0.0)];
+        let heads = [VALUE, ORM].map(str::to_owned);
+        let rows = examples(&rows, &heads, &config(), &checkpoint.tokenizer).unwrap();
+        let train = TrainConfig {
+            epochs: 80.0,
+            learning_rate: 1e-2,
+            final_share: 0.1,
+            warmup_share: 0.1,
+            decay: Decay::Linear,
+            weight_decay: 0.0,
+            beta_1: 0.9,
+            beta_2: 0.98,
+            clip_norm: 1.0,
+            batch_tokens: 2048,
+            micro_batches: 1,
+            validate_every: 0,
+            patience: 0,
+            save_every: 1000,
+            gradient_checkpointing: false,
+            lora: None,
+        };
+        let training = Training {
+            checkpoint: &checkpoint,
+            examples: &rows,
+            validation: &[],
+            config: &train,
+            updates: None,
+            seed: 0,
+            workers: 1,
+        };
+        let learned = training.run::<Error>(&device::cpu(), None, &mut |_| Ok(())).unwrap();
+        let learned = Checkpoint { model: learned.model, ..checkpoint };
+        let critic = critic(&learned, &[VALUE, ORM]).unwrap();
+        let solutions = [solution("5", true), solution("6", true)];
+        let scores = critic.score(&solutions, &mut critic.memory()).unwrap();
+        let near = |found: f32, target: f32| assert!((found - target).abs() < 0.1, "{scores:?}");
+        for (scores, outcome) in scores.iter().zip([1.0, 0.0]) {
+            near(scores.root, 0.25);
+            near(scores.values[0], 0.5);
+            near(scores.values[1], outcome);
+            near(scores.outcome.unwrap(), outcome);
+        }
+    }
+
+    #[test]
+    fn heads_that_cannot_be_asked_are_refused() {
+        let message = |error: Result<Critic, Error>| error.unwrap_err().to_string();
+        let twice = critic(&checkpoint(), &[ORM]).unwrap();
+        let reader = |critic: Critic| {
+            let options = EngineOptions { workers: 1, rows: 8 };
+            let engine = Engine::new(&checkpoint(), &device::cpu(), options);
+            let format = PromptFormat::default();
+            let (termination, answer_mark) = (Termination::Line, "####".to_owned());
+            let (max_option_tokens, max_solution_tokens) = (8, 8);
+            let policy = PolicyConfig {
+                format,
+                termination,
+                answer_mark,
+                max_option_tokens,
+                max_solution_tokens,
+            };
+            critic.with_words(Arc::new(Policy::new(engine, policy).unwrap()), &[ORM.to_owned()])
+        };
+        assert!(message(reader(twice)).contains("two of the critic's models have a `orm` head"));
+        let silent = Critic::new(Vec::new(), &PromptFormat::default(), &marks()).unwrap();
+        assert!(message(reader(silent)).contains("[critic.words.orm]"));
+        let words = [("reward".to_owned(), config().words[ORM].clone())].into();
+        let strange = CriticConfig { words, ..marks() };
+        let error = Critic::new(Vec::new(), &PromptFormat::default(), &strange);
+        assert!(message(error).contains("there is no such critic"));
+        assert!(Memory::default().bytes() == 0);
+    }
+}

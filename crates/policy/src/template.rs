@@ -1,0 +1,38 @@
+//! Texts with places for other texts.
+
+/// The template with every `{name}` replaced by its text. What is put in is not looked at again, and braces that hold no
+/// such name stay.
+pub fn filled(template: &str, places: &[(&str, &str)]) -> String {
+    let (mut text, mut rest) = (String::with_capacity(template.len()), template);
+    while let Some((before, after)) = rest.split_once('{') {
+        text += before;
+        let place = after.split_once('}').and_then(|(name, after)| {
+            let place = places.iter().find(|(known, _)| *known == name);
+            place.map(|(_, value)| (*value, after))
+        });
+        rest = match place {
+            Some((value, after)) => {
+                text += value;
+                after
+            }
+            None => {
+                text.push('{');
+                after
+            }
+        };
+    }
+    text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_filled_once() {
+        let places = [("question", "2 {option}?"), ("option", "4")];
+        assert_eq!(filled("Q: {question}\nA: {option}{", &places), "Q: 2 {option}?\nA: 4{");
+        assert_eq!(filled("{x} {{option}} {question", &places), "{x} {4} {question");
+        assert_eq!(filled("", &places), "");
+    }
+}
