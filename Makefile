@@ -19,6 +19,8 @@ FORMAT  ?= gsm8k
 # the searches, and so does SERVER_FAST for the rollouts.
 SERVER  ?=
 SERVER_FAST ?= $(SERVER)
+# `external` lets the preset's `external_trainer` fine-tune the policy and the control of a round.
+TRAINER ?=
 # More arguments of the search stage, such as --weak-critics.
 SEARCH_FLAGS ?=
 N       ?= 1
@@ -172,12 +174,12 @@ $(R)/round-$(2)/sft/$(M): $(P)/filter.toml $(R)/round-$(2)/trajectories/$(M) $(R
 	  --out-sft $$(@D) --out-preferences $(R)/round-$(2)/preferences --out-steps $(R)/round-$(2)/steps $$(done)
 
 $(R)/round-$(2)/policy/$(M): $(P)/finetune.toml $(P)/text.toml $(foreach k,$(shell seq $(1)),$(R)/round-$(call two,$(k))/sft/$(M)) $(R)/round-$(3)/policy/$(M) | build
-	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) --text $(P)/text.toml --init $(R)/round-$(3)/policy --seeds $(R)/world/seeds \
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(R)/round-$(3)/policy --seeds $(R)/world/seeds \
 	  $(foreach k,$(shell seq $(1)),--sft $(R)/round-$(call two,$(k))/sft) --validation $(R)/world/validation --out $$(@D) $$(done)
 
 # The control: the same number of updates on the seeds alone, from the control of the round before.
 $(R)/round-$(2)/control/$(M): $(P)/finetune.toml $(P)/text.toml $(R)/round-$(2)/policy/$(M) $(if $(filter 00,$(3)),,$(R)/round-$(3)/control/$(M)) | build
-	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) --text $(P)/text.toml --init $(R)/round-$(3)/$(if $(filter 00,$(3)),policy,control) \
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(R)/round-$(3)/$(if $(filter 00,$(3)),policy,control) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --updates-of $(R)/round-$(2)/policy --out $$(@D) $$(done)
 
 $(R)/round-$(2)/evaluation/$(M): $(R)/round-$(2)/policy/$(M) $(SCALES) | build

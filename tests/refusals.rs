@@ -177,3 +177,73 @@ fn a_malformed_row_of_jsonl() {
     refused(&import(&format!("{good}\n{no_mark}\n")), 65, &["problems.jsonl", "2", "####"]);
     assert!(import(&format!("{good}\n")).status.success());
 }
+
+#[test]
+fn a_server_that_is_not_there() {
+    let dir = world();
+    let mut command = stage("critique");
+    command.args(["label", "--config", "pipelines/smoke/label.toml", "--text", TEXT, "--policy"]);
+    command.arg("http://127.0.0.1:9/v1").arg("--seeds").arg(dir.path().join("seeds"));
+    command.arg("--held-out").arg(dir.path().join("validation"));
+    command.arg("--out").arg(dir.path().join("out"));
+    let output = command.output().unwrap();
+    refused(&output, 69, &["http://127.0.0.1:9/v1", "(asked 3 times)"]);
+    assert!(!dir.path().join("out").exists());
+}
+
+/// `finetune policy` by a command of the shell.
+fn external(dir: &Path, command: &str, more: &[&str]) -> Output {
+    let set = format!("external_trainer={command:?}");
+    let words = ["--trainer", "external", "--set", &set];
+    finetune(dir, &base(), &[&words, more].concat())
+}
+
+const COPY: &str = "cp {init}/config.json {init}/tokenizer.json {init}/model.safetensors {out}";
+
+#[test]
+fn another_trainer_gets_the_examples_and_its_model_is_taken_over() {
+    let dir = world();
+    let told = dir.path().join("told");
+    let command = format!(
+        "head -n 1 {{examples}} > {} && {COPY} && echo '{{\"updates\": 3}}' > {{out}}/training.json \
+         && touch {{out}}/optimizer.pt",
+        told.display()
+    );
+    let output = external(dir.path(), &command, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let line = std::fs::read_to_string(told).unwrap();
+    assert!(line.starts_with("{\"prompt\":\"<|bos|>"), "{line}");
+    assert!(
+        line.contains("<|answer|>\",\"completion\":\"")
+            && line.contains("<|eos|>\",\"weight\":1.0}")
+    );
+    let out = dir.path().join("out");
+    let weights = |dir: &Path| std::fs::read(dir.join("model.safetensors")).unwrap();
+    assert_eq!(weights(&out), weights(&base()));
+    assert!(!out.join("optimizer.pt").exists(), "what is pickled stays behind");
+    let record = std::fs::read_to_string(out.join("training.json")).unwrap();
+    assert!(record.contains("\"updates\": 3"), "{record}");
+    let round = dir.path().join("round");
+    std::fs::rename(&out, &round).unwrap();
+    let control = ["--updates-of", round.to_str().unwrap(), "--force"];
+    let lying = external(dir.path(), &command.replace("3}", "2}"), &control);
+    refused(&lying, 65, &["made 2 updates, not 3"]);
+    let output = external(dir.path(), &command.replace("3}", "{updates}}"), &control);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn another_trainer_that_fails_or_lies() {
+    let dir = world();
+    let of = |command: &str| external(dir.path(), command, &["--force"]);
+    refused(&of("echo out of memory; exit 3"), 65, &["the trainer failed", "exit status: 3"]);
+    refused(&of("true"), 65, &["what the trainer left in", "config.json"]);
+    refused(&of(COPY), 65, &["training.json", "how many updates"]);
+    refused(
+        &of(&format!("{COPY} && echo '{{\"updates\": \"many\"}}' > {{out}}/training.json")),
+        65,
+        &["training.json", "how many updates"],
+    );
+    let output = finetune(dir.path(), &base(), &["--trainer", "external"]);
+    refused(&output, 78, &["the preset has no `external_trainer`"]);
+}

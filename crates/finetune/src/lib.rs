@@ -8,6 +8,7 @@
 //! A killed run goes on from its last saved state and writes the same bytes.
 
 mod critics;
+mod external;
 mod policies;
 mod pretrain;
 mod run;

@@ -12,6 +12,7 @@ use schema::{Prompt, SftExample};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
 
+use crate::external::{self, Line};
 use crate::run::{self, Job, RECORD, Record, Trained};
 
 #[derive(Debug, clap::Args)]
@@ -36,9 +37,21 @@ pub(crate) struct Args {
     /// Make exactly as many updates as this checkpoint's run did: for a control.
     #[arg(long)]
     updates_of: Option<PathBuf>,
+    /// Who trains: this program, or the preset's `external_trainer`.
+    #[arg(long, value_enum, default_value_t = Trainer::Embedded)]
+    trainer: Trainer,
     /// Where the checkpoint goes.
     #[arg(long)]
     out: PathBuf,
+}
+
+/// Who trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Trainer {
+    /// This program.
+    Embedded,
+    /// The command of the preset.
+    External,
 }
 
 /// The preset's `policy.toml`, `fast-policy.toml` and `finetune.toml`.
@@ -49,6 +62,11 @@ struct Config {
     /// errors the policy makes on problems it has not seen. With 0, and nothing that was kept, the checkpoint stays as it
     /// is: for a model that follows instructions already.
     seed_share: f64,
+    /// With `--trainer external`: a command for the shell, in which `{init}`, `{examples}`, `{validation}`, `{out}`,
+    /// `{updates}` (0: as it likes) and `{seed}` are filled in. It leaves a Hugging Face directory in `{out}`, with a
+    /// `training.json` that says how many updates it made.
+    #[serde(default)]
+    external_trainer: Option<String>,
     /// Hyperparameters.
     train: TrainConfig,
 }
@@ -57,6 +75,20 @@ struct Config {
 struct Settings<'a> {
     policy: &'a Config,
     text: &'a TextConfig,
+    external: bool,
+}
+
+impl Config {
+    /// The command of the external trainer, if it is to train.
+    fn command(&self, trainer: Trainer) -> Result<Option<&str>, Failure> {
+        match (trainer, &self.external_trainer) {
+            (Trainer::Embedded, _) => Ok(None),
+            (Trainer::External, Some(command)) => Ok(Some(command)),
+            (Trainer::External, None) => {
+                Err(Failure::config("--trainer external: the preset has no `external_trainer`"))
+            }
+        }
+    }
 }
 
 /// The datasets of a run, open.
@@ -78,7 +110,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Some(dir) => Some(updates(dir, &mut inputs)?),
         None => None,
     };
-    let settings = Settings { policy: &preset.value, text: &text.value };
+    let command = preset.value.command(args.trainer)?;
+    let external = command.is_some();
+    let settings = Settings { policy: &preset.value, text: &text.value, external };
     let digest = dataset::digest_of(&settings)?;
     let version = env!("CARGO_PKG_VERSION");
     let recipe = stage::recipe("finetune-policy", version, &args.common, &digest, inputs);
@@ -92,28 +126,34 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let writer = Writer::new(&init.checkpoint, &text.value.policy.format)?;
-    let mut examples = writer.labelled(&data.seeds, preset.value.seed_share)?;
+    let mut rows = labelled(&data.seeds, preset.value.seed_share)?;
     for dataset in &data.sft {
-        examples.extend(writer.kept(dataset)?);
+        rows.extend(kept(dataset)?);
     }
-    let validation = writer.labelled(&data.validation, 1.0)?;
-    let job = Job {
-        start: &init.checkpoint,
-        examples: &examples,
-        validation: &validation,
-        config: &preset.value.train,
-        updates,
-        seed: args.common.seed,
-    };
-    let as_it_is = preset.value.seed_share == 0.0 && examples.is_empty();
-    let trained = if as_it_is {
-        let (checkpoint, record) = (init.checkpoint.clone(), Record::of_nothing());
-        Trained { checkpoint, record, adapter: Vec::new() }
+    let validation = labelled(&data.validation, 1.0)?;
+    let (as_it_is, seed) = (preset.value.seed_share == 0.0 && rows.is_empty(), args.common.seed);
+    let record = if as_it_is {
+        run::finish(output, &Trained::as_it_is(init.checkpoint))?
+    } else if let Some(command) = command {
+        let (examples, validation) = (writer.lines(&rows)?, writer.lines(&validation)?);
+        let (examples, validation) = (&examples[..], &validation[..]);
+        let updates = updates.unwrap_or(0);
+        let job = external::Job { command, init: &args.init, examples, validation, updates, seed };
+        external::train(&job, output, &place)?
     } else {
-        run::train(&job, &output, &args.out, &place)?
+        let (examples, validation) = (writer.examples(&rows)?, writer.examples(&validation)?);
+        let job = Job {
+            start: &init.checkpoint,
+            examples: &examples,
+            validation: &validation,
+            config: &preset.value.train,
+            updates,
+            seed,
+        };
+        let trained = run::train(&job, &output, &args.out, &place)?;
+        run::finish(output, &trained)?
     };
-    run::finish(output, &trained)?;
-    run::summary("policy", &trained.record, args.common.json)
+    run::summary("policy", &record, args.common.json)
 }
 
 impl Data {
@@ -147,54 +187,81 @@ fn updates(dir: &Path, inputs: &mut Vec<Input>) -> Result<usize, Failure> {
     Ok(record.updates)
 }
 
-/// Writes training rows.
+/// A question and its solution to learn from.
+struct Row {
+    question: String,
+    solution: String,
+    weight: f32,
+}
+
+/// Rows from a share of some labelled problems.
+fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row>, Failure> {
+    let row = |row: Prompt| match row.solution {
+        Some(solution) => Ok(Row { question: row.prompt, solution, weight: 1.0 }),
+        None => Err(Failure::data(format!(
+            "{}: problem {} has no solution to learn from",
+            problems.dir().display(),
+            row.prompt_id
+        ))),
+    };
+    let rows = problems.rows()?.into_iter();
+    rows.filter(|row| dataset::place_of(&row.prompt_id) < share).map(row).collect()
+}
+
+/// Rows from kept trajectories.
+fn kept(examples: &Dataset<SftExample>) -> Result<Vec<Row>, Failure> {
+    let text = |messages: &[schema::Message]| {
+        messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
+    };
+    let row = |row: SftExample| Row {
+        question: text(&row.prompt),
+        solution: text(&row.completion),
+        weight: row.weight,
+    };
+    Ok(examples.rows()?.into_iter().map(row).collect())
+}
+
+/// Writes rows as a model is to learn them.
 struct Writer<'a> {
     tokenizer: &'a Tokenizer,
     prompt: PromptText,
-    eos: u32,
+    end: u32,
 }
 
 impl<'a> Writer<'a> {
     fn new(checkpoint: &'a Checkpoint, format: &PromptFormat) -> Result<Self, Failure> {
-        let eos = checkpoint.config.end_tokens().first().copied();
-        let eos =
-            eos.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
+        let end = checkpoint.config.end_tokens().first().copied();
+        let end =
+            end.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
         let prompt =
             format.prompt(&checkpoint.tokenizer, &checkpoint.config).or_config("text.toml")?;
-        Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, eos })
+        Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, end })
     }
 
-    /// Rows from a share of some labelled problems.
-    fn labelled(&self, problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Example>, Failure> {
-        let example = |row: Prompt| match &row.solution {
-            Some(solution) => self.example(&row.prompt, solution, 1.0),
-            None => Err(Failure::data(format!(
-                "{}: problem {} has no solution to learn from",
-                problems.dir().display(),
-                row.prompt_id
-            ))),
+    /// As tokens, of which those of the solution are learned.
+    fn examples(&self, rows: &[Row]) -> Result<Vec<Example>, Failure> {
+        let example = |row: &Row| {
+            let prompt = self.prompt.render(&row.question, "");
+            let mut ids = self.tokenizer.encode(&prompt).or_data("tokenizer")?;
+            let from = ids.len();
+            ids.extend(self.tokenizer.encode_after(&row.solution).or_data("tokenizer")?);
+            ids.push(self.end);
+            Ok(Example { ids, targets_from: Some(from), heads: Vec::new(), weight: row.weight })
         };
-        let rows = problems.rows()?.into_iter();
-        rows.filter(|row| dataset::place_of(&row.prompt_id) < share).map(example).collect()
+        rows.iter().map(example).collect()
     }
 
-    /// Rows from kept trajectories.
-    fn kept(&self, examples: &Dataset<SftExample>) -> Result<Vec<Example>, Failure> {
-        let text = |messages: &[schema::Message]| {
-            messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
+    /// As text.
+    fn lines(&self, rows: &[Row]) -> Result<Vec<Line>, Failure> {
+        let end = self.tokenizer.token(self.end);
+        let end =
+            end.ok_or_else(|| Failure::data("the end token has no entry in tokenizer.json"))?;
+        let line = |row: &Row| Line {
+            prompt: self.prompt.render(&row.question, ""),
+            completion: [row.solution.as_str(), &end].concat(),
+            weight: row.weight,
         };
-        let rows = examples.rows()?.into_iter();
-        rows.map(|row| self.example(&text(&row.prompt), &text(&row.completion), row.weight))
-            .collect()
-    }
-
-    fn example(&self, question: &str, solution: &str, weight: f32) -> Result<Example, Failure> {
-        let encode = |text: &str| self.tokenizer.encode(text).or_data("tokenizer");
-        let mut ids = encode(&self.prompt.render(question, ""))?;
-        let from = ids.len();
-        ids.extend(self.tokenizer.encode_after(solution).or_data("tokenizer")?);
-        ids.push(self.eos);
-        Ok(Example { ids, targets_from: Some(from), heads: Vec::new(), weight })
+        Ok(rows.iter().map(line).collect())
     }
 }
 

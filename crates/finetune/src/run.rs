@@ -54,6 +54,13 @@ pub(crate) struct Trained {
     pub(crate) adapter: Vec<(String, Vec<u8>)>,
 }
 
+impl Trained {
+    /// A checkpoint that did not have to learn.
+    pub(crate) fn as_it_is(checkpoint: Checkpoint) -> Self {
+        Self { checkpoint, record: Record::of_nothing(), adapter: Vec::new() }
+    }
+}
+
 /// The folder of the adapters in a checkpoint.
 const ADAPTER: &str = "adapter";
 
@@ -121,19 +128,24 @@ pub(crate) fn train(
 }
 
 /// Writes the checkpoint and its record, and commits.
-pub(crate) fn finish(output: FilesOutput, trained: &Trained) -> Result<(), Failure> {
+pub(crate) fn finish(output: FilesOutput, trained: &Trained) -> Result<Record, Failure> {
     for (name, bytes) in trained.checkpoint.files().or_data("checkpoint")? {
         output.write(&name, &bytes)?;
     }
     for (name, bytes) in &trained.adapter {
         output.write(&format!("{ADAPTER}/{name}"), bytes)?;
     }
-    output.write(RECORD, &pretty(&trained.record)?)?;
-    output.commit()?;
-    Ok(())
+    commit(output, &trained.record)
 }
 
 /// JSON as it is kept beside a checkpoint.
+/// Writes the record of a checkpoint whose files are there, and commits.
+pub(crate) fn commit(output: FilesOutput, record: &Record) -> Result<Record, Failure> {
+    output.write(RECORD, &pretty(record)?)?;
+    output.commit()?;
+    Ok(record.clone())
+}
+
 pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(value).map_err(Failure::bug)
 }

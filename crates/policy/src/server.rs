@@ -43,6 +43,8 @@ impl Default for ServerOptions {
 
 /// The longest wait between two attempts, whatever the server asks for.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// Attempts while a server is tried.
+const AT_FIRST: u32 = 3;
 /// The largest answer that is read, in bytes.
 const LARGEST_ANSWER: u64 = 64 << 20;
 
@@ -94,16 +96,18 @@ impl Server {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(options.timeout))
             .http_status_as_error(false);
+        // Who begins wants to know soon that nobody is there.
+        let patience = ServerOptions { attempts: options.attempts.min(AT_FIRST), ..options };
         let server = Self {
             agent: config.build().into(),
             address: address.trim_end_matches('/').to_owned(),
             model: model.to_owned(),
             key: key.map(Key),
-            options,
+            options: patience,
             extended: true,
             repeats: true,
         };
-        server.probed()
+        Ok(Self { options, ..server.probed()? })
     }
 
     /// The name of the model at the server.
@@ -210,8 +214,10 @@ impl Server {
                     let problem = format!("{problem} (asked {tried} times)");
                     return Err(Error::Unavailable { address: address(), problem });
                 }
-                Err(Fault::Passing { after, .. }) => {
-                    std::thread::sleep(after.unwrap_or(pause).min(LONGEST_PAUSE));
+                Err(Fault::Passing { problem, after }) => {
+                    let wait = after.unwrap_or(pause).min(LONGEST_PAUSE);
+                    tracing::warn!("{}: {problem}; asking again in {wait:?}", self.address);
+                    std::thread::sleep(wait);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }

@@ -1,0 +1,139 @@
+//! `--trainer external`: another program trains on exported examples and leaves a Hugging Face directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use dataset::FilesOutput;
+use decoding::Place;
+use lm::Checkpoint;
+use policy::template::filled;
+use serde::Serialize;
+use stage::{Failure, ResultExt};
+
+use crate::run::{self, RECORD, Record};
+
+/// One line of `examples.jsonl` and `validation.jsonl`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Line {
+    /// All that comes before the solution, special tokens by their text.
+    pub(crate) prompt: String,
+    /// The solution, with the text of the end token.
+    pub(crate) completion: String,
+    /// Weight of the row's loss; 1 is usual.
+    pub(crate) weight: f32,
+}
+
+/// What the program is to do.
+pub(crate) struct Job<'a> {
+    /// What is run by the shell; `{init}`, `{examples}`, `{validation}`, `{out}`, `{updates}` and `{seed}` are filled in.
+    pub(crate) command: &'a str,
+    pub(crate) init: &'a Path,
+    pub(crate) examples: &'a [Line],
+    pub(crate) validation: &'a [Line],
+    /// Exactly so many updates, for a control; 0 leaves it to the program.
+    pub(crate) updates: usize,
+    pub(crate) seed: u64,
+}
+
+/// The folder that the program fills, in the scratch folder.
+const OUT: &str = "external";
+/// Ends of the names of files that make a checkpoint; pickled state of a trainer is left behind.
+const KEPT: [&str; 5] = [".json", ".safetensors", ".jinja", ".txt", ".model"];
+
+/// Runs the program, checks the model that it leaves, and takes its files over as they are.
+///
+/// # Errors
+/// Exit 65 when the program fails or what it leaves is no model that this project runs.
+pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result<Record, Failure> {
+    let scratch = output.scratch()?;
+    let out = scratch.join(OUT);
+    if out.exists() {
+        // Half of what an interrupted program wrote.
+        fs::remove_dir_all(&out).or_io(out.display())?;
+    }
+    fs::create_dir_all(&out).or_io(out.display())?;
+    let export = |name: &str, lines: &[Line]| {
+        let mut text = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut text, line).map_err(Failure::bug)?;
+            text.push(b'\n');
+        }
+        Ok::<_, Failure>(output.write_scratch(name, &text)?)
+    };
+    let examples = export("examples.jsonl", job.examples)?;
+    let validation = export("validation.jsonl", job.validation)?;
+    execute(job, [&examples, &validation, &out])?;
+    let loaded = Checkpoint::load(&out, &place.device);
+    loaded.or_data(format!("what the trainer left in {}", out.display()))?;
+    let record = record(job, &out)?;
+    for file in files(&out)? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        output.adopt(&name, &file)?;
+    }
+    run::commit(output, &record)
+}
+
+fn execute(job: &Job<'_>, [examples, validation, out]: [&PathBuf; 3]) -> Result<(), Failure> {
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    let command = filled(
+        job.command,
+        &[
+            ("init", &quoted(job.init)),
+            ("examples", &quoted(examples)),
+            ("validation", &quoted(validation)),
+            ("out", &quoted(out)),
+            ("updates", &job.updates.to_string()),
+            ("seed", &job.seed.to_string()),
+        ],
+    );
+    tracing::info!("running {command}");
+    // What it prints is for people: the standard output is this stage's.
+    let mut child = Command::new("sh");
+    child.args(["-c", &format!("{{ {command}\n}} 1>&2")]).stdin(Stdio::null());
+    let status = child.status().or_io("sh")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::data(format!("the trainer failed ({status}): {command}"))
+        .hint("its own messages are above; the examples are still there, to try it by hand"))
+}
+
+/// What the program says of its run in `training.json`: at least `{"updates": n}`.
+fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        updates: usize,
+    }
+    let path = out.join(RECORD);
+    let missing = "the trainer has to say how many updates it made: {\"updates\": n}";
+    let text = fs::read(&path).or_data(format!("{}: {missing}", path.display()))?;
+    let told: Told =
+        serde_json::from_slice(&text).or_data(format!("{}: {missing}", path.display()))?;
+    if job.updates > 0 && told.updates != job.updates {
+        let (made, wanted) = (told.updates, job.updates);
+        return Err(Failure::data(format!(
+            "the trainer made {made} updates, not {wanted}: a control makes as many as the round"
+        )));
+    }
+    let examples = job.examples.len();
+    Ok(Record {
+        updates: told.updates,
+        best_update: told.updates,
+        examples,
+        ..Record::of_nothing()
+    })
+}
+
+/// The files of a checkpoint in a folder, but for the record.
+fn files(out: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(out).or_io(out.display())? {
+        let path = entry.or_io(out.display())?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let kept = path.is_file() && KEPT.iter().any(|end| name.ends_with(end)) && name != RECORD;
+        files.extend(kept.then_some(path));
+    }
+    files.sort();
+    Ok(files)
+}
