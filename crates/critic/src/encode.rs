@@ -101,6 +101,11 @@ impl Encoder {
         })
     }
 
+    /// The tokens that everything it encodes begins with.
+    pub(crate) fn shared(&self) -> Result<Vec<u32>, Error> {
+        Ok(self.prompt.shared(&self.tokenizer)?)
+    }
+
     /// Encodes a question and options; `finished` when the last option ends the solution.
     pub(crate) fn encode(
         &self,

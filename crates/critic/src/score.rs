@@ -42,6 +42,8 @@ pub struct Scores {
 struct Member {
     engine: Engine,
     encoder: Encoder,
+    /// The tokens that all rows begin with.
+    shared: Vec<u32>,
     value: Option<usize>,
     process: Option<usize>,
     outcome: Option<usize>,
@@ -124,7 +126,8 @@ impl Critic {
             let encoder = Encoder::new(engine.tokenizer(), &prompt, config)?;
             let of = |name| head(engine.config(), name);
             let (value, process, outcome) = (of(VALUE), of(PRM), of(ORM));
-            members.push(Member { engine, encoder, value, process, outcome });
+            let shared = encoder.shared()?;
+            members.push(Member { engine, encoder, shared, value, process, outcome });
         }
         Ok(Self { members, readers: Vec::new(), config: config.clone() })
     }
@@ -210,6 +213,7 @@ impl Member {
                 ScoreRequest { ids, at, scope: scope_of(solution.question), keep }
             })
             .collect();
+        self.engine.read_shared(&self.shared, prefixes);
         let read = self.engine.score(&requests, prefixes)?;
         for ((scores, solution), read) in scores.iter_mut().zip(solutions).zip(read) {
             let column = |head: usize| read[1..].iter().map(|at| at[head]).collect();

@@ -2,7 +2,8 @@
 //!
 //! Rows that belong together, such as the states of one search tree, share a scope. A scope is a
 //! trie of segments; a segment holds the keys, the values and the scalar heads of some tokens after
-//! those of its parent. On the CPU a token's are the same bits however they came to be
+//! those of its parent. What all texts begin with, such as solved examples, is in a trie of its own, in front of every
+//! scope's. On the CPU a token's are the same bits however they came to be
 //! (`spans`): what is kept decides what there is to compute, and never a result.
 //!
 //! Segments lie in host memory, so that every worker can read every segment.
@@ -19,6 +20,8 @@ use crate::spans::Kv;
 /// What has been read so far, by scope.
 #[derive(Debug, Default)]
 pub struct Prefixes {
+    /// What rows of every scope may begin with.
+    shared: Trie,
     scopes: BTreeMap<u64, Trie>,
     counts: PrefixCounts,
     bytes: usize,
@@ -62,7 +65,8 @@ pub(crate) struct Read {
 #[derive(Debug, Default)]
 struct Trie {
     segments: Vec<Segment>,
-    roots: Vec<usize>,
+    /// Segments that begin a row: after how many tokens of what is shared, and which.
+    roots: Vec<(usize, usize)>,
     bytes: usize,
 }
 
@@ -78,7 +82,9 @@ struct Segment {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Known {
     scope: u64,
-    /// Segments and how many of their tokens.
+    /// Segments of what is shared, and how many of their tokens.
+    shared: Vec<(usize, usize)>,
+    /// Segments of the scope that come after them.
     pieces: Vec<(usize, usize)>,
     /// Tokens in all.
     pub(crate) tokens: usize,
@@ -146,22 +152,31 @@ impl Prefixes {
 
     /// The longest beginning of a row that was read before.
     pub(crate) fn find(&self, scope: u64, ids: &[u32]) -> Known {
-        let mut known = Known { scope, ..Known::default() };
-        let Some(trie) = self.scopes.get(&scope) else { return known };
-        let mut candidates: Vec<usize> = trie.roots.clone();
-        loop {
-            let rest = &ids[known.tokens..];
-            let starts = |&segment: &usize| rest.first() == trie.segments[segment].ids.first();
-            let Some(index) = candidates.into_iter().find(starts).filter(|_| !rest.is_empty())
-            else {
-                return known;
-            };
-            let segment = &trie.segments[index];
-            let used = common(&segment.ids, rest);
-            known.pieces.push((index, used));
-            known.tokens += used;
-            candidates =
-                segment.next.iter().filter(|(at, _)| *at == used).map(|next| next.1).collect();
+        let shared = self.shared.walk(ids, 0);
+        let tokens = total(&shared);
+        let trie = self.scopes.get(&scope);
+        let pieces = trie.map_or_else(Vec::new, |trie| trie.walk(&ids[tokens..], tokens));
+        let tokens = tokens + total(&pieces);
+        Known { scope, shared, pieces, tokens }
+    }
+
+    /// Whether a beginning of all rows is there to share.
+    pub(crate) fn shares(&self, ids: &[u32]) -> bool {
+        total(&self.shared.walk(ids, 0)) == ids.len()
+    }
+
+    /// What was read of the one row that was read.
+    pub(crate) fn only(mut self) -> Read {
+        let trie = self.scopes.pop_first().map(|(_, trie)| trie).unwrap_or_default();
+        trie.segments.into_iter().next().map(|segment| segment.read).unwrap_or_default()
+    }
+
+    /// Keeps what was read of a beginning of all rows, from its first token on.
+    pub(crate) fn insert_shared(&mut self, ids: &[u32], read: Read, shape: KvShape) {
+        let pieces = self.shared.walk(ids, 0);
+        let from = total(&pieces);
+        if from < ids.len() {
+            self.bytes += self.shared.add(&pieces, 0, &ids[from..], read.rest(from, shape));
         }
     }
 
@@ -181,22 +196,23 @@ impl Prefixes {
         }
         let read = if known.tokens == from { read } else { read.rest(known.tokens - from, shape) };
         let trie = self.scopes.entry(scope).or_default();
-        let index = trie.segments.len();
-        let ids = ids[known.tokens..].to_vec();
-        let bytes = read.bytes();
-        trie.bytes += bytes;
-        self.bytes += bytes;
-        trie.segments.push(Segment { ids, read, next: Vec::new() });
-        match known.pieces.last() {
-            Some(&(parent, used)) => trie.segments[parent].next.push((used, index)),
-            None => trie.roots.push(index),
-        }
+        let after = total(&known.shared);
+        self.bytes += trie.add(&known.pieces, after, &ids[known.tokens..], read);
     }
 
     /// The pieces of what is known of a row, each with how many of its tokens.
     pub(crate) fn pieces(&self, known: &Known) -> Vec<(&Kv, usize)> {
-        let Some(trie) = self.scopes.get(&known.scope) else { return Vec::new() };
-        known.pieces.iter().map(|&(index, used)| (&trie.segments[index].read.kv, used)).collect()
+        self.segments(known).map(|(segment, used)| (&segment.read.kv, used)).collect()
+    }
+
+    /// The segments of what is known of a row, each with how many of its tokens.
+    fn segments<'a>(&'a self, known: &Known) -> impl Iterator<Item = (&'a Segment, usize)> {
+        let shared = known.shared.iter().map(|&(index, used)| (&self.shared.segments[index], used));
+        let trie = self.scopes.get(&known.scope);
+        let own = trie.into_iter().flat_map(|trie| {
+            known.pieces.iter().map(|&(index, used)| (&trie.segments[index], used))
+        });
+        shared.chain(own)
     }
 
     /// A cache for every layer with room for `capacity` columns, in which the first columns of each row are what is known
@@ -257,16 +273,52 @@ impl Prefixes {
     /// The scalar heads of a known token.
     pub(crate) fn heads(&self, known: &Known, at: usize, shape: KvShape) -> Vec<f32> {
         let mut before = 0;
-        for &(index, used) in &known.pieces {
+        for (segment, used) in self.segments(known) {
             if at < before + used {
                 let from = (at - before) * shape.scalar_heads;
-                let heads = &self.scopes[&known.scope].segments[index].read.heads;
-                return heads[from..from + shape.scalar_heads].to_vec();
+                return segment.read.heads[from..from + shape.scalar_heads].to_vec();
             }
             before += used;
         }
         unreachable!("the caller asks for tokens that are known")
     }
+}
+
+impl Trie {
+    /// The segments on the way of a row that begins after `after` tokens of what is shared, and how many of their tokens.
+    fn walk(&self, ids: &[u32], after: usize) -> Vec<(usize, usize)> {
+        let (mut pieces, mut rest) = (Vec::new(), ids);
+        let mut candidates: &[(usize, usize)] = &self.roots;
+        let mut at = after;
+        while let Some(first) = rest.first() {
+            let starts = |&&(place, index): &&(usize, usize)| {
+                place == at && self.segments[index].ids.first() == Some(first)
+            };
+            let Some(&(_, index)) = candidates.iter().find(starts) else { break };
+            let segment = &self.segments[index];
+            let used = common(&segment.ids, rest);
+            pieces.push((index, used));
+            (rest, candidates, at) = (&rest[used..], &segment.next, used);
+        }
+        pieces
+    }
+
+    /// Adds a segment after others, or as one that begins a row; gives its bytes.
+    fn add(&mut self, before: &[(usize, usize)], after: usize, ids: &[u32], read: Read) -> usize {
+        let (index, bytes) = (self.segments.len(), read.bytes());
+        self.bytes += bytes;
+        self.segments.push(Segment { ids: ids.to_vec(), read, next: Vec::new() });
+        match before.last() {
+            Some(&(parent, used)) => self.segments[parent].next.push((used, index)),
+            None => self.roots.push((after, index)),
+        }
+        bytes
+    }
+}
+
+/// The tokens of some pieces.
+fn total(pieces: &[(usize, usize)]) -> usize {
+    pieces.iter().map(|(_, used)| used).sum()
 }
 
 /// The keys and values that rows of a batch wrote from a column on, each for its number of tokens.
@@ -350,6 +402,27 @@ mod tests {
         assert_eq!(prefixes.find(7, &[1, 2, 9, 7]).tokens, 3);
         assert_eq!(prefixes.find(7, &[2]).tokens, 0);
         assert_eq!(prefixes.find(8, &[1, 2]).tokens, 0);
+    }
+
+    #[test]
+    fn what_all_rows_begin_with_is_there_in_every_scope() {
+        let mut prefixes = Prefixes::default();
+        insert(&mut prefixes, &[1, 2, 7], 0);
+        prefixes.insert_shared(&[1, 2, 3], read(&[1, 2, 3]), SHAPE);
+        assert!(prefixes.shares(&[1, 2, 3]) && !prefixes.shares(&[1, 2, 3, 4]));
+        assert_eq!(prefixes.find(8, &[1, 2, 3, 4]).tokens, 3);
+        insert(&mut prefixes, &[1, 2, 3, 4, 5], 3);
+        insert(&mut prefixes, &[1, 2, 9], 2);
+        for ids in [&[1, 2, 3, 4, 5][..], &[1, 2, 9], &[1, 2, 3]] {
+            let values: Vec<f32> = ids.iter().map(|&id| id as f32 + 0.4).collect();
+            let heads: Vec<f32> = ids.iter().map(|&id| id as f32 + 0.5).collect();
+            assert_eq!(seen(&prefixes, ids), (values, heads), "{ids:?}");
+        }
+        let bytes = prefixes.bytes();
+        prefixes.insert_shared(&[1, 2, 3], read(&[1, 2, 3]), SHAPE);
+        assert_eq!(prefixes.bytes(), bytes, "it was there");
+        prefixes.forget(7);
+        assert_eq!(prefixes.find(7, &[1, 2, 3, 4, 5]).tokens, 3, "it stays");
     }
 
     #[test]

@@ -170,9 +170,15 @@ impl PromptText {
         [&self.before, question, &self.after, written].concat()
     }
 
-    /// The text before every question.
-    pub fn before(&self) -> &str {
-        &self.before
+    /// The tokens that every rendered text begins with. The last one of what comes before a question may be another where
+    /// the question goes on from it.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the tokenizer fails.
+    pub fn shared(&self, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
+        let mut ids = tokenizer.encode(&self.before)?;
+        ids.pop();
+        Ok(ids)
     }
 }
 

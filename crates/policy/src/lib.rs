@@ -77,6 +77,8 @@ pub struct Policy {
     writer: Writer,
     config: PolicyConfig,
     prompt: PromptText,
+    /// The tokens that all prompts begin with.
+    shared: Vec<u32>,
 }
 
 /// Where the model is.
@@ -104,7 +106,8 @@ impl Policy {
             return Err(lm::Error::Config(problem.to_owned()).into());
         }
         let prompt = config.format.prompt(engine.tokenizer(), engine.config())?;
-        Self { writer: Writer::Local(Box::new(engine)), config, prompt }.checked()
+        let shared = prompt.shared(engine.tokenizer())?;
+        Self { writer: Writer::Local(Box::new(engine)), config, prompt, shared }.checked()
     }
 
     /// A policy over a model behind a server.
@@ -113,7 +116,7 @@ impl Policy {
     /// As [`Self::new`]; a chat template has to be the preset's own.
     pub fn served(server: Server, config: PolicyConfig) -> Result<Self, Error> {
         let prompt = config.format.prompt_without_model()?;
-        Self { writer: Writer::Server(server), config, prompt }.checked()
+        Self { writer: Writer::Server(server), config, prompt, shared: Vec::new() }.checked()
     }
 
     fn checked(self) -> Result<Self, Error> {

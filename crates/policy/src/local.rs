@@ -17,6 +17,7 @@ impl Policy {
     ) -> Result<Vec<Draft>, Error> {
         let row = |(request, draft): &(&StateRequest<'_>, &Draft)| self.row(engine, request, draft);
         let rows: Vec<GenerationRequest> = rows.iter().map(row).collect::<Result<_, _>>()?;
+        engine.read_shared(&self.shared, prefixes);
         let draft = |Generation { drawn, stop }: Generation| {
             let bytes = |&id: &u32| engine.tokenizer().token_bytes(id).to_vec();
             let bytes = drawn.ids.iter().map(bytes).collect();

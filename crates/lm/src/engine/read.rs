@@ -38,6 +38,18 @@ impl Engine {
         wanted.iter().map(|row| prefixes.find(row.scope, row.ids)).collect()
     }
 
+    /// Reads what rows of every scope begin with, once, for all that come after.
+    pub fn read_shared(&self, ids: &[u32], prefixes: &mut Prefixes) {
+        if prefixes.shares(ids) {
+            return;
+        }
+        // In a place of its own: a part of it may be there already, as part of something else.
+        let mut apart = Prefixes::default();
+        self.read(&[Wanted { scope: 0, ids, keep: ids.len() }], &mut apart);
+        prefixes.insert_shared(ids, apart.only(), self.shape);
+        prefixes.count(ids.len() as u64, 0);
+    }
+
     /// Reads what is not known of some rows; what rows of one scope have in common is read first,
     /// once.
     pub(super) fn read(&self, wanted: &[Wanted<'_>], prefixes: &mut Prefixes) -> Vec<Seen> {

@@ -60,8 +60,14 @@ fn plain_text_has_its_examples_before_the_question() {
     let expected = "Calculate.Q: 1 + 1?\nA: #### 2\n--\nQ: 2 + 3?\nA: It is";
     assert_eq!(rendered(&few_shot(None)).unwrap(), expected);
     assert_eq!(rendered(&PromptFormat::default()).unwrap(), "2 + 3?It is");
-    let before = few_shot(None).prompt(&model().0, &model().1).unwrap();
-    assert_eq!(before.before(), "Calculate.Q: 1 + 1?\nA: #### 2\n--\nQ: ");
+    let (tokenizer, config) = model();
+    let prompt = few_shot(None).prompt(&tokenizer, &config).unwrap();
+    let shared = prompt.shared(&tokenizer).unwrap();
+    assert_eq!(tokenizer.decode(&shared), "Calculate.Q: 1 + 1?\nA: #### 2\n--\nQ:");
+    for question in ["How many?", " 3 + 4?", "?"] {
+        let ids = tokenizer.encode(&prompt.render(question, "")).unwrap();
+        assert!(ids.starts_with(&shared), "{question}");
+    }
 }
 
 #[test]
