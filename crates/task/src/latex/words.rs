@@ -1,0 +1,83 @@
+//! Answers that are words: names, choices, times, and whatever is not understood.
+
+use super::function::FUNCTIONS;
+use super::token::{NAMES, UNITS, WORDS};
+
+/// The text of an answer without the markup of LaTeX around its words.
+pub(crate) fn plain(answer: &str) -> String {
+    let mut text = String::with_capacity(answer.len());
+    let mut rest = answer;
+    while let Some(first) = rest.chars().next() {
+        rest = rest.get(first.len_utf8()..).unwrap_or_default();
+        match first {
+            '\\' => rest = command(&mut text, rest),
+            '{' | '}' | '$' => {}
+            '~' => text.push(' '),
+            _ => text.push(first),
+        }
+    }
+    text
+}
+
+/// What follows a command, which is kept if it is neither spacing nor a way to set words.
+fn command<'a>(text: &mut String, rest: &'a str) -> &'a str {
+    let len = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let name = rest.get(..len).unwrap_or_default();
+    let after = rest.get(len..).unwrap_or_default();
+    match name {
+        "" => match after.chars().next() {
+            Some(spacing @ ('!' | ',' | ';' | ':' | ' ')) => {
+                text.push_str(if spacing == '!' { "" } else { " " });
+                after.get(1..).unwrap_or_default()
+            }
+            _ => after,
+        },
+        "left" | "right" | "displaystyle" | "boxed" | "fbox" => after,
+        _ if WORDS.contains(&name) => after,
+        _ => {
+            text.push('\\');
+            text.push_str(name);
+            after
+        }
+    }
+}
+
+/// True if a text that begins with a number goes on as mathematics: `7\pi`, `2xy`, but not `7 apples` or `5 km`.
+pub(crate) fn is_symbolic(answer: &str) -> bool {
+    let command = |(at, _): (usize, _)| {
+        let after = answer.as_bytes().get(at + 1);
+        after.is_some_and(u8::is_ascii_alphabetic)
+    };
+    if answer.match_indices('\\').any(command) {
+        return true;
+    }
+    let after = answer.trim_start_matches(|c: char| !c.is_alphabetic());
+    let before = answer.strip_suffix(after).unwrap_or_default();
+    let len = after.chars().take_while(|c| c.is_alphabetic()).count();
+    let word: String = after.chars().take(len).collect();
+    let word = word.as_str();
+    let attached = before.ends_with(|c: char| c.is_ascii_digit());
+    let product = attached && (2..=3).contains(&len) && !UNITS.contains(&word);
+    let known = NAMES.contains(&word) || (FUNCTIONS.contains(&word) && !UNITS.contains(&word));
+    known || product || (operates(before) && !(after.is_empty() && before.ends_with('*')))
+}
+
+/// True if digits are followed by a sign that is none of a number's: a factorial, a product, a parenthesis.
+fn operates(text: &str) -> bool {
+    let digits = |c: char| !c.is_ascii_digit();
+    let sign = text.trim_end().trim_start_matches(digits).trim_start_matches(|c| !digits(c));
+    matches!(sign, "!" | "!!" | "*" | "(" | "*(")
+}
+
+/// True for letters of which two or three together are more likely a word than a product of variables.
+pub(super) fn has_short_word(answer: &str) -> bool {
+    let parts = |c: char| c.is_whitespace() || ".,*`".contains(c);
+    let words = || answer.split(parts).filter(|word| !word.is_empty());
+    let letters = words().all(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
+    letters && words().any(|word| !matches!(word, "and" | "or") && !is_product(word))
+}
+
+fn is_product(word: &str) -> bool {
+    let of = |letters: &str| word.chars().all(|c| letters.contains(c.to_ascii_lowercase()));
+    word.len() == 1 || word.len() > 3 || of("abcd") || of("bcdfghjklmnpqrstvwxyz")
+}
