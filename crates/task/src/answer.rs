@@ -73,14 +73,16 @@ pub fn canonical(answer: &str) -> Option<String> {
     if let Some(number) = number {
         return Some(number.to_string());
     }
-    if let Some(key) = latex::key(answer) {
+    let markup = |c: char| matches!(c, '.' | '*' | '`') || c.is_whitespace();
+    if let Some(key) = latex::key(answer.trim_end_matches(markup)) {
         return Some(key);
     }
     let text = latex::plain(answer);
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ").to_lowercase();
-    let text = text.trim_matches(|c: char| matches!(c, '.' | '*' | '`') || c.is_whitespace());
-    (!text.is_empty()).then(|| text.to_owned())
+    let text = text.trim_matches(markup);
+    // What was not understood for its markup may be without.
+    if text != answer { canonical(text) } else { (!text.is_empty()).then(|| text.to_owned()) }
 }
 
 /// True if two answers agree. Blank answers agree with nothing.

@@ -9,9 +9,6 @@ use crate::rational::Rational;
 /// How deep lists, tuples and the like nest.
 const MAX_DEPTH: u32 = 8;
 
-/// The most signs `±` of an answer: each doubles it.
-const MAX_SPLITS: usize = 3;
-
 /// One of the things an answer lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Item {
@@ -35,10 +32,6 @@ impl Item {
 
 /// The key of a whole answer.
 pub(super) fn key(tokens: &[Token]) -> Option<String> {
-    let splits = |token: &&Token| matches!(token, Token::Sign('±' | '∓'));
-    if tokens.iter().filter(splits).count() > MAX_SPLITS {
-        return None;
-    }
     combined(items(tokens, 0)?)
 }
 
@@ -75,11 +68,6 @@ fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
         return None;
     }
     let tokens = trimmed(tokens);
-    if tokens.iter().any(|token| matches!(token, Token::Sign('±' | '∓'))) {
-        let both = [signed(tokens, '+', '-'), signed(tokens, '-', '+')];
-        let both = both.map(|tokens| items(&tokens, depth));
-        return Some(both.into_iter().collect::<Option<Vec<_>>>()?.concat());
-    }
     if let Some(inner) = enclosed(tokens, '{', '}').or_else(|| enclosed(tokens, '⦃', '⦄')) {
         if trimmed(inner).is_empty() {
             return Some(vec![Item::plain("emptyset".to_owned())]);
@@ -110,6 +98,10 @@ fn item(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
         parts.sort();
         parts.dedup();
         return Some(vec![Item::range(parts.join("U"))]);
+    }
+    if tokens.iter().any(|token| matches!(token, Token::Sign('±' | '∓'))) {
+        let upper = item(&signed(tokens, '+', '-'), depth)?;
+        return Some([upper, item(&signed(tokens, '-', '+'), depth)?].concat());
     }
     if let [[_], set] = split(tokens, |token| *token == Token::Sign('∈'))?.as_slice() {
         return items(set, depth + 1);
@@ -215,14 +207,15 @@ fn enclosed(tokens: &[Token], open: char, close: char) -> Option<&[Token]> {
 /// A tuple, a vector or an interval: items in brackets, in order. The rows of a key's matrix are parted by `;`.
 fn sequence(tokens: &[Token], depth: u32) -> Option<String> {
     let [Token::Sign(open), inner @ .., Token::Sign(close)] = tokens else { return None };
-    if !"([⟨".contains(*open) || !")]⟩".contains(*close) {
+    if depth > MAX_DEPTH || !"([⟨".contains(*open) || !")]⟩".contains(*close) {
         return None;
     }
     let rows = split(inner, |token| *token == Token::Sign(';'))?;
     let separator = if rows.len() > 1 { ';' } else { ',' };
     let parts = split(inner, |token| *token == Token::Sign(separator))?;
-    let nested = matches!((open, inner.first()), ('[', Some(Token::Sign('['))));
-    if parts.len() < 2 && !nested {
+    // A matrix of one row.
+    let nested = || *open == '[' && sequence(inner, depth + 1).is_some();
+    if parts.len() < 2 && !nested() {
         return None;
     }
     let parts = parts.into_iter().map(|part| match separator {
@@ -306,6 +299,11 @@ fn matrix(before: &[Token], tokens: &[Token]) -> Option<String> {
         let square = before.is_empty() && (1..=4).contains(&size);
         let square = square && rows.iter().all(|row| row.len() == size);
         return determinant(&rows).filter(|_| square)?.key();
+    }
+    if let [row] = rows.as_slice()
+        && let [only] = row.as_slice()
+    {
+        return only.key();
     }
     let known = ["pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"];
     let rows = rows.iter().map(|row| {
@@ -409,15 +407,14 @@ fn line(left: &[Token], right: &[Token]) -> Option<String> {
 /// A statement about what is compared with zero. An equation in one variable that is solved is its solution.
 fn statement(difference: &Quotient, sign: char) -> Option<Vec<Item>> {
     let sum = difference.numerator();
-    let is_symbol = |atom: &&Atom| !atom.is_number() && **atom != Atom::Symbol("pi".to_owned());
-    let names: Vec<&Atom> = sum.atoms().into_iter().filter(is_symbol).collect();
+    let free: Vec<&Atom> = sum.atoms().into_iter().filter(|atom| !is_constant(atom)).collect();
     // A claim about numbers is true or false, and no answer.
-    let name = *names.first()?;
+    let variable = *free.iter().find(|atom| is_variable(atom))?;
     let (sum, turned) = normal(sum)?;
     let sign = if turned { mirrored(sign) } else { sign };
     let whole = difference.poly().is_some();
     if let (Some(bound), [Atom::Symbol(name)], true) =
-        (solution(&sum, name), names.as_slice(), whole)
+        (solution(&sum, variable), free.as_slice(), whole)
     {
         let bound = Quotient::whole(bound).key()?;
         return Some(vec![match sign {
@@ -454,6 +451,14 @@ fn normal(sum: &Poly) -> Option<(Poly, bool)> {
 fn solution(sum: &Poly, name: &Atom) -> Option<Poly> {
     let rest = Poly::atom(name.clone()).plus(&sum.negated())?;
     (!rest.atoms().contains(name)).then_some(rest)
+}
+
+fn is_constant(atom: &Atom) -> bool {
+    atom.is_number() || matches!(atom, Atom::Symbol(name) if name == "pi" || name == "e")
+}
+
+fn is_variable(atom: &Atom) -> bool {
+    matches!(atom, Atom::Symbol(name) if !name.contains('(') && name != "inf")
 }
 
 fn mirrored(sign: char) -> char {

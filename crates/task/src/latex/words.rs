@@ -6,12 +6,22 @@ use super::token::{NAMES, UNITS, WORDS};
 /// The text of an answer without the markup of LaTeX around its words.
 pub(crate) fn plain(answer: &str) -> String {
     let mut text = String::with_capacity(answer.len());
-    let mut rest = answer;
+    let (mut rest, mut kept) = (answer, Vec::new());
     while let Some(first) = rest.chars().next() {
+        if let Some(after) = words_open(rest) {
+            kept.push(false);
+            rest = after;
+            continue;
+        }
         rest = rest.get(first.len_utf8()..).unwrap_or_default();
         match first {
-            '\\' => rest = command(&mut text, rest),
-            '{' | '}' | '$' => {}
+            '\\' => rest = spacing(&mut text, rest),
+            '{' => {
+                kept.push(true);
+                text.push(first);
+            }
+            '}' if kept.pop() == Some(false) => {}
+            '$' => {}
             '~' => text.push(' '),
             _ => text.push(first),
         }
@@ -19,27 +29,31 @@ pub(crate) fn plain(answer: &str) -> String {
     text
 }
 
-/// What follows a command, which is kept if it is neither spacing nor a way to set words.
-fn command<'a>(text: &mut String, rest: &'a str) -> &'a str {
-    let len = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-    let name = rest.get(..len).unwrap_or_default();
-    let after = rest.get(len..).unwrap_or_default();
-    match name {
-        "" => match after.chars().next() {
-            Some(spacing @ ('!' | ',' | ';' | ':' | ' ')) => {
-                text.push_str(if spacing == '!' { "" } else { " " });
-                after.get(1..).unwrap_or_default()
-            }
-            _ => after,
-        },
-        "left" | "right" | "displaystyle" | "boxed" | "fbox" => after,
-        _ if WORDS.contains(&name) => after,
+/// What follows a command for words and its brace.
+fn words_open(text: &str) -> Option<&str> {
+    let command = text.strip_prefix('\\')?;
+    let len = command.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let known = WORDS.contains(&command.get(..len)?);
+    command.get(len..)?.trim_start().strip_prefix('{').filter(|_| known)
+}
+
+/// What follows a backslash and one sign: spacing is a blank, any other command stays.
+fn spacing<'a>(text: &mut String, rest: &'a str) -> &'a str {
+    match rest.chars().next() {
+        Some('!') => {}
+        Some(',' | ';' | ':' | ' ') => text.push(' '),
+        Some('$') => return rest,
+        Some(sign) if !sign.is_alphabetic() => {
+            text.push('\\');
+            text.push(sign);
+            return rest.get(sign.len_utf8()..).unwrap_or_default();
+        }
         _ => {
             text.push('\\');
-            text.push_str(name);
-            after
+            return rest;
         }
     }
+    rest.get(1..).unwrap_or_default()
 }
 
 /// True if a text that begins with a number goes on as mathematics: `7\pi`, `2xy`, but not `7 apples` or `5 km`.
@@ -71,7 +85,7 @@ fn operates(text: &str) -> bool {
 
 /// True for letters of which two or three together are more likely a word than a product of variables.
 pub(super) fn has_short_word(answer: &str) -> bool {
-    let parts = |c: char| c.is_whitespace() || ".,*`".contains(c);
+    let parts = |c: char| c.is_whitespace() || c == ',' || c == '.';
     let words = || answer.split(parts).filter(|word| !word.is_empty());
     let letters = words().all(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
     letters && words().any(|word| !matches!(word, "and" | "or") && !is_product(word))
@@ -79,5 +93,6 @@ pub(super) fn has_short_word(answer: &str) -> bool {
 
 fn is_product(word: &str) -> bool {
     let of = |letters: &str| word.chars().all(|c| letters.contains(c.to_ascii_lowercase()));
-    word.len() == 1 || word.len() > 3 || of("abcd") || of("bcdfghjklmnpqrstvwxyz")
+    let short = (2..=3).contains(&word.len()) && !NAMES.contains(&word);
+    !short || of("abcd") || of("bcdfghjklmnpqrstvwxyz")
 }
