@@ -73,16 +73,24 @@ pub fn canonical(answer: &str) -> Option<String> {
     if let Some(number) = number {
         return Some(number.to_string());
     }
-    let markup = |c: char| matches!(c, '.' | '*' | '`') || c.is_whitespace();
-    if let Some(key) = latex::key(answer.trim_end_matches(markup)) {
+    if let Some(key) = latex::key(answer) {
         return Some(key);
     }
     let text = latex::plain(answer);
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ").to_lowercase();
-    let text = text.trim_matches(markup);
-    // What was not understood for its markup may be without.
-    if text != answer { canonical(text) } else { (!text.is_empty()).then(|| text.to_owned()) }
+    let trimmed = text.trim_matches(|c: char| matches!(c, '.' | '*' | '`') || c.is_whitespace());
+    if trimmed.is_empty() {
+        None
+    } else if text.contains("..") && text.contains(',') {
+        // A list that goes on is not the one that ends there.
+        Some(text)
+    } else if trimmed == answer {
+        Some(text)
+    } else {
+        // What was not understood for its markup may be without.
+        canonical(trimmed)
+    }
 }
 
 /// True if two answers agree. Blank answers agree with nothing.

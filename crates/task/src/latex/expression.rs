@@ -17,16 +17,21 @@ pub(super) fn value(tokens: &[Token]) -> Option<Quotient> {
     is_unit(rest).then_some(value)
 }
 
-/// True if the tokens can follow a value without changing it: words, and what makes cubes and quotients of units.
+/// True if the tokens can follow a value without changing it: words, and what makes powers and quotients of units.
 fn is_unit(tokens: &[Token]) -> bool {
-    let words = |token: &Token| match token {
-        Token::Text(words) => !words.contains(|c: char| c.is_ascii_digit()),
-        Token::Number(power) => power == "2" || power == "3",
-        Token::Sign(sign) => "^/.{}%°".contains(*sign),
-        _ => false,
-    };
     let starts = matches!(tokens.first(), None | Some(Token::Text(_)));
-    starts && tokens.iter().all(words)
+    let mut power = false;
+    let part = |token: &Token| {
+        let fits = match token {
+            Token::Text(words) => !words.contains(|c: char| c.is_ascii_digit()),
+            Token::Number(_) => power,
+            Token::Sign(sign) => "^/.{}%°".contains(*sign),
+            _ => false,
+        };
+        power = matches!(token, Token::Sign('^')) || (power && *token == Token::Sign('{'));
+        fits
+    };
+    starts && tokens.iter().all(part)
 }
 
 /// The number that digits stand for.

@@ -8,6 +8,9 @@ use crate::rational::Rational;
 /// The largest number whose factorial is worked out.
 const MAX_FACTORIAL: i128 = 1000;
 
+/// The most factors of a binomial coefficient that is multiplied out.
+const MAX_FACTORS: i128 = 8;
+
 /// What stands before arguments.
 pub(super) const FUNCTIONS: [&str; 33] = [
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "asin", "acos", "atan",
@@ -261,15 +264,31 @@ pub(super) fn factorial(of: &Quotient) -> Option<Quotient> {
     Poly::term(Rational::integer(1), exponents).map(Quotient::whole)
 }
 
+/// The binomial coefficient, for a whole `k`: a polynomial in `n` if that is no number.
 fn binomial(n: &Quotient, k: &Quotient) -> Option<Quotient> {
     let whole = |of: &Quotient| of.rational().and_then(Rational::whole);
-    let (n, k) = (whole(n)?, whole(k)?);
+    let k = whole(k)?;
+    let Some(n) = whole(n) else { return expanded(n, k) };
     if !(0..=MAX_FACTORIAL).contains(&n) || k < 0 {
         return None;
     }
-    let mut chosen = Rational::integer(1);
-    for step in 0..k.min(n.checked_sub(k)?.max(-1)).max(0) {
+    let mut chosen = Rational::integer(i64::from(k <= n));
+    for step in 0..k.min((n - k).max(0)) {
         chosen = chosen.checked_mul(Rational::new(n - step, step + 1)?)?;
     }
-    Some(Quotient::whole(if k > n { Poly::default() } else { Poly::constant(chosen) }))
+    Some(Quotient::whole(Poly::constant(chosen)))
+}
+
+/// `n (n-1) ... (n-k+1) / k!`.
+fn expanded(n: &Quotient, k: i128) -> Option<Quotient> {
+    if !(0..=MAX_FACTORS).contains(&k) {
+        return None;
+    }
+    let mut chosen = Quotient::integer(1);
+    let mut factor = n.clone();
+    for step in 1..=k {
+        chosen = chosen.times(&factor)?.over(&Quotient::integer(step as i64))?;
+        factor = factor.plus(&Quotient::integer(-1))?;
+    }
+    Some(chosen)
 }

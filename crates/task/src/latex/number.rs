@@ -29,7 +29,7 @@ fn factored(mut number: u128) -> Vec<(u128, i64)> {
         if count > 0 {
             factors.push((divisor, count));
         }
-        divisor += 1;
+        divisor += if divisor == 2 { 1 } else { 2 };
     }
     let root = number.isqrt();
     if number > 1 && root * root == number {

@@ -180,6 +180,7 @@ impl Poly {
                 let monomial = joined(left, right)?;
                 let term = match value.checked_mul(factor) {
                     Some(value) => Self::term(value, monomial)?,
+                    None if self.0.len() * other.0.len() > 1 => return None,
                     None => Self::large_term(&[value, factor], monomial)?,
                 };
                 product = if product.is_zero() { term } else { product.plus_owned(term)? };

@@ -72,7 +72,7 @@ fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
         if trimmed(inner).is_empty() {
             return Some(vec![Item::plain("emptyset".to_owned())]);
         }
-        if let Some(items) = items(inner, depth + 1) {
+        if let Some(items) = described(inner, depth + 1).or_else(|| items(inner, depth + 1)) {
             return Some(items);
         }
     }
@@ -88,6 +88,15 @@ fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
         return Some(listed.collect::<Option<Vec<_>>>()?.concat());
     }
     item(tokens, depth)
+}
+
+/// The set of all that fulfil a condition: `x | x > 2`.
+fn described(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
+    let bars = |token: &Token| matches!(token, Token::Sign('|' | ':'));
+    match split(tokens, bars)?.as_slice() {
+        [name, condition] if label(name).is_some() => items(condition, depth),
+        _ => None,
+    }
 }
 
 fn item(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
@@ -364,7 +373,13 @@ fn label(tokens: &[Token]) -> Option<String> {
             let arguments = |token: &Token| matches!(token, Token::Name(_) | Token::Sign(','));
             rest.iter().all(arguments).then(|| name.clone())
         }
-        [Token::Text(words)] => Some(words.to_lowercase()),
+        words if is_words(words) || matches!(words, [Token::Text(_)]) => {
+            let word = |token: &Token| match token {
+                Token::Text(word) | Token::Name(word) => Some(word.to_lowercase()),
+                _ => None,
+            };
+            Some(words.iter().map(word).collect::<Option<Vec<_>>>()?.join(" "))
+        }
         [Token::Sign('('), names @ .., Token::Sign(')')] => {
             let name = |part: &[Token]| match part {
                 [Token::Name(name)] => Some(name.clone()),

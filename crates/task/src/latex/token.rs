@@ -316,6 +316,8 @@ impl<'a> Scanner<'a> {
             }
             "frac" | "dfrac" | "tfrac" | "cfrac" => self.tokens.push(Token::Fraction),
             "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Call("binom".to_owned())),
+            // What is measured, or drawn: words to us.
+            "angle" | "triangle" => self.tokens.push(Token::Text(format!("\\{name}"))),
             "infty" => self.tokens.push(Token::Name("inf".to_owned())),
             "varnothing" => self.tokens.push(Token::Name("emptyset".to_owned())),
             "begin" => {
@@ -419,6 +421,9 @@ impl<'a> Scanner<'a> {
     }
 
     fn sign(&mut self, first: char) -> Option<()> {
+        if self.rest.starts_with("..") {
+            return None; // What goes on is not all there.
+        }
         let pairs = [("**", '^'), ("<=", '≤'), (">=", '≥'), ("!=", '≠'), ("+-", '±'), ("==", '=')];
         if let Some((pair, sign)) = pairs.iter().find(|(pair, _)| self.rest.starts_with(pair)) {
             self.skip(pair.len())?;
