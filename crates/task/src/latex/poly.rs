@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::number::primes;
+use super::number::{inverse, primes};
 use crate::rational::Rational;
 
 /// The most terms of a polynomial: products of what is longer are not worth the time.
@@ -272,13 +272,19 @@ fn settle_prime(value: &mut Rational, prime: u128, exponent: Rational) -> Option
     exponent.checked_sub(whole)
 }
 
-/// Whole powers of a sum are multiplied out, if that is not too much.
+/// Whole powers of a sum are multiplied out, if that is not too much. Below zero, those of numbers.
 fn settle_group(sums: &mut Vec<Poly>, sum: &Poly, exponent: Rational) -> Option<Rational> {
     let whole = exponent.floor();
-    let count = u32::try_from(whole.numer()).ok().filter(|count| (1..=64).contains(count));
-    let Some(power) = count.and_then(|count| sum.power(count)) else {
-        return Some(exponent);
+    let count = u32::try_from(whole.numer().unsigned_abs()).ok();
+    let count = count.filter(|count| (1..=64).contains(count));
+    let power = match count {
+        Some(count) if !whole.is_negative() => sum.power(count),
+        Some(count) if whole == exponent && sum.is_number() => {
+            inverse(sum).and_then(|inverse| inverse.power(count))
+        }
+        _ => None,
     };
+    let Some(power) = power else { return Some(exponent) };
     sums.push(power);
     exponent.checked_sub(whole)
 }

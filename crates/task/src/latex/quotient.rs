@@ -157,7 +157,9 @@ fn whole_power(sum: &Poly, exponent: i128) -> Option<Poly> {
 /// A sum to a broken power, if it is one term or a nested root that can be unnested.
 fn known_root(sum: &Poly, exponent: Rational) -> Option<Poly> {
     match sum.single() {
-        Some((monomial, _)) if monomial.contains_key(&Atom::Imaginary) => None,
+        Some((monomial, value)) if monomial.contains_key(&Atom::Imaginary) => {
+            (exponent.denom() == 2).then(|| turned_root(monomial, value, exponent.numer()))?
+        }
         Some((monomial, value)) => {
             let root = Poly::term(Rational::integer(1), rooted(monomial, exponent)?)?;
             number::power(value, exponent)?.times(&root)
@@ -165,6 +167,17 @@ fn known_root(sum: &Poly, exponent: Rational) -> Option<Poly> {
         None if exponent.denom() == 2 => whole_power(&unnested_root(sum)?, exponent.numer()),
         None => None,
     }
+}
+
+/// A multiple of `i` to a power of halves: the root of `i` is `(1+i)/sqrt(2)`, that of `-i` `(1-i)/sqrt(2)`.
+fn turned_root(monomial: &Monomial, value: Rational, halves: i128) -> Option<Poly> {
+    let mut rest = monomial.clone();
+    rest.remove(&Atom::Imaginary);
+    let size = if value.is_negative() { value.negated() } else { value };
+    let halved = Poly::term(size.checked_div(Rational::integer(2))?, rest)?;
+    let i = Poly::atom(Atom::Imaginary);
+    let turn = Poly::integer(1).plus(&if value.is_negative() { i.negated() } else { i })?;
+    whole_power(&constant_power(&halved, Rational::new(1, 2)?)?.times(&turn)?, halves)
 }
 
 /// The root of a monomial. Where a variable's sign would be lost, as in the square root of `x^2`, its size stays.
