@@ -1,6 +1,7 @@
 //! Mathematical answers, in LaTeX or as typed: the key under which an answer votes.
 //!
-//! - `token`: what an answer is made of. `shape`: lists, tuples, intervals, matrices, equations.
+//! - `token`: what an answer is made of. `shape`: lists, tuples, intervals, matrices.
+//!   `relation`: equations and inequalities.
 //! - `expression`: values. `poly` is their normal form, `quotient` has denominators, `number` roots, `function` the
 //!   functions with exact values.
 //! - `field`: the fingerprint of values that have no normal form here.
@@ -15,6 +16,7 @@ mod function;
 mod number;
 mod poly;
 mod quotient;
+mod relation;
 mod shape;
 mod token;
 mod words;

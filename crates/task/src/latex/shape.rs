@@ -1,32 +1,36 @@
-//! The shapes of answers: values, lists and sets, tuples and intervals, matrices, equations and inequalities.
+//! The shapes of answers: values, lists and sets, tuples and intervals, matrices.
 
 use super::expression::value;
-use super::poly::{Atom, Poly};
 use super::quotient::Quotient;
+use super::relation::{label, relation};
 use super::token::Token;
-use crate::rational::Rational;
 
 /// How deep lists, tuples and the like nest.
 const MAX_DEPTH: u32 = 8;
 
 /// One of the things an answer lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Item {
+pub(super) struct Item {
     /// What it is the value of, if that is said.
     name: Option<String>,
     /// What it votes under.
     key: String,
-    /// True for the solutions of an inequality.
+    /// True for the solutions of an inequality, and for unions.
     range: bool,
 }
 
 impl Item {
-    fn plain(key: String) -> Self {
+    pub(super) fn plain(key: String) -> Self {
         Self { name: None, key, range: false }
     }
 
-    fn range(key: String) -> Self {
+    pub(super) fn range(key: String) -> Self {
         Self { name: None, key, range: true }
+    }
+
+    /// The same as the value of a variable.
+    pub(super) fn named(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
     }
 }
 
@@ -63,7 +67,8 @@ fn keys(items: &[Item]) -> Vec<String> {
     items.iter().map(|item| item.key.clone()).collect()
 }
 
-fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
+/// What an answer lists.
+pub(super) fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     if depth > MAX_DEPTH {
         return None;
     }
@@ -82,10 +87,18 @@ fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
         _ => false,
     };
     let parts = split(tokens, separates)?;
-    if parts.len() > 1 {
+    let count = parts.len();
+    if count > 1 {
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let listed = parts.into_iter().map(|part| items(part, depth + 1));
-        return Some(listed.collect::<Option<Vec<_>>>()?.concat());
+        let mut listed = listed.collect::<Option<Vec<_>>>()?.concat();
+        // Of two inequalities one holds only if that is said.
+        let or = |token: &Token| matches!(token, Token::Text(word) if word == "or");
+        let either = split(tokens, or)?.len() == count;
+        for item in &mut listed {
+            item.range &= either;
+        }
+        return Some(listed);
     }
     item(tokens, depth)
 }
@@ -177,7 +190,7 @@ fn step(token: &Token) -> i32 {
 }
 
 /// The parts between separators that are in no parentheses; `None` if those are not balanced.
-fn split(tokens: &[Token], separates: impl Fn(&Token) -> bool) -> Option<Vec<&[Token]>> {
+pub(super) fn split(tokens: &[Token], separates: impl Fn(&Token) -> bool) -> Option<Vec<&[Token]>> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0);
     for (at, token) in tokens.iter().enumerate() {
         depth += step(token);
@@ -268,7 +281,8 @@ fn based(tokens: &[Token]) -> Option<String> {
         "" => "0",
         digits => digits,
     };
-    number.then(|| format!("{digits}_{base}"))
+    let known = base.parse().is_ok_and(|base: u32| (2..=36).contains(&base));
+    (number && known).then(|| format!("{digits}_{base}"))
 }
 
 /// Bases that are written as words.
@@ -334,165 +348,6 @@ fn determinant(rows: &[Vec<Quotient>]) -> Option<Quotient> {
         sum = sum.plus(&if at % 2 == 0 { part } else { part.negated() })?;
     }
     Some(sum)
-}
-
-/// Equations and inequalities.
-fn relation(sides: &[&[Token]], signs: &[char], depth: u32) -> Option<Vec<Item>> {
-    let (first, last) = (sides.first()?, sides.last()?);
-    if signs.iter().all(|sign| *sign == '=') {
-        if let (Some(line), 2) = (line(first, last), sides.len()) {
-            return Some(vec![Item::plain(line)]);
-        }
-        if let Some(name) = label(first) {
-            let mut items = items(last, depth + 1)?;
-            for item in &mut items {
-                item.name = Some(name.clone());
-            }
-            return Some(items);
-        }
-    }
-    match (sides, signs) {
-        ([left, right], [sign]) => statement(&difference(left, right)?, *sign),
-        ([low, name, high], ['<' | '≤', '<' | '≤']) => between(low, name, high, signs),
-        ([high, name, low], ['>' | '≥', '>' | '≥']) => {
-            let turned: Vec<char> = signs.iter().rev().map(|sign| mirrored(*sign)).collect();
-            between(low, name, high, &turned)
-        }
-        _ => None,
-    }
-}
-
-/// What is given a value by an equation: a variable, a function of some, or words.
-fn label(tokens: &[Token]) -> Option<String> {
-    match tokens {
-        [Token::Name(name)] => Some(name.clone()),
-        [Token::Name(name), Token::Sign('_'), Token::Name(index) | Token::Number(index)] => {
-            Some(format!("{name}_{index}"))
-        }
-        [Token::Name(name), Token::Sign('('), rest @ .., Token::Sign(')')] => {
-            let arguments = |token: &Token| matches!(token, Token::Name(_) | Token::Sign(','));
-            rest.iter().all(arguments).then(|| name.clone())
-        }
-        words if is_words(words) || matches!(words, [Token::Text(_)]) => {
-            let word = |token: &Token| match token {
-                Token::Text(word) | Token::Name(word) => Some(word.to_lowercase()),
-                _ => None,
-            };
-            Some(words.iter().map(word).collect::<Option<Vec<_>>>()?.join(" "))
-        }
-        [Token::Sign('('), names @ .., Token::Sign(')')] => {
-            let name = |part: &[Token]| match part {
-                [Token::Name(name)] => Some(name.clone()),
-                _ => None,
-            };
-            let parts = split(names, |token| *token == Token::Sign(','))?;
-            Some(parts.into_iter().map(name).collect::<Option<Vec<_>>>()?.join(","))
-        }
-        _ => None,
-    }
-}
-
-fn difference(left: &[Token], right: &[Token]) -> Option<Quotient> {
-    value(left)?.plus(&value(right)?.negated())
-}
-
-/// A line or a curve in `x` and `y`: what `y` is, so that every way to write it has one key.
-fn line(left: &[Token], right: &[Token]) -> Option<String> {
-    let difference = difference(left, right)?;
-    let sum = difference.poly()?;
-    let names: Vec<&Atom> = sum.atoms().into_iter().filter(|atom| !atom.is_number()).collect();
-    let (x, y) = (Atom::Symbol("x".to_owned()), Atom::Symbol("y".to_owned()));
-    if names != [&x, &y] {
-        return None;
-    }
-    let (mut slope, mut rest) = (Poly::default(), Poly::default());
-    for (monomial, value) in sum.terms() {
-        let mut monomial = monomial.clone();
-        let part = match monomial.remove(&y) {
-            Some(power) if power == Rational::integer(1) => &mut slope,
-            Some(_) => return None,
-            None => &mut rest,
-        };
-        *part = part.plus(&Poly::term(value, monomial)?)?;
-    }
-    let solved = Quotient::whole(rest).over(&Quotient::whole(slope.negated()))?;
-    slope.is_number().then(|| solved.key())?
-}
-
-/// A statement about what is compared with zero. An equation in one variable that is solved is its solution.
-fn statement(difference: &Quotient, sign: char) -> Option<Vec<Item>> {
-    let sum = difference.numerator();
-    let free: Vec<&Atom> = sum.atoms().into_iter().filter(|atom| !is_constant(atom)).collect();
-    // A claim about numbers is true or false, and no answer.
-    let variable = *free.iter().find(|atom| is_variable(atom))?;
-    let (sum, turned) = normal(sum)?;
-    let sign = if turned { mirrored(sign) } else { sign };
-    let whole = difference.poly().is_some();
-    if let (Some(bound), [Atom::Symbol(name)], true) =
-        (solution(&sum, variable), free.as_slice(), whole)
-    {
-        let bound = Quotient::whole(bound).key()?;
-        return Some(vec![match sign {
-            '=' => Item { name: Some(name.clone()), ..Item::plain(bound) },
-            '<' => Item::range(format!("(-inf,{bound})")),
-            '≤' => Item::range(format!("(-inf,{bound}]")),
-            '>' => Item::range(format!("({bound},inf)")),
-            '≥' => Item::range(format!("[{bound},inf)")),
-            _ => Item::plain(format!("{name}!={bound}")),
-        }]);
-    }
-    if !whole && sign != '=' {
-        return None;
-    }
-    let sign = match sign {
-        '≤' => "<=",
-        '≥' => ">=",
-        '≠' => "!=",
-        '<' => "<",
-        '>' => ">",
-        _ => "=",
-    };
-    Some(vec![Item::plain(format!("{}{sign}0", Quotient::whole(sum).key()?))])
-}
-
-/// The sum with 1 or -1 times a rational number before its first term, that being 1; and whether the sign turned.
-fn normal(sum: &Poly) -> Option<(Poly, bool)> {
-    let (_, first) = sum.terms().last()?;
-    let scale = Poly::constant(Rational::integer(1).checked_div(first)?);
-    Some((sum.times(&scale)?, first.is_negative()))
-}
-
-/// The number that a variable has to be for `variable - number` to vanish.
-fn solution(sum: &Poly, name: &Atom) -> Option<Poly> {
-    let rest = Poly::atom(name.clone()).plus(&sum.negated())?;
-    (!rest.atoms().contains(name)).then_some(rest)
-}
-
-fn is_constant(atom: &Atom) -> bool {
-    atom.is_number() || matches!(atom, Atom::Symbol(name) if name == "pi" || name == "e")
-}
-
-fn is_variable(atom: &Atom) -> bool {
-    matches!(atom, Atom::Symbol(name) if !name.contains('(') && name != "inf")
-}
-
-fn mirrored(sign: char) -> char {
-    match sign {
-        '<' => '>',
-        '>' => '<',
-        '≤' => '≥',
-        '≥' => '≤',
-        sign => sign,
-    }
-}
-
-/// `low < x <= high` as an interval.
-fn between(low: &[Token], name: &[Token], high: &[Token], signs: &[char]) -> Option<Vec<Item>> {
-    let (Some(_), [first, second]) = (label(name), signs) else { return None };
-    let (low, high) = (value(low)?.key()?, value(high)?.key()?);
-    let open = if *first == '<' { '(' } else { '[' };
-    let close = if *second == '<' { ')' } else { ']' };
-    Some(vec![Item::range(format!("{open}{low},{high}{close}"))])
 }
 
 /// True if the tokens are words, with single letters among them.

@@ -27,106 +27,17 @@ pub(super) enum Token {
 }
 
 /// Commands that say how something looks or how far apart it stands.
-const IGNORED: [&str; 32] = [
-    "left",
-    "right",
-    "big",
-    "Big",
-    "bigg",
-    "Bigg",
-    "bigl",
-    "bigr",
-    "Bigl",
-    "Bigr",
-    "biggl",
-    "biggr",
-    "Biggl",
-    "Biggr",
-    "displaystyle",
-    "textstyle",
-    "scriptstyle",
-    "limits",
-    "quad",
-    "qquad",
-    "boxed",
-    "fbox",
-    "hline",
-    "enspace",
-    "thinspace",
-    "nobreak",
-    "hfill",
-    "rm",
-    "bf",
-    "it",
-    "mathstrut",
-    "strut",
-];
-
-/// Commands whose argument is words.
-pub(super) const WORDS: [&str; 15] = [
-    "text",
-    "mbox",
-    "hbox",
-    "textbf",
-    "textit",
-    "textrm",
-    "textsf",
-    "texttt",
-    "textnormal",
-    "mathrm",
-    "mathbf",
-    "mathit",
-    "mathsf",
-    "operatorname",
-    "mathbb",
+const IGNORED: [&str; 21] = [
+    "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl",
+    "biggr", "Biggl", "Biggr", "limits", "quad", "qquad", "boxed", "fbox", "hline", "strut",
 ];
 
 /// Symbols of several letters.
-pub(super) const NAMES: [&str; 44] = [
-    "pi",
-    "inf",
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "epsilon",
-    "varepsilon",
-    "zeta",
-    "eta",
-    "theta",
-    "vartheta",
-    "iota",
-    "kappa",
-    "lambda",
-    "mu",
-    "nu",
-    "xi",
-    "rho",
-    "varrho",
-    "sigma",
-    "tau",
-    "upsilon",
-    "phi",
-    "varphi",
-    "chi",
-    "psi",
-    "omega",
-    "Gamma",
-    "Delta",
-    "Theta",
-    "Lambda",
-    "Xi",
-    "Pi",
-    "Sigma",
-    "Upsilon",
-    "Phi",
-    "Psi",
-    "Omega",
-    "ell",
-    "hbar",
-    "imath",
-    "jmath",
-    "emptyset",
+pub(super) const NAMES: [&str; 39] = [
+    "pi", "inf", "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota",
+    "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi",
+    "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi",
+    "Omega", "ell", "hbar", "imath", "emptyset",
 ];
 
 /// Words of two or three letters that are units and not products.
@@ -135,61 +46,47 @@ pub(super) const UNITS: [&str; 30] = [
     "hr", "hrs", "min", "sec", "ms", "ml", "mL", "am", "pm", "AM", "PM", "deg", "rad", "th", "sq",
 ];
 
-/// Commands and characters that are a sign.
-const SIGNS: [(&str, char); 49] = [
-    ("cdot", '*'),
-    ("times", '*'),
-    ("ast", '*'),
-    ("div", '/'),
-    ("pm", '±'),
-    ("mp", '∓'),
-    ("le", '≤'),
-    ("leq", '≤'),
-    ("leqslant", '≤'),
-    ("ge", '≥'),
-    ("geq", '≥'),
-    ("geqslant", '≥'),
-    ("lt", '<'),
-    ("gt", '>'),
-    ("ne", '≠'),
-    ("neq", '≠'),
-    ("in", '∈'),
-    ("cup", '∪'),
-    ("circ", '°'),
-    ("degree", '°'),
-    ("lfloor", '⌊'),
-    ("rfloor", '⌋'),
-    ("lceil", '⌈'),
-    ("rceil", '⌉'),
-    ("lvert", '|'),
-    ("rvert", '|'),
-    ("vert", '|'),
-    ("mid", '|'),
-    ("langle", '⟨'),
-    ("rangle", '⟩'),
-    ("lbrace", '⦃'),
-    ("rbrace", '⦄'),
-    ("lbrack", '['),
-    ("rbrack", ']'),
-    ("lparen", '('),
-    ("rparen", ')'),
-    ("sqrt", '√'),
-    ("colon", ':'),
-    ("·", '*'),
-    ("×", '*'),
-    ("⋅", '*'),
-    ("∗", '*'),
-    ("÷", '/'),
-    ("−", '-'),
-    ("–", '-'),
-    ("∙", '*'),
-    ("⩽", '≤'),
-    ("⩾", '≥'),
-    ("∖", '/'),
-];
-
 /// Characters that are signs as they are.
 const PLAIN: &str = "+-*/^_!%°=<>≤≥≠∈∪±∓()[]{}|⌊⌋⌈⌉⟨⟩√,;&.:";
+
+/// True for commands whose argument is words, or letters in another type.
+pub(super) fn sets_words(command: &str) -> bool {
+    let text = command.starts_with("text") && !command.ends_with("style");
+    text || command.starts_with("math") || matches!(command, "mbox" | "hbox" | "operatorname")
+}
+
+/// The sign that a command or a character stands for.
+fn sign(name: &str) -> Option<char> {
+    Some(match name {
+        "cdot" | "times" | "ast" | "·" | "×" | "⋅" | "∗" | "∙" => '*',
+        "div" | "÷" | "∕" => '/',
+        "−" | "–" => '-',
+        "pm" => '±',
+        "mp" => '∓',
+        "le" | "leq" | "leqslant" | "⩽" => '≤',
+        "ge" | "geq" | "geqslant" | "⩾" => '≥',
+        "lt" => '<',
+        "gt" => '>',
+        "ne" | "neq" => '≠',
+        "in" => '∈',
+        "cup" => '∪',
+        "circ" | "degree" => '°',
+        "lfloor" => '⌊',
+        "rfloor" => '⌋',
+        "lceil" => '⌈',
+        "rceil" => '⌉',
+        "lvert" | "rvert" | "vert" | "mid" => '|',
+        "langle" => '⟨',
+        "rangle" => '⟩',
+        "lbrace" => '⦃',
+        "rbrace" => '⦄',
+        "lbrack" => '[',
+        "rbrack" => ']',
+        "sqrt" => '√',
+        "colon" => ':',
+        _ => return None,
+    })
+}
 
 /// The tokens of a text; `None` if something in it is not known.
 pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
@@ -305,12 +202,14 @@ impl<'a> Scanner<'a> {
         }
         let name = self.rest.get(..len)?;
         self.skip(len)?;
+        // A letter's other form is the same letter.
+        let plain = name.strip_prefix("var").unwrap_or(name);
         match name {
-            _ if IGNORED.contains(&name) => {
+            _ if IGNORED.contains(&name) || name.ends_with("style") || name.ends_with("space") => {
                 let delimiter = name == "left" || name == "right";
                 self.rest = self.rest.strip_prefix('.').filter(|_| delimiter).unwrap_or(self.rest);
             }
-            _ if WORDS.contains(&name) => {
+            _ if sets_words(name) => {
                 let words = self.argument()?;
                 self.words(&words);
             }
@@ -328,14 +227,11 @@ impl<'a> Scanner<'a> {
                 self.argument()?;
                 self.tokens.push(Token::End);
             }
-            _ if NAMES.contains(&name) => self.tokens.push(Token::Name(name.to_owned())),
+            _ if NAMES.contains(&plain) => self.tokens.push(Token::Name(plain.to_owned())),
             _ if FUNCTIONS.contains(&name) && name != "sqrt" => {
                 self.tokens.push(Token::Call(name.to_owned()));
             }
-            _ => {
-                let &(_, sign) = SIGNS.iter().find(|(other, _)| *other == name)?;
-                self.push_sign(sign);
-            }
+            _ => self.push_sign(sign(name)?),
         }
         Some(())
     }
@@ -444,10 +340,7 @@ impl<'a> Scanner<'a> {
                 self.tokens.push(Token::Number(digit.to_owned()));
             }
             _ if PLAIN.contains(first) => self.push_sign(first),
-            _ => {
-                let &(_, sign) = SIGNS.iter().find(|(other, _)| *other == text)?;
-                self.push_sign(sign);
-            }
+            _ => self.push_sign(sign(text)?),
         }
         Some(())
     }

@@ -1,7 +1,7 @@
 //! Answers that are words: names, choices, times, and whatever is not understood.
 
 use super::function::FUNCTIONS;
-use super::token::{NAMES, UNITS, WORDS};
+use super::token::{NAMES, UNITS, sets_words};
 
 /// The text of an answer without the markup of LaTeX around its words.
 pub(crate) fn plain(answer: &str) -> String {
@@ -33,7 +33,7 @@ pub(crate) fn plain(answer: &str) -> String {
 fn words_open(text: &str) -> Option<&str> {
     let command = text.strip_prefix('\\')?;
     let len = command.bytes().take_while(u8::is_ascii_alphabetic).count();
-    let known = WORDS.contains(&command.get(..len)?);
+    let known = sets_words(command.get(..len)?);
     command.get(len..)?.trim_start().strip_prefix('{').filter(|_| known)
 }
 
