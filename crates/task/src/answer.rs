@@ -85,10 +85,10 @@ pub fn canonical(answer: &str) -> Option<String> {
     } else if text.contains("..") && text.contains(',') {
         // A list that goes on is not the one that ends there.
         Some(text)
-    } else if trimmed == answer {
-        Some(text)
+    } else if trimmed == answer || answer.len() > latex::MAX_LENGTH {
+        Some(trimmed.to_owned())
     } else {
-        // What was not understood for its markup may be without.
+        // What was not understood for its markup may be without. Every time it gets shorter, or lower.
         canonical(trimmed)
     }
 }

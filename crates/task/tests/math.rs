@@ -91,6 +91,9 @@ fn without_a_mark_the_answer_is_in_the_last_complete_box() {
     assert!(!grade(r"Thus $x = \sqrt{2}$.", r"\sqrt{2}"));
 }
 
+/// The most time for an answer. It takes a hundredth of that, but machines may be busy, and tests unoptimised.
+const LONGEST: Duration = Duration::from_secs(10);
+
 #[test]
 fn hostile_answers_take_no_time() {
     let deep = 100_000;
@@ -126,6 +129,8 @@ fn hostile_answers_take_no_time() {
         "1000!".repeat(199),
         format!(r"\sqrt{{{}}}", "9".repeat(36)).repeat(20),
         r"\text{".repeat(150) + "5" + &"}".repeat(150),
+        r"\te".repeat(deep) + r"\text{}" + &"xt{}".repeat(deep),
+        r"\te".repeat(140) + r"\text{}" + &"xt{}".repeat(140),
         "\\boxed{".repeat(deep),
         "x".repeat(1 << 20),
         "\\frac{1}{2}".repeat(1 << 16),
@@ -138,7 +143,7 @@ fn hostile_answers_take_no_time() {
             canonical(&answer).is_some() && extract(&completion).is_some()
         );
         let shown: String = answer.chars().take(40).collect();
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?} for {shown}", start.elapsed());
+        assert!(start.elapsed() < LONGEST, "{:?} for {shown}", start.elapsed());
     }
 }
 

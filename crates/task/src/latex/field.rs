@@ -4,7 +4,7 @@
 //! number of the smaller field and every number of that has a square root in the larger; and no small odd number
 //! divides one less than either, so that odd roots exist and are unique. Roots of primes are then values which
 //! keep their relations, and symbols are drawn. Two quotients that differ agree in both fields with a chance of
-//! about one in 10^17 for what is written in an answer.
+//! about one in 10^19.
 
 use super::poly::{Atom, Monomial, Poly};
 use crate::rational::Rational;

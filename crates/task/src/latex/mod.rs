@@ -26,7 +26,7 @@ pub(crate) use words::{is_symbolic, plain};
 use token::Token;
 
 /// The longest answer that is read as mathematics, in bytes.
-const MAX_LENGTH: usize = 1000;
+pub(crate) const MAX_LENGTH: usize = 1000;
 
 /// The key of an answer, or `None` if it is not mathematics.
 pub(crate) fn key(answer: &str) -> Option<String> {
