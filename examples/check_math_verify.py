@@ -8,16 +8,16 @@ tables of docs/MATH.md were made. MATH500.jsonl has a column `answer`, and `solu
 
 - itself: every answer of MATH-500 with itself;
 - solution: with what the last \\boxed of its solution holds, for the rows that have one;
-- others: with answers of other problems, a sample (the same at every run);
+- others: with the answers of other problems, every two that are written differently;
 - pairs: crates/task/tests/fixtures/math_pairs.tsv, of which it is known what agrees.
 
 math-verify is asked both ways, verify(parse(a), parse(b)) and verify(parse(b), parse(a)), since its first argument is
 the reference and is trusted more. Each text is handed to it in \\boxed, as a completion has it.
 """
 
+import itertools
 import json
 import logging
-import itertools
 import subprocess
 import sys
 from collections import Counter
@@ -44,8 +44,7 @@ def groups(problems):
     yield "itself", [(answer, answer, True) for answer in answers]
     solved = [(row["answer"], boxed(row.get("solution") or "")) for row in problems]
     yield "solution", [(answer, box, True) for answer, box in solved if box is not None]
-    sampled = [(a, b, None) for a, b in itertools.combinations(sorted(set(answers)), 2)]
-    yield "others", sampled
+    yield "others", [(a, b, None) for a, b in itertools.combinations(sorted(set(answers)), 2)]
     rows = [line.split("\t") for line in PAIRS.read_text().splitlines()[1:]]
     yield "pairs", [(a, b, same == "yes") for a, b, same, _ in rows]
 

@@ -18,7 +18,7 @@ pub(super) enum Token {
     Text(String),
     /// `\frac`.
     Fraction,
-    /// `\\begin{pmatrix}` and the like.
+    /// `\begin{pmatrix}` and the like.
     Begin(String),
     /// The end of such.
     End,
