@@ -12,9 +12,9 @@ KV_MEMORY ?=
 RETRAIN ?=
 override RETRAIN := $(filter-out 0,$(RETRAIN))
 # A folder with problems from outside instead of the embedded world's: seeds.jsonl, validation.jsonl and a file for each of
-# SPLITS, as `synthesize import` reads them in the FORMAT gsm8k or jsonl.
+# SPLITS, as `synthesize import` reads them with these flags.
 DATA    ?=
-FORMAT  ?= gsm8k
+IMPORT_FLAGS ?= --format gsm8k
 # The address of a server, http://host:port/v1#model, that has the policy of the round before: it then writes the labels and
 # the searches, and so does SERVER_FAST for the rollouts.
 SERVER  ?=
@@ -110,7 +110,7 @@ $(R)/world/%/$(M): $(P)/world.toml | build $(R)/made-with
 	$(BIN)/synthesize world $(call flags,world,0) --split $* --out $(@D) $(done)
 else
 $(R)/world/%/$(M): $(DATA)/%.jsonl $(P)/import.toml | build $(R)/made-with
-	$(BIN)/synthesize import $(call flags,import,0) --format $(FORMAT) --input $< --split $* --out $(@D) $(done)
+	$(BIN)/synthesize import $(call flags,import,0) $(IMPORT_FLAGS) --input $< --split $* --out $(@D) $(done)
 endif
 
 # ------------------------------------------------------------------------------- round 0: what the labelled seeds teach

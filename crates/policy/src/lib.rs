@@ -35,7 +35,8 @@ pub struct PolicyConfig {
     pub format: PromptFormat,
     /// What ends an option.
     pub termination: Termination,
-    /// The mark of the final answer: the option with the end of its line is terminal.
+    /// The mark of the final answer: the option with the end of its line is terminal. Of a mark that ends in an open brace
+    /// it is the line of the brace that closes it.
     pub answer_mark: String,
     /// The most tokens of one option; what is longer is cut.
     pub max_option_tokens: usize,
@@ -225,8 +226,12 @@ impl Policy {
 
     /// Whether a solution has its answer, and the whole of it: digits may follow until the line ends.
     pub fn answered(&self, solution: &str) -> bool {
-        let answer = solution.split_once(&self.config.answer_mark);
-        answer.is_some_and(|(_, rest)| rest.contains('\n'))
+        let mark = &self.config.answer_mark;
+        let answer = solution.split_once(mark).and_then(|(_, rest)| match mark.ends_with('{') {
+            true => behind_brace(rest),
+            false => Some(rest),
+        });
+        answer.is_some_and(|rest| rest.contains('\n'))
     }
 
     /// Cuts what was written into options.
@@ -259,6 +264,20 @@ impl Policy {
         };
         TextOption { text, parts, tokens: draft.len() as u32, terminal, stop }
     }
+}
+
+/// What comes after the brace that closes an open one: an answer in braces may be of several lines.
+fn behind_brace(text: &str) -> Option<&str> {
+    let mut open = 1_usize;
+    let close = text.char_indices().find(|(_, c)| {
+        open = match c {
+            '{' => open + 1,
+            '}' => open - 1,
+            _ => open,
+        };
+        open == 0
+    });
+    close.and_then(|(at, brace)| text.get(at + brace.len_utf8()..))
 }
 
 /// Draws that go on are others than those before.

@@ -179,6 +179,12 @@ fn an_answer_is_whole_when_its_line_is() {
     assert!(!policy.answered("It is 5.\n"));
     assert!(!policy.answered("#### 1"), "or 18");
     assert!(policy.answered("#### 18\n"));
+    let mut boxed = policy;
+    boxed.config.answer_mark = "\\boxed{".to_owned();
+    assert!(!boxed.answered("It is \\boxed{\\frac{1}{2}}."), "the line goes on");
+    assert!(boxed.answered("It is \\boxed{\\frac{1}{2}}.\n"));
+    assert!(!boxed.answered("It is \\boxed{\\begin{pmatrix}1\n"), "the box is open");
+    assert!(boxed.answered("\\boxed{\\begin{pmatrix}1\n\\end{pmatrix}}\n"));
 }
 
 #[test]

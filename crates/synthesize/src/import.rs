@@ -27,7 +27,7 @@ pub struct ImportConfig {
     pub source: String,
     /// Prompts a part; 0 puts all of them into one.
     pub chunk_rows: usize,
-    /// The answer column holds a solution that ends in `#### 42`. Always so for `gsm8k`.
+    /// The answer column holds a solution that ends in `#### 42`, or has `\boxed{42}` in it. Always so for `gsm8k`.
     #[serde(default)]
     pub marked: bool,
     /// Take calculator annotations such as `<<12+5=17>>` out of solutions. Always so for `gsm8k`.

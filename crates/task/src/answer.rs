@@ -1,34 +1,96 @@
 //! The final answer of a completion: where it stands, when two answers agree, when one is right.
 //!
-//! Grading is exact. Numbers are compared as rationals (`1/2` is `0.5`, `$1,200.00` is `1200`), anything else as
-//! text without case and spacing. A completion without the mark has no answer and is never right.
+//! Grading is exact. Numbers are compared as rationals (`1/2` is `0.5`, `$1,200.00` is `1200`), mathematics, in LaTeX
+//! or as typed, by value (`\frac{\sqrt8}{2}` is `\sqrt{2}`), anything else as text without case and spacing. A
+//! completion without a mark or a box has no answer and is never right.
 
+use crate::latex;
 use crate::rational::Rational;
 
 /// What announces the final answer, as in GSM8K: the last line of a completion is `#### 42`.
 pub const ANSWER_MARK: &str = "####";
 
-/// The answer of a completion: the rest of the line after the last [`ANSWER_MARK`], trimmed.
+/// What the final answer is written in without a mark, as in MATH: `\boxed{42}`.
+const BOXES: [&str; 2] = ["\\boxed", "\\fbox"];
+
+/// The answer of a completion: the rest of the line after the last [`ANSWER_MARK`], trimmed; in a completion without
+/// the mark, what the last complete `\boxed{...}` holds.
 ///
-/// `None` without a mark or with nothing behind it: no number elsewhere in the text is ever taken for an answer.
+/// `None` with nothing behind the mark or in the box: no number elsewhere in the text is ever taken for an answer.
 pub fn extract(completion: &str) -> Option<&str> {
-    let (_, after) = completion.rsplit_once(ANSWER_MARK)?;
-    let answer = after.lines().next()?.trim();
+    let answer = match completion.rsplit_once(ANSWER_MARK) {
+        Some((_, after)) => after.lines().next()?,
+        None => boxed(completion)?,
+    };
+    let answer = answer.trim();
     (!answer.is_empty()).then_some(answer)
+}
+
+/// The contents of the box that begins last, of those that are closed. In one pass, whatever the braces.
+fn boxed(text: &str) -> Option<&str> {
+    let (mut open, mut last) = (Vec::new(), None);
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' if !escaped => open.push(at + 1),
+            b'}' if !escaped => {
+                let start = open.pop();
+                let found = start.filter(|start| is_box(text.get(..start - 1)));
+                last = last.max(found.map(|start| (start, at)));
+            }
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+    }
+    let bare = BOXES.iter().filter_map(|name| bare(text, name)).max();
+    let (start, end) = last.max(bare)?;
+    text.get(start..end)
+}
+
+fn is_box(before: Option<&str>) -> bool {
+    before.is_some_and(|before| BOXES.iter().any(|name| before.trim_end().ends_with(name)))
+}
+
+/// Where the answer of a box without braces stands: `\boxed 5`.
+fn bare(text: &str, name: &str) -> Option<(usize, usize)> {
+    let start = text.rfind(name)? + name.len();
+    let rest = text.get(start..)?;
+    let answer = rest.trim_start_matches(' ');
+    let end = answer.find(|c: char| c.is_whitespace() || c == '$').unwrap_or(answer.len());
+    let answer = answer.get(..end)?.trim_end_matches(['.', ',']);
+    let start = start + rest.len() - rest.trim_start_matches(' ').len();
+    let follows = !answer.is_empty() && !answer.starts_with(|c: char| "{}\\".contains(c));
+    (follows && !answer.starts_with(char::is_alphabetic)).then_some((start, start + answer.len()))
 }
 
 /// The text under which an answer votes: equal for answers that agree, and only for those.
 ///
-/// Numbers become [`Rational`]s and are displayed; other text is lower-cased, its spacing collapsed and its final
-/// period dropped. `None` for blank text.
+/// Numbers become [`Rational`]s and are displayed; mathematics becomes its normal form, or the fingerprint of its
+/// value where it has none; other text is lower-cased, its spacing collapsed and its final period dropped. `None`
+/// for blank text. The canonical text of a canonical text is itself.
 pub fn canonical(answer: &str) -> Option<String> {
-    if let Some(number) = Rational::parse(answer) {
+    let number = Rational::parse(answer).filter(|_| !latex::is_symbolic(answer));
+    if let Some(number) = number {
         return Some(number.to_string());
     }
-    let words: Vec<&str> = answer.split_whitespace().collect();
+    if let Some(key) = latex::key(answer) {
+        return Some(key);
+    }
+    let text = latex::plain(answer);
+    let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ").to_lowercase();
-    let text = text.trim_matches(|c: char| matches!(c, '.' | '*' | '`') || c.is_whitespace());
-    (!text.is_empty()).then(|| text.to_owned())
+    let trimmed = text.trim_matches(|c: char| matches!(c, '.' | '*' | '`') || c.is_whitespace());
+    if trimmed.is_empty() {
+        None
+    } else if text.contains("..") && text.contains(',') {
+        // A list that goes on is not the one that ends there.
+        Some(text)
+    } else if trimmed == answer || answer.len() > latex::MAX_LENGTH {
+        Some(trimmed.to_owned())
+    } else {
+        // What was not understood for its markup may be without. Every time it gets shorter, or lower.
+        canonical(trimmed)
+    }
 }
 
 /// True if two answers agree. Blank answers agree with nothing.

@@ -1,4 +1,4 @@
-//! Problems from outside: GSM8K's JSONL, and any JSONL with named columns.
+//! Problems from outside: GSM8K's JSONL, MATH's, and any JSONL with named columns.
 //!
 //! Every row becomes an [`Imported`], or an [`ImportError`] that names the line, what is wrong and what to do. Rows
 //! of another container (Parquet) go through the same door, [`ColumnMap::row`]. Nothing is repaired silently: a
@@ -30,7 +30,8 @@ pub struct ColumnMap {
     /// The column of an identifier, if there is one; text or a number. A row may leave it out or have `null`.
     #[serde(default)]
     pub id: Option<String>,
-    /// The answer column holds a solution that ends in `#### answer`, as in GSM8K; then `solution` must be unset.
+    /// The answer column holds a solution that ends in `#### answer`, as in GSM8K, or has `\boxed{answer}`, as in MATH;
+    /// then `solution` must be unset.
     #[serde(default)]
     pub marked: bool,
     /// Drop calculator annotations `<<12+5=17>>` from solutions.
@@ -89,7 +90,7 @@ impl ColumnMap {
         Ok(text.to_owned())
     }
 
-    /// The solution as a completion: without annotations if so wished, and with its final answer.
+    /// The solution as a completion: without annotations if so wished, and with its final answer, where it has it.
     fn solution(&self, line: u64, text: &str, answer: &str) -> Result<String, ImportError> {
         let text = text.replace("\r\n", "\n");
         let text = if self.strip_annotations { strip_annotations(&text) } else { text };
@@ -122,7 +123,7 @@ pub struct Fields<'a> {
 pub struct Imported {
     /// The question, trimmed, never empty.
     pub question: String,
-    /// A completion that is graded correct for `answer`: its last line is `#### answer`.
+    /// A completion that is graded correct for `answer`: its last line is `#### answer`, or that is in `\boxed{}`.
     pub solution: Option<String>,
     /// The bare final answer, trimmed, never empty.
     pub answer: String,
@@ -199,9 +200,9 @@ pub enum ImportError {
         /// The column.
         column: String,
     },
-    /// A GSM8K answer without its mark.
+    /// A solution without a mark or a box.
     #[error(
-        "line {line}: column `{column}` has no `#### answer`; end it with one, or set `marked = false` if the column is a bare answer"
+        "line {line}: column `{column}` has no `#### answer` and no `\\boxed{{answer}}`; end it with one, or set `marked = false` if the column is a bare answer"
     )]
     NoMark {
         /// 1-based line.
@@ -221,7 +222,7 @@ pub enum ImportError {
     },
     /// A solution that arrives somewhere else.
     #[error(
-        "line {line}: the solution ends in `#### {own}` but the answer is `{answer}`; correct one of them or drop the row"
+        "line {line}: the solution ends in `{own}` but the answer is `{answer}`; correct one of them or drop the row"
     )]
     Disagrees {
         /// 1-based line.

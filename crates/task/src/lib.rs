@@ -1,6 +1,6 @@
 //! What a problem is: where its answer stands, when an answer is right, and whether the sums in a solution hold.
 //!
-//! - [`answer`]: the final answer of a completion, grading and agreement, exact.
+//! - [`answer`]: the final answer of a completion, grading and agreement, exact; also of answers in LaTeX.
 //! - [`calculator`]: every arithmetic claim in a text, found and checked. Its findings are an input of the critics
 //!   and a filter; they are never a label.
 //! - [`import`]: problems from outside, in GSM8K's format or any JSONL.
@@ -13,6 +13,7 @@
 pub mod answer;
 pub mod calculator;
 pub mod import;
+mod latex;
 pub mod mutate;
 pub mod rational;
 pub mod world;

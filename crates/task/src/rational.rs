@@ -122,6 +122,52 @@ impl Rational {
         if exponent < 0 { Self::integer(1).checked_div(power) } else { Some(power) }
     }
 
+    /// The power for any whole exponent, if it is within the bounds. The effort is that of the exponent's digits.
+    pub(crate) fn power(self, exponent: i128) -> Option<Self> {
+        let base = if exponent < 0 { Self::integer(1).checked_div(self)? } else { self };
+        let (mut power, mut square, mut left) = (Self::integer(1), base, exponent.unsigned_abs());
+        loop {
+            if left & 1 == 1 {
+                power = power.checked_mul(square)?;
+            }
+            left >>= 1;
+            if left == 0 {
+                return Some(power);
+            }
+            square = square.checked_mul(square)?;
+        }
+    }
+
+    /// The numerator; it has the sign.
+    pub(crate) fn numer(self) -> i128 {
+        *self.0.numer()
+    }
+
+    /// The denominator, above zero.
+    pub(crate) fn denom(self) -> i128 {
+        *self.0.denom()
+    }
+
+    /// The value, if it is whole.
+    pub(crate) fn whole(self) -> Option<i128> {
+        self.0.is_integer().then(|| self.0.to_integer())
+    }
+
+    /// The largest whole number that is not above it.
+    pub(crate) fn floor(self) -> Self {
+        Self(self.0.floor())
+    }
+
+    /// True for zero.
+    pub(crate) fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// True below zero.
+    pub(crate) fn is_negative(self) -> bool {
+        self.numer() < 0
+    }
+
     /// The number with its sign turned. Cannot leave the bounds, which are symmetric.
     #[must_use]
     pub fn negated(self) -> Self {

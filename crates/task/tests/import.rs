@@ -36,6 +36,35 @@ fn gsm8k_rows_become_question_solution_and_answer() {
 }
 
 #[test]
+fn rows_of_math_keep_the_box_in_their_solution() {
+    let published = concat!(
+        r#"{"problem": "Solve $2x = 1$.", "level": "Level 1", "type": "Algebra", "#,
+        r#""solution": "Half of one, so $x = \\boxed{\\frac{1}{2}}.$"}"#,
+    );
+    let marked = ColumnMap { marked: true, ..ColumnMap::named("problem", "solution") };
+    let row = read(published, marked).remove(0).unwrap();
+    assert_eq!(row.answer, r"\frac{1}{2}");
+    assert_eq!(row.solution.as_deref(), Some(r"Half of one, so $x = \boxed{\frac{1}{2}}.$"));
+    let with_answers = |answer: &str| {
+        let row =
+            r#"{"problem": "?", "answer": "ANSWER", "solution": "So $\\boxed{\\frac{1}{2}}.$"}"#;
+        let map = ColumnMap {
+            solution: Some("solution".to_owned()),
+            ..ColumnMap::named("problem", "answer")
+        };
+        read(&format!("\n{}", row.replace("ANSWER", answer)), map).remove(0)
+    };
+    let row = with_answers("0.5").unwrap();
+    assert_eq!(row.answer, "0.5");
+    assert_eq!(row.solution.as_deref(), Some(r"So $\boxed{\frac{1}{2}}.$"));
+    let refused = with_answers(r"\\frac{1}{3}").unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        r"line 2: the solution ends in `\frac{1}{2}` but the answer is `\frac{1}{3}`; correct one of them or drop the row"
+    );
+}
+
+#[test]
 fn annotations_are_kept_if_so_wished() {
     let map = ColumnMap { strip_annotations: false, ..ColumnMap::gsm8k() };
     let rows = read(GSM8K, map);
@@ -129,12 +158,12 @@ fn refusals_name_the_line_the_fault_and_the_remedy() {
         (
             r#"{"q": "x", "a": "1", "s": "1 + 1 = 2\n#### 2"}"#.to_owned(),
             both(),
-            "line 1: the solution ends in `#### 2` but the answer is `1`; correct one of them or drop the row",
+            "line 1: the solution ends in `2` but the answer is `1`; correct one of them or drop the row",
         ),
         (
             r#"{"question": "x", "answer": "It is 17"}"#.to_owned(),
             ColumnMap::gsm8k(),
-            "line 1: column `answer` has no `#### answer`; end it with one, or set `marked = false` if the column is a bare answer",
+            "line 1: column `answer` has no `#### answer` and no `\\boxed{answer}`; end it with one, or set `marked = false` if the column is a bare answer",
         ),
         (
             r#"{"question": "x", "answer": "\n#### 1", "s": "y"}"#.to_owned(),

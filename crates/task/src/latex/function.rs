@@ -1,0 +1,294 @@
+//! Functions: exact where there is an exact value, and else a symbol named after the function and its argument.
+
+use super::number::power;
+use super::poly::{Atom, Monomial, Poly, raised};
+use super::quotient::Quotient;
+use crate::rational::Rational;
+
+/// The largest number whose factorial is worked out.
+const MAX_FACTORIAL: i128 = 1000;
+
+/// The most factors of a binomial coefficient that is multiplied out.
+const MAX_FACTORS: i128 = 8;
+
+/// What stands before arguments.
+pub(super) const FUNCTIONS: [&str; 33] = [
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "asin", "acos", "atan",
+    "sinh", "cosh", "tanh", "log", "ln", "lg", "exp", "sqrt", "cbrt", "abs", "floor", "ceil",
+    "binom", "min", "max", "gcd", "lcm", "arg", "det", "Re", "Im",
+];
+
+/// True for functions of angles.
+pub(super) fn takes_angle(name: &str) -> bool {
+    matches!(name, "sin" | "cos" | "tan" | "cot" | "sec" | "csc")
+}
+
+/// The value of a function.
+pub(super) fn apply(name: &str, arguments: &[Quotient]) -> Option<Quotient> {
+    let [argument] = arguments else {
+        return match arguments {
+            [n, k] if name == "binom" => binomial(n, k).or_else(|| named(name, arguments)),
+            [base, of] if name == "log" => logarithm(of)?.over(&logarithm(base)?),
+            _ => named(name, arguments),
+        };
+    };
+    let one = Quotient::integer(1);
+    match name {
+        "sin" => sine(argument),
+        "cos" => cosine(argument),
+        "tan" => sine(argument)?.over(&cosine(argument)?),
+        "cot" => cosine(argument)?.over(&sine(argument)?),
+        "sec" => one.over(&cosine(argument)?),
+        "csc" => one.over(&sine(argument)?),
+        "arcsin" | "asin" => arcsine(argument),
+        "arccos" | "acos" => turn(90)?.plus(&arcsine(argument)?.negated()),
+        "arctan" | "atan" => arctangent(argument),
+        "ln" => logarithm(argument),
+        "log" | "lg" => logarithm(argument)?.over(&logarithm(&Quotient::integer(10))?),
+        "exp" => Quotient::whole(Poly::symbol("e")).power(argument),
+        "sqrt" => root(argument, 2),
+        "cbrt" => root(argument, 3),
+        "abs" => absolute(argument),
+        "floor" | "ceil" => rounded(name, argument),
+        _ => named(name, arguments),
+    }
+}
+
+/// The nth root.
+pub(super) fn root(of: &Quotient, n: i64) -> Option<Quotient> {
+    of.power(&Quotient::integer(1).over(&Quotient::integer(n))?)
+}
+
+/// A symbol for a value that has no simpler form.
+fn named(name: &str, arguments: &[Quotient]) -> Option<Quotient> {
+    let keys: Vec<String> = arguments.iter().map(Quotient::key).collect::<Option<_>>()?;
+    Some(Quotient::whole(Poly::symbol(&format!("{name}({})", keys.join(",")))))
+}
+
+/// An angle of so many degrees.
+fn turn(degrees: i64) -> Option<Quotient> {
+    let part = Poly::constant(Rational::new(i128::from(degrees), 180)?);
+    Some(Quotient::whole(Poly::symbol("pi").times(&part)?))
+}
+
+/// `e^(i pi t)`.
+pub(super) fn turned(half_turns: Rational) -> Option<Poly> {
+    let degrees = half_turns.checked_mul(Rational::integer(180))?;
+    let sine = sine_of(degrees)?.times(&Poly::atom(Atom::Imaginary))?;
+    sine_of(degrees.checked_add(Rational::integer(90))?)?.plus(&sine)
+}
+
+/// The degrees of an angle that is a rational part of a turn.
+fn degrees(angle: &Quotient) -> Option<Rational> {
+    let angle = angle.poly()?;
+    if angle.is_zero() {
+        return Some(Rational::integer(0));
+    }
+    let (monomial, value) = angle.single()?;
+    let pi = Monomial::from([(Atom::Symbol("pi".to_owned()), Rational::integer(1))]);
+    (*monomial == pi).then(|| value.checked_mul(Rational::integer(180)))?
+}
+
+fn sine(angle: &Quotient) -> Option<Quotient> {
+    if let Some(degrees) = degrees(angle) {
+        return sine_of(degrees).map(Quotient::whole);
+    }
+    if is_turned(angle) {
+        return Some(named("sin", &[angle.negated()])?.negated());
+    }
+    named("sin", std::slice::from_ref(angle))
+}
+
+fn cosine(angle: &Quotient) -> Option<Quotient> {
+    if let Some(degrees) = degrees(angle) {
+        return sine_of(degrees.checked_add(Rational::integer(90))?).map(Quotient::whole);
+    }
+    named("cos", &[if is_turned(angle) { angle.negated() } else { angle.clone() }])
+}
+
+/// True if the first term as displayed has a minus: of a value and its negative, one has.
+fn is_turned(value: &Quotient) -> bool {
+    value.numerator().terms().last().is_some_and(|(_, value)| value.is_negative())
+}
+
+/// The sine of an angle in degrees; one between 0 and 90 is a symbol if it has no value in square roots.
+fn sine_of(degrees: Rational) -> Option<Poly> {
+    let (half, whole) = (Rational::integer(180), Rational::integer(360));
+    let turns = degrees.checked_floor_div(whole)?.checked_mul(whole)?;
+    let degrees = degrees.checked_sub(turns)?;
+    if degrees >= half {
+        return Some(sine_of(degrees.checked_sub(half)?)?.negated());
+    }
+    let other = half.checked_sub(degrees)?;
+    let degrees = degrees.min(other);
+    if let Some(value) = degrees.whole().and_then(exact_sine) {
+        return Some(value);
+    }
+    let part = Poly::constant(degrees.checked_div(half)?).times(&Poly::symbol("pi"))?;
+    Some(Poly::symbol(&format!("sin({part})")))
+}
+
+/// The sines of whole degrees that are simple in square roots: `(a sqrt(m) + b sqrt(n)) / 4`.
+fn exact_sine(degrees: i128) -> Option<Poly> {
+    let (a, m, b, n) = match degrees {
+        0 => (0, 1, 0, 1),
+        15 => (1, 6, -1, 2),
+        18 => (1, 5, -1, 1),
+        30 => (2, 1, 0, 1),
+        45 => (2, 2, 0, 1),
+        54 => (1, 5, 1, 1),
+        60 => (2, 3, 0, 1),
+        75 => (1, 6, 1, 2),
+        90 => (4, 1, 0, 1),
+        _ => return None,
+    };
+    let part = |a: i128, m: i64| {
+        let root = power(Rational::integer(m), Rational::new(1, 2)?)?;
+        root.times(&Poly::constant(Rational::new(a, 4)?))
+    };
+    part(a, m)?.plus(&part(b, n)?)
+}
+
+fn arcsine(value: &Quotient) -> Option<Quotient> {
+    let is = |degrees: &i64| {
+        let sine = sine_of(Rational::integer(*degrees));
+        value.poly().is_some_and(|value| sine.as_ref() == Some(value))
+    };
+    odd("arcsin", value, (0..=90).step_by(3).find(is))
+}
+
+fn arctangent(value: &Quotient) -> Option<Quotient> {
+    let is = |degrees: &i64| {
+        let angle = turn(*degrees);
+        let tangent = angle.and_then(|angle| sine(&angle)?.over(&cosine(&angle)?));
+        tangent.as_ref() == Some(value)
+    };
+    odd("arctan", value, (0..90).step_by(15).find(is))
+}
+
+/// The value of a function whose sign is that of its argument.
+fn odd(name: &str, value: &Quotient, degrees: Option<i64>) -> Option<Quotient> {
+    if let Some(degrees) = degrees {
+        return turn(degrees);
+    }
+    if is_turned(value) {
+        return Some(apply(name, &[value.negated()])?.negated());
+    }
+    named(name, std::slice::from_ref(value))
+}
+
+/// The natural logarithm: a sum over primes for roots of rationals and powers of `e`.
+fn logarithm(value: &Quotient) -> Option<Quotient> {
+    let single = value.poly().and_then(Poly::single);
+    let Some((monomial, number)) = single.filter(|(_, number)| !number.is_negative()) else {
+        return named("ln", std::slice::from_ref(value));
+    };
+    let mut sum = Poly::default();
+    let factors = super::poly::joined(monomial, &super::number::primes(number))?;
+    for (atom, exponent) in factors {
+        let part = match &atom {
+            Atom::Prime(prime) => Poly::symbol(&format!("ln({prime})")),
+            Atom::Symbol(name) if name == "e" => Poly::integer(1),
+            _ => return named("ln", std::slice::from_ref(value)),
+        };
+        sum = sum.plus(&part.times(&Poly::constant(exponent))?)?;
+    }
+    Some(Quotient::whole(sum))
+}
+
+fn absolute(value: &Quotient) -> Option<Quotient> {
+    match value.poly().and_then(Poly::single) {
+        Some((monomial, number)) if !is_signed(monomial) => {
+            let size = if number.is_negative() { number.negated() } else { number };
+            Poly::term(size, raised(monomial, Rational::integer(1))?).map(Quotient::whole)
+        }
+        _ => {
+            if let Some(size) = value.poly().and_then(modulus) {
+                return Some(Quotient::whole(size));
+            }
+            named("abs", &[if is_turned(value) { value.negated() } else { value.clone() }])
+        }
+    }
+}
+
+/// True unless all that is multiplied is above zero.
+fn is_signed(monomial: &Monomial) -> bool {
+    !monomial.keys().all(|atom| match atom {
+        Atom::Prime(_) => true,
+        Atom::Symbol(name) => matches!(name.as_str(), "pi" | "e"),
+        _ => false,
+    })
+}
+
+/// The size of `a + b i` with rational `a` and `b`.
+fn modulus(value: &Poly) -> Option<Poly> {
+    let one = Rational::integer(1);
+    let mut square = Rational::integer(0);
+    for (monomial, part) in value.terms() {
+        let imaginary = *monomial == Monomial::from([(Atom::Imaginary, one)]);
+        if !imaginary && !monomial.is_empty() {
+            return None;
+        }
+        square = square.checked_add(part.checked_mul(part)?)?;
+    }
+    power(square, Rational::new(1, 2)?)
+}
+
+fn rounded(name: &str, value: &Quotient) -> Option<Quotient> {
+    let Some(number) = value.rational() else {
+        return named(name, std::slice::from_ref(value));
+    };
+    let rounded = match name {
+        "floor" => number.floor(),
+        _ => number.negated().floor().negated(),
+    };
+    Some(Quotient::whole(Poly::constant(rounded)))
+}
+
+/// The factorial.
+pub(super) fn factorial(of: &Quotient) -> Option<Quotient> {
+    let whole = of.rational().and_then(Rational::whole);
+    let Some(n) = whole.filter(|n| (0..=MAX_FACTORIAL).contains(n)) else {
+        return Some(Quotient::whole(Poly::symbol(&format!("({})!", of.key()?))));
+    };
+    let mut exponents = Monomial::new();
+    for prime in (2..=n).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)) {
+        let mut quotient = n / prime;
+        let mut count = 0;
+        while quotient > 0 {
+            count += quotient;
+            quotient /= prime;
+        }
+        exponents.insert(Atom::Prime(prime.unsigned_abs()), Rational::new(count, 1)?);
+    }
+    Poly::term(Rational::integer(1), exponents).map(Quotient::whole)
+}
+
+/// The binomial coefficient, for a whole `k`: a polynomial in `n` if that is no number.
+fn binomial(n: &Quotient, k: &Quotient) -> Option<Quotient> {
+    let whole = |of: &Quotient| of.rational().and_then(Rational::whole);
+    let k = whole(k)?;
+    let Some(n) = whole(n) else { return expanded(n, k) };
+    if !(0..=MAX_FACTORIAL).contains(&n) || k < 0 {
+        return None;
+    }
+    let mut chosen = Rational::integer(i64::from(k <= n));
+    for step in 0..k.min((n - k).max(0)) {
+        chosen = chosen.checked_mul(Rational::new(n - step, step + 1)?)?;
+    }
+    Some(Quotient::whole(Poly::constant(chosen)))
+}
+
+/// `n (n-1) ... (n-k+1) / k!`.
+fn expanded(n: &Quotient, k: i128) -> Option<Quotient> {
+    if !(0..=MAX_FACTORS).contains(&k) {
+        return None;
+    }
+    let mut chosen = Quotient::integer(1);
+    let mut factor = n.clone();
+    for step in 1..=k {
+        chosen = chosen.times(&factor)?.over(&Quotient::integer(step as i64))?;
+        factor = factor.plus(&Quotient::integer(-1))?;
+    }
+    Some(chosen)
+}

@@ -1,0 +1,362 @@
+//! The shapes of answers: values, lists and sets, tuples and intervals, matrices.
+
+use super::expression::value;
+use super::quotient::Quotient;
+use super::relation::{label, relation};
+use super::token::Token;
+
+/// How deep lists, tuples and the like nest.
+const MAX_DEPTH: u32 = 8;
+
+/// One of the things an answer lists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Item {
+    /// What it is the value of, if that is said.
+    name: Option<String>,
+    /// What it votes under.
+    key: String,
+    /// True for the solutions of an inequality, and for unions.
+    range: bool,
+}
+
+impl Item {
+    pub(super) fn plain(key: String) -> Self {
+        Self { name: None, key, range: false }
+    }
+
+    pub(super) fn range(key: String) -> Self {
+        Self { name: None, key, range: true }
+    }
+
+    /// The same as the value of a variable.
+    pub(super) fn named(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
+}
+
+/// The key of a whole answer.
+pub(super) fn key(tokens: &[Token]) -> Option<String> {
+    combined(items(tokens, 0)?)
+}
+
+/// Several items as one key. Their order does not matter, as in a set; a set of one is its member.
+fn combined(mut items: Vec<Item>) -> Option<String> {
+    items.sort();
+    items.dedup();
+    let first = items.first()?.clone();
+    if items.len() == 1 {
+        return Some(first.key);
+    }
+    if items.iter().all(|item| item.range) {
+        return Some(keys(&items).join("U"));
+    }
+    let names: std::collections::BTreeSet<_> =
+        items.iter().filter_map(|item| item.name.as_ref()).collect();
+    if names.len() < 2 {
+        let mut keys = keys(&items);
+        keys.sort();
+        keys.dedup();
+        return Some(format!("{{{}}}", keys.join(",")));
+    }
+    // Values of several variables belong to their names.
+    let named = |item: &Item| Some(format!("{}={}", item.name.as_ref()?, item.key));
+    Some(format!("{{{}}}", items.iter().map(named).collect::<Option<Vec<_>>>()?.join(",")))
+}
+
+fn keys(items: &[Item]) -> Vec<String> {
+    items.iter().map(|item| item.key.clone()).collect()
+}
+
+/// What an answer lists.
+pub(super) fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let tokens = trimmed(tokens);
+    if let Some(inner) = enclosed(tokens, '{', '}').or_else(|| enclosed(tokens, '⦃', '⦄')) {
+        if trimmed(inner).is_empty() {
+            return Some(vec![Item::plain("emptyset".to_owned())]);
+        }
+        if let Some(items) = described(inner, depth + 1).or_else(|| items(inner, depth + 1)) {
+            return Some(items);
+        }
+    }
+    let separates = |token: &Token| match token {
+        Token::Sign(',' | ';') => true,
+        Token::Text(word) => matches!(word.as_str(), "and" | "or"),
+        _ => false,
+    };
+    let parts = split(tokens, separates)?;
+    let count = parts.len();
+    if count > 1 {
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let listed = parts.into_iter().map(|part| items(part, depth + 1));
+        let mut listed = listed.collect::<Option<Vec<_>>>()?.concat();
+        // Of two inequalities one holds only if that is said.
+        let or = |token: &Token| matches!(token, Token::Text(word) if word == "or");
+        let either = split(tokens, or)?.len() == count;
+        for item in &mut listed {
+            item.range &= either;
+        }
+        return Some(listed);
+    }
+    item(tokens, depth)
+}
+
+/// The set of all that fulfil a condition: `x | x > 2`.
+fn described(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
+    let bars = |token: &Token| matches!(token, Token::Sign('|' | ':'));
+    match split(tokens, bars)?.as_slice() {
+        [name, condition] if label(name).is_some() => items(condition, depth),
+        _ => None,
+    }
+}
+
+fn item(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
+    let parts = split(tokens, |token| *token == Token::Sign('∪'))?;
+    if parts.len() > 1 {
+        let parts = parts.into_iter().map(|part| joinable(items(part, depth + 1)?));
+        let mut parts: Vec<String> = parts.collect::<Option<_>>()?;
+        parts.sort();
+        parts.dedup();
+        return Some(vec![Item::range(parts.join("U"))]);
+    }
+    if tokens.iter().any(|token| matches!(token, Token::Sign('±' | '∓'))) {
+        let upper = item(&signed(tokens, '+', '-'), depth)?;
+        return Some([upper, item(&signed(tokens, '-', '+'), depth)?].concat());
+    }
+    if let [[_], set] = split(tokens, |token| *token == Token::Sign('∈'))?.as_slice() {
+        return items(set, depth + 1);
+    }
+    let is_relation =
+        |token: &Token| matches!(token, Token::Sign('=' | '<' | '>' | '≤' | '≥' | '≠'));
+    let sides = split(tokens, is_relation)?;
+    if sides.len() > 1 {
+        let signs = relations(tokens, is_relation);
+        return relation(&sides, &signs, depth);
+    }
+    Some(vec![Item::plain(single(tokens, depth)?)])
+}
+
+/// The key of a part of a union: an interval or a set.
+fn joinable(items: Vec<Item>) -> Option<String> {
+    let key = combined(items)?;
+    Some(if key.starts_with(['(', '[', '{']) { key } else { format!("{{{key}}}") })
+}
+
+/// The key of something that is neither a list nor a statement.
+fn single(tokens: &[Token], depth: u32) -> Option<String> {
+    if let Some(key) = based(tokens) {
+        return Some(key);
+    }
+    let bracketed = enclosed(tokens, '(', ')').or_else(|| enclosed(tokens, '[', ']'));
+    if let Some(array @ [Token::Begin(_), ..]) = bracketed {
+        return matrix(&[], array);
+    }
+    if let Some(at) = tokens.iter().position(|token| matches!(token, Token::Begin(_))) {
+        return matrix(tokens.get(..at)?, tokens.get(at..)?);
+    }
+    match sequence(tokens, depth) {
+        Some(key) => Some(key),
+        None => value(tokens)?.key(),
+    }
+}
+
+/// Without the full stop, and without commas at the end.
+fn trimmed(tokens: &[Token]) -> &[Token] {
+    match tokens {
+        [rest @ .., Token::Sign('.' | ',')] => trimmed(rest),
+        _ => tokens,
+    }
+}
+
+/// The tokens with `±` and `∓` decided.
+fn signed(tokens: &[Token], upper: char, lower: char) -> Vec<Token> {
+    let decided = |token: &Token| match token {
+        Token::Sign('±') => Token::Sign(upper),
+        Token::Sign('∓') => Token::Sign(lower),
+        token => token.clone(),
+    };
+    tokens.iter().map(decided).collect()
+}
+
+/// By how much a token changes the depth.
+fn step(token: &Token) -> i32 {
+    match token {
+        Token::Sign('(' | '[' | '{' | '⦃' | '⟨' | '⌊' | '⌈') | Token::Begin(_) => 1,
+        Token::Sign(')' | ']' | '}' | '⦄' | '⟩' | '⌋' | '⌉') | Token::End => -1,
+        _ => 0,
+    }
+}
+
+/// The parts between separators that are in no parentheses; `None` if those are not balanced.
+pub(super) fn split(tokens: &[Token], separates: impl Fn(&Token) -> bool) -> Option<Vec<&[Token]>> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0);
+    for (at, token) in tokens.iter().enumerate() {
+        depth += step(token);
+        if depth < 0 {
+            return None;
+        }
+        if depth == 0 && separates(token) {
+            parts.push(tokens.get(start..at)?);
+            start = at + 1;
+        }
+    }
+    parts.push(tokens.get(start..)?);
+    (depth == 0).then_some(parts)
+}
+
+/// The relations that are in no parentheses, in their order.
+fn relations(tokens: &[Token], is_relation: impl Fn(&Token) -> bool) -> Vec<char> {
+    let mut depth = 0;
+    let mut found = Vec::new();
+    for token in tokens {
+        depth += step(token);
+        match token {
+            Token::Sign(sign) if depth == 0 && is_relation(token) => found.push(*sign),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What is between two signs, if they enclose all of it.
+fn enclosed(tokens: &[Token], open: char, close: char) -> Option<&[Token]> {
+    let [Token::Sign(first), inner @ .., Token::Sign(last)] = tokens else { return None };
+    (*first == open && *last == close && split(inner, |_| false).is_some()).then_some(inner)
+}
+
+/// A tuple, a vector or an interval: items in brackets, in order. The rows of a key's matrix are parted by `;`.
+fn sequence(tokens: &[Token], depth: u32) -> Option<String> {
+    let [Token::Sign(open), inner @ .., Token::Sign(close)] = tokens else { return None };
+    if depth > MAX_DEPTH || !"([⟨".contains(*open) || !")]⟩".contains(*close) {
+        return None;
+    }
+    let rows = split(inner, |token| *token == Token::Sign(';'))?;
+    let separator = if rows.len() > 1 { ';' } else { ',' };
+    let parts = split(inner, |token| *token == Token::Sign(separator))?;
+    // A matrix of one row.
+    let nested = || *open == '[' && sequence(inner, depth + 1).is_some();
+    if parts.len() < 2 && !nested() {
+        return None;
+    }
+    let parts = parts.into_iter().map(|part| match separator {
+        ';' => row(part, depth + 1),
+        _ => combined(items(part, depth + 1)?),
+    });
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    let (open, close) = if *open == '⟨' { ('(', ')') } else { (*open, *close) };
+    Some(format!("{open}{}{close}", parts.join(&separator.to_string())))
+}
+
+/// A row of a key's matrix.
+fn row(tokens: &[Token], depth: u32) -> Option<String> {
+    let inner = enclosed(tokens, '[', ']')?;
+    let cells = split(inner, |token| *token == Token::Sign(','))?;
+    let cells = cells.into_iter().map(|cell| combined(items(cell, depth)?));
+    Some(format!("[{}]", cells.collect::<Option<Vec<_>>>()?.join(",")))
+}
+
+/// A number in another base than ten: digits, or letters for those above nine, and the base.
+fn based(tokens: &[Token]) -> Option<String> {
+    let at = tokens.iter().position(|token| *token == Token::Sign('_'))?;
+    let (digits, base) = (tokens.get(..at)?, tokens.get(at + 1..)?);
+    let base = match base {
+        [Token::Number(base)] | [Token::Sign('{'), Token::Number(base), Token::Sign('}')] => {
+            base.as_str()
+        }
+        [Token::Sign('{'), Token::Text(base), Token::Sign('}')] => spelled(base)?,
+        _ => return None,
+    };
+    let mut text = String::new();
+    for token in digits {
+        match token {
+            Token::Number(part) | Token::Name(part) | Token::Text(part) => text.push_str(part),
+            _ => return None,
+        }
+    }
+    let plain = text.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase() || c == '.');
+    let number = matches!(digits.first(), Some(Token::Number(_))) && plain;
+    let digits = match text.trim_start_matches('0') {
+        "" => "0",
+        digits => digits,
+    };
+    let known = base.parse().is_ok_and(|base: u32| (2..=36).contains(&base));
+    (number && known).then(|| format!("{digits}_{base}"))
+}
+
+/// Bases that are written as words.
+fn spelled(base: &str) -> Option<&'static str> {
+    let words = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+    let digits = ["2", "3", "4", "5", "6", "7", "8", "9", "10"];
+    let found = words.iter().position(|word| *word == base)?;
+    digits.get(found).copied()
+}
+
+/// A matrix, with a number before it or not, row by row. One between bars is its determinant.
+fn matrix(before: &[Token], tokens: &[Token]) -> Option<String> {
+    let [Token::Begin(kind), inner @ .., Token::End] = tokens else { return None };
+    let scale = match before {
+        [] => Quotient::integer(1),
+        [Token::Sign('-')] => Quotient::integer(-1),
+        [rest @ .., Token::Sign('*')] | rest => value(rest)?,
+    };
+    let inner = match inner {
+        // The columns of an `array`.
+        [Token::Sign('{'), rest @ ..] if kind == "array" => {
+            let end = rest.iter().position(|token| *token == Token::Sign('}'))?;
+            rest.get(end + 1..)?
+        }
+        inner => inner,
+    };
+    let mut rows = Vec::new();
+    for row in split(inner, |token| *token == Token::Sign(';'))? {
+        if !row.is_empty() {
+            let cells = split(row, |token| *token == Token::Sign('&'))?;
+            let cells = cells.into_iter().map(|cell| value(cell)?.times(&scale));
+            rows.push(cells.collect::<Option<Vec<_>>>()?);
+        }
+    }
+    if kind == "vmatrix" {
+        let size = rows.len();
+        let square = before.is_empty() && (1..=4).contains(&size);
+        let square = square && rows.iter().all(|row| row.len() == size);
+        return determinant(&rows).filter(|_| square)?.key();
+    }
+    if let [row] = rows.as_slice()
+        && let [only] = row.as_slice()
+    {
+        return only.key();
+    }
+    let known = ["pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"];
+    let rows = rows.iter().map(|row| {
+        let cells: Vec<String> = row.iter().map(Quotient::key).collect::<Option<_>>()?;
+        Some(format!("[{}]", cells.join(",")))
+    });
+    let rows = rows.collect::<Option<Vec<_>>>()?;
+    known.contains(&kind.as_str()).then(|| format!("[{}]", rows.join(";")))
+}
+
+/// The determinant, by its first column.
+fn determinant(rows: &[Vec<Quotient>]) -> Option<Quotient> {
+    let mut sum = Quotient::integer(i64::from(rows.is_empty()));
+    for (at, row) in rows.iter().enumerate() {
+        let others = rows.iter().enumerate().filter(|(other, _)| *other != at);
+        let minor: Vec<Vec<Quotient>> =
+            others.map(|(_, row)| row.iter().skip(1).cloned().collect()).collect();
+        let part = row.first()?.times(&determinant(&minor)?)?;
+        sum = sum.plus(&if at % 2 == 0 { part } else { part.negated() })?;
+    }
+    Some(sum)
+}
+
+/// True if the tokens are words, with single letters among them.
+pub(super) fn is_words(tokens: &[Token]) -> bool {
+    let word = |token: &Token| matches!(token, Token::Text(_));
+    let joins = |token: &Token| matches!(token, Token::Text(word) if word == "and" || word == "or");
+    let letter = |token: &Token| matches!(token, Token::Name(_));
+    let symbol = matches!(tokens, [Token::Name(_), Token::Text(_)]);
+    !symbol
+        && tokens.iter().all(|token| word(token) || letter(token))
+        && tokens.iter().any(|token| word(token) && !joins(token))
+}

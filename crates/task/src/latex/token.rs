@@ -1,0 +1,356 @@
+//! Tokens of a mathematical answer, whether in LaTeX or as typed.
+
+use super::function::FUNCTIONS;
+use crate::rational::UNIT_LETTERS;
+
+/// What an answer is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// Digits with at most one point, without separators.
+    Number(String),
+    /// Digits that repeat without end, after a number.
+    Repeating(String),
+    /// A variable or a constant.
+    Name(String),
+    /// A function.
+    Call(String),
+    /// Words: a unit, a name, `and`.
+    Text(String),
+    /// `\frac`.
+    Fraction,
+    /// `\begin{pmatrix}` and the like.
+    Begin(String),
+    /// The end of such.
+    End,
+    /// Anything else, as one character: `{` groups, `⦃` opens a set, `;` also ends a row of a matrix.
+    Sign(char),
+}
+
+/// Commands that say how something looks or how far apart it stands.
+const IGNORED: [&str; 21] = [
+    "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl",
+    "biggr", "Biggl", "Biggr", "limits", "quad", "qquad", "boxed", "fbox", "hline", "strut",
+];
+
+/// Symbols of several letters.
+pub(super) const NAMES: [&str; 39] = [
+    "pi", "inf", "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota",
+    "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi",
+    "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi",
+    "Omega", "ell", "hbar", "imath", "emptyset",
+];
+
+/// Words of two or three letters that are units and not products.
+pub(super) const UNITS: [&str; 30] = [
+    "mm", "cm", "dm", "km", "kg", "mg", "lb", "lbs", "oz", "ft", "in", "yd", "mi", "mph", "kph",
+    "hr", "hrs", "min", "sec", "ms", "ml", "mL", "am", "pm", "AM", "PM", "deg", "rad", "th", "sq",
+];
+
+/// Characters that are signs as they are.
+const PLAIN: &str = "+-*/^_!%°=<>≤≥≠∈∪±∓()[]{}|⌊⌋⌈⌉⟨⟩√,;&.:";
+
+/// True for commands whose argument is words, or letters in another type.
+pub(super) fn sets_words(command: &str) -> bool {
+    let text = command.starts_with("text") && !command.ends_with("style");
+    text || command.starts_with("math") || matches!(command, "mbox" | "hbox" | "operatorname")
+}
+
+/// The sign that a command or a character stands for.
+fn sign(name: &str) -> Option<char> {
+    Some(match name {
+        "cdot" | "times" | "ast" | "·" | "×" | "⋅" | "∗" | "∙" => '*',
+        "div" | "÷" | "∕" => '/',
+        "−" | "–" => '-',
+        "pm" => '±',
+        "mp" => '∓',
+        "le" | "leq" | "leqslant" | "⩽" => '≤',
+        "ge" | "geq" | "geqslant" | "⩾" => '≥',
+        "lt" => '<',
+        "gt" => '>',
+        "ne" | "neq" => '≠',
+        "in" => '∈',
+        "cup" => '∪',
+        "circ" | "degree" => '°',
+        "lfloor" => '⌊',
+        "rfloor" => '⌋',
+        "lceil" => '⌈',
+        "rceil" => '⌉',
+        "lvert" | "rvert" | "vert" | "mid" => '|',
+        "langle" => '⟨',
+        "rangle" => '⟩',
+        "lbrace" => '⦃',
+        "rbrace" => '⦄',
+        "lbrack" => '[',
+        "rbrack" => ']',
+        "sqrt" => '√',
+        "colon" => ':',
+        _ => return None,
+    })
+}
+
+/// The tokens of a text; `None` if something in it is not known.
+pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
+    // Braces around all of it are those of a set, as typed.
+    let open = u32::from(text.trim_start().starts_with('{'));
+    let mut scanner = Scanner { rest: text, open, tokens: Vec::new() };
+    while let Some(first) = scanner.rest.chars().next() {
+        scanner.next(first)?;
+    }
+    Some(scanner.tokens)
+}
+
+struct Scanner<'a> {
+    rest: &'a str,
+    /// How many parentheses, brackets and sets are open: in these a comma parts numbers.
+    open: u32,
+    tokens: Vec<Token>,
+}
+
+impl<'a> Scanner<'a> {
+    fn next(&mut self, first: char) -> Option<()> {
+        let point = first == '.' && self.digit_after(1);
+        match first {
+            _ if first.is_ascii_digit() || point => self.number()?,
+            '\\' => self.command()?,
+            '~' if self.fingerprint().is_some() => {
+                let name = self.fingerprint()?.to_owned();
+                self.skip(name.len())?;
+                self.tokens.push(Token::Name(name));
+            }
+            '$' | '€' | '£' | '~' | '`' => self.skip(first.len_utf8())?,
+            _ if first.is_whitespace() => self.skip(first.len_utf8())?,
+            _ if first.is_ascii_alphabetic() => self.letters()?,
+            _ => self.sign(first)?,
+        }
+        Some(())
+    }
+
+    fn skip(&mut self, bytes: usize) -> Option<()> {
+        self.rest = self.rest.get(bytes..)?;
+        Some(())
+    }
+
+    fn digit_after(&self, bytes: usize) -> bool {
+        self.rest.as_bytes().get(bytes).is_some_and(u8::is_ascii_digit)
+    }
+
+    /// A key of this module, which stands for itself.
+    fn fingerprint(&self) -> Option<&'a str> {
+        let digits = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let key = self.rest.get(..17)?;
+        key.bytes().skip(1).all(digits).then_some(key)
+    }
+
+    /// Digits, thousands separators, a point, digits.
+    fn number(&mut self) -> Option<()> {
+        let mut digits = self.digits()?;
+        let grouped = (1..=3).contains(&digits.len()) && !digits.starts_with('0');
+        while let Some(separator) = self.separator().filter(|_| grouped) {
+            self.skip(separator)?;
+            digits.push_str(&self.digits()?);
+        }
+        if self.rest.starts_with('.') && (self.digit_after(1) || self.repeats(1)) {
+            self.skip(1)?;
+            digits.push('.');
+            digits.push_str(&self.digits()?);
+        }
+        let broken = digits.contains('.');
+        self.tokens.push(Token::Number(digits));
+        if broken && self.repeats(0) {
+            let (_, after) = self.rest.split_once('{')?;
+            self.rest = after;
+            let repeating = self.digits()?;
+            self.rest = self.rest.strip_prefix('}')?;
+            self.tokens.push(Token::Repeating(repeating));
+        }
+        Some(())
+    }
+
+    /// True if a line over digits begins so many bytes ahead.
+    fn repeats(&self, ahead: usize) -> bool {
+        let rest = self.rest.get(ahead..).unwrap_or_default();
+        ["\\overline{", "\\bar{"].iter().any(|line| rest.starts_with(line))
+    }
+
+    fn digits(&mut self) -> Option<String> {
+        let len = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let digits = self.rest.get(..len)?.to_owned();
+        self.skip(len)?;
+        Some(digits)
+    }
+
+    /// The length of what stands between a number and three more digits.
+    fn separator(&self) -> Option<usize> {
+        let spaced = ["{,}", ",\\!", ",\\,", "\\,", "\\!", ","];
+        let separator = spaced.iter().find(|mark| self.rest.starts_with(**mark))?;
+        if *separator == "," && self.open > 0 {
+            return None;
+        }
+        let after = self.rest.get(separator.len()..)?;
+        let blank = if *separator == "," { 0 } else { after.len() - after.trim_start().len() };
+        let group = after.bytes().skip(blank).take_while(u8::is_ascii_digit).count();
+        (group == 3).then_some(separator.len() + blank)
+    }
+
+    fn command(&mut self) -> Option<()> {
+        self.skip(1)?;
+        let len = self.rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        if len == 0 {
+            let first = self.rest.chars().next()?;
+            self.skip(first.len_utf8())?;
+            return self.escaped(first);
+        }
+        let name = self.rest.get(..len)?;
+        self.skip(len)?;
+        // A letter's other form is the same letter.
+        let plain = name.strip_prefix("var").unwrap_or(name);
+        match name {
+            _ if IGNORED.contains(&name) || name.ends_with("style") || name.ends_with("space") => {
+                let delimiter = name == "left" || name == "right";
+                self.rest = self.rest.strip_prefix('.').filter(|_| delimiter).unwrap_or(self.rest);
+            }
+            _ if sets_words(name) => {
+                let words = self.argument()?;
+                self.words(&words);
+            }
+            "frac" | "dfrac" | "tfrac" | "cfrac" => self.tokens.push(Token::Fraction),
+            "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Call("binom".to_owned())),
+            // What is measured, or drawn: words to us.
+            "angle" | "triangle" => self.tokens.push(Token::Text(format!("\\{name}"))),
+            "infty" => self.tokens.push(Token::Name("inf".to_owned())),
+            "varnothing" => self.tokens.push(Token::Name("emptyset".to_owned())),
+            "begin" => {
+                let name = self.argument()?;
+                self.tokens.push(Token::Begin(name));
+            }
+            "end" => {
+                self.argument()?;
+                self.tokens.push(Token::End);
+            }
+            _ if NAMES.contains(&plain) => self.tokens.push(Token::Name(plain.to_owned())),
+            _ if FUNCTIONS.contains(&name) && name != "sqrt" => {
+                self.tokens.push(Token::Call(name.to_owned()));
+            }
+            _ => self.push_sign(sign(name)?),
+        }
+        Some(())
+    }
+
+    /// A backslash and one character.
+    fn escaped(&mut self, first: char) -> Option<()> {
+        match first {
+            '{' => self.push_sign('⦃'),
+            '}' => self.push_sign('⦄'),
+            '\\' => self.tokens.push(Token::Sign(';')),
+            '%' => self.tokens.push(Token::Sign('%')),
+            '!' | ',' | ';' | ':' | ' ' | '$' | '>' | '(' | ')' | '[' | ']' => {}
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The text in braces that follows, braces inside of it balanced.
+    fn argument(&mut self) -> Option<String> {
+        let rest = self.rest.trim_start().strip_prefix('{')?;
+        let mut depth = 1;
+        for (at, c) in rest.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                self.rest = rest.get(at + 1..)?;
+                return Some(rest.get(..at)?.to_owned());
+            }
+        }
+        None
+    }
+
+    /// The argument of a command for words: one letter is a variable, and some names are functions.
+    fn words(&mut self, words: &str) {
+        let words = words.trim();
+        let mut letters = words.chars();
+        let (first, second) = (letters.next(), letters.next());
+        let token = match (first, second) {
+            (None, _) => return,
+            (Some(letter), None) if letter.is_ascii_alphabetic() && !self.measures(letter) => {
+                Token::Name(words.to_owned())
+            }
+            _ if FUNCTIONS.contains(&words) => Token::Call(words.to_owned()),
+            _ => Token::Text(words.to_owned()),
+        };
+        self.tokens.push(token);
+    }
+
+    /// True if a letter is more likely a unit: after a value, or after the stroke of `m/s`.
+    fn measures(&self, letter: char) -> bool {
+        let after = match self.tokens.last() {
+            None => false,
+            Some(Token::Sign(sign)) => "/)}".contains(*sign),
+            Some(_) => true,
+        };
+        after && UNIT_LETTERS.contains(&letter)
+    }
+
+    /// Letters as typed: a name that is known, a word, or a product of variables.
+    fn letters(&mut self) -> Option<()> {
+        let len = self.rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let word = self.rest.get(..len)?;
+        self.skip(len)?;
+        let after = self.rest.trim_start();
+        let closed = matches!(self.tokens.last(), Some(Token::Sign(')' | ']' | '⦄' | '}')));
+        match word {
+            "U" if closed && after.starts_with(['(', '[', '{', '\\']) => self.push_sign('∪'),
+            "sqrt" => self.tokens.push(Token::Call(word.to_owned())),
+            "infinity" | "infty" | "oo" => self.tokens.push(Token::Name("inf".to_owned())),
+            _ if NAMES.contains(&word) => self.tokens.push(Token::Name(word.to_owned())),
+            "min" => self.tokens.push(Token::Text(word.to_owned())),
+            _ if FUNCTIONS.contains(&word) => self.tokens.push(Token::Call(word.to_owned())),
+            "or" | "and" => self.tokens.push(Token::Text(word.to_owned())),
+            _ if len > 3 || UNITS.contains(&word) => {
+                self.tokens.push(Token::Text(word.to_owned()));
+            }
+            _ => self.tokens.extend(word.chars().map(|letter| Token::Name(letter.to_string()))),
+        }
+        Some(())
+    }
+
+    fn sign(&mut self, first: char) -> Option<()> {
+        if self.rest.starts_with("..") {
+            return None; // What goes on is not all there.
+        }
+        let pairs = [("**", '^'), ("<=", '≤'), (">=", '≥'), ("!=", '≠'), ("+-", '±'), ("==", '=')];
+        if let Some((pair, sign)) = pairs.iter().find(|(pair, _)| self.rest.starts_with(pair)) {
+            self.skip(pair.len())?;
+            self.push_sign(*sign);
+            return Some(());
+        }
+        self.skip(first.len_utf8())?;
+        let mut text = [0; 4];
+        let text: &str = first.encode_utf8(&mut text);
+        match first {
+            'π' => self.tokens.push(Token::Name("pi".to_owned())),
+            '∞' => self.tokens.push(Token::Name("inf".to_owned())),
+            '∅' => self.tokens.push(Token::Name("emptyset".to_owned())),
+            'θ' => self.tokens.push(Token::Name("theta".to_owned())),
+            '²' | '³' => {
+                self.push_sign('^');
+                let digit = if first == '²' { "2" } else { "3" };
+                self.tokens.push(Token::Number(digit.to_owned()));
+            }
+            _ if PLAIN.contains(first) => self.push_sign(first),
+            _ => self.push_sign(sign(text)?),
+        }
+        Some(())
+    }
+
+    fn push_sign(&mut self, sign: char) {
+        match sign {
+            '(' | '[' | '⦃' | '⟨' => self.open += 1,
+            ')' | ']' | '⦄' | '⟩' => self.open = self.open.saturating_sub(1),
+            _ => {}
+        }
+        self.tokens.push(Token::Sign(sign));
+    }
+}

@@ -1,0 +1,98 @@
+//! Answers that are words: names, choices, times, and whatever is not understood.
+
+use super::function::FUNCTIONS;
+use super::token::{NAMES, UNITS, sets_words};
+
+/// The text of an answer without the markup of LaTeX around its words.
+pub(crate) fn plain(answer: &str) -> String {
+    let mut text = String::with_capacity(answer.len());
+    let (mut rest, mut kept) = (answer, Vec::new());
+    while let Some(first) = rest.chars().next() {
+        if let Some(after) = words_open(rest) {
+            kept.push(false);
+            rest = after;
+            continue;
+        }
+        rest = rest.get(first.len_utf8()..).unwrap_or_default();
+        match first {
+            '\\' => rest = spacing(&mut text, rest),
+            '{' => {
+                kept.push(true);
+                text.push(first);
+            }
+            '}' if kept.pop() == Some(false) => {}
+            '$' => {}
+            '~' => text.push(' '),
+            _ => text.push(first),
+        }
+    }
+    text
+}
+
+/// What follows a command for words and its brace.
+fn words_open(text: &str) -> Option<&str> {
+    let command = text.strip_prefix('\\')?;
+    let len = command.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let known = sets_words(command.get(..len)?);
+    command.get(len..)?.trim_start().strip_prefix('{').filter(|_| known)
+}
+
+/// What follows a backslash and one sign: spacing is a blank, any other command stays.
+fn spacing<'a>(text: &mut String, rest: &'a str) -> &'a str {
+    match rest.chars().next() {
+        Some('!') => {}
+        Some(',' | ';' | ':' | ' ') => text.push(' '),
+        Some('$') => return rest,
+        Some(sign) if !sign.is_alphabetic() => {
+            text.push('\\');
+            text.push(sign);
+            return rest.get(sign.len_utf8()..).unwrap_or_default();
+        }
+        _ => {
+            text.push('\\');
+            return rest;
+        }
+    }
+    rest.get(1..).unwrap_or_default()
+}
+
+/// True if a text that begins with a number goes on as mathematics: `7\pi`, `2xy`, but not `7 apples` or `5 km`.
+pub(crate) fn is_symbolic(answer: &str) -> bool {
+    let command = |(at, _): (usize, _)| {
+        let after = answer.as_bytes().get(at + 1);
+        after.is_some_and(u8::is_ascii_alphabetic)
+    };
+    if answer.match_indices('\\').any(command) {
+        return true;
+    }
+    let after = answer.trim_start_matches(|c: char| !c.is_alphabetic());
+    let before = answer.strip_suffix(after).unwrap_or_default();
+    let len = after.chars().take_while(|c| c.is_alphabetic()).count();
+    let word: String = after.chars().take(len).collect();
+    let word = word.as_str();
+    let attached = before.ends_with(|c: char| c.is_ascii_digit());
+    let product = attached && (2..=3).contains(&len) && !UNITS.contains(&word);
+    let known = NAMES.contains(&word) || (FUNCTIONS.contains(&word) && !UNITS.contains(&word));
+    known || product || (operates(before) && !(after.is_empty() && before.ends_with('*')))
+}
+
+/// True if digits are followed by a sign that is none of a number's: a factorial, a product, a parenthesis.
+fn operates(text: &str) -> bool {
+    let digits = |c: char| !c.is_ascii_digit();
+    let sign = text.trim_end().trim_start_matches(digits).trim_start_matches(|c| !digits(c));
+    matches!(sign, "!" | "!!" | "*" | "(" | "*(")
+}
+
+/// True for letters of which two or three together are more likely a word than a product of variables.
+pub(super) fn has_short_word(answer: &str) -> bool {
+    let parts = |c: char| c.is_whitespace() || c == ',' || c == '.';
+    let words = || answer.split(parts).filter(|word| !word.is_empty());
+    let letters = words().all(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
+    letters && words().any(|word| !matches!(word, "and" | "or") && !is_product(word))
+}
+
+fn is_product(word: &str) -> bool {
+    let of = |letters: &str| word.chars().all(|c| letters.contains(c.to_ascii_lowercase()));
+    let short = (2..=3).contains(&word.len()) && !NAMES.contains(&word);
+    !short || of("abcd") || of("bcdfghjklmnpqrstvwxyz")
+}
