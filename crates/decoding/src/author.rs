@@ -35,7 +35,7 @@ pub enum Author {
     /// A model of this process.
     Model(Box<Model>),
     /// A model behind a server.
-    Server(Server, Input),
+    Server(Box<Server>, Input),
 }
 
 /// Holds the key that a server may want.
@@ -64,7 +64,7 @@ impl Author {
         }
         let (path, content) = (server.address().to_owned(), server.model().to_owned());
         let input = Input { name: name.to_owned(), path, content };
-        Ok(Self::Server(server, input))
+        Ok(Self::Server(Box::new(server), input))
     }
 
     /// The policy, ready to write.
@@ -75,7 +75,7 @@ impl Author {
         match self {
             Self::Model(model) => model.policy(text, place),
             Self::Server(server, _) => {
-                let policy = Policy::served(server.clone(), text.policy.clone());
+                let policy = Policy::served(server.as_ref().clone(), text.policy.clone());
                 Ok(policy.map_err(Error::from)?)
             }
         }

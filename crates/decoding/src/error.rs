@@ -47,10 +47,8 @@ impl From<Error> for Failure {
         let message = error.to_string();
         match error {
             Error::Setting(_) | Error::Config { .. } => Self::config(message),
-            Error::Model { source: policy::Error::Model(lm::Error::Device(_)), .. } => {
-                Self::unavailable(message)
-            }
-            Error::Policy(policy::Error::Unavailable { .. })
+            Error::Model { source: policy::Error::Model(lm::Error::Device(_)), .. }
+            | Error::Policy(policy::Error::Unavailable { .. })
             | Error::Critic(critic::Error::Reader(policy::Error::Unavailable { .. })) => {
                 Self::unavailable(message)
             }

@@ -27,7 +27,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Answers the problems of evaluation splits and grades the answers.
-    Run(decode::Args),
+    Run(Box<decode::Args>),
     /// Compares the evaluations of several models.
     Compare(compare::CompareArgs),
     /// Compares what a device and the CPU make of a model.

@@ -28,7 +28,6 @@ pub struct LoraConfig {
 /// A projection of every block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::enum_variant_names, reason = "the names in a Hugging Face checkpoint")]
 pub enum Target {
     /// Queries.
     QProj,

@@ -295,22 +295,18 @@ impl Projection {
     }
 
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        match &self.packed {
-            Some(packed) => {
-                let product = fused::product(&x, packed);
-                match &self.bias {
-                    Some(bias) => product + bias.val().unsqueeze(),
-                    None => product,
-                }
-            }
-            None => {
-                let product =
-                    linear(x.clone(), self.weight.val(), self.bias.as_ref().map(Param::val));
-                match &self.adapter {
-                    Some(adapter) => product + adapter.forward(x),
-                    None => product,
-                }
-            }
+        let bias = self.bias.as_ref().map(Param::val);
+        if let Some(packed) = &self.packed {
+            let product = fused::product(&x, packed);
+            return match bias {
+                Some(bias) => product + bias.unsqueeze(),
+                None => product,
+            };
+        }
+        let product = linear(x.clone(), self.weight.val(), bias);
+        match &self.adapter {
+            Some(adapter) => product + adapter.forward(x),
+            None => product,
         }
     }
 

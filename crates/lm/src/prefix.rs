@@ -172,7 +172,7 @@ impl Prefixes {
     }
 
     /// Keeps what was read of a beginning of all rows, from its first token on.
-    pub(crate) fn insert_shared(&mut self, ids: &[u32], read: Read, shape: KvShape) {
+    pub(crate) fn insert_shared(&mut self, ids: &[u32], read: &Read, shape: KvShape) {
         let pieces = self.shared.walk(ids, 0);
         let from = total(&pieces);
         if from < ids.len() {
@@ -408,7 +408,7 @@ mod tests {
     fn what_all_rows_begin_with_is_there_in_every_scope() {
         let mut prefixes = Prefixes::default();
         insert(&mut prefixes, &[1, 2, 7], 0);
-        prefixes.insert_shared(&[1, 2, 3], read(&[1, 2, 3]), SHAPE);
+        prefixes.insert_shared(&[1, 2, 3], &read(&[1, 2, 3]), SHAPE);
         assert!(prefixes.shares(&[1, 2, 3]) && !prefixes.shares(&[1, 2, 3, 4]));
         assert_eq!(prefixes.find(8, &[1, 2, 3, 4]).tokens, 3);
         insert(&mut prefixes, &[1, 2, 3, 4, 5], 3);
@@ -419,7 +419,7 @@ mod tests {
             assert_eq!(seen(&prefixes, ids), (values, heads), "{ids:?}");
         }
         let bytes = prefixes.bytes();
-        prefixes.insert_shared(&[1, 2, 3], read(&[1, 2, 3]), SHAPE);
+        prefixes.insert_shared(&[1, 2, 3], &read(&[1, 2, 3]), SHAPE);
         assert_eq!(prefixes.bytes(), bytes, "it was there");
         prefixes.forget(7);
         assert_eq!(prefixes.find(7, &[1, 2, 3, 4, 5]).tokens, 3, "it stays");

@@ -115,15 +115,11 @@ impl PromptFormat {
             Some(template) => self.fill(template, ends).map_err(refused)?,
         };
         let mut around = text.split(QUESTION);
-        match (around.next(), around.next(), around.next()) {
-            (Some(before), Some(after), None) => {
-                Ok(PromptText { before: before.to_owned(), after: after.to_owned() })
-            }
-            _ => {
-                let count = text.matches(QUESTION).count();
-                Err(refused(format!("it writes the user's last message {count} times, not once")))
-            }
+        if let (Some(before), Some(after), None) = (around.next(), around.next(), around.next()) {
+            return Ok(PromptText { before: before.to_owned(), after: after.to_owned() });
         }
+        let count = text.matches(QUESTION).count();
+        Err(refused(format!("it writes the user's last message {count} times, not once")))
     }
 
     fn wrapped(&self, question: &str) -> String {

@@ -227,9 +227,8 @@ impl Policy {
     /// Whether a solution has its answer, and the whole of it: digits may follow until the line ends.
     pub fn answered(&self, solution: &str) -> bool {
         let mark = &self.config.answer_mark;
-        let answer = solution.split_once(mark).and_then(|(_, rest)| match mark.ends_with('{') {
-            true => behind_brace(rest),
-            false => Some(rest),
+        let answer = solution.split_once(mark).and_then(|(_, rest)| {
+            if mark.ends_with('{') { behind_brace(rest) } else { Some(rest) }
         });
         answer.is_some_and(|rest| rest.contains('\n'))
     }

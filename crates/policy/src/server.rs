@@ -36,13 +36,13 @@ pub struct ServerOptions {
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        let (timeout, pause) = (Duration::from_secs(600), Duration::from_secs(1));
+        let (timeout, pause) = (Duration::from_mins(10), Duration::from_secs(1));
         Self { requests: 32, attempts: 8, timeout, pause }
     }
 }
 
 /// The longest wait between two attempts, whatever the server asks for.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+pub const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 /// Attempts while a server is tried.
 const AT_FIRST: u32 = 3;
 /// The largest answer that is read, in bytes.

@@ -10,16 +10,9 @@ pub fn filled(template: &str, places: &[(&str, &str)]) -> String {
             let place = places.iter().find(|(known, _)| *known == name);
             place.map(|(_, value)| (*value, after))
         });
-        rest = match place {
-            Some((value, after)) => {
-                text += value;
-                after
-            }
-            None => {
-                text.push('{');
-                after
-            }
-        };
+        let (value, after) = place.unwrap_or(("{", after));
+        text += value;
+        rest = after;
     }
     text + rest
 }

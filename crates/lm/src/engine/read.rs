@@ -46,7 +46,7 @@ impl Engine {
         // In a place of its own: a part of it may be there already, as part of something else.
         let mut apart = Prefixes::default();
         self.read(&[Wanted { scope: 0, ids, keep: ids.len() }], &mut apart);
-        prefixes.insert_shared(ids, apart.only(), self.shape);
+        prefixes.insert_shared(ids, &apart.only(), self.shape);
         prefixes.count(ids.len() as u64, 0);
     }
 

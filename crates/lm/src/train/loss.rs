@@ -80,7 +80,7 @@ impl Loss {
         rows: &[&Example],
         total: f32,
     ) -> (f64, Gradients) {
-        let (tokens, time) = self.tokens(rows, &self.device);
+        let (tokens, time) = Self::tokens(rows, &self.device);
         let places: Vec<usize> = (0..time).collect();
         let mask = model::causal_mask(time, &self.device);
         let positions = self.rotary.at(&places, 1, &self.device);
@@ -164,7 +164,7 @@ impl Loss {
 
     /// The sum of the weighted losses of some rows, a tensor of one element.
     fn sum(&self, model: &Decoder, rows: &[&Example], device: &Device) -> Tensor<1> {
-        let (tokens, time) = self.tokens(rows, device);
+        let (tokens, time) = Self::tokens(rows, device);
         let positions = self.rotary.at(&(0..time).collect::<Vec<_>>(), 1, device);
         let mask = model::causal_mask(time, device);
         let hidden = model.hidden(tokens, &positions, &mut Past::Nothing(&mask));
@@ -172,7 +172,7 @@ impl Loss {
     }
 
     /// The tokens of some rows, padded to the longest, and how long that is.
-    fn tokens(&self, rows: &[&Example], device: &Device) -> (Tensor<2, Int>, usize) {
+    fn tokens(rows: &[&Example], device: &Device) -> (Tensor<2, Int>, usize) {
         let time = rows.iter().map(|e| e.ids.len()).max().unwrap_or(1);
         let mut tokens = vec![0; rows.len() * time];
         for (slot, row) in tokens.chunks_mut(time).zip(rows) {

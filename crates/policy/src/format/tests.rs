@@ -3,7 +3,7 @@
 use super::*;
 
 /// The turns of Qwen's kind of template: a default system message, roles between marks.
-const TURNS: &str = r#"{%- if messages[0]['role'] == 'system' %}
+const TURNS: &str = r"{%- if messages[0]['role'] == 'system' %}
     {{- '<|im_start|>system\n' + messages[0]['content'] + '<|im_end|>\n' }}
 {%- else %}
     {{- '<|im_start|>system\nBe helpful.<|im_end|>\n' }}
@@ -15,7 +15,7 @@ const TURNS: &str = r#"{%- if messages[0]['role'] == 'system' %}
 {%- endfor %}
 {%- if add_generation_prompt %}
     {{- '<|im_start|>assistant\n' }}
-{%- endif %}"#;
+{%- endif %}";
 
 /// The turns of Llama's kind: the beginning of the text is the template's, and contents are trimmed.
 const HEADERS: &str = "{{ bos_token }}{% for message in messages %}{{ '<|start|>' + message['role'] + '<|end|>\n\n' + \

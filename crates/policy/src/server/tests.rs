@@ -264,9 +264,58 @@ fn what_will_not_pass_is_said_at_once() {
     }
 }
 
+/// A change of an answer, with the request.
+type Change = fn(&mut Value, &Asked);
+
+fn first_choice(body: &mut Value) -> Option<&mut Value> {
+    body.pointer_mut("/choices/0")
+}
+
+/// What servers may lack, and what is said of it.
+const LACKING: [(Change, &str); 6] = [
+    (|body, _| body["data"] = Value::Array(Vec::new()), "serves no model"),
+    (|body, _| body["data"] = serde_json::json!([{"id": "a"}, {"id": "b"}]), "behind `#`: a, b"),
+    (
+        |body, _| {
+            if let Some(all) = body["choices"].as_array_mut() {
+                all.truncate(1);
+            }
+        },
+        "ignores `n`",
+    ),
+    (
+        |body, _| {
+            for choice in body["choices"].as_array_mut().into_iter().flatten() {
+                choice["logprobs"] = Value::Null;
+            }
+        },
+        "no log-probabilities",
+    ),
+    (
+        |body, asked| {
+            let stopped = !asked.body["stop"].is_null();
+            if let Some(choice) = first_choice(body).filter(|_| stopped) {
+                choice["text"] = "It is 4 + 5 = 9. And more.".into();
+            }
+        },
+        "ignores `stop`",
+    ),
+    (
+        |body, asked| {
+            let most = asked.body["max_tokens"].as_u64().unwrap_or(0) as usize + 1;
+            if let Some(choice) = first_choice(body) {
+                let (tokens, logprobs) = (vec!["x"; most], vec![-1.0; most]);
+                choice["logprobs"] =
+                    serde_json::json!({"tokens": tokens, "token_logprobs": logprobs});
+            }
+        },
+        "were allowed",
+    ),
+];
+
 #[test]
 fn the_probe_refuses_by_name_what_cannot_be_relied_on() {
-    let changed = |change: fn(&mut Value, &Asked)| {
+    let changed = |change: Change| {
         Fake::start(VLLM, move |asked, _, reply| match reply {
             Reply::Whole(status, header, body) => {
                 let mut body: Value = serde_json::from_str(&body).unwrap();
@@ -276,62 +325,13 @@ fn the_probe_refuses_by_name_what_cannot_be_relied_on() {
             other => other,
         })
     };
-    let cases: [(fn(&mut Value, &Asked), &str); 6] = [
-        (|body, _| body["data"] = Value::Array(Vec::new()), "serves no model"),
-        (
-            |body, _| body["data"] = serde_json::json!([{"id": "a"}, {"id": "b"}]),
-            "behind `#`: a, b",
-        ),
-        (
-            |body, _| {
-                if let Some(all) = body["choices"].as_array_mut() {
-                    all.truncate(1)
-                }
-            },
-            "ignores `n`",
-        ),
-        (
-            |body, _| {
-                for choice in body["choices"].as_array_mut().into_iter().flatten() {
-                    choice["logprobs"] = Value::Null;
-                }
-            },
-            "no log-probabilities",
-        ),
-        (
-            |body, asked| {
-                let stopped = !asked.body["stop"].is_null();
-                if let Some(choice) = body.pointer_mut("/choices/0").filter(|_| stopped) {
-                    choice["text"] = "It is 4 + 5 = 9. And more.".into();
-                }
-            },
-            "ignores `stop`",
-        ),
-        (
-            |body, asked| {
-                let most = asked.body["max_tokens"].as_u64().unwrap_or(0) as usize + 1;
-                if let Some(choice) = body.pointer_mut("/choices/0") {
-                    let logprobs = vec![-1.0; most];
-                    let tokens = vec!["x"; most];
-                    choice["logprobs"] =
-                        serde_json::json!({"tokens": tokens, "token_logprobs": logprobs});
-                }
-            },
-            "were allowed",
-        ),
-    ];
-    for (change, expected) in cases {
+    for (change, expected) in LACKING {
         let error = changed(change).connect(None).unwrap_err();
-        assert!(
-            matches!(error, Error::Refused { .. }) && error.to_string().contains(expected),
-            "{error}"
-        );
+        let named = error.to_string().contains(expected);
+        assert!(matches!(error, Error::Refused { .. }) && named, "{error}");
     }
-    let gone = Server::connect(
-        "http://127.0.0.1:9/v1",
-        None,
-        ServerOptions { attempts: 1, ..ServerOptions::default() },
-    );
+    let options = ServerOptions { attempts: 1, ..ServerOptions::default() };
+    let gone = Server::connect("http://127.0.0.1:9/v1", None, options);
     assert!(matches!(gone.unwrap_err(), Error::Unavailable { .. }));
 }
 

@@ -63,7 +63,8 @@ enum Logprobs {
 
 #[derive(Debug, Deserialize)]
 struct Token {
-    token: String,
+    #[serde(rename = "token")]
+    text: String,
     #[serde(default)]
     bytes: Option<Vec<u8>>,
     logprob: f64,
@@ -105,7 +106,7 @@ pub(crate) fn share(answer: &Value, yes: &str, no: &str) -> Result<f64, Fault> {
     let likeliest: Vec<(&str, f64)> = match logprobs.ok_or_else(none)? {
         Logprobs::Chat { content } => {
             let first = content.first().ok_or_else(none)?;
-            first.top_logprobs.iter().map(|one| (one.token.as_str(), one.logprob)).collect()
+            first.top_logprobs.iter().map(|one| (one.text.as_str(), one.logprob)).collect()
         }
         Logprobs::Legacy { top_logprobs, .. } => {
             let first = top_logprobs.as_ref().and_then(|all| all.first()).ok_or_else(none)?;
@@ -156,8 +157,8 @@ impl Choice {
             None if self.text.is_empty() => {}
             None => return Err(Fault::Lasting("it gives no log-probabilities".to_owned())),
             Some(Logprobs::Chat { content }) => {
-                for Token { token, bytes, logprob, .. } in content {
-                    let bytes = bytes.clone().unwrap_or_else(|| token.clone().into_bytes());
+                for Token { text, bytes, logprob, .. } in content {
+                    let bytes = bytes.clone().unwrap_or_else(|| text.clone().into_bytes());
                     push(&mut draft, bytes, sound(*logprob)?);
                 }
             }

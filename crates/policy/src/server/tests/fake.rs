@@ -95,7 +95,7 @@ impl Fake {
         let options = ServerOptions {
             requests: 2,
             attempts: 3,
-            timeout: Duration::from_millis(2000),
+            timeout: Duration::from_secs(2),
             pause: Duration::from_millis(1),
         };
         Server::connect(&self.address, key.map(str::to_owned), options)
@@ -181,8 +181,8 @@ fn choice(body: &Value, index: u64, style: Style) -> Value {
     let mut tokens: Vec<String> = TOKENS.map(str::to_owned).to_vec();
     let prompt = body["prompt"].as_str().unwrap();
     let written = prompt.rsplit_once("A:").map_or("", |(_, written)| written);
-    if let Some(at) = written.find('\n') {
-        tokens = if written[at..].contains("####") { Vec::new() } else { tokens.split_off(4) };
+    if let Some((_, after)) = written.split_once('\n') {
+        tokens = if after.contains("####") { Vec::new() } else { tokens.split_off(4) };
     } else if body["temperature"].as_f64().unwrap() > 0.0 {
         tokens[0] = format!("{}", body["seed"].as_u64().unwrap() % 1000 * 100 + index);
     }
