@@ -90,6 +90,13 @@ impl Author {
         }
     }
 
+    /// Whether two are one model: of the same content, or at the same server.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let (a, b) = (self.input(), other.input());
+        let served = matches!(self, Self::Server(..)) || matches!(other, Self::Server(..));
+        a.content == b.content && (!served || a.path == b.path)
+    }
+
     /// Whether, as a critic, it is asked in words: it has no scalar heads.
     pub fn is_reader(&self) -> bool {
         match self {

@@ -172,7 +172,7 @@ impl Models {
     /// As [`Author::policy`].
     pub fn policies(&self, text: &TextConfig, place: &Place) -> Result<[Arc<Policy>; 2], Failure> {
         let policy = Arc::new(self.policy.policy(text, place)?);
-        let same = self.policy.input().content == self.fast_policy.input().content;
+        let same = self.policy.is(&self.fast_policy);
         let fast =
             if same { policy.clone() } else { Arc::new(self.fast_policy.policy(text, place)?) };
         Ok([policy, fast])

@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::config::EndTokens;
 use crate::weights::{self, HostTensor};
 use crate::{Decoder, Error, ModelConfig, Tokenizer};
 
@@ -22,6 +23,8 @@ pub const INDEX_FILE: &str = "model.safetensors.index.json";
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Name of the file with the special tokens and, in older directories, the chat template.
 const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
+/// Name of the file that says how the model is made to write.
+const GENERATION_FILE: &str = "generation_config.json";
 /// Name of the file with the chat template.
 const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
 
@@ -64,6 +67,7 @@ impl Checkpoint {
         let config: ModelConfig = serde_json::from_str(&text)
             .map_err(|e| Error::malformed(&path, format!("not a model configuration: {e}")))?;
         config.validate().map_err(|e| Error::malformed(&path, e.to_string()))?;
+        let config = config.ending_at(&more_end_tokens(dir)?);
         let tokenizer = Tokenizer::load(&dir.join(TOKENIZER_FILE))?;
         if tokenizer.len() > config.vocab_size {
             let (have, room) = (tokenizer.len(), config.vocab_size);
@@ -107,7 +111,7 @@ impl Checkpoint {
         });
         let mut files = vec![
             (CONFIG_FILE.to_owned(), json(&config)),
-            ("generation_config.json".to_owned(), json(&generation)),
+            (GENERATION_FILE.to_owned(), json(&generation)),
             (TOKENIZER_FILE.to_owned(), self.tokenizer.to_json()?.into_bytes()),
             (TOKENIZER_CONFIG_FILE.to_owned(), json(&tokenizer_config)),
             ("special_tokens_map.json".to_owned(), json(&special)),
@@ -140,6 +144,24 @@ impl Checkpoint {
         });
         Ok(Self { config, model, tokenizer: self.tokenizer })
     }
+}
+
+/// The end tokens that a directory names beside those of its configuration: models that follow instructions have theirs
+/// there.
+fn more_end_tokens(dir: &Path) -> Result<Vec<u32>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Generation {
+        #[serde(default)]
+        eos_token_id: Option<EndTokens>,
+    }
+    let path = dir.join(GENERATION_FILE);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read(&path).map_err(Error::io(&path))?;
+    let generation: Generation = serde_json::from_slice(&text)
+        .map_err(|e| Error::malformed(&path, format!("eos_token_id cannot be read: {e}")))?;
+    Ok(generation.eos_token_id.map_or_else(Vec::new, |tokens| tokens.all().to_vec()))
 }
 
 /// The chat template of a directory, if it has one: the file of its own, or the one in the tokenizer's configuration, and

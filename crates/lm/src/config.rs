@@ -214,6 +214,22 @@ impl ModelConfig {
         self.eos_token_id.as_ref().map_or(&[], EndTokens::all)
     }
 
+    /// The same with more tokens that end a text, those that it has first.
+    pub(crate) fn ending_at(self, more: &[u32]) -> Self {
+        let mut ends = self.end_tokens().to_vec();
+        for token in more {
+            if !ends.contains(token) {
+                ends.push(*token);
+            }
+        }
+        if ends.len() == self.end_tokens().len() {
+            return self;
+        }
+        let ends =
+            if let [one] = ends[..] { EndTokens::One(one) } else { EndTokens::Several(ends) };
+        Self { eos_token_id: Some(ends), ..self }
+    }
+
     /// Which projections of attention have a bias.
     pub(crate) fn biases(&self) -> Biases {
         let all = self.attention_bias;

@@ -103,6 +103,21 @@ fn a_written_configuration_has_its_rotary_settings_for_both_versions_and_no_null
     }
 }
 
+#[test]
+fn a_text_ends_at_the_tokens_of_both_files() {
+    let dir = copy("llama-tied");
+    let path = dir.path().join("generation_config.json");
+    let ends = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Checkpoint::load(dir.path(), &device::cpu()).map(|c| c.config.end_tokens().to_vec())
+    };
+    assert_eq!(ends(r#"{"eos_token_id": [7, 1]}"#).unwrap(), [1, 7]);
+    assert_eq!(ends(r#"{"eos_token_id": 1}"#).unwrap(), [1]);
+    assert_eq!(ends(r#"{"do_sample": true}"#).unwrap(), [1]);
+    let error = ends(r#"{"eos_token_id": "</s>"}"#).unwrap_err().to_string();
+    assert!(error.contains("generation_config.json") && error.contains("eos_token_id"), "{error}");
+}
+
 fn copy(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(fixture(name)).unwrap() {
