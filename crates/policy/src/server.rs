@@ -96,6 +96,8 @@ impl Server {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(options.timeout))
             .http_status_as_error(false);
+        // A proxy is for what is elsewhere.
+        let config = if is_here(address) { config.proxy(None) } else { config };
         // Who begins wants to know soon that nobody is there.
         let patience = ServerOptions { attempts: options.attempts.min(AT_FIRST), ..options };
         let server = Self {
@@ -242,6 +244,12 @@ impl Server {
             None => request,
         }
     }
+}
+
+/// Whether an address is this machine's own.
+fn is_here(address: &str) -> bool {
+    let host = address.split_once("://").map_or(address, |(_, rest)| rest);
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| host.starts_with(own))
 }
 
 #[cfg(test)]
