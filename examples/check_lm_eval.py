@@ -3,28 +3,28 @@
     pip install "lm_eval[hf]"
     python examples/check_lm_eval.py data/runs/tiny [round-01] [test]
 
-Run it in the repository's root, for a preset that is no chat. The first table is the harness's, of results.json; for the
-second it reads the policy and the problems of the split itself.
+Run it in the repository's root. The first table is the harness's, of results.json; for the second it reads the policy and
+the problems of the split itself.
 """
 
 import json
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 import lm_eval
 import torch
 from lm_eval.utils import make_table
+from prompt_text import policy_of, text_around
+from transformers import AutoTokenizer
 
 run = Path(sys.argv[1])
 round_ = sys.argv[2] if len(sys.argv) > 2 else "round-01"
 split = sys.argv[3] if len(sys.argv) > 3 else "test"
 
-preset = dict(word.split("=") for word in (run / "made-with").read_text().split())["PRESET"]
-text = tomllib.loads(Path(f"pipelines/{preset}/text.toml").read_text())["policy"]
-prefix, suffix = text["format"]["prefix"], text["format"]["suffix"]
+text = policy_of(run)
 policy = run / round_ / "policy"
+before, after = text_around(text["format"], AutoTokenizer.from_pretrained(policy))
 end = json.loads((policy / "tokenizer_config.json").read_text())["eos_token"]
 
 ours = json.loads((run / round_ / "evaluation/results.json").read_text())
@@ -37,7 +37,7 @@ task = {
     "dataset_kwargs": {"data_files": {split.replace("-", "_"): str((run / "world" / split / "data/*.parquet").absolute())}},
     "test_split": split.replace("-", "_"),
     "output_type": "generate_until",
-    "doc_to_text": lambda problem: prefix + problem["prompt"] + suffix,
+    "doc_to_text": lambda problem: before + problem["prompt"] + after,
     "doc_to_target": "answer",
     "generation_kwargs": {"until": [end], "max_gen_toks": text["max_solution_tokens"], "do_sample": False},
     "filter_list": [

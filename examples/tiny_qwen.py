@@ -2,10 +2,12 @@
 
     pip install torch transformers tokenizers gguf numpy
     python examples/tiny_qwen.py OUT [TEXT.jsonl ...]
+    python examples/tiny_qwen.py --half-billion OUT [TEXT.jsonl ...]
 
 The merges are learned from the questions and answers of the JSON lines (GSM8K's train.jsonl, for one); what is missing to
 151,936 entries are words that no text has, so that the model is as wide at its ends as the real ones. The weights are
-random: it is there to try the loop, a server and a GPU with, not to solve anything.
+random: it is there to try the loop, a server and a GPU with, not to solve anything. With --half-billion it is as large as
+Qwen2.5-0.5B, in bfloat16, and there is no GGUF.
 """
 
 import json
@@ -18,7 +20,8 @@ import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-out, texts = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+half_billion = sys.argv[1] == "--half-billion"
+out, *texts = [Path(name) for name in sys.argv[1 + half_billion :]]
 VOCABULARY, LEARNED = 151_936, 4_000
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 # Qwen2's: llama.cpp knows it by that name.
@@ -26,6 +29,12 @@ PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\
            r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 CHAT = ("{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
         "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}")
+
+
+SIZES = {
+    False: dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4),
+    True: dict(hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14),
+}
 
 
 def tokenizer():
@@ -51,15 +60,14 @@ def tokenizer():
 def save(full):
     ids = {token: full.token_to_id(token) for token in SPECIAL}
     config = Qwen2Config(
-        vocab_size=VOCABULARY, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=2048, rope_theta=1e6, rms_norm_eps=1e-6, tie_word_embeddings=True,
+        vocab_size=VOCABULARY, **SIZES[half_billion], num_key_value_heads=2, max_position_embeddings=2048, rope_theta=1e6, rms_norm_eps=1e-6, tie_word_embeddings=True,
         bos_token_id=ids["<|endoftext|>"], eos_token_id=ids["<|im_end|>"], pad_token_id=ids["<|endoftext|>"])
     torch.manual_seed(0)
     model = Qwen2ForCausalLM(config)
     for name, weight in model.named_parameters():
         if name.endswith("bias"):
             torch.nn.init.normal_(weight, std=0.1)
-    model.save_pretrained(out)
+    model.to(torch.bfloat16 if half_billion else torch.float32).save_pretrained(out)
     wrapped = PreTrainedTokenizerFast(tokenizer_object=full, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     wrapped.chat_template = CHAT
     wrapped.save_pretrained(out)
@@ -116,4 +124,6 @@ def convert(full, config, weights, ids):
 
 
 full = tokenizer()
-convert(full, *save(full))
+saved = save(full)
+if not half_billion:
+    convert(full, *saved)

@@ -12,34 +12,13 @@ OUT becomes a Hugging Face directory.
 import json
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
 import torch
 from datasets import load_dataset
+from prompt_text import policy_of, text_around
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
-
-# Stands for the question while the text around it is made.
-QUESTION = "\uf8ff"
-
-
-def text_around(format, tokenizer):
-    """What a preset puts before and after a question."""
-    wrapped = lambda question: format["prefix"] + question + format["suffix"]
-    examples = format.get("examples", [])
-    if "chat" not in format:
-        separator = format.get("separator", "\n\n")
-        solved = [wrapped(one["question"]) + one["solution"] + separator for one in examples]
-        return "".join([format.get("system", ""), *solved, wrapped(QUESTION)]).split(QUESTION)
-    messages = [{"role": "system", "content": format["system"]}] if format.get("system") else []
-    for one in examples:
-        messages.append({"role": "user", "content": wrapped(one["question"])})
-        messages.append({"role": "assistant", "content": one["solution"]})
-    messages.append({"role": "user", "content": wrapped(QUESTION)})
-    own = None if format["chat"] == "model" else format["chat"]["template"]
-    text = tokenizer.apply_chat_template(messages, chat_template=own, tokenize=False, add_generation_prompt=True)
-    return text.split(QUESTION)
 
 
 def chat_template(before, after):
@@ -82,8 +61,7 @@ def trainer_of(method, model, tokenizer, rows, out, updates):
 
 def main(method, run, round_, out, updates="50"):
     table, columns = {"sft": ("sft", ["completion"]), "dpo": ("preferences", ["chosen", "rejected"])}[method]
-    preset = dict(word.split("=") for word in Path(run, "made-with").read_text().split())["PRESET"]
-    format = tomllib.loads(Path(f"pipelines/{preset}/text.toml").read_text())["policy"]["format"]
+    format = policy_of(run)["format"]
 
     start = f"{run}/round-{int(round_) - 1:02}/policy"
     tokenizer = AutoTokenizer.from_pretrained(start)

@@ -76,21 +76,17 @@ impl Encoder {
     /// An encoder for models with this tokenizer.
     ///
     /// # Errors
-    /// [`Error::Mark`] when a mark is not exactly one token.
+    /// [`Error::Model`] when a mark is not exactly one token.
     pub fn new(
         tokenizer: &Tokenizer,
         prompt: &PromptText,
         config: &CriticConfig,
     ) -> Result<Self, Error> {
-        let id = |mark: &String| match tokenizer.encode(mark)?.as_slice() {
-            [id] => Ok(*id),
-            ids => Err(Error::Mark { mark: mark.clone(), tokens: ids.len() }),
-        };
         let ids = |marks: &Marks| {
             Ok::<_, Error>(MarkIds {
-                holds: id(&marks.holds)?,
-                fails: id(&marks.fails)?,
-                nothing: id(&marks.nothing)?,
+                holds: tokenizer.word(&marks.holds)?,
+                fails: tokenizer.word(&marks.fails)?,
+                nothing: tokenizer.word(&marks.nothing)?,
             })
         };
         Ok(Self {

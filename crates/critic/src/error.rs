@@ -15,14 +15,6 @@ pub enum Error {
     /// A head that there is no critic for.
     #[error("[critic.words.{0}]: there is no such critic; there are value, prm and orm")]
     Unknown(String),
-    /// A mark of the configuration is not one token of the tokenizer.
-    #[error("the mark `{mark}` is {tokens} tokens of the critic's tokenizer: it must be one")]
-    Mark {
-        /// The mark's text.
-        mark: String,
-        /// How many tokens it is.
-        tokens: usize,
-    },
     /// A head that is needed is in none of the models.
     #[error("none of the critic's models has a `{0}` head; they have: {1}")]
     MissingHead(&'static str, String),

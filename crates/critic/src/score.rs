@@ -103,8 +103,8 @@ impl Critic {
     /// A critic of some models.
     ///
     /// # Errors
-    /// [`Error::TwoHeads`] when two models have the same head, [`Error::Mark`] when a mark is not one
-    /// token, [`Error::Model`] when the model's chat template cannot be filled in.
+    /// [`Error::TwoHeads`] when two models have the same head, [`Error::Model`] when a mark is not one token or a chat
+    /// template cannot be filled in, [`Error::Unknown`] for words of a critic that there is not.
     pub fn new(
         engines: Vec<Engine>,
         format: &PromptFormat,

@@ -178,22 +178,17 @@ impl Reader {
 /// target and by what is missing to 1, so that the share of `yes` becomes the target.
 ///
 /// # Errors
-/// [`Error::Unasked`] for a head without a text, [`Error::Model`] when the tokenizer fails, [`Error::Mark`] when a word is
-/// not one token.
+/// [`Error::Unasked`] for a head without a text, [`Error::Model`] when the tokenizer fails or a word is not one token.
 pub fn examples(
     labelled: &[Labelled<'_>],
     heads: &[String],
     config: &CriticConfig,
     tokenizer: &lm::Tokenizer,
 ) -> Result<Vec<Example>, Error> {
-    let token = |word: &str| match tokenizer.encode_after(word)?.as_slice() {
-        [id] => Ok(*id),
-        ids => Err(Error::Mark { mark: word.to_owned(), tokens: ids.len() }),
-    };
     let mut rows = Vec::new();
     for head in heads {
         let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
-        let [yes, no] = [token(&words.yes)?, token(&words.no)?];
+        let [yes, no] = [tokenizer.word(&words.yes)?, tokenizer.word(&words.no)?];
         for row in labelled {
             let solution = Solution {
                 question: row.question,
@@ -228,13 +223,13 @@ pub(crate) const HEADS: [&str; 3] = [VALUE, PRM, ORM];
 #[cfg(test)]
 mod tests {
     use lm::engine::EngineOptions;
-    use lm::train::{Decay, TrainConfig, Training};
+    use lm::train::{TrainConfig, Training};
     use lm::{Checkpoint, Engine, device};
     use policy::{PolicyConfig, PromptFormat, Termination};
 
     use super::*;
+    use crate::Critic;
     use crate::encode::tests::{config as marks, tokenizer};
-    use crate::{Critic, Memory};
 
     fn config() -> CriticConfig {
         let words = |template: &str| Words {
@@ -269,19 +264,23 @@ mod tests {
         Checkpoint::fresh(model, tokenizer(), 1, &device::cpu()).unwrap()
     }
 
-    fn critic(checkpoint: &Checkpoint, heads: &[&str]) -> Result<Critic, Error> {
+    fn policy(checkpoint: &Checkpoint) -> Arc<Policy> {
         let options = EngineOptions { workers: 1, rows: 8 };
         let engine = Engine::new(checkpoint, &device::cpu(), options);
-        let policy = PolicyConfig {
+        let config = PolicyConfig {
             format: PromptFormat::default(),
             termination: Termination::Line,
             answer_mark: "####".to_owned(),
             max_option_tokens: 8,
             max_solution_tokens: 8,
         };
-        let policy = Arc::new(Policy::new(engine, policy).unwrap());
+        Arc::new(Policy::new(engine, config).unwrap())
+    }
+
+    fn critic(checkpoint: &Checkpoint, heads: &[&str]) -> Result<Critic, Error> {
         let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
-        Critic::new(Vec::new(), &PromptFormat::default(), &config())?.with_words(policy, &heads)
+        let critic = Critic::new(Vec::new(), &PromptFormat::default(), &config())?;
+        critic.with_words(policy(checkpoint), &heads)
     }
 
     #[test]
@@ -345,22 +344,10 @@ mod tests {
         let heads = [VALUE, ORM].map(str::to_owned);
         let rows = examples(&rows, &heads, &config(), &checkpoint.tokenizer).unwrap();
         let train = TrainConfig {
-            epochs: 80.0,
-            learning_rate: 1e-2,
             final_share: 0.1,
             warmup_share: 0.1,
-            decay: Decay::Linear,
-            weight_decay: 0.0,
-            beta_1: 0.9,
-            beta_2: 0.98,
             clip_norm: 1.0,
-            batch_tokens: 2048,
-            micro_batches: 1,
-            validate_every: 0,
-            patience: 0,
-            save_every: 1000,
-            gradient_checkpointing: false,
-            lora: None,
+            ..TrainConfig::plain(80.0, 1e-2)
         };
         let training = Training {
             checkpoint: &checkpoint,
@@ -389,21 +376,7 @@ mod tests {
     fn heads_that_cannot_be_asked_are_refused() {
         let message = |error: Result<Critic, Error>| error.unwrap_err().to_string();
         let twice = critic(&checkpoint(), &[ORM]).unwrap();
-        let reader = |critic: Critic| {
-            let options = EngineOptions { workers: 1, rows: 8 };
-            let engine = Engine::new(&checkpoint(), &device::cpu(), options);
-            let format = PromptFormat::default();
-            let (termination, answer_mark) = (Termination::Line, "####".to_owned());
-            let (max_option_tokens, max_solution_tokens) = (8, 8);
-            let policy = PolicyConfig {
-                format,
-                termination,
-                answer_mark,
-                max_option_tokens,
-                max_solution_tokens,
-            };
-            critic.with_words(Arc::new(Policy::new(engine, policy).unwrap()), &[ORM.to_owned()])
-        };
+        let reader = |critic: Critic| critic.with_words(policy(&checkpoint()), &[ORM.to_owned()]);
         assert!(message(reader(twice)).contains("two of the critic's models have a `orm` head"));
         let silent = Critic::new(Vec::new(), &PromptFormat::default(), &marks()).unwrap();
         assert!(message(reader(silent)).contains("[critic.words.orm]"));
@@ -411,6 +384,5 @@ mod tests {
         let strange = CriticConfig { words, ..marks() };
         let error = Critic::new(Vec::new(), &PromptFormat::default(), &strange);
         assert!(message(error).contains("there is no such critic"));
-        assert!(Memory::default().bytes() == 0);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dataset::{Begin, Dataset, Output, chunk, row_id, seed_for};
-use decoding::{Author, Place, PolicyAt, TextConfig};
+use decoding::{AnyModel, ModelAt, Place, TextConfig};
 use lm::{Prefixes, Sampling};
 use policy::{Policy, StateRequest};
 use schema::{Label, Prompt};
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     held_out: PathBuf,
     /// The policy whose solutions are labelled: its checkpoint, or the address of a server.
     #[arg(long)]
-    policy: PolicyAt,
+    policy: ModelAt,
     /// Where the labels go.
     #[arg(long)]
     out: PathBuf,
@@ -91,8 +91,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let place = Place::of(&args.common)?;
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
     let held_out = Dataset::<Prompt>::open(&args.held_out)?.require_rows()?;
-    let author = Author::load("policy", &args.policy, &place)?;
-    let inputs = vec![seeds.input("seeds"), held_out.input("held-out"), author.input().clone()];
+    let model = AnyModel::load("policy", &args.policy, &place)?;
+    let inputs = vec![seeds.input("seeds"), held_out.input("held-out"), model.input().clone()];
     let settings = Settings { label: &preset.value, text: &text.value };
     let digest = dataset::digest_of(&settings)?;
     let recipe =
@@ -114,9 +114,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("up to date");
         return Ok(());
     };
-    let policy = author.policy(&text.value, &place)?;
+    let policy = model.policy(&text.value, &place)?;
     // The policy has its weights in an order of its own: they need not be there twice.
-    drop(author);
+    drop(model);
     let mut labeller =
         Labeller { policy, config: preset.value, common: &args.common, totals: Totals::default() };
     let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;

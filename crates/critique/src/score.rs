@@ -6,7 +6,7 @@ use critic::agreement::{self, Voter};
 use critic::{Confidence, Critic, Evidence, Scores, Solution, confidence};
 use dataset::{Begin, Dataset, Files, Input, Output};
 use decoding::models;
-use decoding::{Author, Place, PolicyAt, TextConfig};
+use decoding::{AnyModel, ModelAt, Place, TextConfig};
 use schema::critiques::{Check, CriticModels};
 use schema::{Critique, Trajectory};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     trajectories: PathBuf,
     /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
     #[arg(long = "critic", required = true)]
-    critics: Vec<PolicyAt>,
+    critics: Vec<ModelAt>,
     /// What `critique calibrate` found for these critics: then every critique says how likely its answer is right.
     #[arg(long)]
     confidence: Option<PathBuf>,
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
     let loaded = models::load_critics(&args.critics, &place)?;
     let mut inputs = vec![trajectories.input("trajectories")];
-    inputs.extend(loaded.iter().map(|author| author.input().clone()));
+    inputs.extend(loaded.iter().map(|model| model.input().clone()));
     let (input, confidence) = args.confidence.as_deref().map(calibration).transpose()?.unzip();
     inputs.extend(input);
     let settings = Settings { critique: &preset.value, text: &text.value };
@@ -136,10 +136,10 @@ fn calibration(dir: &Path) -> Result<(Input, Confidence), Failure> {
 }
 
 /// Which model each head is from.
-fn names(models: &[Author], text: &TextConfig) -> CriticModels {
+fn names(models: &[AnyModel], text: &TextConfig) -> CriticModels {
     let of = |head: &str| {
-        let has = |author: &&Author| author.heads(text).iter().any(|other| other == head);
-        models.iter().find(has).map(Author::label)
+        let has = |model: &&AnyModel| model.heads(text).iter().any(|other| other == head);
+        models.iter().find(has).map(AnyModel::label)
     };
     CriticModels { value: of(critic::VALUE), prm: of(critic::PRM), orm: of(critic::ORM) }
 }

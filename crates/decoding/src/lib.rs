@@ -5,7 +5,7 @@
 //! asked at once, and their needs go to the models in one batch. What comes out for a question does
 //! not depend on the other questions.
 
-mod author;
+mod any_model;
 pub mod candidate;
 mod config;
 mod error;
@@ -25,7 +25,7 @@ mod solutions;
 mod steps;
 mod text;
 
-pub use author::{Author, PolicyAt};
+pub use any_model::{AnyModel, ModelAt};
 pub use candidate::Candidate;
 pub use config::{RolloutsBy, SearchConfig, Settled};
 pub use critic::quality::Bar;

@@ -13,7 +13,7 @@ use lm::{Checkpoint, Engine};
 use policy::Policy;
 use stage::{Common, Failure, ResultExt};
 
-use crate::{Author, Error, PolicyAt, TextConfig};
+use crate::{AnyModel, Error, ModelAt, TextConfig};
 
 /// Where models run.
 #[derive(Debug, Clone)]
@@ -130,15 +130,18 @@ impl Model {
     }
 }
 
+/// What the small policy is to a stage.
+const FAST: &str = "fast-policy";
+
 /// The models of a search.
 #[derive(Debug)]
 pub struct Models {
     /// The policy.
-    pub policy: Author,
-    /// The small policy of the rollouts.
-    pub fast_policy: Author,
+    pub policy: AnyModel,
+    /// The small policy of the rollouts, where it is another model.
+    fast_policy: Option<AnyModel>,
     /// The models that carry the critics' heads, or are asked for them in words.
-    pub critics: Vec<Author>,
+    pub critics: Vec<AnyModel>,
 }
 
 impl Models {
@@ -147,34 +150,42 @@ impl Models {
     /// # Errors
     /// As [`Model::load`].
     pub fn load(
-        policy: &PolicyAt,
-        fast_policy: &PolicyAt,
-        critics: &[PolicyAt],
+        policy: &ModelAt,
+        fast_policy: &ModelAt,
+        critics: &[ModelAt],
         place: &Place,
     ) -> Result<Self, Failure> {
         let critics = load_critics(critics, place)?;
         Ok(Self {
-            policy: Author::load("policy", policy, place)?,
-            fast_policy: Author::load("fast-policy", fast_policy, place)?,
+            policy: AnyModel::load("policy", policy, place)?,
+            fast_policy: (fast_policy != policy)
+                .then(|| AnyModel::load(FAST, fast_policy, place))
+                .transpose()?,
             critics,
         })
     }
 
     /// The entries of the recipe.
     pub fn inputs(&self) -> Vec<Input> {
-        let policies = [&self.policy, &self.fast_policy].map(Author::input);
-        policies.into_iter().chain(self.critics.iter().map(Author::input)).cloned().collect()
+        let policy = self.policy.input().clone();
+        let fast = match &self.fast_policy {
+            Some(fast) => fast.input().clone(),
+            None => Input { name: FAST.to_owned(), ..policy.clone() },
+        };
+        let critics = self.critics.iter().map(|critic| critic.input().clone());
+        [policy, fast].into_iter().chain(critics).collect()
     }
 
     /// The policy and the fast policy, ready to write: one and the same where they are one model.
     ///
     /// # Errors
-    /// As [`Author::policy`].
+    /// As [`AnyModel::policy`].
     pub fn policies(&self, text: &TextConfig, place: &Place) -> Result<[Arc<Policy>; 2], Failure> {
         let policy = Arc::new(self.policy.policy(text, place)?);
-        let same = self.policy.is(&self.fast_policy);
-        let fast =
-            if same { policy.clone() } else { Arc::new(self.fast_policy.policy(text, place)?) };
+        let fast = match &self.fast_policy {
+            Some(fast) => Arc::new(fast.policy(text, place)?),
+            None => policy.clone(),
+        };
         Ok([policy, fast])
     }
 
@@ -184,8 +195,8 @@ impl Models {
     /// Exit 65 with the figures of those that are not.
     pub fn require(&self, bars: &BTreeMap<String, Bar>) -> Result<(), Failure> {
         let mut measured = BTreeMap::<String, Quality>::new();
-        for author in &self.critics {
-            if let Author::Model(model) = author {
+        for model in &self.critics {
+            if let AnyModel::Model(model) = model {
                 measured.extend(model.quality()?);
             }
         }
@@ -215,21 +226,21 @@ impl Models {
 ///
 /// # Errors
 /// Exit 65 when two models have the same head or the marks do not fit a tokenizer.
-pub fn critic(models: &[Author], text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
-    let engines = models.iter().filter_map(|author| match author {
-        Author::Model(model) if !author.is_reader() => Some(model.engine(place)),
+pub fn critic(models: &[AnyModel], text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
+    let engines = models.iter().filter_map(|any| match any {
+        AnyModel::Model(model) if !any.is_reader() => Some(model.engine(place)),
         _ => None,
     });
     let critic = Critic::new(engines.collect(), &text.policy.format, &text.critic);
     let mut critic = critic.map_err(Error::from)?;
-    for author in models.iter().filter(|author| author.is_reader()) {
-        let heads = author.heads(text);
+    for model in models.iter().filter(|model| model.is_reader()) {
+        let heads = model.heads(text);
         if heads.is_empty() {
-            let label = author.label();
+            let label = model.label();
             return Err(Failure::data(format!("critic {label}: the model has no heads"))
                 .hint("say in [critic.words] of text.toml how it is asked, or train it"));
         }
-        let policy = Arc::new(author.policy(text, place)?);
+        let policy = Arc::new(model.policy(text, place)?);
         critic = critic.with_words(policy, &heads).map_err(Error::from)?;
     }
     Ok(critic)
@@ -238,8 +249,8 @@ pub fn critic(models: &[Author], text: &TextConfig, place: &Place) -> Result<Cri
 /// Loads the models of the critics.
 ///
 /// # Errors
-/// As [`Author::load`].
-pub fn load_critics(critics: &[PolicyAt], place: &Place) -> Result<Vec<Author>, Failure> {
-    let load = |(i, at): (usize, &PolicyAt)| Author::load(&format!("critic-{i}"), at, place);
+/// As [`AnyModel::load`].
+pub fn load_critics(critics: &[ModelAt], place: &Place) -> Result<Vec<AnyModel>, Failure> {
+    let load = |(i, at): (usize, &ModelAt)| AnyModel::load(&format!("critic-{i}"), at, place);
     critics.iter().enumerate().map(load).collect()
 }

@@ -8,7 +8,7 @@ use decoding::Place;
 use decoding::models::Model;
 use lm::engine::Stop;
 use lm::lora::{LoraConfig, Target};
-use lm::train::{Decay, Event, Example, TrainConfig, Training};
+use lm::train::{Event, Example, TrainConfig, Training};
 use lm::{Checkpoint, Engine, GenerationRequest, Prefixes, Sampling};
 use serde::Serialize;
 use stage::{Device, Failure, ResultExt};
@@ -146,22 +146,9 @@ fn step(
 fn one_step() -> TrainConfig {
     let targets = vec![Target::QProj, Target::VProj, Target::DownProj];
     TrainConfig {
-        epochs: 1.0,
-        learning_rate: 1e-2,
-        final_share: 1.0,
-        warmup_share: 0.0,
-        decay: Decay::Linear,
-        weight_decay: 0.0,
-        beta_1: 0.9,
-        beta_2: 0.95,
-        clip_norm: 0.0,
-        batch_tokens: 1,
-        micro_batches: 1,
-        validate_every: 0,
-        patience: 0,
-        save_every: 1,
         gradient_checkpointing: true,
         lora: Some(LoraConfig { rank: 4, alpha: 8.0, targets }),
+        ..TrainConfig::plain(1.0, 1e-2)
     }
 }
 

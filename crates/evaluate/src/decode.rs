@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, chunk, seed_for};
 use decoding::{
-    Cost, Models, Place, PolicyAt, Question, SearchConfig, Searcher, StepMethod, TextConfig,
+    Cost, ModelAt, Models, Place, Question, SearchConfig, Searcher, StepMethod, TextConfig,
 };
 use lm::{Prefixes, Sampling};
 use policy::StateRequest;
@@ -33,13 +33,13 @@ pub(crate) struct Args {
     tree: PathBuf,
     /// The policy to measure: its checkpoint, or the address of a server, `http://host:port/v1#model`.
     #[arg(long)]
-    policy: PolicyAt,
+    policy: ModelAt,
     /// The small policy of the rollouts: its checkpoint, or the address of a server.
     #[arg(long)]
-    fast_policy: PolicyAt,
+    fast_policy: ModelAt,
     /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
     #[arg(long = "critic", required = true)]
-    critics: Vec<PolicyAt>,
+    critics: Vec<ModelAt>,
     /// Problems with their gold answers; once for each split.
     #[arg(long = "problems", required = true)]
     problems: Vec<PathBuf>,

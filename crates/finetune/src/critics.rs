@@ -9,7 +9,7 @@ use critic::targets::{Labelled, examples};
 use critic::{Encoder, ORM, PRM, Scores, Solution, VALUE, words};
 use dataset::{Begin, Dataset, FilesOutput};
 use decoding::models::{self, Model};
-use decoding::{Author, Place, TextConfig};
+use decoding::{AnyModel, Place, TextConfig};
 use lm::train::{Example, TrainConfig};
 use lm::{Checkpoint, ModelConfig};
 use schema::Label;
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let trained = run::train(&job, &output, &args.out, &place)?;
     let model = Model { checkpoint: trained.checkpoint.clone(), ..init };
-    let figures = figures(Author::Model(Box::new(model)), &held_out, &text.value, &place)?;
+    let figures = figures(AnyModel::Model(Box::new(model)), &held_out, &text.value, &place)?;
     output.write(quality::FILE, &run::pretty(&figures)?)?;
     run::finish(output, &trained)?;
     if args.common.json {
@@ -165,7 +165,7 @@ fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<E
 /// The figures of each head on the held-out labels: the value and the PRM option by option (a value
 /// is right when the solution is), the ORM solution by solution.
 fn figures(
-    model: Author,
+    model: AnyModel,
     labels: &[Label],
     text: &TextConfig,
     place: &Place,

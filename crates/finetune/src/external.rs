@@ -31,6 +31,8 @@ pub(crate) struct Job<'a> {
     pub(crate) init: &'a Path,
     pub(crate) examples: &'a [Line],
     pub(crate) validation: &'a [Line],
+    /// Tokens of the examples, once.
+    pub(crate) tokens: usize,
     /// Exactly so many updates, for a control; 0 leaves it to the program.
     pub(crate) updates: usize,
     pub(crate) seed: u64,
@@ -104,6 +106,8 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     #[derive(serde::Deserialize)]
     struct Told {
         updates: usize,
+        #[serde(default)]
+        validation_loss: Option<f64>,
     }
     let path = out.join(RECORD);
     let missing = "the trainer has to say how many updates it made: {\"updates\": n}";
@@ -116,12 +120,12 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
             "the trainer made {made} updates, not {wanted}: a control makes as many as the round"
         )));
     }
-    let examples = job.examples.len();
     Ok(Record {
         updates: told.updates,
         best_update: told.updates,
-        examples,
-        ..Record::of_nothing()
+        validation_loss: told.validation_loss,
+        examples: job.examples.len(),
+        tokens: job.tokens,
     })
 }
 

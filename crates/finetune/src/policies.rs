@@ -106,10 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let init = Model::load("init", &args.init, &place)?;
     let mut inputs = data.inputs();
     inputs.push(init.input.clone());
-    let updates = match &args.updates_of {
-        Some(dir) => Some(updates(dir, &mut inputs)?),
-        None => None,
-    };
+    let updates = args.updates_of.as_deref().map(|dir| updates(dir, &mut inputs)).transpose()?;
     let command = preset.value.command(args.trainer)?;
     let external = command.is_some();
     let settings = Settings { policy: &preset.value, text: &text.value, external };
@@ -137,8 +134,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     } else if let Some(command) = command {
         let (examples, validation) = (writer.lines(&rows)?, writer.lines(&validation)?);
         let (examples, validation) = (&examples[..], &validation[..]);
-        let updates = updates.unwrap_or(0);
-        let job = external::Job { command, init: &args.init, examples, validation, updates, seed };
+        let job = external::Job {
+            command,
+            init: &args.init,
+            examples,
+            validation,
+            tokens: writer.examples(&rows)?.iter().map(|e| e.ids.len()).sum(),
+            updates: updates.unwrap_or(0),
+            seed,
+        };
         external::train(&job, output, &place)?
     } else {
         let (examples, validation) = (writer.examples(&rows)?, writer.examples(&validation)?);

@@ -138,7 +138,6 @@ pub(crate) fn finish(output: FilesOutput, trained: &Trained) -> Result<Record, F
     commit(output, &trained.record)
 }
 
-/// JSON as it is kept beside a checkpoint.
 /// Writes the record of a checkpoint whose files are there, and commits.
 pub(crate) fn commit(output: FilesOutput, record: &Record) -> Result<Record, Failure> {
     output.write(RECORD, &pretty(record)?)?;
@@ -146,6 +145,7 @@ pub(crate) fn commit(output: FilesOutput, record: &Record) -> Result<Record, Fai
     Ok(record.clone())
 }
 
+/// JSON as it is kept beside a checkpoint.
 pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(value).map_err(Failure::bug)
 }

@@ -17,7 +17,7 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use lm::engine::EngineOptions;
 use lm::prefix::scope_of;
-use lm::train::{Decay, Event, Example, TrainConfig, Training};
+use lm::train::{Event, Example, TrainConfig, Training};
 use lm::{Checkpoint, Engine, GenerationRequest, Prefixes, Sampling, Stop, device};
 
 type Failure = Box<dyn std::error::Error>;
@@ -56,22 +56,11 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     };
     let examples: Vec<Example> = (0..rows * times.max(1)).map(example).collect();
     let config = TrainConfig {
-        epochs: 1.0,
-        learning_rate: 1e-4,
-        final_share: 1.0,
-        warmup_share: 0.0,
-        decay: Decay::Linear,
         weight_decay: 0.05,
-        beta_1: 0.9,
-        beta_2: 0.98,
         clip_norm: 1.0,
         batch_tokens: rows * tokens,
         micro_batches: workers,
-        validate_every: 0,
-        patience: 0,
-        save_every: usize::MAX,
-        gradient_checkpointing: false,
-        lora: None,
+        ..TrainConfig::plain(1.0, 1e-4)
     };
     let training = Training {
         checkpoint,

@@ -177,6 +177,22 @@ impl Tokenizer {
         Ok(ids.strip_prefix(self.opening.as_slice()).map_or_else(|| ids.clone(), <[u32]>::to_vec))
     }
 
+    /// The id of a word that comes after another text and is one token.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is more than one, or none.
+    pub fn word(&self, text: &str) -> Result<u32, Error> {
+        match self.encode_after(text)?.as_slice() {
+            [id] => Ok(*id),
+            ids => {
+                let count = ids.len();
+                let problem =
+                    format!("`{text}` is {count} tokens of the tokenizer: it must be one");
+                Err(Error::Config(problem))
+            }
+        }
+    }
+
     /// The text of some ids, without special tokens. Bytes that are not UTF-8 become U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
         let bytes: Vec<u8> = ids.iter().flat_map(|&id| self.token_bytes(id)).copied().collect();
@@ -329,6 +345,10 @@ pub(crate) mod tests {
         let after = tokenizer.encode_after("ab\n ab").unwrap();
         assert_eq!(tokens(&after), ["ab", "<0x0A>", "\u{2581}ab"]);
         assert_eq!(tokenizer.decode(&after), "ab\n ab");
+        let words = ["ab", " ab"].map(|word| tokenizer.word(word).unwrap());
+        assert_eq!(tokens(&words), ["ab", "\u{2581}ab"]);
+        let error = tokenizer.word("ab ab").unwrap_err().to_string();
+        assert!(error.contains("`ab ab` is 2 tokens"), "{error}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::server::{Job, Jobs};
 pub use error::Error;
 pub use format::{Chat, PromptFormat, PromptText, Solved};
 pub use option::{Part, TextOption};
-pub use server::{LONGEST_PAUSE, Server, ServerOptions};
+pub use server::{Server, ServerOptions};
 pub use termination::Termination;
 
 /// How a policy writes.
@@ -181,16 +181,7 @@ impl Policy {
             let Room { stops, tokens: max_tokens } = self.room(request, draft);
             let prompt = self.prompt.render(request.question, &written);
             let (seed, sampling) = (seed_of(request, draft), request.sampling);
-            jobs.add(Job {
-                place: 0,
-                prompt,
-                count: 1,
-                sampling,
-                stops,
-                max_tokens,
-                seed,
-                likeliest: 1,
-            });
+            jobs.add(Job { prompt, count: 1, sampling, stops, max_tokens, seed, likeliest: 1 });
         }
         let (completions, used) = server.complete(&jobs.jobs)?;
         prefixes.count(used.forwarded, used.cached);

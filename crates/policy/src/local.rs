@@ -103,15 +103,7 @@ impl Policy {
                 return Ok(shares);
             }
         };
-        let token = |text: &str| match engine.tokenizer().encode(text)?.as_slice() {
-            [token] => Ok(*token),
-            tokens => {
-                let count = tokens.len();
-                let problem = format!("`{text}` is {count} tokens of the policy, not one");
-                Err(lm::Error::Config(problem))
-            }
-        };
-        let answers = [token(yes)?, token(no)?];
+        let answers = [engine.tokenizer().word(yes)?, engine.tokenizer().word(no)?];
         let row = |choice: &Choice<'_>| {
             let ids = engine.tokenizer().encode(&choice.text)?;
             Ok(EmbedRequest { ids, scope: scope_of(choice.question) })

@@ -9,6 +9,7 @@ mod job;
 mod probe;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub struct ServerOptions {
     pub attempts: u32,
     /// The longest wait for an answer.
     pub timeout: Duration,
-    /// The wait before the second attempt; it doubles with every further one, up to [`LONGEST_PAUSE`].
+    /// The wait before the second attempt; it doubles with every further one, up to two minutes.
     pub pause: Duration,
 }
 
@@ -42,7 +43,7 @@ impl Default for ServerOptions {
 }
 
 /// The longest wait between two attempts, whatever the server asks for.
-pub const LONGEST_PAUSE: Duration = Duration::from_mins(2);
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 /// Attempts while a server is tried.
 const AT_FIRST: u32 = 3;
 /// The largest answer that is read, in bytes.
@@ -145,8 +146,7 @@ impl Server {
         yes: &str,
         no: &str,
     ) -> Result<(Vec<f64>, Usage), Error> {
-        let job = |(place, text): (usize, &&str)| Job::of_one_token(place, text);
-        let jobs: Vec<Job> = texts.iter().enumerate().map(job).collect();
+        let jobs: Vec<Job> = texts.iter().map(|text| Job::of_one_token(text)).collect();
         self.all(&jobs, |answer, _| Ok((wire::share(answer, yes, no)?, wire::usage(answer))))
     }
 
@@ -157,16 +157,18 @@ impl Server {
         read: impl Fn(&Value, &Job) -> Result<(T, Usage), Fault> + Sync,
     ) -> Result<(Vec<T>, Usage), Error> {
         let next = AtomicUsize::new(0);
-        let answers = Mutex::new(std::collections::BTreeMap::new());
+        let answers = Mutex::new(BTreeMap::new());
         let work = || {
-            while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(job) = jobs.get(place) else { break };
                 let answer = self.one(job, &read);
                 if answer.is_err() {
                     // The others finish what they have begun.
                     next.store(jobs.len(), Ordering::Relaxed);
                 }
                 let mut answers = answers.lock().expect("no thread panics while it holds the lock");
-                answers.insert(job.place, answer);
+                answers.insert(place, answer);
             }
         };
         std::thread::scope(|scope| {

@@ -2,7 +2,7 @@
 
 use super::*;
 use lm::engine::EngineOptions;
-use lm::train::{Decay, Example, TrainConfig, Training};
+use lm::train::{Example, TrainConfig, Training};
 use lm::{Checkpoint, Tokenizer, device};
 
 const QUESTION: &str = "Tom has 2 bags of 3 apples and eats 1. How many are left?";
@@ -38,22 +38,10 @@ fn policy() -> Policy {
     let from = ids.iter().position(|&id| id == 2).unwrap() + 1;
     let example = Example { ids, targets_from: Some(from), heads: vec![], weight: 1.0 };
     let train = TrainConfig {
-        epochs: 150.0,
-        learning_rate: 1e-2,
         final_share: 0.1,
         warmup_share: 0.1,
-        decay: Decay::Linear,
-        weight_decay: 0.0,
-        beta_1: 0.9,
-        beta_2: 0.98,
         clip_norm: 1.0,
-        batch_tokens: 512,
-        micro_batches: 1,
-        validate_every: 0,
-        patience: 0,
-        save_every: 1000,
-        gradient_checkpointing: false,
-        lora: None,
+        ..TrainConfig::plain(150.0, 1e-2)
     };
     let training = Training {
         checkpoint: &checkpoint,

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
 use decoding::{
-    Bar, Cost, Models, Place, PolicyAt, Question, SearchConfig, Searched, Searcher, TextConfig,
+    Bar, Cost, ModelAt, Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig,
 };
 use mcts::StopReason;
 use schema::{NodeRow, Prompt, Trajectory, prompts};
@@ -39,13 +39,13 @@ pub struct Args {
     prompts: PathBuf,
     /// The policy: its checkpoint, or the address of a server, `http://host:port/v1#model`.
     #[arg(long)]
-    policy: PolicyAt,
+    policy: ModelAt,
     /// The small policy that writes the fast rollouts: its checkpoint, or the address of a server.
     #[arg(long)]
-    fast_policy: PolicyAt,
+    fast_policy: ModelAt,
     /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
     #[arg(long = "critic", required = true)]
-    critics: Vec<PolicyAt>,
+    critics: Vec<ModelAt>,
     /// Where the solutions go.
     #[arg(long)]
     out_trajectories: PathBuf,

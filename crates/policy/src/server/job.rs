@@ -8,8 +8,6 @@ use super::Draft;
 /// Completions of one text.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
-    /// Its place among the jobs.
-    pub(crate) place: usize,
     pub(crate) prompt: String,
     /// How many are wanted.
     pub(crate) count: usize,
@@ -39,17 +37,17 @@ impl Jobs {
     /// Adds a row. Greedy rows that are alike are one completion.
     pub(crate) fn add(&mut self, row: Job) {
         let greedy = row.sampling == Sampling::Greedy;
-        let fits = |job: &&mut Job| job.alike(&row) && (greedy || job.count < MOST);
-        let at = match self.jobs.iter_mut().rev().find(fits) {
-            Some(job) if greedy => (job.place, 0),
-            Some(job) => {
+        let fits = |job: &Job| job.alike(&row) && (greedy || job.count < MOST);
+        let at = match self.jobs.iter().rposition(fits) {
+            Some(place) if greedy => (place, 0),
+            Some(place) => {
+                let job = &mut self.jobs[place];
                 job.count += 1;
-                (job.place, job.count - 1)
+                (place, job.count - 1)
             }
             None => {
-                let place = self.jobs.len();
-                self.jobs.push(Job { place, count: 1, ..row });
-                (place, 0)
+                self.jobs.push(row);
+                (self.jobs.len() - 1, 0)
             }
         };
         self.places.push(at);
@@ -63,10 +61,10 @@ impl Jobs {
 
 impl Job {
     /// A token after a text, with the likeliest others.
-    pub(crate) fn of_one_token(place: usize, text: &str) -> Self {
+    pub(crate) fn of_one_token(text: &str) -> Self {
         let (prompt, stops, sampling) = (text.to_owned(), Vec::new(), Sampling::Greedy);
         let (count, max_tokens, seed, likeliest) = (1, 1, 0, LIKELIEST);
-        Self { place, prompt, count, sampling, stops, max_tokens, seed, likeliest }
+        Self { prompt, count, sampling, stops, max_tokens, seed, likeliest }
     }
 
     /// Whether two differ in their seeds and counts alone.

@@ -90,7 +90,7 @@ impl Server {
 
 fn job(count: usize, sampling: Sampling) -> Job {
     let (prompt, stops) = (TEXT.to_owned(), Vec::new());
-    Job { place: 0, prompt, count, sampling, stops, max_tokens: 4, seed: 1, likeliest: 1 }
+    Job { prompt, count, sampling, stops, max_tokens: 4, seed: 1, likeliest: 1 }
 }
 
 fn texts(drafts: &[Draft]) -> Vec<String> {

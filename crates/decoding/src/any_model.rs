@@ -1,4 +1,4 @@
-//! Who writes: a policy from a directory, or one behind a server.
+//! A model of this process, or one behind a server, for what needs no more of it than that it writes.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use stage::Failure;
 use crate::models::{Model, Place};
 use crate::{Error, TextConfig};
 
-/// Where a policy is.
+/// Where a model is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PolicyAt {
+pub enum ModelAt {
     /// A checkpoint's directory.
     Dir(PathBuf),
     /// The address of an OpenAI-compatible server.
     Server(String),
 }
 
-impl FromStr for PolicyAt {
+impl FromStr for ModelAt {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
@@ -29,9 +29,9 @@ impl FromStr for PolicyAt {
     }
 }
 
-/// A policy with its place in the recipe.
+/// A model with its place in the recipe, as a policy or a critic.
 #[derive(Debug)]
-pub enum Author {
+pub enum AnyModel {
     /// A model of this process.
     Model(Box<Model>),
     /// A model behind a server.
@@ -41,17 +41,17 @@ pub enum Author {
 /// Holds the key that a server may want.
 const KEY: &str = "OPENAI_API_KEY";
 
-impl Author {
-    /// Loads a policy, or tries its server.
+impl AnyModel {
+    /// Loads a model, or tries its server.
     ///
     /// # Errors
     /// As [`Model::load`]; exit 69 when the server does not answer, 65 when it cannot do what is needed.
-    pub fn load(name: &str, at: &PolicyAt, place: &Place) -> Result<Self, Failure> {
+    pub fn load(name: &str, at: &ModelAt, place: &Place) -> Result<Self, Failure> {
         let address = match at {
-            PolicyAt::Dir(dir) => {
+            ModelAt::Dir(dir) => {
                 return Ok(Self::Model(Box::new(Model::load(name, dir, place)?)));
             }
-            PolicyAt::Server(address) => address,
+            ModelAt::Server(address) => address,
         };
         let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
         let options = ServerOptions { requests: place.requests, ..ServerOptions::default() };
@@ -88,13 +88,6 @@ impl Author {
             Self::Model(model) => &model.input,
             Self::Server(_, input) => input,
         }
-    }
-
-    /// Whether two are one model: of the same content, or at the same server.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        let (a, b) = (self.input(), other.input());
-        let served = matches!(self, Self::Server(..)) || matches!(other, Self::Server(..));
-        a.content == b.content && (!served || a.path == b.path)
     }
 
     /// Whether, as a critic, it is asked in words: it has no scalar heads.
@@ -136,10 +129,10 @@ mod tests {
 
     #[test]
     fn an_address_is_a_server_and_anything_else_a_directory() {
-        let at = |text: &str| text.parse::<PolicyAt>().unwrap();
+        let at = |text: &str| text.parse::<ModelAt>().unwrap();
         for address in ["http://localhost:8000/v1", "https://host/v1#qwen"] {
-            assert_eq!(at(address), PolicyAt::Server(address.to_owned()));
+            assert_eq!(at(address), ModelAt::Server(address.to_owned()));
         }
-        assert_eq!(at("data/http://x"), PolicyAt::Dir(PathBuf::from("data/http://x")));
+        assert_eq!(at("data/http://x"), ModelAt::Dir(PathBuf::from("data/http://x")));
     }
 }

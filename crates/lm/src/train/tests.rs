@@ -1,0 +1,289 @@
+//! What training does to small models.
+
+use super::*;
+use crate::LoraConfig;
+use crate::config::tests::toy;
+use crate::lora::Target;
+use crate::tokenizer::tests::tokenizer;
+use crate::{Engine, GenerationRequest, Prefixes, Sampling, ScoreRequest, Stop, device, engine};
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        final_share: 0.1,
+        warmup_share: 0.1,
+        clip_norm: 1.0,
+        batch_tokens: 64,
+        micro_batches: 2,
+        save_every: 7,
+        ..TrainConfig::plain(80.0, 1e-2)
+    }
+}
+
+fn checkpoint() -> Checkpoint {
+    Checkpoint::fresh(toy(), tokenizer(), 5, &device::cpu()).unwrap()
+}
+
+fn examples() -> Vec<Example> {
+    (0..6u32)
+        .map(|i| Example {
+            ids: vec![0, 10 + i, 20 + 2 * i, 30 + i, 40 + i % 3, 1],
+            targets_from: Some(2),
+            heads: Vec::new(),
+            weight: 1.0,
+        })
+        .collect()
+}
+
+/// A run, the state it saved last up to an update, and its losses.
+fn train_as(
+    config: &TrainConfig,
+    workers: usize,
+    saved: Option<&[u8]>,
+    stop_at: usize,
+) -> (Vec<f64>, Option<Vec<u8>>, Outcome) {
+    let (checkpoint, examples) = (checkpoint(), examples());
+    let training = Training {
+        checkpoint: &checkpoint,
+        examples: &examples,
+        validation: &[],
+        config,
+        updates: None,
+        seed: 3,
+        workers,
+    };
+    let (mut losses, mut state) = (Vec::new(), None);
+    let outcome = training.run::<Error>(&device::cpu(), saved, &mut |event| {
+        match event {
+            Event::Update { loss, .. } => losses.push(loss),
+            Event::Save(save) if save.update <= stop_at => {
+                state = Some(save.to_bytes());
+            }
+            _ => {}
+        }
+        Ok(())
+    });
+    (losses, state, outcome.unwrap())
+}
+
+fn train(
+    workers: usize,
+    saved: Option<&[u8]>,
+    stop_at: usize,
+) -> (Vec<f64>, Option<Vec<u8>>, Outcome) {
+    train_as(&config(), workers, saved, stop_at)
+}
+
+fn adapters() -> TrainConfig {
+    let targets = vec![Target::QProj, Target::VProj, Target::DownProj];
+    let lora = LoraConfig { rank: 4, alpha: 8.0, targets };
+    TrainConfig { lora: Some(lora), learning_rate: 3e-2, ..config() }
+}
+
+fn weights(model: &Decoder) -> std::collections::BTreeMap<String, crate::weights::HostTensor> {
+    crate::weights::collect(model)
+}
+
+#[test]
+fn a_batch_is_learned_by_heart_and_greedy_decoding_says_it() {
+    let (losses, _, outcome) = train(1, None, 0);
+    assert!(losses[0] > 5.0, "starts near ln 300: {}", losses[0]);
+    let last = losses[losses.len() - 1];
+    assert!(last < 0.2, "ends at {last}");
+    let learned = Checkpoint { model: outcome.model, ..checkpoint() };
+    let engine =
+        Engine::new(&learned, &device::cpu(), engine::EngineOptions { workers: 1, rows: 4 });
+    let request = |e: &Example| GenerationRequest {
+        prompt: e.ids[..2].to_vec(),
+        sampling: Sampling::Greedy,
+        stop: Stop { tokens: vec![1], strings: vec![], max_new: 9 },
+        excluded: vec![],
+        seed: 0,
+        scope: u64::from(e.ids[1]),
+        keep: false,
+    };
+    let requests: Vec<_> = examples().iter().map(request).collect();
+    for (generation, example) in
+        engine.generate(&requests, &mut Prefixes::default()).unwrap().iter().zip(examples())
+    {
+        assert_eq!(generation.drawn.ids, example.ids[2..]);
+    }
+}
+
+#[test]
+fn workers_do_not_change_a_bit() {
+    let (one, ..) = train(1, None, 0);
+    let (three, ..) = train(3, None, 0);
+    assert_eq!(one, three);
+}
+
+#[test]
+fn a_run_goes_on_from_its_state_as_if_nothing_had_happened() {
+    for config in [config(), adapters()] {
+        let (whole, state, outcome) = train_as(&config, 1, None, 14);
+        let (rest, _, again) = train_as(&config, 1, state.as_deref(), 0);
+        assert_eq!(rest, whole[14..]);
+        assert_eq!(weights(&outcome.model), weights(&again.model));
+    }
+}
+
+#[test]
+fn the_state_of_another_run_is_refused() {
+    let (_, state, _) = train(1, None, 14);
+    let (checkpoint, examples, config) = (checkpoint(), examples(), adapters());
+    let training = Training {
+        checkpoint: &checkpoint,
+        examples: &examples,
+        validation: &[],
+        config: &config,
+        updates: None,
+        seed: 3,
+        workers: 1,
+    };
+    for saved in [state.unwrap(), b"not one".to_vec()] {
+        let error = training.run::<Error>(&device::cpu(), Some(&saved), &mut |_| Ok(()));
+        assert!(matches!(error, Err(Error::State(_))), "{error:?}");
+    }
+}
+
+#[test]
+fn adapters_learn_and_nothing_else_does() {
+    let (losses, state, outcome) = train_as(&adapters(), 2, None, 14);
+    // A random model of which a part alone learns does not come far.
+    assert!(losses[losses.len() - 1] < losses[0] - 0.3, "{losses:?}");
+    let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    let adapted = ["q_proj.weight", "v_proj.weight", "down_proj.weight"];
+    for (name, tensor) in &before {
+        let changed = adapted.iter().any(|end| name.ends_with(end));
+        assert_eq!(after[name] != *tensor, changed, "{name}");
+    }
+    let whole = State::start(checkpoint().model).to_bytes().len();
+    assert!(state.unwrap().len() < whole, "what does not learn is not saved");
+}
+
+/// What PEFT adds: `alpha / r` times B A, to weights that are stored `[out, in]`.
+#[test]
+fn the_files_of_the_adapters_say_what_was_added() {
+    let (_, _, outcome) = train_as(&adapters(), 1, None, 0);
+    let [(_, about), (_, tensors)] = &outcome.adapter[..] else { panic!("two files") };
+    let about: serde_json::Value = serde_json::from_slice(about).unwrap();
+    assert_eq!(about["target_modules"], serde_json::json!(["q_proj", "v_proj", "down_proj"]));
+    let tensors = crate::checkpoint::Weights::parse(tensors).unwrap().all().unwrap();
+    let layers = checkpoint().config.num_hidden_layers;
+    assert_eq!(tensors.len(), 2 * 3 * layers);
+    let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
+    let name = "model.layers.1.mlp.down_proj";
+    let matrix = |end: &str| &tensors[&format!("base_model.model.{name}.{end}.weight")];
+    let (a, b) = (matrix("lora_A"), matrix("lora_B"));
+    let (rank, inputs, outputs) = (a.shape[0], a.shape[1], b.shape[0]);
+    let (old, new) = (&before[&format!("{name}.weight")], &after[&format!("{name}.weight")]);
+    for (row, column) in [(0, 0), (outputs - 1, inputs - 1), (3, 5)] {
+        let of = |r: usize| b.data[row * rank + r] * a.data[r * inputs + column];
+        let added: f32 = (0..rank).map(of).sum::<f32>() * 2.0;
+        let at = row * inputs + column;
+        assert!((new.data[at] - old.data[at] - added).abs() < 1e-5, "{row} {column}");
+    }
+}
+
+#[test]
+fn a_block_that_is_computed_again_gives_the_same_gradients() {
+    for config in [config(), adapters()] {
+        let config = TrainConfig { epochs: 10.0, ..config };
+        let again = TrainConfig { gradient_checkpointing: true, ..config.clone() };
+        let (plain, _, first) = train_as(&config, 1, None, 0);
+        let (spare, _, second) = train_as(&again, 2, None, 0);
+        for (a, b) in plain.iter().zip(&spare) {
+            assert!((a - b).abs() < 1e-3 * a.abs(), "{plain:?} {spare:?}");
+        }
+        let (first, second) = (weights(&first.model), weights(&second.model));
+        for (name, tensor) in &first {
+            let off = tensor.data.iter().zip(&second[name].data).map(|(a, b)| (a - b).abs());
+            assert!(off.fold(0.0, f32::max) < 1e-3, "{name}");
+        }
+    }
+}
+
+#[test]
+fn scalar_heads_learn_their_targets() {
+    let names = ["value".to_owned(), "orm".to_owned()];
+    let checkpoint = checkpoint().with_scalar_heads(&names, &device::cpu()).unwrap();
+    let rows: Vec<Example> = examples()
+        .into_iter()
+        .enumerate()
+        .map(|(i, e)| {
+            let target = |head, measure, value| HeadTarget { at: 4 + head, head, value, measure };
+            let (squared, cross) = (Measure::Squared, Measure::CrossEntropy);
+            let heads = vec![
+                target(0, squared, i as f32 / 5.0),
+                target(1, cross, f32::from(u8::from(i % 2 == 0))),
+            ];
+            Example { targets_from: None, heads, ..e }
+        })
+        .collect();
+    let config = TrainConfig { epochs: 60.0, ..config() };
+    let training = Training {
+        checkpoint: &checkpoint,
+        examples: &rows,
+        validation: &[],
+        config: &config,
+        updates: None,
+        seed: 3,
+        workers: 2,
+    };
+    let outcome = training.run::<Error>(&device::cpu(), None, &mut |_| Ok(())).unwrap();
+    let learned = Checkpoint { model: outcome.model, ..checkpoint };
+    let options = engine::EngineOptions { workers: 2, rows: 64 };
+    let engine = Engine::new(&learned, &device::cpu(), options);
+    let requests: Vec<_> = rows
+        .iter()
+        .map(|e| ScoreRequest { ids: e.ids.clone(), at: vec![4, 5], scope: 0, keep: 6 })
+        .collect();
+    let scores = engine.score(&requests, &mut Prefixes::default()).unwrap();
+    for (i, scores) in scores.iter().enumerate() {
+        assert!((scores[0][0] - i as f32 / 5.0).abs() < 0.15, "value {i}: {}", scores[0][0]);
+        assert!((scores[1][1] > 0.5) == (i % 2 == 0), "orm {i}: {}", scores[1][1]);
+    }
+}
+
+#[test]
+fn early_stopping_gives_back_the_best_model() {
+    let (checkpoint, examples) = (checkpoint(), examples());
+    // Validation wants other continuations, so learning makes it worse after a while.
+    let validation: Vec<Example> = examples
+        .iter()
+        .map(|e| Example { ids: e.ids.iter().rev().copied().collect(), ..e.clone() })
+        .collect();
+    let config = TrainConfig { validate_every: 1, patience: 4, ..config() };
+    let training = Training {
+        checkpoint: &checkpoint,
+        examples: &examples,
+        validation: &validation,
+        config: &config,
+        updates: None,
+        seed: 3,
+        workers: 1,
+    };
+    let mut losses = Vec::new();
+    let outcome = training
+        .run::<Error>(&device::cpu(), None, &mut |event| {
+            if let Event::Validated { loss, .. } = event {
+                losses.push(loss);
+            }
+            Ok(())
+        })
+        .unwrap();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(outcome.best_loss, Some(best));
+    assert_eq!(losses.iter().position(|&loss| loss <= best), Some(outcome.best_update - 1));
+    assert_eq!(outcome.updates, outcome.best_update + 4);
+}
+
+#[test]
+fn the_learning_rate_rises_and_falls() {
+    let config = TrainConfig { learning_rate: 1.0, ..config() };
+    let rates: Vec<f64> = (0..100).map(|u| config.rate(u, 100)).collect();
+    assert!((rates[0] - 0.1).abs() < 1e-9);
+    assert!((rates[10] - 1.0).abs() < 1e-9);
+    assert!(rates[10..].windows(2).all(|w| w[0] > w[1]));
+    assert!((rates[99] - 0.11).abs() < 1e-9);
+}
