@@ -1,12 +1,12 @@
 //! Prints problems for people to look at, and what they measure.
 //!
-//! `show_world 3` prints 3 of every split, some mutations and some of the corpus; `show_world 2 each` prints 2
+//! `show_world 3` prints 3 of every split, what operators make of 3, and some of the corpus; `show_world 2 each` prints 2
 //! of every template.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::io::{self, Write};
-use task::mutate::mutate;
+use task::operators::{backward, compose, extend, mutate, requestion, shorten};
 use task::world::{CorpusMix, HELD_OUT, Problem, Split, TEMPLATES, corpus, draw_many};
 
 const SPLITS: [Split; 7] = [
@@ -51,13 +51,25 @@ fn show(out: &mut impl Write, problem: &Problem) -> io::Result<()> {
     writeln!(out, "[{topic} / {template}]\n{question}\n{}\n", problem.solution())
 }
 
-/// Mutations, and texts of the corpus.
+/// What the operators make of questions, and texts of the corpus.
 fn texts(out: &mut impl Write, shown: usize) -> io::Result<()> {
-    writeln!(out, "======== mutations")?;
+    writeln!(out, "======== operators")?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for problem in draw_many(Split::Seeds, shown, 1) {
-        let mutated = mutate(&problem.question, &mut rng).unwrap_or_default();
-        writeln!(out, "{}\n-> {mutated}\n", problem.question)?;
+    for pair in draw_many(Split::Seeds, 2 * shown, 1).chunks_exact(2) {
+        let [one, other] = [&pair[0], &pair[1]].map(|problem| problem.question.as_str());
+        let answer = pair[0].answer.to_string();
+        writeln!(out, "{one}")?;
+        for (name, made) in [
+            ("mutate", mutate(one, &mut rng)),
+            ("extend", extend(one, other, &mut rng)),
+            ("shorten", shorten(one, &mut rng)),
+            ("requestion", requestion(one, other)),
+            ("compose", compose(one, other, &mut rng)),
+            ("backward", backward(one, &answer, &mut rng).map(|made| made.question)),
+        ] {
+            writeln!(out, "-> {name}: {}", made.as_deref().unwrap_or("-"))?;
+        }
+        writeln!(out)?;
     }
     writeln!(out, "======== corpus")?;
     let mix = CorpusMix { arithmetic: shown, stories: 3 * shown, questions: shown };

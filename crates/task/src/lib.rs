@@ -5,7 +5,7 @@
 //!   and a filter; they are never a label.
 //! - [`import`]: problems from outside, in GSM8K's format or any JSONL.
 //! - [`rational`]: the exact numbers all of them compute with.
-//! - [`world`]: the embedded word problems, and [`mutate`], which makes new questions from old ones.
+//! - [`world`]: the embedded word problems, and [`operators`], which make new questions from old ones.
 //!
 //! Nothing here knows a language model, reads a file by name or draws a random number it was not handed. No
 //! function panics on any input: texts come from models.
@@ -14,7 +14,7 @@ pub mod answer;
 pub mod calculator;
 pub mod import;
 mod latex;
-pub mod mutate;
+pub mod operators;
 pub mod rational;
 pub mod world;
 

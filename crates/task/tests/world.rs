@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
-use task::mutate::mutate;
+use task::operators::mutate;
 use task::world::{
     CorpusMix, HELD_OUT, Problem, Split, TEMPLATES, arithmetic_line, corpus, draw, draw_many,
     is_evaluation, skeleton, split_of, story,

@@ -64,6 +64,16 @@ pub fn skeleton(question: &str) -> String {
     words.map(masked).collect::<Vec<_>>().join(" ")
 }
 
+/// The skeleton with its numbers masked, too: what questions of one kind have in common.
+#[must_use]
+pub fn shape(question: &str) -> String {
+    let mask = |word: &str| match word.parse::<u64>() {
+        Ok(_) => "#".to_owned(),
+        Err(_) => word.to_owned(),
+    };
+    skeleton(question).split(' ').map(mask).collect::<Vec<_>>().join(" ")
+}
+
 fn masked(word: &str) -> String {
     match (lexicon::known(word), word.to_lowercase()) {
         (Some(Known::Name(_)), _) => "@name".to_owned(),
@@ -117,6 +127,14 @@ mod tests {
         assert_eq!(tom, skeleton("Anna has 12 pears. She buys a lemon for $3."));
         assert_ne!(tom, skeleton("Tom has 13 apples.  He buys an orange for $3."));
         assert_eq!(tom, "@name has 12 @fruit . @pronoun buys a @fruit for $ 3 .");
+    }
+
+    #[test]
+    fn the_shape_forgets_how_many_too() {
+        let tom = shape("Tom has 12 apples for $3.50.");
+        assert_eq!(tom, shape("Anna has 3 pears for $12.75."));
+        assert_eq!(tom, "@name has # @fruit for $ # . # .");
+        assert_ne!(tom, shape("Tom has 12 apples and $3.50."));
     }
 
     #[test]

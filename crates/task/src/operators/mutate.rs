@@ -7,6 +7,8 @@
 //! something seems to be divided by stay as they are, and all others keep their remainder modulo those: what
 //! is made of them by sums and products is then divisible exactly as before.
 
+use super::figures::{Figure, figures, sentences};
+use super::wording::{Changes, article, like, rewritten};
 use crate::world::{CLASSES, Known, PEOPLE, gcd, known, pick, words};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -40,26 +42,8 @@ fn mutated(question: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     let text: Vec<&str> = words(question).collect();
     let numbers = renumbered(&text, rng);
     let exchanged = exchanged(&text, rng);
-    let changed = |(at, word): (usize, &&str)| {
-        let new = numbers.get(&at).or_else(|| exchanged.get(&at));
-        new.cloned().unwrap_or_else(|| (*word).to_owned())
-    };
-    let mutated: String = text.iter().enumerate().map(changed).collect();
+    let mutated = rewritten(&text, &exchanged.into_iter().chain(numbers).collect());
     (mutated != question).then_some(mutated)
-}
-
-/// New words by position.
-type Changes = BTreeMap<usize, String>;
-
-/// A number of the text that may be changed.
-#[derive(Clone, Copy)]
-struct Figure {
-    at: usize,
-    value: i64,
-    percent: bool,
-    /// The least it may become. Nobody says 2 times: that is twice.
-    least: i64,
-    sentence: usize,
 }
 
 /// Draws new numbers.
@@ -76,49 +60,6 @@ fn renumbered(text: &[&str], rng: &mut ChaCha8Rng) -> Changes {
         }
     }
     changes
-}
-
-/// The index of the sentence of every word.
-fn sentences(text: &[&str]) -> Vec<usize> {
-    let mut sentence = 0;
-    let number = |at: usize| {
-        let current = sentence;
-        let closes = matches!(text[at], "." | "?" | "!")
-            && !text.get(at + 1).is_some_and(|next| is_number(next));
-        sentence += usize::from(closes);
-        current
-    };
-    (0..text.len()).map(number).collect()
-}
-
-fn is_number(word: &str) -> bool {
-    word.starts_with(|letter: char| letter.is_ascii_digit())
-}
-
-/// The numbers that may change: whole ones that are not part of a decimal, a fraction, an ordinal or a year,
-/// and more than one.
-fn figures(text: &[&str], sentences: &[usize]) -> Vec<Figure> {
-    let word = |at: Option<usize>| at.and_then(|at| text.get(at)).copied().unwrap_or(" ");
-    let joined =
-        |mark: &str, other: &str| matches!(mark, "." | "," | "/" | ":") && is_number(other);
-    let figure = |at: usize| {
-        let value: i64 = text[at].parse().ok().filter(|value| (2..10_000).contains(value))?;
-        let (before, after) = (at.checked_sub(1), Some(at + 1));
-        let part = joined(word(before), word(at.checked_sub(2)))
-            || joined(word(after), word(Some(at + 2)));
-        let glued = [before, after].into_iter().any(|at| word(at).starts_with(char::is_alphabetic));
-        let percent = word(after) == "%" || word(Some(at + 2)) == "percent";
-        let year = (1900..2100).contains(&value);
-        let least = if word(Some(at + 2)) == "times" { 3 } else { 2 };
-        (!part && !glued && !year).then_some(Figure {
-            at,
-            value,
-            percent,
-            least,
-            sentence: sentences[at],
-        })
-    };
-    (0..text.len()).filter_map(figure).collect()
 }
 
 /// Positions of the numbers that something seems to be divided by, and the modulus that keeps divisions whole.
@@ -242,27 +183,6 @@ fn exchanged(text: &[&str], rng: &mut ChaCha8Rng) -> Changes {
         }
     }
     changes
-}
-
-/// Puts the article that goes with a noun where an article is before it.
-fn article(text: &[&str], noun: usize, article: &str, changes: &mut Changes) {
-    if let Some(at) = noun.checked_sub(2)
-        && text[noun - 1] == " "
-        && matches!(text[at], "a" | "an" | "A" | "An")
-    {
-        changes.insert(at, like(text[at], article));
-    }
-}
-
-/// The word with a capital if the model has one.
-fn like(model: &str, word: &str) -> String {
-    let mut letters = word.chars();
-    match letters.next() {
-        Some(first) if model.starts_with(char::is_uppercase) => {
-            first.to_uppercase().chain(letters).collect()
-        }
-        _ => word.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,70 @@
+//! Texts as words and sentences, and words put in the place of others.
+
+use std::collections::BTreeMap;
+
+/// New words by position.
+pub(super) type Changes = BTreeMap<usize, String>;
+
+/// The words with those changes made, as one text.
+pub(super) fn rewritten(text: &[&str], changes: &Changes) -> String {
+    let word = |(at, word): (usize, &&str)| {
+        changes.get(&at).cloned().unwrap_or_else(|| (*word).to_owned())
+    };
+    text.iter().enumerate().map(word).collect()
+}
+
+/// Puts the article that goes with a noun where an article is before it.
+pub(super) fn article(text: &[&str], noun: usize, article: &str, changes: &mut Changes) {
+    if let Some(at) = noun.checked_sub(2)
+        && text[noun - 1] == " "
+        && matches!(text[at], "a" | "an" | "A" | "An")
+    {
+        changes.insert(at, like(text[at], article));
+    }
+}
+
+/// The word with a capital if the model has one.
+pub(super) fn like(model: &str, word: &str) -> String {
+    let mut letters = word.chars();
+    match letters.next() {
+        Some(first) if model.starts_with(char::is_uppercase) => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => word.to_owned(),
+    }
+}
+
+/// Words with a point that ends no sentence.
+const ABBREVIATIONS: &[&str] = &["Mr", "Mrs", "Ms", "Dr", "St", "vs"];
+
+/// The sentences of a text, each with its mark.
+pub(super) fn sentences_in(text: &str) -> Vec<&str> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    for (at, _) in text.match_indices(['.', '?', '!']) {
+        let (before, after) = (&text[start..at], &text[at + 1..]);
+        let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+        if after.starts_with(char::is_whitespace) && !ABBREVIATIONS.contains(&word) {
+            found.push(text[start..=at].trim());
+            start = at + 1;
+        }
+    }
+    found.push(text[start..].trim());
+    found.retain(|sentence| !sentence.is_empty());
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_end_at_marks_and_not_in_numbers_or_titles() {
+        let text = "Mr. Bean has $2.50.  He pays 1.5 times that! Why?\nAnd then";
+        assert_eq!(
+            sentences_in(text),
+            ["Mr. Bean has $2.50.", "He pays 1.5 times that!", "Why?", "And then"]
+        );
+        assert!(sentences_in(" \n").is_empty());
+        assert_eq!(sentences_in("¿Qué? ¡Sí!"), ["¿Qué?", "¡Sí!"]);
+    }
+}
