@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use alphallm::{run, stage};
+use dataset::{Begin, Dataset, Output as Rows, Recipe};
+use schema::{Message, Preference, Prompt};
 
 const TEXT: &str = "pipelines/smoke/text.toml";
 
@@ -246,4 +248,70 @@ fn another_trainer_that_fails_or_lies() {
     );
     let output = finetune(dir.path(), &base(), &["--trainer", "external"]);
     refused(&output, 78, &["the preset has no `external_trainer`"]);
+}
+
+/// Pairs of a seed's solution and another text.
+fn pairs(dir: &Path) -> usize {
+    let seeds: Vec<Prompt> = Dataset::open(&dir.join("seeds")).unwrap().rows().unwrap();
+    let pair = |seed: &Prompt| Preference {
+        prompt: vec![Message::user(&seed.prompt)],
+        chosen: vec![Message::assistant(seed.solution.as_deref().unwrap())],
+        rejected: vec![Message::assistant("I do not know.")],
+        chosen_id: seed.prompt_id.clone(),
+        rejected_id: format!("not {}", seed.prompt_id),
+        ..Preference::default()
+    };
+    let pairs: Vec<Preference> = seeds.iter().take(12).map(pair).collect();
+    let recipe = Recipe {
+        tool: "test".to_owned(),
+        tool_version: "0".to_owned(),
+        revision: None,
+        config: "0".to_owned(),
+        seed: 0,
+        inputs: Vec::new(),
+    };
+    let begun = Rows::begin(&dir.join("preferences"), recipe, 1, false).unwrap();
+    let Begin::Work(output) = begun else { panic!("it is there already") };
+    output.write_part(0, &pairs).unwrap();
+    output.commit().unwrap();
+    pairs.len()
+}
+
+#[test]
+fn pairs_that_nothing_says_how_to_learn_from() {
+    let dir = world();
+    let seeds = dir.path().join("seeds");
+    let preferences = ["--preferences", seeds.to_str().unwrap()];
+    let output = finetune(dir.path(), &base(), &preferences);
+    refused(&output, 78, &["--preferences", "no section `[preferences]`"]);
+    let section = ["--set", "preferences.beta=0.1", "--set", "preferences.sft_weight=1.0"];
+    let output = external(dir.path(), COPY, &[&preferences[..], &section].concat());
+    refused(&output, 78, &["--preferences", "--trainer external"]);
+    let output = finetune(dir.path(), &base(), &[&preferences[..], &section].concat());
+    refused(&output, 65, &["seeds", "prompts", "preferences"]);
+    let below = ["--set", "preferences.beta=-1.0", "--set", "preferences.sft_weight=1.0"];
+    refused(&finetune(dir.path(), &base(), &below), 78, &["preferences.beta is -1"]);
+}
+
+#[test]
+fn pairs_are_learned_from_where_there_are_some() {
+    let dir = world();
+    let count = pairs(dir.path());
+    let preferences = dir.path().join("preferences");
+    let preferences = ["--preferences", preferences.to_str().unwrap()];
+    let section = ["--set", "preferences.beta=0.1", "--set", "preferences.sft_weight=1.0"];
+    let made = |more: &[&str]| {
+        let short = ["--set", "train.epochs=0.5", "--set", "train.validate_every=0", "--force"];
+        let output = finetune(dir.path(), &base(), &[&short[..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let file = |name: &str| std::fs::read(dir.path().join("out").join(name)).unwrap();
+        (file("model.safetensors"), String::from_utf8(file("training.json")).unwrap())
+    };
+    let (plain, _) = made(&[]);
+    let (alone, record) = made(&section);
+    assert!(alone == plain, "a section without pairs changes no weight");
+    assert!(record.contains("\"pairs\": 0"), "{record}");
+    let (learned, record) = made(&[&section[..], &preferences].concat());
+    assert!(learned != plain, "pairs change what is learned");
+    assert!(record.contains(&format!("\"pairs\": {count}")), "{record}");
 }

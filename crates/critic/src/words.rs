@@ -352,6 +352,7 @@ mod tests {
         let training = Training {
             checkpoint: &checkpoint,
             examples: &rows,
+            preferences: None,
             validation: &[],
             config: &train,
             updates: None,

@@ -125,6 +125,7 @@ fn step(
     let training = Training {
         checkpoint,
         examples: &[row],
+        preferences: None,
         validation: &[],
         config: &one_step(),
         updates: Some(1),

@@ -92,6 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let job = Job {
         start: &start,
         examples: &learned,
+        preferences: None,
         validation: &judged,
         config: &config.train,
         updates: None,

@@ -125,6 +125,7 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
         best_update: told.updates,
         validation_loss: told.validation_loss,
         examples: job.examples.len(),
+        pairs: 0,
         tokens: job.tokens,
     })
 }

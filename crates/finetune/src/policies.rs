@@ -1,14 +1,14 @@
-//! `finetune policy`: supervised fine-tuning on completions.
+//! `finetune policy`: supervised fine-tuning on completions, and preference optimization on pairs of them.
 
 use std::path::{Path, PathBuf};
 
 use dataset::{Begin, Dataset, Files, FilesOutput, Input};
 use decoding::models::Model;
 use decoding::{Place, TextConfig};
-use lm::train::{Example, TrainConfig};
+use lm::train::{Example, Pair, PreferenceConfig, Preferences, TrainConfig};
 use lm::{Checkpoint, Tokenizer};
 use policy::{PromptFormat, PromptText};
-use schema::{Prompt, SftExample};
+use schema::{Message, Preference, Prompt, SftExample};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
 
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Kept trajectories to learn from; once for each dataset.
     #[arg(long)]
     sft: Vec<PathBuf>,
+    /// Pairs of a better and a worse solution to learn from, as the preset's `[preferences]` says; once for each dataset.
+    #[arg(long)]
+    preferences: Vec<PathBuf>,
     /// Labelled problems to judge by.
     #[arg(long)]
     validation: PathBuf,
@@ -67,6 +70,10 @@ struct Config {
     /// `training.json` that says how many updates it made.
     #[serde(default)]
     external_trainer: Option<String>,
+    /// How the pairs of `--preferences` are learned from, beside the examples; without the option there are none, and the
+    /// section changes nothing that is learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preferences: Option<PreferenceConfig>,
     /// Hyperparameters.
     train: TrainConfig,
 }
@@ -79,6 +86,23 @@ struct Settings<'a> {
 }
 
 impl Config {
+    /// Whether there are pairs only where they can be learned from.
+    fn allows_pairs(&self, args: &Args) -> Result<(), Failure> {
+        if args.preferences.is_empty() {
+            return Ok(());
+        }
+        if args.trainer == Trainer::External {
+            let problem = "--preferences: a trainer of `--trainer external` gets no pairs";
+            return Err(Failure::config(problem)
+                .hint("leave `--preferences` out, or let `--trainer embedded` train"));
+        }
+        let missing = "--preferences: the preset has no section `[preferences]`";
+        self.preferences.map(|_| ()).ok_or_else(|| {
+            Failure::config(missing)
+                .hint("add `beta` and `sft_weight` there, or leave `--preferences` out")
+        })
+    }
+
     /// The command of the external trainer, if it is to train.
     fn command(&self, trainer: Trainer) -> Result<Option<&str>, Failure> {
         match (trainer, &self.external_trainer) {
@@ -96,11 +120,13 @@ struct Data {
     seeds: Dataset<Prompt>,
     validation: Dataset<Prompt>,
     sft: Vec<Dataset<SftExample>>,
+    preferences: Vec<Dataset<Preference>>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = args.common.preset()?;
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    preset.value.allows_pairs(args)?;
     let place = Place::of(&args.common)?;
     let data = Data::open(args)?;
     let init = Model::load("init", &args.init, &place)?;
@@ -114,7 +140,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let recipe = stage::recipe("finetune-policy", version, &args.common, &digest, inputs);
     if args.common.dry_run {
-        tracing::info!("would train on {} rows", data.len());
+        let (rows, pairs) = data.len();
+        tracing::info!("would train on {rows} rows and {pairs} pairs");
         return Ok(());
     }
     let begun = FilesOutput::begin(&args.out, recipe, args.common.force)?;
@@ -123,33 +150,31 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let writer = Writer::new(&init.checkpoint, &text.value.policy.format)?;
-    let mut rows = labelled(&data.seeds, preset.value.seed_share)?;
-    for dataset in &data.sft {
-        rows.extend(kept(dataset)?);
-    }
-    let validation = labelled(&data.validation, 1.0)?;
-    let (as_it_is, seed) = (preset.value.seed_share == 0.0 && rows.is_empty(), args.common.seed);
-    let record = if as_it_is {
+    let (lesson, seed) = (data.lesson(preset.value.seed_share)?, args.common.seed);
+    let record = if preset.value.seed_share == 0.0 && lesson.is_empty() {
         run::finish(output, &Trained::as_it_is(init.checkpoint))?
     } else if let Some(command) = command {
-        let (examples, validation) = (writer.lines(&rows)?, writer.lines(&validation)?);
-        let (examples, validation) = (&examples[..], &validation[..]);
+        let examples = writer.examples(&lesson.rows)?;
         let job = external::Job {
             command,
             init: &args.init,
-            examples,
-            validation,
-            tokens: writer.examples(&rows)?.iter().map(|e| e.ids.len()).sum(),
+            examples: &writer.lines(&lesson.rows)?,
+            validation: &writer.lines(&lesson.validation)?,
+            tokens: examples.iter().map(|e| e.ids.len()).sum(),
             updates: updates.unwrap_or(0),
             seed,
         };
         external::train(&job, output, &place)?
     } else {
-        let (examples, validation) = (writer.examples(&rows)?, writer.examples(&validation)?);
+        let pairs = writer.pairs(&lesson.couples)?;
         let job = Job {
             start: &init.checkpoint,
-            examples: &examples,
-            validation: &validation,
+            examples: &writer.examples(&lesson.rows)?,
+            preferences: preset
+                .value
+                .preferences
+                .map(|config| Preferences { pairs: &pairs, config }),
+            validation: &writer.examples(&lesson.validation)?,
             config: &preset.value.train,
             updates,
             seed,
@@ -166,6 +191,8 @@ impl Data {
             seeds: Dataset::open(&args.seeds)?.require_rows()?,
             validation: Dataset::open(&args.validation)?.require_rows()?,
             sft: args.sft.iter().map(|dir| Dataset::open(dir)).collect::<Result<_, _>>()?,
+            preferences: (args.preferences.iter().map(|dir| Dataset::open(dir)))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -173,11 +200,28 @@ impl Data {
         let mut inputs = vec![self.seeds.input("seeds"), self.validation.input("validation")];
         let sft = self.sft.iter().enumerate();
         inputs.extend(sft.map(|(i, dataset)| dataset.input(&format!("sft-{i}"))));
+        let preferences = self.preferences.iter().enumerate();
+        inputs.extend(preferences.map(|(i, dataset)| dataset.input(&format!("preferences-{i}"))));
         inputs
     }
 
-    fn len(&self) -> usize {
-        self.seeds.len() + self.sft.iter().map(Dataset::len).sum::<usize>()
+    /// Rows to learn from, and pairs.
+    fn len(&self) -> (usize, usize) {
+        let rows = self.seeds.len() + self.sft.iter().map(Dataset::len).sum::<usize>();
+        (rows, self.preferences.iter().map(Dataset::len).sum())
+    }
+
+    /// What there is to learn, with a share of the seeds.
+    fn lesson(&self, seed_share: f64) -> Result<Lesson, Failure> {
+        let mut rows = labelled(&self.seeds, seed_share)?;
+        for dataset in &self.sft {
+            rows.extend(kept(dataset)?);
+        }
+        let mut couples = Vec::new();
+        for dataset in &self.preferences {
+            couples.extend(dataset.rows()?.into_iter().map(Couple::from));
+        }
+        Ok(Lesson { rows, couples, validation: labelled(&self.validation, 1.0)? })
     }
 }
 
@@ -198,6 +242,42 @@ struct Row {
     weight: f32,
 }
 
+/// A question, a better solution and a worse one.
+struct Couple {
+    question: String,
+    chosen: String,
+    rejected: String,
+}
+
+/// What there is to learn and what to judge by, as text.
+struct Lesson {
+    rows: Vec<Row>,
+    couples: Vec<Couple>,
+    validation: Vec<Row>,
+}
+
+impl Lesson {
+    /// Whether there is nothing to learn.
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.couples.is_empty()
+    }
+}
+
+impl From<Preference> for Couple {
+    fn from(row: Preference) -> Self {
+        Self {
+            question: text(&row.prompt),
+            chosen: text(&row.chosen),
+            rejected: text(&row.rejected),
+        }
+    }
+}
+
+/// What messages say.
+fn text(messages: &[Message]) -> String {
+    messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
+}
+
 /// Rows from a share of some labelled problems.
 fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row>, Failure> {
     let row = |row: Prompt| match row.solution {
@@ -214,9 +294,6 @@ fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row>, Failure>
 
 /// Rows from kept trajectories.
 fn kept(examples: &Dataset<SftExample>) -> Result<Vec<Row>, Failure> {
-    let text = |messages: &[schema::Message]| {
-        messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
-    };
     let row = |row: SftExample| Row {
         question: text(&row.prompt),
         solution: text(&row.completion),
@@ -245,14 +322,39 @@ impl<'a> Writer<'a> {
     /// As tokens, of which those of the solution are learned.
     fn examples(&self, rows: &[Row]) -> Result<Vec<Example>, Failure> {
         let example = |row: &Row| {
-            let prompt = self.prompt.render(&row.question, "");
-            let mut ids = self.tokenizer.encode(&prompt).or_data("tokenizer")?;
-            let from = ids.len();
-            ids.extend(self.tokenizer.encode_after(&row.solution).or_data("tokenizer")?);
-            ids.push(self.end);
-            Ok(Example { ids, targets_from: Some(from), heads: Vec::new(), weight: row.weight })
+            let mut ids = self.prompt(&row.question)?;
+            let targets_from = Some(ids.len());
+            ids.extend(self.solution(&row.solution)?);
+            Ok(Example { ids, targets_from, heads: Vec::new(), weight: row.weight })
         };
         rows.iter().map(example).collect()
+    }
+
+    /// As tokens, of which those of the solutions are compared.
+    fn pairs(&self, couples: &[Couple]) -> Result<Vec<Pair>, Failure> {
+        let pair = |couple: &Couple| {
+            let prompt = self.prompt(&couple.question)?;
+            let [chosen, rejected] =
+                [&couple.chosen, &couple.rejected].map(|text| self.solution(text));
+            Ok(Pair {
+                chosen: [&prompt[..], &chosen?].concat(),
+                rejected: [&prompt[..], &rejected?].concat(),
+                targets_from: prompt.len(),
+            })
+        };
+        couples.iter().map(pair).collect()
+    }
+
+    /// The tokens before a solution.
+    fn prompt(&self, question: &str) -> Result<Vec<u32>, Failure> {
+        self.tokenizer.encode(&self.prompt.render(question, "")).or_data("tokenizer")
+    }
+
+    /// The tokens of a solution, with the end.
+    fn solution(&self, solution: &str) -> Result<Vec<u32>, Failure> {
+        let mut ids = self.tokenizer.encode_after(solution).or_data("tokenizer")?;
+        ids.push(self.end);
+        Ok(ids)
     }
 
     /// As text.
@@ -282,6 +384,59 @@ mod tests {
         assert!(values.len() >= 14, "{} files", values.len());
         for value in values {
             value.train.validate().unwrap();
+            value.preferences.map_or(Ok(()), |config| config.validate()).unwrap();
+        }
+    }
+
+    /// A preset of the repository with more settings.
+    fn preset(set: &[&str]) -> Result<Preset<Config>, Failure> {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/smoke/finetune.toml");
+        let set: Vec<String> = set.iter().map(|&assignment| assignment.to_owned()).collect();
+        stage::load(&file, &set)
+    }
+
+    #[test]
+    fn preferences_are_a_section_of_their_own() {
+        let without = preset(&[]).unwrap();
+        assert_eq!(without.value.preferences, None);
+        let said = serde_json::to_string(&without.value).unwrap();
+        assert!(!said.contains("preferences"), "recipes from before the section hold: {said}");
+        let set = ["preferences.beta=0.1", "preferences.sft_weight=1"];
+        let with = preset(&set).unwrap();
+        let section = PreferenceConfig { beta: 0.1, sft_weight: 1.0 };
+        assert_eq!(with.value.preferences, Some(section));
+        assert_ne!(with.digest, without.digest);
+        let refused = |set: &[&str]| preset(set).unwrap_err().to_string();
+        assert!(refused(&set[..1]).contains("sft_weight"), "no value of the code's own");
+        assert!(refused(&[set[0], set[1], "preferences.gamma=1"]).contains("gamma"));
+    }
+
+    #[test]
+    fn a_couple_becomes_two_rows_with_one_prompt() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
+        let checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
+        let text = dir.join("../../../pipelines/smoke/text.toml");
+        let text: Preset<TextConfig> = stage::load(&text, &[]).unwrap();
+        let writer = Writer::new(&checkpoint, &text.value.policy.format).unwrap();
+        let row = Preference {
+            prompt: vec![Message::user("How many?")],
+            chosen: vec![Message::assistant("2 + 2 = 4\n#### 4")],
+            rejected: vec![Message::assistant("5\n#### 5")],
+            ..Preference::default()
+        };
+        let pairs = writer.pairs(&[Couple::from(row)]).unwrap();
+        let [pair] = &pairs[..] else { panic!("{pairs:?}") };
+        for (ids, solution) in [(&pair.chosen, "2 + 2 = 4\n#### 4"), (&pair.rejected, "5\n#### 5")]
+        {
+            let row = Row {
+                question: "How many?".to_owned(),
+                solution: solution.to_owned(),
+                weight: 1.0,
+            };
+            let example = writer.examples(&[row]).unwrap().remove(0);
+            assert_eq!((ids, Some(pair.targets_from)), (&example.ids, example.targets_from));
+            assert_eq!(ids.last(), Some(&writer.end));
         }
     }
 }

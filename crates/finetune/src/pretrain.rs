@@ -113,6 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let job = Job {
         start: &start,
         examples: &rows,
+        preferences: None,
         validation: &[],
         config: &config.train,
         updates: None,

@@ -5,7 +5,7 @@ use std::path::Path;
 use dataset::FilesOutput;
 use decoding::Place;
 use lm::Checkpoint;
-use lm::train::{Event, Example, Outcome, TrainConfig, Training};
+use lm::train::{Event, Example, Outcome, Preferences, Preferred, TrainConfig, Training};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Metrics, Progress, ResultExt};
 
@@ -25,14 +25,17 @@ pub(crate) struct Record {
     pub(crate) validation_loss: Option<f64>,
     /// Examples learned from.
     pub(crate) examples: usize,
-    /// Their tokens, once.
+    /// Pairs learned from; records from before there were any do not say so.
+    #[serde(default)]
+    pub(crate) pairs: usize,
+    /// The tokens of both, once.
     pub(crate) tokens: usize,
 }
 
 impl Record {
     /// The record of a checkpoint that was taken as it is.
     pub(crate) fn of_nothing() -> Self {
-        Self { updates: 0, best_update: 0, validation_loss: None, examples: 0, tokens: 0 }
+        Self { updates: 0, best_update: 0, validation_loss: None, examples: 0, pairs: 0, tokens: 0 }
     }
 }
 
@@ -40,10 +43,27 @@ impl Record {
 pub(crate) struct Job<'a> {
     pub(crate) start: &'a Checkpoint,
     pub(crate) examples: &'a [Example],
+    pub(crate) preferences: Option<Preferences<'a>>,
     pub(crate) validation: &'a [Example],
     pub(crate) config: &'a TrainConfig,
     pub(crate) updates: Option<usize>,
     pub(crate) seed: u64,
+}
+
+impl Job<'_> {
+    /// The record of its outcome.
+    fn record(&self, outcome: &Outcome) -> Record {
+        let pairs = self.preferences.map_or(&[][..], |preferences| preferences.pairs);
+        let of_pairs = pairs.iter().map(|pair| pair.chosen.len() + pair.rejected.len());
+        Record {
+            updates: outcome.updates,
+            best_update: outcome.best_update,
+            validation_loss: outcome.best_loss,
+            examples: self.examples.len(),
+            pairs: pairs.len(),
+            tokens: self.examples.iter().map(|e| e.ids.len()).chain(of_pairs).sum(),
+        }
+    }
 }
 
 /// What came out.
@@ -94,6 +114,7 @@ pub(crate) fn train(
     let training = Training {
         checkpoint: job.start,
         examples: job.examples,
+        preferences: job.preferences,
         validation: job.validation,
         config: job.config,
         updates: job.updates,
@@ -116,13 +137,7 @@ pub(crate) fn train(
         }
         Stopped::Model(error) => Failure::data(error.to_string()),
     })?;
-    let record = Record {
-        updates: outcome.updates,
-        best_update: outcome.best_update,
-        validation_loss: outcome.best_loss,
-        examples: job.examples.len(),
-        tokens: job.examples.iter().map(|e| e.ids.len()).sum(),
-    };
+    let record = job.record(&outcome);
     let checkpoint = Checkpoint { model: outcome.model, ..job.start.clone() };
     Ok(Trained { checkpoint, record, adapter: outcome.adapter })
 }
@@ -158,12 +173,13 @@ pub(crate) fn summary(role: &str, record: &Record, json: bool) -> Result<(), Fai
     let loss = record.validation_loss.map_or_else(|| "-".to_owned(), |l| format!("{l:.4}"));
     let row = vec![
         record.examples.to_string(),
+        record.pairs.to_string(),
         record.tokens.to_string(),
         record.updates.to_string(),
         record.best_update.to_string(),
         loss,
     ];
-    let header = ["examples", "tokens", "updates", "best update", "validation loss"];
+    let header = ["examples", "pairs", "tokens", "updates", "best update", "validation loss"];
     stage::print_table(&format!("finetune {role}"), &header, &[row])
 }
 
@@ -188,7 +204,7 @@ const EVERY: usize = 20;
 impl Log {
     fn note(&mut self, event: &Event<'_>) -> Result<(), Failure> {
         match *event {
-            Event::Update { update, total, loss, rate, norm, tokens } => {
+            Event::Update { update, total, loss, rate, norm, tokens, preferred } => {
                 let progress = self.progress.get_or_insert_with(|| {
                     let (progress, done) = (Progress::new("finetune", total as u64), update - 1);
                     if done > 0 {
@@ -200,10 +216,16 @@ impl Log {
                 progress.add(1);
                 progress.message(format!("loss {loss:.3}"));
                 if update.is_multiple_of(EVERY) {
-                    self.metrics.row(&serde_json::json!({
+                    let mut row = serde_json::json!({
                         "update": update, "loss": loss, "learning_rate": rate,
                         "gradient_norm": norm, "tokens": tokens,
-                    }))?;
+                    });
+                    if let Some(Preferred { pairs, loss, accuracy }) = preferred {
+                        row["pairs"] = pairs.into();
+                        row["pair_loss"] = loss.into();
+                        row["pair_accuracy"] = accuracy.into();
+                    }
+                    self.metrics.row(&row)?;
                 }
                 Ok(())
             }

@@ -65,6 +65,7 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let training = Training {
         checkpoint,
         examples: &examples,
+        preferences: None,
         validation: &[],
         config: &config,
         updates: Some(times),

@@ -46,6 +46,9 @@ pub enum Error {
     /// There is nothing to train on.
     #[error("no training examples")]
     NoExamples,
+    /// A pair has nothing to compare; by its index.
+    #[error("pair {0} has no prompt, or a solution without a token")]
+    IncompletePair(usize),
     /// The requested device is not there.
     #[error("{0}")]
     Device(String),

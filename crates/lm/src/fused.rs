@@ -253,12 +253,9 @@ fn fused_rotary(
 /// The sum of the weighted cross-entropies of rows of logits `[rows, vocabulary]` against one target each.
 pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &[u32], weights: &[f32]) -> Tensor<1> {
     fused_cross_entropy(&logits, targets, weights).unwrap_or_else(|| {
-        let (count, device) = (targets.len(), logits.device());
-        let ids: Vec<i32> = targets.iter().map(|&id| id as i32).collect();
-        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [count, 1]), &device);
-        let chosen = log_softmax(logits, 1).gather(1, ids).reshape([count]);
-        let weights = Tensor::from_data(TensorData::new(weights.to_vec(), [count]), &device);
-        (chosen * weights).sum().neg()
+        let weights = TensorData::new(weights.to_vec(), [targets.len()]);
+        let weights = Tensor::from_data(weights, &logits.device());
+        (log_probabilities(logits, targets) * weights).sum().neg()
     })
 }
 
@@ -266,12 +263,42 @@ fn fused_cross_entropy(logits: &Tensor<2>, targets: &[u32], weights: &[f32]) -> 
     let shape = logits.dims();
     let input = OnCpu::of(logits)?;
     let logits = Host::of(input.plain());
-    let (loss, gradient) = kernels::cross_entropy(logits.values(), targets, weights);
+    let (losses, gradient) = kernels::cross_entropies(logits.values(), targets, weights);
+    // In 64 bits: a batch has many terms.
+    let loss = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() as f32;
     let kept = Host(flex(gradient, shape));
     finish([&input], flex(vec![loss], [1]), (kept, shape), |(gradient, shape), grad| {
         let scaled = gradient.values().iter().map(|x| x * grad[0]).collect();
         [flex(scaled, *shape)]
     })
+}
+
+/// The cross-entropy of every row of logits `[rows, vocabulary]` against its target, `[rows]`.
+pub(crate) fn cross_entropies(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
+    fused_cross_entropies(&logits, targets)
+        .unwrap_or_else(|| log_probabilities(logits, targets).neg())
+}
+
+fn fused_cross_entropies(logits: &Tensor<2>, targets: &[u32]) -> Option<Tensor<1>> {
+    let shape @ [rows, _] = logits.dims();
+    let input = OnCpu::of(logits)?;
+    let logits = Host::of(input.plain());
+    let ones = vec![1.0; rows];
+    let (losses, gradient) = kernels::cross_entropies(logits.values(), targets, &ones);
+    let kept = Host(flex(gradient, shape));
+    finish([&input], flex(losses, [rows]), (kept, shape), |(gradient, shape), grad| {
+        let rows = gradient.values().chunks_exact(shape[1]).zip(grad);
+        let scaled = rows.flat_map(|(row, grad)| row.iter().map(move |x| x * grad)).collect();
+        [flex(scaled, *shape)]
+    })
+}
+
+/// The log-probability of every row's target, `[rows]`.
+fn log_probabilities(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
+    let (count, device) = (targets.len(), logits.device());
+    let ids: Vec<i32> = targets.iter().map(|&id| id as i32).collect();
+    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [count, 1]), &device);
+    log_softmax(logits, 1).gather(1, ids).reshape([count])
 }
 
 /// The sum of the squares of a tensor's numbers.
@@ -454,19 +481,23 @@ mod tests {
     #[test]
     fn cross_entropy_is_its_composition() {
         let (targets, weights) = ([4, 0, 16, 9], [1.0, 0.5, 2.0, 0.0]);
+        let chosen = |logits: Tensor<2>| {
+            let rows = log_softmax(logits, 1).chunk(4, 0).into_iter().zip(targets);
+            let chosen = rows.map(|(row, target)| row.narrow(1, target as usize, 1).reshape([1]));
+            Tensor::<1>::cat(chosen.collect(), 0)
+        };
         agree(
             [[4, 17]; 2],
             |logits, _| cross_entropy(logits, &targets, &weights),
             |logits, _| {
-                let chosen: Vec<Tensor<1>> = log_softmax(logits, 1)
-                    .chunk(4, 0)
-                    .into_iter()
-                    .zip(targets)
-                    .map(|(row, target)| row.narrow(1, target as usize, 1).reshape([1]))
-                    .collect();
-                let all = Tensor::cat(chosen, 0);
+                let all = chosen(logits);
                 (all.clone() * tensor(weights.into(), [4], &all.device())).sum().neg()
             },
+        );
+        agree(
+            [[4, 17]; 2],
+            |logits, _| cross_entropies(logits, &targets),
+            |logits, _| chosen(logits).neg(),
         );
     }
 }

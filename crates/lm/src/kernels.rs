@@ -376,24 +376,27 @@ vectorized! {
     }
 }
 
-/// Weighted cross-entropy of rows of logits `[rows, vocabulary]` against one target each: the sum, and the gradient
-/// for the logits.
-pub(crate) fn cross_entropy(logits: &[f32], targets: &[u32], weights: &[f32]) -> (f32, Vec<f32>) {
-    let mut by_logits = logits.to_vec();
-    let mut loss = 0.0;
-    cross_entropy_rows(&mut by_logits, targets, weights, &mut loss);
-    (loss as f32, by_logits)
+/// Weighted cross-entropies of rows of logits `[rows, vocabulary]` against one target each: one a row, and the gradient of
+/// their sum for the logits.
+pub(crate) fn cross_entropies(
+    logits: &[f32],
+    targets: &[u32],
+    weights: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let (mut by_logits, mut losses) = (logits.to_vec(), vec![0.0; targets.len()]);
+    cross_entropy_rows(&mut by_logits, targets, weights, &mut losses);
+    (losses, by_logits)
 }
 
 vectorized! {
-    /// Turns logits into their gradients, and adds up the loss.
-    fn cross_entropy_rows(logits: &'a mut [f32], targets: &'a [u32], weights: &'a [f32], loss: &'a mut f64) {
+    /// Turns logits into their gradients, and notes every row's loss.
+    fn cross_entropy_rows(logits: &'a mut [f32], targets: &'a [u32], weights: &'a [f32], losses: &'a mut [f32]) {
         let vocabulary = logits.len() / targets.len().max(1);
-        let rows = logits.chunks_exact_mut(vocabulary.max(1));
-        for (row, (&target, &weight)) in rows.zip(targets.iter().zip(weights)) {
+        let rows = logits.chunks_exact_mut(vocabulary.max(1)).zip(losses);
+        for ((row, loss), (&target, &weight)) in rows.zip(targets.iter().zip(weights)) {
             let target = target as usize;
             let logit = row[target];
-            *loss += f64::from(weight * (normalize(row) - logit));
+            *loss = weight * (normalize(row) - logit);
             for p in row.iter_mut() {
                 *p *= weight;
             }

@@ -46,6 +46,7 @@ fn policy() -> Policy {
     let training = Training {
         checkpoint: &checkpoint,
         examples: &[example],
+        preferences: None,
         validation: &[],
         config: &train,
         updates: None,

@@ -56,6 +56,35 @@ pub enum Decay {
     Cosine,
 }
 
+/// How pairs of solutions are learned from: direct preference optimization (Rafailov et al., 2023, equation 7).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreferenceConfig {
+    /// Scale of the implicit reward, `beta ln(p / p_start)`, above 0: a larger one stays closer to the start.
+    pub beta: f64,
+    /// Weight of the chosen solution's negative log-likelihood, mean over its tokens, beside the pair's loss (Pang et
+    /// al., 2024); 0 turns it off.
+    pub sft_weight: f64,
+}
+
+impl PreferenceConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the key and what is allowed.
+    pub fn validate(&self) -> Result<(), Error> {
+        let Self { beta, sft_weight } = *self;
+        let wrong = |problem: String| Err(Error::Config(format!("preferences.{problem}")));
+        if !(beta.is_finite() && beta > 0.0) {
+            return wrong(format!("beta is {beta}: must be above 0"));
+        }
+        if !(sft_weight.is_finite() && sft_weight >= 0.0) {
+            return wrong(format!("sft_weight is {sft_weight}: must be at least 0"));
+        }
+        Ok(())
+    }
+}
+
 impl TrainConfig {
     /// So many passes at one learning rate for all updates, in one part each, without decay, clipping, looks at a validation
     /// loss or adapters: what measurements and tests begin with.

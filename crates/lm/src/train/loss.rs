@@ -9,8 +9,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::batches::by_tokens;
-use super::{Example, Measure, Training};
+use super::batches::by_length;
+use super::rows::{Rows, Unit};
+use super::{Example, Measure, Pair, PreferenceConfig, Training};
 use crate::model::{self, Past, Rotary};
 use crate::weights::{Path, values};
 use crate::{Decoder, fused};
@@ -18,14 +19,29 @@ use crate::{Decoder, fused};
 /// Gradients by parameter name, flattened.
 pub(super) type Gradients = BTreeMap<String, Tensor<1>>;
 
+/// What a batch says.
+pub(super) struct Found {
+    /// The mean loss.
+    pub(super) loss: f64,
+    pub(super) gradients: Gradients,
+    /// Of every pair, the implicit reward of the chosen solution less that of the rejected one.
+    pub(super) rewards: Vec<f32>,
+}
+
+/// What some rows say: the sum of their weighted losses, a tensor of one element, and as [`Found::rewards`].
+struct Sums {
+    loss: Tensor<1>,
+    rewards: Option<Tensor<1>>,
+}
+
 /// Computes losses of batches.
 pub(super) struct Loss {
     rotary: Rotary,
-    hidden_size: usize,
     heads: usize,
     device: Device,
     workers: usize,
     by_block: bool,
+    preferences: Option<PreferenceConfig>,
 }
 
 impl Loss {
@@ -33,24 +49,19 @@ impl Loss {
         let config = &training.checkpoint.config;
         Self {
             rotary: Rotary::new(config),
-            hidden_size: config.hidden_size,
             heads: config.scalar_heads.len(),
             device: device.clone(),
             workers: training.workers,
             by_block: training.config.gradient_checkpointing,
+            preferences: training.preferences.map(|preferences| preferences.config),
         }
     }
 
     /// The mean loss of a batch and its gradients, summed over `parts` micro-batches in order.
-    pub(super) fn gradients(
-        &self,
-        model: &Decoder,
-        batch: &[&Example],
-        parts: usize,
-    ) -> (f64, Gradients) {
-        let total = weight(batch.iter().copied());
+    pub(super) fn gradients(&self, model: &Decoder, batch: &[Unit<'_>], parts: usize) -> Found {
+        let total = weight(batch);
         // Every part gets rows of all lengths, so the parts cost the same.
-        let parts: Vec<Vec<&Example>> = (0..parts.min(batch.len()))
+        let parts: Vec<Rows<'_>> = (0..parts.min(batch.len()))
             .map(|part| batch.iter().skip(part).step_by(parts).copied().collect())
             .collect();
         let results = self.spread(model, &parts, |model, part| {
@@ -59,27 +70,23 @@ impl Loss {
             }
             let model = model.clone().train();
             let device = self.device.clone().autodiff();
-            let loss = self.sum(&model, part, &device) / total;
-            let value = f64::from(values(loss.clone())[0]);
-            (value, by_name(&model, loss.backward()))
+            let sums = self.sums(&model, part, &device);
+            let (loss, rewards, back) = sums.backward(total);
+            Found { loss, gradients: by_name(&model, back), rewards }
         });
         let mut results = results.into_iter();
         let mut sum = results.next().expect("a batch has at least one part");
-        for (value, gradients) in results {
-            sum.0 += value;
-            add(&mut sum.1, gradients);
+        for found in results {
+            sum.loss += found.loss;
+            add(&mut sum.gradients, found.gradients);
+            sum.rewards.extend(found.rewards);
         }
         sum
     }
 
     /// The loss of a micro-batch and its gradients with the memory of one block: forwards without a history, keeping what
     /// goes into every block; then backwards from the loss, block by block, each computed once more.
-    fn gradients_by_block(
-        &self,
-        model: &Decoder,
-        rows: &[&Example],
-        total: f32,
-    ) -> (f64, Gradients) {
+    fn gradients_by_block(&self, model: &Decoder, rows: &Rows<'_>, total: f32) -> Found {
         let (tokens, time) = Self::tokens(rows, &self.device);
         let places: Vec<usize> = (0..time).collect();
         let mask = model::causal_mask(time, &self.device);
@@ -96,9 +103,7 @@ impl Loss {
             (model::causal_mask(time, &device), self.rotary.at(&places, 1, &device));
         let x = x.autodiff().require_grad();
         let hidden = model::normed(&learning.model.norm, x.clone());
-        let loss = self.of_hidden(&learning, hidden, rows, time) / total;
-        let value = f64::from(values(loss.clone())[0]);
-        let back = loss.backward();
+        let (loss, rewards, back) = self.of_hidden(&learning, hidden, rows).backward(total);
         let mut gradient = x.grad(&back).unwrap_or_else(|| x.inner().zeros_like());
         let mut gradients = by_name(&learning, back);
         for (layer, input) in inputs.into_iter().enumerate().rev() {
@@ -115,30 +120,42 @@ impl Loss {
             let back = (y * gradient.autodiff()).sum().backward();
             add(&mut gradients, by_name(&learning, back));
         }
-        (value, gradients)
+        Found { loss, gradients, rewards }
     }
 
     /// The mean loss of many examples, without gradients.
     pub(super) fn mean(&self, model: &Decoder, examples: &[Example], batch_tokens: usize) -> f64 {
-        let mut order: Vec<usize> = (0..examples.len()).collect();
-        order.sort_by_key(|&i| examples[i].ids.len());
-        let batches: Vec<Vec<&Example>> =
-            by_tokens(&order, |i| examples[i].ids.len(), batch_tokens.max(4096))
-                .into_iter()
-                .map(|batch| batch.into_iter().map(|i| &examples[i]).collect())
-                .collect();
-        let sums = self.spread(model, &batches, |model, batch| {
-            f64::from(values(self.sum(model, batch, &self.device))[0])
+        let units: Vec<Unit<'_>> = examples.iter().map(Unit::Example).collect();
+        let (_, batches) = to_read(&units, batch_tokens);
+        let sums = self.spread(model, &batches, |model, rows| {
+            f64::from(values(self.sums(model, rows, &self.device).loss)[0])
         });
-        sums.iter().sum::<f64>() / f64::from(weight(examples.iter()))
+        sums.iter().sum::<f64>() / f64::from(weight(&units))
+    }
+
+    /// By how much a model prefers the chosen solutions, `ln p(chosen) - ln p(rejected)` of every pair, without gradients.
+    pub(super) fn margins(&self, model: &Decoder, pairs: &[Pair], batch_tokens: usize) -> Vec<f32> {
+        let units: Vec<Unit<'_>> = pairs.iter().map(|pair| Unit::Pair(pair, 0.0)).collect();
+        let (order, batches) = to_read(&units, batch_tokens);
+        let found = self.spread(model, &batches, |model, rows| {
+            let (hidden, time) = self.hidden(model, rows, &self.device);
+            let hidden = hidden.flatten(0, 1);
+            let [chosen, rejected] = surprise(model, &hidden, rows, time);
+            values(rejected - chosen)
+        });
+        let mut margins = vec![0.0; pairs.len()];
+        for (pair, margin) in order.into_iter().zip(found.concat()) {
+            margins[pair] = margin;
+        }
+        margins
     }
 
     /// Runs `work` on every part, on the workers, and gives the results in order.
     fn spread<T: Send>(
         &self,
         model: &Decoder,
-        parts: &[Vec<&Example>],
-        work: impl Fn(&Decoder, &[&Example]) -> T + Sync,
+        parts: &[Rows<'_>],
+        work: impl Fn(&Decoder, &Rows<'_>) -> T + Sync,
     ) -> Vec<T> {
         let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
         let run = |model: &Decoder| {
@@ -162,41 +179,63 @@ impl Loss {
         done.into_values().collect()
     }
 
-    /// The sum of the weighted losses of some rows, a tensor of one element.
-    fn sum(&self, model: &Decoder, rows: &[&Example], device: &Device) -> Tensor<1> {
+    /// What some rows say.
+    fn sums(&self, model: &Decoder, rows: &Rows<'_>, device: &Device) -> Sums {
+        let (hidden, _) = self.hidden(model, rows, device);
+        self.of_hidden(model, hidden, rows)
+    }
+
+    /// The last hidden states of some rows, `[rows, time, hidden_size]`, and how long the longest is.
+    fn hidden(&self, model: &Decoder, rows: &Rows<'_>, device: &Device) -> (Tensor<3>, usize) {
         let (tokens, time) = Self::tokens(rows, device);
         let positions = self.rotary.at(&(0..time).collect::<Vec<_>>(), 1, device);
         let mask = model::causal_mask(time, device);
-        let hidden = model.hidden(tokens, &positions, &mut Past::Nothing(&mask));
-        self.of_hidden(model, hidden, rows, time)
+        (model.hidden(tokens, &positions, &mut Past::Nothing(&mask)), time)
     }
 
     /// The tokens of some rows, padded to the longest, and how long that is.
-    fn tokens(rows: &[&Example], device: &Device) -> (Tensor<2, Int>, usize) {
-        let time = rows.iter().map(|e| e.ids.len()).max().unwrap_or(1);
+    fn tokens(rows: &Rows<'_>, device: &Device) -> (Tensor<2, Int>, usize) {
+        let rows = rows.ids();
+        let time = rows.iter().map(|ids| ids.len()).max().unwrap_or(1);
         let mut tokens = vec![0; rows.len() * time];
-        for (slot, row) in tokens.chunks_mut(time).zip(rows) {
-            slot[..row.ids.len()].copy_from_slice(&row.ids);
+        for (slot, ids) in tokens.chunks_mut(time).zip(&rows) {
+            slot[..ids.len()].copy_from_slice(ids);
         }
         (model::ids(&tokens, [rows.len(), time], device), time)
     }
 
-    /// The sum of the weighted losses of rows whose last hidden states are `[rows, time, hidden_size]`.
-    fn of_hidden(
+    /// What rows say whose last hidden states are `[rows, time, hidden_size]`.
+    fn of_hidden(&self, model: &Decoder, hidden: Tensor<3>, rows: &Rows<'_>) -> Sums {
+        let [_, time, _] = hidden.dims();
+        let hidden: Tensor<2> = hidden.flatten(0, 1);
+        let language = language(model, &hidden, &rows.examples, time);
+        let heads = self.scalar_heads(model, &hidden, &rows.examples, time);
+        let (pairs, rewards) = self.preferences(model, &hidden, rows, time).unzip();
+        let loss = [language, heads, pairs].into_iter().flatten().reduce(|a, b| a + b);
+        Sums { loss: loss.unwrap_or_else(|| hidden.sum() * 0.0), rewards }
+    }
+
+    /// The sum of the pairs' weighted losses, and their rewards: for a pair,
+    /// `-ln sigmoid(beta ((ln p(chosen) - ln p(rejected)) - (the same of the start)))`, and the argument of the sigmoid.
+    fn preferences(
         &self,
         model: &Decoder,
-        hidden: Tensor<3>,
-        rows: &[&Example],
+        hidden: &Tensor<2>,
+        rows: &Rows<'_>,
         time: usize,
-    ) -> Tensor<1> {
-        let hidden = hidden.reshape([rows.len() * time, self.hidden_size]);
-        let language = language(model, &hidden, rows, time);
-        let heads = self.scalar_heads(model, &hidden, rows, time);
-        match (language, heads) {
-            (Some(a), Some(b)) => a + b,
-            (Some(loss), None) | (None, Some(loss)) => loss,
-            (None, None) => hidden.sum() * 0.0,
-        }
+    ) -> Option<(Tensor<1>, Tensor<1>)> {
+        let how = self.preferences.filter(|_| !rows.pairs.is_empty())?;
+        let [chosen, rejected] = surprise(model, hidden, rows, time);
+        let column = |f: fn(&(&Pair, f32)) -> f32| {
+            let values = rows.pairs.iter().map(f).collect();
+            model::tensor::<1>(values, [rows.pairs.len()], &hidden.device())
+        };
+        let reference = column(|(_, reference)| *reference);
+        let rewards = (rejected - chosen.clone() - reference).mul_scalar(how.beta);
+        // The mean over the chosen tokens, times their number, is their sum.
+        let likelihood = chosen.mul_scalar(how.sft_weight);
+        let losses = log_sigmoid(rewards.clone()).neg() * column(|(pair, _)| pair.weight());
+        Some(((losses + likelihood).sum(), rewards))
     }
 
     fn scalar_heads(
@@ -235,6 +274,47 @@ impl Loss {
     }
 }
 
+impl Sums {
+    /// The loss divided by `total`, the rewards, and the gradients of that loss.
+    fn backward(self, total: f32) -> (f64, Vec<f32>, burn::tensor::Gradients) {
+        let loss = self.loss / total;
+        let value = f64::from(values(loss.clone())[0]);
+        (value, self.rewards.map(values).unwrap_or_default(), loss.backward())
+    }
+}
+
+/// The order in which units are read without gradients, and in that order their batches.
+fn to_read<'a>(units: &[Unit<'a>], batch_tokens: usize) -> (Vec<usize>, Vec<Rows<'a>>) {
+    let mut order: Vec<usize> = (0..units.len()).collect();
+    let batches = by_length(&mut order, units, batch_tokens.max(4096)).into_iter();
+    let rows = batches.map(|batch| batch.into_iter().map(|i| units[i]).collect()).collect();
+    (order, rows)
+}
+
+/// The negative log-probabilities of the chosen and of the rejected solutions, `[pairs]` each.
+fn surprise(model: &Decoder, hidden: &Tensor<2>, rows: &Rows<'_>, time: usize) -> [Tensor<1>; 2] {
+    let (mut at, mut targets, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+    let mut start = rows.examples.len() * time;
+    for (pair, _) in &rows.pairs {
+        for ids in [&pair.chosen, &pair.rejected] {
+            let solution = pair.targets_from..ids.len();
+            at.extend(solution.clone().map(|target| (start + target - 1) as u32));
+            lengths.push(solution.len());
+            targets.extend(&ids[solution]);
+            start += time;
+        }
+    }
+    let at = model::ids(&at, [at.len()], &hidden.device());
+    let losses = fused::cross_entropies(model.logits(hidden.clone().select(0, at)), &targets);
+    let mut from = 0;
+    let sums = lengths.into_iter().map(|length| {
+        from += length;
+        losses.clone().narrow(0, from - length, length).sum()
+    });
+    let sums: Tensor<2> = Tensor::cat(sums.collect(), 0).reshape([rows.pairs.len(), 2]);
+    [0, 1].map(|side| sums.clone().narrow(1, side, 1).reshape([rows.pairs.len()]))
+}
+
 /// Cross-entropy of the next tokens, only where there is a target: the scores of the other
 /// positions are never computed.
 fn language(
@@ -260,13 +340,9 @@ fn language(
     Some(fused::cross_entropy(logits, &targets, &weights))
 }
 
-/// What a mean is taken over: weighted target tokens plus weighted head targets.
-fn weight<'a, I: Iterator<Item = &'a Example>>(rows: I) -> f32 {
-    let of = |e: &Example| {
-        let tokens = e.targets_from.map_or(0, |from| e.ids.len().saturating_sub(from.max(1)));
-        (tokens + e.heads.len()) as f32 * e.weight
-    };
-    rows.map(of).sum::<f32>().max(f32::MIN_POSITIVE)
+/// What a mean is taken over.
+fn weight(units: &[Unit<'_>]) -> f32 {
+    units.iter().map(|unit| unit.weight()).sum::<f32>().max(f32::MIN_POSITIVE)
 }
 
 /// Adds gradients to others, name by name.
@@ -281,7 +357,7 @@ fn add(all: &mut Gradients, more: Gradients) {
 }
 
 /// The gradients of the parameters that have one.
-fn by_name(model: &Decoder, back: burn::tensor::Gradients) -> Gradients {
+pub(super) fn by_name(model: &Decoder, back: burn::tensor::Gradients) -> Gradients {
     struct Namer {
         path: Path,
         gradients: GradientsParams,

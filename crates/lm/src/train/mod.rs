@@ -1,4 +1,4 @@
-//! Training: language modelling on completions, and regression of scalar heads.
+//! Training: language modelling on completions, preference optimization on pairs of them, and regression of scalar heads.
 //!
 //! A batch is always cut into the same micro-batches and their gradients are summed in the same
 //! order, so the number of workers changes the time a run takes and nothing else. A run can be
@@ -8,16 +8,18 @@ mod batches;
 mod config;
 mod loss;
 mod optimizer;
+mod rows;
 mod state;
 
 use burn::module::Module;
 use burn::tensor::Device;
 
-pub use self::config::{Decay, TrainConfig};
+pub use self::config::{Decay, PreferenceConfig, TrainConfig};
 pub use self::state::State;
 
 use self::loss::Loss;
 use self::optimizer::Optimizer;
+use self::rows::Unit;
 use crate::{Checkpoint, Decoder, Error};
 
 /// One training row.
@@ -56,6 +58,50 @@ pub enum Measure {
     CrossEntropy,
 }
 
+/// Two solutions of one prompt, of which one is better.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// The tokens of the prompt and of the better solution.
+    pub chosen: Vec<u32>,
+    /// The tokens of the prompt and of the worse solution.
+    pub rejected: Vec<u32>,
+    /// Tokens of the prompt, at least 1; those after it are compared.
+    pub targets_from: usize,
+}
+
+/// Pairs to learn from, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Preferences<'a> {
+    /// The pairs; may be empty.
+    pub pairs: &'a [Pair],
+    /// Hyperparameters.
+    pub config: PreferenceConfig,
+}
+
+/// How the pairs of a batch stood before its update.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Preferred {
+    /// How many there are.
+    pub pairs: usize,
+    /// The mean of their losses, without that of the chosen solutions' likelihood; ln 2 at the start.
+    pub loss: f64,
+    /// The share of which the chosen solution has the larger implicit reward.
+    pub accuracy: f64,
+}
+
+impl Preferred {
+    /// From the differences of the rewards; nothing without a pair.
+    fn of(rewards: &[f32]) -> Option<Self> {
+        let (pairs, rewards) = (rewards.len(), rewards.iter().map(|&reward| f64::from(reward)));
+        // -ln sigmoid(r) without overflow.
+        let losses = rewards.clone().map(|r| (-r).max(0.0) + (-r.abs()).exp().ln_1p());
+        let mean = |sum: f64| sum / pairs as f64;
+        let (loss, accuracy) =
+            (mean(losses.sum()), mean(rewards.filter(|&r| r > 0.0).count() as f64));
+        (pairs > 0).then_some(Self { pairs, loss, accuracy })
+    }
+}
+
 /// What a run tells its caller as it goes.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -73,6 +119,8 @@ pub enum Event<'a> {
         norm: f64,
         /// Tokens of the batch, without padding.
         tokens: usize,
+        /// The pairs of the batch, if it has some.
+        preferred: Option<Preferred>,
     },
     /// The validation loss was measured.
     Validated {
@@ -109,6 +157,8 @@ pub struct Training<'a> {
     pub checkpoint: &'a Checkpoint,
     /// What to learn.
     pub examples: &'a [Example],
+    /// Pairs to learn from in the same batches; the model they are compared with is the one to start from.
+    pub preferences: Option<Preferences<'a>>,
     /// What to judge by; may be empty when `validate_every` is 0.
     pub validation: &'a [Example],
     /// Hyperparameters.
@@ -125,8 +175,8 @@ impl Training<'_> {
     /// Runs, or goes on from a state that an earlier run like this saved ([`State::to_bytes`]).
     ///
     /// # Errors
-    /// [`Error::NoExamples`], [`Error::Diverged`], [`Error::TooLong`] for a row beyond the context,
-    /// [`Error::Config`], and whatever `on_event` returns.
+    /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::TooLong`] for a row beyond the
+    /// context, [`Error::Config`], and whatever `on_event` returns.
     pub fn run<E: From<Error>>(
         &self,
         device: &Device,
@@ -134,28 +184,29 @@ impl Training<'_> {
         on_event: &mut dyn FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<Outcome, E> {
         self.check()?;
-        let plan = batches::plan(self);
         let loss = Loss::new(self, device);
         let optimizer = Optimizer::new(self.config);
         let start = self.start(device);
+        let units = self.units(&loss, &start);
+        let plan = batches::plan(self, &units);
         let mut state = match saved {
             Some(bytes) => State::from_bytes(bytes, &start)?,
             None => State::start(start),
         };
         while state.update < plan.len() && !self.out_of_patience(&state) {
             let update = state.update;
-            let batch: Vec<&Example> = plan[update].iter().map(|&i| &self.examples[i]).collect();
-            let (value, gradients) =
-                loss.gradients(&state.model, &batch, self.config.micro_batches);
+            let batch: Vec<Unit<'_>> = plan[update].iter().map(|&i| units[i]).collect();
+            let found = loss.gradients(&state.model, &batch, self.config.micro_batches);
+            let (value, preferred) = (found.loss, Preferred::of(&found.rewards));
             if !value.is_finite() {
                 return Err(Error::Diverged { update: update + 1, loss: value }.into());
             }
             let rate = self.config.rate(update, plan.len());
-            let norm = optimizer.step(&mut state, gradients, rate);
+            let norm = optimizer.step(&mut state, found.gradients, rate);
             state.update += 1;
-            let tokens = batch.iter().map(|e| e.ids.len()).sum();
+            let tokens = batch.iter().map(|unit| unit.tokens()).sum();
             let (update, total) = (state.update, plan.len());
-            on_event(Event::Update { update, total, loss: value, rate, norm, tokens })?;
+            on_event(Event::Update { update, total, loss: value, rate, norm, tokens, preferred })?;
             self.validate(&loss, &mut state, plan.len(), on_event)?;
             if update.is_multiple_of(self.config.save_every) {
                 on_event(Event::Save(&state))?;
@@ -173,6 +224,20 @@ impl Training<'_> {
         }
     }
 
+    /// The examples, then the pairs with how the model at the start prefers one to the other. That is computed again by a
+    /// run that goes on: it is one pass over the pairs, and the same to the last bit.
+    fn units(&self, loss: &Loss, start: &Decoder) -> Vec<Unit<'_>> {
+        let margins = loss.margins(start, self.pairs(), self.config.batch_tokens);
+        let pairs = self.pairs().iter().zip(margins);
+        let pairs = pairs.map(|(pair, margin)| Unit::Pair(pair, margin));
+        self.examples.iter().map(Unit::Example).chain(pairs).collect()
+    }
+
+    /// The pairs; none where preferences are not learned.
+    fn pairs(&self) -> &[Pair] {
+        self.preferences.map_or(&[], |preferences| preferences.pairs)
+    }
+
     /// The outcome, with what adapters have learned in the weights.
     fn finished(&self, outcome: Outcome) -> Outcome {
         let Some(lora) = &self.config.lora else { return outcome };
@@ -182,13 +247,19 @@ impl Training<'_> {
 
     fn check(&self) -> Result<(), Error> {
         self.config.validate()?;
-        if self.examples.is_empty() || self.config.validate_every > 0 && self.validation.is_empty()
-        {
+        self.preferences.map_or(Ok(()), |preferences| preferences.config.validate())?;
+        let pairs = self.pairs();
+        let nothing = self.examples.is_empty() && pairs.is_empty();
+        if nothing || self.config.validate_every > 0 && self.validation.is_empty() {
             return Err(Error::NoExamples);
         }
+        if let Some(index) = pairs.iter().position(|pair| !pair.is_whole()) {
+            return Err(Error::IncompletePair(index));
+        }
         let limit = self.checkpoint.config.max_position_embeddings;
-        let longest = self.examples.iter().chain(self.validation).map(|e| e.ids.len()).max();
-        match longest {
+        let examples = self.examples.iter().chain(self.validation).map(|e| e.ids.len());
+        let pairs = pairs.iter().map(|pair| pair.chosen.len().max(pair.rejected.len()));
+        match examples.chain(pairs).max() {
             Some(tokens) if tokens > limit => Err(Error::TooLong { tokens, limit }),
             _ => Ok(()),
         }

@@ -1,5 +1,7 @@
 //! What training does to small models.
 
+mod pairs;
+
 use super::*;
 use crate::LoraConfig;
 use crate::config::tests::toy;
@@ -34,7 +36,36 @@ fn examples() -> Vec<Example> {
         .collect()
 }
 
-/// A run, the state it saved last up to an update, and its losses.
+/// What a run said.
+struct Ran {
+    losses: Vec<f64>,
+    preferred: Vec<Preferred>,
+    /// The state it saved last up to an update.
+    state: Option<Vec<u8>>,
+    outcome: Outcome,
+}
+
+impl Ran {
+    fn of(training: &Training<'_>, saved: Option<&[u8]>, stop_at: usize) -> Self {
+        let (mut losses, mut all, mut state) = (Vec::new(), Vec::new(), None);
+        let outcome = training.run::<Error>(&device::cpu(), saved, &mut |event| {
+            match event {
+                Event::Update { loss, preferred, .. } => {
+                    losses.push(loss);
+                    all.extend(preferred);
+                }
+                Event::Save(save) if save.update <= stop_at => {
+                    state = Some(save.to_bytes());
+                }
+                _ => {}
+            }
+            Ok(())
+        });
+        Self { losses, preferred: all, state, outcome: outcome.unwrap() }
+    }
+}
+
+/// A run's losses, the state it saved last up to an update, and its outcome.
 fn train_as(
     config: &TrainConfig,
     workers: usize,
@@ -45,24 +76,15 @@ fn train_as(
     let training = Training {
         checkpoint: &checkpoint,
         examples: &examples,
+        preferences: None,
         validation: &[],
         config,
         updates: None,
         seed: 3,
         workers,
     };
-    let (mut losses, mut state) = (Vec::new(), None);
-    let outcome = training.run::<Error>(&device::cpu(), saved, &mut |event| {
-        match event {
-            Event::Update { loss, .. } => losses.push(loss),
-            Event::Save(save) if save.update <= stop_at => {
-                state = Some(save.to_bytes());
-            }
-            _ => {}
-        }
-        Ok(())
-    });
-    (losses, state, outcome.unwrap())
+    let ran = Ran::of(&training, saved, stop_at);
+    (ran.losses, ran.state, ran.outcome)
 }
 
 fn train(
@@ -133,6 +155,7 @@ fn the_state_of_another_run_is_refused() {
     let training = Training {
         checkpoint: &checkpoint,
         examples: &examples,
+        preferences: None,
         validation: &[],
         config: &config,
         updates: None,
@@ -224,6 +247,7 @@ fn scalar_heads_learn_their_targets() {
     let training = Training {
         checkpoint: &checkpoint,
         examples: &rows,
+        preferences: None,
         validation: &[],
         config: &config,
         updates: None,
@@ -257,6 +281,7 @@ fn early_stopping_gives_back_the_best_model() {
     let training = Training {
         checkpoint: &checkpoint,
         examples: &examples,
+        preferences: None,
         validation: &validation,
         config: &config,
         updates: None,
