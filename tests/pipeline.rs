@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use alphallm::{bytes, make, run, stage};
 use dataset::{Begin, Dataset, Output, Recipe};
-use schema::{Evaluation, Prompt, SftExample, Trajectory};
+use schema::{Evaluation, NodeRow, Prompt, SftExample, Trajectory};
 
 /// Two runs are the same to the byte, or the first difference.
 fn assert_same(a: &Path, b: &Path) {
@@ -224,6 +224,7 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
     assert_eq!(stopped.status.code(), Some(75), "{said}");
     assert!(said.contains("stopped before part 1 of 2"), "{said}");
     call(&search);
+    samples_instead_of_trees(base, |line: &str| call(&line.replace("{models}", models)));
     call(&format!(
         "search --config smoke/search.toml {models} --tree smoke/tree.toml --fast-policy data/base/policy --critic {{}}/critic \
          --prompts {{world}}/validation --out-trajectories {{}}/held-out --out-nodes {{}}/held-out-nodes"
@@ -250,4 +251,38 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
         Dataset::open(&open("trajectories")).unwrap().rows().unwrap(),
         Dataset::open(&open("sft")).unwrap().rows().unwrap(),
     )
+}
+
+/// The same prompts by samples instead of trees: the same bytes for any number of workers, best first, no nodes, and the
+/// first of them where tokens are limited.
+fn samples_instead_of_trees(base: &Path, call: impl Fn(&str) -> String) {
+    let sample = |name: &str, more: &str| -> Vec<Trajectory> {
+        call(&format!(
+            "search --config smoke/search.toml {{models}} --tree smoke/tree.toml --fast-policy data/base/policy \
+             --critic {{}}/critic --prompts {{}}/test --set samples.count=3 \
+             --set samples.sampling.temperature.temperature=1.0 {more} \
+             --out-trajectories {{}}/{name} --out-nodes {{}}/{name}-nodes"
+        ));
+        let nodes = Dataset::<NodeRow>::open(&base.join(format!("{name}-nodes"))).unwrap();
+        let trajectories = Dataset::<Trajectory>::open(&base.join(name)).unwrap();
+        assert_eq!((nodes.len(), nodes.parts()), (0, trajectories.parts()));
+        trajectories.rows().unwrap()
+    };
+    let rows = sample("samples", "--workers 1");
+    assert_eq!(sample("samples-again", "--workers 2"), rows);
+    assert_same(&base.join("samples"), &base.join("samples-again"));
+    assert_same(&base.join("samples-nodes"), &base.join("samples-again-nodes"));
+    for rows in rows.chunk_by(|a, b| a.prompt_id == b.prompt_id) {
+        assert_eq!(rows.iter().map(|row| row.rank).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(rows.is_sorted_by(|a, b| a.reward >= b.reward));
+        for row in rows {
+            assert_eq!((row.decoder.as_str(), row.leaf_id, row.q), ("sample", None, None));
+            let options = || row.options.iter();
+            assert_eq!(options().map(|o| o.text.as_str()).collect::<String>(), row.completion);
+            assert!(options().all(|o| o.node_id.is_none() && o.visits == 0 && o.prm.is_some()));
+        }
+    }
+    let few = sample("few-samples", "--set samples.tokens=1");
+    assert!(!few.is_empty() && few.len() * 3 == rows.len(), "one of each prompt");
+    assert!(few.iter().all(|one| rows.iter().any(|row| row.trajectory_id == one.trajectory_id)));
 }

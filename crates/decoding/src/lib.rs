@@ -34,7 +34,7 @@ pub use memory::{Cost, Found};
 pub use models::{Models, Place};
 pub use picks::{Origin, Picks, Solved};
 pub use policy::Part;
-pub use sample::SampleConfig;
+pub use sample::{Sample, SampleBudget, SampleConfig, Sampled};
 pub use search::{Question, Searched};
 pub use searcher::Searcher;
 pub use similarity::Similarity;

@@ -1,10 +1,10 @@
 //! Independent samples, judged by the critics: what self-consistency, best-of-n and the weighted vote
-//! pick from.
+//! pick from, and what is written as training data where samples are re-ranked instead of searched.
 
-use critic::Solution;
+use critic::{Scores, Solution};
 use dataset::seed_for;
 use lm::Sampling;
-use policy::StateRequest;
+use policy::{Part, StateRequest, TextOption};
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
@@ -36,6 +36,105 @@ impl SampleConfig {
     }
 }
 
+/// How many samples of a question are drawn: the section `[samples]` of `search.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleBudget {
+    /// The most samples of a question; at least 1.
+    pub count: u32,
+    /// The most tokens that all samples of a question have together, at least 1: those that come first and fit are kept, and
+    /// the first of all whatever its length. Absent is no limit.
+    #[serde(default)]
+    pub tokens: Option<u64>,
+    /// How they are drawn.
+    pub sampling: Sampling,
+}
+
+/// A sample of a question, and what the critics say of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Its text, its answer and its outcome reward.
+    pub candidate: Candidate,
+    /// The text as options.
+    pub parts: Vec<Part>,
+    /// The value after each option, in `[0, 1]`; empty without a value head.
+    pub values: Vec<f32>,
+    /// The process reward of each option, in `[0, 1]`; empty without a PRM head.
+    pub process: Vec<f32>,
+    /// Why it ended.
+    pub stop: String,
+    /// Whether it ended by itself.
+    pub finished: bool,
+}
+
+/// The samples of a question.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sampled {
+    /// In the order they were drawn.
+    pub samples: Vec<Sample>,
+    /// All tokens generated, with those of a sample that was over the budget.
+    pub tokens: u64,
+}
+
+impl SampleBudget {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the setting.
+    pub fn validate(&self) -> Result<(), Error> {
+        for (holds, key, problem) in [
+            (self.count > 0, "samples.count", "is 0; leave `samples` out to search trees"),
+            (self.tokens != Some(0), "samples.tokens", "is 0; leave it out for no limit"),
+        ] {
+            if !holds {
+                return Err(Error::Config { key, problem: problem.to_owned() });
+            }
+        }
+        check_sampling("samples.sampling", self.sampling)
+    }
+
+    /// How many samples are drawn next, after some of so many tokens each: as many as fit even if all are the longest there
+    /// are, and at least one while there is room. So one sample of a question at most is drawn in vain, and what is drawn
+    /// depends on no other question.
+    fn wave(&self, lengths: &[u32], longest: usize) -> u32 {
+        let more = self.count.saturating_sub(lengths.len() as u32);
+        let Some(most) = self.tokens else { return more };
+        match most.saturating_sub(total(lengths)) {
+            0 => 0,
+            left => (left / longest.max(1) as u64).max(1).min(u64::from(more)) as u32,
+        }
+    }
+
+    /// How many of the samples drawn are within the budget.
+    fn kept(&self, lengths: &[u32]) -> usize {
+        let most = self.tokens.unwrap_or(u64::MAX);
+        let fits = |count: &usize| total(&lengths[..*count]) <= most;
+        (1..=lengths.len()).take_while(fits).count().max(1)
+    }
+}
+
+fn total(lengths: &[u32]) -> u64 {
+    lengths.iter().copied().map(u64::from).sum()
+}
+
+fn lengths(options: &[TextOption]) -> Vec<u32> {
+    options.iter().map(|option| option.tokens).collect()
+}
+
+impl Sample {
+    fn new(option: TextOption, scores: Scores) -> Self {
+        let TextOption { text, parts, tokens, stop, .. } = option;
+        Self {
+            candidate: Candidate::new(text, stop, scores.outcome, tokens),
+            parts,
+            values: scores.values,
+            process: scores.process,
+            stop: stop.to_owned(),
+            finished: stop != "length",
+        }
+    }
+}
+
 impl Searcher {
     /// `count` samples of every question. The first of many are the same as the first of few.
     ///
@@ -47,39 +146,140 @@ impl Searcher {
         sampling: Sampling,
         count: u32,
     ) -> Result<Found<Vec<Candidate>>, Error> {
-        let states: Vec<StateRequest<'_>> = questions
-            .iter()
-            .flat_map(|question| {
-                (0..count).map(move |i| StateRequest {
-                    question: question.text,
-                    written: String::new(),
-                    sampling,
-                    to_end: true,
-                    keep: false,
-                    excluded: Vec::new(),
-                    seed: seed_for(question.seed, "sample", 0, &i.to_string()),
-                })
-            })
-            .collect();
+        let budget = SampleBudget { count, tokens: None, sampling };
+        let Found { found, cost } = self.samples(questions, &budget)?;
+        let candidates =
+            |sampled: Sampled| sampled.samples.into_iter().map(|one| one.candidate).collect();
+        Ok(Found { found: found.into_iter().map(candidates).collect(), cost })
+    }
+
+    /// The samples of every question that its budget allows, judged. Those of a small budget are the first of those of a
+    /// large one.
+    ///
+    /// # Errors
+    /// A model's failure.
+    pub fn samples(
+        &self,
+        questions: &[Question<'_>],
+        budget: &SampleBudget,
+    ) -> Result<Found<Sampled>, Error> {
         let mut memory = Memory::new(self.critic());
-        let written = self.policy().write(&states, &mut memory.policy)?;
-        let solutions: Vec<Solution<'_>> = states
-            .iter()
-            .zip(&written)
-            .map(|(state, option)| Solution {
-                question: state.question,
-                options: option.texts().collect(),
-                finished: true,
-                branch: 0,
-            })
-            .collect();
-        let scores = memory.judge(self.critic(), &solutions)?;
-        let candidates: Vec<Candidate> = written
-            .into_iter()
-            .zip(scores)
-            .map(|(option, s)| Candidate::new(option.text, option.stop, s.outcome, option.tokens))
-            .collect();
-        let found = candidates.chunks(count as usize).map(<[Candidate]>::to_vec).collect();
+        let drawn = self.draw_samples(questions, budget, &mut memory)?;
+        let of_question =
+            |(question, (options, _)): (_, &(Vec<TextOption>, u64))| solutions(question, options);
+        let all: Vec<Solution<'_>> = questions.iter().zip(&drawn).flat_map(of_question).collect();
+        let mut scores = memory.judge(self.critic(), &all)?.into_iter();
+        memory.measure();
+        let judged = |(options, tokens): (Vec<TextOption>, u64)| {
+            let each = options.into_iter().zip(scores.by_ref());
+            Sampled { samples: each.map(|(option, s)| Sample::new(option, s)).collect(), tokens }
+        };
+        let found = drawn.into_iter().map(judged).collect();
         Ok(Found { found, cost: memory.cost() })
+    }
+
+    /// For every question the samples within the budget, and all tokens that were generated for it.
+    fn draw_samples(
+        &self,
+        questions: &[Question<'_>],
+        budget: &SampleBudget,
+        memory: &mut Memory,
+    ) -> Result<Vec<(Vec<TextOption>, u64)>, Error> {
+        let longest = self.policy().config().max_solution_tokens;
+        let mut drawn: Vec<Vec<TextOption>> = questions.iter().map(|_| Vec::new()).collect();
+        loop {
+            let next = |(at, options): (usize, &Vec<TextOption>)| {
+                let first = options.len() as u32;
+                let count = budget.wave(&lengths(options), longest);
+                (first..first + count).map(move |i| (at, i))
+            };
+            let wave: Vec<(usize, u32)> = drawn.iter().enumerate().flat_map(next).collect();
+            if wave.is_empty() {
+                break;
+            }
+            let states: Vec<StateRequest<'_>> =
+                wave.iter().map(|&(at, i)| sample_of(&questions[at], budget.sampling, i)).collect();
+            let written = self.policy().write(&states, &mut memory.policy)?;
+            for ((at, _), option) in wave.into_iter().zip(written) {
+                drawn[at].push(option);
+            }
+        }
+        let within = |mut options: Vec<TextOption>| {
+            let lengths = lengths(&options);
+            options.truncate(budget.kept(&lengths));
+            (options, total(&lengths))
+        };
+        Ok(drawn.into_iter().map(within).collect())
+    }
+}
+
+/// The samples of a question as the critics read them.
+fn solutions<'a>(question: &Question<'a>, options: &[TextOption]) -> Vec<Solution<'a>> {
+    let solution = |option: &TextOption| Solution {
+        question: question.text,
+        options: option.texts().collect(),
+        finished: true,
+        branch: 0,
+    };
+    options.iter().map(solution).collect()
+}
+
+/// What is asked for the sample `i` of a question.
+fn sample_of<'a>(question: &Question<'a>, sampling: Sampling, i: u32) -> StateRequest<'a> {
+    StateRequest {
+        question: question.text,
+        written: String::new(),
+        sampling,
+        to_end: true,
+        keep: false,
+        excluded: Vec::new(),
+        seed: seed_for(question.seed, "sample", 0, &i.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(count: u32, tokens: Option<u64>) -> SampleBudget {
+        SampleBudget { count, tokens, sampling: Sampling::Greedy }
+    }
+
+    #[test]
+    fn samples_are_kept_while_they_fit_and_the_first_always() {
+        let kept = |tokens, lengths: &[u32]| budget(8, tokens).kept(lengths);
+        assert_eq!(kept(None, &[40, 50, 60]), 3);
+        assert_eq!(kept(Some(90), &[40, 50, 60]), 2, "exactly full");
+        assert_eq!(kept(Some(89), &[40, 50, 60]), 1);
+        assert_eq!(kept(Some(99), &[40, 60, 10]), 1, "none is skipped for a shorter one after it");
+        assert_eq!(kept(Some(10), &[40]), 1);
+    }
+
+    #[test]
+    fn a_wave_draws_what_surely_fits_and_one_more_while_there_is_room() {
+        let wave = |count, tokens, lengths: &[u32]| budget(count, tokens).wave(lengths, 50);
+        assert_eq!(wave(5, None, &[]), 5, "all at once");
+        assert_eq!(wave(5, None, &[9; 5]), 0);
+        assert_eq!(wave(9, Some(210), &[]), 4);
+        assert_eq!(wave(3, Some(210), &[]), 3);
+        assert_eq!(wave(9, Some(210), &[20; 4]), 2);
+        assert_eq!(wave(9, Some(210), &[20; 10]), 0, "no more than so many samples");
+        assert_eq!(wave(99, Some(210), &[20; 10]), 1, "perhaps in vain");
+        assert_eq!(wave(9, Some(210), &[50, 50, 50, 60]), 0, "full");
+        assert_eq!(wave(9, Some(10), &[40]), 0, "over");
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        budget(1, None).validate().unwrap();
+        let hot = Sampling::Temperature { temperature: 0.0 };
+        for (wrong, word) in [
+            (budget(0, None), "samples.count"),
+            (budget(1, Some(0)), "samples.tokens"),
+            (SampleBudget { sampling: hot, ..budget(1, None) }, "samples.sampling"),
+        ] {
+            let message = wrong.validate().unwrap_err().to_string();
+            assert!(message.contains(word), "{message}");
+        }
     }
 }

@@ -75,7 +75,8 @@ impl Estimate {
         }
     }
 
-    pub(crate) fn print(&self, json: bool) -> Result<(), Failure> {
+    /// `budget` is the setting that limits the tokens of a prompt.
+    pub(crate) fn print(&self, json: bool, budget: &str) -> Result<(), Failure> {
         if json {
             return stage::print_json(self);
         }
@@ -93,6 +94,7 @@ impl Estimate {
             format!("{:.1}", self.bytes / 1e6),
             self.budget_tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string()),
         ];
+        let for_seconds = format!("{budget} for the seconds asked");
         let header = [
             "prompts",
             "tried",
@@ -101,7 +103,7 @@ impl Estimate {
             "seconds, at most about",
             "tokens/s",
             "MB",
-            "budget.tokens for the seconds asked",
+            &for_seconds,
         ];
         stage::print_table("search would take", &header, &[row])
     }

@@ -3,9 +3,13 @@
 //!
 //! Reads questions, never an answer. Writes every tree (`nodes`) and the solutions found in it
 //! (`trajectories`), a part for each chunk of prompts; a chunk's trees are advanced together.
+//!
+//! With `[samples]` in the preset there are no trees: the trajectories are independent samples, ranked
+//! by outcome reward, and `nodes` has as many parts, all empty.
 
 mod estimate;
 mod rows;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,16 +17,16 @@ use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
 use decoding::{
-    Bar, Cost, ModelAt, Models, Place, Question, SearchConfig, Searched, Searcher, TextConfig,
+    Bar, ModelAt, Models, Place, Question, SampleBudget, SearchConfig, Searcher, TextConfig,
 };
-use mcts::StopReason;
 use schema::{NodeRow, Prompt, Trajectory, prompts};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Metrics, Preset, Progress};
 
 use estimate::{Estimate, Pilot};
+use totals::Totals;
 
-/// Searches the prompts with eta-MCTS and writes the trees and the solutions found.
+/// Searches the prompts with eta-MCTS, or samples them, and writes the trees and the solutions found.
 #[derive(Debug, clap::Parser)]
 #[command(version)]
 pub struct Args {
@@ -31,7 +35,7 @@ pub struct Args {
     /// How questions become text: the preset's text.toml.
     #[arg(long)]
     text: PathBuf,
-    /// How trees are searched: the preset's tree.toml.
+    /// How trees are searched: the preset's tree.toml. Of samples it decides only which prompts are too long.
     #[arg(long)]
     tree: PathBuf,
     /// The prompts to search.
@@ -85,6 +89,9 @@ struct Config {
     /// What is asked of the critics' heads (`value`, `prm`, `orm`), on the problems they were judged on.
     #[serde(default)]
     critics_at_least: BTreeMap<String, Bar>,
+    /// Independent samples of every prompt instead of a tree; absent searches trees.
+    #[serde(default)]
+    samples: Option<SampleBudget>,
 }
 
 /// What decides the output, for the recipe.
@@ -94,28 +101,9 @@ struct Settings<'a> {
     trajectories_per_prompt: usize,
     tree: &'a SearchConfig,
     text: &'a TextConfig,
-}
-
-/// What a run did, for the summary and the metrics.
-#[derive(Debug, Default, Serialize)]
-struct Totals {
-    prompts: usize,
-    too_long: usize,
-    trees: usize,
-    nodes: u64,
-    simulations: u64,
-    merged: u64,
-    terminals: u64,
-    tokens: u64,
-    answered: usize,
-    /// Trees whose answer was settled early, and the nodes they could still have had.
-    settled: usize,
-    spared_nodes: u64,
-    #[serde(flatten)]
-    cost: Cost,
-    /// Tokens and nodes of each tree.
-    #[serde(skip)]
-    by_tree: Vec<(f64, f64)>,
+    /// Not there without samples, so that the digest of a search of trees is what it was before there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<SampleBudget>,
 }
 
 /// Runs the stage.
@@ -127,6 +115,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
     let tree: Preset<SearchConfig> = stage::load(&args.tree, &[])?;
     tree.value.validate().map_err(Failure::from)?;
+    preset.value.samples.as_ref().map_or(Ok(()), SampleBudget::validate)?;
     let place = Place::of(&args.common)?;
     let prompts = Dataset::<Prompt>::open(&args.prompts)?.require_rows()?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
@@ -135,9 +124,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let mut inputs = models.inputs();
     inputs.push(prompts.input("prompts"));
-    let Config { chunk_prompts, trajectories_per_prompt, .. } = preset.value;
+    let Config { chunk_prompts, trajectories_per_prompt, samples, .. } = preset.value;
     let (tree, text) = (tree.value, text.value);
-    let settings = Settings { chunk_prompts, trajectories_per_prompt, tree: &tree, text: &text };
+    let settings =
+        Settings { chunk_prompts, trajectories_per_prompt, tree: &tree, text: &text, samples };
     let digest = dataset::digest_of(&settings)?;
     let recipe = stage::recipe("search", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
     let questions: Vec<prompts::Question> = prompts.view()?;
@@ -156,6 +146,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         model,
         searcher: searcher.map_err(Failure::from)?.within(place.kept_at_most),
         keep: trajectories_per_prompt,
+        samples,
         totals: Totals::default(),
         begun: Instant::now(),
     };
@@ -168,7 +159,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     job.parts(&questions, chunk_prompts, &outputs, args)?;
     outputs.commit()?;
-    job.summary(args.common.json)
+    job.totals.print(args.common.json, job.samples.is_some())
 }
 
 /// The two datasets of a search. One may be complete already: a run was killed between the commits.
@@ -227,12 +218,16 @@ fn work<W>(begin: Begin<W>) -> Option<W> {
     }
 }
 
+/// The rows of a part, of both tables.
+type Rows = (Vec<NodeRow>, Vec<Trajectory>);
+
 /// A run's models and counts.
 struct Job<'a> {
     common: &'a Common,
     model: String,
     searcher: Searcher,
     keep: usize,
+    samples: Option<SampleBudget>,
     totals: Totals,
     begun: Instant,
 }
@@ -262,7 +257,7 @@ impl Job<'_> {
                 let (nodes, trajectories) = self.chunk(chunk)?;
                 outputs.write(index, &nodes, &trajectories)?;
                 metrics.row(&self.totals)?;
-                progress.message(self.pace());
+                progress.message(self.totals.pace(self.begun.elapsed().as_secs_f64()));
             }
             progress.add(chunk.len() as u64);
         }
@@ -276,11 +271,8 @@ impl Job<'_> {
             || args.stop_after_tokens.is_some_and(|tokens| self.totals.tokens >= tokens)
     }
 
-    /// Searches the prompts of a part.
-    fn chunk(
-        &mut self,
-        prompts: &[prompts::Question],
-    ) -> Result<(Vec<NodeRow>, Vec<Trajectory>), Failure> {
+    /// Searches or samples the prompts of a part.
+    fn chunk(&mut self, prompts: &[prompts::Question]) -> Result<Rows, Failure> {
         let (round, run_seed) = (self.common.round, self.common.seed);
         let mut questions = Vec::with_capacity(prompts.len());
         for prompt in prompts {
@@ -292,17 +284,45 @@ impl Job<'_> {
                 self.totals.too_long += 1;
             }
         }
-        let searched = self.searcher.search(&questions).map_err(Failure::from)?;
+        let rows = match self.samples {
+            Some(budget) => self.sample(&questions, &budget),
+            None => self.search(&questions),
+        };
+        self.totals.prompts += prompts.len();
+        rows.map_err(Failure::from)
+    }
+
+    /// The trees of some questions and what was found in them.
+    fn search(&mut self, questions: &[Question<'_>]) -> Result<Rows, decoding::Error> {
+        let searched = self.searcher.search(questions)?;
         self.totals.cost += searched.cost;
+        let most = self.searcher.config().mcts.budget.nodes;
+        let round = self.common.round;
         let (mut nodes, mut trajectories) = (Vec::new(), Vec::new());
         for (question, searched) in questions.iter().zip(&searched.found) {
-            self.count(searched);
+            self.totals.add_tree(searched, most);
             nodes.extend(rows::nodes(question, &searched.tree, round));
             let from = rows::Source { question, model: &self.model, round };
             trajectories.extend(rows::trajectories(&from, searched, self.keep));
         }
-        self.totals.prompts += prompts.len();
         Ok((nodes, trajectories))
+    }
+
+    /// Independent samples of some questions, which have no nodes.
+    fn sample(
+        &mut self,
+        questions: &[Question<'_>],
+        budget: &SampleBudget,
+    ) -> Result<Rows, decoding::Error> {
+        let sampled = self.searcher.samples(questions, budget)?;
+        self.totals.cost += sampled.cost;
+        let mut trajectories = Vec::new();
+        for (question, sampled) in questions.iter().zip(&sampled.found) {
+            self.totals.add_samples(sampled);
+            let from = rows::Source { question, model: &self.model, round: self.common.round };
+            trajectories.extend(rows::samples(&from, &sampled.samples, self.keep));
+        }
+        Ok((Vec::new(), trajectories))
     }
 
     /// Searches a few prompts and says what all would take.
@@ -319,72 +339,12 @@ impl Job<'_> {
         let (nodes, trajectories) = self.chunk(&some)?;
         used.elapsed = clock.elapsed();
         used.bytes = estimate::size(&nodes, &trajectories)?;
-        (used.tokens, used.nodes) = self.totals.by_tree.iter().copied().unzip();
+        (used.tokens, used.nodes) = self.totals.by_prompt.iter().copied().unzip();
         used.tokens.resize(some.len(), 0.0);
         used.nodes.resize(some.len(), 0.0);
         let estimate = Estimate::of(&used, prompts.len(), args.seconds_per_prompt);
-        estimate.print(args.common.json)
-    }
-
-    /// How fast it goes, for whoever watches.
-    fn pace(&self) -> String {
-        let (t, seconds) = (&self.totals, self.begun.elapsed().as_secs_f64());
-        let kept = t.cost.hit_rate().unwrap_or(0.0) * 100.0;
-        let per_second = |count: u64| count as f64 / seconds;
-        let (nodes, tokens) = (per_second(t.nodes), per_second(t.tokens));
-        format!("{nodes:.0} nodes/s, {tokens:.0} tokens/s, {kept:.0} % kept")
-    }
-
-    fn count(&mut self, searched: &Searched) {
-        let (tally, totals) = (searched.tree.tally(), &mut self.totals);
-        totals.trees += 1;
-        totals.nodes += u64::from(tally.nodes);
-        totals.simulations += u64::from(tally.simulations);
-        totals.merged += u64::from(tally.merged);
-        totals.terminals += u64::from(tally.terminals);
-        totals.tokens += searched.tokens;
-        totals.answered += usize::from(searched.picks.vote.is_some());
-        totals.by_tree.push((searched.tokens as f64, f64::from(tally.nodes)));
-        if searched.tree.stop() == Some(StopReason::Settled) {
-            let most = self.searcher.config().mcts.budget.nodes.unwrap_or(tally.nodes);
-            totals.settled += 1;
-            totals.spared_nodes += u64::from(most - tally.nodes);
-        }
-    }
-
-    fn summary(&self, json: bool) -> Result<(), Failure> {
-        let t = &self.totals;
-        if json {
-            return stage::print_json(t);
-        }
-        let mean = |sum: u64| format!("{:.1}", sum as f64 / t.trees.max(1) as f64);
-        let row = vec![
-            t.prompts.to_string(),
-            t.too_long.to_string(),
-            t.answered.to_string(),
-            mean(t.nodes),
-            mean(t.simulations),
-            mean(t.terminals),
-            mean(t.merged),
-            mean(t.tokens),
-            mean(t.cost.policy_tokens),
-            mean(t.cost.critic_tokens),
-            t.cost.hit_rate().map_or_else(|| "-".to_owned(), |rate| format!("{:.1}", rate * 100.0)),
-        ];
-        let header = [
-            "prompts",
-            "too long",
-            "answered",
-            "nodes",
-            "simulations",
-            "terminals",
-            "merged",
-            "tokens",
-            "through policies",
-            "through critics",
-            "kept %",
-        ];
-        stage::print_table("search (means per tree)", &header, &[row])
+        let budget = if self.samples.is_some() { "samples.tokens" } else { "budget.tokens" };
+        estimate.print(args.common.json, budget)
     }
 }
 
@@ -398,11 +358,29 @@ mod tests {
         assert!(values.len() >= 5, "{} files", values.len());
         for value in values {
             assert!(value.chunk_prompts > 0 && value.trajectories_per_prompt > 0);
+            value.samples.as_ref().map_or(Ok(()), SampleBudget::validate).unwrap();
         }
         let trees: Vec<SearchConfig> = stage::shipped(|name| name == "tree.toml").unwrap();
         assert!(trees.len() >= 5, "{} files", trees.len());
         for tree in trees {
             tree.validate().unwrap();
         }
+    }
+
+    #[test]
+    fn samples_may_be_asked_for_on_the_command_line_alone() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines/tiny/search.toml");
+        let load = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(ToString::to_string).collect();
+            stage::load::<Config>(path.as_ref(), &set).map(|preset| preset.value.samples)
+        };
+        let sampling = "samples.sampling.temperature.temperature=1.0";
+        let samples = load(&["samples.count=5", sampling]).unwrap().unwrap();
+        samples.validate().unwrap();
+        assert_eq!((samples.count, samples.tokens), (5, None));
+        let samples = load(&["samples.count=9", "samples.tokens=300", "samples.sampling=greedy"]);
+        assert_eq!(samples.unwrap().unwrap().tokens, Some(300));
+        let message = load(&["samples.count=5"]).unwrap_err().to_string();
+        assert!(message.contains("sampling"), "{message}");
     }
 }

@@ -1,7 +1,7 @@
-//! Trees and solutions as rows of the tables.
+//! Trees, solutions and samples as rows of the tables.
 
 use dataset::row_id;
-use decoding::{Origin, Part, Question, Searched, Solved};
+use decoding::{Origin, Part, Question, Sample, Searched, Solved};
 use mcts::{Node, NodeId, Tree};
 use schema::trajectories::TextOption;
 use schema::{NodeRow, Trajectory};
@@ -107,7 +107,13 @@ fn options(tree: &Tree, solved: &Solved) -> Vec<TextOption> {
             visits: node.visits as i32,
         }
     };
-    let of_rest = |part: &Part| TextOption {
+    let own = tree.path(solved.leaf).into_iter().map(of_node);
+    own.chain(solved.rest.iter().map(without_node)).collect()
+}
+
+/// An option that is in no tree.
+fn without_node(part: &Part) -> TextOption {
+    TextOption {
         text: part.text.clone(),
         node_id: None,
         tokens: part.drawn.ids.len() as i32,
@@ -116,11 +122,94 @@ fn options(tree: &Tree, solved: &Solved) -> Vec<TextOption> {
         value: None,
         prm: None,
         visits: 0,
+    }
+}
+
+/// The best samples of a prompt, best first: by outcome reward, then as they were drawn. What was drawn twice is there
+/// twice: how often samples give an answer is what their agreement counts. The filter keeps one of equal texts.
+pub(crate) fn samples(from: &Source<'_>, samples: &[Sample], keep: usize) -> Vec<Trajectory> {
+    let mut order: Vec<(usize, &Sample)> = samples.iter().enumerate().collect();
+    // Stable: of equal rewards the one drawn first.
+    order.sort_by(|(_, a), (_, b)| b.candidate.outcome.total_cmp(&a.candidate.outcome));
+    let best = order.into_iter().take(keep).enumerate();
+    best.map(|(rank, (draw, sample))| sampled(from, sample, draw, rank)).collect()
+}
+
+/// The sample that was drawn as number `draw`, from 0.
+fn sampled(from: &Source<'_>, sample: &Sample, draw: usize, rank: usize) -> Trajectory {
+    let judged = |(i, part): (usize, &Part)| TextOption {
+        value: sample.values.get(i).copied(),
+        prm: sample.process.get(i).copied(),
+        ..without_node(part)
     };
-    let own = tree.path(solved.leaf).into_iter().map(of_node);
-    own.chain(solved.rest.iter().map(of_rest)).collect()
+    let options: Vec<TextOption> = sample.parts.iter().enumerate().map(judged).collect();
+    let (decoder, seed) = ("sample", from.question.seed);
+    let id = row_id(&[
+        from.question.id,
+        &sample.candidate.text,
+        decoder,
+        &draw.to_string(),
+        from.model,
+        &seed.to_string(),
+    ]);
+    Trajectory {
+        trajectory_id: id,
+        prompt_id: from.question.id.to_owned(),
+        leaf_id: None,
+        prompt: from.question.text.to_owned(),
+        completion: sample.candidate.text.clone(),
+        answer: sample.candidate.answer.clone(),
+        q: None,
+        reward: Some(sample.candidate.outcome as f32),
+        rank: rank as i32,
+        tokens: options.iter().map(|o| o.tokens).sum(),
+        logprob: Some(options.iter().filter_map(|o| o.logprob).sum()),
+        options,
+        decoder: decoder.to_owned(),
+        model: from.model.to_owned(),
+        seed: seed as i64,
+        finish: sample.stop.clone(),
+        finished: sample.finished,
+        round: from.round,
+    }
 }
 
 fn mean(node: &Node) -> Option<f32> {
     node.mean().map(|q| q as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decoding::Candidate;
+
+    fn sample(text: &str, outcome: f64) -> Sample {
+        let candidate = Candidate { text: text.to_owned(), answer: None, outcome, tokens: 9 };
+        Sample {
+            candidate,
+            parts: Vec::new(),
+            values: Vec::new(),
+            process: Vec::new(),
+            stop: "end".to_owned(),
+            finished: true,
+        }
+    }
+
+    #[test]
+    fn samples_are_ranked_by_outcome_and_repetitions_stay() {
+        let question = Question { id: "p", text: "How many?", seed: 7 };
+        let from = Source { question: &question, model: "m", round: 1 };
+        let drawn = [("3", 0.25), ("5", 0.5), ("3", 0.25), ("7", 0.75), ("9", 0.5)]
+            .map(|(text, outcome)| sample(text, outcome));
+        let rows = samples(&from, &drawn, 4);
+        let of = |row: &Trajectory| (row.completion.clone(), row.rank);
+        let expected =
+            [("7", 0), ("5", 1), ("9", 2), ("3", 3)].map(|(t, rank)| (t.to_owned(), rank));
+        assert_eq!(rows.iter().map(of).collect::<Vec<_>>(), expected);
+        assert!(rows.iter().all(|row| row.decoder == "sample" && row.leaf_id.is_none()));
+        assert_eq!(rows[0].reward, Some(0.75));
+        let all = samples(&from, &drawn, 9);
+        assert_eq!((all.len(), &all[3].completion), (5, &all[4].completion));
+        assert_ne!(all[3].trajectory_id, all[4].trajectory_id);
+    }
 }
