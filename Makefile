@@ -21,8 +21,13 @@ SERVER  ?=
 SERVER_FAST ?= $(SERVER)
 # `external` lets the preset's `external_trainer` fine-tune the policy and the control of a round.
 TRAINER ?=
-# More arguments of the search stage, such as --weak-critics.
-SEARCH_FLAGS ?=
+# Where a round's policy and control start: `previous`, from those of the round before, or `base`, from INIT, on the seeds and
+# what all rounds kept.
+START   ?= previous
+# More arguments of these stages, such as --weak-critics of search.
+SEARCH_FLAGS   ?=
+CRITIQUE_FLAGS ?=
+FILTER_FLAGS   ?=
 N       ?= 1
 
 P    ?= pipelines/$(PRESET)
@@ -63,10 +68,12 @@ judge_manifests = $(foreach c,$(CRITICS),$(R)/round-$(1)/critics/$(c)/$(M))
 judges  = $(foreach c,$(CRITICS),--critic $(R)/round-$(1)/critics/$(c))
 # $(call sure,nn): the calibration of those critics; a preset without confidence.toml has none.
 sure    = $(if $(wildcard $(P)/confidence.toml),$(R)/round-$(1)/confidence)
+# A preset with [preferences] learns from pairs, too.
+PAIRS   := $(shell grep -l '^\[preferences\]' $(P)/finetune.toml 2>/dev/null)
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
-MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)
+MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)$(if $(filter base,$(START)), START=base)
 FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
 ifneq ($(filter-out clean-run help test lint schemas status build base bench,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
@@ -138,7 +145,7 @@ $(R)/round-$(2)/held-out/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)
 	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(2)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/held-out/nodes $$(done)
 
 $(R)/round-$(2)/held-out/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/held-out/trajectories/$(M) $(call judge_manifests,$(2)) | build
-	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/held-out/trajectories $(call judges,$(2)) --out $$(@D) $$(done)
+	$$(BIN)/critique score $$(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(R)/round-$(2)/held-out/trajectories $(call judges,$(2)) --out $$(@D) $$(done)
 
 $(R)/round-$(2)/confidence/$(M): $(P)/confidence.toml $(R)/round-$(2)/held-out/critiques/$(M) | build
 	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(R)/round-$(2)/held-out/trajectories \
@@ -156,10 +163,14 @@ $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 	$(call measure,0,$(Z)/policy)
 
 # ------------------------------------------------------------------------------------------------- round n, after round m
+# $(call start,<checkpoint>): where fine-tuning starts that would start from this checkpoint.
+start = $(if $(filter base,$(START)),$(INIT),$(1))
+
 # $(call round_rules,n,nn,mm,kk): kk is the round whose critics judge.
 define round_rules
-$(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) | build
-	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds \
+$(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(P)/text.toml $(WORLD) $(R)/round-$(3)/policy/$(M) $(foreach k,$(shell seq $(3)),$(R)/round-$(call two,$(k))/sft/$(M)) | build
+	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds --policy $(or $(SERVER),$(R)/round-$(3)/policy) --text $(P)/text.toml \
+	  $(foreach k,$(shell seq $(3)),--earlier $(R)/round-$(call two,$(k))/prompts --kept $(R)/round-$(call two,$(k))/sft) \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
 $(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
@@ -167,19 +178,19 @@ $(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.tom
 	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
 
 $(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(call judge_manifests,$(4)) $(addsuffix /$(M),$(call sure,$(4))) | build
-	$$(BIN)/critique score $$(call flags,critique,$(1)) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(call judges,$(4)) $(addprefix --confidence ,$(call sure,$(4))) --out $$(@D) $$(done)
+	$$(BIN)/critique score $$(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(call judges,$(4)) $(addprefix --confidence ,$(call sure,$(4))) --out $$(@D) $$(done)
 
 $(R)/round-$(2)/sft/$(M): $(P)/filter.toml $(R)/round-$(2)/trajectories/$(M) $(R)/round-$(2)/critiques/$(M) | build
-	$$(BIN)/filter $$(call flags,filter,$(1)) --trajectories $(R)/round-$(2)/trajectories --critiques $(R)/round-$(2)/critiques \
+	$$(BIN)/filter $$(call flags,filter,$(1)) $(FILTER_FLAGS) --prompts $(R)/round-$(2)/prompts --trajectories $(R)/round-$(2)/trajectories --critiques $(R)/round-$(2)/critiques \
 	  --out-sft $$(@D) --out-preferences $(R)/round-$(2)/preferences --out-steps $(R)/round-$(2)/steps $$(done)
 
 $(R)/round-$(2)/policy/$(M): $(P)/finetune.toml $(P)/text.toml $(foreach k,$(shell seq $(1)),$(R)/round-$(call two,$(k))/sft/$(M)) $(R)/round-$(3)/policy/$(M) | build
-	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(R)/round-$(3)/policy --seeds $(R)/world/seeds \
-	  $(foreach k,$(shell seq $(1)),--sft $(R)/round-$(call two,$(k))/sft) --validation $(R)/world/validation --out $$(@D) $$(done)
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(R)/round-$(3)/policy) --seeds $(R)/world/seeds \
+	  $(foreach k,$(shell seq $(1)),--sft $(R)/round-$(call two,$(k))/sft $(if $(PAIRS),--preferences $(R)/round-$(call two,$(k))/preferences)) --validation $(R)/world/validation --out $$(@D) $$(done)
 
 # The control: the same number of updates on the seeds alone, from the control of the round before.
 $(R)/round-$(2)/control/$(M): $(P)/finetune.toml $(P)/text.toml $(R)/round-$(2)/policy/$(M) $(if $(filter 00,$(3)),,$(R)/round-$(3)/control/$(M)) | build
-	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(R)/round-$(3)/$(if $(filter 00,$(3)),policy,control) \
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(R)/round-$(3)/$(if $(filter 00,$(3)),policy,control)) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --updates-of $(R)/round-$(2)/policy --out $$(@D) $$(done)
 
 $(R)/round-$(2)/evaluation/$(M): $(R)/round-$(2)/policy/$(M) $(SCALES) | build

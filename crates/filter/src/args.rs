@@ -17,6 +17,10 @@ pub struct Args {
     /// What the critics say of them; one critique for each.
     #[arg(long, value_name = "DIR")]
     pub critiques: PathBuf,
+    /// The prompts that were searched: then solutions of backward questions have to come to the masked number, and the
+    /// summary says what each operator brought.
+    #[arg(long, value_name = "DIR")]
+    pub prompts: Option<PathBuf>,
     /// Where the examples to fine-tune on go; written last.
     #[arg(long, value_name = "DIR")]
     pub out_sft: PathBuf,

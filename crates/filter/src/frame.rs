@@ -12,6 +12,9 @@ pub(crate) const CRITIQUE: &str = "critique position";
 /// Whether the calculator has found only equations that hold, and at least one.
 pub(crate) const CALCULATED: &str = "calculated";
 
+/// Whether the answer is what the prompt's making foretold, or nothing was.
+pub(crate) const FORETOLD: &str = "foretold";
+
 /// A row per trajectory.
 pub(crate) fn of_trajectories(rows: &[Trajectory]) -> PolarsResult<DataFrame> {
     use trajectories::col;

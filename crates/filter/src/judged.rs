@@ -1,10 +1,12 @@
 //! Trajectories with their critiques, paired one to one.
 
-use polars::prelude::{DataFrame, PolarsError};
-use schema::{Critique, Trajectory};
+use std::collections::BTreeMap;
+
+use polars::prelude::{Column, DataFrame, PolarsError};
+use schema::{Critique, Question, Trajectory};
 use stage::Failure;
 
-use crate::frame::{self, CRITIQUE, TRAJECTORY};
+use crate::frame::{self, CRITIQUE, FORETOLD, TRAJECTORY};
 
 /// Every trajectory with its critique.
 pub(crate) struct Judged {
@@ -12,6 +14,8 @@ pub(crate) struct Judged {
     pub(crate) critiques: Vec<Critique>,
     /// A row for each pair.
     pub(crate) frame: DataFrame,
+    /// By which operator each prompt was made, where that is known.
+    pub(crate) operators: BTreeMap<String, String>,
 }
 
 impl Judged {
@@ -31,10 +35,39 @@ impl Judged {
             let failure = Failure::data(format!("the critique of {id} has no trajectory"));
             return Err(failure.hint("these critiques are of other trajectories"));
         }
-        let judged =
-            Self { frame: frame::paired(&left, &right).map_err(bug)?, trajectories, critiques };
+        let frame = frame::paired(&left, &right).map_err(bug)?;
+        let judged = Self { frame, trajectories, critiques, operators: BTreeMap::new() };
         judged.pairs()?.into_iter().try_for_each(|(t, c)| alike(t, c))?;
         Ok(judged)
+    }
+
+    /// The same, with what is known of the prompts. Refuses a trajectory of a prompt that is not among them.
+    pub(crate) fn asked(mut self, prompts: &[Question]) -> Result<Self, Failure> {
+        let by_id: BTreeMap<&str, &Question> =
+            prompts.iter().map(|prompt| (prompt.prompt_id.as_str(), prompt)).collect();
+        let foretold = |(trajectory, _): (&Trajectory, &Critique)| {
+            let (id, prompt) = (&trajectory.trajectory_id, &trajectory.prompt_id);
+            let Some(of) = by_id.get(prompt.as_str()) else {
+                let message = format!(
+                    "trajectory {id} is of prompt {prompt}, which is not among the prompts"
+                );
+                return Err(Failure::data(message).hint("give the prompts that were searched"));
+            };
+            Ok(match (&of.expected, &trajectory.answer) {
+                (None, _) => true,
+                (Some(expected), Some(answer)) => task::same(answer, expected),
+                (Some(_), None) => false,
+            })
+        };
+        let foretold: Vec<bool> =
+            self.pairs()?.into_iter().map(foretold).collect::<Result<_, _>>()?;
+        self.frame.with_column(Column::new(FORETOLD.into(), foretold)).map_err(bug)?;
+        let operator = |prompt: &Question| {
+            let operator = prompt.operator.clone().unwrap_or_else(|| prompt.source.clone());
+            (prompt.prompt_id.clone(), operator)
+        };
+        self.operators = prompts.iter().map(operator).collect();
+        Ok(self)
     }
 
     fn pairs(&self) -> Result<Vec<(&Trajectory, &Critique)>, Failure> {

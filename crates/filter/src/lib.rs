@@ -20,7 +20,7 @@ pub use args::Args;
 pub use config::{FilterConfig, RankBy};
 
 use dataset::Dataset;
-use schema::{Critique, Trajectory};
+use schema::{Critique, Prompt, Question, Trajectory};
 use stage::Failure;
 
 use crate::judged::Judged;
@@ -36,13 +36,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     args.check()?;
     let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
     let critiques = Dataset::<Critique>::open(&args.critiques)?;
-    let inputs = vec![trajectories.input("trajectories"), critiques.input("critiques")];
+    let prompts = args.prompts.as_deref().map(Dataset::<Prompt>::open).transpose()?;
+    let mut inputs = vec![trajectories.input("trajectories"), critiques.input("critiques")];
+    inputs.extend(prompts.iter().map(|prompts| prompts.input("prompts")));
     let version = env!("CARGO_PKG_VERSION");
     let recipe = stage::recipe("filter", version, &args.common, &preset.digest, inputs);
-    let judged = Judged::new(trajectories.rows()?, critiques.rows()?)?;
+    let mut judged = Judged::new(trajectories.rows()?, critiques.rows()?)?;
+    if let Some(prompts) = prompts {
+        judged = judged.asked(&prompts.view::<Question>()?)?;
+    }
     let selection = Selection::new(&judged, config)?;
     let tables = Tables::new(&judged, &selection, config);
-    let summary = Summary::new(&selection, &tables);
+    let summary = Summary::new(&judged, &selection, &tables);
     if args.common.dry_run {
         return summary.print("would be written", args.common.json);
     }

@@ -18,6 +18,7 @@ pub(crate) fn example(judged: &Judged, pick: Pick) -> SftExample {
         trajectory_id: trajectory.trajectory_id.clone(),
         weight: 1.0,
         score: Some(pick.score),
+        logprob: trajectory.logprob,
         round: trajectory.round,
     }
 }

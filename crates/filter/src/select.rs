@@ -10,7 +10,7 @@ use serde::Serialize;
 use stage::Failure;
 
 use crate::config::{FilterConfig, RankBy};
-use crate::frame::{CALCULATED, CRITIQUE, TRAJECTORY};
+use crate::frame::{CALCULATED, CRITIQUE, FORETOLD, TRAJECTORY};
 use crate::judged::{Judged, bug};
 
 /// What one criterion removed.
@@ -155,6 +155,9 @@ fn quality(
     let mut criteria = vec![("outcome_above", outcome)];
     if config.require_calculator {
         criteria.push(("require_calculator", calculated));
+    }
+    if let Ok(foretold) = frame.column(FORETOLD) {
+        criteria.push(("expected", foretold.bool()?.clone()));
     }
     criteria.push(("agreement_at_least", agreement));
     criteria.push(("confidence_at_least", confidence));

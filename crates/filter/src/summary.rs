@@ -1,8 +1,11 @@
 //! What was kept, and what removed the rest.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use stage::Failure;
 
+use crate::judged::Judged;
 use crate::output::Tables;
 use crate::select::{Cut, Selection};
 
@@ -29,6 +32,65 @@ pub(crate) struct Summary {
     steps: usize,
     /// The criteria in the order in which they are asked.
     criteria: Vec<Cut>,
+    /// What each operator brought, if the prompts were given.
+    operators: Vec<Brought>,
+}
+
+/// What one operator brought.
+#[derive(Debug, Clone, Default, Serialize)]
+struct Brought {
+    operator: String,
+    /// Prompts that have a trajectory.
+    prompts: usize,
+    /// Prompts that have an example.
+    kept: usize,
+    sft: usize,
+    /// What its prompts teach, 0 to 1: the mean over the prompts of how likely the policy would have said something else
+    /// than the best example.
+    gain: f64,
+}
+
+impl Brought {
+    /// By operator, in the order of their names.
+    fn all(judged: &Judged, selection: &Selection, tables: &Tables) -> Vec<Self> {
+        let mut all = BTreeMap::<&str, Self>::new();
+        let operator = |prompt: &str| judged.operators.get(prompt).map(String::as_str);
+        let searched: BTreeSet<&str> =
+            judged.trajectories.iter().map(|row| row.prompt_id.as_str()).collect();
+        for name in searched.into_iter().filter_map(operator) {
+            let brought = all.entry(name).or_default();
+            name.clone_into(&mut brought.operator);
+            brought.prompts += 1;
+        }
+        // The best of a prompt comes first.
+        let bests = selection.choices.iter().scan(0, |at, choice| {
+            let of = &tables.sft[*at..*at + choice.kept.len()];
+            *at += choice.kept.len();
+            Some(of)
+        });
+        for of in bests {
+            let Some(best) = of.first() else { continue };
+            if let Some(brought) = operator(&best.prompt_id).and_then(|name| all.get_mut(name)) {
+                brought.kept += 1;
+                brought.sft += of.len();
+                brought.gain += best.news();
+            }
+        }
+        let mean = |one: Self| Self { gain: one.gain / one.prompts as f64, ..one };
+        all.into_values().map(mean).collect()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let share = 100.0 * self.kept as f64 / self.prompts as f64;
+        vec![
+            self.operator.clone(),
+            self.prompts.to_string(),
+            self.kept.to_string(),
+            format!("{share:.1} %"),
+            self.sft.to_string(),
+            format!("{:.3}", self.gain),
+        ]
+    }
 }
 
 /// The summary for programs.
@@ -40,7 +102,7 @@ struct Report<'a> {
 }
 
 impl Summary {
-    pub(crate) fn new(selection: &Selection, tables: &Tables) -> Self {
+    pub(crate) fn new(judged: &Judged, selection: &Selection, tables: &Tables) -> Self {
         let kept = selection.choices.iter().filter(|choice| !choice.kept.is_empty()).count();
         let scores = tables.sft.iter().filter_map(|example| example.score).map(f64::from);
         Self {
@@ -53,6 +115,7 @@ impl Summary {
             preferences: tables.preferences.len(),
             steps: tables.steps.len(),
             criteria: selection.removed.clone(),
+            operators: Brought::all(judged, selection, tables),
         }
     }
 
@@ -69,6 +132,11 @@ impl Summary {
         };
         let criteria: Vec<Vec<String>> = self.criteria.iter().map(row).collect();
         stage::print_table("Trajectories", &["criterion", "removed", "left"], &criteria)?;
+        if !self.operators.is_empty() {
+            let rows: Vec<Vec<String>> = self.operators.iter().map(Brought::cells).collect();
+            let header = ["operator", "prompts", "kept", "yield", "sft", "gain"];
+            stage::print_table("\nOperators", &header, &rows)?;
+        }
         let title = format!("\nPrompts and rows, {status}");
         stage::print_table(&title, &HEADER, &[self.cells()])
     }

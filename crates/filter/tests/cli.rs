@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 
 use common::{Place, critique, trajectory};
-use schema::{Critique, Preference, SftExample, Steps, Trajectory};
+use schema::{Critique, Preference, Prompt, SftExample, Steps, Trajectory};
 use serde_json::Value;
 
 /// Two prompts: of the first, two pass and one does not; of the second, none.
@@ -136,6 +136,57 @@ fn what_has_no_counterpart_is_refused_by_its_id() {
     trajectories.pop();
     critiques.push(critique("p", "stray", 0.5));
     Place::new(&trajectories, &critiques).filter("").fails(65, &[&"stray", &"no trajectory"]);
+}
+
+/// A prompt that an operator made.
+fn prompt(id: &str, operator: &str, expected: Option<&str>) -> Prompt {
+    Prompt {
+        prompt_id: id.to_owned(),
+        prompt: format!("What is {id}?"),
+        operator: Some(operator.to_owned()),
+        expected: expected.map(str::to_owned),
+        ..Prompt::default()
+    }
+}
+
+const OPERATORS: &str = "
+Operators
+operator  prompts  kept    yield  sft   gain
+--------  -------  ----  -------  ---  -----
+backward        2     1   50.0 %    1  0.375
+mutate          1     1  100.0 %    1  1.000
+";
+
+#[test]
+fn a_backward_question_has_to_come_to_its_number() {
+    // All answers are 1. Of `a` the policy says one time in four what it says.
+    let [mut a, b, c] = [("p", "a"), ("q", "b"), ("r", "c")].map(|(p, id)| trajectory(p, id));
+    a.logprob = Some(0.25_f32.ln());
+    let critiques = [("p", "a"), ("q", "b"), ("r", "c")].map(|(p, id)| critique(p, id, 0.9));
+    let place = Place::new(&[a, b, c], &critiques);
+    let prompts = [
+        prompt("p", "backward", Some("1.0")),
+        prompt("q", "backward", Some("2")),
+        prompt("r", "mutate", None),
+    ];
+    place.add("prompts", &prompts);
+    let prompts = place.of("prompts");
+    let run = place.filter(&format!("--prompts {}", prompts.display()));
+    let said = run.succeeds();
+    assert!(said.contains("expected                   1     2\n"), "{said}");
+    assert!(said.contains(OPERATORS), "{said}");
+    let kept = place.rows::<SftExample>("sft");
+    let ids: Vec<&str> = kept.iter().map(|example| example.trajectory_id.as_str()).collect();
+    assert_eq!(ids, ["a", "c"]);
+    assert_eq!(kept[0].logprob, Some(0.25_f32.ln()));
+}
+
+#[test]
+fn a_prompt_that_was_not_searched_is_refused() {
+    let place = place();
+    place.add("prompts", &[prompt("p", "mutate", None)]);
+    let words = format!("--prompts {}", place.of("prompts").display());
+    place.filter(&words).fails(65, &[&"is of prompt q", &"not among the prompts"]);
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod server;
 pub mod template;
 mod termination;
 
+use std::sync::Arc;
+
 use lm::engine::StopReason;
 use lm::{Drawn, Engine, Prefixes, Sampling};
 use serde::{Deserialize, Serialize};
@@ -75,7 +77,7 @@ pub struct Choice<'a> {
 /// A language model that writes options.
 #[derive(Debug)]
 pub struct Policy {
-    writer: Writer,
+    writer: Arc<Writer>,
     config: PolicyConfig,
     prompt: PromptText,
     /// The tokens that all prompts begin with.
@@ -106,9 +108,7 @@ impl Policy {
             let problem = "eos_token_id is missing: without it no solution ends";
             return Err(lm::Error::Config(problem.to_owned()).into());
         }
-        let prompt = config.format.prompt(engine.tokenizer(), engine.config())?;
-        let shared = prompt.shared(engine.tokenizer())?;
-        Self { writer: Writer::Local(Box::new(engine)), config, prompt, shared }.checked()
+        Self::of(Arc::new(Writer::Local(Box::new(engine))), config)
     }
 
     /// A policy over a model behind a server.
@@ -116,15 +116,30 @@ impl Policy {
     /// # Errors
     /// As [`Self::new`]; a chat template has to be the preset's own.
     pub fn served(server: Server, config: PolicyConfig) -> Result<Self, Error> {
-        let prompt = config.format.prompt_without_model()?;
-        Self { writer: Writer::Server(server), config, prompt, shared: Vec::new() }.checked()
+        Self::of(Arc::new(Writer::Server(server)), config)
     }
 
-    fn checked(self) -> Result<Self, Error> {
-        match self.config.termination.problem(self.config.max_option_tokens) {
-            Some(problem) => Err(lm::Error::Config(format!("termination {problem}")).into()),
-            None => Ok(self),
+    /// The same model, writing in another way.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with(&self, config: PolicyConfig) -> Result<Self, Error> {
+        Self::of(self.writer.clone(), config)
+    }
+
+    fn of(writer: Arc<Writer>, config: PolicyConfig) -> Result<Self, Error> {
+        if let Some(problem) = config.termination.problem(config.max_option_tokens) {
+            return Err(lm::Error::Config(format!("termination {problem}")).into());
         }
+        let (prompt, shared) = match &*writer {
+            Writer::Local(engine) => {
+                let prompt = config.format.prompt(engine.tokenizer(), engine.config())?;
+                let shared = prompt.shared(engine.tokenizer())?;
+                (prompt, shared)
+            }
+            Writer::Server(_) => (config.format.prompt_without_model()?, Vec::new()),
+        };
+        Ok(Self { writer, config, prompt, shared })
     }
 
     /// How the policy writes.
@@ -135,7 +150,7 @@ impl Policy {
     /// Whether the model is behind a server: then it shows neither its hidden states nor the probabilities of what it did
     /// not write, and nothing can be kept from being drawn again.
     pub fn is_served(&self) -> bool {
-        matches!(self.writer, Writer::Server(_))
+        matches!(*self.writer, Writer::Server(_))
     }
 
     /// Writes on from every state; results are in the order of the requests. States of one question
@@ -152,7 +167,7 @@ impl Policy {
         let mut open: Vec<usize> = (0..requests.len()).collect();
         while !open.is_empty() {
             let rows: Vec<_> = open.iter().map(|&i| (&requests[i], &drafts[i])).collect();
-            let written = match &self.writer {
+            let written = match &*self.writer {
                 Writer::Local(engine) => self.write_here(engine, &rows, prefixes)?,
                 Writer::Server(server) => self.write_there(server, &rows, prefixes)?,
             };

@@ -53,7 +53,7 @@ impl Policy {
 
     /// The model, for what only a model of this process can do.
     fn engine(&self, what: &str) -> Result<&Engine, Error> {
-        match &self.writer {
+        match &*self.writer {
             Writer::Local(engine) => Ok(engine),
             Writer::Server(server) => Err(Error::Refused {
                 address: server.address().to_owned(),
@@ -94,7 +94,7 @@ impl Policy {
         no: &str,
         prefixes: &mut Prefixes,
     ) -> Result<Vec<f64>, Error> {
-        let engine = match &self.writer {
+        let engine = match &*self.writer {
             Writer::Local(engine) => engine,
             Writer::Server(server) => {
                 let texts: Vec<&str> = choices.iter().map(|choice| choice.text.as_str()).collect();
@@ -123,7 +123,7 @@ impl Policy {
     /// # Errors
     /// [`lm::Error::Tokenizer`] when the tokenizer fails.
     pub fn fits(&self, question: &str, solution_tokens: usize) -> Result<bool, Error> {
-        let Writer::Local(engine) = &self.writer else { return Ok(true) };
+        let Writer::Local(engine) = &*self.writer else { return Ok(true) };
         let tokens = engine.tokenizer().encode(&self.prompt.render(question, ""))?.len();
         Ok(tokens + solution_tokens < engine.config().max_position_embeddings)
     }

@@ -2,7 +2,7 @@
 
 table! {
     /// A question. Seeds and test problems carry their gold answer; synthesized prompts never do.
-    pub struct Prompt = "prompts" version 1, key (prompt_id), check own_parent;
+    pub struct Prompt = "prompts" version 2, key (prompt_id), check own_parent;
 
     /// Hash of the prompt's content.
     pub prompt_id: String,
@@ -20,6 +20,9 @@ table! {
     pub parent_ids: Vec<String>,
     /// How it was made from them; null for a seed.
     pub operator: Option<String>,
+    /// What its answer is if what was found for its parent is right: the masked number of a backward question. It stands
+    /// in the parent's text and is no label; null otherwise.
+    pub expected: Option<String>,
     /// How hard it is, in units of its source; larger is harder.
     pub difficulty: Option<f32>,
     /// The random seed it was made with; null for what was not sampled.
@@ -43,6 +46,8 @@ view! {
         pub parent_ids: Vec<String>,
         /// How it was made from them; null for a seed.
         pub operator: Option<String>,
+        /// What its answer is if what was found for its parent is right; no label.
+        pub expected: Option<String>,
         /// The round that made it; 0 for seeds.
         pub round: i32,
     }

@@ -24,7 +24,7 @@ impl Message {
 
 table! {
     /// One example to fine-tune the policy on.
-    pub struct SftExample = "sft" version 1, key (example_id), check weighted;
+    pub struct SftExample = "sft" version 2, key (example_id), check weighted;
 
     /// What is given.
     pub prompt: Vec<Message>,
@@ -40,8 +40,18 @@ table! {
     pub weight: f32,
     /// The critic's score of the trajectory.
     pub score: Option<f32>,
+    /// Sum of the natural log-probabilities of the completion's tokens, of the policy that found it; null if unknown.
+    pub logprob: Option<f32>,
     /// The round of the search.
     pub round: i32,
+}
+
+impl SftExample {
+    /// How likely the policy that found it would have said something else, `1 - p(y | x)`: 0 to 1. What a policy says anyway
+    /// teaches it nothing; a solution of unknown probability counts as 1.
+    pub fn news(&self) -> f64 {
+        self.logprob.map_or(1.0, |logprob| -f64::from(logprob).min(0.0).exp_m1())
+    }
 }
 
 fn weighted(row: &SftExample) -> Result<(), String> {

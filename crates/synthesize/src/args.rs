@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use decoding::ModelAt;
 use stage::Common;
 use task::world::Split;
 
@@ -105,6 +106,18 @@ pub struct PromptsArgs {
     /// Prompts that nothing made may resemble, such as a test split; may be repeated.
     #[arg(long, value_name = "DIR")]
     pub avoid: Vec<PathBuf>,
+    /// The prompts of an earlier round, for a preset that learns from them; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub earlier: Vec<PathBuf>,
+    /// What was kept of an earlier round's solutions; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub kept: Vec<PathBuf>,
+    /// The policy, for a preset that has it write or try questions: its checkpoint, or the address of a server.
+    #[arg(long, requires = "text")]
+    pub policy: Option<ModelAt>,
+    /// How the policy is asked to solve a question: the preset's text.toml.
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
     /// Where the prompts go.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use stage::Failure;
 use task::world::{is_evaluation, skeleton};
 
-use crate::text::words;
+use crate::text::ngrams;
 
 /// How alike a text and an evaluated question may be: the section `[decontaminate]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,15 +104,6 @@ impl Avoid {
             count as f64 / self.sizes[index].min(grams.len()) as f64
         };
         common.into_iter().map(share).fold(0.0, f64::max)
-    }
-}
-
-/// The distinct runs of `n` words; the whole text if it has fewer, nothing if it has none.
-fn ngrams(text: &str, n: usize) -> BTreeSet<String> {
-    let words = words(text);
-    match words.len() {
-        0 => BTreeSet::new(),
-        length => words.windows(n.min(length)).map(|gram| gram.join(" ")).collect(),
     }
 }
 

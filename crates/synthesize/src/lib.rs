@@ -2,15 +2,18 @@
 //!
 //! - `world`: labelled problems of the embedded world, split by split. The seeds are the only labels of the loop.
 //! - `corpus`: raw text of that world to pretrain a policy on, without a single worked question.
-//! - `prompts`: new questions out of seed questions, or drawn afresh. No answer is read and none is written.
+//! - `prompts`: new questions out of seed questions and of what earlier rounds kept, drawn afresh, or written by the
+//!   policy. No label is read and none is written.
 //! - `import`: problems from outside, in GSM8K's format, as JSONL or as Parquet.
 //!
 //! Every command writes one dataset, whose rows are sorted by their ids. A prompt that belongs to an evaluation split,
 //! or resembles a question of one, is never made.
 
 mod args;
+mod author;
 mod avoid;
 mod corpus;
+mod earlier;
 mod imagine;
 mod import;
 mod output;
@@ -19,11 +22,12 @@ mod text;
 mod world;
 
 pub use args::{Args, Command, CorpusArgs, Format, ImportArgs, PromptsArgs, WorldArgs, WorldSplit};
+pub use author::{DifficultyConfig, WritingConfig};
 pub use avoid::AvoidConfig;
 pub use corpus::CorpusConfig;
-pub use imagine::Operators;
+pub use imagine::{NearConfig, Operator, QualityConfig, Shares};
 pub use import::ImportConfig;
-pub use prompts::PromptsConfig;
+pub use prompts::{CurriculumConfig, PromptsConfig};
 pub use world::{Counts, WorldConfig};
 
 use stage::Failure;

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use dataset::{Dataset, Input};
+use decoding::{Place, TextConfig};
 use schema::{Prompt, Question};
 use serde::{Deserialize, Serialize};
 use stage::Failure;
 
 use crate::args::PromptsArgs;
+use crate::author::{DifficultyConfig, Model, Wanted, WritingConfig};
 use crate::avoid::{Avoid, AvoidConfig};
-use crate::imagine::{Imagination, Operators, imagine};
+use crate::earlier::{Earlier, Rounds};
+use crate::imagine::{Imagination, Material, Operator, QualityConfig, Shares, imagine};
 use crate::output::{self, Job, Made};
 use crate::world::{all_templates, check_templates};
 
@@ -27,9 +30,32 @@ pub struct PromptsConfig {
     #[serde(default = "all_templates")]
     pub templates: usize,
     /// How much each operator contributes.
-    pub operators: Operators,
+    pub operators: Shares,
     /// What is too much like a question to be avoided.
     pub decontaminate: AvoidConfig,
+    /// What is asked of a prompt besides being new; nothing without the section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityConfig>,
+    /// What is learned from earlier rounds; nothing without the section, as in the paper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curriculum: Option<CurriculumConfig>,
+    /// How the policy writes questions, for the operators that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writing: Option<WritingConfig>,
+    /// How hard prompts are to be for the policy; anything goes without the section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difficulty: Option<DifficultyConfig>,
+}
+
+/// What is learned from earlier rounds: the section `[curriculum]` of a preset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurriculumConfig {
+    /// Whether prompts with a kept solution are parents beside the seeds.
+    pub kept_parents: bool,
+    /// The part of the shares that stays as the preset has it, 0 to 1; the rest goes to operators by what they brought. 1
+    /// turns that off.
+    pub exploration: f64,
 }
 
 impl PromptsConfig {
@@ -39,30 +65,96 @@ impl PromptsConfig {
                 return Err(Failure::config(format!("`{name}` is 0: it has to be 1 or more")));
             }
         }
+        if let Some(CurriculumConfig { exploration, .. }) = self.curriculum
+            && !(0.0..=1.0).contains(&exploration)
+        {
+            let message = format!("`curriculum.exploration` is {exploration}: it has to be 0 to 1");
+            return Err(Failure::config(message));
+        }
         check_templates(self.templates)?;
         self.operators.check()?;
+        self.quality.as_ref().map_or(Ok(()), QualityConfig::check)?;
+        self.wanted().check()?;
         self.decontaminate.check()
     }
+
+    fn wanted(&self) -> Wanted<'_> {
+        let (writing, difficulty) = (self.writing.as_ref(), self.difficulty.as_ref());
+        Wanted { shares: &self.operators, writing, difficulty }
+    }
+
+    /// Whether earlier rounds decide anything.
+    fn looks_back(&self) -> bool {
+        self.curriculum.is_some() || self.operators.has(|one| one == Operator::Backward)
+    }
+}
+
+/// What decides prompts, for the recipe.
+#[derive(Serialize)]
+struct Settings<'a> {
+    #[serde(flatten)]
+    prompts: &'a PromptsConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a TextConfig>,
 }
 
 pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let config: PromptsConfig = args.common.preset()?.value;
     config.check()?;
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
-    let (avoided, inputs) = avoided(&args.avoid)?;
-    let inputs = [seeds.input("seeds")].into_iter().chain(inputs).collect();
-    let common = &args.common;
-    let recipe = output::recipe(common, "synthesize prompts", &config, inputs)?;
+    let (avoided, mut inputs) = avoided(&args.avoid)?;
+    inputs.insert(0, seeds.input("seeds"));
+    let rounds =
+        config.looks_back().then(|| Rounds::open(&args.earlier, &args.kept)).transpose()?;
+    inputs.extend(rounds.iter().flat_map(Rounds::inputs));
+    let model = config.wanted().policy().then(|| model(args)).transpose()?;
+    inputs.extend(model.iter().map(Model::input));
+    let (common, text) = (&args.common, model.as_ref().map(Model::text));
+    let settings = Settings { prompts: &config, text };
+    let recipe = output::recipe(common, "synthesize prompts", &settings, inputs)?;
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
     output::write(Job { common, out, recipe, rows, chunk_rows }, || {
-        let avoid = Avoid::new(&avoided, &config.decontaminate);
-        let PromptsConfig { count, attempts, templates, ref operators, .. } = config;
-        let (seed, round) = (common.seed, common.round);
-        let plan = Imagination { operators, templates, count, attempts, seed, round };
-        let (rows, tallies) = imagine(&plan, &seeds.view::<Question>()?, &avoid);
-        enough(&rows, count, &args.seeds)?;
-        Ok(Made { rows, tallies })
+        let earlier = rounds.map_or_else(|| Ok(Earlier::default()), |rounds| rounds.read())?;
+        let made = made(&config, args, (&seeds.view::<Question>()?, &earlier), (&avoided, model))?;
+        enough(&made.rows, config.count, &args.seeds)?;
+        Ok(made)
     })
+}
+
+/// The policy of the command line.
+fn model(args: &PromptsArgs) -> Result<Model, Failure> {
+    let (Some(policy), Some(text)) = (&args.policy, &args.text) else {
+        let failure = Failure::usage("the preset has the policy write or try questions");
+        return Err(failure.hint("give it with --policy and --text"));
+    };
+    let text = stage::load::<TextConfig>(text, &[])?.value;
+    Model::load(policy, text, Place::of(&args.common)?)
+}
+
+fn made(
+    config: &PromptsConfig,
+    args: &PromptsArgs,
+    (seeds, earlier): (&[Question], &Earlier),
+    (avoided, model): (&[Question], Option<Model>),
+) -> Result<Made<Prompt>, Failure> {
+    let avoid = Avoid::new(avoided, &config.decontaminate);
+    let curriculum = config.curriculum.as_ref();
+    let adapted = curriculum.map(|one| config.operators.after(&earlier.payoffs, one.exploration));
+    let kept: &[_] =
+        if curriculum.is_some_and(|one| one.kept_parents) { &earlier.kept } else { &[] };
+    let plan = Imagination {
+        shares: adapted.as_ref().unwrap_or(&config.operators),
+        quality: config.quality.as_ref(),
+        templates: config.templates,
+        count: config.count,
+        attempts: config.attempts,
+        seed: args.common.seed,
+        round: args.common.round,
+        author: model.map(|model| model.author(config.wanted())).transpose()?,
+    };
+    let material = Material { seeds, kept, answered: &earlier.kept };
+    let (rows, tallies) = imagine(&plan, &material, &avoid)?;
+    Ok(Made { rows, tallies })
 }
 
 /// The questions of the datasets to avoid, and the datasets as inputs. Their labels are not read.

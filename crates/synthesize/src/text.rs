@@ -1,5 +1,7 @@
 //! What makes two texts the same text.
 
+use std::collections::BTreeSet;
+
 /// Lower case, spaces collapsed: texts that agree in this are one prompt.
 pub(crate) fn normalise(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
@@ -14,6 +16,15 @@ pub(crate) fn prompt_id(text: &str) -> String {
 pub(crate) fn words(text: &str) -> Vec<String> {
     let pieces = text.split(|letter: char| !letter.is_alphanumeric());
     pieces.filter(|piece| !piece.is_empty()).map(str::to_lowercase).collect()
+}
+
+/// The distinct runs of `n` words; the whole text if it has fewer, nothing if it has none.
+pub(crate) fn ngrams(text: &str, n: usize) -> BTreeSet<String> {
+    let words = words(text);
+    match words.len() {
+        0 => BTreeSet::new(),
+        length => words.windows(n.min(length)).map(|gram| gram.join(" ")).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{bytes, first_part, preset, read_prompts, synthesize, truncate, world, write_prompts};
+use common::{
+    bytes, first_part, preset, read_prompts, synthesize, truncate, world, write_prompts, write_rows,
+};
 use dataset::{Dataset, Manifest};
 use schema::CorpusText;
 
@@ -205,6 +207,10 @@ fn wrong_presets_are_refused_by_key() {
     for (set, key) in [
         ("decontaminate.ngram=0", "`decontaminate.ngram`"),
         ("operators.mutate=-1", "`operators.mutate`"),
+        ("operators.dream=1", "dream"),
+        ("operators.rephrase=1", "[writing]"),
+        ("curriculum={kept_parents=true,exploration=2.0}", "`curriculum.exploration`"),
+        ("quality={well_posed=true,most_of_a_shape=2.0}", "`quality.most_of_a_shape`"),
         ("count=0", "`count`"),
         ("counts=1", "counts"),
     ] {
@@ -232,6 +238,66 @@ fn missing_and_damaged_inputs_are_refused_by_name() {
     truncate(&part);
     run().fails(65, &[&part.display(), &"bytes instead of"]);
     assert!(!out.exists());
+}
+
+#[test]
+fn a_preset_that_wants_the_policy_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, out] = ["seeds", "out"].map(|name| dir.path().join(name));
+    seeds(&from, |_| "1".to_owned());
+    let difficulty =
+        "difficulty={rollouts=4,sampling='greedy',agreement_at_least=0.5,agreement_at_most=0.9}";
+    let more: [&dyn common::AsArgument; 8] =
+        [&"--set", &difficulty, &"--config", &preset("prompts"), &"--seeds", &from, &"--out", &out];
+    synthesize("prompts", &more).fails(64, &[&"--policy and --text"]);
+    synthesize("prompts --policy nowhere", &more).fails(64, &[&"--text"]);
+    assert!(!out.exists());
+}
+
+#[test]
+fn earlier_rounds_decide_where_a_preset_looks_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, first, kept, second, third] =
+        ["seeds", "first", "kept", "second", "third"].map(|name| dir.path().join(name));
+    seeds(&from, |_| "1".to_owned());
+    let common: [&dyn common::AsArgument; 4] = [&"--config", &preset("prompts"), &"--seeds", &from];
+    synthesize("prompts --round 1", &[common.as_slice(), &[&"--out", &first]].concat()).succeeds();
+    // Everything that was mutated was solved, and nothing else.
+    let solved = |prompt: schema::Prompt| schema::SftExample {
+        prompt: vec![schema::Message::user(&prompt.prompt)],
+        completion: vec![schema::Message::assistant("So it is 7.\n#### 7")],
+        example_id: dataset::row_id(&[&prompt.prompt_id]),
+        trajectory_id: prompt.prompt_id.clone(),
+        prompt_id: prompt.prompt_id,
+        ..schema::SftExample::default()
+    };
+    let made = read_prompts(&first).into_iter();
+    let mutated = made.filter(|prompt| prompt.operator.as_deref() == Some("mutate"));
+    write_rows(&kept, &mutated.map(solved).collect::<Vec<_>>());
+    let look_back = |out: &std::path::PathBuf, set: &str| {
+        let rounds: [&dyn common::AsArgument; 6] =
+            [&"--earlier", &first, &"--kept", &kept, &"--out", out];
+        let words = format!("prompts --round 2 {set}");
+        synthesize(&words, &[common.as_slice(), &rounds].concat()).succeeds();
+        let inputs = Manifest::read(out).unwrap().recipe.inputs;
+        (read_prompts(out), inputs.into_iter().map(|input| input.name).collect::<Vec<_>>())
+    };
+    let (rows, inputs) = look_back(
+        &second,
+        "--set curriculum={kept_parents=true,exploration=0.2} --set operators.backward=1",
+    );
+    assert_eq!(inputs, ["seeds", "earlier", "kept"]);
+    let of = |operator: &str| {
+        rows.iter().filter(|row| row.operator.as_deref() == Some(operator)).count()
+    };
+    // Shares 0.75, 0.25 and 1 of 2 with payoffs 1, 0 and, never tried, 0.5.
+    assert_eq!([of("mutate"), of("fresh"), of("backward")], [33, 2, 25]);
+    assert!(
+        rows.iter()
+            .all(|row| row.expected.is_some() == (row.operator.as_deref() == Some("backward")))
+    );
+    // A preset that does not look back does not depend on earlier rounds.
+    assert_eq!(look_back(&third, "").1, ["seeds"]);
 }
 
 #[test]

@@ -17,9 +17,8 @@ mod text;
 mod topics;
 
 pub(crate) use lexicon::{CLASSES, Known, PEOPLE, known};
-use split::mix;
 pub(crate) use split::words;
-pub use split::{Split, is_evaluation, shape, skeleton, split_of};
+pub use split::{Split, hash, is_evaluation, mix, shape, skeleton, split_of};
 pub(crate) use teller::{gcd, pick};
 pub use text::{CorpusMix, arithmetic_line, corpus, story};
 

@@ -49,6 +49,11 @@ impl Place {
         place
     }
 
+    /// One more dataset.
+    pub(crate) fn add<T: Table>(&self, name: &str, rows: &[T]) {
+        write(&self.of(name), rows);
+    }
+
     pub(crate) fn of(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -72,6 +72,11 @@ pub(crate) fn preset(name: &str) -> PathBuf {
 
 /// Writes prompts as another stage would have, two to a part.
 pub(crate) fn write_prompts(dir: &Path, rows: &[Prompt]) {
+    write_rows(dir, rows);
+}
+
+/// Writes rows as another stage would have, two to a part.
+pub(crate) fn write_rows<T: schema::Table>(dir: &Path, rows: &[T]) {
     let recipe = Recipe {
         tool: "test".to_owned(),
         tool_version: "0".to_owned(),

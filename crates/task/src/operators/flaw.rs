@@ -21,8 +21,23 @@ pub enum Flaw {
 
 /// Words that ask where there is no question mark.
 const ASKING: &[&str] = &[
-    "find", "calculate", "compute", "determine", "evaluate", "express", "simplify", "solve",
-    "what", "how", "write", "give", "prove", "factor", "convert", "expand", "round",
+    "find",
+    "calculate",
+    "compute",
+    "determine",
+    "evaluate",
+    "express",
+    "simplify",
+    "solve",
+    "what",
+    "how",
+    "write",
+    "give",
+    "prove",
+    "factor",
+    "convert",
+    "expand",
+    "round",
 ];
 /// Numbers that are written as words.
 const NUMBERS: &[&str] = &[
@@ -31,7 +46,8 @@ const NUMBERS: &[&str] = &[
     "triple", "both",
 ];
 /// Verbs of what stays so: other numbers with them are no second event.
-const STATES: &[&str] = &["has", "have", "had", "is", "are", "was", "were", "costs", "cost", "weighs"];
+const STATES: &[&str] =
+    &["has", "have", "had", "is", "are", "was", "were", "costs", "cost", "weighs"];
 /// Words after which a state is another one than before.
 const CHANGES: &[&str] =
     &["more", "another", "other", "now", "then", "later", "after", "next", "still", "also", "than"];

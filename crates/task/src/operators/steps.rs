@@ -32,8 +32,7 @@ pub fn extend(question: &str, other: &str, rng: &mut ChaCha8Rng) -> Option<Strin
 pub fn shorten(question: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     let mut told = sentences_in(question);
     let spare = |&at: &usize| {
-        let (without, with) =
-            (Cast::of(&told[..at].join(" ")), Cast::of(&told[..=at].join(" ")));
+        let (without, with) = (Cast::of(&told[..at].join(" ")), Cast::of(&told[..=at].join(" ")));
         let needs = |sentence: &&str| {
             without.lacks(sentence, &with) || without.lacks_topic(sentence, &with)
         };
@@ -64,7 +63,8 @@ mod tests {
     use crate::world::{Split, draw_many};
     use rand::SeedableRng;
 
-    const TOM: &str = "Tom has 12 apples. Then he buys 5 more apples. How many apples does Tom have?";
+    const TOM: &str =
+        "Tom has 12 apples. Then he buys 5 more apples. How many apples does Tom have?";
     const BEN: &str = "Ben has 30 marbles. He gives 7 marbles to a friend. \
                        Does Ben have fewer marbles than before?";
 
@@ -102,7 +102,9 @@ mod tests {
     fn another_question_is_asked_of_the_same_story() {
         assert_eq!(
             requestion(TOM, BEN).as_deref(),
-            Some("Tom has 12 apples. Then he buys 5 more apples. Does Tom have fewer apples than before?")
+            Some(
+                "Tom has 12 apples. Then he buys 5 more apples. Does Tom have fewer apples than before?"
+            )
         );
         // The same question, no question, something of which nothing is told.
         for other in [

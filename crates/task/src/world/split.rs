@@ -105,13 +105,15 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// FNV-1a, then a mix that lets every bit of it decide the low ones. Stable for ever: splits depend on it.
-pub(crate) fn hash(text: &str) -> u64 {
+#[must_use]
+pub fn hash(text: &str) -> u64 {
     let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     mix(text.bytes().fold(0xcbf2_9ce4_8422_2325, fnv))
 }
 
 /// The finalizer of `SplitMix64`.
-pub(crate) fn mix(value: u64) -> u64 {
+#[must_use]
+pub fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)

@@ -1,0 +1,322 @@
+//! The policy as an author: it writes questions, and its rollouts say how hard a question is.
+
+use std::collections::BTreeMap;
+
+use dataset::{Input, seed_for};
+use decoding::{AnyModel, ModelAt, Place, TextConfig};
+use lm::{Prefixes, Sampling};
+use policy::template::filled;
+use policy::{Policy, PolicyConfig, StateRequest};
+use serde::{Deserialize, Serialize};
+use stage::{Failure, ResultExt};
+
+use crate::imagine::{Operator, Shares};
+
+/// How the policy writes questions: the section `[writing]` of a preset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WritingConfig {
+    /// How what it is asked becomes text, and what ends a question: as in text.toml, where an option is a whole question.
+    pub policy: PolicyConfig,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Questions that `{examples}` shows, 0 or more.
+    pub examples: usize,
+    /// What it is asked, by operator, with `{question}` for the question to start from and `{examples}` for others.
+    pub texts: BTreeMap<Operator, String>,
+}
+
+impl WritingConfig {
+    fn check(&self, shares: &Shares) -> Result<(), Failure> {
+        let silent =
+            |operator: Operator| operator.is_written() && !self.texts.contains_key(&operator);
+        if shares.has(silent) {
+            let names = shares.0.keys().filter(|one| silent(**one)).map(|one| one.name());
+            let names = names.collect::<Vec<_>>().join(", ");
+            return Err(Failure::config(format!(
+                "`writing.texts` does not say how to ask: {names}"
+            )));
+        }
+        self.sampling.validate().map_err(|e| Failure::config(format!("`writing.sampling`: {e}")))
+    }
+}
+
+/// How hard prompts are to be for the policy, measured by rollouts: the section `[difficulty]` of a preset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DifficultyConfig {
+    /// Rollouts of a prompt, 2 or more.
+    pub rollouts: u32,
+    /// How their tokens are chosen.
+    pub sampling: Sampling,
+    /// The least share of the rollouts that agree on an answer, 0 to 1: below it there is no consistent answer.
+    pub agreement_at_least: f64,
+    /// The largest share of the rollouts that agree on an answer, 0 to 1: above it there is little to learn. Of a backward
+    /// question it is the share of those that come to the masked number, and there is no least share.
+    pub agreement_at_most: f64,
+}
+
+impl DifficultyConfig {
+    fn check(&self) -> Result<(), Failure> {
+        let refuse = |what: &str| Err(Failure::config(format!("`difficulty.{what}")));
+        if self.rollouts < 2 {
+            return refuse(&format!("rollouts` is {}: it has to be 2 or more", self.rollouts));
+        }
+        let (least, most) = (self.agreement_at_least, self.agreement_at_most);
+        if !(0.0..=1.0).contains(&least) || !(least..=1.0).contains(&most) {
+            return refuse(&format!(
+                "agreement_at_least` is {least} and `agreement_at_most` {most}: they have to be 0 to 1, in this order"
+            ));
+        }
+        self.sampling.validate().or_else(|e| refuse(&format!("sampling`: {e}")))
+    }
+}
+
+/// What a preset wants of the policy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) shares: &'a Shares,
+    pub(crate) writing: Option<&'a WritingConfig>,
+    pub(crate) difficulty: Option<&'a DifficultyConfig>,
+}
+
+impl Wanted<'_> {
+    /// Whether the policy has to write or to try anything.
+    pub(crate) fn policy(&self) -> bool {
+        self.shares.has(Operator::is_written) || self.difficulty.is_some()
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.writing {
+            Some(writing) => writing.check(self.shares)?,
+            None if self.shares.has(Operator::is_written) => {
+                let message = "`operators` names some that the policy writes";
+                return Err(Failure::config(message).hint("say how in the section [writing]"));
+            }
+            None => {}
+        }
+        self.difficulty.map_or(Ok(()), DifficultyConfig::check)
+    }
+}
+
+/// A model that is to write, not ready yet.
+pub(crate) struct Model {
+    model: AnyModel,
+    place: Place,
+    text: TextConfig,
+}
+
+impl Model {
+    pub(crate) fn load(at: &ModelAt, text: TextConfig, place: Place) -> Result<Self, Failure> {
+        Ok(Self { model: AnyModel::load("policy", at, &place)?, place, text })
+    }
+
+    pub(crate) fn input(&self) -> Input {
+        self.model.input().clone()
+    }
+
+    /// How questions become text, where that decides anything.
+    pub(crate) fn text(&self) -> &TextConfig {
+        &self.text
+    }
+
+    pub(crate) fn author<'a>(&self, wanted: Wanted<'a>) -> Result<Author<'a>, Failure> {
+        let solver = self.model.policy(&self.text, &self.place)?;
+        let write = |writing: &'a WritingConfig| {
+            let policy = solver.with(writing.policy.clone()).or_config("[writing.policy]")?;
+            Ok::<_, Failure>((policy, writing))
+        };
+        let writer = wanted.writing.map(write).transpose()?;
+        Ok(Author { writer, prober: wanted.difficulty.map(|difficulty| (solver, difficulty)) })
+    }
+}
+
+/// A question to write.
+pub(crate) struct Commission<'q> {
+    pub(crate) operator: Operator,
+    pub(crate) question: &'q str,
+    /// Others, to show.
+    pub(crate) examples: Vec<&'q str>,
+    pub(crate) seed: u64,
+}
+
+/// A question whose difficulty is asked for.
+pub(crate) struct Probe<'q> {
+    pub(crate) question: &'q str,
+    /// What its answer has to be, where that is known.
+    pub(crate) expected: Option<&'q str>,
+    pub(crate) seed: u64,
+}
+
+/// What rollouts say of a question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Verdict {
+    /// No answer has its share.
+    Inconsistent,
+    /// An answer has more than its share.
+    Easy,
+    /// In between: the share of the rollouts that do not agree with the most frequent answer, 0 to 1.
+    Fits(f64),
+}
+
+/// The policy, ready to write and to try.
+pub(crate) struct Author<'a> {
+    writer: Option<(Policy, &'a WritingConfig)>,
+    prober: Option<(Policy, &'a DifficultyConfig)>,
+}
+
+impl Author<'_> {
+    /// How many others a commission is to show.
+    pub(crate) fn examples(&self) -> usize {
+        self.writer.as_ref().map_or(0, |(_, writing)| writing.examples)
+    }
+
+    /// Writes a question for each; `None` for one that came to no end.
+    pub(crate) fn write(&self, wanted: &[Commission<'_>]) -> Result<Vec<Option<String>>, Failure> {
+        let Some((policy, writing)) = &self.writer else {
+            return Ok(vec![None; wanted.len()]);
+        };
+        let asked: Vec<String> = wanted.iter().map(|one| asked(writing, one)).collect();
+        let states: Vec<StateRequest<'_>> = wanted
+            .iter()
+            .zip(&asked)
+            .map(|(one, question)| request(question, writing.sampling, (false, one.seed)))
+            .collect();
+        let mut prefixes = Prefixes::default();
+        let written = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
+        let question = |option: policy::TextOption| {
+            let text = option.text.trim();
+            (option.stop != "length" && !text.is_empty()).then(|| text.to_owned())
+        };
+        Ok(written.into_iter().map(question).collect())
+    }
+
+    /// Whether difficulty is measured.
+    pub(crate) fn probes(&self) -> bool {
+        self.prober.is_some()
+    }
+
+    /// What rollouts say of each question.
+    pub(crate) fn probe(&self, questions: &[Probe<'_>]) -> Result<Vec<Verdict>, Failure> {
+        let Some((policy, difficulty)) = &self.prober else {
+            return Ok(vec![Verdict::Fits(0.0); questions.len()]);
+        };
+        let mut states = Vec::with_capacity(questions.len() * difficulty.rollouts as usize);
+        for probe in questions {
+            for rollout in 0..difficulty.rollouts {
+                let seed = seed_for(probe.seed, "probe", 0, &rollout.to_string());
+                states.push(request(probe.question, difficulty.sampling, (true, seed)));
+            }
+        }
+        let mut prefixes = Prefixes::default();
+        let written = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
+        let solutions = written.chunks(difficulty.rollouts as usize);
+        let verdict = |(probe, solutions): (&Probe<'_>, &[policy::TextOption])| {
+            let answers: Vec<Option<&str>> =
+                solutions.iter().map(|solution| task::extract(&solution.text)).collect();
+            difficulty.verdict(&answers, probe.expected)
+        };
+        Ok(questions.iter().zip(solutions).map(verdict).collect())
+    }
+}
+
+impl DifficultyConfig {
+    /// What the answers of rollouts say, of which `None` came to none.
+    fn verdict(&self, answers: &[Option<&str>], expected: Option<&str>) -> Verdict {
+        let like = |answer: &str| {
+            let same = |other: &&&str| task::same(answer, other);
+            answers.iter().flatten().filter(same).count()
+        };
+        let agreeing = match expected {
+            Some(expected) => like(expected),
+            None => answers.iter().flatten().map(|answer| like(answer)).max().unwrap_or(0),
+        };
+        let share = agreeing as f64 / answers.len() as f64;
+        if share > self.agreement_at_most {
+            Verdict::Easy
+        } else if expected.is_none() && share < self.agreement_at_least {
+            Verdict::Inconsistent
+        } else {
+            Verdict::Fits(1.0 - share)
+        }
+    }
+}
+
+fn request(question: &str, sampling: Sampling, (to_end, seed): (bool, u64)) -> StateRequest<'_> {
+    StateRequest {
+        question,
+        written: String::new(),
+        sampling,
+        to_end,
+        keep: false,
+        excluded: Vec::new(),
+        seed,
+    }
+}
+
+/// What the policy is asked.
+fn asked(writing: &WritingConfig, one: &Commission<'_>) -> String {
+    let template = writing.texts.get(&one.operator).map_or("", String::as_str);
+    let examples = one.examples.join("\n\n");
+    filled(template, &[("question", one.question), ("examples", &examples)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difficulty() -> DifficultyConfig {
+        DifficultyConfig {
+            rollouts: 4,
+            sampling: Sampling::Temperature { temperature: 1.0 },
+            agreement_at_least: 0.5,
+            agreement_at_most: 0.75,
+        }
+    }
+
+    fn answers<const N: usize>(of: [&str; N]) -> [Option<&str>; N] {
+        of.map(|answer| (!answer.is_empty()).then_some(answer))
+    }
+
+    #[test]
+    fn rollouts_that_half_agree_are_wanted() {
+        for (said, expected, verdict) in [
+            (["7", "7.0", "8", ""], None, Verdict::Fits(0.5)),
+            (["7", "7", "14/2", "8"], None, Verdict::Fits(0.25)),
+            (["7", "7", "7", "7"], None, Verdict::Easy),
+            (["7", "8", "9", ""], None, Verdict::Inconsistent),
+            (["", "", "", ""], None, Verdict::Inconsistent),
+            // What has to come out is known: that others agree on something else says nothing.
+            (["7", "7", "7", "7"], Some("8"), Verdict::Fits(1.0)),
+            (["7", "7", "7", "8"], Some("8"), Verdict::Fits(0.75)),
+            (["8", "8", "8", "8"], Some("8"), Verdict::Easy),
+        ] {
+            assert_eq!(difficulty().verdict(&answers(said), expected), verdict, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn impossible_difficulties_are_refused_by_name() {
+        let nothing = Shares(BTreeMap::from([(Operator::Mutate, 1.0)]));
+        let check = |difficulty: &DifficultyConfig| {
+            let wanted = Wanted { shares: &nothing, writing: None, difficulty: Some(difficulty) };
+            wanted.check()
+        };
+        assert!(check(&difficulty()).is_ok());
+        for (name, wrong) in [
+            ("rollouts", DifficultyConfig { rollouts: 1, ..difficulty() }),
+            ("agreement_at_least", DifficultyConfig { agreement_at_least: 0.8, ..difficulty() }),
+            ("agreement_at_most", DifficultyConfig { agreement_at_most: 1.1, ..difficulty() }),
+            (
+                "sampling",
+                DifficultyConfig {
+                    sampling: Sampling::Temperature { temperature: 0.0 },
+                    ..difficulty()
+                },
+            ),
+        ] {
+            let failure = check(&wrong).unwrap_err();
+            assert!(failure.to_string().contains(name), "{failure}");
+        }
+    }
+}

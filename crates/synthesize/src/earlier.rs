@@ -1,0 +1,181 @@
+//! Earlier rounds: what was kept of them, and which operators paid.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dataset::{Dataset, Input};
+use schema::{Message, Prompt, Question, SftExample};
+use stage::Failure;
+
+use crate::imagine::Operator;
+
+/// A question to make others of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parent {
+    pub(crate) id: String,
+    pub(crate) text: String,
+    /// What a search found as its answer; none for a seed, whose answer is not read.
+    pub(crate) found: Option<String>,
+}
+
+/// What an operator brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Payoff {
+    /// Prompts made.
+    pub(crate) made: usize,
+    /// Their news: for every prompt with a kept solution, the chance that the policy would have said something else than
+    /// the best of them, `1 - p(y | x)`. What it says anyway teaches it nothing.
+    pub(crate) gain: f64,
+}
+
+impl Payoff {
+    /// The news of a prompt, 0 to 1.
+    pub(crate) fn mean(&self) -> f64 {
+        self.gain / self.made.max(1) as f64
+    }
+}
+
+/// What is known of earlier rounds.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier {
+    /// The prompts with a kept solution, in the order of their ids.
+    pub(crate) kept: Vec<Parent>,
+    pub(crate) payoffs: BTreeMap<Operator, Payoff>,
+}
+
+/// The datasets of earlier rounds, open.
+pub(crate) struct Rounds {
+    prompts: Vec<Dataset<Prompt>>,
+    kept: Vec<Dataset<SftExample>>,
+}
+
+impl Rounds {
+    pub(crate) fn open(prompts: &[PathBuf], kept: &[PathBuf]) -> Result<Self, Failure> {
+        Ok(Self {
+            prompts: prompts.iter().map(|dir| Dataset::open(dir)).collect::<Result<_, _>>()?,
+            kept: kept.iter().map(|dir| Dataset::open(dir)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(crate) fn inputs(&self) -> Vec<Input> {
+        let prompts = self.prompts.iter().map(|dataset| dataset.input("earlier"));
+        prompts.chain(self.kept.iter().map(|dataset| dataset.input("kept"))).collect()
+    }
+
+    pub(crate) fn read(&self) -> Result<Earlier, Failure> {
+        let (mut prompts, mut kept) = (Vec::new(), Vec::new());
+        for dataset in &self.prompts {
+            prompts.extend(dataset.view::<Question>()?);
+        }
+        for dataset in &self.kept {
+            kept.extend(dataset.rows()?);
+        }
+        Ok(Earlier::of(&prompts, &kept))
+    }
+}
+
+impl Earlier {
+    fn of(prompts: &[Question], kept: &[SftExample]) -> Self {
+        let mut best = BTreeMap::<&str, &SftExample>::new();
+        for example in kept {
+            let of = best.entry(&example.prompt_id).or_insert(example);
+            if better(example, of) {
+                *of = example;
+            }
+        }
+        let mut payoffs = BTreeMap::<Operator, Payoff>::new();
+        let mut backward = Vec::new();
+        for prompt in prompts {
+            let Some(operator) = prompt.operator.as_deref().and_then(Operator::named) else {
+                continue;
+            };
+            let payoff = payoffs.entry(operator).or_default();
+            payoff.made += 1;
+            payoff.gain +=
+                best.get(prompt.prompt_id.as_str()).map_or(0.0, |example| example.news());
+            if operator == Operator::Backward {
+                backward.push(prompt.prompt_id.as_str());
+            }
+        }
+        // A backward question names an answer, which fits the numbers that it has and no others.
+        backward.iter().for_each(|id| {
+            best.remove(id);
+        });
+        let parent = |(id, example): (&str, &SftExample)| Parent {
+            id: id.to_owned(),
+            text: said(&example.prompt),
+            found: task::extract(&said(&example.completion)).map(str::to_owned),
+        };
+        Self { kept: best.into_iter().map(parent).collect(), payoffs }
+    }
+}
+
+/// Whether an example is to stand for its prompt instead of another: of the higher score, then of the lower id.
+fn better(one: &SftExample, other: &SftExample) -> bool {
+    let score = |example: &SftExample| example.score.unwrap_or(f32::MIN);
+    let order = score(one).total_cmp(&score(other));
+    order.then_with(|| other.example_id.cmp(&one.example_id)).is_gt()
+}
+
+fn said(messages: &[Message]) -> String {
+    messages.iter().map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prompt(id: &str, operator: &str) -> Question {
+        Question {
+            prompt_id: id.to_owned(),
+            operator: Some(operator.to_owned()),
+            ..Question::default()
+        }
+    }
+
+    fn example(of: &str, id: &str, score: f32, answer: &str) -> SftExample {
+        SftExample {
+            prompt: vec![Message::user(format!("What is {of}?"))],
+            completion: vec![Message::assistant(format!("It is so.\n#### {answer}"))],
+            prompt_id: of.to_owned(),
+            example_id: id.to_owned(),
+            score: Some(score),
+            logprob: Some(0.25_f32.ln()),
+            ..SftExample::default()
+        }
+    }
+
+    #[test]
+    fn operators_are_paid_in_news() {
+        let prompts =
+            [prompt("a", "mutate"), prompt("b", "mutate"), prompt("c", "fresh"), prompt("d", "?")];
+        let certain = SftExample { logprob: Some(0.0), ..example("c", "3", 0.5, "7") };
+        let kept = [example("a", "1", 0.5, "5"), example("a", "2", 0.9, "6"), certain];
+        let Earlier { payoffs, .. } = Earlier::of(&prompts, &kept);
+        let gain = |operator| (payoffs[&operator].made, payoffs[&operator].mean());
+        let (made, mean) = gain(Operator::Mutate);
+        assert!(made == 2 && (mean - 0.375).abs() < 1e-6, "{mean}");
+        assert_eq!(gain(Operator::Fresh), (1, 0.0));
+        assert_eq!(payoffs.len(), 2);
+        let unknown = SftExample { logprob: None, ..example("c", "3", 0.5, "7") };
+        let Earlier { payoffs, .. } = Earlier::of(&prompts, &[unknown]);
+        assert_eq!(payoffs[&Operator::Fresh].mean(), 1.0);
+    }
+
+    #[test]
+    fn what_was_kept_is_a_parent_with_what_was_found() {
+        let prompts = [prompt("a", "mutate"), prompt("b", "backward")];
+        let kept = [
+            example("a", "2", 0.9, "6"),
+            example("a", "1", 0.9, "5"),
+            example("b", "3", 0.9, "7"),
+            example("c", "4", 0.1, "8"),
+        ];
+        let parent = |id: &str, found: &str| Parent {
+            id: id.to_owned(),
+            text: format!("What is {id}?"),
+            found: Some(found.to_owned()),
+        };
+        assert_eq!(Earlier::of(&prompts, &kept).kept, [parent("a", "5"), parent("c", "8")]);
+    }
+}

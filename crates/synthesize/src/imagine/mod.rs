@@ -1,0 +1,364 @@
+//! Imagination (AlphaLLM §4.2): from questions to prompts.
+//!
+//! It is given questions and makes questions. There is no label here: not in what is read of the seeds, and not in what is
+//! drawn, where the world's own answer is thrown away at once. What an earlier round found as an answer is no label either.
+//!
+//! Every draw has a seed of its own, which derives from the run's seed, the round, the operator, the prompt wanted and
+//! the attempt. So another round gives other prompts, and asking for more of them leaves those of an operator as they
+//! were, as far as no duplicate is in the way. Attempts are made together, so that a policy that writes or tries
+//! questions has full batches.
+
+mod diversity;
+mod near;
+mod operator;
+mod screen;
+
+use std::collections::BTreeMap;
+
+use dataset::seed_for;
+use rand::SeedableRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use schema::{Prompt, Question};
+use stage::{Failure, Progress};
+use task::operators::{backward, compose, extend, mutate, requestion, shorten};
+use task::world::{Split, draw};
+
+use crate::author::{Author, Commission, Probe, Verdict};
+use crate::avoid::Avoid;
+use crate::earlier::Parent;
+use crate::output::Tally;
+use crate::text::prompt_id;
+use diversity::Diversity;
+use screen::{End, Screen};
+
+pub use near::NearConfig;
+pub use operator::{Operator, Shares};
+pub use screen::QualityConfig;
+
+/// What decides the prompts.
+pub(crate) struct Imagination<'a> {
+    pub(crate) shares: &'a Shares,
+    pub(crate) quality: Option<&'a QualityConfig>,
+    pub(crate) templates: usize,
+    pub(crate) count: usize,
+    pub(crate) attempts: usize,
+    pub(crate) seed: u64,
+    pub(crate) round: i32,
+    /// The policy, where it writes or tries questions.
+    pub(crate) author: Option<Author<'a>>,
+}
+
+/// What prompts are made of.
+pub(crate) struct Material<'a> {
+    pub(crate) seeds: &'a [Question],
+    /// Prompts of earlier rounds that are parents beside the seeds.
+    pub(crate) kept: &'a [Parent],
+    /// Prompts of earlier rounds whose answers were found.
+    pub(crate) answered: &'a [Parent],
+}
+
+/// A prompt that is wanted: one of an operator's.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    operator: Operator,
+    index: usize,
+}
+
+/// A question that an operator proposes for a slot.
+struct Draft {
+    slot: Slot,
+    seed: u64,
+    text: String,
+    parents: Vec<String>,
+    /// What its answer has to be, if what was found before is right.
+    expected: Option<String>,
+    difficulty: Option<f64>,
+}
+
+impl Draft {
+    fn probe(&self) -> Probe<'_> {
+        Probe { question: &self.text, expected: self.expected.as_deref(), seed: self.seed }
+    }
+}
+
+/// How the draws of one operator ended.
+#[derive(Default)]
+struct Ends {
+    draws: usize,
+    ends: BTreeMap<End, usize>,
+    kept: usize,
+    missing: usize,
+    diversity: Diversity,
+}
+
+impl Ends {
+    fn count(&mut self, end: End) {
+        *self.ends.entry(end).or_default() += 1;
+    }
+
+    fn tally(&self, operator: &str) -> Tally {
+        let ends = End::ALL.map(|(end, name)| (name, self.ends.get(&end).copied().unwrap_or(0)));
+        let mut counts = vec![("draws", self.draws)];
+        counts.extend(ends);
+        counts.extend([("kept", self.kept), ("missing", self.missing)]);
+        counts.extend(self.diversity.counts());
+        Tally { about: "operator", name: operator.to_owned(), counts }
+    }
+}
+
+/// Makes prompts. There are fewer than asked for where every attempt at one ended in nothing new.
+pub(crate) fn imagine(
+    plan: &Imagination<'_>,
+    material: &Material<'_>,
+    avoid: &Avoid,
+) -> Result<(Vec<Prompt>, Vec<Tally>), Failure> {
+    let counts = plan.shares.split(plan.count);
+    let slots = |(operator, count): &(Operator, usize)| {
+        let operator = *operator;
+        (0..*count).map(move |index| Slot { operator, index })
+    };
+    let mut open: Vec<Slot> = counts.iter().flat_map(slots).collect();
+    let mut making = Making {
+        screen: Screen::new(material.seeds, avoid, plan.quality, plan.count),
+        ends: counts.iter().map(|(operator, _)| (*operator, Ends::default())).collect(),
+        prompts: Vec::with_capacity(plan.count),
+    };
+    let (pool, progress) = (plan.pool(material), Progress::new("prompts", plan.count as u64));
+    for attempt in 0..plan.attempts {
+        if open.is_empty() {
+            break;
+        }
+        let drafts = plan.drafts(&open, attempt, &pool)?;
+        let left = making.judge(plan, drafts)?;
+        progress.add((open.len() - left.len()) as u64);
+        open = left;
+    }
+    for slot in open {
+        making.ends(slot.operator).missing += 1;
+    }
+    Ok(making.finish())
+}
+
+/// Prompts in the making.
+struct Making<'a> {
+    screen: Screen<'a>,
+    ends: BTreeMap<Operator, Ends>,
+    prompts: Vec<Prompt>,
+}
+
+impl Making<'_> {
+    fn ends(&mut self, operator: Operator) -> &mut Ends {
+        self.ends.entry(operator).or_default()
+    }
+
+    /// Turns drafts into prompts, and gives the slots whose draft became none.
+    fn judge(
+        &mut self,
+        plan: &Imagination<'_>,
+        drafts: Vec<Result<Draft, Slot>>,
+    ) -> Result<Vec<Slot>, Failure> {
+        let (mut passed, mut left) = (Vec::new(), Vec::new());
+        for draft in drafts {
+            let slot = *draft.as_ref().map_or_else(|slot| slot, |draft| &draft.slot);
+            self.ends(slot.operator).draws += 1;
+            let end =
+                draft.as_ref().map_or(Some(End::Unchanged), |draft| self.screen.pass(&draft.text));
+            match (draft, end) {
+                (Ok(draft), None) => passed.push(draft),
+                (_, end) => {
+                    end.into_iter().for_each(|end| self.ends(slot.operator).count(end));
+                    left.push(slot);
+                }
+            }
+        }
+        for (mut draft, verdict) in plan.probed(passed)? {
+            let slot = draft.slot;
+            let end = match verdict {
+                Verdict::Fits(difficulty) => {
+                    draft.difficulty = plan.probes().then_some(difficulty);
+                    self.keep(plan, draft);
+                    continue;
+                }
+                Verdict::Easy => End::Easy,
+                Verdict::Inconsistent => End::Inconsistent,
+            };
+            self.ends(slot.operator).count(end);
+            self.screen.release(&draft.text);
+            left.push(slot);
+        }
+        Ok(left)
+    }
+
+    fn keep(&mut self, plan: &Imagination<'_>, draft: Draft) {
+        let ends = self.ends(draft.slot.operator);
+        ends.kept += 1;
+        ends.diversity.add(&draft.text);
+        self.prompts.push(plan.row(draft));
+    }
+
+    fn finish(self) -> (Vec<Prompt>, Vec<Tally>) {
+        let tally = |(operator, ends): (&Operator, &Ends)| ends.tally(operator.name());
+        (self.prompts, self.ends.iter().map(tally).collect())
+    }
+}
+
+/// What drafts are drawn from, in the order of this round.
+struct Pool<'a> {
+    parents: Vec<(&'a str, &'a str)>,
+    answered: Vec<&'a Parent>,
+}
+
+impl Imagination<'_> {
+    fn probes(&self) -> bool {
+        self.author.as_ref().is_some_and(Author::probes)
+    }
+
+    /// The parents in an order of this round, so that a few prompts are not always made from the same ones. It does not
+    /// depend on how they are stored.
+    fn pool<'m>(&self, material: &Material<'m>) -> Pool<'m> {
+        let shuffled =
+            || ChaCha8Rng::seed_from_u64(seed_for(self.seed, "synthesize/order", self.round, ""));
+        let seeds =
+            material.seeds.iter().map(|seed| (seed.prompt_id.as_str(), seed.prompt.as_str()));
+        let kept = material.kept.iter().map(|kept| (kept.id.as_str(), kept.text.as_str()));
+        let mut parents: Vec<_> = seeds.chain(kept).collect();
+        parents.sort_unstable();
+        parents.dedup();
+        parents.shuffle(&mut shuffled());
+        let mut answered: Vec<&Parent> =
+            material.answered.iter().filter(|parent| parent.found.is_some()).collect();
+        answered.shuffle(&mut shuffled());
+        Pool { parents, answered }
+    }
+
+    /// A draft for each slot, or the slot again where its operator made nothing.
+    fn drafts(
+        &self,
+        open: &[Slot],
+        attempt: usize,
+        pool: &Pool<'_>,
+    ) -> Result<Vec<Result<Draft, Slot>>, Failure> {
+        let written: Vec<(Draft, Commission<'_>)> = open
+            .iter()
+            .filter(|slot| slot.operator.is_written())
+            .filter_map(|slot| self.commission(*slot, attempt, pool))
+            .collect();
+        let (written, commissions): (Vec<_>, Vec<_>) = written.into_iter().unzip();
+        let texts = self.author.as_ref().map(|author| author.write(&commissions)).transpose()?;
+        let mut written = written.into_iter().zip(texts.unwrap_or_default());
+        let draft = |slot: &Slot| {
+            if !slot.operator.is_written() {
+                return self.draft(*slot, attempt, pool).ok_or(*slot);
+            }
+            let (draft, text) = written.next().ok_or(*slot)?;
+            text.map(|text| Draft { text, ..draft }).ok_or(*slot)
+        };
+        Ok(open.iter().map(draft).collect())
+    }
+
+    /// The seed of an attempt at a slot.
+    fn seed(&self, slot: Slot, attempt: usize) -> u64 {
+        let stream = format!("synthesize/{}", slot.operator.name());
+        seed_for(self.seed, &stream, self.round, &format!("{}.{attempt}", slot.index))
+    }
+
+    /// What an operator makes without a model.
+    fn draft(&self, slot: Slot, attempt: usize, pool: &Pool<'_>) -> Option<Draft> {
+        let seed = self.seed(slot, attempt);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let draft = |text, parents: &[&str]| Draft {
+            slot,
+            seed,
+            text,
+            parents: parents.iter().map(|id| (*id).to_owned()).collect(),
+            expected: None,
+            difficulty: None,
+        };
+        if slot.operator == Operator::Fresh {
+            return Some(draft(draw(Split::Fresh, self.templates, &mut rng).question, &[]));
+        }
+        if slot.operator == Operator::Backward {
+            let parent = *turn(&pool.answered, slot, attempt, &mut rng)?;
+            let made = backward(&parent.text, parent.found.as_deref()?, &mut rng)?;
+            let expected = Some(made.expected);
+            return Some(Draft { expected, ..draft(made.question, &[&parent.id]) });
+        }
+        let (id, text) = *turn(&pool.parents, slot, attempt, &mut rng)?;
+        let alone = |made: Option<String>| made.map(|made| draft(made, &[id]));
+        if slot.operator == Operator::Mutate {
+            return alone(mutate(text, &mut rng));
+        }
+        if slot.operator == Operator::Shorten {
+            return alone(shorten(text, &mut rng));
+        }
+        let (other_id, other) = *pool.parents.choose(&mut rng).filter(|other| other.0 != id)?;
+        let made = match slot.operator {
+            Operator::Extend => extend(text, other, &mut rng),
+            Operator::Requestion => requestion(text, other),
+            _ => compose(text, other, &mut rng),
+        };
+        made.map(|made| draft(made, &[id, other_id]))
+    }
+
+    /// What the policy is to write for a slot, and the draft that it becomes.
+    fn commission<'q>(
+        &self,
+        slot: Slot,
+        attempt: usize,
+        pool: &Pool<'q>,
+    ) -> Option<(Draft, Commission<'q>)> {
+        let seed = self.seed(slot, attempt);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (id, question) = *turn(&pool.parents, slot, attempt, &mut rng)?;
+        let shown = self.author.as_ref().map_or(0, Author::examples);
+        let shown: Vec<(&str, &str)> =
+            pool.parents.choose_multiple(&mut rng, shown).copied().collect();
+        let mut parents: Vec<String> = shown.iter().map(|(id, _)| (*id).to_owned()).collect();
+        if slot.operator != Operator::SelfInstruct {
+            parents.insert(0, id.to_owned());
+        }
+        parents.dedup();
+        let (text, expected, difficulty) = (String::new(), None, None);
+        let draft = Draft { slot, seed, text, parents, expected, difficulty };
+        let examples = shown.into_iter().map(|(_, text)| text).collect();
+        Some((draft, Commission { operator: slot.operator, question, examples, seed }))
+    }
+
+    /// What the policy's rollouts say of drafts.
+    fn probed(&self, drafts: Vec<Draft>) -> Result<Vec<(Draft, Verdict)>, Failure> {
+        let verdicts = match &self.author {
+            Some(author) => author.probe(&drafts.iter().map(Draft::probe).collect::<Vec<_>>())?,
+            None => vec![Verdict::Fits(0.0); drafts.len()],
+        };
+        Ok(drafts.into_iter().zip(verdicts).collect())
+    }
+
+    fn row(&self, draft: Draft) -> Prompt {
+        Prompt {
+            prompt_id: prompt_id(&draft.text),
+            prompt: draft.text,
+            answer: None,
+            solution: None,
+            source: "synthesize".to_owned(),
+            split: "train".to_owned(),
+            parent_ids: draft.parents,
+            operator: Some(draft.slot.operator.name().to_owned()),
+            expected: draft.expected,
+            difficulty: draft.difficulty.map(|difficulty| difficulty as f32),
+            seed: Some(draft.seed as i64),
+            round: self.round,
+        }
+    }
+}
+
+/// The parent of an attempt: each has its turn before any has a second one; one that gave nothing is not asked again.
+fn turn<'p, T>(pool: &'p [T], slot: Slot, attempt: usize, rng: &mut ChaCha8Rng) -> Option<&'p T> {
+    match attempt {
+        0 if !pool.is_empty() => pool.get(slot.index % pool.len()),
+        _ => pool.choose(rng),
+    }
+}
+
+#[cfg(test)]
+mod tests;

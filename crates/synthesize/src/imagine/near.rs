@@ -1,0 +1,161 @@
+//! Near-duplicates: texts that share most of their runs of words.
+//!
+//! `MinHash` finds the candidates: the least hash of a text's n-grams, under each of many hash functions, is that of another
+//! text as often as the two have n-grams in common, so texts that agree in one band of a few of them are worth a look. What
+//! decides is the share itself (Jaccard), so that no chance is left in what is dropped, only in what is overlooked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use stage::Failure;
+use task::world::{hash, mix};
+
+use crate::text::ngrams;
+
+/// When two texts are nearly the same: `[quality.near_duplicates]` of a preset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NearConfig {
+    /// Words of an n-gram, 1 or more.
+    pub ngram: usize,
+    /// Share of n-grams that two texts have in common, of those of either, from which on they are nearly the same; above 0,
+    /// at most 1.
+    pub similarity: f64,
+}
+
+impl NearConfig {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.ngram == 0 {
+            let message = "`quality.near_duplicates.ngram` is 0: it has to be 1 or more";
+            return Err(Failure::config(message));
+        }
+        if !(self.similarity > 0.0 && self.similarity <= 1.0) {
+            let (value, range) = (self.similarity, "above 0 and at most 1");
+            let message =
+                format!("`quality.near_duplicates.similarity` is {value}: it has to be {range}");
+            return Err(Failure::config(message));
+        }
+        Ok(())
+    }
+}
+
+/// Hash functions of a signature.
+const FUNCTIONS: usize = 128;
+/// The share of the near-duplicates just at the threshold that may be overlooked.
+const OVERLOOKED: f64 = 0.01;
+
+/// The texts so far.
+pub(crate) struct Near {
+    config: NearConfig,
+    /// Functions of a band.
+    rows: usize,
+    texts: Vec<BTreeSet<u64>>,
+    /// The texts of every band's hash.
+    bands: BTreeMap<(usize, u64), Vec<usize>>,
+}
+
+impl Near {
+    pub(crate) fn new(config: &NearConfig) -> Self {
+        let rows = rows(config.similarity);
+        Self { config: config.clone(), rows, texts: Vec::new(), bands: BTreeMap::new() }
+    }
+
+    /// Whether one of the texts so far is nearly this one.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        let grams = self.grams(text);
+        let found = self.bands_of(&grams).into_iter().filter_map(|band| self.bands.get(&band));
+        let candidates: BTreeSet<usize> = found.flatten().copied().collect();
+        let near = |other: usize| jaccard(&grams, &self.texts[other]) >= self.config.similarity;
+        candidates.into_iter().any(near)
+    }
+
+    pub(crate) fn add(&mut self, text: &str) {
+        let (grams, index) = (self.grams(text), self.texts.len());
+        for band in self.bands_of(&grams) {
+            self.bands.entry(band).or_default().push(index);
+        }
+        self.texts.push(grams);
+    }
+
+    fn grams(&self, text: &str) -> BTreeSet<u64> {
+        ngrams(text, self.config.ngram).iter().map(|gram| hash(gram)).collect()
+    }
+
+    fn bands_of(&self, grams: &BTreeSet<u64>) -> Vec<(usize, u64)> {
+        let least = |function: usize| {
+            grams.iter().map(|gram| mix(gram ^ mix(function as u64 + 1))).min().unwrap_or(0)
+        };
+        let signature: Vec<u64> = (0..FUNCTIONS).map(least).collect();
+        let bands = signature.chunks_exact(self.rows).enumerate();
+        bands.map(|(at, band)| (at, band.iter().fold(0, |sum, least| mix(sum ^ least)))).collect()
+    }
+}
+
+/// The most functions of a band with which a text just at the threshold is found, but for few: longer bands have fewer
+/// candidates that are none.
+fn rows(similarity: f64) -> usize {
+    let overlooked = |rows: usize| {
+        let (band, bands) = (similarity.powi(rows as i32), (FUNCTIONS / rows) as i32);
+        (1.0 - band).powi(bands)
+    };
+    (1..=FUNCTIONS).take_while(|&rows| overlooked(rows) <= OVERLOOKED).last().unwrap_or(1)
+}
+
+fn jaccard(one: &BTreeSet<u64>, other: &BTreeSet<u64>) -> f64 {
+    let common = one.intersection(other).count();
+    common as f64 / (one.len() + other.len() - common).max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(similarity: f64, texts: &[&str]) -> Near {
+        let mut near = Near::new(&NearConfig { ngram: 1, similarity });
+        texts.iter().for_each(|text| near.add(text));
+        near
+    }
+
+    #[test]
+    fn the_share_of_common_words_decides() {
+        // Nine of the eleven words of the two: a similarity of 0.818.
+        let one = "a b c d e f g h i j";
+        let other = "a b c d e f g h i k";
+        assert!(near(0.81, &["x y", one]).has(other));
+        assert!(!near(0.82, &["x y", one]).has(other));
+        assert!(near(1.0, &[one]).has("J, i h g f e d c b a!"));
+        assert!(!near(0.1, &[]).has(one));
+    }
+
+    #[test]
+    fn bands_are_as_long_as_the_threshold_allows() {
+        assert_eq!(rows(1.0), FUNCTIONS);
+        assert!(rows(0.9) > rows(0.5) && rows(0.01) == 1);
+    }
+
+    #[test]
+    fn few_near_duplicates_are_overlooked() {
+        // Of 40 words each, one is another: 39 of 41, above 0.9.
+        let words =
+            |from: usize| (from..from + 40).map(|word| format!("w{word} ")).collect::<String>();
+        let texts: Vec<String> = (0..300).map(|text| words(1000 * text)).collect();
+        let all = near(0.9, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let changed = texts.iter().map(|text| text.replacen('w', "v", 1));
+        let found = changed.filter(|text| all.has(text)).count();
+        assert!(found >= 297, "{found} of 300");
+        assert!(!all.has(&words(500)));
+    }
+
+    #[test]
+    fn impossible_settings_are_refused_by_name() {
+        for (ngram, similarity, name) in [
+            (0, 0.9, "ngram"),
+            (3, 0.0, "similarity"),
+            (3, 1.1, "similarity"),
+            (3, f64::NAN, "similarity"),
+        ] {
+            let failure = NearConfig { ngram, similarity }.check().unwrap_err();
+            assert!(failure.to_string().contains(name), "{failure}");
+        }
+    }
+}
