@@ -75,14 +75,14 @@ TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
 MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)$(if $(filter base,$(START)), START=base)
 FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
-ifneq ($(filter-out clean-run help test lint schemas status build base bench,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean-run help test lint schemas status build base bench results,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
 $(error $(R) was made with $(FOUND): give another RUN, or `make clean-run RUN=$(RUN)` first)
 endif
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: all help round rounds compare ablation build base bench test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
+.PHONY: all help round rounds compare ablation results build base bench test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
 ## all: bring the last round up to date (the first one if there is none)
 all: $(THIS)/comparison.json
@@ -253,6 +253,20 @@ $(D)/without-options-$(ON)/$(M): $(P)/tool.toml $(P)/text-tokens.toml $(SCALES) 
 
 $(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml $(SCALES) $(D)/policy/$(M) | build
 	$(call measure,$(OF),$(D)/policy,$*,$(ON))
+
+# --------------------------------------------------------------------------------------------- results with error bars
+SEEDS    ?= 0 1 2
+seed_run  = data/runs/$(PRESET)-seed$(1)
+# $(call evaluated,<seed>): the evaluations of a seed's run.
+evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
+	  $(foreach k,$(shell seq $(N)),--run '$(1):control $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/control-evaluation' \
+	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/evaluation')
+
+## results: N=1 rounds of each of SEEDS='0 1 2', then their tables and plots, in data/results
+results:
+	@for s in $(SEEDS); do $(MAKE) --no-print-directory all RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; done
+	@$(BIN)/evaluate report $(foreach s,$(SEEDS),$(call evaluated,$(s))) \
+	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)') --out data/results/$(PRESET)
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
 ## base: make the shipped base models again from nothing (ten to fifteen minutes)

@@ -120,6 +120,12 @@ impl Comparison {
 }
 
 impl Paired {
+    /// What follows from who was right; `partial` if one side also answered other problems.
+    pub(crate) fn of(pairs: Pairs, partial: bool) -> Self {
+        let (n, points, p) = (pairs.n(), pairs.difference(), pairs.p());
+        Self { n, partial, pairs, points, p }
+    }
+
     /// Whether the difference is significant.
     pub fn is_significant(&self) -> bool {
         self.p < SIGNIFICANT

@@ -16,6 +16,9 @@ pub(crate) const ORM_VOTE: &str = "orm-vote";
 /// How the decoders begin that search with eta-MCTS.
 pub(crate) const SEARCH: &str = "mcts";
 
+/// The vote of the solutions of a tree, without a variant.
+pub(crate) const VOTE: &str = Picks::NAMES[3];
+
 /// How the decoders begin that go option by option.
 pub(crate) const STEPWISE: [&str; 4] =
     [SEARCH, StepMethod::Beam.name(), StepMethod::Dvts.name(), StepMethod::Rebase.name()];

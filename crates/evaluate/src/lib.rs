@@ -1,6 +1,6 @@
 //! Evaluation (AlphaLLM §5): `evaluate run` measures a policy, greedy and with eta-MCTS;
-//! `evaluate compare` puts several models side by side, with intervals and paired tests; `evaluate check` compares a device
-//! with the CPU.
+//! `evaluate compare` puts several models side by side, with intervals and paired tests; `evaluate report` does so over
+//! several seeds, with tables and plots; `evaluate check` compares a device with the CPU.
 //!
 //! The one stage that reads the gold answers of evaluation splits, and only to grade with them.
 
@@ -11,6 +11,9 @@ mod config;
 mod decode;
 mod decoder;
 mod decoders;
+mod format;
+mod measured;
+pub mod report;
 pub mod results;
 pub mod stats;
 
@@ -30,6 +33,8 @@ enum Command {
     Run(Box<decode::Args>),
     /// Compares the evaluations of several models.
     Compare(compare::CompareArgs),
+    /// Reports the evaluations of several models over several seeds: tables, JSON and plots.
+    Report(report::ReportArgs),
     /// Compares what a device and the CPU make of a model.
     Check(check::Args),
 }
@@ -42,6 +47,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Run(args) => decode::run(&args),
         Command::Compare(args) => compare::run(args),
+        Command::Report(args) => report::run(args),
         Command::Check(args) => check::run(&args),
     }
 }

@@ -1,4 +1,5 @@
-//! Statistics of right and wrong answers: intervals, a paired test, a paired difference, a standard error.
+//! Statistics of right and wrong answers: intervals, a paired test, a paired difference, a mean over
+//! runs.
 //!
 //! Every interval is a 95 % interval. All functions are pure and total: counts that cannot be (more right answers than
 //! answers) are cut to those that can, no answers give an interval that says nothing, and no result is NaN.
@@ -89,6 +90,31 @@ fn tail(n: u64, k: u64) -> f64 {
     sum
 }
 
+/// The p-value of the exact two-sided test by random signs: how likely a sum of these differences at least as far from 0
+/// is if each had either sign with equal chance.
+///
+/// A difference is a problem's: how many more of several answers are right on one side than on the other. It equals
+/// [`mcnemar`] where there is one answer for each side, and stays exact where answers to a problem depend on one
+/// another. 1 without differences. Takes time in proportion to their number times the sum of their sizes.
+pub fn random_signs(differences: &[i64]) -> f64 {
+    let size = |difference: &i64| difference.unsigned_abs() as usize;
+    let total: usize = differences.iter().map(size).sum();
+    let positive: usize = differences.iter().filter(|it| **it > 0).map(size).sum();
+    // How likely the positive ones have this sum.
+    let mut chances = vec![0.0; total + 1];
+    chances[0] = 1.0;
+    let mut reached = 0;
+    for size in differences.iter().map(size) {
+        reached += size;
+        for sum in (0..=reached).rev() {
+            let with = if sum < size { 0.0 } else { chances[sum - size] };
+            chances[sum] = 0.5 * (chances[sum] + with);
+        }
+    }
+    let tail: f64 = chances[..=positive.min(total - positive)].iter().sum();
+    (2.0 * tail).min(1.0)
+}
+
 /// Problems that two have answered, by who is right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Pairs {
@@ -111,6 +137,24 @@ impl Pairs {
             (false, true) => &mut self.second,
             (false, false) => &mut self.neither,
         } += 1;
+    }
+
+    /// All problems of several.
+    #[must_use]
+    pub fn sum(all: impl IntoIterator<Item = Self>) -> Self {
+        all.into_iter().fold(Self::default(), |sum, one| Self {
+            both: sum.both + one.both,
+            first: sum.first + one.first,
+            second: sum.second + one.second,
+            neither: sum.neither + one.neither,
+        })
+    }
+
+    /// By how much the first one's errors are fewer than the second one's, in percent of those; none where the second
+    /// makes none. Negative where they are more.
+    pub fn error_removed(&self) -> Option<f64> {
+        let (errors, others) = (self.second + self.neither, self.first + self.neither);
+        (others > 0).then(|| (others as f64 - errors as f64) / others as f64 * 100.0)
     }
 
     /// The number of problems.
@@ -173,6 +217,55 @@ pub fn standard_error(values: &[f64]) -> Option<f64> {
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let n = values.len() as f64;
     Some((squares / (n - 1.0)).sqrt() / n.sqrt())
+}
+
+/// A mean over independent runs, such as seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// Both ends of the 95 % interval; null for a single run.
+    pub interval: Option<[f64; 2]>,
+}
+
+impl Spread {
+    /// The mean of the values of runs with Student's interval, `mean ± t s/√n`, where `t` has `n - 1` degrees of
+    /// freedom. None of no values.
+    pub fn over(values: &[f64]) -> Option<Self> {
+        let mean = mean(values)?;
+        let half = standard_error(values).map(|error| student(values.len() - 1) * error);
+        Some(Self { mean, interval: half.map(|half| [mean - half, mean + half]) })
+    }
+}
+
+/// The 97.5 % quantile of Student's distribution with so many degrees of freedom, one at least.
+///
+/// From a table up to 10; above by the expansion in `1/degrees` around the normal quantile (Abramowitz and Stegun
+/// 26.7.5), which is right to 5e-6 from there.
+fn student(degrees: usize) -> f64 {
+    const TABLE: [f64; 10] = [
+        12.706_204_736,
+        4.302_652_730,
+        3.182_446_305,
+        2.776_445_105,
+        2.570_581_836,
+        2.446_911_851,
+        2.364_624_252,
+        2.306_004_135,
+        2.262_157_163,
+        2.228_138_852,
+    ];
+    if let Some(known) = TABLE.get(degrees.saturating_sub(1)) {
+        return *known;
+    }
+    let (v, z) = (degrees as f64, Z);
+    let odd = |coefficients: &[f64]| {
+        z * coefficients.iter().fold(0.0, |sum, coefficient| sum * z * z + coefficient)
+    };
+    z + odd(&[1.0, 1.0]) / (4.0 * v)
+        + odd(&[5.0, 16.0, 3.0]) / (96.0 * v.powi(2))
+        + odd(&[3.0, 19.0, 17.0, -15.0]) / (384.0 * v.powi(3))
+        + odd(&[79.0, 776.0, 1482.0, -1920.0, -945.0]) / (92_160.0 * v.powi(4))
 }
 
 /// The mean; none of no values.
@@ -317,5 +410,57 @@ mod tests {
         close(standard_error(&values).unwrap(), (0.57 * 0.43 / 99.0_f64).sqrt(), 1e-15);
         close(mean(&values).unwrap(), 0.57, 0.0);
         assert_eq!((standard_error(&[1.0]), standard_error(&[]), mean(&[])), (None, None, None));
+    }
+
+    #[test]
+    fn random_signs_are_mcnemars_test_for_single_answers() {
+        for (b, c) in [(10, 2), (0, 5), (7, 7), (40, 10)] {
+            let signs = [vec![1; b], vec![-1; c], vec![0; 9]].concat();
+            close(random_signs(&signs) / mcnemar(b as u64, c as u64), 1.0, 1e-12);
+        }
+    }
+
+    #[test]
+    fn random_signs_count_by_hand() {
+        // Of the sums 0 1 1 2 2 3 3 4 that two, one and one can have, three are at most 1.
+        close(random_signs(&[2, 1, -1]), 0.75, 1e-15);
+        close(random_signs(&[3, 3]), 0.5, 1e-15);
+        assert_eq!(
+            (random_signs(&[]), random_signs(&[0, 0]), random_signs(&[1, -1])),
+            (1.0, 1.0, 1.0)
+        );
+    }
+
+    #[test]
+    fn student_has_the_known_quantiles() {
+        // Tables, and the incomplete beta function with thirty digits.
+        let cases =
+            [(1, 12.706_204_736), (2, 4.302_652_730), (11, 2.200_985_160), (30, 2.042_272_456)];
+        for (degrees, quantile) in cases {
+            close(student(degrees), quantile, 6e-6);
+        }
+        close(student(1_000_000), Z, 3e-6);
+    }
+
+    #[test]
+    fn the_mean_over_runs_has_students_interval() {
+        // The deviation of 50, 60 and 70 is 10: 60 ± 4.3027 · 10 / √3.
+        let found = Spread::over(&[50.0, 60.0, 70.0]).unwrap();
+        let [low, high] = found.interval.unwrap();
+        close(found.mean, 60.0, 1e-12);
+        close(low, 35.158_622_9, 1e-6);
+        close(high, 84.841_377_1, 1e-6);
+        assert_eq!(Spread::over(&[7.0]), Some(Spread { mean: 7.0, interval: None }));
+        assert_eq!(Spread::over(&[]), None);
+    }
+
+    #[test]
+    fn pairs_add_up_and_say_how_many_errors_are_gone() {
+        let sum = Pairs::sum([pairs([1, 2, 3, 4]), pairs([5, 6, 7, 8])]);
+        assert_eq!(sum, pairs([6, 8, 10, 12]));
+        // 22 errors instead of 20 are a tenth more.
+        close(sum.error_removed().unwrap(), -10.0, 1e-12);
+        close(pairs([0, 3, 1, 1]).error_removed().unwrap(), 50.0, 1e-12);
+        assert_eq!(pairs([4, 0, 1, 0]).error_removed(), None);
     }
 }

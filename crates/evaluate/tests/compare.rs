@@ -2,30 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::path::Path;
 
 use clap::Parser;
-use dataset::{Begin, Output, Recipe};
 use evaluate::compare::{self, CompareArgs, Comparison, Error, Row, render};
 use schema::Evaluation;
 use stage::{Exit, Failure};
-
-/// Rows of one decoder on one split: problems `from..from + right.len()`, right where there is an `x`.
-fn rows(split: &str, decoder: &str, from: usize, right: &str) -> Vec<Evaluation> {
-    let row = |(i, mark): (usize, char)| Evaluation {
-        task: "world".into(),
-        split: split.into(),
-        prompt_id: format!("p{:03}", from + i),
-        decoder: decoder.into(),
-        target: "42".into(),
-        correct: mark == 'x',
-        tokens: Some(if decoder == "greedy" { 40 } else { 400 }),
-        nodes: (decoder != "greedy").then_some(20 + i32::try_from(i % 2).unwrap()),
-        model: "digest".into(),
-        ..Evaluation::default()
-    };
-    right.chars().enumerate().map(row).collect()
-}
+use support::{rows, write};
 
 /// The first `right` of `n` problems answered rightly, from problem 0.
 fn greedy(split: &str, right: usize, n: usize) -> Vec<Evaluation> {
@@ -229,23 +214,6 @@ struct Command {
 fn run(words: &[&str]) -> Result<(), Failure> {
     let command = Command::try_parse_from(["compare"].iter().chain(words)).unwrap();
     compare::run(command.compare)
-}
-
-fn write(dir: &Path, rows: &[Evaluation]) -> String {
-    let recipe = Recipe {
-        tool: "evaluate".into(),
-        tool_version: "0".into(),
-        revision: None,
-        config: "0".into(),
-        seed: 0,
-        inputs: vec![],
-    };
-    let Begin::Work(output) = Output::begin(dir, recipe, 1, false).unwrap() else {
-        panic!("nothing to write");
-    };
-    output.write_part(0, rows).unwrap();
-    output.commit().unwrap();
-    dir.display().to_string()
 }
 
 #[test]

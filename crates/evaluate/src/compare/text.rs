@@ -2,8 +2,8 @@
 
 use stage::render_table;
 
-use super::words::p_value;
 use super::{Comparison, Paired, Row, Split};
+use crate::format::{none, one, p_value, range, signed_range};
 use crate::stats::Interval;
 
 /// How the numbers were computed.
@@ -110,7 +110,7 @@ impl Columns {
             row.decoder.clone(),
             row.n.to_string(),
             format!("{:.1}", row.accuracy.estimate),
-            format!("{:.1} to {:.1}", row.accuracy.low, row.accuracy.high),
+            range(row.accuracy.low, row.accuracy.high),
         ];
         match self.paired {
             PairedWith::Control => cells.extend(interval_of(row.against_control.as_ref())),
@@ -133,26 +133,13 @@ impl Columns {
     }
 }
 
-fn one(value: Option<f64>) -> String {
-    value.map_or_else(none, |value| format!("{value:.1}"))
-}
-
 fn interval_of(paired: Option<&Paired>) -> [String; 4] {
     let Some(paired) = paired else { return [(); 4].map(|()| none()) };
     let Interval { estimate, low, high } = paired.points;
-    [
-        format!("{estimate:+.1}"),
-        format!("{low:+.1} to {high:+.1}"),
-        p_value(paired.p),
-        paired.n.to_string(),
-    ]
+    [format!("{estimate:+.1}"), signed_range(low, high), p_value(paired.p), paired.n.to_string()]
 }
 
 fn points_of(paired: Option<&Paired>) -> [String; 2] {
     let Some(paired) = paired else { return [(); 2].map(|()| none()) };
     [format!("{:+.1}", paired.points.estimate), p_value(paired.p)]
-}
-
-fn none() -> String {
-    "-".to_owned()
 }

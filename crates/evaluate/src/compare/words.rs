@@ -1,8 +1,9 @@
 //! What a test set's rows say, in sentences: models against the control, search against greedy and best-of-n. Greedy
 //! against the control is always said, everything else where it is significant; the rest is counted.
 
-use super::{Paired, Rank, Row, SIGNIFICANT};
+use super::{Paired, Rank, Row};
 use crate::decoder::{GREEDY, SEARCH};
+use crate::format::{p_value, signed_range};
 
 /// The sentences about one test set, without a final full stop.
 pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
@@ -120,7 +121,7 @@ fn verdict<'a>(
 
 /// The interval, the p-value, and the number of problems where it is not that of both sides.
 fn details(paired: &Paired) -> String {
-    let interval = format!("{:+.1} to {:+.1}", paired.points.low, paired.points.high);
+    let interval = signed_range(paired.points.low, paired.points.high);
     let only = if paired.partial {
         format!(", on the {} common problems", paired.n)
     } else {
@@ -137,36 +138,4 @@ fn points_of(points: f64, signed: bool) -> String {
 
 fn won<'a>(points: f64, yes: &'a str, no: &'a str) -> &'a str {
     if points > 0.0 { yes } else { no }
-}
-
-/// A p-value with as many digits as it takes to see on which side of [`SIGNIFICANT`] it is.
-pub(super) fn p_value(p: f64) -> String {
-    let rounded = format!("{p:.3}");
-    match p {
-        _ if p < 1e-9 => "<1e-9".to_owned(),
-        _ if p < 1e-3 => format!("{p:.0e}"),
-        _ if rounded == format!("{SIGNIFICANT:.3}") => format!("{p:.4}"),
-        _ => rounded,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_p_value_is_short_and_says_whether_it_is_significant() {
-        let cases = [
-            (1.0, "1.000"),
-            (0.453_1, "0.453"),
-            (0.050_4, "0.0504"),
-            (0.049_6, "0.0496"),
-            (0.003, "0.003"),
-            (0.000_31, "3e-4"),
-            (0.0, "<1e-9"),
-        ];
-        for (p, text) in cases {
-            assert_eq!(p_value(p), text);
-        }
-    }
 }

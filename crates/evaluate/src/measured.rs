@@ -1,0 +1,134 @@
+//! What models answered, by test set, decoder and problem, and two of such measurements paired.
+
+use std::collections::BTreeMap;
+
+use schema::Evaluation;
+
+use crate::compare::{Error, Paired, Rank};
+use crate::stats::{Pairs, mean};
+
+/// A test set: the task and the split.
+pub(crate) type Place<'a> = (&'a str, Rank<'a>);
+
+/// What one decoder answered, by problem.
+type Answers<'a> = BTreeMap<&'a str, &'a Evaluation>;
+
+/// All that is known of one model.
+pub(crate) struct Model<'a> {
+    /// How messages call it.
+    pub(crate) label: String,
+    /// Its answers.
+    pub(crate) places: BTreeMap<Place<'a>, BTreeMap<Rank<'a>, Answers<'a>>>,
+}
+
+/// One measurement: a model with a decoder on a test set.
+#[derive(Clone, Copy)]
+pub(crate) struct Cell<'a> {
+    label: &'a str,
+    /// The decoder.
+    pub(crate) decoder: &'a str,
+    answers: &'a Answers<'a>,
+}
+
+impl<'a> Model<'a> {
+    /// Sorts the rows of an evaluation.
+    pub(crate) fn of(label: String, rows: &'a [Evaluation]) -> Result<Self, Error> {
+        if rows.is_empty() {
+            return Err(Error::NoRows { label });
+        }
+        let mut model = Self { label, places: BTreeMap::new() };
+        for row in rows {
+            let place = (row.task.as_str(), Rank::split(&row.split));
+            let decoders = model.places.entry(place).or_default();
+            let answers = decoders.entry(Rank::decoder(&row.decoder)).or_default();
+            if answers.insert(&row.prompt_id, row).is_some() {
+                return Err(Error::SeveralAnswers {
+                    label: model.label,
+                    place: format!("{} {}, {}", row.task, row.split, row.decoder),
+                    prompt_id: row.prompt_id.clone(),
+                });
+            }
+        }
+        Ok(model)
+    }
+
+    /// The decoders on a test set, in their order.
+    pub(crate) fn decoders(&self, place: Place<'a>) -> impl Iterator<Item = &'a str> {
+        self.places.get(&place).into_iter().flat_map(BTreeMap::keys).map(Rank::name)
+    }
+
+    /// The measurement with a decoder, if there is one.
+    pub(crate) fn cell(&'a self, place: Place<'a>, decoder: &'a str) -> Option<Cell<'a>> {
+        let answers = self.places.get(&place)?.get(&Rank::decoder(decoder))?;
+        Some(Cell { label: &self.label, decoder, answers })
+    }
+}
+
+/// Two measurements on the problems that both have.
+pub(crate) fn paired(place: Place<'_>, first: Cell<'_>, second: Cell<'_>) -> Result<Paired, Error> {
+    let mut pairs = Pairs::default();
+    for (id, one) in first.answers {
+        let Some(other) = second.answers.get(id) else { continue };
+        if one.target != other.target {
+            return Err(Error::OtherTarget {
+                prompt_id: (*id).to_owned(),
+                first: (first.name(), one.target.clone()),
+                second: (second.name(), other.target.clone()),
+            });
+        }
+        pairs.add(one.correct, other.correct);
+    }
+    let sizes = [first.answers.len(), second.answers.len()];
+    let common = pairs.n() as usize;
+    if sizes.iter().all(|size| common < *size) {
+        return Err(Error::OtherProblems {
+            place: format!("{} {}", place.0, place.1.name()),
+            first: (first.name(), sizes[0]),
+            second: (second.name(), sizes[1]),
+            common,
+        });
+    }
+    let partial = sizes.iter().any(|size| common < *size);
+    Ok(Paired::of(pairs, partial))
+}
+
+impl<'a> Cell<'a> {
+    /// The number of problems.
+    pub(crate) fn n(&self) -> u64 {
+        self.answers.len() as u64
+    }
+
+    /// The number of those answered rightly.
+    pub(crate) fn correct(&self) -> u64 {
+        self.answers.values().filter(|row| row.correct).count() as u64
+    }
+
+    /// For each problem that both answered, how many more right answers this one has: 1, 0 or -1.
+    pub(crate) fn differences(self, other: Self) -> impl Iterator<Item = (&'a str, i64)> {
+        let both = self
+            .answers
+            .iter()
+            .filter_map(move |(id, one)| Some((*id, one.correct, other.answers.get(id)?.correct)));
+        both.map(|(id, one, other)| (id, i64::from(one) - i64::from(other)))
+    }
+
+    /// The mean of a count where it is recorded.
+    fn average(&self, count: impl Fn(&Evaluation) -> Option<i32>) -> Option<f64> {
+        let counts = self.answers.values().filter_map(|row| count(row));
+        mean(&counts.map(f64::from).collect::<Vec<_>>())
+    }
+
+    /// Mean generated tokens of a problem.
+    pub(crate) fn tokens(&self) -> Option<f64> {
+        self.average(|row| row.tokens)
+    }
+
+    /// Mean nodes of a search tree; none without one.
+    pub(crate) fn nodes(&self) -> Option<f64> {
+        self.average(|row| row.nodes)
+    }
+
+    fn name(&self) -> String {
+        format!("`{}` ({})", self.label, self.decoder)
+    }
+}

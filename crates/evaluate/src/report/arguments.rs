@@ -1,0 +1,112 @@
+//! The command: what it takes, and what it reads, prints and writes.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use dataset::Dataset;
+use schema::Evaluation;
+use stage::{Failure, ResultExt, print_json, print_table};
+
+use super::{Pair, Report, Request, Run, SplitReport, Versus, markdown, plots, report};
+use crate::compare::Labelled;
+use crate::format::{none, one, p_value, signed_range};
+
+/// Report evaluations of several models over several seeds: `report.md`, `report.json` and plots.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ReportArgs {
+    /// An evaluation, its seed and its model, e.g. `--run "0:round 1=data/runs/tiny/round-01/evaluation"`; repeat it,
+    /// in the order to show. Every seed needs every model.
+    #[arg(long = "run", value_name = "SEED:MODEL=DIR", required = true)]
+    pub runs: Vec<SeedRun>,
+
+    /// A model and the one to compare it with, e.g. `--pair "round 1=control 1"`; repeat it.
+    #[arg(long = "pair", value_name = "MODEL=OTHER")]
+    pub pairs: Vec<Pair>,
+
+    /// Report this split only; repeat it [default: all].
+    #[arg(long = "split", value_name = "NAME")]
+    pub splits: Vec<String>,
+
+    /// Plot the decoders of this model over the tokens that they generate; repeat it [default: the first model].
+    #[arg(long = "curve", value_name = "MODEL")]
+    pub curves: Vec<String>,
+
+    /// The folder for the report. What it holds under the same names is replaced.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A dataset, its seed and its model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedRun {
+    /// The seed's label.
+    pub seed: String,
+    /// The model's name, and the dataset.
+    pub model: Labelled,
+}
+
+impl FromStr for SeedRun {
+    type Err = String;
+
+    /// Reads `SEED:MODEL=DIR`. The seed ends at the first `:`, the model at the first `=` after it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':').map(|(seed, model)| (seed.trim(), model.parse()));
+        match parts {
+            // Without a seed the first colon is one of the path.
+            Some((seed, Ok(model))) if !seed.is_empty() && !seed.contains('=') => {
+                Ok(Self { seed: seed.to_owned(), model })
+            }
+            _ => Err(format!("`{text}` is not SEED:MODEL=DIR")),
+        }
+    }
+}
+
+/// Reads the evaluations, reports them, writes the report, and prints its pairs.
+pub fn run(args: ReportArgs) -> Result<(), Failure> {
+    let ReportArgs { runs, pairs, splits, curves, out, json } = args;
+    let runs = runs.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let report = report(&runs, &Request { pairs, splits, curves })?;
+    let plots = plots(&report);
+    for plot in &plots {
+        dataset::write_file(&out.join(&plot.file), plot.svg.as_bytes())?;
+    }
+    dataset::write_file(&out.join("report.md"), markdown(&report, &plots).as_bytes())?;
+    // The last one: where it is, all are.
+    let text = serde_json::to_string_pretty(&report).or_bug("cannot write JSON")?;
+    dataset::write_file(&out.join("report.json"), format!("{text}\n").as_bytes())?;
+    print(&report, json)
+}
+
+fn read(run: SeedRun) -> Result<Run, Failure> {
+    let SeedRun { seed, model } = run;
+    let rows = Dataset::<Evaluation>::open(&model.dir)?.require_rows()?.rows()?;
+    Ok(Run { seed, model: model.label, rows })
+}
+
+fn print(report: &Report, json: bool) -> Result<(), Failure> {
+    if json {
+        return print_json(report);
+    }
+    let header = ["split", "decoder", "model", "against", "gain", "interval", "p by problem"];
+    let decoders =
+        report.splits.iter().flat_map(|split| split.decoders.iter().map(move |it| (split, it)));
+    let pairs = decoders.flat_map(|(split, it)| it.pairs.iter().map(move |pair| (split, pair)));
+    let row = |(split, pair): (&SplitReport, &Versus)| {
+        vec![
+            split.split.clone(),
+            pair.this.decoder.clone(),
+            pair.this.model.clone(),
+            pair.other.model.clone(),
+            format!("{:+.1}", pair.gain.mean),
+            pair.gain.interval.map_or_else(none, |[low, high]| signed_range(low, high)),
+            p_value(pair.p_by_problem),
+            one(pair.error_removed.map(|removed| removed.mean)),
+        ]
+    };
+    let rows: Vec<Vec<String>> = pairs.map(row).collect();
+    print_table("", &[&header[..], &["error removed %"]].concat(), &rows)
+}

@@ -1,0 +1,125 @@
+//! Why evaluations are not reported.
+
+use std::fmt;
+
+use stage::Failure;
+
+use super::Pair;
+use crate::compare;
+
+/// A report that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// There is nothing to report.
+    NoRuns,
+    /// A seed has two evaluations of one model.
+    SameRun {
+        /// The seed.
+        seed: String,
+        /// The model.
+        model: String,
+    },
+    /// A seed has no evaluation of a model that another has.
+    LacksModel {
+        /// The seed.
+        seed: String,
+        /// The model.
+        model: String,
+        /// A seed that has it.
+        other: String,
+    },
+    /// A model that was asked for is none of those given.
+    UnknownModel {
+        /// Where it was asked for, as on the command line.
+        place: String,
+        /// The name.
+        model: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A model is to be compared with itself.
+    PairOfOne {
+        /// The pair.
+        pair: Pair,
+    },
+    /// No run was measured on a split that was asked for.
+    UnknownSplit {
+        /// The name.
+        split: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A model was measured on something in one seed and not in another.
+    Uneven {
+        /// The model.
+        model: String,
+        /// The seed without.
+        seed: String,
+        /// The seed with.
+        other: String,
+        /// On what, as `task split` or `task split with decoder`.
+        what: String,
+    },
+    /// Two models were never measured with the same decoder on the same split.
+    NothingPaired {
+        /// The pair.
+        pair: Pair,
+    },
+    /// Evaluations that cannot be paired.
+    Compare(compare::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRuns => write!(f, "there is no run to report"),
+            Self::SameRun { seed, model } => {
+                write!(f, "seed {seed} has two runs of `{model}`: name one of them otherwise")
+            }
+            Self::LacksModel { seed, model, other } => write!(
+                f,
+                "seed {seed} has no run of `{model}`, seed {other} has one: give --run '{seed}:{model}=DIR', or \
+                 leave `{model}` out of every seed"
+            ),
+            Self::UnknownModel { place, model, known } => {
+                write!(f, "{place}: no run is of `{model}`; there are {}", known.join(", "))
+            }
+            Self::PairOfOne { pair } => {
+                write!(f, "--pair '{pair}' compares a model with itself: name another")
+            }
+            Self::UnknownSplit { split, known } => write!(
+                f,
+                "--split {split}: no run was measured on it; there are {}",
+                known.join(", ")
+            ),
+            Self::Uneven { model, seed, other, what } => write!(
+                f,
+                "`{model}` of seed {seed} was not measured on {what}, that of seed {other} was: measure all seeds \
+                 with the same preset, or name with --split what all of them have"
+            ),
+            Self::NothingPaired { pair } => write!(
+                f,
+                "--pair '{pair}': no split was measured with the same decoder of both: measure them alike"
+            ),
+            Self::Compare(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<compare::Error> for Error {
+    fn from(error: compare::Error) -> Self {
+        Self::Compare(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Compare(error) => error.into(),
+            Error::Uneven { .. } | Error::NothingPaired { .. } => Self::data(error.to_string()),
+            _ => Self::usage(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! From rows to measurements over seeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    DecoderReport, Error, Measured, Pair, Report, Request, Run, SeedPair, SeedShare, Side,
+    SplitReport, Versus,
+};
+use crate::compare::{Paired, Rank};
+use crate::decoder::GREEDY;
+use crate::measured::{Cell, Model, Place, paired};
+use crate::stats::{Pairs, Spread, mean, random_signs, wilson};
+
+/// Every model of every seed.
+struct Runs<'a> {
+    seeds: Vec<&'a str>,
+    models: Vec<(&'a str, Vec<Model<'a>>)>,
+}
+
+/// One model with one decoder on one test set: a measurement for each seed.
+struct Series<'a> {
+    model: &'a str,
+    cells: Vec<Cell<'a>>,
+}
+
+/// Reports runs, each of one model of one seed.
+///
+/// # Errors
+/// Seeds that lack what others have, names that are none of a model or split, and what [`crate::compare::compare`]
+/// refuses to pair.
+pub fn report(runs: &[Run], request: &Request) -> Result<Report, Error> {
+    let runs = Runs::of(runs)?;
+    runs.check_names(request)?;
+    let places = runs.places(&request.splits)?;
+    let splits = places.into_iter().map(|place| split(&runs, place, &request.pairs));
+    let splits = splits.collect::<Result<Vec<_>, _>>()?;
+    check_paired(&splits, &request.pairs)?;
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let models = names(&runs.names());
+    let first = || models.first().cloned().into_iter().collect();
+    let curves = if request.curves.is_empty() { first() } else { request.curves.clone() };
+    Ok(Report { seeds: names(&runs.seeds), models, curves, splits })
+}
+
+fn check_paired(splits: &[SplitReport], pairs: &[Pair]) -> Result<(), Error> {
+    let found = || splits.iter().flat_map(|split| &split.decoders).flat_map(|it| &it.pairs);
+    let is_it =
+        |pair: &Pair, it: &Versus| it.this.model == pair.model && it.other.model == pair.against;
+    match pairs.iter().find(|pair| !found().any(|it| is_it(pair, it))) {
+        Some(pair) => Err(Error::NothingPaired { pair: pair.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// What is there, each once, in the order of its first appearance.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| seen.insert(*name)).collect()
+}
+
+impl<'a> Runs<'a> {
+    fn of(runs: &'a [Run]) -> Result<Self, Error> {
+        let mut seen = BTreeSet::new();
+        if let Some(Run { seed, model, .. }) =
+            runs.iter().find(|run| !seen.insert((&run.seed, &run.model)))
+        {
+            return Err(Error::SameRun { seed: seed.clone(), model: model.clone() });
+        }
+        let seeds = distinct(runs.iter().map(|run| run.seed.as_str()));
+        let names = distinct(runs.iter().map(|run| run.model.as_str()));
+        if seeds.is_empty() {
+            return Err(Error::NoRuns);
+        }
+        let of_seeds = |model| {
+            let of_seed = |seed: &&str| Self::find(runs, seed, model);
+            Ok((model, seeds.iter().map(of_seed).collect::<Result<_, Error>>()?))
+        };
+        let models = names.into_iter().map(of_seeds).collect::<Result<_, Error>>()?;
+        Ok(Self { seeds, models })
+    }
+
+    /// The rows of a model of a seed.
+    fn find(runs: &'a [Run], seed: &str, model: &str) -> Result<Model<'a>, Error> {
+        let of_model = || runs.iter().filter(|run| run.model == model);
+        match of_model().find(|run| run.seed == seed) {
+            Some(run) => Ok(Model::of(format!("{model}, seed {seed}"), &run.rows)?),
+            None => Err(Error::LacksModel {
+                seed: seed.to_owned(),
+                model: model.to_owned(),
+                other: of_model().next().map_or_else(String::new, |run| run.seed.clone()),
+            }),
+        }
+    }
+
+    fn names(&self) -> Vec<&'a str> {
+        self.models.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn check_names(&self, request: &Request) -> Result<(), Error> {
+        let of_pair = |pair: &Pair| {
+            [&pair.model, &pair.against].map(|model| (format!("--pair '{pair}'"), model.clone()))
+        };
+        let of_curve = |model: &String| (format!("--curve '{model}'"), model.clone());
+        let asked = request.pairs.iter().flat_map(of_pair);
+        for (place, model) in asked.chain(request.curves.iter().map(of_curve)) {
+            if !self.names().contains(&model.as_str()) {
+                let known = self.names().into_iter().map(str::to_owned).collect();
+                return Err(Error::UnknownModel { place, model, known });
+            }
+        }
+        match request.pairs.iter().find(|pair| pair.model == pair.against) {
+            Some(pair) => Err(Error::PairOfOne { pair: pair.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The test sets of these splits, in their order; all of them if none is named.
+    fn places(&self, splits: &[String]) -> Result<BTreeSet<Place<'a>>, Error> {
+        let models = self.models.iter().flat_map(|(_, seeds)| seeds);
+        let all: BTreeSet<Place<'a>> =
+            models.flat_map(|model| model.places.keys().copied()).collect();
+        let known: BTreeSet<Rank<'a>> = all.iter().map(|(_, split)| *split).collect();
+        if let Some(split) = splits.iter().find(|split| !known.contains(&Rank::split(split))) {
+            let known = known.iter().map(|split| split.name().to_owned()).collect();
+            return Err(Error::UnknownSplit { split: split.clone(), known });
+        }
+        let asked = |place: &Place<'_>| {
+            splits.is_empty() || splits.iter().any(|split| split == place.1.name())
+        };
+        Ok(all.into_iter().filter(asked).collect())
+    }
+
+    /// The decoders that any model was measured with, in their order.
+    fn decoders(&self, place: Place<'a>) -> BTreeSet<Rank<'a>> {
+        let models = self.models.iter().flat_map(|(_, seeds)| seeds);
+        models.flat_map(|model| model.decoders(place)).map(Rank::decoder).collect()
+    }
+
+    /// A model with a decoder in every seed; none if no seed has it.
+    fn series(
+        &'a self,
+        place: Place<'a>,
+        at: usize,
+        decoder: &'a str,
+    ) -> Result<Option<Series<'a>>, Error> {
+        let (model, seeds) = &self.models[at];
+        let found: Vec<Option<Cell<'a>>> =
+            seeds.iter().map(|seed| seed.cell(place, decoder)).collect();
+        let with = found.iter().position(Option::is_some);
+        let without = found.iter().position(Option::is_none);
+        if let (Some(with), Some(without)) = (with, without) {
+            let split = format!("{} {}", place.0, place.1.name());
+            let has_split = seeds[without].places.contains_key(&place);
+            let what = if has_split { format!("{split} with {decoder}") } else { split };
+            return Err(Error::Uneven {
+                model: (*model).to_owned(),
+                seed: self.seeds[without].to_owned(),
+                other: self.seeds[with].to_owned(),
+                what,
+            });
+        }
+        let cells: Vec<Cell<'a>> = found.into_iter().flatten().collect();
+        Ok((!cells.is_empty()).then_some(Series { model, cells }))
+    }
+}
+
+fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<SplitReport, Error> {
+    let (mut decoders, mut against_greedy) = (Vec::new(), Vec::new());
+    for decoder in runs.decoders(place) {
+        let all = (0..runs.models.len()).map(|at| runs.series(place, at, decoder.name()));
+        let all: Vec<Series<'a>> = all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let find = |name: &str| all.iter().find(|series| series.model == name);
+        let mut found = Vec::new();
+        for pair in pairs {
+            if let (Some(this), Some(other)) = (find(&pair.model), find(&pair.against)) {
+                found.push(versus(runs, place, this, other)?);
+            }
+        }
+        decoders.push(DecoderReport {
+            decoder: decoder.name().to_owned(),
+            models: all.iter().map(|series| measured(runs, series)).collect(),
+            pairs: found,
+        });
+    }
+    for at in 0..runs.models.len() {
+        let Some(greedy) = runs.series(place, at, GREEDY)? else { continue };
+        for decoder in runs.decoders(place).into_iter().filter(|name| name.name() != GREEDY) {
+            if let Some(this) = runs.series(place, at, decoder.name())? {
+                against_greedy.push(versus(runs, place, &this, &greedy)?);
+            }
+        }
+    }
+    let (task, split) = (place.0.to_owned(), place.1.name().to_owned());
+    Ok(SplitReport { task, split, decoders, against_greedy })
+}
+
+/// What a measurement says without another.
+fn measured<'a>(runs: &Runs<'a>, series: &Series<'a>) -> Measured {
+    let share = |(seed, cell): (&&str, &Cell<'_>)| {
+        let (n, correct) = (cell.n(), cell.correct());
+        let accuracy = wilson(correct, n).scaled(100.0);
+        SeedShare { seed: (*seed).to_owned(), n, correct, accuracy }
+    };
+    let seeds: Vec<SeedShare> = runs.seeds.iter().zip(&series.cells).map(share).collect();
+    let shares: Vec<f64> = seeds.iter().map(|seed| seed.accuracy.estimate).collect();
+    let average = |count: fn(&Cell<'a>) -> Option<f64>| {
+        mean(&series.cells.iter().filter_map(count).collect::<Vec<_>>())
+    };
+    Measured {
+        model: series.model.to_owned(),
+        accuracy: Spread::over(&shares).expect("there is a seed, or no series"),
+        tokens: average(Cell::tokens),
+        nodes: average(Cell::nodes),
+        seeds,
+    }
+}
+
+/// One side against another, seed by seed and over all seeds.
+fn versus(
+    runs: &Runs<'_>,
+    place: Place<'_>,
+    this: &Series<'_>,
+    other: &Series<'_>,
+) -> Result<Versus, Error> {
+    let (mut seeds, mut by_problem) = (Vec::new(), BTreeMap::<&str, i64>::new());
+    for (seed, (one, two)) in runs.seeds.iter().zip(this.cells.iter().zip(&other.cells)) {
+        let paired = paired(place, *one, *two)?;
+        let error_removed = paired.pairs.error_removed();
+        seeds.push(SeedPair { seed: (*seed).to_owned(), paired, error_removed });
+        for (id, difference) in one.differences(*two) {
+            *by_problem.entry(id).or_default() += difference;
+        }
+    }
+    let gains: Vec<f64> = seeds.iter().map(|seed| seed.paired.points.estimate).collect();
+    let removed: Option<Vec<f64>> = seeds.iter().map(|seed| seed.error_removed).collect();
+    let pairs = Pairs::sum(seeds.iter().map(|seed| seed.paired.pairs));
+    let partial = seeds.iter().any(|seed| seed.paired.partial);
+    let problems = by_problem.len() as u64;
+    Ok(Versus {
+        this: this.side(),
+        other: other.side(),
+        gain: Spread::over(&gains).expect("there is a seed, or no series"),
+        error_removed: removed.and_then(|removed| Spread::over(&removed)),
+        pooled: Paired::of(pairs, partial),
+        problems,
+        p_by_problem: random_signs(&by_problem.into_values().collect::<Vec<_>>()),
+        seeds,
+    })
+}
+
+impl Series<'_> {
+    fn side(&self) -> Side {
+        let decoder = self.cells.first().map_or("", |cell| cell.decoder);
+        Side { model: self.model.to_owned(), decoder: decoder.to_owned() }
+    }
+}

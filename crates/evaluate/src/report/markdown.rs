@@ -1,0 +1,156 @@
+//! A report as markdown.
+
+use super::{DecoderReport, Measured, Plot, Report, SplitReport, Versus};
+use crate::format::{none, one, p_value, range, signed_range};
+use crate::stats::Spread;
+
+/// How the numbers were computed.
+const NOTES: &str = "\
+Right answers in percent. Intervals are 95 %: those of a mean are Student's over seeds; those of one seed and of all \
+pooled are Newcombe's for paired differences, in percentage points. p is McNemar's exact two-sided test, not corrected \
+for the number of comparisons. `pooled` puts the problems of all seeds together: it says how sure the gain of these \
+models is, the interval of the mean how sure that of another seed is. Where seeds share problems `pooled` takes them \
+for different ones and is too sure; `by problem` is then the exact test by random signs of each problem's sum over \
+seeds. `error removed` is the share of the other's errors that are gone. Tokens (those generated) and nodes are per \
+problem, means over seeds.";
+
+/// The report as a page that shows its plots.
+pub fn markdown(report: &Report, plots: &[Plot]) -> String {
+    let mut blocks = vec!["# Report".to_owned(), NOTES.to_owned()];
+    for split in &report.splits {
+        blocks.push(format!("## {}: {}", escaped(&split.task), escaped(&split.split)));
+        let is_its = |plot: &&Plot| plot.task == split.task && plot.split == split.split;
+        let image = |plot: &Plot| format!("![{}]({})", escaped(&plot.title), plot.file);
+        blocks.extend(plots.iter().filter(is_its).map(image));
+        for decoder in &split.decoders {
+            blocks.push(format!("### {}", escaped(&decoder.decoder)));
+            blocks.push(shares(&report.seeds, decoder));
+            blocks.extend(decoder.pairs.iter().flat_map(pair));
+        }
+        blocks.extend(against_greedy(split));
+    }
+    blocks.join("\n\n") + "\n"
+}
+
+/// Seeds by models, what the seeds have in common, and what it cost.
+fn shares(seeds: &[String], decoder: &DecoderReport) -> String {
+    let models = &decoder.models;
+    let row = |first: &str, cell: &dyn Fn(&Measured) -> String| {
+        let cells = models.iter().map(cell);
+        [first.to_owned()].into_iter().chain(cells).collect::<Vec<_>>()
+    };
+    let mut rows = vec![row("seed", &|it| it.model.clone())];
+    for (at, seed) in seeds.iter().enumerate() {
+        rows.push(row(seed, &|it| one(it.seeds.get(at).map(|seed| seed.accuracy.estimate))));
+    }
+    rows.push(row("mean", &|it| one(Some(it.accuracy.mean))));
+    rows.push(row("95 % interval", &|it| {
+        it.accuracy.interval.map_or_else(none, |[low, high]| range(low, high))
+    }));
+    rows.push(row("problems", &problems));
+    rows.push(row("tokens", &|it| one(it.tokens)));
+    rows.push(row("nodes", &|it| one(it.nodes)));
+    table(&rows)
+}
+
+/// How many problems a seed has, or from how many to how many.
+fn problems(measured: &Measured) -> String {
+    let counts = || measured.seeds.iter().map(|seed| seed.n);
+    match (counts().min(), counts().max()) {
+        (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
+        (Some(n), _) => n.to_string(),
+        (None, _) => none(),
+    }
+}
+
+/// A pair, seed by seed, their mean, and all seeds pooled.
+fn pair(pair: &Versus) -> Vec<String> {
+    let header = ["seed", "gain", "95 % interval", "p", "paired", "error removed %"];
+    let mut rows = vec![header.map(str::to_owned).into()];
+    for seed in &pair.seeds {
+        let points = seed.paired.points;
+        rows.push(vec![
+            seed.seed.clone(),
+            format!("{:+.1}", points.estimate),
+            signed_range(points.low, points.high),
+            p_value(seed.paired.p),
+            seed.paired.n.to_string(),
+            one(seed.error_removed),
+        ]);
+    }
+    let empty = String::new;
+    let removed = one(pair.error_removed.map(|removed| removed.mean));
+    rows.push(vec!["mean".to_owned(), gain(pair), interval(pair.gain), empty(), empty(), removed]);
+    let pooled = &pair.pooled;
+    rows.push(vec![
+        "pooled".to_owned(),
+        format!("{:+.1}", pooled.points.estimate),
+        signed_range(pooled.points.low, pooled.points.high),
+        p_value(pooled.p),
+        pooled.n.to_string(),
+        one(pooled.pairs.error_removed()),
+    ]);
+    if pair.shares_problems() {
+        let (p, problems) = (p_value(pair.p_by_problem), pair.problems.to_string());
+        rows.push(vec!["by problem".to_owned(), empty(), empty(), p, problems, empty()]);
+    }
+    let title = format!("{} against {}:", escaped(&pair.this.model), escaped(&pair.other.model));
+    vec![title, table(&rows)]
+}
+
+/// Every other decoder against greedy of its model.
+fn against_greedy(split: &SplitReport) -> Vec<String> {
+    if split.against_greedy.is_empty() {
+        return Vec::new();
+    }
+    let header =
+        ["model", "decoder", "gain", "95 % interval", "p by problem", "paired", "error removed %"];
+    let row = |versus: &Versus| {
+        vec![
+            versus.this.model.clone(),
+            versus.this.decoder.clone(),
+            gain(versus),
+            interval(versus.gain),
+            p_value(versus.p_by_problem),
+            versus.pooled.n.to_string(),
+            one(versus.error_removed.map(|removed| removed.mean)),
+        ]
+    };
+    let mut rows = vec![header.map(str::to_owned).into()];
+    rows.extend(split.against_greedy.iter().map(row));
+    let about =
+        "On the problems that both answered; gains and errors removed are means over seeds.";
+    vec!["### Against greedy of the same model".to_owned(), about.to_owned(), table(&rows)]
+}
+
+fn gain(versus: &Versus) -> String {
+    format!("{:+.1}", versus.gain.mean)
+}
+
+fn interval(gain: Spread) -> String {
+    gain.interval.map_or_else(none, |[low, high]| signed_range(low, high))
+}
+
+/// A table whose first row is the header.
+fn table(rows: &[Vec<String>]) -> String {
+    let line = |cells: &Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
+        format!("| {} |", cells.join(" | "))
+    };
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    lines.insert(1.min(lines.len()), format!("|{}", "---|".repeat(columns)));
+    lines.join("\n")
+}
+
+/// Text that markdown takes for nothing else.
+fn escaped(text: &str) -> String {
+    let piece = |character: char| match character {
+        '\\' | '|' | '[' | ']' | '`' | '*' | '_' => format!("\\{character}"),
+        '<' => "&lt;".to_owned(),
+        '&' => "&amp;".to_owned(),
+        '\n' | '\r' => ' '.to_string(),
+        character => character.to_string(),
+    };
+    text.chars().map(piece).collect()
+}

@@ -1,0 +1,164 @@
+//! Which charts a report has.
+//!
+//! `rounds.<task>.<split>.svg`: accuracy by round, greedy and by the vote of a tree, as the paper's Figure 2.
+//! `tokens.<task>.<split>.<model>.svg`: accuracy over what a decoder generates.
+
+use std::collections::BTreeMap;
+
+use super::chart::{Chart, Point, Scale, Series};
+use super::svg::Style;
+use super::{DecoderReport, Measured, Report, SplitReport};
+use crate::compare::Rank;
+use crate::decoder::{GREEDY, VOTE};
+use crate::format::range;
+
+/// A chart as a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plot {
+    /// The task of what it shows.
+    pub task: String,
+    /// The split.
+    pub split: String,
+    /// What it shows, in words.
+    pub title: String,
+    /// The name of its file.
+    pub file: String,
+    /// The contents.
+    pub svg: String,
+}
+
+/// The charts of a report: for each split accuracy by round, then accuracy over tokens for each model that was asked
+/// for. There is none of what was not measured.
+pub fn plots(report: &Report) -> Vec<Plot> {
+    let mut plots = Vec::new();
+    for split in &report.splits {
+        plots.extend(by_round(split).map(|chart| plot(split, "rounds", None, &chart)));
+        for model in &report.curves {
+            let chart = over_tokens(split, model);
+            plots.extend(chart.map(|chart| plot(split, "tokens", Some(model), &chart)));
+        }
+    }
+    plots
+}
+
+fn plot(split: &SplitReport, kind: &str, model: Option<&str>, chart: &Chart) -> Plot {
+    let names = [&split.task, &split.split].map(String::as_str).into_iter().chain(model);
+    let names: Vec<String> = names.map(file_name).collect();
+    Plot {
+        task: split.task.clone(),
+        split: split.split.clone(),
+        title: chart.title.clone(),
+        file: format!("{kind}.{}.svg", names.join(".")),
+        svg: chart.svg(),
+    }
+}
+
+/// A name as part of a file's: other names have other parts.
+fn file_name(name: &str) -> String {
+    let piece = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
+        byte => format!("_{byte:02x}"),
+    };
+    name.bytes().map(piece).collect()
+}
+
+/// Models whose names end in a number are the rounds of a series, others are at 0. If one alone is there, the lines of
+/// all series begin at it.
+fn by_round(split: &SplitReport) -> Option<Chart> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut series = Vec::new();
+    let shown = split.decoders.iter().filter(|it| [GREEDY, VOTE].contains(&it.decoder.as_str()));
+    for decoder in shown {
+        let groups = groups(decoder);
+        let start = start(&groups).map(|group| series.len() + group);
+        for (name, models) in groups {
+            let colour = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            });
+            let votes = decoder.decoder == VOTE;
+            series.push(Series {
+                name: format!("{name}, {}", decoder.decoder),
+                style: Style { colour, shape: usize::from(votes), dashed: votes },
+                joined: models.iter().any(|(round, _)| *round > 0),
+                start: start.filter(|_| models.iter().all(|(round, _)| *round > 0)),
+                points: models
+                    .iter()
+                    .map(|(round, model)| point(f64::from(*round), model, ""))
+                    .collect(),
+            });
+        }
+    }
+    let title = format!("{}: {}, by round", split.task, split.split);
+    let over = "round".to_owned();
+    (!series.is_empty()).then_some(Chart { title, over, scale: Scale::Rounds, series })
+}
+
+/// The models of one series, by round.
+type Group<'a> = (&'a str, Vec<(u32, &'a Measured)>);
+
+fn groups(decoder: &DecoderReport) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for model in &decoder.models {
+        let (name, round) = series_of(&model.model);
+        match groups.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, models)) => models.push((round, model)),
+            None => groups.push((name, vec![(round, model)])),
+        }
+    }
+    for (_, models) in &mut groups {
+        models.sort_by_key(|(round, _)| *round);
+    }
+    groups
+}
+
+/// `round 2` is the second of `round`; what has no number is at 0.
+fn series_of(model: &str) -> (&str, u32) {
+    let numbered =
+        model.rsplit_once(' ').and_then(|(name, round)| Some((name, round.parse().ok()?)));
+    numbered.unwrap_or((model, 0))
+}
+
+/// The place of the one model without a number; none if there are others.
+fn start(groups: &[Group<'_>]) -> Option<usize> {
+    let at_zero = |(_, models): &Group<'_>| models.iter().any(|(round, _)| *round == 0);
+    let mut found = groups.iter().enumerate().filter(|(_, group)| at_zero(group));
+    let (only, _) = found.next()?;
+    found.next().is_none().then_some(only)
+}
+
+/// A decoder with several numbers of samples is a line, variants of a search are marks with their names.
+fn over_tokens(split: &SplitReport, model: &str) -> Option<Chart> {
+    let mut kinds: BTreeMap<Rank<'_>, Vec<(&str, &Measured)>> = BTreeMap::new();
+    for decoder in &split.decoders {
+        let (kind, variant) = decoder.decoder.split_once('@').unwrap_or((&decoder.decoder, ""));
+        let measured = decoder.models.iter().find(|it| it.model == model && it.tokens.is_some());
+        if let Some(measured) = measured {
+            kinds.entry(Rank::decoder(kind)).or_default().push((variant, measured));
+        }
+    }
+    let series = kinds.into_iter().enumerate().map(|(at, (kind, variants))| {
+        let samples = |(variant, _): &(&str, &Measured)| variant.parse::<u32>().is_ok();
+        let price =
+            |(variant, it): &(&str, &Measured)| point(it.tokens.unwrap_or(0.0), it, variant);
+        Series {
+            name: kind.name().to_owned(),
+            style: Style { colour: at, shape: at, dashed: false },
+            joined: variants.len() > 1 && variants.iter().all(samples),
+            start: None,
+            points: variants.iter().map(price).collect(),
+        }
+    });
+    let series: Vec<Series> = series.collect();
+    let title = format!("{}: {}, {model}, by decoder", split.task, split.split);
+    let over = "generated tokens per problem".to_owned();
+    (!series.is_empty()).then_some(Chart { title, over, scale: Scale::Logarithm, series })
+}
+
+fn point(x: f64, measured: &Measured, label: &str) -> Point {
+    let Measured { model, accuracy, .. } = measured;
+    let interval = accuracy.interval.map(|[low, high]| format!(" ({})", range(low, high)));
+    let variant = if label.is_empty() { String::new() } else { format!(" @{label}") };
+    let told = format!("{model}{variant}: {:.1} %{}", accuracy.mean, interval.unwrap_or_default());
+    Point { x, y: accuracy.mean, whisker: accuracy.interval, label: label.to_owned(), told }
+}
