@@ -169,7 +169,7 @@ start = $(if $(filter base,$(START)),$(INIT),$(1))
 # $(call round_rules,n,nn,mm,kk): kk is the round whose critics judge.
 define round_rules
 $(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(P)/text.toml $(WORLD) $(R)/round-$(3)/policy/$(M) $(foreach k,$(shell seq $(3)),$(R)/round-$(call two,$(k))/sft/$(M)) | build
-	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds --policy $(or $(SERVER),$(R)/round-$(3)/policy) --text $(P)/text.toml \
+	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds --policy $(or $(SERVER),$(R)/round-$(3)/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml \
 	  $(foreach k,$(shell seq $(3)),--earlier $(R)/round-$(call two,$(k))/prompts --kept $(R)/round-$(call two,$(k))/sft) \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
@@ -256,17 +256,18 @@ $(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml
 
 # --------------------------------------------------------------------------------------------- results with error bars
 SEEDS    ?= 0 1 2
+RESULTS  ?= docs/results/$(PRESET)
 seed_run  = data/runs/$(PRESET)-seed$(1)
 # $(call evaluated,<seed>): the evaluations of a seed's run.
 evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
 	  $(foreach k,$(shell seq $(N)),--run '$(1):control $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/control-evaluation' \
 	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/evaluation')
 
-## results: N=1 rounds of each of SEEDS='0 1 2', then their tables and plots, in data/results
+## results: N=1 rounds of each of SEEDS='0 1 2', then their tables and plots, in docs/results
 results:
 	@for s in $(SEEDS); do $(MAKE) --no-print-directory all RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; done
 	@$(BIN)/evaluate report $(foreach s,$(SEEDS),$(call evaluated,$(s))) \
-	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)') --out data/results/$(PRESET)
+	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)') --out $(RESULTS)
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
 ## base: make the shipped base models again from nothing (ten to fifteen minutes)

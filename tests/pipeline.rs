@@ -203,10 +203,10 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
         command
     };
     let call = |line: &str| run(command(line));
-    call(
-        "synthesize prompts --config smoke/prompts.toml --seeds {}/seeds --avoid {}/test --out {}/prompts",
-    );
     let models = "--text smoke/text.toml --policy data/base/policy";
+    call(&format!(
+        "synthesize prompts --config smoke/prompts.toml {models} --seeds {{}}/seeds --avoid {{}}/test --out {{}}/prompts"
+    ));
     call(&format!(
         "critique label --config smoke/label.toml {models} --seeds {{world}}/seeds --held-out {{world}}/validation --out {{}}/labels"
     ));
@@ -242,7 +242,7 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
          --confidence {}/confidence --trajectories {}/trajectories --out {}/critiques",
     );
     call(
-        "filter --config smoke/filter.toml --trajectories {}/trajectories --critiques {}/critiques \
+        "filter --config smoke/filter.toml --prompts {}/test --trajectories {}/trajectories --critiques {}/critiques \
          --out-sft {}/sft --out-preferences {}/preferences --out-steps {}/steps",
     );
     let open = |name: &str| base.join(name);

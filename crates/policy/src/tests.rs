@@ -127,9 +127,9 @@ fn what_was_drawn_is_not_said_again() {
 /// Token-level and sentence-level search are options of another termination (Table 1).
 #[test]
 fn terminations_cut_a_solution_into_other_options() {
-    let mut policy = policy();
-    let mut options = |rule: Termination, most: usize| {
-        policy.config.termination = rule;
+    let policy = policy();
+    let options = |termination: Termination, most: usize| {
+        let policy = policy.with(PolicyConfig { termination, ..config() }).unwrap();
         let mut written = String::new();
         let mut all: Vec<TextOption> = Vec::new();
         while all.len() < most && !all.last().is_some_and(|option| option.terminal) {

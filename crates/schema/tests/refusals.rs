@@ -37,25 +37,25 @@ fn nullable(field: &Field) -> FieldRef {
 fn other_columns_are_refused() {
     assert_eq!(
         refusal(|columns| drop(columns.remove(1))),
-        "not the columns of prompts@1: column `prompt` is missing"
+        "not the columns of prompts@2: column `prompt` is missing"
     );
     assert_eq!(
         refusal(|columns| columns.swap(2, 3)),
-        "not the columns of prompts@1: column `answer` is at position 3, not 2"
+        "not the columns of prompts@2: column `answer` is at position 3, not 2"
     );
     assert_eq!(
         refusal(|columns| {
             let field = Field::new(prompts::col::round, DataType::Int64, true);
             columns[10] = (Arc::new(field), new_null_array(&DataType::Int64, 2));
         }),
-        "not the columns of prompts@1: column `round` is Int64, not Int32"
+        "not the columns of prompts@2: column `round` is Int64, not Int32"
     );
     assert_eq!(
         refusal(|columns| {
             let field = Field::new("extra", DataType::Utf8, true);
             columns.push((Arc::new(field), new_null_array(&DataType::Utf8, 2)));
         }),
-        "not the columns of prompts@1: column `extra` is not one of them"
+        "not the columns of prompts@2: column `extra` is not one of them"
     );
 }
 
@@ -66,8 +66,8 @@ fn nulls_are_refused_where_the_declaration_has_none() {
         columns[1] = (nullable(&columns[1].0), answers);
     });
     let error = from_batch::<Prompt>(&batch).unwrap_err();
-    assert_eq!(error.to_string(), "row 0 of prompts@1: column `prompt` is null");
-    assert_eq!(error.offset(40).to_string(), "row 40 of prompts@1: column `prompt` is null");
+    assert_eq!(error.to_string(), "row 0 of prompts@2: column `prompt` is null");
+    assert_eq!(error.offset(40).to_string(), "row 40 of prompts@2: column `prompt` is null");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn inconsistent_rows_are_refused() {
 fn a_view_takes_its_own_columns_and_no_more() {
     let whole = altered(&[prompt("a")], |_| ());
     let error = view_batch::<Question>(&whole).unwrap_err().to_string();
-    assert_eq!(error, "not the columns of prompts@1: column `source` is at position 4, not 2");
+    assert_eq!(error, "not the columns of prompts@2: column `source` is at position 4, not 2");
     let narrow = altered(&[prompt("a")], |columns| {
         columns.retain(|(field, _)| {
             !["answer", "solution", "difficulty", "seed"].contains(&field.name().as_str())

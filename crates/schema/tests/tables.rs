@@ -30,12 +30,13 @@ source string
 split string
 parent_ids list<string>
 operator string?
+expected string?
 difficulty float?
 seed int64?
 round int32
 ";
     assert_eq!(outline::<Prompt>(), expected);
-    assert_eq!(Prompt::tag(), "prompts@1");
+    assert_eq!(Prompt::tag(), "prompts@2");
 }
 
 #[test]
@@ -141,7 +142,8 @@ fn every_column_says_what_it_is_and_every_table_has_a_round() {
 
 #[test]
 fn a_question_has_no_column_that_could_hold_a_gold_answer() {
-    let expected = ["prompt_id", "prompt", "source", "split", "parent_ids", "operator", "round"];
+    let expected =
+        ["prompt_id", "prompt", "source", "split", "parent_ids", "operator", "expected", "round"];
     assert_eq!(Question::columns(), expected);
 }
 

@@ -115,6 +115,9 @@ pub struct PromptsArgs {
     /// The policy, for a preset that has it write or try questions: its checkpoint, or the address of a server.
     #[arg(long, requires = "text")]
     pub policy: Option<ModelAt>,
+    /// The model that writes questions, if not the policy, such as the base: who has learned to solve writes solutions.
+    #[arg(long, requires = "policy")]
+    pub author: Option<ModelAt>,
     /// How the policy is asked to solve a question: the preset's text.toml.
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,

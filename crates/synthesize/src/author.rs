@@ -1,4 +1,4 @@
-//! The policy as an author: it writes questions, and its rollouts say how hard a question is.
+//! The models of imagination: an author writes questions, and the policy's rollouts say how hard a question is.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,21 @@ pub struct WritingConfig {
     pub sampling: Sampling,
     /// Questions that `{examples}` shows, 0 or more.
     pub examples: usize,
-    /// What it is asked, by operator, with `{question}` for the question to start from and `{examples}` for others.
+    /// What it is asked, by operator, with `{question}` for the question to start from, `{examples}` for others, and
+    /// `{opening}` for the first two words of the question: a model that only goes on with texts goes on with those. A
+    /// text that ends with it is part of the question that comes out.
     pub texts: BTreeMap<Operator, String>,
 }
 
+/// Where a text ends that the author goes on with.
+const OPENING: &str = "{opening}";
+
 impl WritingConfig {
+    /// Whether what the author writes goes on with the opening.
+    fn goes_on(&self, operator: Operator) -> bool {
+        self.texts.get(&operator).is_some_and(|text| text.ends_with(OPENING))
+    }
+
     fn check(&self, shares: &Shares) -> Result<(), Failure> {
         let silent =
             |operator: Operator| operator.is_written() && !self.texts.contains_key(&operator);
@@ -99,20 +109,32 @@ impl Wanted<'_> {
     }
 }
 
-/// A model that is to write, not ready yet.
-pub(crate) struct Model {
-    model: AnyModel,
+/// The models that are to write and to try, not ready yet.
+pub(crate) struct Models {
+    policy: AnyModel,
+    /// Who writes, if not the policy.
+    author: Option<AnyModel>,
     place: Place,
     text: TextConfig,
 }
 
-impl Model {
-    pub(crate) fn load(at: &ModelAt, text: TextConfig, place: Place) -> Result<Self, Failure> {
-        Ok(Self { model: AnyModel::load("policy", at, &place)?, place, text })
+impl Models {
+    pub(crate) fn load(
+        policy: &ModelAt,
+        author: Option<&ModelAt>,
+        text: TextConfig,
+        place: Place,
+    ) -> Result<Self, Failure> {
+        let author = author.map(|at| AnyModel::load("author", at, &place)).transpose()?;
+        Ok(Self { policy: AnyModel::load("policy", policy, &place)?, author, place, text })
     }
 
-    pub(crate) fn input(&self) -> Input {
-        self.model.input().clone()
+    pub(crate) fn inputs(&self) -> Vec<Input> {
+        [Some(&self.policy), self.author.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|any| any.input().clone())
+            .collect()
     }
 
     /// How questions become text, where that decides anything.
@@ -121,10 +143,12 @@ impl Model {
     }
 
     pub(crate) fn author<'a>(&self, wanted: Wanted<'a>) -> Result<Author<'a>, Failure> {
-        let solver = self.model.policy(&self.text, &self.place)?;
+        let solver = self.policy.policy(&self.text, &self.place)?;
         let write = |writing: &'a WritingConfig| {
-            let policy = solver.with(writing.policy.clone()).or_config("[writing.policy]")?;
-            Ok::<_, Failure>((policy, writing))
+            let other = self.author.as_ref().map(|author| author.policy(&self.text, &self.place));
+            let author = other.transpose()?;
+            let author = author.as_ref().unwrap_or(&solver).with(writing.policy.clone());
+            Ok::<_, Failure>((author.or_config("[writing.policy]")?, writing))
         };
         let writer = wanted.writing.map(write).transpose()?;
         Ok(Author { writer, prober: wanted.difficulty.map(|difficulty| (solver, difficulty)) })
@@ -159,7 +183,7 @@ pub(crate) enum Verdict {
     Fits(f64),
 }
 
-/// The policy, ready to write and to try.
+/// The models, ready to write and to try.
 pub(crate) struct Author<'a> {
     writer: Option<(Policy, &'a WritingConfig)>,
     prober: Option<(Policy, &'a DifficultyConfig)>,
@@ -184,11 +208,13 @@ impl Author<'_> {
             .collect();
         let mut prefixes = Prefixes::default();
         let written = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
-        let question = |option: policy::TextOption| {
-            let text = option.text.trim();
-            (option.stop != "length" && !text.is_empty()).then(|| text.to_owned())
+        let question = |(one, option): (&Commission<'_>, policy::TextOption)| {
+            let begun = if writing.goes_on(one.operator) { opening(one.question) } else { "" };
+            let text = [begun, &option.text].concat();
+            let whole = option.stop != "length" && !option.text.trim().is_empty();
+            whole.then(|| text.trim().to_owned())
         };
-        Ok(written.into_iter().map(question).collect())
+        Ok(wanted.iter().zip(written).map(question).collect())
     }
 
     /// Whether difficulty is measured.
@@ -258,7 +284,18 @@ fn request(question: &str, sampling: Sampling, (to_end, seed): (bool, u64)) -> S
 fn asked(writing: &WritingConfig, one: &Commission<'_>) -> String {
     let template = writing.texts.get(&one.operator).map_or("", String::as_str);
     let examples = one.examples.join("\n\n");
-    filled(template, &[("question", one.question), ("examples", &examples)])
+    let places =
+        [("question", one.question), ("examples", &examples), ("opening", opening(one.question))];
+    filled(template, &places)
+}
+
+/// The first two words of a text, as they stand there.
+fn opening(text: &str) -> &str {
+    let spaces = text.trim_start().match_indices(char::is_whitespace);
+    let mut ends = spaces.map(|(at, _)| text.len() - text.trim_start().len() + at);
+    let second =
+        |end: &usize| text.get(..*end).is_some_and(|head| head.split_whitespace().count() == 2);
+    ends.find(second).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -292,6 +329,18 @@ mod tests {
             (["8", "8", "8", "8"], Some("8"), Verdict::Easy),
         ] {
             assert_eq!(difficulty().verdict(&answers(said), expected), verdict, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn an_opening_is_two_words() {
+        for (text, expected) in [
+            ("Tom has 3 apples.", "Tom has"),
+            (" Zoë  isst", " Zoë  isst"),
+            ("Why?", "Why?"),
+            ("", ""),
+        ] {
+            assert_eq!(opening(text), expected);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Earlier rounds: what was kept of them, and which operators paid.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use dataset::{Dataset, Input};
@@ -84,7 +84,7 @@ impl Earlier {
             }
         }
         let mut payoffs = BTreeMap::<Operator, Payoff>::new();
-        let mut backward = Vec::new();
+        let mut backward = BTreeSet::new();
         for prompt in prompts {
             let Some(operator) = prompt.operator.as_deref().and_then(Operator::named) else {
                 continue;
@@ -94,13 +94,11 @@ impl Earlier {
             payoff.gain +=
                 best.get(prompt.prompt_id.as_str()).map_or(0.0, |example| example.news());
             if operator == Operator::Backward {
-                backward.push(prompt.prompt_id.as_str());
+                backward.insert(prompt.prompt_id.as_str());
             }
         }
         // A backward question names an answer, which fits the numbers that it has and no others.
-        backward.iter().for_each(|id| {
-            best.remove(id);
-        });
+        best.retain(|id, _| !backward.contains(id));
         let parent = |(id, example): (&str, &SftExample)| Parent {
             id: id.to_owned(),
             text: said(&example.prompt),
@@ -159,7 +157,7 @@ mod tests {
         assert_eq!(payoffs.len(), 2);
         let unknown = SftExample { logprob: None, ..example("c", "3", 0.5, "7") };
         let Earlier { payoffs, .. } = Earlier::of(&prompts, &[unknown]);
-        assert_eq!(payoffs[&Operator::Fresh].mean(), 1.0);
+        assert_eq!(payoffs[&Operator::Fresh], Payoff { made: 1, gain: 1.0 });
     }
 
     #[test]

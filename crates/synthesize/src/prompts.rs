@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use stage::Failure;
 
 use crate::args::PromptsArgs;
-use crate::author::{DifficultyConfig, Model, Wanted, WritingConfig};
+use crate::author::{DifficultyConfig, Models, Wanted, WritingConfig};
 use crate::avoid::{Avoid, AvoidConfig};
 use crate::earlier::{Earlier, Rounds};
 use crate::imagine::{Imagination, Material, Operator, QualityConfig, Shares, imagine};
@@ -107,35 +107,35 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let rounds =
         config.looks_back().then(|| Rounds::open(&args.earlier, &args.kept)).transpose()?;
     inputs.extend(rounds.iter().flat_map(Rounds::inputs));
-    let model = config.wanted().policy().then(|| model(args)).transpose()?;
-    inputs.extend(model.iter().map(Model::input));
-    let (common, text) = (&args.common, model.as_ref().map(Model::text));
+    let models = config.wanted().policy().then(|| models(args)).transpose()?;
+    inputs.extend(models.iter().flat_map(Models::inputs));
+    let (common, text) = (&args.common, models.as_ref().map(Models::text));
     let settings = Settings { prompts: &config, text };
     let recipe = output::recipe(common, "synthesize prompts", &settings, inputs)?;
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
     output::write(Job { common, out, recipe, rows, chunk_rows }, || {
         let earlier = rounds.map_or_else(|| Ok(Earlier::default()), |rounds| rounds.read())?;
-        let made = made(&config, args, (&seeds.view::<Question>()?, &earlier), (&avoided, model))?;
+        let made = made(&config, args, (&seeds.view::<Question>()?, &earlier), (&avoided, models))?;
         enough(&made.rows, config.count, &args.seeds)?;
         Ok(made)
     })
 }
 
-/// The policy of the command line.
-fn model(args: &PromptsArgs) -> Result<Model, Failure> {
+/// The models of the command line.
+fn models(args: &PromptsArgs) -> Result<Models, Failure> {
     let (Some(policy), Some(text)) = (&args.policy, &args.text) else {
         let failure = Failure::usage("the preset has the policy write or try questions");
         return Err(failure.hint("give it with --policy and --text"));
     };
     let text = stage::load::<TextConfig>(text, &[])?.value;
-    Model::load(policy, text, Place::of(&args.common)?)
+    Models::load(policy, args.author.as_ref(), text, Place::of(&args.common)?)
 }
 
 fn made(
     config: &PromptsConfig,
     args: &PromptsArgs,
     (seeds, earlier): (&[Question], &Earlier),
-    (avoided, model): (&[Question], Option<Model>),
+    (avoided, models): (&[Question], Option<Models>),
 ) -> Result<Made<Prompt>, Failure> {
     let avoid = Avoid::new(avoided, &config.decontaminate);
     let curriculum = config.curriculum.as_ref();
@@ -150,7 +150,7 @@ fn made(
         attempts: config.attempts,
         seed: args.common.seed,
         round: args.common.round,
-        author: model.map(|model| model.author(config.wanted())).transpose()?,
+        author: models.map(|models| models.author(config.wanted())).transpose()?,
     };
     let material = Material { seeds, kept, answered: &earlier.kept };
     let (rows, tallies) = imagine(&plan, &material, &avoid)?;

@@ -125,10 +125,10 @@ fn another_table_is_refused() {
     let dir = dataset();
     assert_eq!(
         message(Dataset::<NodeRow>::open(dir.path()), dir.path()),
-        "DIR holds prompts@1, but nodes@1 is needed; pass another directory, or write it again with this version"
+        "DIR holds prompts@2, but nodes@1 is needed; pass another directory, or write it again with this version"
     );
     let files = dataset::Files::open(dir.path());
-    assert!(message(files, dir.path()).starts_with("DIR holds prompts@1, but files@1 is needed"));
+    assert!(message(files, dir.path()).starts_with("DIR holds prompts@2, but files@1 is needed"));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn rows_that_the_table_forbids_are_not_written() {
     rows[2].difficulty = Some(f32::NAN);
     assert_eq!(
         message(output.write_part(0, &rows), dir.path()),
-        "DIR/data/train-00000-of-00001.parquet: row 2 of prompts@1: column `difficulty` is not a finite number"
+        "DIR/data/train-00000-of-00001.parquet: row 2 of prompts@2: column `difficulty` is not a finite number"
     );
     assert_eq!(output.missing(), [0]);
     assert_eq!(message(output.write_part(1, &rows), dir.path()), "there is no part 1: there are 1");
@@ -151,7 +151,7 @@ fn two_rows_with_one_key_are_not_committed() {
     let output = work(Output::begin(dir.path(), recipe(1), 2, false));
     output.write_part(0, &prompts(0..3)).unwrap();
     output.write_part(1, &prompts(2..5)).unwrap();
-    assert_eq!(message(output.commit(), dir.path()), "DIR: two rows of prompts@1 have the key id2");
+    assert_eq!(message(output.commit(), dir.path()), "DIR: two rows of prompts@2 have the key id2");
     assert!(Manifest::find(dir.path()).unwrap().is_none());
 }
 

@@ -111,8 +111,8 @@ fn a_dataset_lies_on_the_disk_as_agreed() {
     assert!(card.contains("- from seeds: `data/seeds` (`5eed`)"), "{card}");
     let part = &files["data/train-00000-of-00002.parquet"];
     let holds = |text: &str| part.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(holds("alphallm.schema") && holds("prompts@1"));
-    assert!(holds("alphallm.provenance") && holds(&recipe(1).digest("prompts@1")));
+    assert!(holds("alphallm.schema") && holds("prompts@2"));
+    assert!(holds("alphallm.provenance") && holds(&recipe(1).digest("prompts@2")));
 }
 
 #[test]

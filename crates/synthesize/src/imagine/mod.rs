@@ -85,8 +85,7 @@ impl Draft {
 /// How the draws of one operator ended.
 #[derive(Default)]
 struct Ends {
-    draws: usize,
-    ends: BTreeMap<End, usize>,
+    dropped: BTreeMap<End, usize>,
     kept: usize,
     missing: usize,
     diversity: Diversity,
@@ -94,12 +93,13 @@ struct Ends {
 
 impl Ends {
     fn count(&mut self, end: End) {
-        *self.ends.entry(end).or_default() += 1;
+        *self.dropped.entry(end).or_default() += 1;
     }
 
     fn tally(&self, operator: &str) -> Tally {
-        let ends = End::ALL.map(|(end, name)| (name, self.ends.get(&end).copied().unwrap_or(0)));
-        let mut counts = vec![("draws", self.draws)];
+        let ends =
+            End::ALL.map(|(end, name)| (name, self.dropped.get(&end).copied().unwrap_or_default()));
+        let mut counts = vec![("draws", self.kept + self.dropped.values().sum::<usize>())];
         counts.extend(ends);
         counts.extend([("kept", self.kept), ("missing", self.missing)]);
         counts.extend(self.diversity.counts());
@@ -160,31 +160,31 @@ impl Making<'_> {
     ) -> Result<Vec<Slot>, Failure> {
         let (mut passed, mut left) = (Vec::new(), Vec::new());
         for draft in drafts {
-            let slot = *draft.as_ref().map_or_else(|slot| slot, |draft| &draft.slot);
-            self.ends(slot.operator).draws += 1;
-            let end =
-                draft.as_ref().map_or(Some(End::Unchanged), |draft| self.screen.pass(&draft.text));
-            match (draft, end) {
-                (Ok(draft), None) => passed.push(draft),
-                (_, end) => {
-                    end.into_iter().for_each(|end| self.ends(slot.operator).count(end));
-                    left.push(slot);
+            let (slot, end) = match draft {
+                Err(slot) => (slot, End::Unchanged),
+                Ok(draft) => {
+                    let Some(end) = self.screen.pass(&draft.text) else {
+                        passed.push(draft);
+                        continue;
+                    };
+                    (draft.slot, end)
                 }
-            }
-        }
-        for (mut draft, verdict) in plan.probed(passed)? {
-            let slot = draft.slot;
-            let end = match verdict {
-                Verdict::Fits(difficulty) => {
-                    draft.difficulty = plan.probes().then_some(difficulty);
-                    self.keep(plan, draft);
-                    continue;
-                }
-                Verdict::Easy => End::Easy,
-                Verdict::Inconsistent => End::Inconsistent,
             };
             self.ends(slot.operator).count(end);
+            left.push(slot);
+        }
+        for (draft, verdict) in plan.probed(passed)? {
+            let (slot, end) = match verdict {
+                Verdict::Fits(difficulty) => {
+                    let difficulty = plan.probes().then_some(difficulty);
+                    self.keep(plan, Draft { difficulty, ..draft });
+                    continue;
+                }
+                Verdict::Easy => (draft.slot, End::Easy),
+                Verdict::Inconsistent => (draft.slot, End::Inconsistent),
+            };
             self.screen.release(&draft.text);
+            self.ends(slot.operator).count(end);
             left.push(slot);
         }
         Ok(left)

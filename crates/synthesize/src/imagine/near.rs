@@ -112,7 +112,9 @@ mod tests {
 
     fn near(similarity: f64, texts: &[&str]) -> Near {
         let mut near = Near::new(&NearConfig { ngram: 1, similarity });
-        texts.iter().for_each(|text| near.add(text));
+        for text in texts {
+            near.add(text);
+        }
         near
     }
 
@@ -136,8 +138,9 @@ mod tests {
     #[test]
     fn few_near_duplicates_are_overlooked() {
         // Of 40 words each, one is another: 39 of 41, above 0.9.
-        let words =
-            |from: usize| (from..from + 40).map(|word| format!("w{word} ")).collect::<String>();
+        let words = |from: usize| {
+            (from..from + 40).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
+        };
         let texts: Vec<String> = (0..300).map(|text| words(1000 * text)).collect();
         let all = near(0.9, &texts.iter().map(String::as_str).collect::<Vec<_>>());
         let changed = texts.iter().map(|text| text.replacen('w', "v", 1));

@@ -99,8 +99,10 @@ impl<'a> Screen<'a> {
         count: usize,
     ) -> Self {
         let mut near = quality.and_then(|quality| quality.near_duplicates.as_ref()).map(Near::new);
-        for seed in seeds {
-            near.iter_mut().for_each(|near| near.add(&seed.prompt));
+        if let Some(near) = &mut near {
+            for seed in seeds {
+                near.add(&seed.prompt);
+            }
         }
         let share = quality.map_or(1.0, |quality| quality.most_of_a_shape);
         Self {
@@ -134,7 +136,9 @@ impl<'a> Screen<'a> {
             None => {}
         }
         self.seen.insert(normalise(text));
-        self.near.iter_mut().for_each(|near| near.add(text));
+        if let Some(near) = &mut self.near {
+            near.add(text);
+        }
         *self.shapes.entry(shape(text)).or_default() += 1;
         None
     }

@@ -160,9 +160,8 @@ fn what_cannot_be_made_is_missing() {
     let (prompts, tallies) = made(&plan(&operators, 50, 1), &seeds, &avoid(&[]));
     assert!(prompts.len() < 5);
     assert_eq!(count(&tallies, "mutate", "missing"), 50 - prompts.len());
-    let ends = End::ALL.map(|(_, name)| name);
-    let sum: usize = ends.iter().chain(&["kept"]).map(|key| count(&tallies, "mutate", key)).sum();
-    assert_eq!(sum, count(&tallies, "mutate", "draws"));
+    // The second seed gives nothing, whenever it is asked.
+    assert!(count(&tallies, "mutate", "unchanged") > count(&tallies, "mutate", "missing"));
 }
 
 #[test]

@@ -230,18 +230,18 @@ pub(super) fn transplanted(sentence: &str, before: &str, here: &str) -> Option<S
             Some(Known::Name(person)) if Some(&person) == lead => {
                 changes.insert(at, PEOPLE[*new_lead?].name.to_owned());
             }
-            Some(Known::Name(person)) => {
-                if there.people.contains(&person) || here.people.contains(&person) {
-                    return None;
-                }
+            Some(Known::Name(person))
+                if there.people.contains(&person) || here.people.contains(&person) =>
+            {
+                return None;
             }
             Some(Known::Noun { class, noun, plural }) => {
-                let Some(new) = counterpart((class, noun), &there, &here)? else { continue };
-                let new = &CLASSES[new.0].nouns[new.1];
+                let (class, noun) = counterpart((class, noun), &there, &here)?;
+                let new = &CLASSES[class].nouns[noun];
                 changes.insert(at, like(word, if plural { new.many } else { new.one }));
                 article(&text, at, new.article(), &mut changes);
             }
-            None => {}
+            Some(Known::Name(_)) | None => {}
         }
     }
     let told = rewritten(&text, &changes);
@@ -249,10 +249,10 @@ pub(super) fn transplanted(sentence: &str, before: &str, here: &str) -> Option<S
 }
 
 /// What a noun of one text is in the other: its first noun of the same class, or the only one of both texts. A noun that its
-/// own text did not have before stays as it is (`Some(None)`), unless the other has it already.
-fn counterpart(of: (usize, usize), there: &Cast, here: &Cast) -> Option<Option<(usize, usize)>> {
+/// own text did not have before stays as it is, unless the other has it already.
+fn counterpart(of: (usize, usize), there: &Cast, here: &Cast) -> Option<(usize, usize)> {
     if !there.nouns.contains(&of) {
-        return (!here.nouns.contains(&of)).then_some(None);
+        return (!here.nouns.contains(&of)).then_some(of);
     }
     // Two nouns of one class would become one.
     if there.nouns.iter().filter(|noun| noun.0 == of.0).count() > 1 {
@@ -260,7 +260,7 @@ fn counterpart(of: (usize, usize), there: &Cast, here: &Cast) -> Option<Option<(
     }
     let same_class = here.nouns.iter().find(|noun| noun.0 == of.0);
     let only = || here.nouns.first().filter(|_| there.nouns.len() == 1 && here.nouns.len() == 1);
-    same_class.or_else(only).map(|noun| Some(*noun))
+    same_class.or_else(only).copied()
 }
 
 #[cfg(test)]

@@ -39,18 +39,26 @@ const ABBREVIATIONS: &[&str] = &["Mr", "Mrs", "Ms", "Dr", "St", "vs"];
 
 /// The sentences of a text, each with its mark.
 pub(super) fn sentences_in(text: &str) -> Vec<&str> {
-    let (mut found, mut start) = (Vec::new(), 0);
-    for (at, _) in text.match_indices(['.', '?', '!']) {
-        let (before, after) = (&text[start..at], &text[at + 1..]);
-        let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-        if after.starts_with(char::is_whitespace) && !ABBREVIATIONS.contains(&word) {
-            found.push(text[start..=at].trim());
-            start = at + 1;
+    let (mut found, mut rest, mut from) = (Vec::new(), text, 0);
+    while let Some((at, _)) =
+        rest.char_indices().find(|(at, mark)| *at >= from && matches!(mark, '.' | '?' | '!'))
+    {
+        let (sentence, after) = rest.split_at(at + 1);
+        let word = sentence.trim_end_matches('.').rsplit(char::is_whitespace).next();
+        if after.starts_with(char::is_whitespace) && !word.is_some_and(is_abbreviation) {
+            found.push(sentence.trim());
+            (rest, from) = (after, 0);
+        } else {
+            from = at + 1;
         }
     }
-    found.push(text[start..].trim());
+    found.push(rest.trim());
     found.retain(|sentence| !sentence.is_empty());
     found
+}
+
+fn is_abbreviation(word: &str) -> bool {
+    ABBREVIATIONS.contains(&word)
 }
 
 #[cfg(test)]
