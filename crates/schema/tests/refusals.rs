@@ -46,7 +46,7 @@ fn other_columns_are_refused() {
     assert_eq!(
         refusal(|columns| {
             let field = Field::new(prompts::col::round, DataType::Int64, true);
-            columns[10] = (Arc::new(field), new_null_array(&DataType::Int64, 2));
+            columns[11] = (Arc::new(field), new_null_array(&DataType::Int64, 2));
         }),
         "not the columns of prompts@2: column `round` is Int64, not Int32"
     );
