@@ -255,6 +255,54 @@ fn a_preset_that_wants_the_policy_says_so() {
 }
 
 #[test]
+fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, one, two] = ["seeds", "one", "two"].map(|name| dir.path().join(name));
+    seeds(&from, |_| "1".to_owned());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let [base, text] =
+        ["data/base/policy", "pipelines/smoke/text.toml"].map(|path| root.join(path));
+    let write = |out: &std::path::PathBuf, workers: &str| {
+        let more: [&dyn common::AsArgument; 12] = [
+            &"--config",
+            &preset("authored"),
+            &"--seeds",
+            &from,
+            &"--policy",
+            &base,
+            &"--author",
+            &base,
+            &"--text",
+            &text,
+            &"--out",
+            out,
+        ];
+        synthesize(&format!("prompts --workers {workers}"), &more).succeeds();
+    };
+    write(&one, "1");
+    let begun: BTreeSet<Vec<String>> =
+        read_prompts(&from).iter().map(|row| opening(&row.prompt)).collect();
+    let rows = read_prompts(&one);
+    assert_eq!(rows.len(), 12);
+    for row in rows {
+        assert!(
+            begun.contains(&opening(&row.prompt)) && row.prompt.ends_with('?'),
+            "{}",
+            row.prompt
+        );
+        assert!(row.difficulty.is_some_and(|hard| [0.0, 0.5, 1.0].contains(&hard)), "{row:?}");
+        assert_eq!(row.operator.as_deref(), Some("self_instruct"));
+    }
+    write(&two, "2");
+    assert_eq!(bytes(&one), bytes(&two));
+}
+
+/// The first two words.
+fn opening(text: &str) -> Vec<String> {
+    text.split_whitespace().take(2).map(str::to_owned).collect()
+}
+
+#[test]
 fn earlier_rounds_decide_where_a_preset_looks_back() {
     let dir = tempfile::tempdir().unwrap();
     let [from, first, kept, second, third] =
