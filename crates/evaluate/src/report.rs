@@ -48,7 +48,7 @@ pub struct Request {
     pub pairs: Vec<Pair>,
     /// The splits to report, by name; none is all.
     pub splits: Vec<String>,
-    /// Models whose decoders are plotted over what they generate; none is the first.
+    /// Models whose decoders are plotted over what they generate; none is all.
     pub curves: Vec<String>,
 }
 

@@ -225,6 +225,37 @@ fn a_line_joins_numbers_of_samples_and_a_variant_stands_alone() {
 }
 
 #[test]
+fn models_that_are_no_rounds_stand_side_by_side_in_their_order() {
+    let both = [("greedy", "x."), ("mcts-vote", "xx")];
+    let runs = [of(0, "without", &both), of(0, "with both", &both[..1])];
+    let found = plots(&report(&runs, &Request::default()).unwrap());
+    let files: Vec<&str> = found.iter().map(|plot| plot.file.as_str()).collect();
+    // `with both` has a single decoder, which is nothing to plot over tokens.
+    assert_eq!(files, ["models.world.test.svg", "tokens.world.test.without.svg"]);
+    let models = &found[0].svg;
+    check_xml(models);
+    assert_eq!(models.matches("class=\"mark\"").count(), 3, "{models}");
+    // Ticks and legend, in this order.
+    let places = [">without</text>", ">with both</text>", ">greedy</text>", ">mcts-vote</text>"]
+        .map(|text| models.find(text).unwrap());
+    assert!(places.is_sorted(), "{models}");
+}
+
+#[test]
+fn a_folder_given_twice_is_refused_under_any_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = write(&folder.path().join("one"), &rows("test", "greedy", 0, "x."));
+    let again = format!("{dir}/../one");
+    let out = folder.path().join("out").display().to_string();
+    let (first, second) = (format!("0:base={dir}"), format!("1:base={again}"));
+    let refused = command(&["--run", &first, "--run", &second, "--out", &out]).unwrap_err();
+    let says =
+        format!("--run '1:base={again}': '0:base' is the same folder: give each evaluation once");
+    assert_eq!((refused.to_string(), refused.exit()), (says, Exit::Usage));
+    assert!(!Path::new(&out).exists(), "nothing is written");
+}
+
+#[test]
 fn any_name_can_be_shown() {
     let run = of(0, "a<b & \"c|d\"", &[("greedy", "x.")]);
     let found = report(&[run], &Request::default()).unwrap();
@@ -337,7 +368,7 @@ fn the_command_reads_datasets_and_writes_the_same_bytes_again() {
     let first = files(&out);
     let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
     let expected =
-        ["report.json", "report.md", "rounds.world.test.svg", "tokens.world.test.base.svg"];
+        ["report.json", "report.md", "rounds.world.test.svg", "tokens.world.test.round_201.svg"];
     assert_eq!(names, expected);
     assert_eq!(first[1].1, include_bytes!("golden/report.md"));
     let json = serde_json::to_string_pretty(&reported(&small())).unwrap() + "\n";

@@ -1,5 +1,6 @@
 //! The command: what it takes, and what it reads, prints and writes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use dataset::Dataset;
 use schema::Evaluation;
 use stage::{Failure, ResultExt, print_json, print_table};
 
-use super::{Pair, Report, Request, Run, SplitReport, Versus, markdown, plots, report};
+use super::{Error, Pair, Report, Request, Run, SplitReport, Versus, markdown, plots, report};
 use crate::compare::Labelled;
 use crate::format::{none, one, p_value, signed_range};
 
@@ -27,7 +28,8 @@ pub struct ReportArgs {
     #[arg(long = "split", value_name = "NAME")]
     pub splits: Vec<String>,
 
-    /// Plot the decoders of this model over the tokens that they generate; repeat it [default: the first model].
+    /// Plot the decoders of this model over the tokens that they generate, if it has several; repeat it [default: every
+    /// model].
     #[arg(long = "curve", value_name = "MODEL")]
     pub curves: Vec<String>,
 
@@ -49,6 +51,12 @@ pub struct SeedRun {
     pub model: Labelled,
 }
 
+impl SeedRun {
+    fn name(&self) -> String {
+        format!("{}:{}", self.seed, self.model.label)
+    }
+}
+
 impl FromStr for SeedRun {
     type Err = String;
 
@@ -68,6 +76,7 @@ impl FromStr for SeedRun {
 /// Reads the evaluations, reports them, writes the report, and prints its pairs.
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let ReportArgs { runs, pairs, splits, curves, out, json } = args;
+    check_folders(&runs)?;
     let runs = runs.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let report = report(&runs, &Request { pairs, splits, curves })?;
     let plots = plots(&report);
@@ -79,6 +88,21 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(&report).or_bug("cannot write JSON")?;
     dataset::write_file(&out.join("report.json"), format!("{text}\n").as_bytes())?;
     print(&report, json)
+}
+
+/// Refuses a folder that is given twice, under whatever path.
+fn check_folders(runs: &[SeedRun]) -> Result<(), Error> {
+    let mut seen = BTreeMap::new();
+    for run in runs {
+        let dir = &run.model.dir;
+        // What is not there is refused where it is read.
+        let folder = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+        if let Some(first) = seen.insert(folder, run) {
+            let (dir, first, second) = (dir.display().to_string(), first.name(), run.name());
+            return Err(Error::SameFolder { dir, first, second });
+        }
+    }
+    Ok(())
 }
 
 fn read(run: SeedRun) -> Result<Run, Failure> {

@@ -15,8 +15,9 @@ pub(super) struct Chart {
 }
 
 /// How a horizontal axis runs.
-#[derive(Clone, Copy)]
 pub(super) enum Scale {
+    /// By these names, in their order: the first is at 0, the next at 1.
+    Names(Vec<String>),
     /// By whole numbers, with a tick at each that has a point.
     Rounds,
     /// By the logarithm, with ticks at 1, 2 and 5 times the powers of ten.
@@ -61,6 +62,8 @@ const TOP: f64 = 40.0;
 const BOTTOM: f64 = 52.0;
 /// The height of an entry of the legend.
 const ENTRY: f64 = 19.0;
+/// The width of a letter, about.
+const LETTER: f64 = 6.5;
 /// How far the points of two series stand apart that have the same number.
 const APART: f64 = 8.0;
 
@@ -116,14 +119,17 @@ impl Chart {
     /// How far a series stands beside its numbers: those of a tick would else cover one another.
     fn shift(&self, at: usize) -> f64 {
         match self.scale {
-            Scale::Rounds => (at as f64 - (self.series.len() - 1) as f64 / 2.0) * APART,
+            Scale::Rounds | Scale::Names(_) => {
+                (at as f64 - (self.series.len() - 1) as f64 / 2.0) * APART
+            }
             Scale::Logarithm => 0.0,
         }
     }
 
     fn x_axis(&self) -> Axis {
         let xs = || self.series.iter().flat_map(|series| &series.points).map(|point| point.x);
-        match self.scale {
+        match &self.scale {
+            Scale::Names(names) => Axis::of_names(names),
             Scale::Rounds => Axis::of_rounds(xs().collect()),
             Scale::Logarithm => {
                 Axis::of_logarithms(xs().fold(f64::MAX, f64::min), xs().fold(0.0, f64::max))
@@ -147,16 +153,27 @@ struct Axis {
     high: f64,
     logarithm: bool,
     ticks: Vec<(f64, String)>,
+    /// How many rows the texts of ticks take turns in, so that neighbours do not cover one another.
+    rows: usize,
 }
 
 impl Axis {
+    fn of_names(names: &[String]) -> Self {
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let room = (WIDTH - RIGHT - LEFT) / names.len().max(1) as f64;
+        let rows = if longest as f64 * LETTER > room { 2 } else { 1 };
+        let ticks = names.iter().enumerate().map(|(at, name)| (at as f64, name.clone()));
+        let high = names.len() as f64 - 0.5;
+        Self { low: -0.5, high, logarithm: false, ticks: ticks.collect(), rows }
+    }
+
     fn of_rounds(mut numbers: Vec<f64>) -> Self {
         numbers.sort_by(f64::total_cmp);
         numbers.dedup();
         let low = numbers.first().copied().unwrap_or(0.0) - 0.5;
         let high = numbers.last().copied().unwrap_or(0.0) + 0.5;
         let ticks = numbers.into_iter().map(|number| (number, format!("{number:.0}"))).collect();
-        Self { low, high, logarithm: false, ticks }
+        Self { low, high, logarithm: false, ticks, rows: 1 }
     }
 
     /// From the tick at or below `least` to the one at or above `most`.
@@ -170,7 +187,7 @@ impl Axis {
         let (from, to) =
             if from < to { (from, to) } else { (from.min(last - 1), from.min(last - 1) + 1) };
         let ticks = steps[from..=to].iter().map(|step| (*step, format!("{step:.0}"))).collect();
-        Self { low: steps[from], high: steps[to], logarithm: true, ticks }
+        Self { low: steps[from], high: steps[to], logarithm: true, ticks, rows: 1 }
     }
 
     /// At most eight round steps that hold both.
@@ -185,7 +202,7 @@ impl Axis {
         let digits = usize::from(step < 1.0);
         let tick = |i: i64| (i as f64 * step, format!("{:.digits$}", i as f64 * step));
         let ticks = (from as i64..=to as i64).map(tick).collect();
-        Self { low: from * step, high: to * step, logarithm: false, ticks }
+        Self { low: from * step, high: to * step, logarithm: false, ticks, rows: 1 }
     }
 
     /// From 0, where the axis begins, to 1; what is beyond stands at its end.
@@ -221,13 +238,14 @@ impl Frame {
             svg.rule([LEFT, y], [right, y]);
             svg.text([LEFT - 8.0, y + 4.0], Anchor::End, text);
         }
-        for (number, text) in &self.x.ticks {
+        for (at, (number, text)) in self.x.ticks.iter().enumerate() {
             let x = self.place([*number, self.y.low])[0];
             svg.rule([x, self.bottom], [x, self.bottom + 5.0]);
-            svg.text([x, self.bottom + 19.0], Anchor::Middle, text);
+            let row = (at % self.x.rows) as f64;
+            svg.text([x, self.bottom + 19.0 + 13.0 * row], Anchor::Middle, text);
         }
         svg.rule([LEFT, TOP], [LEFT, self.bottom]);
-        svg.text([LEFT.midpoint(right), self.bottom + 40.0], Anchor::Middle, over);
+        svg.text([LEFT.midpoint(right), self.bottom + 46.0], Anchor::Middle, over);
         svg.upward([18.0, TOP.midpoint(self.bottom)], "right, %");
     }
 }
@@ -252,6 +270,15 @@ mod tests {
         assert_eq!(ticks(&Axis::of_logarithms(52.0, 700.0)), ["50", "100", "200", "500", "1000"]);
         assert_eq!(ticks(&Axis::of_logarithms(100.0, 100.0)), ["100", "200"]);
         assert_eq!(ticks(&Axis::of_rounds(vec![2.0, 0.0, 2.0, 1.0])), ["0", "1", "2"]);
+    }
+
+    #[test]
+    fn names_that_are_too_long_for_one_row_take_turns_in_two() {
+        let axis = |name: &str| Axis::of_names(&[name, "b", "c"].map(str::to_owned));
+        let (short, long) = (axis("a"), axis("a name of 26 letters, or so"));
+        assert_eq!((ticks(&short), short.rows), (vec!["a", "b", "c"], 1));
+        assert_eq!(long.rows, 2);
+        assert!((short.share(1.0) - 0.5).abs() < 1e-12 && (short.share(2.5) - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -19,6 +19,15 @@ pub enum Error {
         /// The model.
         model: String,
     },
+    /// Two runs are read from one folder.
+    SameFolder {
+        /// The folder, as the second has it.
+        dir: String,
+        /// The first run, as `SEED:MODEL`.
+        first: String,
+        /// The second.
+        second: String,
+    },
     /// A seed has no evaluation of a model that another has.
     LacksModel {
         /// The seed.
@@ -76,6 +85,10 @@ impl fmt::Display for Error {
             Self::SameRun { seed, model } => {
                 write!(f, "seed {seed} has two runs of `{model}`: name one of them otherwise")
             }
+            Self::SameFolder { dir, first, second } => write!(
+                f,
+                "--run '{second}={dir}': '{first}' is the same folder: give each evaluation once"
+            ),
             Self::LacksModel { seed, model, other } => write!(
                 f,
                 "seed {seed} has no run of `{model}`, seed {other} has one: give --run '{seed}:{model}=DIR', or \

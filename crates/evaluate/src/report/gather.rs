@@ -37,8 +37,7 @@ pub fn report(runs: &[Run], request: &Request) -> Result<Report, Error> {
     check_paired(&splits, &request.pairs)?;
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     let models = names(&runs.names());
-    let first = || models.first().cloned().into_iter().collect();
-    let curves = if request.curves.is_empty() { first() } else { request.curves.clone() };
+    let curves = if request.curves.is_empty() { &models } else { &request.curves }.clone();
     Ok(Report { seeds: names(&runs.seeds), models, curves, splits })
 }
 

@@ -1,6 +1,7 @@
 //! Which charts a report has.
 //!
 //! `rounds.<task>.<split>.svg`: accuracy by round, greedy and by the vote of a tree, as the paper's Figure 2.
+//! `models.<task>.<split>.svg`: the same by model in the order given, where no model is a round.
 //! `tokens.<task>.<split>.<model>.svg`: accuracy over what a decoder generates.
 
 use std::collections::BTreeMap;
@@ -27,12 +28,17 @@ pub struct Plot {
     pub svg: String,
 }
 
-/// The charts of a report: for each split accuracy by round, then accuracy over tokens for each model that was asked
-/// for. There is none of what was not measured.
+/// The charts of a report: for each split accuracy by round or by model, then accuracy over tokens for each model
+/// that was asked for and has several decoders. There is none of what was not measured.
 pub fn plots(report: &Report) -> Vec<Plot> {
     let mut plots = Vec::new();
     for split in &report.splits {
-        plots.extend(by_round(split).map(|chart| plot(split, "rounds", None, &chart)));
+        if shown(split).any(|it| it.models.iter().any(|it| series_of(&it.model).1 > 0)) {
+            plots.extend(by_round(split).map(|chart| plot(split, "rounds", None, &chart)));
+        } else {
+            let chart = by_model(split, &report.models);
+            plots.extend(chart.map(|chart| plot(split, "models", None, &chart)));
+        }
         for model in &report.curves {
             let chart = over_tokens(split, model);
             plots.extend(chart.map(|chart| plot(split, "tokens", Some(model), &chart)));
@@ -62,13 +68,41 @@ fn file_name(name: &str) -> String {
     name.bytes().map(piece).collect()
 }
 
+/// The decoders that are shown for every model: greedy and the vote of a tree.
+fn shown(split: &SplitReport) -> impl Iterator<Item = &DecoderReport> {
+    split.decoders.iter().filter(|it| [GREEDY, VOTE].contains(&it.decoder.as_str()))
+}
+
+/// Models side by side, a series for each decoder.
+fn by_model(split: &SplitReport, models: &[String]) -> Option<Chart> {
+    let has = |it: &DecoderReport, model: &String| it.models.iter().any(|it| it.model == *model);
+    let is_shown = |model: &&String| shown(split).any(|it| has(it, model));
+    let names: Vec<String> = models.iter().filter(is_shown).cloned().collect();
+    let series = shown(split).enumerate().map(|(at, decoder)| {
+        let points = decoder.models.iter().filter_map(|model| {
+            let place = names.iter().position(|name| *name == model.model)?;
+            Some(point(place as f64, model, ""))
+        });
+        Series {
+            name: decoder.decoder.clone(),
+            style: Style { colour: at, shape: at, dashed: false },
+            joined: false,
+            start: None,
+            points: points.collect(),
+        }
+    });
+    let series: Vec<Series> = series.collect();
+    let title = format!("{}: {}, by model", split.task, split.split);
+    let (over, scale) = ("model".to_owned(), Scale::Names(names));
+    (!series.is_empty()).then_some(Chart { title, over, scale, series })
+}
+
 /// Models whose names end in a number are the rounds of a series, others are at 0. If one alone is there, the lines of
 /// all series begin at it.
 fn by_round(split: &SplitReport) -> Option<Chart> {
     let mut names: Vec<&str> = Vec::new();
     let mut series = Vec::new();
-    let shown = split.decoders.iter().filter(|it| [GREEDY, VOTE].contains(&it.decoder.as_str()));
-    for decoder in shown {
+    for decoder in shown(split) {
         let groups = groups(decoder);
         let start = start(&groups).map(|group| series.len() + group);
         for (name, models) in groups {
@@ -127,7 +161,8 @@ fn start(groups: &[Group<'_>]) -> Option<usize> {
     found.next().is_none().then_some(only)
 }
 
-/// A decoder with several numbers of samples is a line, variants of a search are marks with their names.
+/// A decoder with several numbers of samples is a line, variants of a search are marks with their names. One decoder alone
+/// is no chart.
 fn over_tokens(split: &SplitReport, model: &str) -> Option<Chart> {
     let mut kinds: BTreeMap<Rank<'_>, Vec<(&str, &Measured)>> = BTreeMap::new();
     for decoder in &split.decoders {
@@ -152,7 +187,8 @@ fn over_tokens(split: &SplitReport, model: &str) -> Option<Chart> {
     let series: Vec<Series> = series.collect();
     let title = format!("{}: {}, {model}, by decoder", split.task, split.split);
     let over = "generated tokens per problem".to_owned();
-    (!series.is_empty()).then_some(Chart { title, over, scale: Scale::Logarithm, series })
+    let several = series.iter().map(|series| series.points.len()).sum::<usize>() > 1;
+    several.then_some(Chart { title, over, scale: Scale::Logarithm, series })
 }
 
 fn point(x: f64, measured: &Measured, label: &str) -> Point {
