@@ -2,7 +2,8 @@
 //!
 //! It reads trajectories and what the critics say of them, and writes three tables: examples to fine-tune the policy
 //! on, pairs for preference optimization, and step labels for a process reward model. Everything is decided by critics,
-//! calculator and agreement. A gold answer is never seen here: no input has one.
+//! calculator, agreement, and the masked numbers of backward questions. A gold answer is never seen here: of prompts the
+//! columns of labels are not read.
 //!
 //! The three outputs are one commit as far as that is possible: the examples, which fine-tuning waits for, are
 //! committed last.

@@ -40,7 +40,8 @@ table! {
     pub weight: f32,
     /// The critic's score of the trajectory.
     pub score: Option<f32>,
-    /// Sum of the natural log-probabilities of the completion's tokens, of the policy that found it; null if unknown.
+    /// Sum of the natural log-probabilities of the completion's tokens, each of the policy that drew it (what a rollout adds,
+    /// of the rollouts' policy); null if unknown.
     pub logprob: Option<f32>,
     /// The round of the search.
     pub round: i32,

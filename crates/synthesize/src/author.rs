@@ -12,7 +12,7 @@ use stage::{Failure, ResultExt};
 
 use crate::imagine::{Operator, Shares};
 
-/// How the policy writes questions: the section `[writing]` of a preset.
+/// How a model writes questions: the section `[writing]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WritingConfig {
@@ -82,7 +82,7 @@ impl DifficultyConfig {
     }
 }
 
-/// What a preset wants of the policy.
+/// What a preset wants of models.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) shares: &'a Shares,
@@ -91,16 +91,21 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Whether the policy has to write or to try anything.
-    pub(crate) fn policy(&self) -> bool {
-        self.shares.has(Operator::is_written) || self.difficulty.is_some()
+    /// Whether a model has to write or to try anything.
+    pub(crate) fn models(&self) -> bool {
+        self.writes() || self.difficulty.is_some()
+    }
+
+    /// Whether an operator is a model that writes.
+    fn writes(&self) -> bool {
+        self.shares.has(Operator::is_written)
     }
 
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.writing {
             Some(writing) => writing.check(self.shares)?,
-            None if self.shares.has(Operator::is_written) => {
-                let message = "`operators` names some that the policy writes";
+            None if self.writes() => {
+                let message = "`operators` names some that a model writes";
                 return Err(Failure::config(message).hint("say how in the section [writing]"));
             }
             None => {}
@@ -109,10 +114,11 @@ impl Wanted<'_> {
     }
 }
 
-/// The models that are to write and to try, not ready yet.
+/// The models that are to write and to try, not ready yet. What decides nothing is not loaded.
 pub(crate) struct Models {
-    policy: AnyModel,
-    /// Who writes, if not the policy.
+    /// Who tries questions, and writes them if nobody else does.
+    policy: Option<AnyModel>,
+    /// Who writes questions, if not the policy.
     author: Option<AnyModel>,
     place: Place,
     text: TextConfig,
@@ -123,35 +129,34 @@ impl Models {
         policy: &ModelAt,
         author: Option<&ModelAt>,
         text: TextConfig,
-        place: Place,
+        (wanted, place): (Wanted<'_>, Place),
     ) -> Result<Self, Failure> {
-        let author = author.map(|at| AnyModel::load("author", at, &place)).transpose()?;
-        Ok(Self { policy: AnyModel::load("policy", policy, &place)?, author, place, text })
+        let author = author.filter(|at| wanted.writes() && *at != policy);
+        let tries = wanted.difficulty.is_some() || author.is_none();
+        let load = |name: &str, at: &ModelAt| AnyModel::load(name, at, &place);
+        Ok(Self {
+            policy: tries.then(|| load("policy", policy)).transpose()?,
+            author: author.map(|at| load("author", at)).transpose()?,
+            place,
+            text,
+        })
     }
 
     pub(crate) fn inputs(&self) -> Vec<Input> {
-        [Some(&self.policy), self.author.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|any| any.input().clone())
-            .collect()
-    }
-
-    /// How questions become text, where that decides anything.
-    pub(crate) fn text(&self) -> &TextConfig {
-        &self.text
+        [&self.policy, &self.author].into_iter().flatten().map(|any| any.input().clone()).collect()
     }
 
     pub(crate) fn author<'a>(&self, wanted: Wanted<'a>) -> Result<Author<'a>, Failure> {
-        let solver = self.policy.policy(&self.text, &self.place)?;
-        let write = |writing: &'a WritingConfig| {
-            let other = self.author.as_ref().map(|author| author.policy(&self.text, &self.place));
-            let author = other.transpose()?;
-            let author = author.as_ref().unwrap_or(&solver).with(writing.policy.clone());
-            Ok::<_, Failure>((author.or_config("[writing.policy]")?, writing))
+        let ready = |any: &AnyModel| any.policy(&self.text, &self.place);
+        let policy = self.policy.as_ref().map(ready).transpose()?;
+        let author = self.author.as_ref().map(ready).transpose()?;
+        let write = |(policy, writing): (&Policy, &'a WritingConfig)| {
+            let policy = policy.with(writing.policy.clone()).or_config("[writing.policy]")?;
+            Ok::<_, Failure>((policy, writing))
         };
-        let writer = wanted.writing.map(write).transpose()?;
-        Ok(Author { writer, prober: wanted.difficulty.map(|difficulty| (solver, difficulty)) })
+        let writing = wanted.writing.filter(|_| wanted.writes());
+        let writer = author.as_ref().or(policy.as_ref()).zip(writing).map(write).transpose()?;
+        Ok(Author { writer, prober: policy.zip(wanted.difficulty) })
     }
 }
 
@@ -190,9 +195,15 @@ pub(crate) struct Author<'a> {
 }
 
 impl Author<'_> {
-    /// How many others a commission is to show.
-    pub(crate) fn examples(&self) -> usize {
-        self.writer.as_ref().map_or(0, |(_, writing)| writing.examples)
+    /// Whether an operator's text starts from a question, and how many others it shows.
+    pub(crate) fn needs(&self, operator: Operator) -> (bool, usize) {
+        let text = self
+            .writer
+            .as_ref()
+            .and_then(|(_, writing)| Some((writing, writing.texts.get(&operator)?)));
+        let Some((writing, text)) = text else { return (false, 0) };
+        let starts = text.contains("{question}") || text.contains(OPENING);
+        (starts, if text.contains("{examples}") { writing.examples } else { 0 })
     }
 
     /// Writes a question for each; `None` for one that came to no end.
@@ -201,14 +212,14 @@ impl Author<'_> {
             return Ok(vec![None; wanted.len()]);
         };
         let asked: Vec<String> = wanted.iter().map(|one| asked(writing, one)).collect();
-        let states: Vec<StateRequest<'_>> = wanted
+        let requests: Vec<StateRequest<'_>> = wanted
             .iter()
             .zip(&asked)
-            .map(|(one, question)| request(question, writing.sampling, (false, one.seed)))
+            .map(|(one, question)| request(question, writing.sampling, one.seed))
             .collect();
-        let mut prefixes = Prefixes::default();
-        let written = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
-        let question = |(one, option): (&Commission<'_>, policy::TextOption)| {
+        let written = batches(policy, &requests, 1)?;
+        let question = |(one, option): (&Commission<'_>, Option<policy::TextOption>)| {
+            let option = option?;
             let begun = if writing.goes_on(one.operator) { opening(one.question) } else { "" };
             let text = [begun, &option.text].concat();
             let whole = option.stop != "length" && !option.text.trim().is_empty();
@@ -227,19 +238,24 @@ impl Author<'_> {
         let Some((policy, difficulty)) = &self.prober else {
             return Ok(vec![Verdict::Fits(0.0); questions.len()]);
         };
-        let mut states = Vec::with_capacity(questions.len() * difficulty.rollouts as usize);
+        let rollouts = difficulty.rollouts as usize;
+        let mut states = Vec::with_capacity(questions.len() * rollouts);
         for probe in questions {
             for rollout in 0..difficulty.rollouts {
                 let seed = seed_for(probe.seed, "probe", 0, &rollout.to_string());
-                states.push(request(probe.question, difficulty.sampling, (true, seed)));
+                let request = request(probe.question, difficulty.sampling, seed);
+                states.push(StateRequest { to_end: true, ..request });
             }
         }
-        let mut prefixes = Prefixes::default();
-        let written = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
-        let solutions = written.chunks(difficulty.rollouts as usize);
-        let verdict = |(probe, solutions): (&Probe<'_>, &[policy::TextOption])| {
-            let answers: Vec<Option<&str>> =
-                solutions.iter().map(|solution| task::extract(&solution.text)).collect();
+        let written = batches(policy, &states, rollouts)?;
+        let solutions = written.chunks(rollouts);
+        let verdict = |(probe, solutions): (&Probe<'_>, &[Option<policy::TextOption>])| {
+            let answer = |solution: &Option<policy::TextOption>| {
+                let text = solution.as_ref().map(|solution| solution.text.as_str());
+                text.and_then(task::extract).map(str::to_owned)
+            };
+            let answers: Vec<Option<String>> = solutions.iter().map(answer).collect();
+            let answers: Vec<Option<&str>> = answers.iter().map(Option::as_deref).collect();
             difficulty.verdict(&answers, probe.expected)
         };
         Ok(questions.iter().zip(solutions).map(verdict).collect())
@@ -268,12 +284,41 @@ impl DifficultyConfig {
     }
 }
 
-fn request(question: &str, sampling: Sampling, (to_end, seed): (bool, u64)) -> StateRequest<'_> {
+/// Questions whose rows are written together, and what was read of them then forgotten.
+const TOGETHER: usize = 256;
+
+/// Writes on from every state, `rows` of one question after another; `None` for a question that leaves no room in the
+/// model's context.
+fn batches(
+    policy: &Policy,
+    states: &[StateRequest<'_>],
+    rows: usize,
+) -> Result<Vec<Option<policy::TextOption>>, Failure> {
+    let mut all = Vec::with_capacity(states.len());
+    for states in states.chunks(TOGETHER * rows) {
+        let (mut fitting, mut fits) = (Vec::new(), Vec::new());
+        for state in states {
+            let config = policy.config();
+            let room =
+                if state.to_end { config.max_solution_tokens } else { config.max_option_tokens };
+            let fit = policy.fits(state.question, room).map_err(decoding::Error::from)?;
+            fits.push(fit);
+            fitting.extend(fit.then(|| state.clone()));
+        }
+        let written = policy.write(&fitting, &mut Prefixes::default());
+        let mut written = written.map_err(decoding::Error::from)?.into_iter();
+        all.extend(fits.into_iter().map(|fit| if fit { written.next() } else { None }));
+    }
+    Ok(all)
+}
+
+/// The beginning of a question or of a solution.
+fn request(question: &str, sampling: Sampling, seed: u64) -> StateRequest<'_> {
     StateRequest {
         question,
         written: String::new(),
         sampling,
-        to_end,
+        to_end: false,
         keep: false,
         excluded: Vec::new(),
         seed,

@@ -41,6 +41,8 @@ pub(crate) struct Earlier {
     /// The prompts with a kept solution, in the order of their ids.
     pub(crate) kept: Vec<Parent>,
     pub(crate) payoffs: BTreeMap<Operator, Payoff>,
+    /// The texts of all prompts.
+    pub(crate) texts: Vec<String>,
 }
 
 /// The datasets of earlier rounds, open.
@@ -69,6 +71,13 @@ impl Rounds {
         }
         for dataset in &self.kept {
             kept.extend(dataset.rows()?);
+        }
+        let known: BTreeSet<&str> = prompts.iter().map(|one| one.prompt_id.as_str()).collect();
+        if let Some(of) = kept.iter().find(|example| !known.contains(example.prompt_id.as_str())) {
+            let (example, prompt) = (&of.example_id, &of.prompt_id);
+            let message =
+                format!("kept example {example} is of prompt {prompt}, which no earlier round has");
+            return Err(Failure::data(message).hint("give --earlier and --kept of the same rounds"));
         }
         Ok(Earlier::of(&prompts, &kept))
     }
@@ -104,7 +113,8 @@ impl Earlier {
             text: said(&example.prompt),
             found: task::extract(&said(&example.completion)).map(str::to_owned),
         };
-        Self { kept: best.into_iter().map(parent).collect(), payoffs }
+        let texts = prompts.iter().map(|prompt| prompt.prompt.clone()).collect();
+        Self { kept: best.into_iter().map(parent).collect(), payoffs, texts }
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! - `world`: labelled problems of the embedded world, split by split. The seeds are the only labels of the loop.
 //! - `corpus`: raw text of that world to pretrain a policy on, without a single worked question.
-//! - `prompts`: new questions out of seed questions and of what earlier rounds kept, drawn afresh, or written by the
-//!   policy. No label is read and none is written.
+//! - `prompts`: new questions out of seed questions and of what earlier rounds kept, drawn afresh, or written by a
+//!   model. No label is read and none is written.
 //! - `import`: problems from outside, in GSM8K's format, as JSONL or as Parquet.
 //!
 //! Every command writes one dataset, whose rows are sorted by their ids. A prompt that belongs to an evaluation split,

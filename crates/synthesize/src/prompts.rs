@@ -39,7 +39,7 @@ pub struct PromptsConfig {
     /// What is learned from earlier rounds; nothing without the section, as in the paper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curriculum: Option<CurriculumConfig>,
-    /// How the policy writes questions, for the operators that it is.
+    /// How a model writes questions, for the operators that it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writing: Option<WritingConfig>,
     /// How hard prompts are to be for the policy; anything goes without the section.
@@ -95,7 +95,7 @@ struct Settings<'a> {
     #[serde(flatten)]
     prompts: &'a PromptsConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a TextConfig>,
+    text: Option<TextConfig>,
 }
 
 pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
@@ -107,9 +107,10 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let rounds =
         config.looks_back().then(|| Rounds::open(&args.earlier, &args.kept)).transpose()?;
     inputs.extend(rounds.iter().flat_map(Rounds::inputs));
-    let models = config.wanted().policy().then(|| models(args)).transpose()?;
+    let models = config.wanted().models().then(|| models(&config, args)).transpose()?;
     inputs.extend(models.iter().flat_map(Models::inputs));
-    let (common, text) = (&args.common, models.as_ref().map(Models::text));
+    let common = &args.common;
+    let text = config.difficulty.as_ref().and(args.text.as_deref()).map(text_of).transpose()?;
     let settings = Settings { prompts: &config, text };
     let recipe = output::recipe(common, "synthesize prompts", &settings, inputs)?;
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
@@ -122,13 +123,17 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
 }
 
 /// The models of the command line.
-fn models(args: &PromptsArgs) -> Result<Models, Failure> {
+fn models(config: &PromptsConfig, args: &PromptsArgs) -> Result<Models, Failure> {
     let (Some(policy), Some(text)) = (&args.policy, &args.text) else {
-        let failure = Failure::usage("the preset has the policy write or try questions");
+        let failure = Failure::usage("the preset has a model write or try questions");
         return Err(failure.hint("give it with --policy and --text"));
     };
-    let text = stage::load::<TextConfig>(text, &[])?.value;
-    Models::load(policy, args.author.as_ref(), text, Place::of(&args.common)?)
+    let needed = (config.wanted(), Place::of(&args.common)?);
+    Models::load(policy, args.author.as_ref(), text_of(text)?, needed)
+}
+
+fn text_of(path: &Path) -> Result<TextConfig, Failure> {
+    Ok(stage::load(path, &[])?.value)
 }
 
 fn made(
@@ -152,7 +157,7 @@ fn made(
         round: args.common.round,
         author: models.map(|models| models.author(config.wanted())).transpose()?,
     };
-    let material = Material { seeds, kept, answered: &earlier.kept };
+    let material = Material { seeds, kept, answered: &earlier.kept, earlier: &earlier.texts };
     let (rows, tallies) = imagine(&plan, &material, &avoid)?;
     Ok(Made { rows, tallies })
 }
@@ -177,7 +182,7 @@ fn enough(rows: &[Prompt], count: usize, seeds: &Path) -> Result<(), Failure> {
         return Err(failure.hint("raise `attempts`, or give `operators.fresh` a share"));
     }
     if made < count {
-        tracing::warn!("only {made} of {count} prompts: more seeds or attempts would give more");
+        tracing::warn!("only {made} of {count} prompts: the summary says what was missing");
     }
     Ok(())
 }

@@ -260,8 +260,9 @@ fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
     let [from, one, two] = ["seeds", "one", "two"].map(|name| dir.path().join(name));
     seeds(&from, |_| "1".to_owned());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let [base, text] =
-        ["data/base/policy", "pipelines/smoke/text.toml"].map(|path| root.join(path));
+    let [base, small, text] =
+        ["data/base/policy", "data/base/fast_policy", "pipelines/smoke/text.toml"]
+            .map(|path| root.join(path));
     let write = |out: &std::path::PathBuf, workers: &str| {
         let more: [&dyn common::AsArgument; 12] = [
             &"--config",
@@ -269,7 +270,7 @@ fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
             &"--seeds",
             &from,
             &"--policy",
-            &base,
+            &small,
             &"--author",
             &base,
             &"--text",
@@ -291,10 +292,21 @@ fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
             row.prompt
         );
         assert!(row.difficulty.is_some_and(|hard| [0.0, 0.5, 1.0].contains(&hard)), "{row:?}");
-        assert_eq!(row.operator.as_deref(), Some("self_instruct"));
+        assert_eq!((row.operator.as_deref(), row.parent_ids.len()), (Some("self_instruct"), 1));
     }
+    let inputs = Manifest::read(&one).unwrap().recipe.inputs;
+    let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+    assert_eq!(names, ["seeds", "policy", "author"]);
     write(&two, "2");
     assert_eq!(bytes(&one), bytes(&two));
+    // Neither model can solve anything, so no answer has a share: every prompt is dropped as often as it is tried.
+    let more: [&dyn common::AsArgument; 8] =
+        [&"--config", &preset("authored"), &"--seeds", &from, &"--policy", &base, &"--text", &text];
+    let run = synthesize(
+        "prompts --set difficulty.agreement_at_least=0.6",
+        &[more.as_slice(), &[&"--out", &dir.path().join("hard")]].concat(),
+    );
+    run.fails(65, &[&"nothing new could be made"]);
 }
 
 /// The first two words.

@@ -5,7 +5,7 @@
 //!
 //! Every draw has a seed of its own, which derives from the run's seed, the round, the operator, the prompt wanted and
 //! the attempt. So another round gives other prompts, and asking for more of them leaves those of an operator as they
-//! were, as far as no duplicate is in the way. Attempts are made together, so that a policy that writes or tries
+//! were, as far as no duplicate and no limit on shapes is in the way. Attempts are made together, so that a policy that writes or tries
 //! questions has full batches.
 
 mod diversity;
@@ -56,6 +56,17 @@ pub(crate) struct Material<'a> {
     pub(crate) kept: &'a [Parent],
     /// Prompts of earlier rounds whose answers were found.
     pub(crate) answered: &'a [Parent],
+    /// The texts of all prompts of earlier rounds.
+    pub(crate) earlier: &'a [String],
+}
+
+impl<'a> Material<'a> {
+    /// What is not to be made again.
+    fn texts(&self) -> impl Iterator<Item = &'a str> {
+        let seeds = self.seeds.iter().map(|seed| seed.prompt.as_str());
+        let kept = self.kept.iter().chain(self.answered).map(|parent| parent.text.as_str());
+        seeds.chain(kept).chain(self.earlier.iter().map(String::as_str))
+    }
 }
 
 /// A prompt that is wanted: one of an operator's.
@@ -120,7 +131,7 @@ pub(crate) fn imagine(
     };
     let mut open: Vec<Slot> = counts.iter().flat_map(slots).collect();
     let mut making = Making {
-        screen: Screen::new(material.seeds, avoid, plan.quality, plan.count),
+        screen: Screen::new(material.texts(), avoid, plan.quality, plan.count),
         ends: counts.iter().map(|(operator, _)| (*operator, Ends::default())).collect(),
         prompts: Vec::with_capacity(plan.count),
     };
@@ -311,14 +322,12 @@ impl Imagination<'_> {
         let seed = self.seed(slot, attempt);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (id, question) = *turn(&pool.parents, slot, attempt, &mut rng)?;
-        let shown = self.author.as_ref().map_or(0, Author::examples);
-        let shown: Vec<(&str, &str)> =
-            pool.parents.choose_multiple(&mut rng, shown).copied().collect();
-        let mut parents: Vec<String> = shown.iter().map(|(id, _)| (*id).to_owned()).collect();
-        if slot.operator != Operator::SelfInstruct {
-            parents.insert(0, id.to_owned());
-        }
-        parents.dedup();
+        let (starts, shown) = self.author.as_ref()?.needs(slot.operator);
+        let others = pool.parents.choose_multiple(&mut rng, shown + 1).copied();
+        let shown: Vec<(&str, &str)> = others.filter(|other| other.0 != id).take(shown).collect();
+        let start = starts.then(|| id.to_owned());
+        let parents =
+            start.into_iter().chain(shown.iter().map(|(id, _)| (*id).to_owned())).collect();
         let (text, expected, difficulty) = (String::new(), None, None);
         let draft = Draft { slot, seed, text, parents, expected, difficulty };
         let examples = shown.into_iter().map(|(_, text)| text).collect();
@@ -352,7 +361,7 @@ impl Imagination<'_> {
     }
 }
 
-/// The parent of an attempt: each has its turn before any has a second one; one that gave nothing is not asked again.
+/// The parent of an attempt: each has its turn before any has a second one, and after that chance decides.
 fn turn<'p, T>(pool: &'p [T], slot: Slot, attempt: usize, rng: &mut ChaCha8Rng) -> Option<&'p T> {
     match attempt {
         0 if !pool.is_empty() => pool.get(slot.index % pool.len()),

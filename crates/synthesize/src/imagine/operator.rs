@@ -26,13 +26,13 @@ pub enum Operator {
     /// A question of an earlier round backwards: one of its numbers is asked for, and what was found as its answer is given
     /// (FOBAR, self-verification).
     Backward,
-    /// A question in other words, by the policy.
+    /// A question in other words, by a model.
     Rephrase,
-    /// A question after some examples, by the policy (Self-Instruct).
+    /// A question after some examples, by a model (Self-Instruct).
     SelfInstruct,
-    /// A harder question out of an easier one, by the policy (Evol-Instruct in depth).
+    /// A harder question out of an easier one, by a model (Evol-Instruct in depth).
     Deepen,
-    /// A question of another kind after one, by the policy (Evol-Instruct in breadth).
+    /// A question of another kind after one, by a model (Evol-Instruct in breadth).
     Widen,
 }
 
@@ -73,7 +73,7 @@ impl Operator {
         Self::ALL.into_iter().find(|operator| operator.name() == name)
     }
 
-    /// Whether the policy writes the question.
+    /// Whether a model writes the question.
     pub(crate) fn is_written(self) -> bool {
         matches!(self, Self::Rephrase | Self::SelfInstruct | Self::Deepen | Self::Widen)
     }

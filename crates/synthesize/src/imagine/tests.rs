@@ -36,7 +36,7 @@ fn plan(shares: &Shares, count: usize, round: i32) -> Imagination<'_> {
 
 /// Prompts from seeds alone.
 fn made(plan: &Imagination<'_>, seeds: &[Question], avoid: &Avoid) -> (Vec<Prompt>, Vec<Tally>) {
-    imagine(plan, &Material { seeds, kept: &[], answered: &[] }, avoid).unwrap()
+    imagine(plan, &Material { seeds, kept: &[], answered: &[], earlier: &[] }, avoid).unwrap()
 }
 
 fn count(tallies: &[Tally], operator: &str, key: &str) -> usize {
@@ -195,7 +195,7 @@ fn a_backward_question_comes_from_an_answer_that_was_found() {
     ];
     let shares = shares(&[(Operator::Backward, 1.0)]);
     let seeds = questions(Split::Seeds, 5);
-    let material = Material { seeds: &seeds, kept: &[], answered: &kept };
+    let material = Material { seeds: &seeds, kept: &[], answered: &kept, earlier: &[] };
     let everything = Avoid::new(&[], &AvoidConfig { ngram: 8, overlap: 2.0, world: false });
     let (prompts, tallies) = imagine(&plan(&shares, 5, 2), &material, &everything).unwrap();
     let expected: BTreeMap<&str, &str> = prompts
@@ -218,7 +218,7 @@ fn kept_prompts_are_parents_beside_the_seeds() {
         |question: Question| Parent { id: question.prompt_id, text: question.prompt, found: None };
     let kept: Vec<Parent> = questions(Split::Fresh, 20).into_iter().map(of).collect();
     let shares = shares(&[(Operator::Mutate, 1.0)]);
-    let material = Material { seeds: &seeds, kept: &kept, answered: &[] };
+    let material = Material { seeds: &seeds, kept: &kept, answered: &[], earlier: &[] };
     let (prompts, _) = imagine(&plan(&shares, 80, 1), &material, &avoid(&[])).unwrap();
     let from_kept =
         prompts.iter().filter(|prompt| kept.iter().any(|one| one.id == prompt.parent_ids[0]));

@@ -16,7 +16,9 @@ pub struct Backward {
 }
 
 /// The question backwards, after somebody's answer to it (FOBAR, self-verification). `None` where there is no number to ask
-/// for.
+/// for, or an x already.
+///
+/// The answer stands in the question that comes out: it must not be a label.
 pub fn backward(question: &str, answer: &str, rng: &mut ChaCha8Rng) -> Option<Backward> {
     let (masked, figure) = masked(question, "x", |_| true, rng)?;
     let expected = figure.value.to_string();
@@ -24,8 +26,12 @@ pub fn backward(question: &str, answer: &str, rng: &mut ChaCha8Rng) -> Option<Ba
     Some(Backward { question, expected })
 }
 
-/// Two questions in one: the answer of the first is a number of the second. `None` where the second has no number for it.
+/// Two questions in one: the answer of the first is a number of the second. `None` where the second has no number for it,
+/// or one of them an unknown already.
 pub fn compose(first: &str, second: &str, rng: &mut ChaCha8Rng) -> Option<String> {
+    if words(first).any(|word| word.eq_ignore_ascii_case("x")) {
+        return None;
+    }
     let (second, _) = masked(second, "X", |figure| !figure.percent, rng)?;
     Some(format!("{first} Let X be the answer to this question. {second}"))
 }
@@ -38,6 +44,9 @@ fn masked(
     rng: &mut ChaCha8Rng,
 ) -> Option<(String, Figure)> {
     let text: Vec<&str> = words(question).collect();
+    if text.iter().any(|other| other.eq_ignore_ascii_case(word)) {
+        return None;
+    }
     let figures: Vec<Figure> =
         figures(&text, &sentences(&text)).into_iter().filter(|figure| fits(figure)).collect();
     let figure = *pick(rng, &figures)?;
@@ -77,5 +86,10 @@ mod tests {
             )
         );
         assert_eq!(compose(BAG, "How many are 10%?", &mut rng), None);
+        // One unknown at a time.
+        let unknown = "Let X be 3. What is X + 4?";
+        assert_eq!(compose(unknown, BAG, &mut rng), None);
+        assert_eq!(compose(BAG, unknown, &mut rng), None);
+        assert_eq!(backward(unknown, "7", &mut rng), None);
     }
 }

@@ -65,8 +65,10 @@ fn renumbered(text: &[&str], rng: &mut ChaCha8Rng) -> Changes {
 /// Positions of the numbers that something seems to be divided by, and the modulus that keeps divisions whole.
 fn divisors(text: &[&str], sentences: &[usize], figures: &[Figure]) -> (Vec<usize>, i64) {
     let mut divisors = Vec::new();
-    let mut modulus =
-        text.iter().enumerate().map(|(at, word)| part(text, at, word)).product::<i64>();
+    let mut modulus = text
+        .iter()
+        .enumerate()
+        .fold(1_i64, |modulus, (at, word)| modulus.saturating_mul(part(text, at, word)));
     for sentence in dividing(text, sentences, figures) {
         let here =
             || figures.iter().filter(|figure| figure.sentence == sentence && !figure.percent);

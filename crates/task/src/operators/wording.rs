@@ -45,7 +45,10 @@ pub(super) fn sentences_in(text: &str) -> Vec<&str> {
     {
         let (sentence, after) = rest.split_at(at + 1);
         let word = sentence.trim_end_matches('.').rsplit(char::is_whitespace).next();
-        if after.starts_with(char::is_whitespace) && !word.is_some_and(is_abbreviation) {
+        // A sentence does not begin with a small letter: what is before it was "5 p.m." or the like.
+        let begins = !after.trim_start().starts_with(char::is_lowercase);
+        let apart = after.starts_with(char::is_whitespace);
+        if apart && begins && !word.is_some_and(is_abbreviation) {
             found.push(sentence.trim());
             (rest, from) = (after, 0);
         } else {
@@ -73,6 +76,7 @@ mod tests {
             ["Mr. Bean has $2.50.", "He pays 1.5 times that!", "Why?", "And then"]
         );
         assert!(sentences_in(" \n").is_empty());
+        assert_eq!(sentences_in("It is 5 p.m. and late. Why?"), ["It is 5 p.m. and late.", "Why?"]);
         assert_eq!(sentences_in("¿Qué? ¡Sí!"), ["¿Qué?", "¡Sí!"]);
     }
 }
