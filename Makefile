@@ -70,6 +70,9 @@ judges  = $(foreach c,$(CRITICS),--critic $(R)/round-$(1)/critics/$(c))
 sure    = $(if $(wildcard $(P)/confidence.toml),$(R)/round-$(1)/confidence)
 # A preset with [preferences] learns from pairs, too.
 PAIRS   := $(shell grep -l '^\[preferences\]' $(P)/finetune.toml 2>/dev/null)
+# Prompts are made with models where one writes or tries them, and with earlier rounds where the preset looks back.
+WRITES  := $(shell grep -lE '^\[(writing|difficulty)\]' $(P)/prompts.toml 2>/dev/null)
+BACK    := $(shell grep -lE '^(\[curriculum\]|backward)' $(P)/prompts.toml 2>/dev/null)
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
@@ -168,9 +171,10 @@ start = $(if $(filter base,$(START)),$(INIT),$(1))
 
 # $(call round_rules,n,nn,mm,kk): kk is the round whose critics judge.
 define round_rules
-$(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(P)/text.toml $(WORLD) $(R)/round-$(3)/policy/$(M) $(foreach k,$(shell seq $(3)),$(R)/round-$(call two,$(k))/sft/$(M)) | build
-	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds --policy $(or $(SERVER),$(R)/round-$(3)/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml \
-	  $(foreach k,$(shell seq $(3)),--earlier $(R)/round-$(call two,$(k))/prompts --kept $(R)/round-$(call two,$(k))/sft) \
+$(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) $(if $(WRITES),$(P)/text.toml $(R)/round-$(3)/policy/$(M)) $(if $(BACK),$(foreach k,$(shell seq $(3)),$(R)/round-$(call two,$(k))/sft/$(M))) | build
+	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds \
+	  $(if $(WRITES),--policy $(or $(SERVER),$(R)/round-$(3)/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml) \
+	  $(if $(BACK),$(foreach k,$(shell seq $(3)),--earlier $(R)/round-$(call two,$(k))/prompts --kept $(R)/round-$(call two,$(k))/sft)) \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
 $(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
@@ -267,7 +271,7 @@ evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
 results:
 	@for s in $(SEEDS); do $(MAKE) --no-print-directory all RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; done
 	@$(BIN)/evaluate report $(foreach s,$(SEEDS),$(call evaluated,$(s))) \
-	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)') --out $(RESULTS)
+	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base') --out $(RESULTS)
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
 ## base: make the shipped base models again from nothing (ten to fifteen minutes)

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use dataset::{Begin, Output, Recipe};
+use schema::Table;
+
 /// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -44,6 +47,22 @@ pub fn run(mut command: Command) -> String {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
     out
+}
+
+/// Writes a dataset as another stage would have, in one part.
+pub fn write_rows<T: Table>(dir: &Path, rows: &[T]) {
+    let recipe = Recipe {
+        tool: "test".to_owned(),
+        tool_version: "0".to_owned(),
+        revision: None,
+        config: String::new(),
+        seed: 0,
+        inputs: Vec::new(),
+    };
+    let begun = Output::begin(dir, recipe, 1, false).expect("the folder can be written");
+    let Begin::Work(output) = begun else { panic!("{} is there already", dir.display()) };
+    output.write_part(0, rows).expect("the rows fit");
+    output.commit().expect("the part is whole");
 }
 
 /// The files of a run by their path in it. The logs are left out: they hold timings. So is what a stage needs to go on

@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use alphallm::{bytes, make, run, stage};
-use dataset::{Begin, Dataset, Output, Recipe};
+use alphallm::{bytes, make, run, stage, write_rows};
+use dataset::Dataset;
 use schema::{Evaluation, NodeRow, Prompt, SftExample, Trajectory};
 
 /// Two runs are the same to the byte, or the first difference.
@@ -143,19 +143,7 @@ fn with_answers(from: &Path, to: &Path, answer: Option<&str>) {
         row.answer = answer.map(str::to_owned);
         row.solution = answer.map(|a| format!("It is {a}.\n#### {a}"));
     }
-    let recipe = Recipe {
-        tool: "test".to_owned(),
-        tool_version: "0".to_owned(),
-        revision: None,
-        config: String::new(),
-        seed: 0,
-        inputs: Vec::new(),
-    };
-    let Begin::Work(output) = Output::<Prompt>::begin(to, recipe, 1, false).unwrap() else {
-        panic!("{} is new", to.display());
-    };
-    output.write_part(0, &rows).unwrap();
-    output.commit().unwrap();
+    write_rows(to, &rows);
 }
 
 #[test]

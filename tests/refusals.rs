@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use alphallm::{run, stage};
-use dataset::{Begin, Dataset, Output as Rows, Recipe};
+use alphallm::{run, stage, write_rows};
+use dataset::Dataset;
 use schema::{Message, Preference, Prompt};
 
 const TEXT: &str = "pipelines/smoke/text.toml";
@@ -262,18 +262,7 @@ fn pairs(dir: &Path) -> usize {
         ..Preference::default()
     };
     let pairs: Vec<Preference> = seeds.iter().take(12).map(pair).collect();
-    let recipe = Recipe {
-        tool: "test".to_owned(),
-        tool_version: "0".to_owned(),
-        revision: None,
-        config: "0".to_owned(),
-        seed: 0,
-        inputs: Vec::new(),
-    };
-    let begun = Rows::begin(&dir.join("preferences"), recipe, 1, false).unwrap();
-    let Begin::Work(output) = begun else { panic!("it is there already") };
-    output.write_part(0, &pairs).unwrap();
-    output.commit().unwrap();
+    write_rows(&dir.join("preferences"), &pairs);
     pairs.len()
 }
 

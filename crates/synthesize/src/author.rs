@@ -129,7 +129,8 @@ impl Models {
         policy: &ModelAt,
         author: Option<&ModelAt>,
         text: TextConfig,
-        (wanted, place): (Wanted<'_>, Place),
+        wanted: Wanted<'_>,
+        place: Place,
     ) -> Result<Self, Failure> {
         let author = author.filter(|at| wanted.writes() && *at != policy);
         let tries = wanted.difficulty.is_some() || author.is_none();
@@ -184,8 +185,9 @@ pub(crate) enum Verdict {
     Inconsistent,
     /// An answer has more than its share.
     Easy,
-    /// In between: the share of the rollouts that do not agree with the most frequent answer, 0 to 1.
-    Fits(f64),
+    /// In between: the share of the rollouts that do not agree with the most frequent answer, 0 to 1; `None` where nothing
+    /// was tried.
+    Fits(Option<f64>),
 }
 
 /// The models, ready to write and to try.
@@ -228,15 +230,10 @@ impl Author<'_> {
         Ok(wanted.iter().zip(written).map(question).collect())
     }
 
-    /// Whether difficulty is measured.
-    pub(crate) fn probes(&self) -> bool {
-        self.prober.is_some()
-    }
-
-    /// What rollouts say of each question.
+    /// What rollouts say of each question; where there are none, that it fits.
     pub(crate) fn probe(&self, questions: &[Probe<'_>]) -> Result<Vec<Verdict>, Failure> {
         let Some((policy, difficulty)) = &self.prober else {
-            return Ok(vec![Verdict::Fits(0.0); questions.len()]);
+            return Ok(vec![Verdict::Fits(None); questions.len()]);
         };
         let rollouts = difficulty.rollouts as usize;
         let mut states = Vec::with_capacity(questions.len() * rollouts);
@@ -250,13 +247,8 @@ impl Author<'_> {
         let written = batches(policy, &states, rollouts)?;
         let solutions = written.chunks(rollouts);
         let verdict = |(probe, solutions): (&Probe<'_>, &[Option<policy::TextOption>])| {
-            let answer = |solution: &Option<policy::TextOption>| {
-                let text = solution.as_ref().map(|solution| solution.text.as_str());
-                text.and_then(task::extract).map(str::to_owned)
-            };
-            let answers: Vec<Option<String>> = solutions.iter().map(answer).collect();
-            let answers: Vec<Option<&str>> = answers.iter().map(Option::as_deref).collect();
-            difficulty.verdict(&answers, probe.expected)
+            let answers = solutions.iter().map(|one| task::extract(&one.as_ref()?.text));
+            difficulty.verdict(&answers.collect::<Vec<_>>(), probe.expected)
         };
         Ok(questions.iter().zip(solutions).map(verdict).collect())
     }
@@ -279,7 +271,7 @@ impl DifficultyConfig {
         } else if expected.is_none() && share < self.agreement_at_least {
             Verdict::Inconsistent
         } else {
-            Verdict::Fits(1.0 - share)
+            Verdict::Fits(Some(1.0 - share))
         }
     }
 }
@@ -325,7 +317,7 @@ fn request(question: &str, sampling: Sampling, seed: u64) -> StateRequest<'_> {
     }
 }
 
-/// What the policy is asked.
+/// What the author is asked.
 fn asked(writing: &WritingConfig, one: &Commission<'_>) -> String {
     let template = writing.texts.get(&one.operator).map_or("", String::as_str);
     let examples = one.examples.join("\n\n");
@@ -363,14 +355,14 @@ mod tests {
     #[test]
     fn rollouts_that_half_agree_are_wanted() {
         for (said, expected, verdict) in [
-            (["7", "7.0", "8", ""], None, Verdict::Fits(0.5)),
-            (["7", "7", "14/2", "8"], None, Verdict::Fits(0.25)),
+            (["7", "7.0", "8", ""], None, Verdict::Fits(Some(0.5))),
+            (["7", "7", "14/2", "8"], None, Verdict::Fits(Some(0.25))),
             (["7", "7", "7", "7"], None, Verdict::Easy),
             (["7", "8", "9", ""], None, Verdict::Inconsistent),
             (["", "", "", ""], None, Verdict::Inconsistent),
             // What has to come out is known: that others agree on something else says nothing.
-            (["7", "7", "7", "7"], Some("8"), Verdict::Fits(1.0)),
-            (["7", "7", "7", "8"], Some("8"), Verdict::Fits(0.75)),
+            (["7", "7", "7", "7"], Some("8"), Verdict::Fits(Some(1.0))),
+            (["7", "7", "7", "8"], Some("8"), Verdict::Fits(Some(0.75))),
             (["8", "8", "8", "8"], Some("8"), Verdict::Easy),
         ] {
             assert_eq!(difficulty().verdict(&answers(said), expected), verdict, "{said:?}");

@@ -6,10 +6,10 @@ use dataset::{Dataset, Input};
 use decoding::{Place, TextConfig};
 use schema::{Prompt, Question};
 use serde::{Deserialize, Serialize};
-use stage::Failure;
+use stage::{Common, Failure};
 
 use crate::args::PromptsArgs;
-use crate::author::{DifficultyConfig, Models, Wanted, WritingConfig};
+use crate::author::{Author, DifficultyConfig, Models, Wanted, WritingConfig};
 use crate::avoid::{Avoid, AvoidConfig};
 use crate::earlier::{Earlier, Rounds};
 use crate::imagine::{Imagination, Material, Operator, QualityConfig, Shares, imagine};
@@ -83,6 +83,42 @@ impl PromptsConfig {
         Wanted { shares: &self.operators, writing, difficulty }
     }
 
+    /// The operators' shares, after what they brought in earlier rounds where that counts.
+    fn shares(&self, earlier: &Earlier) -> Shares {
+        match &self.curriculum {
+            Some(curriculum) => self.operators.after(&earlier.payoffs, curriculum.exploration),
+            None => self.operators.clone(),
+        }
+    }
+
+    fn material<'m>(&self, seeds: &'m [Question], earlier: &'m Earlier) -> Material<'m> {
+        let kept_parents = self.curriculum.as_ref().is_some_and(|one| one.kept_parents);
+        Material {
+            seeds,
+            kept: if kept_parents { &earlier.kept } else { &[] },
+            answered: &earlier.kept,
+            earlier: &earlier.texts,
+        }
+    }
+
+    fn plan<'a>(
+        &'a self,
+        common: &Common,
+        shares: &'a Shares,
+        author: Option<Author<'a>>,
+    ) -> Imagination<'a> {
+        Imagination {
+            shares,
+            quality: self.quality.as_ref(),
+            templates: self.templates,
+            count: self.count,
+            attempts: self.attempts,
+            seed: common.seed,
+            round: common.round,
+            author,
+        }
+    }
+
     /// Whether earlier rounds decide anything.
     fn looks_back(&self) -> bool {
         self.curriculum.is_some() || self.operators.has(|one| one == Operator::Backward)
@@ -116,9 +152,13 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
     output::write(Job { common, out, recipe, rows, chunk_rows }, || {
         let earlier = rounds.map_or_else(|| Ok(Earlier::default()), |rounds| rounds.read())?;
-        let made = made(&config, args, (&seeds.view::<Question>()?, &earlier), (&avoided, models))?;
-        enough(&made.rows, config.count, &args.seeds)?;
-        Ok(made)
+        let (seeds, avoid) = (seeds.view()?, Avoid::new(&avoided, &config.decontaminate));
+        let shares = config.shares(&earlier);
+        let author = models.map(|models| models.author(config.wanted())).transpose()?;
+        let plan = config.plan(common, &shares, author);
+        let (rows, tallies) = imagine(&plan, &config.material(&seeds, &earlier), &avoid)?;
+        enough(&rows, config.count, &args.seeds)?;
+        Ok(Made { rows, tallies })
     })
 }
 
@@ -128,38 +168,12 @@ fn models(config: &PromptsConfig, args: &PromptsArgs) -> Result<Models, Failure>
         let failure = Failure::usage("the preset has a model write or try questions");
         return Err(failure.hint("give it with --policy and --text"));
     };
-    let needed = (config.wanted(), Place::of(&args.common)?);
-    Models::load(policy, args.author.as_ref(), text_of(text)?, needed)
+    let (text, place) = (text_of(text)?, Place::of(&args.common)?);
+    Models::load(policy, args.author.as_ref(), text, config.wanted(), place)
 }
 
 fn text_of(path: &Path) -> Result<TextConfig, Failure> {
     Ok(stage::load(path, &[])?.value)
-}
-
-fn made(
-    config: &PromptsConfig,
-    args: &PromptsArgs,
-    (seeds, earlier): (&[Question], &Earlier),
-    (avoided, models): (&[Question], Option<Models>),
-) -> Result<Made<Prompt>, Failure> {
-    let avoid = Avoid::new(avoided, &config.decontaminate);
-    let curriculum = config.curriculum.as_ref();
-    let adapted = curriculum.map(|one| config.operators.after(&earlier.payoffs, one.exploration));
-    let kept: &[_] =
-        if curriculum.is_some_and(|one| one.kept_parents) { &earlier.kept } else { &[] };
-    let plan = Imagination {
-        shares: adapted.as_ref().unwrap_or(&config.operators),
-        quality: config.quality.as_ref(),
-        templates: config.templates,
-        count: config.count,
-        attempts: config.attempts,
-        seed: args.common.seed,
-        round: args.common.round,
-        author: models.map(|models| models.author(config.wanted())).transpose()?,
-    };
-    let material = Material { seeds, kept, answered: &earlier.kept, earlier: &earlier.texts };
-    let (rows, tallies) = imagine(&plan, &material, &avoid)?;
-    Ok(Made { rows, tallies })
 }
 
 /// The questions of the datasets to avoid, and the datasets as inputs. Their labels are not read.

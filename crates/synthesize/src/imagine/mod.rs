@@ -5,8 +5,8 @@
 //!
 //! Every draw has a seed of its own, which derives from the run's seed, the round, the operator, the prompt wanted and
 //! the attempt. So another round gives other prompts, and asking for more of them leaves those of an operator as they
-//! were, as far as no duplicate and no limit on shapes is in the way. Attempts are made together, so that a policy that writes or tries
-//! questions has full batches.
+//! were, as far as no duplicate and no limit on shapes is in the way. Attempts are made together, so that a model that
+//! writes or tries questions has full batches.
 
 mod diversity;
 mod near;
@@ -45,7 +45,7 @@ pub(crate) struct Imagination<'a> {
     pub(crate) attempts: usize,
     pub(crate) seed: u64,
     pub(crate) round: i32,
-    /// The policy, where it writes or tries questions.
+    /// The models, where some write or try questions.
     pub(crate) author: Option<Author<'a>>,
 }
 
@@ -187,7 +187,6 @@ impl Making<'_> {
         for (draft, verdict) in plan.probed(passed)? {
             let (slot, end) = match verdict {
                 Verdict::Fits(difficulty) => {
-                    let difficulty = plan.probes().then_some(difficulty);
                     self.keep(plan, Draft { difficulty, ..draft });
                     continue;
                 }
@@ -221,10 +220,6 @@ struct Pool<'a> {
 }
 
 impl Imagination<'_> {
-    fn probes(&self) -> bool {
-        self.author.as_ref().is_some_and(Author::probes)
-    }
-
     /// The parents in an order of this round, so that a few prompts are not always made from the same ones. It does not
     /// depend on how they are stored.
     fn pool<'m>(&self, material: &Material<'m>) -> Pool<'m> {
@@ -243,29 +238,45 @@ impl Imagination<'_> {
         Pool { parents, answered }
     }
 
-    /// A draft for each slot, or the slot again where its operator made nothing.
+    /// A draft for each slot, or the slot again where its operator made nothing: first what needs no model.
     fn drafts(
         &self,
         open: &[Slot],
         attempt: usize,
         pool: &Pool<'_>,
     ) -> Result<Vec<Result<Draft, Slot>>, Failure> {
-        let written: Vec<(Draft, Commission<'_>)> = open
-            .iter()
-            .filter(|slot| slot.operator.is_written())
-            .filter_map(|slot| self.commission(*slot, attempt, pool))
-            .collect();
-        let (written, commissions): (Vec<_>, Vec<_>) = written.into_iter().unzip();
-        let texts = self.author.as_ref().map(|author| author.write(&commissions)).transpose()?;
-        let mut written = written.into_iter().zip(texts.unwrap_or_default());
-        let draft = |slot: &Slot| {
-            if !slot.operator.is_written() {
-                return self.draft(*slot, attempt, pool).ok_or(*slot);
+        let (written, others): (Vec<Slot>, Vec<Slot>) =
+            open.iter().partition(|slot| slot.operator.is_written());
+        let alone = |slot: Slot| self.draft(slot, attempt, pool).ok_or(slot);
+        let mut drafts: Vec<_> = others.into_iter().map(alone).collect();
+        drafts.extend(self.written(written, attempt, pool)?);
+        Ok(drafts)
+    }
+
+    /// What the author makes of slots.
+    fn written(
+        &self,
+        slots: Vec<Slot>,
+        attempt: usize,
+        pool: &Pool<'_>,
+    ) -> Result<Vec<Result<Draft, Slot>>, Failure> {
+        let Some(author) = &self.author else { return Ok(slots.into_iter().map(Err).collect()) };
+        let (mut drafts, mut begun, mut commissions) = (Vec::new(), Vec::new(), Vec::new());
+        for slot in slots {
+            match self.commission(author, slot, attempt, pool) {
+                Some((draft, commission)) => {
+                    begun.push(draft);
+                    commissions.push(commission);
+                }
+                None => drafts.push(Err(slot)),
             }
-            let (draft, text) = written.next().ok_or(*slot)?;
-            text.map(|text| Draft { text, ..draft }).ok_or(*slot)
-        };
-        Ok(open.iter().map(draft).collect())
+        }
+        let texts = author.write(&commissions)?;
+        drafts.extend(begun.into_iter().zip(texts).map(|(draft, text)| match text {
+            Some(text) => Ok(Draft { text, ..draft }),
+            None => Err(draft.slot),
+        }));
+        Ok(drafts)
     }
 
     /// The seed of an attempt at a slot.
@@ -312,9 +323,10 @@ impl Imagination<'_> {
         made.map(|made| draft(made, &[id, other_id]))
     }
 
-    /// What the policy is to write for a slot, and the draft that it becomes.
+    /// What the author is to write for a slot, and the draft that it becomes.
     fn commission<'q>(
         &self,
+        author: &Author<'_>,
         slot: Slot,
         attempt: usize,
         pool: &Pool<'q>,
@@ -322,7 +334,7 @@ impl Imagination<'_> {
         let seed = self.seed(slot, attempt);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (id, question) = *turn(&pool.parents, slot, attempt, &mut rng)?;
-        let (starts, shown) = self.author.as_ref()?.needs(slot.operator);
+        let (starts, shown) = author.needs(slot.operator);
         let others = pool.parents.choose_multiple(&mut rng, shown + 1).copied();
         let shown: Vec<(&str, &str)> = others.filter(|other| other.0 != id).take(shown).collect();
         let start = starts.then(|| id.to_owned());
@@ -338,7 +350,7 @@ impl Imagination<'_> {
     fn probed(&self, drafts: Vec<Draft>) -> Result<Vec<(Draft, Verdict)>, Failure> {
         let verdicts = match &self.author {
             Some(author) => author.probe(&drafts.iter().map(Draft::probe).collect::<Vec<_>>())?,
-            None => vec![Verdict::Fits(0.0); drafts.len()],
+            None => vec![Verdict::Fits(None); drafts.len()],
         };
         Ok(drafts.into_iter().zip(verdicts).collect())
     }

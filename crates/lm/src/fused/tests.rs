@@ -1,0 +1,146 @@
+//! Every fused operation is its composition of burn's own, with its gradients.
+
+use super::*;
+use crate::device;
+use crate::model::{MASKED, tensor};
+
+fn numbers(count: usize, salt: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 37 + salt * 11) % 101) as f32 / 25.0 - 2.0).collect()
+}
+
+/// Runs both forms on the same inputs; compares outputs and the gradients of a weighted sum of them.
+fn agree<const D: usize, const E: usize>(
+    shapes: [[usize; D]; 2],
+    fused: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<E>,
+    plain: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<E>,
+) {
+    let device = device::cpu().autodiff();
+    let inputs = || {
+        let made = |i: usize| {
+            let count = shapes[i].iter().product();
+            tensor(numbers(count, i + 1), shapes[i], &device).require_grad()
+        };
+        [made(0), made(1)]
+    };
+    let run = |f: &dyn Fn(Tensor<D>, Tensor<D>) -> Tensor<E>| {
+        let [a, b] = inputs();
+        let out = f(a.clone(), b.clone());
+        let weights = tensor(numbers(out.dims().iter().product(), 7), out.dims(), &device);
+        let grads = (out.clone() * weights).sum().backward();
+        let grad = |x: &Tensor<D>| x.grad(&grads).map(values).unwrap_or_default();
+        [values(out), grad(&a), grad(&b)]
+    };
+    for (found, right) in run(&fused).into_iter().zip(run(&plain)) {
+        assert_eq!(found.len(), right.len());
+        for (x, y) in found.iter().zip(&right) {
+            assert!((x - y).abs() < 1e-4 * (1.0 + y.abs()), "{x} is not {y}");
+        }
+    }
+    let plainly = |x: Tensor<D>| x.inner();
+    let [a, b] = inputs();
+    let on_cpu = values(fused(plainly(a), plainly(b)));
+    assert_eq!(on_cpu, run(&fused)[0], "the same without a history");
+}
+
+#[test]
+fn swiglu_is_its_composition() {
+    agree([[2, 3, 21]; 2], swiglu, |gate, up| silu(gate) * up);
+}
+
+#[test]
+fn rms_norm_is_its_composition() {
+    let weight = |w: Tensor<2>| w.narrow(0, 0, 1).reshape([19]);
+    agree(
+        [[6, 19]; 2],
+        |x, w| rms_norm(x, weight(w), 1e-5),
+        |x, w| {
+            let rms = (x.clone().square().mean_dim(1) + 1e-5).sqrt();
+            (x / rms) * weight(w).unsqueeze()
+        },
+    );
+}
+
+#[test]
+fn masked_softmax_is_its_composition() {
+    for shape in [[1, 1, 3, 5], [2, 1, 1, 5], [2, 1, 3, 5]] {
+        let count = shape.iter().product();
+        let hidden = |i: usize| if i % 5 == 3 { MASKED } else { 0.0 };
+        let mask =
+            |like: &Tensor<4>| tensor((0..count).map(hidden).collect(), shape, &like.device());
+        agree(
+            [[2, 4, 3, 5]; 2],
+            |scores, _| masked_softmax(scores.clone(), mask(&scores), 0.3),
+            |scores, _| softmax(scores.clone().mul_scalar(0.3) + mask(&scores), 3),
+        );
+    }
+}
+
+#[test]
+fn rotary_turns_as_its_composition_and_back() {
+    for batch in [1, 2] {
+        let angles = |like: &Tensor<3>, f: fn(f32) -> f32| {
+            let values = numbers(batch * 5 * 4, 3).into_iter().map(f).collect();
+            tensor(values, [batch, 1, 5, 4], &like.device())
+        };
+        agree(
+            [[2, 5, 24]; 2],
+            |x, _| rotary(x.clone(), angles(&x, f32::cos), angles(&x, f32::sin), 3),
+            |x, _| {
+                let (cos, sin) = (angles(&x, f32::cos), angles(&x, f32::sin));
+                let x = x.reshape([2, 5, 3, 8]).swap_dims(1, 2);
+                let (a, b) = (x.clone().narrow(3, 0, 4), x.narrow(3, 4, 4));
+                let left = a.clone() * cos.clone() - b.clone() * sin.clone();
+                Tensor::cat(vec![left, b * cos + a * sin], 3)
+            },
+        );
+    }
+}
+
+#[test]
+fn adamw_is_its_composition() {
+    let device = device::cpu();
+    let made = |salt| tensor(numbers(67, salt), [67], &device);
+    let moments = || [made(3), made(4).square()];
+    let how = AdamW {
+        rate: 0.01,
+        beta_1: 0.9,
+        beta_2: 0.98,
+        epsilon: 1e-8,
+        weight_decay: 0.1,
+        scale: 0.7,
+        update: 3,
+    };
+    let kept = moments();
+    let flat = |(value, [first, second]): (Tensor<1>, [Tensor<1>; 2])| {
+        [value, first, second].map(values).concat()
+    };
+    let found = flat(adamw(made(1), made(2), kept.clone(), how));
+    let right = flat(composed_adamw(made(1), made(2), moments(), how));
+    for (x, y) in found.iter().zip(right) {
+        assert!((x - y).abs() < 1e-5, "{x} is not {y}");
+    }
+    assert_eq!(kept.map(values), moments().map(values), "others' tensors are not written to");
+}
+
+#[test]
+fn cross_entropy_is_its_composition() {
+    let (targets, weights) = ([4, 0, 16, 9], [1.0, 0.5, 2.0, 0.0]);
+    let chosen = |logits: Tensor<2>| {
+        let rows = log_softmax(logits, 1).chunk(4, 0).into_iter().zip(targets);
+        let chosen = rows.map(|(row, target)| row.narrow(1, target as usize, 1).reshape([1]));
+        Tensor::<1>::cat(chosen.collect(), 0)
+    };
+    agree(
+        [[4, 17]; 2],
+        |logits, _| cross_entropy(logits, &targets, &weights),
+        |logits, _| {
+            let all = chosen(logits);
+            (all.clone() * tensor(weights.into(), [4], &all.device())).sum().neg()
+        },
+    );
+    agree(
+        [[4, 17]; 2],
+        |logits, _| cross_entropies(logits, &targets),
+        |logits, _| chosen(logits).neg(),
+    );
+}
