@@ -24,6 +24,8 @@ TRAINER ?=
 # Where a round's policy and control start: `previous`, from those of the round before, or `base`, from INIT, on the seeds and
 # what all rounds kept.
 START   ?= previous
+# Rounds from the same round 0 with other settings: those of $(P)/$(ARM) in place of those of the same name in $(P).
+ARM     ?=
 # More arguments of these stages, such as --weak-critics of search.
 SEARCH_FLAGS   ?=
 CRITIQUE_FLAGS ?=
@@ -38,22 +40,27 @@ INIT      ?= $(BASE)/policy
 FAST_INIT ?= $(BASE)/fast_policy
 M    := _MANIFEST.json
 
+# The folder of the rounds of the arm.
+A    := $(R)$(addprefix /,$(ARM))
+
 # Rounds whose comparison exists; `make round` builds the one after them, plain `make` keeps the last one up to date.
-DONE := $(words $(wildcard $(R)/round-*/comparison.json))
+DONE := $(words $(wildcard $(A)/round-*/comparison.json))
 NEXT := $(shell expr $(DONE) + 1)
 LAST := $(if $(filter 0,$(DONE)),1,$(DONE))
 ROUND ?= $(if $(filter round,$(MAKECMDGOALS)),$(NEXT),$(LAST))
 
 two      = $(shell printf '%02d' $(1))
 previous = $(call two,$(shell expr $(1) - 1))
-THIS    := $(R)/round-$(call two,$(ROUND))
+THIS    := $(A)/round-$(call two,$(ROUND))
 
 CARGO_FLAGS := --release --locked $(if $(filter cuda%,$(DEVICE)),--features decoding/cuda)
 BIN         ?= target/release
 export ALPHALLM_REVISION := $(shell git describe --always --dirty 2>/dev/null)
 
-# $(call flags,<toml>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
-flags   = --config $(P)/$(1).toml --seed $(SEED) --round $(2) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS)) $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY)) --force
+# $(call settings,<stage>): its file, the arm's if that has one.
+settings = $(or $(if $(ARM),$(wildcard $(P)/$(ARM)/$(1).toml)),$(P)/$(1).toml)
+# $(call flags,<stage>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
+flags   = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS)) $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY)) --force
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
 done    = && touch $@
 
@@ -63,16 +70,28 @@ CRITICS := $(patsubst $(P)/critic-%.toml,%,$(wildcard $(P)/critic-*.toml))
 Z       := $(R)/round-00
 # A preset without fast-policy.toml has no small model: the fast policy is that of round 0.
 FAST    := $(Z)/$(if $(wildcard $(P)/fast-policy.toml),fast_policy,policy)
+# $(call at,nn): the folder of a round's models and labels; round 0 is that of all arms.
+at      = $(if $(filter 00,$(1)),$(Z),$(A)/round-$(1))
+# $(call from,nn,<stages>,<rounds>): the folder of a round's datasets that these settings decide. In these rounds an arm
+# without a file for any of them has those of the preset.
+from    = $(if $(or $(filter-out $(3),$(1)),$(wildcard $(foreach s,$(2),$(P)/$(ARM)/$(s).toml))),$(A),$(R))/round-$(1)
+SEARCHED := search tree
+JUDGED   := $(SEARCHED) critique confidence
+prompted   = $(call from,$(1),prompts,00 01)
+searched   = $(call from,$(1),prompts $(SEARCHED),00 01)
+judged     = $(call from,$(1),prompts $(JUDGED),00 01)
+filtered   = $(call from,$(1),prompts $(JUDGED) filter,00 01)
+calibrated = $(call from,$(1),$(JUDGED),00)
 # $(call judges,nn): the critics that were trained after round nn, as prerequisites and as arguments.
-judge_manifests = $(foreach c,$(CRITICS),$(R)/round-$(1)/critics/$(c)/$(M))
-judges  = $(foreach c,$(CRITICS),--critic $(R)/round-$(1)/critics/$(c))
+judge_manifests = $(foreach c,$(CRITICS),$(call at,$(1))/critics/$(c)/$(M))
+judges  = $(foreach c,$(CRITICS),--critic $(call at,$(1))/critics/$(c))
 # $(call sure,nn): the calibration of those critics; a preset without confidence.toml has none.
-sure    = $(if $(wildcard $(P)/confidence.toml),$(R)/round-$(1)/confidence)
+sure    = $(if $(wildcard $(P)/confidence.toml),$(call calibrated,$(1))/confidence)
 # A preset with [preferences] learns from pairs, too.
-PAIRS   := $(shell grep -l '^\[preferences\]' $(P)/finetune.toml 2>/dev/null)
+PAIRS   := $(shell grep -l '^\[preferences\]' $(call settings,finetune) 2>/dev/null)
 # Prompts are made with models where one writes or tries them, and with earlier rounds where the preset looks back.
-WRITES  := $(shell grep -lE '^\[(writing|difficulty)\]' $(P)/prompts.toml 2>/dev/null)
-BACK    := $(shell grep -lE '^(\[curriculum\]|backward)' $(P)/prompts.toml 2>/dev/null)
+WRITES  := $(shell grep -lE '^\[(writing|difficulty)\]' $(call settings,prompts) 2>/dev/null)
+BACK    := $(shell grep -lE '^(\[curriculum\]|backward)' $(call settings,prompts) 2>/dev/null)
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
@@ -134,25 +153,25 @@ $(Z)/fast_policy/$(M): $(P)/fast-policy.toml $(P)/text.toml $(FAST_INIT)/config.
 
 # $(call critic_rules,n,nn)
 define critic_rules
-$(R)/round-$(2)/labels/$(M): $(P)/label.toml $(P)/text.toml $(R)/round-$(2)/policy/$(M) | build
-	$$(BIN)/critique label $$(call flags,label,$(1)) --text $(P)/text.toml --policy $(or $(SERVER),$(R)/round-$(2)/policy) \
+$(call at,$(2))/labels/$(M): $(P)/label.toml $(P)/text.toml $(call at,$(2))/policy/$(M) | build
+	$$(BIN)/critique label $$(call flags,label,$(1)) --text $(P)/text.toml --policy $(or $(SERVER),$(call at,$(2))/policy) \
 	  --seeds $(R)/world/seeds --held-out $(R)/world/validation --out $$(@D) $$(done)
 
-$(R)/round-$(2)/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(R)/round-$(2)/labels/$(M) | build
-	$$(BIN)/finetune critic $$(call flags,critic-$$*,$(1)) --text $(P)/text.toml --init $(R)/round-$(2)/policy \
-	  --labels $(R)/round-$(2)/labels --out $$(@D) $$(done)
+$(call at,$(2))/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(call at,$(2))/labels/$(M) | build
+	$$(BIN)/finetune critic $$(call flags,critic-$$*,$(1)) --text $(P)/text.toml --init $(call at,$(2))/policy \
+	  --labels $(call at,$(2))/labels --out $$(@D) $$(done)
 
 # How likely a solution is right of which these critics say so much: fitted to a search of the validation problems.
-$(R)/round-$(2)/held-out/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/world/validation/$(M) $(R)/round-$(2)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(2)) | build
-	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/world/validation --policy $(or $(SERVER),$(R)/round-$(2)/policy) \
-	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(2)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/held-out/nodes $$(done)
+$(call calibrated,$(2))/held-out/trajectories/$(M): $(call settings,search) $(P)/text.toml $(call settings,tree) $(R)/world/validation/$(M) $(call at,$(2))/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(2)) | build
+	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(R)/world/validation --policy $(or $(SERVER),$(call at,$(2))/policy) \
+	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(2)) --out-trajectories $$(@D) --out-nodes $(call calibrated,$(2))/held-out/nodes $$(done)
 
-$(R)/round-$(2)/held-out/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/held-out/trajectories/$(M) $(call judge_manifests,$(2)) | build
-	$$(BIN)/critique score $$(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(R)/round-$(2)/held-out/trajectories $(call judges,$(2)) --out $$(@D) $$(done)
+$(call calibrated,$(2))/held-out/critiques/$(M): $(call settings,critique) $(P)/text.toml $(call calibrated,$(2))/held-out/trajectories/$(M) $(call judge_manifests,$(2)) | build
+	$$(BIN)/critique score $$(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(call calibrated,$(2))/held-out/trajectories $(call judges,$(2)) --out $$(@D) $$(done)
 
-$(R)/round-$(2)/confidence/$(M): $(P)/confidence.toml $(R)/round-$(2)/held-out/critiques/$(M) | build
-	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(R)/round-$(2)/held-out/trajectories \
-	  --critiques $(R)/round-$(2)/held-out/critiques --problems $(R)/world/validation --out $$(@D) $$(done)
+$(call calibrated,$(2))/confidence/$(M): $(call settings,confidence) $(call calibrated,$(2))/held-out/critiques/$(M) | build
+	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(call calibrated,$(2))/held-out/trajectories \
+	  --critiques $(call calibrated,$(2))/held-out/critiques --problems $(R)/world/validation --out $$(@D) $$(done)
 endef
 
 $(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,$(n),$(call two,$(n)))))
@@ -160,7 +179,7 @@ $(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,
 # $(call measure,<round>,<policy>,[settings],[splits]): evaluates a policy, on every evaluation split unless others are named.
 measure = $(BIN)/evaluate run $(call flags,$(or $(3),evaluate),$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
 	  $(call judges,00) $(foreach s,$(or $(4),$(SPLITS)),--problems $(R)/world/$(s)) --out $(@D) $(done)
-SCALES := $(P)/evaluate.toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00) $(TESTS)
+SCALES := $(call settings,evaluate) $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00) $(TESTS)
 
 $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 	$(call measure,0,$(Z)/policy)
@@ -171,45 +190,45 @@ start = $(if $(filter base,$(START)),$(INIT),$(1))
 
 # $(call round_rules,n,nn,mm,kk): kk is the round whose critics judge.
 define round_rules
-$(R)/round-$(2)/prompts/$(M): $(P)/prompts.toml $(WORLD) $(if $(WRITES),$(P)/text.toml $(R)/round-$(3)/policy/$(M)) $(if $(BACK),$(foreach k,$(shell seq $(3)),$(R)/round-$(call two,$(k))/sft/$(M))) | build
+$(call prompted,$(2))/prompts/$(M): $(call settings,prompts) $(WORLD) $(if $(WRITES),$(P)/text.toml $(call at,$(3))/policy/$(M)) $(if $(BACK),$(foreach k,$(shell seq $(3)),$(call filtered,$(call two,$(k)))/sft/$(M))) | build
 	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds \
-	  $(if $(WRITES),--policy $(or $(SERVER),$(R)/round-$(3)/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml) \
-	  $(if $(BACK),$(foreach k,$(shell seq $(3)),--earlier $(R)/round-$(call two,$(k))/prompts --kept $(R)/round-$(call two,$(k))/sft)) \
+	  $(if $(WRITES),--policy $(or $(SERVER),$(call at,$(3))/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml) \
+	  $(if $(BACK),$(foreach k,$(shell seq $(3)),--earlier $(call prompted,$(call two,$(k)))/prompts --kept $(call filtered,$(call two,$(k)))/sft)) \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
-$(R)/round-$(2)/trajectories/$(M): $(P)/search.toml $(P)/text.toml $(P)/tree.toml $(R)/round-$(2)/prompts/$(M) $(R)/round-$(3)/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
-	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(P)/tree.toml --prompts $(R)/round-$(2)/prompts --policy $(or $(SERVER),$(R)/round-$(3)/policy) \
-	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(R)/round-$(2)/nodes $$(done)
+$(call searched,$(2))/trajectories/$(M): $(call settings,search) $(P)/text.toml $(call settings,tree) $(call prompted,$(2))/prompts/$(M) $(call at,$(3))/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
+	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(call prompted,$(2))/prompts --policy $(or $(SERVER),$(call at,$(3))/policy) \
+	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(call searched,$(2))/nodes $$(done)
 
-$(R)/round-$(2)/critiques/$(M): $(P)/critique.toml $(P)/text.toml $(R)/round-$(2)/trajectories/$(M) $(call judge_manifests,$(4)) $(addsuffix /$(M),$(call sure,$(4))) | build
-	$$(BIN)/critique score $$(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(R)/round-$(2)/trajectories $(call judges,$(4)) $(addprefix --confidence ,$(call sure,$(4))) --out $$(@D) $$(done)
+$(call judged,$(2))/critiques/$(M): $(call settings,critique) $(P)/text.toml $(call searched,$(2))/trajectories/$(M) $(call judge_manifests,$(4)) $(addsuffix /$(M),$(call sure,$(4))) | build
+	$$(BIN)/critique score $$(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(call searched,$(2))/trajectories $(call judges,$(4)) $(addprefix --confidence ,$(call sure,$(4))) --out $$(@D) $$(done)
 
-$(R)/round-$(2)/sft/$(M): $(P)/filter.toml $(R)/round-$(2)/trajectories/$(M) $(R)/round-$(2)/critiques/$(M) | build
-	$$(BIN)/filter $$(call flags,filter,$(1)) $(FILTER_FLAGS) --prompts $(R)/round-$(2)/prompts --trajectories $(R)/round-$(2)/trajectories --critiques $(R)/round-$(2)/critiques \
-	  --out-sft $$(@D) --out-preferences $(R)/round-$(2)/preferences --out-steps $(R)/round-$(2)/steps $$(done)
+$(call filtered,$(2))/sft/$(M): $(call settings,filter) $(call searched,$(2))/trajectories/$(M) $(call judged,$(2))/critiques/$(M) | build
+	$$(BIN)/filter $$(call flags,filter,$(1)) $(FILTER_FLAGS) --prompts $(call prompted,$(2))/prompts --trajectories $(call searched,$(2))/trajectories --critiques $(call judged,$(2))/critiques \
+	  --out-sft $$(@D) --out-preferences $(call filtered,$(2))/preferences --out-steps $(call filtered,$(2))/steps $$(done)
 
-$(R)/round-$(2)/policy/$(M): $(P)/finetune.toml $(P)/text.toml $(foreach k,$(shell seq $(1)),$(R)/round-$(call two,$(k))/sft/$(M)) $(R)/round-$(3)/policy/$(M) | build
-	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(R)/round-$(3)/policy) --seeds $(R)/world/seeds \
-	  $(foreach k,$(shell seq $(1)),--sft $(R)/round-$(call two,$(k))/sft $(if $(PAIRS),--preferences $(R)/round-$(call two,$(k))/preferences)) --validation $(R)/world/validation --out $$(@D) $$(done)
+$(A)/round-$(2)/policy/$(M): $(call settings,finetune) $(P)/text.toml $(foreach k,$(shell seq $(1)),$(call filtered,$(call two,$(k)))/sft/$(M)) $(call at,$(3))/policy/$(M) | build
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(call at,$(3))/policy) --seeds $(R)/world/seeds \
+	  $(foreach k,$(shell seq $(1)),--sft $(call filtered,$(call two,$(k)))/sft $(if $(PAIRS),--preferences $(call filtered,$(call two,$(k)))/preferences)) --validation $(R)/world/validation --out $$(@D) $$(done)
 
 # The control: the same number of updates on the seeds alone, from the control of the round before.
-$(R)/round-$(2)/control/$(M): $(P)/finetune.toml $(P)/text.toml $(R)/round-$(2)/policy/$(M) $(if $(filter 00,$(3)),,$(R)/round-$(3)/control/$(M)) | build
-	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(R)/round-$(3)/$(if $(filter 00,$(3)),policy,control)) \
-	  --seeds $(R)/world/seeds --validation $(R)/world/validation --updates-of $(R)/round-$(2)/policy --out $$(@D) $$(done)
+$(A)/round-$(2)/control/$(M): $(call settings,finetune) $(P)/text.toml $(A)/round-$(2)/policy/$(M) $(if $(filter 00,$(3)),,$(call at,$(3))/control/$(M)) | build
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(call at,$(3))/$(if $(filter 00,$(3)),policy,control)) \
+	  --seeds $(R)/world/seeds --validation $(R)/world/validation --updates-of $(A)/round-$(2)/policy --out $$(@D) $$(done)
 
-$(R)/round-$(2)/evaluation/$(M): $(R)/round-$(2)/policy/$(M) $(SCALES) | build
-	$$(call measure,$(1),$(R)/round-$(2)/policy)
+$(A)/round-$(2)/evaluation/$(M): $(A)/round-$(2)/policy/$(M) $(SCALES) | build
+	$$(call measure,$(1),$(A)/round-$(2)/policy)
 
-$(R)/round-$(2)/control-evaluation/$(M): $(R)/round-$(2)/control/$(M) $(SCALES) | build
-	$$(call measure,$(1),$(R)/round-$(2)/control)
+$(A)/round-$(2)/control-evaluation/$(M): $(A)/round-$(2)/control/$(M) $(SCALES) | build
+	$$(call measure,$(1),$(A)/round-$(2)/control)
 
-$(R)/round-$(2)/comparison.json: $(Z)/evaluation/$(M) $(R)/round-$(2)/evaluation/$(M) $(R)/round-$(2)/control-evaluation/$(M) $(if $(filter 00,$(3)),,$(R)/round-$(3)/comparison.json)
+$(A)/round-$(2)/comparison.json: $(Z)/evaluation/$(M) $(A)/round-$(2)/evaluation/$(M) $(A)/round-$(2)/control-evaluation/$(M) $(if $(filter 00,$(3)),,$(A)/round-$(3)/comparison.json)
 	@$$(BIN)/evaluate compare $$(call models,$(1)) --out $$@ $$(done)
 endef
 
 # $(call models,n): the models that round n is compared with.
-models = --run base=$(Z)/evaluation --run control=$(R)/round-$(call two,$(1))/control-evaluation --against control \
-	  $(foreach k,$(shell seq $(1)),--run 'round $(k)'=$(R)/round-$(call two,$(k))/evaluation)
+models = --run base=$(Z)/evaluation --run control=$(A)/round-$(call two,$(1))/control-evaluation --against control \
+	  $(foreach k,$(shell seq $(1)),--run 'round $(k)'=$(A)/round-$(call two,$(k))/evaluation)
 
 $(foreach n,$(shell seq $(ROUND)),$(eval $(call round_rules,$(n),$(call two,$(n)),$(call previous,$(n)),$(if $(RETRAIN),$(call previous,$(n)),00))))
 
@@ -217,7 +236,7 @@ $(foreach n,$(shell seq $(ROUND)),$(eval $(call round_rules,$(n),$(call two,$(n)
 # Of the policy of round OF; the figures are those of the split ON.
 OF ?= 0
 ON ?= $(firstword $(SPLITS))
-D  := $(R)/round-$(call two,$(OF))
+D  := $(call at,$(call two,$(OF)))
 
 ## compare: all decoders side by side at equal tokens, of the policy of round OF=0, on ON=test
 compare: $(D)/compare-$(ON)/$(M)
@@ -260,18 +279,27 @@ $(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml
 
 # --------------------------------------------------------------------------------------------- results with error bars
 SEEDS    ?= 0 1 2
+# The arms beside the rounds: all folders of the preset.
+ARMS     ?= $(notdir $(patsubst %/,%,$(wildcard $(P)/*/)))
 RESULTS  ?= docs/results/$(PRESET)
 seed_run  = data/runs/$(PRESET)-seed$(1)
 # $(call evaluated,<seed>): the evaluations of a seed's run.
 evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
 	  $(foreach k,$(shell seq $(N)),--run '$(1):control $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/control-evaluation' \
-	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/evaluation')
+	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/evaluation' \
+	  $(foreach a,$(ARMS),--run '$(1):$(a) $(k)=$(call seed_run,$(1))/$(a)/round-$(call two,$(k))/evaluation'))
 
-## results: N=1 rounds of each of SEEDS='0 1 2', then their tables and plots, in docs/results
+.PHONY: measured
+measured: $(foreach k,$(shell seq $(ROUND)),$(A)/round-$(call two,$(k))/evaluation/$(M))
+
+## results: N=1 rounds of each of SEEDS='0 1 2', and of every arm, then their tables and plots, in docs/results
 results:
-	@for s in $(SEEDS); do $(MAKE) --no-print-directory all RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; done
-	@$(BIN)/evaluate report $(foreach s,$(SEEDS),$(call evaluated,$(s))) \
-	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base') --out $(RESULTS)
+	@for s in $(SEEDS); do \
+	  $(MAKE) --no-print-directory all RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
+	  for a in $(ARMS); do $(MAKE) --no-print-directory measured RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) ARM=$$a || exit; done; done
+	@$(BIN)/evaluate report $(foreach s,$(SEEDS),--costs-of $(call seed_run,$(s)) $(call evaluated,$(s))) \
+	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base' \
+	    $(foreach a,$(ARMS),--pair 'round $(k)=$(a) $(k)' --pair '$(a) $(k)=base')) --out $(RESULTS)
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
 ## base: make the shipped base models again from nothing (ten to fifteen minutes)
@@ -320,7 +348,7 @@ schemas:
 
 ## status: which outputs of the run exist
 status:
-	@for round in $(R)/round-*; do [ -d "$$round" ] || continue; echo "$$round"; \
+	@for round in $(A)/round-*; do [ -d "$$round" ] || continue; echo "$$round"; \
 	  for output in "$$round"/*/ "$$round"/critics/*/ "$$round"/held-out/*/; do [ -d "$$output/data" ] || [ -e "$$output/config.json" ] || [ -e "$$output/$(M)" ] || [ -e "$$output/.lock" ] || continue; \
 	    if [ -e "$$output/$(M)" ]; then state=complete; else state=unfinished; fi; printf '  %-12s %s\n' "$$state" "$${output#$$round/}"; done; done
 

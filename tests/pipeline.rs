@@ -75,6 +75,7 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     nothing_is_left_to_do_until_a_preset_changes(&calm);
     no_synthesized_prompt_has_an_answer(&calm);
     every_evaluation_is_there(&calm);
+    an_arm_shares_what_it_does_not_change(&calm);
     decoders_are_compared_at_equal_tokens(&calm);
 }
 
@@ -115,6 +116,30 @@ fn nothing_is_left_to_do_until_a_preset_changes(run_dir: &Path) {
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success());
     assert!(message.contains("was made with PRESET=smoke SEED=0: give another RUN"), "{message}");
+}
+
+fn an_arm_shares_what_it_does_not_change(run_dir: &Path) {
+    let of_arm = |arm: &str| planned(run_dir, &["measured", arm]);
+    assert_eq!(of_arm("ARM=by-q"), ["filter", "finetune policy", "evaluate run"]);
+    let mut searched = of_arm("ARM=reranked");
+    searched.sort();
+    let expected = [
+        "critique calibrate",
+        "critique score",
+        "critique score",
+        "evaluate run",
+        "filter",
+        "finetune policy",
+        "search",
+        "search",
+    ];
+    assert_eq!(searched, expected, "with the calibration on held-out problems");
+    run(make(run_dir, &["measured", "ARM=reranked"]));
+    assert_eq!(of_arm("ARM=reranked"), Vec::<String>::new());
+    assert_eq!(planned(run_dir, &[]), Vec::<String>::new(), "the preset's round is as it was");
+    let found = run_dir.join("reranked/round-01/trajectories");
+    let rows = Dataset::<Trajectory>::open(&found).unwrap().rows().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.decoder == "sample"));
 }
 
 fn no_synthesized_prompt_has_an_answer(run_dir: &Path) {

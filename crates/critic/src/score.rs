@@ -72,9 +72,8 @@ impl Memory {
     /// What reading cost so far, and what it saved.
     pub fn counts(&self) -> PrefixCounts {
         let mut sum = PrefixCounts::default();
-        for PrefixCounts { forwarded, reused } in self.all().map(Prefixes::counts) {
-            sum.forwarded += forwarded;
-            sum.reused += reused;
+        for prefixes in self.all() {
+            sum += prefixes.counts();
         }
         sum
     }

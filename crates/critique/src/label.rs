@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dataset::{Begin, Dataset, Output, chunk, row_id, seed_for};
-use decoding::{AnyModel, ModelAt, Place, TextConfig};
+use decoding::{AnyModel, Cost, ModelAt, Place, TextConfig};
 use lm::{Prefixes, Sampling};
 use policy::{Policy, StateRequest};
 use schema::{Label, Prompt};
@@ -70,6 +70,8 @@ struct Totals {
     solutions: usize,
     right: usize,
     tokens: u64,
+    #[serde(flatten)]
+    cost: Cost,
 }
 
 /// A sampled solution of a problem.
@@ -154,6 +156,7 @@ impl Labeller<'_> {
             }
         }
         self.roll_out(&samples, &mut tally, &mut prefixes)?;
+        self.totals.cost += Cost::of_policy(prefixes.counts());
         self.totals.problems += problems.len();
         self.totals.solutions += samples.len();
         self.totals.right += samples.iter().filter(|s| s.right).count();

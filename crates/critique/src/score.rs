@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use critic::agreement::{self, Voter};
-use critic::{Confidence, Critic, Evidence, Scores, Solution, confidence};
+use critic::{Confidence, Critic, Evidence, Memory, Scores, Solution, confidence};
 use dataset::{Begin, Dataset, Files, Input, Output};
 use decoding::models;
-use decoding::{AnyModel, ModelAt, Place, TextConfig};
+use decoding::{AnyModel, Cost, ModelAt, Place, TextConfig};
 use schema::critiques::{Check, CriticModels};
 use schema::{Critique, Trajectory};
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,8 @@ struct Totals {
     calculator_holds: usize,
     outcome_above_half: usize,
     score: f64,
+    #[serde(flatten)]
+    cost: Cost,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -115,8 +117,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     for index in 0..parts {
         let rows = trajectories.part_rows(index)?;
         if output.missing().contains(&index) {
-            let critiques = judge.all(&rows)?;
+            let mut memory = judge.critic.memory();
+            let critiques = judge.all(&rows, &mut memory)?;
             totals.add(&critiques);
+            totals.cost += Cost::of_critic(memory.counts());
             output.write_part(index, &critiques)?;
             metrics.row(&totals)?;
         }
@@ -154,7 +158,7 @@ struct Judge {
 
 impl Judge {
     /// Judges the trajectories of a part, which holds all those of its prompts.
-    fn all(&self, rows: &[Trajectory]) -> Result<Vec<Critique>, Failure> {
+    fn all(&self, rows: &[Trajectory], memory: &mut Memory) -> Result<Vec<Critique>, Failure> {
         let solutions: Vec<Solution<'_>> = rows
             .iter()
             .map(|row| Solution {
@@ -164,7 +168,7 @@ impl Judge {
                 branch: 0,
             })
             .collect();
-        let scores = self.critic.score(&solutions, &mut self.critic.memory());
+        let scores = self.critic.score(&solutions, memory);
         let scores = scores.map_err(decoding::Error::from)?;
         let outcomes: Vec<f32> = rows.iter().zip(&scores).map(|(row, s)| outcome(row, s)).collect();
         let agreement = self.config.agreement.shares(rows, &outcomes)?;

@@ -14,6 +14,8 @@ pub struct Cost {
     pub policy_tokens: u64,
     /// Tokens that went through the critics.
     pub critic_tokens: u64,
+    /// Floating point operations of both, as [`lm::ModelConfig::layer_flops`] counts them; those of servers are not known.
+    pub flops: u64,
     /// Tokens that would have gone through a model again, had their keys and values not been kept.
     pub reused_tokens: u64,
     /// Solutions and states that the critics judged.
@@ -46,8 +48,14 @@ pub(crate) struct Memory {
 impl Cost {
     /// What a policy's reading and writing cost.
     pub fn of_policy(counts: PrefixCounts) -> Self {
-        let PrefixCounts { forwarded, reused } = counts;
-        Self { policy_tokens: forwarded, reused_tokens: reused, ..Self::default() }
+        let PrefixCounts { forwarded, reused, flops } = counts;
+        Self { policy_tokens: forwarded, reused_tokens: reused, flops, ..Self::default() }
+    }
+
+    /// What a critic's reading cost.
+    pub fn of_critic(counts: PrefixCounts) -> Self {
+        let PrefixCounts { forwarded, reused, flops } = counts;
+        Self { critic_tokens: forwarded, reused_tokens: reused, flops, ..Self::default() }
     }
 
     /// The share of all tokens that did not have to go through a model; none without tokens.
@@ -61,6 +69,7 @@ impl std::ops::AddAssign for Cost {
     fn add_assign(&mut self, more: Self) {
         self.policy_tokens += more.policy_tokens;
         self.critic_tokens += more.critic_tokens;
+        self.flops += more.flops;
         self.reused_tokens += more.reused_tokens;
         self.judged += more.judged;
         self.kept_bytes = self.kept_bytes.max(more.kept_bytes);
@@ -123,9 +132,7 @@ impl Memory {
         for prefixes in [&self.policy, &self.fast_policy] {
             cost += Cost::of_policy(prefixes.counts());
         }
-        let PrefixCounts { forwarded, reused } = self.critic.counts();
-        cost.critic_tokens += forwarded;
-        cost.reused_tokens += reused;
+        cost += Cost::of_critic(self.critic.counts());
         cost
     }
 }

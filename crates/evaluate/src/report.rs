@@ -9,6 +9,7 @@
 
 mod arguments;
 mod chart;
+mod costs;
 mod error;
 mod gather;
 mod markdown;
@@ -16,6 +17,7 @@ mod plots;
 mod svg;
 
 pub use arguments::{ReportArgs, SeedRun, run};
+pub use costs::StageCost;
 pub use error::Error;
 pub use gather::report;
 pub use markdown::markdown;
@@ -92,6 +94,8 @@ pub struct Report {
     pub curves: Vec<String>,
     /// One for every split of every task, in a fixed order: `test`, `ood-templates`, `ood-chains`, others by name.
     pub splits: Vec<SplitReport>,
+    /// What the stages cost, by their folders; none where no run's folder was given.
+    pub costs: Vec<StageCost>,
 }
 
 /// What was measured on one test set.

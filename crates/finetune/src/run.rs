@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dataset::FilesOutput;
 use decoding::Place;
-use lm::Checkpoint;
+use lm::{Checkpoint, ModelConfig};
 use lm::train::{Event, Example, Outcome, Preferences, Preferred, TrainConfig, Training};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Metrics, Progress, ResultExt};
@@ -137,9 +137,16 @@ pub(crate) fn train(
         }
         Stopped::Model(error) => Failure::data(error.to_string()),
     })?;
+    log.metrics.row(&cost(&job.start.config, outcome.tokens))?;
     let record = job.record(&outcome);
     let checkpoint = Checkpoint { model: outcome.model, ..job.start.clone() };
     Ok(Trained { checkpoint, record, adapter: outcome.adapter })
+}
+
+/// What a run cost, that of its interrupted parts included. The way back through a model is twice the way through it.
+fn cost(model: &ModelConfig, tokens: u64) -> serde_json::Value {
+    let flops = 3 * tokens * (model.layer_flops() + model.logit_flops());
+    serde_json::json!({"trained_tokens": tokens, "flops": flops})
 }
 
 /// Writes the checkpoint and its record, and commits.

@@ -230,6 +230,22 @@ impl ModelConfig {
         Self { eos_token_id: Some(ends), ..self }
     }
 
+    /// Floating point operations that take a token through the layers: two for each weight of their matrices. Attention to
+    /// what came before is not counted; `c` tokens before it would add `4 · c` times the width of all heads in each layer.
+    pub fn layer_flops(&self) -> u64 {
+        let (hidden, width) = (self.hidden_size as u64, self.head_width() as u64);
+        let heads = (self.num_attention_heads + self.kv_heads()) as u64;
+        // Queries and output, keys and values; then gate, up and down.
+        let attention = 2 * heads * width * hidden;
+        let feed_forward = 3 * hidden * self.intermediate_size as u64;
+        2 * (attention + feed_forward) * self.num_hidden_layers as u64
+    }
+
+    /// Those of the logits of a token.
+    pub fn logit_flops(&self) -> u64 {
+        2 * self.hidden_size as u64 * self.vocab_size as u64
+    }
+
     /// Which projections of attention have a bias.
     pub(crate) fn biases(&self) -> Biases {
         let all = self.attention_bias;

@@ -22,7 +22,7 @@ pub(crate) use rows::known_columns;
 use crate::decode::{Open, Padded, Queue, Written};
 use crate::drawn::Drawn;
 use crate::model::{Decoder, Projection, Rotary};
-use crate::prefix::{Known, KvShape, Prefixes, Read};
+use crate::prefix::{Known, KvShape, PrefixCounts, Prefixes, Read};
 use crate::weights::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
 
@@ -171,7 +171,8 @@ impl Engine {
         };
         let mut generations = Vec::with_capacity(requests.len());
         for (request, Written { generation, kv }) in requests.iter().zip(written) {
-            prefixes.count(generation.drawn.ids.len() as u64, 0);
+            let written = generation.drawn.ids.len();
+            prefixes.count(self.passed(written, written));
             // A token is kept with its scalar heads, which generation does not compute.
             if request.keep && self.heads() == 0 {
                 let (_, fed) = generation.drawn.ids.split_last().expect("a generation has a token");
@@ -272,6 +273,13 @@ impl Engine {
             Some(tokens) if tokens > most => Err(Error::TooLong { tokens, limit }),
             _ => Ok(()),
         }
+    }
+
+    /// What so many tokens cost, and so many rows of logits.
+    fn passed(&self, tokens: usize, logits: usize) -> PrefixCounts {
+        let (tokens, logits) = (tokens as u64, logits as u64);
+        let flops = tokens * self.config.layer_flops() + logits * self.config.logit_flops();
+        PrefixCounts { forwarded: tokens, reused: 0, flops }
     }
 
     fn heads(&self) -> usize {

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::AddAssign;
 
 use burn::tensor::Device;
 
@@ -34,6 +35,17 @@ pub struct PrefixCounts {
     pub forwarded: u64,
     /// Tokens whose keys and values were there already.
     pub reused: u64,
+    /// Floating point operations, as [`crate::ModelConfig::layer_flops`] counts them; 0 where the model is not known, as a
+    /// server's.
+    pub flops: u64,
+}
+
+impl AddAssign for PrefixCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.forwarded += more.forwarded;
+        self.reused += more.reused;
+        self.flops += more.flops;
+    }
 }
 
 /// The scope of a text: rows that begin with the same question share what was read of it. Two texts
@@ -144,10 +156,9 @@ impl Prefixes {
         }
     }
 
-    /// Takes note of tokens that went through a model, and of tokens that did not have to.
-    pub fn count(&mut self, forwarded: u64, reused: u64) {
-        self.counts.forwarded += forwarded;
-        self.counts.reused += reused;
+    /// Takes note of what went through a model, and of what did not have to.
+    pub fn count(&mut self, counts: PrefixCounts) {
+        self.counts += counts;
     }
 
     /// The longest beginning of a row that was read before.

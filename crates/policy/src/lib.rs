@@ -199,7 +199,7 @@ impl Policy {
             jobs.add(Job { prompt, count: 1, sampling, stops, max_tokens, seed, likeliest: 1 });
         }
         let (completions, used) = server.complete(&jobs.jobs)?;
-        prefixes.count(used.forwarded, used.cached);
+        prefixes.count(used);
         Ok(jobs.of_rows(&completions))
     }
 

@@ -99,7 +99,7 @@ impl Policy {
             Writer::Server(server) => {
                 let texts: Vec<&str> = choices.iter().map(|choice| choice.text.as_str()).collect();
                 let (shares, used) = server.choose(&texts, yes, no)?;
-                prefixes.count(used.forwarded, used.cached);
+                prefixes.count(used);
                 return Ok(shares);
             }
         };

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use lm::prefix::PrefixCounts;
 use serde_json::Value;
 
 use crate::Error;
@@ -73,15 +74,6 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// What some completions cost the server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
-    /// Tokens read or written.
-    pub(crate) forwarded: u64,
-    /// Tokens of prompts that the server still knew.
-    pub(crate) cached: u64,
-}
-
 impl Server {
     /// Connects to a server, `http://host:port/v1`, with `#model` behind it where it has several, and tries it. The key is
     /// sent as a bearer token.
@@ -132,7 +124,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Refused`]; of several the one of the first job.
-    pub(crate) fn complete(&self, jobs: &[Job]) -> Result<(Vec<Vec<Draft>>, Usage), Error> {
+    pub(crate) fn complete(&self, jobs: &[Job]) -> Result<(Vec<Vec<Draft>>, PrefixCounts), Error> {
         self.all(jobs, |answer, job| Ok((wire::drafts(answer, job)?, wire::usage(answer))))
     }
 
@@ -145,7 +137,7 @@ impl Server {
         texts: &[&str],
         yes: &str,
         no: &str,
-    ) -> Result<(Vec<f64>, Usage), Error> {
+    ) -> Result<(Vec<f64>, PrefixCounts), Error> {
         let jobs: Vec<Job> = texts.iter().map(|text| Job::of_one_token(text)).collect();
         self.all(&jobs, |answer, _| Ok((wire::share(answer, yes, no)?, wire::usage(answer))))
     }
@@ -154,8 +146,8 @@ impl Server {
     fn all<T: Send>(
         &self,
         jobs: &[Job],
-        read: impl Fn(&Value, &Job) -> Result<(T, Usage), Fault> + Sync,
-    ) -> Result<(Vec<T>, Usage), Error> {
+        read: impl Fn(&Value, &Job) -> Result<(T, PrefixCounts), Fault> + Sync,
+    ) -> Result<(Vec<T>, PrefixCounts), Error> {
         let next = AtomicUsize::new(0);
         let answers = Mutex::new(BTreeMap::new());
         let work = || {
@@ -178,12 +170,11 @@ impl Server {
             work();
         });
         let answers = answers.into_inner().expect("no thread panics while it holds the lock");
-        let (mut all, mut usage) = (Vec::with_capacity(jobs.len()), Usage::default());
+        let (mut all, mut usage) = (Vec::with_capacity(jobs.len()), PrefixCounts::default());
         for answer in answers.into_values() {
             let (answer, used) = answer?;
             all.push(answer);
-            usage.forwarded += used.forwarded;
-            usage.cached += used.cached;
+            usage += used;
         }
         Ok((all, usage))
     }

@@ -128,19 +128,22 @@ fn replaces(old: &Value, new: &Value) -> bool {
     old.same_type(new) || (number(old) && number(new))
 }
 
-/// What the shipped presets (`pipelines/*/`) say in the files that `wanted` names, for the tests of the stages.
+/// What the shipped presets (`pipelines/*/`) and their arms (`pipelines/*/*/`) say in the files that `wanted` names, for the
+/// tests of the stages.
 ///
 /// # Errors
 /// As [`load`]; exit 74 when the folder cannot be read, as outside of the repository.
 pub fn shipped<T: Serialize + DeserializeOwned>(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<T>, Failure> {
-    let folders = list(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines"))?;
+    let mut left = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines")];
     let mut values = Vec::new();
-    for folder in folders {
+    while let Some(folder) = left.pop() {
         for path in list(&folder)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if wanted(&name) {
+            if path.is_dir() {
+                left.push(path);
+            } else if wanted(&name) {
                 values.push(load(&path, &[])?.value);
             }
         }

@@ -8,7 +8,9 @@ use dataset::Dataset;
 use schema::Evaluation;
 use stage::{Failure, ResultExt, print_json, print_table};
 
-use super::{Error, Pair, Report, Request, Run, SplitReport, Versus, markdown, plots, report};
+use super::{
+    Error, Pair, Report, Request, Run, SplitReport, Versus, costs, markdown, plots, report,
+};
 use crate::compare::Labelled;
 use crate::format::{none, one, p_value, signed_range};
 
@@ -32,6 +34,11 @@ pub struct ReportArgs {
     /// model].
     #[arg(long = "curve", value_name = "MODEL")]
     pub curves: Vec<String>,
+
+    /// The folder of a run, e.g. `data/runs/tiny`; repeat it. The report then says what the stages below cost, means over
+    /// the runs.
+    #[arg(long = "costs-of", value_name = "DIR")]
+    pub costs_of: Vec<PathBuf>,
 
     /// The folder for the report. What it holds under the same names is replaced.
     #[arg(long, value_name = "DIR")]
@@ -75,10 +82,12 @@ impl FromStr for SeedRun {
 
 /// Reads the evaluations, reports them, writes the report, and prints its pairs.
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
-    let ReportArgs { runs, pairs, splits, curves, out, json } = args;
+    let ReportArgs { runs, pairs, splits, curves, costs_of, out, json } = args;
     check_folders(&runs)?;
     let runs = runs.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let report = report(&runs, &Request { pairs, splits, curves })?;
+    let mut report = report(&runs, &Request { pairs, splits, curves })?;
+    let spent = costs_of.iter().map(|run| costs::spent(run));
+    report.costs = costs::means(&spent.collect::<Result<Vec<_>, _>>()?);
     let plots = plots(&report);
     for plot in &plots {
         dataset::write_file(&out.join(&plot.file), plot.svg.as_bytes())?;

@@ -1,6 +1,6 @@
 //! A report as markdown.
 
-use super::{DecoderReport, Measured, Plot, Report, SplitReport, Versus};
+use super::{DecoderReport, Measured, Plot, Report, SplitReport, StageCost, Versus};
 use crate::format::{none, one, p_value, range, signed_range};
 use crate::stats::Spread;
 
@@ -29,6 +29,7 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
         }
         blocks.extend(against_greedy(split));
     }
+    blocks.extend(costs(&report.costs));
     blocks.join("\n\n") + "\n"
 }
 
@@ -121,6 +122,34 @@ fn against_greedy(split: &SplitReport) -> Vec<String> {
     let about =
         "On the problems that both answered; gains and errors removed are means over seeds.";
     vec!["### Against greedy of the same model".to_owned(), about.to_owned(), table(&rows)]
+}
+
+/// What each stage cost.
+fn costs(stages: &[StageCost]) -> Vec<String> {
+    if stages.is_empty() {
+        return Vec::new();
+    }
+    let header =
+        ["stage", "seeds", "seconds", "generated", "through models", "trained on", "TFLOP"];
+    let whole = |tokens: f64| format!("{tokens:.0}");
+    let row = |cost: &StageCost| {
+        vec![
+            cost.stage.clone(),
+            cost.seeds.to_string(),
+            format!("{:.0}", cost.seconds),
+            whole(cost.generated),
+            whole(cost.through_models),
+            whole(cost.trained),
+            format!("{:.2}", cost.tflop),
+        ]
+    };
+    let with_models = stages.iter().filter(|cost| cost.through_models + cost.trained > 0.0);
+    let mut rows = vec![header.map(str::to_owned).into()];
+    rows.extend(with_models.map(row));
+    let about = "Of the stages that run a model; means over the seeds that have one: two operations for each weight and \
+                 token on the way through a model, three times as many in training; attention is not counted, nor what \
+                 a server does. What was begun again was paid for twice.";
+    vec!["## Costs".to_owned(), about.to_owned(), table(&rows)]
 }
 
 fn gain(versus: &Versus) -> String {

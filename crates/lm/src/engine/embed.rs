@@ -31,7 +31,7 @@ impl Engine {
         let before: Vec<_> = rows.iter().map(|row| (row.scope, row.ids.as_slice())).collect();
         let known = self.read_before(&before, prefixes);
         let batches = self.batches(known.iter().map(|k| (known_columns(k), 1)).enumerate());
-        prefixes.count(rows.len() as u64, 0);
+        prefixes.count(self.passed(rows.len(), 0));
         let width = self.config.hidden_size;
         Ok(self.spread(&batches, |engine, batch| {
             // Only the last token is new, and nothing of it is kept.
@@ -56,6 +56,7 @@ impl Engine {
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Vec<f32>>, Error> {
         let hidden = self.embed(rows, prefixes)?;
+        prefixes.count(self.passed(0, rows.len()));
         let (count, width) = (hidden.len(), self.config.hidden_size);
         if count == 0 {
             return Ok(Vec::new());

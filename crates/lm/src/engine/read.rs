@@ -7,7 +7,7 @@ use super::Engine;
 use super::rows::{Wanted, distinct, known_columns, mask, pad, shared};
 use super::spread::NEW_BUCKET;
 use crate::model::{self, Cache, Past};
-use crate::prefix::{Known, Prefixes, Read, written};
+use crate::prefix::{Known, PrefixCounts, Prefixes, Read, written};
 use crate::spans::{Kv, Span, Spans};
 use crate::weights::values;
 
@@ -47,7 +47,7 @@ impl Engine {
         let mut apart = Prefixes::default();
         self.read(&[Wanted { scope: 0, ids, keep: ids.len() }], &mut apart);
         prefixes.insert_shared(ids, &apart.only(), self.shape);
-        prefixes.count(ids.len() as u64, 0);
+        prefixes.count(self.passed(ids.len(), 0));
     }
 
     /// Reads what is not known of some rows; what rows of one scope have in common is read first,
@@ -58,7 +58,8 @@ impl Engine {
         let (seen, rest) = self.read_rows(&rows, prefixes);
         let tokens: usize = wanted.iter().map(|row| row.ids.len()).sum();
         let forwarded = common + rest;
-        prefixes.count(forwarded as u64, (tokens - forwarded) as u64);
+        let reused = (tokens - forwarded) as u64;
+        prefixes.count(PrefixCounts { reused, ..self.passed(forwarded, 0) });
         places.into_iter().map(|place| seen[place].clone()).collect()
     }
 

@@ -142,6 +142,8 @@ pub struct Outcome {
     pub model: Decoder,
     /// Updates done.
     pub updates: usize,
+    /// Tokens of their batches, without padding.
+    pub tokens: u64,
     /// The update the model is from.
     pub best_update: usize,
     /// Its validation loss.
@@ -204,7 +206,8 @@ impl Training<'_> {
             let rate = self.config.rate(update, plan.len());
             let norm = optimizer.step(&mut state, found.gradients, rate);
             state.update += 1;
-            let tokens = batch.iter().map(|unit| unit.tokens()).sum();
+            let tokens: usize = batch.iter().map(|unit| unit.tokens()).sum();
+            state.tokens += tokens as u64;
             let (update, total) = (state.update, plan.len());
             on_event(Event::Update { update, total, loss: value, rate, norm, tokens, preferred })?;
             self.validate(&loss, &mut state, plan.len(), on_event)?;

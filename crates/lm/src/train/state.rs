@@ -20,6 +20,8 @@ pub(super) type Moments = BTreeMap<String, [Tensor<1>; 2]>;
 pub struct State {
     /// Updates done.
     pub update: usize,
+    /// Tokens of their batches, without padding.
+    pub(super) tokens: u64,
     pub(super) model: Decoder,
     pub(super) moments: Moments,
     /// Looks at the validation loss since the best one.
@@ -45,6 +47,7 @@ impl std::fmt::Debug for State {
 #[derive(Serialize, Deserialize)]
 struct Numbers {
     update: usize,
+    tokens: u64,
     worse: usize,
     best: Option<(usize, f64)>,
 }
@@ -54,7 +57,7 @@ const NUMBERS: &str = "numbers";
 
 impl State {
     pub(super) fn start(model: Decoder) -> Self {
-        Self { update: 0, model, moments: Moments::new(), worse: 0, best: None }
+        Self { update: 0, tokens: 0, model, moments: Moments::new(), worse: 0, best: None }
     }
 
     /// Notes a validation loss; tells whether it is the lowest.
@@ -70,11 +73,12 @@ impl State {
     }
 
     pub(super) fn outcome(self) -> Outcome {
-        let updates = self.update;
+        let (updates, tokens) = (self.update, self.tokens);
         match self.best {
             Some(best) => Outcome {
                 model: best.model,
                 updates,
+                tokens,
                 best_update: best.update,
                 best_loss: Some(best.loss),
                 adapter: Vec::new(),
@@ -82,6 +86,7 @@ impl State {
             None => Outcome {
                 model: self.model,
                 updates,
+                tokens,
                 best_update: updates,
                 best_loss: None,
                 adapter: Vec::new(),
@@ -105,6 +110,7 @@ impl State {
         }
         let numbers = Numbers {
             update: self.update,
+            tokens: self.tokens,
             worse: self.worse,
             best: self.best.as_ref().map(|best| (best.update, best.loss)),
         };
@@ -154,6 +160,7 @@ impl State {
             };
             moments.insert(name, [first, second]);
         }
-        Ok(Self { update: numbers.update, model, moments, worse: numbers.worse, best })
+        let Numbers { update, tokens, worse, .. } = numbers;
+        Ok(Self { update, tokens, model, moments, worse, best })
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use lm::Drawn;
 use lm::engine::StopReason;
+use lm::prefix::PrefixCounts;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::faults::Fault;
-use super::{Draft, Job, Usage};
+use super::{Draft, Job};
 
 /// An answer to a request for completions.
 #[derive(Debug, Deserialize)]
@@ -124,13 +125,13 @@ pub(crate) fn share(answer: &Value, yes: &str, no: &str) -> Result<f64, Fault> {
     Ok(yes / (yes + no).max(f64::MIN_POSITIVE))
 }
 
-/// What an answer cost, as far as it says.
-pub(crate) fn usage(answer: &Value) -> Usage {
+/// What an answer cost, as far as it says: tokens of prompts that the server still knew are reused.
+pub(crate) fn usage(answer: &Value) -> PrefixCounts {
     let counts = Counts::deserialize(&answer["usage"]).unwrap_or_default();
-    let cached = counts.prompt_tokens_details.and_then(|details| details.cached_tokens);
-    let cached = cached.unwrap_or(0).min(counts.prompt_tokens);
-    let forwarded = (counts.prompt_tokens - cached).saturating_add(counts.completion_tokens);
-    Usage { forwarded, cached }
+    let reused = counts.prompt_tokens_details.and_then(|details| details.cached_tokens);
+    let reused = reused.unwrap_or(0).min(counts.prompt_tokens);
+    let forwarded = (counts.prompt_tokens - reused).saturating_add(counts.completion_tokens);
+    PrefixCounts { forwarded, reused, flops: 0 }
 }
 
 impl Choice {

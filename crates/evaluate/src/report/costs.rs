@@ -1,0 +1,195 @@
+//! What the stages of runs cost, from the metrics beside what they wrote.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dataset::MetricsLog;
+use serde::{Deserialize, Serialize};
+use stage::{Failure, ResultExt};
+
+use crate::bill::METRICS;
+
+/// What a stage of a run cost. What was begun again or done twice was paid for twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Spent {
+    seconds: f64,
+    generated: u64,
+    through_models: u64,
+    trained: u64,
+    flops: u64,
+}
+
+/// What a stage cost, means over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageCost {
+    /// Its output's folder within the run.
+    pub stage: String,
+    /// Seeds that have it.
+    pub seeds: usize,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// Generated tokens; 0 where none were counted.
+    pub generated: f64,
+    /// Tokens that were read or written by policies and critics.
+    pub through_models: f64,
+    /// Tokens that were trained on, as often as they were.
+    pub trained: f64,
+    /// 10¹² floating point operations of models: two for each weight and token on the way through, three times as many in
+    /// training. Attention is not counted, nor what a server does.
+    pub tflop: f64,
+}
+
+/// A line of a stage's metrics: what it says of costs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Line {
+    elapsed_s: f64,
+    /// Where it is, the line counts one part of the work; otherwise all since the stage was started.
+    part: Option<usize>,
+    /// Where it is, the line is about a batch of a training, which says at its end what all of it cost.
+    update: Option<usize>,
+    tokens: u64,
+    policy_tokens: u64,
+    critic_tokens: u64,
+    trained_tokens: u64,
+    flops: u64,
+}
+
+impl Line {
+    fn spent(&self) -> Spent {
+        Spent {
+            seconds: 0.0,
+            generated: self.tokens,
+            through_models: self.policy_tokens + self.critic_tokens,
+            trained: self.trained_tokens,
+            flops: self.flops,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, more: Self) {
+        self.seconds += more.seconds;
+        self.generated += more.generated;
+        self.through_models += more.through_models;
+        self.trained += more.trained;
+        self.flops += more.flops;
+    }
+}
+
+/// What all stages below a run's folder cost, by the folder of their output.
+pub(super) fn spent(run: &Path) -> Result<BTreeMap<String, Spent>, Failure> {
+    let mut found = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(run) {
+        let entry = entry.or_io(run.display())?;
+        if entry.file_name() != METRICS {
+            continue;
+        }
+        let lines = MetricsLog::read(entry.path())?;
+        let lines: Vec<Line> = lines
+            .into_iter()
+            .map(|line| serde_json::from_value(line).or_data(entry.path().display()))
+            .collect::<Result<_, _>>()?;
+        let folder = entry.path().parent().and_then(|folder| folder.strip_prefix(run).ok());
+        let stage = folder.map(|folder| folder.display().to_string()).unwrap_or_default();
+        found.insert(stage, sum(&lines));
+    }
+    Ok(found)
+}
+
+/// Adds up lines: a clock that goes back is a stage that was started again.
+fn sum(lines: &[Line]) -> Spent {
+    let mut sum = Spent::default();
+    for (at, line) in lines.iter().enumerate() {
+        let last = lines.get(at + 1).is_none_or(|next| next.elapsed_s < line.elapsed_s);
+        if line.part.is_some() || last && line.update.is_none() {
+            sum += line.spent();
+        }
+        if last {
+            sum.seconds += line.elapsed_s;
+        }
+    }
+    sum
+}
+
+/// Means over seeds, by stage.
+pub(super) fn means(seeds: &[BTreeMap<String, Spent>]) -> Vec<StageCost> {
+    let mut stages = BTreeMap::<&str, (usize, Spent)>::new();
+    for (stage, spent) in seeds.iter().flatten() {
+        let (count, sum) = stages.entry(stage).or_default();
+        *count += 1;
+        *sum += *spent;
+    }
+    let mean = |(stage, (count, sum)): (&str, (usize, Spent))| {
+        let per = |total: u64| total as f64 / count as f64;
+        StageCost {
+            stage: stage.to_owned(),
+            seeds: count,
+            seconds: sum.seconds / count as f64,
+            generated: per(sum.generated),
+            through_models: per(sum.through_models),
+            trained: per(sum.trained),
+            tflop: per(sum.flops) / 1e12,
+        }
+    };
+    stages.into_iter().map(mean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run_with(stages: &[(&str, &[serde_json::Value])]) -> tempfile::TempDir {
+        let run = tempfile::tempdir().unwrap();
+        for (stage, lines) in stages {
+            let mut log = MetricsLog::open(&run.path().join(stage).join(METRICS)).unwrap();
+            for line in *lines {
+                log.append(line).unwrap();
+            }
+        }
+        run
+    }
+
+    #[test]
+    fn totals_count_once_a_start_and_parts_each() {
+        let search = |elapsed: f64, tokens: u64| json!({"elapsed_s": elapsed, "tokens": tokens, "policy_tokens": 2 * tokens, "critic_tokens": 1, "flops": 1000 * tokens});
+        let part = |elapsed: f64, part: u64| json!({"elapsed_s": elapsed, "part": part, "policy_tokens": 5, "flops": 7});
+        let run = run_with(&[
+            ("round-01/trajectories", &[search(1.0, 10), search(2.0, 30), search(0.5, 4)]),
+            ("round-01/evaluation", &[part(1.0, 0), part(2.0, 1), part(1.0, 2)]),
+        ]);
+        let found = spent(run.path()).unwrap();
+        let expected =
+            Spent { seconds: 2.5, generated: 34, through_models: 70, trained: 0, flops: 34_000 };
+        assert_eq!(found["round-01/trajectories"], expected);
+        let expected =
+            Spent { seconds: 3.0, generated: 0, through_models: 15, trained: 0, flops: 21 };
+        assert_eq!(found["round-01/evaluation"], expected);
+    }
+
+    #[test]
+    fn a_training_says_at_its_end_what_all_of_it_cost() {
+        let run = run_with(&[(
+            "round-01/policy",
+            &[
+                json!({"elapsed_s": 4.0, "update": 20, "loss": 1.0, "tokens": 512}),
+                json!({"elapsed_s": 2.0, "update": 40, "loss": 1.0, "tokens": 500}),
+                json!({"elapsed_s": 3.0, "trained_tokens": 9000, "flops": 3_000_000_000_000_u64}),
+            ],
+        )]);
+        let other = run_with(&[]);
+        let costs = means(&[spent(run.path()).unwrap(), spent(other.path()).unwrap()]);
+        let [cost] = &costs[..] else { panic!("{costs:?}") };
+        assert_eq!((cost.stage.as_str(), cost.seeds, cost.seconds), ("round-01/policy", 1, 7.0));
+        assert_eq!((cost.generated, cost.trained, cost.tflop), (0.0, 9000.0, 3.0));
+    }
+
+    #[test]
+    fn a_line_that_is_no_cost_is_refused_with_its_file() {
+        let run = run_with(&[("labels", &[json!({"elapsed_s": "soon"})])]);
+        let failure = spent(run.path()).unwrap_err();
+        assert!(failure.to_string().contains("labels/metrics.jsonl"), "{failure}");
+    }
+}
