@@ -359,7 +359,7 @@ mod tests {
             seed: 0,
             workers: 1,
         };
-        let learned = training.run::<Error>(&device::cpu(), None, &mut |_| Ok(())).unwrap();
+        let learned = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(())).unwrap();
         let learned = Checkpoint { model: learned.model, ..checkpoint };
         let critic = critic(&learned, &[VALUE, ORM]).unwrap();
         let solutions = [solution("5", true), solution("6", true)];

@@ -18,8 +18,8 @@ use crate::{AnyModel, Error, ModelAt, TextConfig};
 /// Where models run.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// The device.
-    pub device: lm::device::Device,
+    /// The device, or several: the first holds what there is one of, and each works on batches of its own.
+    pub devices: Vec<lm::device::Device>,
     /// How inference spreads its work.
     pub options: EngineOptions,
     /// The most bytes of keys and values that a search keeps ([`crate::Searcher::within`]).
@@ -40,26 +40,32 @@ impl Place {
     /// Exit 69 when the device is not there.
     pub fn of(common: &Common) -> Result<Self, Failure> {
         let (kept_at_most, requests) = (common.kv_memory.map(|size| size.0), common.requests.get());
-        Ok(Self { kept_at_most, requests, ..Self::on(common.device, common.workers)? })
+        Ok(Self { kept_at_most, requests, ..Self::on(&common.device, common.workers)? })
     }
 
-    /// A device, with so many threads if it is the CPU, and no limits.
+    /// A device, with so many threads if it is the CPU and one for each card, and no limits.
     ///
     /// # Errors
     /// Exit 69 when the device is not there.
-    pub fn on(device: stage::Device, workers: NonZeroUsize) -> Result<Self, Failure> {
-        let (device, options) = match device {
+    pub fn on(device: &stage::Device, workers: NonZeroUsize) -> Result<Self, Failure> {
+        let (devices, options) = match device {
             stage::Device::Cpu => {
                 let workers = workers.get();
-                (lm::device::cpu(), EngineOptions { workers, rows: CPU_ROWS })
+                (vec![lm::device::cpu()], EngineOptions { workers, rows: CPU_ROWS })
             }
-            stage::Device::Cuda(index) => {
-                let device = lm::device::cuda(index);
-                let device = device.map_err(|e| Failure::unavailable(e.to_string()))?;
-                (device, EngineOptions { workers: 1, rows: CUDA_ROWS })
+            stage::Device::Cuda(cards) => {
+                let devices: Result<Vec<_>, _> =
+                    cards.iter().map(|&card| lm::device::cuda(card)).collect();
+                let devices = devices.map_err(|e| Failure::unavailable(e.to_string()))?;
+                (devices, EngineOptions { workers: cards.len(), rows: CUDA_ROWS })
             }
         };
-        Ok(Self { device, options, kept_at_most: None, requests: 1 })
+        Ok(Self { devices, options, kept_at_most: None, requests: 1 })
+    }
+
+    /// The device that holds what there is one of.
+    pub fn device(&self) -> &lm::device::Device {
+        &self.devices[0]
     }
 }
 
@@ -90,7 +96,7 @@ impl Model {
         } else {
             Files::open(dir)?.input(name)
         };
-        let checkpoint = Checkpoint::load(dir, &place.device).map_err(|source| Error::Model {
+        let checkpoint = Checkpoint::load(dir, place.device()).map_err(|source| Error::Model {
             name: name.to_owned(),
             dir: dir.to_owned(),
             source: source.into(),
@@ -100,7 +106,8 @@ impl Model {
 
     /// The model ready to run.
     pub fn engine(&self, place: &Place) -> Engine {
-        Engine::new(&self.checkpoint, &place.device, place.options)
+        let engine = Engine::new(&self.checkpoint, place.device(), place.options);
+        engine.and_on(&self.checkpoint, &place.devices[1..])
     }
 
     /// The model as a policy.

@@ -9,7 +9,7 @@ use decoding::models::Model;
 use lm::engine::Stop;
 use lm::lora::{LoraConfig, Target};
 use lm::train::{Event, Example, TrainConfig, Training};
-use lm::{Checkpoint, Engine, GenerationRequest, Prefixes, Sampling};
+use lm::{Checkpoint, Engine, GenerationRequest, Precision, Prefixes, Sampling};
 use serde::Serialize;
 use stage::{Device, Failure, ResultExt};
 
@@ -18,8 +18,8 @@ pub(crate) struct Args {
     /// The checkpoint to compute with.
     #[arg(long)]
     model: PathBuf,
-    /// The device that is compared with the CPU: `cuda` or `cuda:N`.
-    #[arg(long, default_value_t = Device::Cuda(0))]
+    /// The device that is compared with the CPU: `cuda`, `cuda:N` or several cards, `cuda:N,M`.
+    #[arg(long, default_value_t = Device::Cuda(vec![0]))]
     device: Device,
     /// Threads on the CPU.
     #[arg(long, default_value = "1")]
@@ -42,8 +42,17 @@ struct Made {
     logits: Vec<f32>,
     greedy: Vec<u32>,
     sampled: Vec<u32>,
+    step: Step,
+    /// The same step with factors of products rounded to bf16.
+    rounded: Step,
+}
+
+/// A step of training by adapters, which fits where the model itself does.
+struct Step {
     loss: f64,
+    /// Of the gradient.
     norm: f64,
+    /// The scores afterwards.
     learned: Vec<f32>,
 }
 
@@ -58,11 +67,11 @@ struct Compared {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let made = |device: Device| {
+    let made = |device: &Device| {
         let place = Place::on(device, args.workers)?;
-        Made::by(&Model::load("model", &args.model, &place)?.checkpoint, &place)
+        Made::by(&Model::load("model", &args.model, &place)?, &place)
     };
-    let all = compared(&made(Device::Cpu)?, &made(args.device)?);
+    let all = compared(&made(&Device::Cpu)?, &made(&args.device)?);
     if args.json {
         stage::print_json(&all)?;
     } else {
@@ -87,10 +96,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 impl Made {
-    fn by(checkpoint: &Checkpoint, place: &Place) -> Result<Self, Failure> {
+    fn by(model: &Model, place: &Place) -> Result<Self, Failure> {
+        let checkpoint = &model.checkpoint;
         let mut ids = checkpoint.tokenizer.encode(TEXT).or_data("tokenizer")?;
         ids.truncate(checkpoint.config.max_position_embeddings / 2);
-        let engine = Engine::new(checkpoint, &place.device, place.options);
+        let engine = model.engine(place);
         let logits = engine.logits(&ids).or_data("model")?.concat();
         let write = |sampling| {
             let stop = Stop { tokens: Vec::new(), strings: Vec::new(), max_new: WRITTEN };
@@ -109,44 +119,52 @@ impl Made {
         };
         let (greedy, sampled) =
             (write(Sampling::Greedy)?, write(Sampling::Temperature { temperature: 1.0 })?);
-        let (loss, norm, learned) = step(checkpoint, &ids, place)?;
-        Ok(Self { logits, greedy, sampled, loss, norm, learned })
+        let step = |precision| Step::of(checkpoint, &ids, place, precision);
+        let (step, rounded) = (step(Precision::F32)?, step(Precision::Bf16)?);
+        Ok(Self { logits, greedy, sampled, step, rounded })
     }
 }
 
-/// A step of training by adapters, which fits where the model itself does: the loss, the gradient's norm, and the scores
-/// afterwards.
-fn step(
-    checkpoint: &Checkpoint,
-    ids: &[u32],
-    place: &Place,
-) -> Result<(f64, f64, Vec<f32>), Failure> {
-    let row = Example { ids: ids.to_vec(), targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
-    let training = Training {
-        checkpoint,
-        examples: &[row],
-        preferences: None,
-        validation: &[],
-        config: &one_step(),
-        updates: Some(1),
-        seed: 0,
-        workers: 1,
-    };
-    let (mut loss, mut norm) = (0.0, 0.0);
-    let outcome = training.run::<lm::Error>(&place.device, None, &mut |event| {
-        if let Event::Update { loss: of_step, norm: of_gradient, .. } = event {
-            (loss, norm) = (of_step, of_gradient);
-        }
-        Ok(())
-    });
-    let learned = Checkpoint { model: outcome.or_data("model")?.model, ..checkpoint.clone() };
-    let engine = Engine::new(&learned, &place.device, place.options);
-    Ok((loss, norm, engine.logits(ids).or_data("model")?.concat()))
+impl Step {
+    fn of(
+        checkpoint: &Checkpoint,
+        ids: &[u32],
+        place: &Place,
+        precision: Precision,
+    ) -> Result<Self, Failure> {
+        let row =
+            || Example { ids: ids.to_vec(), targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
+        // Every device has a row to work on.
+        let examples: Vec<Example> = place.devices.iter().map(|_| row()).collect();
+        let training = Training {
+            checkpoint,
+            examples: &examples,
+            preferences: None,
+            validation: &[],
+            config: &one_step(precision, examples.len()),
+            updates: Some(1),
+            seed: 0,
+            workers: 1,
+        };
+        let (mut loss, mut norm) = (0.0, 0.0);
+        let outcome = training.run::<lm::Error>(&place.devices, None, &mut |event| {
+            if let Event::Update { loss: of_step, norm: of_gradient, .. } = event {
+                (loss, norm) = (of_step, of_gradient);
+            }
+            Ok(())
+        });
+        let learned = Checkpoint { model: outcome.or_data("model")?.model, ..checkpoint.clone() };
+        let engine = Engine::new(&learned, place.device(), place.options);
+        Ok(Self { loss, norm, learned: engine.logits(ids).or_data("model")?.concat() })
+    }
 }
 
-fn one_step() -> TrainConfig {
+fn one_step(precision: Precision, micro_batches: usize) -> TrainConfig {
     let targets = vec![Target::QProj, Target::VProj, Target::DownProj];
     TrainConfig {
+        precision,
+        micro_batches,
+        batch_tokens: usize::MAX,
         gradient_checkpointing: true,
         lora: Some(LoraConfig { rank: 4, alpha: 8.0, targets }),
         ..TrainConfig::plain(1.0, 1e-2)
@@ -170,9 +188,11 @@ fn compared(cpu: &Made, device: &Made) -> Vec<Compared> {
         near("scores", &cpu.logits, &device.logits),
         alike("greedy tokens alike", &cpu.greedy, &device.greedy),
         alike("sampled tokens alike", &cpu.sampled, &device.sampled),
-        number("losses", cpu.loss, device.loss),
-        number("gradients' norms", cpu.norm, device.norm),
-        near("scores after a step", &cpu.learned, &device.learned),
+        number("losses", cpu.step.loss, device.step.loss),
+        number("gradients' norms", cpu.step.norm, device.step.norm),
+        near("scores after a step", &cpu.step.learned, &device.step.learned),
+        number("losses in bf16", cpu.rounded.loss, device.rounded.loss),
+        number("gradients' norms in bf16", cpu.rounded.norm, device.rounded.norm),
     ]
 }
 
@@ -186,15 +206,15 @@ mod tests {
             logits: logits.to_vec(),
             greedy: greedy.to_vec(),
             sampled: vec![1, 2],
-            loss: 2.0,
-            norm: 0.5,
-            learned: vec![1.0],
+            step: Step { loss: 2.0, norm: 0.5, learned: vec![1.0] },
+            rounded: Step { loss: 2.0, norm: 0.5, learned: vec![1.0] },
         };
         let of = |device: &Made| -> Vec<Option<bool>> {
             compared(&made(&[10.0, -20.0], &[5, 6]), device).iter().map(|c| c.holds).collect()
         };
-        let fine = [Some(true), None, None, Some(true), Some(true), Some(true)];
-        assert_eq!(of(&made(&[10.1, -20.0], &[5, 7])), fine);
+        let fine = of(&made(&[10.1, -20.0], &[5, 7]));
+        assert_eq!(fine[..3], [Some(true), None, None]);
+        assert!(fine[3..].iter().all(|holds| *holds == Some(true)), "{fine:?}");
         assert_eq!(of(&made(&[10.3, -20.0], &[5, 6]))[0], Some(false));
         assert_eq!(of(&made(&[f32::NAN, -20.0], &[5, 6]))[0], Some(false));
     }

@@ -124,7 +124,7 @@ impl Config {
     fn start(&self, checkpoint: Checkpoint, place: &Place) -> Result<Checkpoint, Failure> {
         let (scalar, word) =
             if self.words { (&[][..], self.heads.clone()) } else { (&self.heads[..], Vec::new()) };
-        let checkpoint = checkpoint.with_scalar_heads(scalar, &place.device).or_config("heads")?;
+        let checkpoint = checkpoint.with_scalar_heads(scalar, place.device()).or_config("heads")?;
         let config = ModelConfig { word_heads: word, ..checkpoint.config };
         Ok(Checkpoint { config, ..checkpoint })
     }

@@ -66,7 +66,7 @@ pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result
     let examples = export("examples.jsonl", job.examples)?;
     let validation = export("validation.jsonl", job.validation)?;
     execute(job, [&examples, &validation, &out])?;
-    let loaded = Checkpoint::load(&out, &place.device);
+    let loaded = Checkpoint::load(&out, place.device());
     loaded.or_data(format!("what the trainer left in {}", out.display()))?;
     let record = record(job, &out)?;
     for file in files(&out)? {

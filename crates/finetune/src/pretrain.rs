@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let rows = pack(&texts, &tokenizer, config.row_tokens)?;
     let model = config.model.with_vocabulary(tokenizer.len().next_multiple_of(VOCAB_MULTIPLE));
     let start =
-        Checkpoint::fresh(model, tokenizer, args.common.seed, &place.device).or_config("model")?;
+        Checkpoint::fresh(model, tokenizer, args.common.seed, place.device()).or_config("model")?;
     let job = Job {
         start: &start,
         examples: &rows,

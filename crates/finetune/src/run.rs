@@ -4,8 +4,8 @@ use std::path::Path;
 
 use dataset::FilesOutput;
 use decoding::Place;
-use lm::{Checkpoint, ModelConfig};
 use lm::train::{Event, Example, Outcome, Preferences, Preferred, TrainConfig, Training};
+use lm::{Checkpoint, ModelConfig};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Metrics, Progress, ResultExt};
 
@@ -122,7 +122,7 @@ pub(crate) fn train(
         workers: place.options.workers,
     };
     let mut log = Log { metrics: Metrics::open(&dir.join("metrics.jsonl"))?, progress: None };
-    let outcome = training.run::<Stopped>(&place.device, saved.as_deref(), &mut |event| {
+    let outcome = training.run::<Stopped>(&place.devices, saved.as_deref(), &mut |event| {
         if let Event::Save(state) = &event {
             output.write_scratch(STATE, &state.to_bytes()).map_err(Failure::from)?;
         }

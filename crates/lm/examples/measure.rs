@@ -73,7 +73,7 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
         workers,
     };
     let mut last = f64::NAN;
-    training.run::<lm::Error>(&device::cpu(), None, &mut |event| {
+    training.run::<lm::Error>(&[device::cpu()], None, &mut |event| {
         if let Event::Update { loss, .. } = event {
             last = loss;
         }

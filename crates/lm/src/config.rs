@@ -406,6 +406,13 @@ pub(crate) mod tests {
         .unwrap()
     }
 
+    #[test]
+    fn a_token_costs_two_operations_for_each_weight_it_meets() {
+        // Of each layer: queries and output of 32 by 32, keys and values of 16 by 32, three matrices of 32 by 48.
+        assert_eq!(toy().layer_flops(), 2 * 2 * (2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 48));
+        assert_eq!(toy().logit_flops(), 2 * 32 * 300);
+    }
+
     fn rope(text: &str) -> RopeParameters {
         serde_json::from_str(text).unwrap()
     }

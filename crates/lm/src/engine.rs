@@ -102,6 +102,8 @@ pub struct Engine {
     pub(crate) device: Device,
     pub(crate) shape: KvShape,
     options: EngineOptions,
+    /// The same on other devices, each for a worker.
+    others: Vec<Self>,
 }
 
 /// How an [`Engine`] spreads its work; results do not depend on it.
@@ -136,7 +138,14 @@ impl Engine {
             shape: KvShape::of(&checkpoint.config),
             device: device.clone(),
             options,
+            others: Vec::new(),
         }
+    }
+
+    /// The same with the checkpoint's model on other devices, too: the workers after the first each have one of them.
+    pub fn and_on(self, checkpoint: &Checkpoint, devices: &[Device]) -> Self {
+        let other = |device: &Device| Self::new(checkpoint, device, self.options);
+        Self { others: devices.iter().map(other).collect(), ..self }
     }
 
     /// The tokenizer of the model.

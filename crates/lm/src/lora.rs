@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::write_safetensors;
 use crate::model::Projection;
 use crate::weights::{HostTensor, to_host};
-use crate::{Decoder, Error, model};
+use crate::{Decoder, Error, Precision, model};
 
 /// Which projections get adapters, and how large they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,9 +92,9 @@ impl Adapter {
         }
     }
 
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let linear = burn::tensor::module::linear;
-        linear(linear(x, self.lora_a.val(), None), self.lora_b.val(), None) * self.scale
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, precision: Precision) -> Tensor<D> {
+        let inner = precision.linear(x, self.lora_a.val(), None);
+        precision.linear(inner, self.lora_b.val(), None) * self.scale
     }
 
     /// What it adds to the weight, `[inputs, outputs]`.

@@ -6,14 +6,13 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, RmsNorm, RmsNormConfig};
-use burn::tensor::module::linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::lora::Adapter;
 use crate::packed::Packed;
 use crate::spans::Spans;
 use crate::weights::values;
-use crate::{Error, ModelConfig, fused};
+use crate::{Error, ModelConfig, Precision, fused};
 
 /// What is added to the score of a key that a query must not see. Every query sees at least its own
 /// key, so no row of scores is all infinite; and the exponential of a large finite number is slow.
@@ -27,6 +26,8 @@ pub struct Decoder {
     pub(crate) lm_head: Option<Projection>,
     /// One output per scalar head, `[hidden_size, heads]`.
     pub(crate) scalar_head: Option<Projection>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// Embedding, blocks and the final norm.
@@ -59,6 +60,8 @@ pub(crate) struct Attention {
     pub(crate) k_norm: Option<RmsNorm>,
     heads: usize,
     kv_heads: usize,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// `down(silu(gate(x)) * up(x))`.
@@ -80,6 +83,8 @@ pub(crate) struct Projection {
     pub(crate) adapter: Option<Adapter>,
     #[module(skip)]
     packed: Option<Packed>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// Cosines and sines of the rotary angles of some positions.
@@ -128,6 +133,7 @@ impl Decoder {
             lm_head: (!config.tie_word_embeddings)
                 .then(|| Projection::zeros(d, config.vocab_size, device)),
             scalar_head: (heads > 0).then(|| Projection::zeros(d, heads, device)),
+            precision: Precision::default(),
         })
     }
 
@@ -145,19 +151,22 @@ impl Decoder {
         normed(&self.model.norm, x)
     }
 
+    /// The same model with factors of its products rounded; its scalar heads are not.
+    pub(crate) fn rounded(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        for block in &mut self.model.layers {
+            block.self_attn.precision = precision;
+            block.projections().into_iter().for_each(|it| it.precision = precision);
+        }
+        self.lm_head.iter_mut().for_each(|head| head.precision = precision);
+        self
+    }
+
     /// The same model for inference alone, its weights in the order that the CPU's products want; on other devices as it
     /// is.
     pub(crate) fn packed(mut self) -> Self {
         for block in &mut self.model.layers {
-            let (attention, mlp) = (&mut block.self_attn, &mut block.mlp);
-            let of_attention = [
-                &mut attention.q_proj,
-                &mut attention.k_proj,
-                &mut attention.v_proj,
-                &mut attention.o_proj,
-            ];
-            let of_mlp = [&mut mlp.gate_proj, &mut mlp.up_proj, &mut mlp.down_proj];
-            of_attention.into_iter().chain(of_mlp).for_each(Projection::pack);
+            block.projections().into_iter().for_each(Projection::pack);
         }
         self.lm_head.iter_mut().chain(&mut self.scalar_head).for_each(Projection::pack);
         self
@@ -167,7 +176,7 @@ impl Decoder {
     pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.lm_head {
             Some(head) => head.forward(hidden),
-            None => hidden.matmul(self.model.embed_tokens.weight.val().transpose()),
+            None => self.precision.matmul(hidden, self.model.embed_tokens.weight.val().transpose()),
         }
     }
 }
@@ -191,6 +200,7 @@ impl Block {
                 k_norm: config.has_head_norms().then(|| head_norm(config, device)),
                 heads: config.num_attention_heads,
                 kv_heads: config.kv_heads(),
+                precision: Precision::default(),
             },
             post_attention_layernorm: norm(config, device),
             mlp: Mlp {
@@ -199,6 +209,12 @@ impl Block {
                 down_proj: Projection::zeros(wide, d, device),
             },
         }
+    }
+
+    fn projections(&mut self) -> [&mut Projection; 7] {
+        let Attention { q_proj, k_proj, v_proj, o_proj, .. } = &mut self.self_attn;
+        let Mlp { gate_proj, up_proj, down_proj } = &mut self.mlp;
+        [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]
     }
 
     pub(crate) fn forward(
@@ -257,10 +273,11 @@ impl Attention {
         let q = q.reshape([batch, self.kv_heads, heads / self.kv_heads * time, d_head]);
         let scale = 1.0 / f64::from(d_head as u32).sqrt();
         // The mask speaks of [time, keys]: unfold the group to add it.
-        let scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, heads, time, keys]);
+        let scores = self.precision.matmul(q, k.swap_dims(2, 3));
+        let scores = scores.reshape([batch, heads, time, keys]);
         let weights = fused::masked_softmax(scores, mask.clone(), scale);
         let weights = weights.reshape([batch, self.kv_heads, heads / self.kv_heads * time, keys]);
-        let mixed = weights.matmul(v).reshape([batch, heads, time, d_head]);
+        let mixed = self.precision.matmul(weights, v).reshape([batch, heads, time, d_head]);
         mixed.swap_dims(1, 2).reshape([batch, time, heads * d_head])
     }
 }
@@ -268,7 +285,7 @@ impl Attention {
 impl Projection {
     fn zeros(input: usize, output: usize, device: &Device) -> Self {
         let weight = burn::nn::Initializer::Zeros.init([input, output], device);
-        Self { weight, bias: None, adapter: None, packed: None }
+        Self { weight, bias: None, adapter: None, packed: None, precision: Precision::default() }
     }
 
     /// With a bias of zeros, if there is one.
@@ -280,7 +297,8 @@ impl Projection {
 
     /// With a weight `[inputs, outputs]`.
     pub(crate) fn of(weight: Tensor<2>) -> Self {
-        Self { weight: Param::from_tensor(weight), bias: None, adapter: None, packed: None }
+        let weight = Param::from_tensor(weight);
+        Self { weight, bias: None, adapter: None, packed: None, precision: Precision::default() }
     }
 
     /// Ready for inference.
@@ -303,9 +321,9 @@ impl Projection {
                 None => product,
             };
         }
-        let product = linear(x.clone(), self.weight.val(), bias);
+        let product = self.precision.linear(x.clone(), self.weight.val(), bias);
         match &self.adapter {
-            Some(adapter) => product + adapter.forward(x),
+            Some(adapter) => product + adapter.forward(x, self.precision),
             None => product,
         }
     }

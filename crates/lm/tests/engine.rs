@@ -236,7 +236,10 @@ fn scores_depend_on_the_row_alone_and_only_on_what_is_before() {
 }
 
 /// Three levels of a tree: a question, options after it, options after these, in four scopes.
-fn tree(engine: &Engine, shared: bool) -> (Vec<Generation>, Vec<GenerationRequest>, u64) {
+fn tree(
+    engine: &Engine,
+    shared: bool,
+) -> (Vec<Generation>, Vec<GenerationRequest>, lm::prefix::PrefixCounts) {
     let mut prefixes = Prefixes::default();
     let mut level: Vec<GenerationRequest> = requests(12)
         .into_iter()
@@ -263,20 +266,23 @@ fn tree(engine: &Engine, shared: bool) -> (Vec<Generation>, Vec<GenerationReques
             prefixes = Prefixes::default();
         }
     }
-    (generations, requests, prefixes.counts().forwarded)
+    (generations, requests, prefixes.counts())
 }
 
 #[test]
 fn what_is_read_once_is_as_good_as_read_again() {
     let checkpoint = checkpoint(true);
     let engine = engine(&checkpoint, 2, 8);
-    let (shared, requests, forwarded) = tree(&engine, true);
+    let (shared, requests, counts) = tree(&engine, true);
     let (alone, ..) = tree(&engine, false);
     assert_eq!(bits(&shared), bits(&alone));
     // Four questions of 30 tokens are read once each, their last token for every option; then every
     // generated token is fed once, the last of an option by those that go on from it.
     let written: usize = shared.iter().map(|g| g.drawn.ids.len()).sum();
-    assert_eq!(forwarded as usize, 4 * 29 + written);
+    assert_eq!(counts.forwarded as usize, 4 * 29 + written);
+    let (config, logits) = (&checkpoint.config, written as u64);
+    let flops = counts.forwarded * config.layer_flops() + logits * config.logit_flops();
+    assert_eq!(counts.flops, flops, "the logits of what is written alone are needed");
     assert_eq!(requests.len(), 36);
     let other = self::engine(&checkpoint, 1, 512);
     assert_eq!(bits(&tree(&other, true).0), bits(&shared), "in other batches");

@@ -53,7 +53,7 @@ fn policy() -> Policy {
         seed: 0,
         workers: 1,
     };
-    let learned = training.run::<Error>(&device::cpu(), None, &mut |_| Ok(())).unwrap();
+    let learned = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(())).unwrap();
     let checkpoint = Checkpoint { model: learned.model, ..checkpoint };
     let options = EngineOptions { workers: 1, rows: 8 };
     Policy::new(Engine::new(&checkpoint, &device::cpu(), options), config()).unwrap()

@@ -1,5 +1,6 @@
 //! The arguments that every stage takes, in the same words.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ pub struct Common {
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..))]
     pub round: i32,
 
-    /// Where models run: `cpu`, `cuda` or `cuda:N`.
+    /// Where models run: `cpu`, `cuda`, `cuda:N` or several cards, `cuda:N,M`.
     #[arg(long, default_value_t = Device::Cpu)]
     pub device: Device,
 
@@ -93,19 +94,22 @@ fn cores() -> NonZeroUsize {
 }
 
 /// Where models run. Chosen at run time; the same binary serves both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
     /// The processor.
     Cpu,
-    /// The NVIDIA card with this index.
-    Cuda(usize),
+    /// The NVIDIA cards with these indices: at least one, each once.
+    Cuda(Vec<usize>),
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Cuda(cards) => {
+                let cards: Vec<String> = cards.iter().map(ToString::to_string).collect();
+                write!(f, "cuda:{}", cards.join(","))
+            }
         }
     }
 }
@@ -114,11 +118,16 @@ impl FromStr for Device {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("`{text}` is not a device: say cpu, cuda or cuda:N");
+        let refuse = || format!("`{text}` is not a device: say cpu, cuda, cuda:N or cuda:N,M");
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::Cpu),
-            None if text == "cuda" => Ok(Self::Cuda(0)),
-            Some(("cuda", index)) => index.parse().ok().map(Self::Cuda).ok_or_else(refuse),
+            None if text == "cuda" => Ok(Self::Cuda(vec![0])),
+            Some(("cuda", cards)) => {
+                let cards: Result<Vec<usize>, _> = cards.split(',').map(str::parse).collect();
+                let cards = cards.map_err(|_| refuse())?;
+                let distinct: BTreeSet<usize> = cards.iter().copied().collect();
+                if distinct.len() < cards.len() { Err(refuse()) } else { Ok(Self::Cuda(cards)) }
+            }
             _ => Err(refuse()),
         }
     }
@@ -143,15 +152,16 @@ mod tests {
 
     #[test]
     fn devices_round_trip() {
-        for text in ["cpu", "cuda:0", "cuda:13"] {
+        for text in ["cpu", "cuda:0", "cuda:13", "cuda:1,0"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
-        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(vec![0])));
     }
 
     #[test]
     fn other_devices_are_refused_by_name() {
-        for text in ["", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "CPU"] {
+        for text in ["", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "cuda:0,", "cuda:1,1", "CPU"]
+        {
             let error = text.parse::<Device>().unwrap_err();
             assert!(error.contains(&format!("`{text}`")), "{error}");
         }

@@ -88,8 +88,9 @@ impl Engine {
             done.lock().expect("no worker panics while it holds the lock").extend(results);
         };
         std::thread::scope(|scope| {
-            for _ in 1..self.options.workers.min(most) {
-                let (replica, work) = (self.replica(), &work);
+            for worker in 1..self.options.workers.min(most) {
+                let engine = self.others.get(worker - 1).unwrap_or(self);
+                let (replica, work) = (engine.replica(), &work);
                 scope.spawn(move || work(&replica));
             }
             work(self);
@@ -110,6 +111,7 @@ impl Engine {
             shape: self.shape,
             device: self.device.clone(),
             options: self.options,
+            others: Vec::new(),
         }
     }
 }

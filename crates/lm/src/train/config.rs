@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LoraConfig};
+use crate::{Error, LoraConfig, Precision};
 
 /// Hyperparameters of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct TrainConfig {
     /// a fraction of the memory.
     #[serde(default)]
     pub gradient_checkpointing: bool,
+    /// What factors of products are rounded to; the weights that learn are `f32` whatever it is.
+    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    pub precision: Precision,
     /// Adapters that learn in place of the model; absent, all of it learns. Their changes are added to the weights at the
     /// end.
     #[serde(default)]
@@ -105,6 +108,7 @@ impl TrainConfig {
             patience: 0,
             save_every: usize::MAX,
             gradient_checkpointing: false,
+            precision: Precision::F32,
             lora: None,
         }
     }

@@ -14,7 +14,7 @@ use super::rows::{Rows, Unit};
 use super::{Example, Measure, Pair, PreferenceConfig, Training};
 use crate::model::{self, Past, Rotary};
 use crate::weights::{Path, values};
-use crate::{Decoder, fused};
+use crate::{Decoder, Precision, fused};
 
 /// Gradients by parameter name, flattened.
 pub(super) type Gradients = BTreeMap<String, Tensor<1>>;
@@ -38,21 +38,24 @@ struct Sums {
 pub(super) struct Loss {
     rotary: Rotary,
     heads: usize,
-    device: Device,
+    /// The first holds the model that learns.
+    devices: Vec<Device>,
     workers: usize,
     by_block: bool,
+    precision: Precision,
     preferences: Option<PreferenceConfig>,
 }
 
 impl Loss {
-    pub(super) fn new(training: &Training<'_>, device: &Device) -> Self {
+    pub(super) fn new(training: &Training<'_>, devices: &[Device]) -> Self {
         let config = &training.checkpoint.config;
         Self {
             rotary: Rotary::new(config),
             heads: config.scalar_heads.len(),
-            device: device.clone(),
-            workers: training.workers,
+            devices: devices.to_vec(),
+            workers: training.workers.max(devices.len()),
             by_block: training.config.gradient_checkpointing,
+            precision: training.config.precision,
             preferences: training.preferences.map(|preferences| preferences.config),
         }
     }
@@ -64,15 +67,14 @@ impl Loss {
         let parts: Vec<Rows<'_>> = (0..parts.min(batch.len()))
             .map(|part| batch.iter().skip(part).step_by(parts).copied().collect())
             .collect();
-        let results = self.spread(model, &parts, |model, part| {
-            if self.by_block {
-                return self.gradients_by_block(model, part, total);
-            }
-            let model = model.clone().train();
-            let device = self.device.clone().autodiff();
-            let sums = self.sums(&model, part, &device);
-            let (loss, rewards, back) = sums.backward(total);
-            Found { loss, gradients: by_name(&model, back), rewards }
+        let model = &model.clone().rounded(self.precision);
+        let results = self.spread(model, &parts, |model, device, part| {
+            let found = if self.by_block {
+                self.gradients_by_block(model, device, part, total)
+            } else {
+                self.gradients_at_once(model, device, part, total)
+            };
+            found.moved_to(&self.devices[0])
         });
         let mut results = results.into_iter();
         let mut sum = results.next().expect("a batch has at least one part");
@@ -84,13 +86,33 @@ impl Loss {
         sum
     }
 
+    /// The loss of a micro-batch and its gradients.
+    fn gradients_at_once(
+        &self,
+        model: &Decoder,
+        device: &Device,
+        rows: &Rows<'_>,
+        total: f32,
+    ) -> Found {
+        let model = model.clone().train();
+        let (loss, rewards, back) =
+            self.sums(&model, rows, &device.clone().autodiff()).backward(total);
+        Found { loss, gradients: by_name(&model, back), rewards }
+    }
+
     /// The loss of a micro-batch and its gradients with the memory of one block: forwards without a history, keeping what
     /// goes into every block; then backwards from the loss, block by block, each computed once more.
-    fn gradients_by_block(&self, model: &Decoder, rows: &Rows<'_>, total: f32) -> Found {
-        let (tokens, time) = Self::tokens(rows, &self.device);
+    fn gradients_by_block(
+        &self,
+        model: &Decoder,
+        device: &Device,
+        rows: &Rows<'_>,
+        total: f32,
+    ) -> Found {
+        let (tokens, time) = Self::tokens(rows, device);
         let places: Vec<usize> = (0..time).collect();
-        let mask = model::causal_mask(time, &self.device);
-        let positions = self.rotary.at(&places, 1, &self.device);
+        let mask = model::causal_mask(time, device);
+        let positions = self.rotary.at(&places, 1, device);
         let mut x = model.model.embed_tokens.forward(tokens.clone());
         let mut inputs = Vec::with_capacity(model.model.layers.len());
         for (layer, block) in model.model.layers.iter().enumerate() {
@@ -98,7 +120,7 @@ impl Loss {
             x = block.forward(x, &positions, (&mut Past::Nothing(&mask), layer));
         }
         let learning = model.clone().train();
-        let device = self.device.clone().autodiff();
+        let device = device.clone().autodiff();
         let (mask, positions) =
             (model::causal_mask(time, &device), self.rotary.at(&places, 1, &device));
         let x = x.autodiff().require_grad();
@@ -127,8 +149,8 @@ impl Loss {
     pub(super) fn mean(&self, model: &Decoder, examples: &[Example], batch_tokens: usize) -> f64 {
         let units: Vec<Unit<'_>> = examples.iter().map(Unit::Example).collect();
         let (_, batches) = to_read(&units, batch_tokens);
-        let sums = self.spread(model, &batches, |model, rows| {
-            f64::from(values(self.sums(model, rows, &self.device).loss)[0])
+        let sums = self.spread(model, &batches, |model, device, rows| {
+            f64::from(values(self.sums(model, rows, device).loss)[0])
         });
         sums.iter().sum::<f64>() / f64::from(weight(&units))
     }
@@ -137,8 +159,8 @@ impl Loss {
     pub(super) fn margins(&self, model: &Decoder, pairs: &[Pair], batch_tokens: usize) -> Vec<f32> {
         let units: Vec<Unit<'_>> = pairs.iter().map(|pair| Unit::Pair(pair, 0.0)).collect();
         let (order, batches) = to_read(&units, batch_tokens);
-        let found = self.spread(model, &batches, |model, rows| {
-            let (hidden, time) = self.hidden(model, rows, &self.device);
+        let found = self.spread(model, &batches, |model, device, rows| {
+            let (hidden, time) = self.hidden(model, rows, device);
             let hidden = hidden.flatten(0, 1);
             let [chosen, rejected] = surprise(model, &hidden, rows, time);
             values(rejected - chosen)
@@ -150,30 +172,32 @@ impl Loss {
         margins
     }
 
-    /// Runs `work` on every part, on the workers, and gives the results in order.
+    /// Runs `work` on every part, on the workers, which take turns with the devices, and gives the results in order.
     fn spread<T: Send>(
         &self,
         model: &Decoder,
         parts: &[Rows<'_>],
-        work: impl Fn(&Decoder, &Rows<'_>) -> T + Sync,
+        work: impl Fn(&Decoder, &Device, &Rows<'_>) -> T + Sync,
     ) -> Vec<T> {
         let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-        let run = |model: &Decoder| {
+        let run = |model: &Decoder, device: &Device| {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(part) = parts.get(index) else { break };
-                let result = work(model, part);
+                let result = work(model, device, part);
                 done.lock()
                     .expect("no worker panics while it holds the lock")
                     .insert(index, result);
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..self.workers.min(parts.len()) {
+            let run = &run;
+            for worker in 1..self.workers.min(parts.len()) {
+                let device = &self.devices[worker % self.devices.len()];
                 let model = model.clone();
-                scope.spawn(move || run(&model));
+                scope.spawn(move || run(&model.to_device(device), device));
             }
-            run(model);
+            run(model, &self.devices[0]);
         });
         let done = done.into_inner().expect("no worker panics while it holds the lock");
         done.into_values().collect()
@@ -271,6 +295,14 @@ impl Loss {
             + log_sigmoid(z.neg()) * (target.neg() + 1.0))
             .neg();
         Some((off.clone() * off * squared + entropy * cross).sum())
+    }
+}
+
+impl Found {
+    /// The same with the gradients on another device.
+    fn moved_to(self, device: &Device) -> Self {
+        let moved = |(name, gradient): (String, Tensor<1>)| (name, gradient.to_device(device));
+        Self { gradients: self.gradients.into_iter().map(moved).collect(), ..self }
     }
 }
 

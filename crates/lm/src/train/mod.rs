@@ -174,21 +174,25 @@ pub struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// Runs, or goes on from a state that an earlier run like this saved ([`State::to_bytes`]).
+    /// Runs, or goes on from a state that an earlier run like this saved ([`State::to_bytes`]). The model learns on the first
+    /// of the devices; all of them compute its gradients, each those of whole micro-batches.
+    ///
+    /// # Panics
+    /// Without a device.
     ///
     /// # Errors
     /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::TooLong`] for a row beyond the
     /// context, [`Error::Config`], and whatever `on_event` returns.
     pub fn run<E: From<Error>>(
         &self,
-        device: &Device,
+        devices: &[Device],
         saved: Option<&[u8]>,
         on_event: &mut dyn FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<Outcome, E> {
         self.check()?;
-        let loss = Loss::new(self, device);
+        let loss = Loss::new(self, devices);
         let optimizer = Optimizer::new(self.config);
-        let start = self.start(device);
+        let start = self.start(&devices[0]);
         let units = self.units(&loss, &start);
         let plan = batches::plan(self, &units);
         let mut state = match saved {

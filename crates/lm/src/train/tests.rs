@@ -1,6 +1,7 @@
 //! What training does to small models.
 
 mod pairs;
+mod precision;
 
 use super::*;
 use crate::LoraConfig;
@@ -48,7 +49,7 @@ struct Ran {
 impl Ran {
     fn of(training: &Training<'_>, saved: Option<&[u8]>, stop_at: usize) -> Self {
         let (mut losses, mut all, mut state) = (Vec::new(), Vec::new(), None);
-        let outcome = training.run::<Error>(&device::cpu(), saved, &mut |event| {
+        let outcome = training.run::<Error>(&[device::cpu()], saved, &mut |event| {
             match event {
                 Event::Update { loss, preferred, .. } => {
                     losses.push(loss);
@@ -163,7 +164,7 @@ fn the_state_of_another_run_is_refused() {
         workers: 1,
     };
     for saved in [state.unwrap(), b"not one".to_vec()] {
-        let error = training.run::<Error>(&device::cpu(), Some(&saved), &mut |_| Ok(()));
+        let error = training.run::<Error>(&[device::cpu()], Some(&saved), &mut |_| Ok(()));
         assert!(matches!(error, Err(Error::State(_))), "{error:?}");
     }
 }
@@ -254,7 +255,7 @@ fn scalar_heads_learn_their_targets() {
         seed: 3,
         workers: 2,
     };
-    let outcome = training.run::<Error>(&device::cpu(), None, &mut |_| Ok(())).unwrap();
+    let outcome = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(())).unwrap();
     let learned = Checkpoint { model: outcome.model, ..checkpoint };
     let options = engine::EngineOptions { workers: 2, rows: 64 };
     let engine = Engine::new(&learned, &device::cpu(), options);
@@ -290,7 +291,7 @@ fn early_stopping_gives_back_the_best_model() {
     };
     let mut losses = Vec::new();
     let outcome = training
-        .run::<Error>(&device::cpu(), None, &mut |event| {
+        .run::<Error>(&[device::cpu()], None, &mut |event| {
             if let Event::Validated { loss, .. } = event {
                 losses.push(loss);
             }

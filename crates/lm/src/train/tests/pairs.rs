@@ -154,7 +154,7 @@ fn the_gradients_are_those_of_the_formula_in_any_micro_batches_and_block_by_bloc
             workers: 2,
         };
         let mut found =
-            Loss::new(&training, &device::cpu()).gradients(&checkpoint.model, &units, parts);
+            Loss::new(&training, &[device::cpu()]).gradients(&checkpoint.model, &units, parts);
         assert!((found.loss - right_loss).abs() < 1e-5 * right_loss, "{} {right_loss}", found.loss);
         found.rewards.sort_by(f32::total_cmp);
         assert_eq!(found.rewards.len(), right_rewards.len());
@@ -240,7 +240,7 @@ fn pairs_and_their_settings_are_checked() {
             seed: 3,
             workers: 1,
         };
-        let error = training.run::<Error>(&device::cpu(), None, &mut |_| Ok(()));
+        let error = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(()));
         error.unwrap_err().to_string()
     };
     let of = |chosen: usize, rejected: usize, targets_from: usize| {

@@ -1,0 +1,93 @@
+//! Rounded products, and batches over several devices.
+
+use super::*;
+use crate::Precision;
+
+/// The numbers of a model, all one after another.
+fn numbers(model: &Decoder) -> Vec<f32> {
+    weights(model).into_values().flat_map(|tensor| tensor.data).collect()
+}
+
+/// What is left of a number in bf16: its upper half, rounded to the nearest.
+fn bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff_0000)
+}
+
+#[test]
+fn rounded_products_learn_nearly_the_same() {
+    for adapters in [None, adapters().lora] {
+        let exact = TrainConfig { epochs: 4.0, lora: adapters, ..config() };
+        let losses = |config: &TrainConfig| train_as(config, 1, None, 0).0;
+        let rounded = TrainConfig { precision: Precision::Bf16, ..exact.clone() };
+        let by_block = TrainConfig { gradient_checkpointing: true, ..rounded.clone() };
+        let [exact, rounded, by_block] = [&exact, &rounded, &by_block].map(losses);
+        assert_ne!(exact, rounded);
+        for (at, loss) in exact.iter().enumerate() {
+            assert!((loss - rounded[at]).abs() < 0.03 * loss, "{exact:?} and {rounded:?}");
+            assert!((loss - by_block[at]).abs() < 0.03 * loss, "{exact:?} and {by_block:?}");
+        }
+    }
+}
+
+#[test]
+fn what_learns_is_not_rounded() {
+    // Every update is far below what the upper half of a number shows, and none is lost.
+    let config =
+        TrainConfig { precision: Precision::Bf16, learning_rate: 1e-7, epochs: 8.0, ..config() };
+    let (_, _, outcome) = train_as(&config, 1, None, 0);
+    let (before, after) = (numbers(&checkpoint().model), numbers(&outcome.model));
+    let changed = before.iter().zip(&after).filter(|(a, b)| a != b).count();
+    let shown = before.iter().zip(&after).filter(|(a, b)| bf16(**a) != bf16(**b)).count();
+    assert!(changed > before.len() / 4, "{changed} of {} changed", before.len());
+    assert!(shown < changed / 100, "{shown} of {changed} would have shown in bf16");
+    let engine = |model| {
+        let options = engine::EngineOptions { workers: 1, rows: 4 };
+        Engine::new(&Checkpoint { model, ..checkpoint() }, &device::cpu(), options)
+    };
+    let learned = engine(outcome.model).logits(&[0, 10, 20]).unwrap();
+    assert!(learned.iter().flatten().any(|x| bf16(*x) != *x), "inference is not rounded");
+}
+
+#[test]
+fn several_devices_learn_what_one_does() {
+    // The CPU twice: what goes to a worker's device and comes back is the same to the last bit.
+    let (checkpoint, examples) = (checkpoint(), examples());
+    let config = TrainConfig { epochs: 6.0, micro_batches: 3, ..config() };
+    let learned = |devices: &[Device]| {
+        let training = Training {
+            checkpoint: &checkpoint,
+            examples: &examples,
+            preferences: None,
+            validation: &[],
+            config: &config,
+            updates: None,
+            seed: 3,
+            workers: 1,
+        };
+        training.run::<Error>(devices, None, &mut |_| Ok(())).unwrap().model
+    };
+    let one = learned(&[device::cpu()]);
+    assert_eq!(numbers(&learned(&[device::cpu(), device::cpu()])), numbers(&one));
+
+    let learned = Checkpoint { model: one, ..checkpoint.clone() };
+    let options = engine::EngineOptions { workers: 2, rows: 2 };
+    let logits = |engine: &Engine| engine.logits(&[0, 10, 20]).unwrap();
+    let alone = Engine::new(&learned, &device::cpu(), options);
+    let both = Engine::new(&learned, &device::cpu(), options).and_on(&learned, &[device::cpu()]);
+    assert_eq!(logits(&both), logits(&alone));
+    let requests: Vec<_> = examples
+        .iter()
+        .map(|e| GenerationRequest {
+            prompt: e.ids[..2].to_vec(),
+            sampling: Sampling::Temperature { temperature: 1.0 },
+            stop: Stop { tokens: vec![1], strings: vec![], max_new: 9 },
+            excluded: vec![],
+            seed: u64::from(e.ids[1]),
+            scope: u64::from(e.ids[1]),
+            keep: false,
+        })
+        .collect();
+    let written = |engine: &Engine| engine.generate(&requests, &mut Prefixes::default()).unwrap();
+    assert_eq!(written(&both), written(&alone));
+}
