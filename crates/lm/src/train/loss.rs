@@ -193,9 +193,12 @@ impl Loss {
         std::thread::scope(|scope| {
             let run = &run;
             for worker in 1..self.workers.min(parts.len()) {
-                let device = &self.devices[worker % self.devices.len()];
-                let model = model.clone();
-                scope.spawn(move || run(&model.to_device(device), device));
+                let (model, at) = (model.clone(), worker % self.devices.len());
+                let device = &self.devices[at];
+                scope.spawn(move || match at {
+                    0 => run(&model, device),
+                    _ => run(&model.to_device(device), device),
+                });
             }
             run(model, &self.devices[0]);
         });

@@ -130,10 +130,7 @@ fn rows_of_one_state_are_one_request() {
         asked.iter().map(|asked| asked.body["n"].as_u64().unwrap()).collect();
     counts.sort_unstable();
     assert_eq!(counts, [1, 1, 2]);
-    assert_eq!(
-        prefixes.counts(),
-        PrefixCounts { forwarded: 3 * 8, reused: 3 * 6, flops: 0 }
-    );
+    assert_eq!(prefixes.counts(), PrefixCounts { forwarded: 3 * 8, reused: 3 * 6, flops: 0 });
 }
 
 #[test]
