@@ -143,6 +143,7 @@ impl Engine {
     }
 
     /// The same with the checkpoint's model on other devices, too: the workers after the first each have one of them.
+    #[must_use]
     pub fn and_on(self, checkpoint: &Checkpoint, devices: &[Device]) -> Self {
         let other = |device: &Device| Self::new(checkpoint, device, self.options);
         Self { others: devices.iter().map(other).collect(), ..self }

@@ -18,11 +18,6 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Whether nothing is rounded.
-    pub(crate) fn is_full(&self) -> bool {
-        *self == Self::F32
-    }
-
     /// The product of two batches of matrices.
     pub(crate) fn matmul<const D: usize>(self, left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
         match self {

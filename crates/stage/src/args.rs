@@ -123,8 +123,9 @@ impl FromStr for Device {
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(vec![0])),
             Some(("cuda", cards)) => {
-                let cards: Result<Vec<usize>, _> = cards.split(',').map(str::parse).collect();
-                let cards = cards.map_err(|_| refuse())?;
+                let cards: Option<Vec<usize>> =
+                    cards.split(',').map(|card| card.parse().ok()).collect();
+                let cards = cards.ok_or_else(refuse)?;
                 let distinct: BTreeSet<usize> = cards.iter().copied().collect();
                 if distinct.len() < cards.len() { Err(refuse()) } else { Ok(Self::Cuda(cards)) }
             }

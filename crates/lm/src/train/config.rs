@@ -41,12 +41,16 @@ pub struct TrainConfig {
     #[serde(default)]
     pub gradient_checkpointing: bool,
     /// What factors of products are rounded to; the weights that learn are `f32` whatever it is.
-    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
     /// Adapters that learn in place of the model; absent, all of it learns. Their changes are added to the weights at the
     /// end.
     #[serde(default)]
     pub lora: Option<LoraConfig>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The course of the learning rate after the warm-up.
