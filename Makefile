@@ -324,10 +324,11 @@ test:
 	cargo test --release --locked --workspace
 
 ## lint: formatting, clippy and documentation, as CI runs them
+# In the profile of the tests: its macros and build scripts are then compiled once.
 lint:
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps --document-private-items
 
 # The virtual environment with what the benchmarks compare with, about 6 GB.
 BENCH_ENV := target/bench-env
