@@ -143,7 +143,8 @@ pub(crate) fn train(
     Ok(Trained { checkpoint, record, adapter: outcome.adapter })
 }
 
-/// What a run cost, that of its interrupted parts included. The way back through a model is twice the way through it.
+/// What a run cost, that of its interrupted parts included. The way back through a model is twice the way through it; logits
+/// count for every token, though those of questions are not computed.
 fn cost(model: &ModelConfig, tokens: u64) -> serde_json::Value {
     let flops = 3 * tokens * (model.layer_flops() + model.logit_flops());
     serde_json::json!({"trained_tokens": tokens, "flops": flops})
