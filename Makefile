@@ -24,7 +24,8 @@ TRAINER ?=
 # Where a round's policy and control start: `previous`, from those of the round before, or `base`, from INIT, on the seeds and
 # what all rounds kept.
 START   ?= previous
-# Rounds from the same round 0 with other settings: those of $(P)/$(ARM) in place of those of the same name in $(P).
+# Rounds from the same round 0 with other settings: those of $(P)/$(ARM) in place of those of the same name in $(P). Round 0
+# and how models are measured are the same in all arms.
 ARM     ?=
 # More arguments of these stages, such as --weak-critics of search.
 SEARCH_FLAGS   ?=
@@ -57,6 +58,14 @@ CARGO_FLAGS := --release --locked $(if $(filter cuda%,$(DEVICE)),--features deco
 BIN         ?= target/release
 export ALPHALLM_REVISION := $(shell git describe --always --dirty 2>/dev/null)
 
+# What an arm may change.
+VARIED := prompts search tree critique confidence filter finetune
+ifneq ($(ARM),)
+ARM_FILES := $(wildcard $(P)/$(ARM)/*)
+ifneq ($(if $(ARM_FILES),$(filter-out $(VARIED:%=$(P)/$(ARM)/%.toml),$(ARM_FILES)),none),)
+$(error ARM=$(ARM): $(P)/$(ARM) has to hold some of $(VARIED:%=%.toml), and nothing else)
+endif
+endif
 # $(call settings,<stage>): its file, the arm's if that has one.
 settings = $(or $(if $(ARM),$(wildcard $(P)/$(ARM)/$(1).toml)),$(P)/$(1).toml)
 # $(call flags,<stage>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
@@ -179,7 +188,7 @@ $(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,
 # $(call measure,<round>,<policy>,[settings],[splits]): evaluates a policy, on every evaluation split unless others are named.
 measure = $(BIN)/evaluate run $(call flags,$(or $(3),evaluate),$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
 	  $(call judges,00) $(foreach s,$(or $(4),$(SPLITS)),--problems $(R)/world/$(s)) --out $(@D) $(done)
-SCALES := $(call settings,evaluate) $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00) $(TESTS)
+SCALES := $(P)/evaluate.toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00) $(TESTS)
 
 $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 	$(call measure,0,$(Z)/policy)
@@ -290,6 +299,7 @@ evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
 	  $(foreach a,$(ARMS),--run '$(1):$(a) $(k)=$(call seed_run,$(1))/$(a)/round-$(call two,$(k))/evaluation'))
 
 .PHONY: measured
+## measured: the rounds of ARM=name up to ROUND=n and their evaluations, without controls
 measured: $(foreach k,$(shell seq $(ROUND)),$(A)/round-$(call two,$(k))/evaluation/$(M))
 
 ## results: N=1 rounds of each of SEEDS='0 1 2', and of every arm, then their tables and plots, in docs/results

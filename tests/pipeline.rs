@@ -134,6 +134,9 @@ fn an_arm_shares_what_it_does_not_change(run_dir: &Path) {
         "search",
     ];
     assert_eq!(searched, expected, "with the calibration on held-out problems");
+    let unknown = make(run_dir, &["-n", "measured", "ARM=rerankd"]).output().unwrap();
+    assert!(!unknown.status.success());
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("ARM=rerankd"));
     run(make(run_dir, &["measured", "ARM=reranked"]));
     assert_eq!(of_arm("ARM=reranked"), Vec::<String>::new());
     assert_eq!(planned(run_dir, &[]), Vec::<String>::new(), "the preset's round is as it was");

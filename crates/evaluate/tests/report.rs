@@ -8,7 +8,7 @@ use std::path::Path;
 
 use clap::Parser;
 use evaluate::report::{
-    Error, Pair, Report, ReportArgs, Request, Run, SeedRun, markdown, plots, report, run,
+    Error, Pair, Report, ReportArgs, Request, Run, SeedRun, StageCost, markdown, plots, report, run,
 };
 use stage::{Exit, Failure};
 use support::{rows, write};
@@ -62,6 +62,30 @@ fn close(found: f64, expected: f64) {
 fn a_small_report_reads_like_this() {
     let found = reported(&small());
     assert_eq!(markdown(&found, &plots(&found)), include_str!("golden/report.md"));
+}
+
+#[test]
+fn costs_are_those_of_stages_with_a_model() {
+    let search = StageCost {
+        stage: "round-01/trajectories".to_owned(),
+        seeds: 3,
+        seconds: 151.6,
+        generated: 1_134_838.0,
+        through_models: 2_663_284.0,
+        trained: 0.0,
+        tflop: 4.676,
+    };
+    let filter = StageCost {
+        stage: "round-01/sft".to_owned(),
+        generated: 0.0,
+        through_models: 0.0,
+        ..search.clone()
+    };
+    let found = Report { costs: vec![search, filter], ..reported(&small()) };
+    let page = markdown(&found, &[]);
+    let row = "| round-01/trajectories | 3 | 152 | 1134838 | 2663284 | 0 | 4.68 |";
+    assert!(page.contains("## Costs") && page.contains(row), "{page}");
+    assert!(!page.contains("round-01/sft"), "{page}");
 }
 
 #[test]

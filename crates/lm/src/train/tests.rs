@@ -66,6 +66,25 @@ impl Ran {
     }
 }
 
+/// A run on some examples and nothing else.
+fn training<'a>(
+    checkpoint: &'a Checkpoint,
+    examples: &'a [Example],
+    config: &'a TrainConfig,
+    workers: usize,
+) -> Training<'a> {
+    Training {
+        checkpoint,
+        examples,
+        preferences: None,
+        validation: &[],
+        config,
+        updates: None,
+        seed: 3,
+        workers,
+    }
+}
+
 /// A run's losses, the state it saved last up to an update, and its outcome.
 fn train_as(
     config: &TrainConfig,
@@ -74,17 +93,7 @@ fn train_as(
     stop_at: usize,
 ) -> (Vec<f64>, Option<Vec<u8>>, Outcome) {
     let (checkpoint, examples) = (checkpoint(), examples());
-    let training = Training {
-        checkpoint: &checkpoint,
-        examples: &examples,
-        preferences: None,
-        validation: &[],
-        config,
-        updates: None,
-        seed: 3,
-        workers,
-    };
-    let ran = Ran::of(&training, saved, stop_at);
+    let ran = Ran::of(&training(&checkpoint, &examples, config, workers), saved, stop_at);
     (ran.losses, ran.state, ran.outcome)
 }
 
@@ -153,16 +162,7 @@ fn a_run_goes_on_from_its_state_as_if_nothing_had_happened() {
 fn the_state_of_another_run_is_refused() {
     let (_, state, _) = train(1, None, 14);
     let (checkpoint, examples, config) = (checkpoint(), examples(), adapters());
-    let training = Training {
-        checkpoint: &checkpoint,
-        examples: &examples,
-        preferences: None,
-        validation: &[],
-        config: &config,
-        updates: None,
-        seed: 3,
-        workers: 1,
-    };
+    let training = training(&checkpoint, &examples, &config, 1);
     for saved in [state.unwrap(), b"not one".to_vec()] {
         let error = training.run::<Error>(&[device::cpu()], Some(&saved), &mut |_| Ok(()));
         assert!(matches!(error, Err(Error::State(_))), "{error:?}");
@@ -245,16 +245,7 @@ fn scalar_heads_learn_their_targets() {
         })
         .collect();
     let config = TrainConfig { epochs: 60.0, ..config() };
-    let training = Training {
-        checkpoint: &checkpoint,
-        examples: &rows,
-        preferences: None,
-        validation: &[],
-        config: &config,
-        updates: None,
-        seed: 3,
-        workers: 2,
-    };
+    let training = training(&checkpoint, &rows, &config, 2);
     let outcome = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(())).unwrap();
     let learned = Checkpoint { model: outcome.model, ..checkpoint };
     let options = engine::EngineOptions { workers: 2, rows: 64 };

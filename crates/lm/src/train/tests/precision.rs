@@ -55,16 +55,7 @@ fn several_devices_learn_what_one_does() {
     let (checkpoint, examples) = (checkpoint(), examples());
     let config = TrainConfig { epochs: 6.0, micro_batches: 3, ..config() };
     let learned = |devices: &[Device]| {
-        let training = Training {
-            checkpoint: &checkpoint,
-            examples: &examples,
-            preferences: None,
-            validation: &[],
-            config: &config,
-            updates: None,
-            seed: 3,
-            workers: 1,
-        };
+        let training = training(&checkpoint, &examples, &config, 1);
         training.run::<Error>(devices, None, &mut |_| Ok(())).unwrap().model
     };
     let one = learned(&[device::cpu()]);
