@@ -79,7 +79,7 @@ fn costs_are_those_of_stages_with_a_model() {
         stage: "round-01/sft".to_owned(),
         generated: 0.0,
         through_models: 0.0,
-        ..search.clone()
+        ..search
     };
     let found = Report { costs: vec![search, filter], ..reported(&small()) };
     let page = markdown(&found, &[]);
