@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use alphallm::{bytes, make, run, stage, write_rows};
 use dataset::Dataset;
-use schema::{Evaluation, NodeRow, Prompt, SftExample, Trajectory};
+use schema::{Critique, Evaluation, NodeRow, Prompt, SftExample, Trajectory};
 
 /// Two runs are the same to the byte, or the first difference.
 fn assert_same(a: &Path, b: &Path) {
@@ -257,6 +257,7 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
         "critique score --config smoke/critique.toml --text smoke/text.toml --critic {}/critic \
          --confidence {}/confidence --trajectories {}/trajectories --out {}/critiques",
     );
+    read_again_says_the_same(base, call);
     call(
         "filter --config smoke/filter.toml --prompts {}/test --trajectories {}/trajectories --critiques {}/critiques \
          --out-sft {}/sft --out-preferences {}/preferences --out-steps {}/steps",
@@ -267,6 +268,38 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
         Dataset::open(&open("trajectories")).unwrap().rows().unwrap(),
         Dataset::open(&open("sft")).unwrap().rows().unwrap(),
     )
+}
+
+/// A critique takes what the search has from the same critics, and reads again what says nothing of its critics: the same
+/// scores but for rounding.
+fn read_again_says_the_same(base: &Path, call: impl Fn(&str) -> String) {
+    let mut rows: Vec<Trajectory> =
+        Dataset::open(&base.join("trajectories")).unwrap().rows().unwrap();
+    for row in &mut rows {
+        row.critics = None;
+    }
+    write_rows(&base.join("anonymous"), &rows);
+    let critiques = |of: &str| {
+        let out = call(&format!(
+            "critique score --json --force --config smoke/critique.toml --text smoke/text.toml --critic {{}}/critic \
+             --confidence {{}}/confidence --trajectories {{}}/{of} --out {{}}/{of}-critiques"
+        ));
+        let totals: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let critiques = Dataset::<Critique>::open(&base.join(format!("{of}-critiques"))).unwrap();
+        (totals["judged_before"].as_u64().unwrap(), critiques.rows().unwrap())
+    };
+    let ((some, taken), (none, read)) = (critiques("trajectories"), critiques("anonymous"));
+    assert_eq!((some, none), (rows.len() as u64, 0));
+    let scores = |critique: &Critique| {
+        let lists = [critique.values.as_slice(), &critique.process_rewards];
+        [lists.concat(), vec![critique.outcome_reward, critique.score]].concat()
+    };
+    for (taken, read) in taken.iter().zip(&read) {
+        let (taken, read) = (scores(taken), scores(read));
+        assert_eq!(taken.len(), read.len());
+        let same = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
+        assert!(taken.iter().zip(&read).all(same), "{taken:?} and {read:?}");
+    }
 }
 
 /// The same prompts by samples instead of trees: the same bytes for any number of workers, best first, no nodes, and the

@@ -1,4 +1,6 @@
 //! `critique score`: one critique for each trajectory, a part for each part of the trajectories.
+//!
+//! What a search has from the same critics is taken from its trajectories; only what it has not is read again.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,7 @@ use dataset::{Begin, Dataset, Files, Input, Output};
 use decoding::models;
 use decoding::{AnyModel, Cost, ModelAt, Place, TextConfig};
 use schema::critiques::{Check, CriticModels};
+use schema::trajectories::TextOption;
 use schema::{Critique, Trajectory};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
@@ -73,6 +76,8 @@ struct Settings<'a> {
 #[derive(Debug, Default, Serialize)]
 struct Totals {
     trajectories: usize,
+    /// Of these, those that were judged by the search already.
+    judged_before: usize,
     calculator_holds: usize,
     outcome_above_half: usize,
     score: f64,
@@ -108,6 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         critic: models::critic(&loaded, &text.value, &place)?,
         config: preset.value,
         confidence,
+        id: models::critics_id(&loaded, &text.value)?,
         models: names(&loaded, &text.value),
         round: args.common.round,
     };
@@ -118,7 +124,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let rows = trajectories.part_rows(index)?;
         if output.missing().contains(&index) {
             let mut memory = judge.critic.memory();
-            let critiques = judge.all(&rows, &mut memory)?;
+            let known: Vec<Option<Scores>> = rows.iter().map(|row| judge.known(row)).collect();
+            totals.judged_before += known.iter().flatten().count();
+            let critiques = judge.all(&rows, known, &mut memory)?;
             totals.add(&critiques);
             totals.cost += Cost::of_critic(memory.counts());
             output.write_part(index, &critiques)?;
@@ -152,24 +160,39 @@ struct Judge {
     critic: Critic,
     config: Config,
     confidence: Option<Confidence>,
+    /// The hash by which a search says whose scores it wrote.
+    id: String,
     models: CriticModels,
     round: i32,
 }
 
 impl Judge {
-    /// Judges the trajectories of a part, which holds all those of its prompts.
-    fn all(&self, rows: &[Trajectory], memory: &mut Memory) -> Result<Vec<Critique>, Failure> {
-        let solutions: Vec<Solution<'_>> = rows
-            .iter()
-            .map(|row| Solution {
+    /// What the critics have said of a trajectory during its search; none if it was not these, or not of everything.
+    fn known(&self, row: &Trajectory) -> Option<Scores> {
+        let heads: Vec<&str> = self.critic.heads().map(String::as_str).collect();
+        (row.critics.as_ref() == Some(&self.id)).then(|| said(row, &heads)).flatten()
+    }
+
+    /// Judges the trajectories of a part, which holds all those of its prompts; of some it is `known` what the critics say.
+    fn all(
+        &self,
+        rows: &[Trajectory],
+        known: Vec<Option<Scores>>,
+        memory: &mut Memory,
+    ) -> Result<Vec<Critique>, Failure> {
+        let unknown = rows.iter().zip(&known).filter(|(_, scores)| scores.is_none());
+        let solutions: Vec<Solution<'_>> = unknown
+            .map(|(row, _)| Solution {
                 question: &row.prompt,
                 options: row.options.iter().map(|option| option.text.clone()).collect(),
                 finished: true,
                 branch: 0,
             })
             .collect();
-        let scores = self.critic.score(&solutions, memory);
-        let scores = scores.map_err(decoding::Error::from)?;
+        let read = self.critic.score(&solutions, memory).map_err(decoding::Error::from)?;
+        let mut read = read.into_iter();
+        let scores: Vec<Scores> =
+            known.into_iter().filter_map(|scores| scores.or_else(|| read.next())).collect();
         let outcomes: Vec<f32> = rows.iter().zip(&scores).map(|(row, s)| outcome(row, s)).collect();
         let agreement = self.config.agreement.shares(rows, &outcomes)?;
         let all = rows.iter().zip(scores).zip(outcomes.into_iter().zip(agreement));
@@ -216,6 +239,21 @@ impl Judge {
             round: self.round,
         }
     }
+}
+
+/// The scores that are written in a trajectory, of critics with these heads; none unless all options have them.
+fn said(row: &Trajectory, heads: &[&str]) -> Option<Scores> {
+    let has = |head| heads.contains(&head);
+    let options = |head, score: fn(&TextOption) -> Option<f32>| {
+        let scores = row.options.iter().map(score);
+        if has(head) { scores.collect::<Option<Vec<f32>>>() } else { Some(Vec::new()) }
+    };
+    Some(Scores {
+        root: 0.0,
+        values: options(critic::VALUE, |option| option.value)?,
+        process: options(critic::PRM, |option| option.prm)?,
+        outcome: if has(critic::ORM) { Some(row.reward?) } else { None },
+    })
 }
 
 /// The outcome reward that counts: a solution without an end or an answer cannot be right.
@@ -336,6 +374,24 @@ mod tests {
         let likely = Agreement { outcome: true, likelihood: 0.5 };
         let failure = likely.shares(&unknown, &[0.5]).unwrap_err();
         assert!(failure.to_string().contains("log-probability"), "{failure}");
+    }
+
+    #[test]
+    fn what_a_search_wrote_is_taken_where_it_is_whole() {
+        let option =
+            |value, prm| TextOption { value: Some(value), prm: Some(prm), ..TextOption::default() };
+        let options = vec![option(0.25, 0.5), option(0.75, 1.0)];
+        let row = Trajectory { options, reward: Some(0.125), ..Trajectory::default() };
+        let all = [critic::VALUE, critic::PRM, critic::ORM];
+        let scores = said(&row, &all).unwrap();
+        assert_eq!((scores.values, scores.process), (vec![0.25, 0.75], vec![0.5, 1.0]));
+        assert_eq!(scores.outcome, Some(0.125));
+        let mut unread = row.clone();
+        unread.options[1].value = None;
+        assert_eq!(said(&unread, &all), None);
+        let scores = said(&unread, &[critic::ORM]).unwrap();
+        assert_eq!((scores.values.len(), scores.outcome), (0, Some(0.125)));
+        assert_eq!(said(&Trajectory { reward: None, ..row }, &all), None);
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub(crate) fn solved(origin: Origin, leaf: NodeId, answer: Option<&str>, outcome
         origin,
         leaf,
         rest: Vec::new(),
+        values: Vec::new(),
+        process: Vec::new(),
         cost: 0,
         text: String::new(),
         answer: answer.map(str::to_owned),

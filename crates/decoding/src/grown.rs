@@ -89,8 +89,12 @@ impl Passing<'_> {
 
     /// The whole, as the completion of the node.
     pub(crate) fn completes(&self, node: NodeId) -> Solved {
-        let rest = self.rollout.rest[self.at..].to_vec();
-        Solved { origin: Origin::Completed, leaf: node, rest, cost: 0, ..self.rollout.clone() }
+        let mut whole = self.rollout.clone();
+        whole.rest.drain(..self.at);
+        for scores in [&mut whole.values, &mut whole.process] {
+            scores.drain(..self.at.min(scores.len()));
+        }
+        Solved { origin: Origin::Completed, leaf: node, cost: 0, ..whole }
     }
 }
 

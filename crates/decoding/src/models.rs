@@ -253,6 +253,16 @@ pub fn critic(models: &[AnyModel], text: &TextConfig, place: &Place) -> Result<C
     Ok(critic)
 }
 
+/// Hash of what some critics say: of their contents and of how they read. What two critics of one hash say is the same up
+/// to rounding.
+///
+/// # Errors
+/// A text that cannot be written as JSON.
+pub fn critics_id(models: &[AnyModel], text: &TextConfig) -> Result<String, Failure> {
+    let contents: Vec<&str> = models.iter().map(|model| model.input().content.as_str()).collect();
+    Ok(dataset::digest_of(&(contents, text))?)
+}
+
 /// Loads the models of the critics.
 ///
 /// # Errors

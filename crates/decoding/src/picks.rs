@@ -25,6 +25,10 @@ pub struct Solved {
     pub leaf: NodeId,
     /// What was written after that node, as options; empty for a terminal.
     pub rest: Vec<Part>,
+    /// The value after each of those options, in `[0, 1]`; empty without a value head.
+    pub values: Vec<f32>,
+    /// The process reward of each of those options, in `[0, 1]`; empty without a PRM head.
+    pub process: Vec<f32>,
     /// Tokens generated for the rest: 0 where it was at hand.
     pub cost: u32,
     /// The whole text.

@@ -113,10 +113,13 @@ pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &
     let text = [leaf.options.concat().as_str(), &option.text].concat();
     let answer = task::extract(&text).and_then(task::canonical);
     let finished = option.stop != "length";
+    let after = |scores: &[f32]| scores.iter().skip(leaf.options.len()).copied().collect();
     Solved {
         origin,
         leaf: leaf.node,
         rest: option.parts.clone(),
+        values: after(&scores.values),
+        process: after(&scores.process),
         cost: option.tokens,
         text,
         outcome: worth(finished, answer.as_deref(), scores.outcome.map(f64::from)),
@@ -138,6 +141,8 @@ pub(crate) fn terminals(run: &Run<'_>) -> Vec<Solved> {
             origin: Origin::Tree,
             leaf: id,
             rest: Vec::new(),
+            values: Vec::new(),
+            process: Vec::new(),
             cost: 0,
             text,
             answer,

@@ -24,7 +24,7 @@ record! {
 
 table! {
     /// A solution of a prompt.
-    pub struct Trajectory = "trajectories" version 1, key (trajectory_id), check crate::table::anything;
+    pub struct Trajectory = "trajectories" version 2, key (trajectory_id), check crate::table::anything;
 
     /// Hash of what decides the trajectory.
     pub trajectory_id: String,
@@ -54,6 +54,9 @@ table! {
     pub decoder: String,
     /// The policy that produced it.
     pub model: String,
+    /// Hash of the critics whose scores these are, and of how they read; null for a solution without scores. A critique by
+    /// the same critics takes the scores from here.
+    pub critics: Option<String>,
     /// The random seed of the prompt's search.
     pub seed: i64,
     /// Why it ended, for example `end` or `length`.

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
+use decoding::models;
 use decoding::{
     Bar, ModelAt, Models, Place, Question, SampleBudget, SearchConfig, Searcher, TextConfig,
 };
@@ -139,11 +140,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let searcher =
         Searcher::new(models.policies(&text, &place)?, models.critic(&text, &place)?, tree);
     let model = models.policy.label();
+    let critics = models::critics_id(&models.critics, &text)?;
     // The searcher has its weights in an order of its own: they need not be there twice.
     drop(models);
     let mut job = Job {
         common: &args.common,
         model,
+        critics,
         searcher: searcher.map_err(Failure::from)?.within(place.kept_at_most),
         keep: trajectories_per_prompt,
         samples,
@@ -225,6 +228,7 @@ type Rows = (Vec<NodeRow>, Vec<Trajectory>);
 struct Job<'a> {
     common: &'a Common,
     model: String,
+    critics: String,
     searcher: Searcher,
     keep: usize,
     samples: Option<SampleBudget>,
@@ -292,6 +296,11 @@ impl Job<'_> {
         rows.map_err(Failure::from)
     }
 
+    fn source<'q>(&'q self, question: &'q Question<'q>) -> rows::Source<'q> {
+        let (model, critics) = (&self.model, &self.critics);
+        rows::Source { question, model, critics, round: self.common.round }
+    }
+
     /// The trees of some questions and what was found in them.
     fn search(&mut self, questions: &[Question<'_>]) -> Result<Rows, decoding::Error> {
         let searched = self.searcher.search(questions)?;
@@ -302,7 +311,7 @@ impl Job<'_> {
         for (question, searched) in questions.iter().zip(&searched.found) {
             self.totals.add_tree(searched, most);
             nodes.extend(rows::nodes(question, &searched.tree, round));
-            let from = rows::Source { question, model: &self.model, round };
+            let from = self.source(question);
             trajectories.extend(rows::trajectories(&from, searched, self.keep));
         }
         Ok((nodes, trajectories))
@@ -319,7 +328,7 @@ impl Job<'_> {
         let mut trajectories = Vec::new();
         for (question, sampled) in questions.iter().zip(&sampled.found) {
             self.totals.add_samples(sampled);
-            let from = rows::Source { question, model: &self.model, round: self.common.round };
+            let from = self.source(question);
             trajectories.extend(rows::samples(&from, &sampled.samples, self.keep));
         }
         Ok((Vec::new(), trajectories))

@@ -10,6 +10,7 @@ use schema::{NodeRow, Trajectory};
 pub(crate) struct Source<'a> {
     pub(crate) question: &'a Question<'a>,
     pub(crate) model: &'a str,
+    pub(crate) critics: &'a str,
     pub(crate) round: i32,
 }
 
@@ -85,6 +86,7 @@ fn trajectory(from: &Source<'_>, tree: &Tree, solved: &Solved, rank: usize) -> T
         options,
         decoder: decoder.to_owned(),
         model: from.model.to_owned(),
+        critics: Some(from.critics.to_owned()),
         seed: from.question.seed as i64,
         finish: solved.stop.clone(),
         finished: solved.finished,
@@ -108,21 +110,25 @@ fn options(tree: &Tree, solved: &Solved) -> Vec<TextOption> {
         }
     };
     let own = tree.path(solved.leaf).into_iter().map(of_node);
-    own.chain(solved.rest.iter().map(without_node)).collect()
+    own.chain(without_nodes(&solved.rest, &solved.values, &solved.process)).collect()
 }
 
-/// An option that is in no tree.
-fn without_node(part: &Part) -> TextOption {
-    TextOption {
+/// Options that are in no tree, with what the critics say of each, if anything.
+fn without_nodes(
+    parts: &[Part],
+    values: &[f32],
+    process: &[f32],
+) -> impl Iterator<Item = TextOption> {
+    parts.iter().enumerate().map(|(i, part)| TextOption {
         text: part.text.clone(),
         node_id: None,
         tokens: part.drawn.ids.len() as i32,
         logprob: Some(part.drawn.logprob()),
         q: None,
-        value: None,
-        prm: None,
+        value: values.get(i).copied(),
+        prm: process.get(i).copied(),
         visits: 0,
-    }
+    })
 }
 
 /// The best samples of a prompt, best first: by outcome reward, then as they were drawn. What was drawn twice is there
@@ -137,12 +143,8 @@ pub(crate) fn samples(from: &Source<'_>, samples: &[Sample], keep: usize) -> Vec
 
 /// The sample that was drawn as number `draw`, from 0.
 fn sampled(from: &Source<'_>, sample: &Sample, draw: usize, rank: usize) -> Trajectory {
-    let judged = |(i, part): (usize, &Part)| TextOption {
-        value: sample.values.get(i).copied(),
-        prm: sample.process.get(i).copied(),
-        ..without_node(part)
-    };
-    let options: Vec<TextOption> = sample.parts.iter().enumerate().map(judged).collect();
+    let options: Vec<TextOption> =
+        without_nodes(&sample.parts, &sample.values, &sample.process).collect();
     let (decoder, seed) = ("sample", from.question.seed);
     let id = row_id(&[
         from.question.id,
@@ -167,6 +169,7 @@ fn sampled(from: &Source<'_>, sample: &Sample, draw: usize, rank: usize) -> Traj
         options,
         decoder: decoder.to_owned(),
         model: from.model.to_owned(),
+        critics: Some(from.critics.to_owned()),
         seed: seed as i64,
         finish: sample.stop.clone(),
         finished: sample.finished,
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn samples_are_ranked_by_outcome_and_repetitions_stay() {
         let question = Question { id: "p", text: "How many?", seed: 7 };
-        let from = Source { question: &question, model: "m", round: 1 };
+        let from = Source { question: &question, model: "m", critics: "c", round: 1 };
         let drawn = [("3", 0.25), ("5", 0.5), ("3", 0.25), ("7", 0.75), ("9", 0.5)]
             .map(|(text, outcome)| sample(text, outcome));
         let rows = samples(&from, &drawn, 4);
