@@ -290,6 +290,8 @@ $(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml
 SEEDS    ?= 0 1 2
 # The arms beside the rounds: all folders of the preset.
 ARMS     ?= $(notdir $(patsubst %/,%,$(wildcard $(P)/*/)))
+# Which decoder, and what it is made of: the tables that the preset has settings for, of the policy of round OF.
+TABLES   ?= $(foreach t,compare ablation,$(if $(wildcard $(P)/$(t).toml),$(t)))
 RESULTS  ?= docs/results/$(PRESET)
 seed_run  = data/runs/$(PRESET)-seed$(1)
 # $(call evaluated,<seed>): the evaluations of a seed's run.
@@ -298,18 +300,25 @@ evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
 	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/evaluation' \
 	  $(foreach a,$(ARMS),--run '$(1):$(a) $(k)=$(call seed_run,$(1))/$(a)/round-$(call two,$(k))/evaluation'))
 
+# $(call tabled,<name>=<folder> ...): the same of evaluations of round OF on the split ON, spaces in names being underscores.
+tabled    = $(foreach s,$(SEEDS),$(foreach t,$(1),--run '$(s):$(subst _, ,$(firstword $(subst =, ,$(t))))=$(call seed_run,$(s))/round-$(call two,$(OF))/$(lastword $(subst =, ,$(t)))-$(ON)'))
+
 .PHONY: measured
 ## measured: the rounds of ARM=name up to ROUND=n and their evaluations, without controls
 measured: $(foreach k,$(shell seq $(ROUND)),$(A)/round-$(call two,$(k))/evaluation/$(M))
 
-## results: N=1 rounds of each of SEEDS='0 1 2', and of every arm, then their tables and plots, in docs/results
+## results: N=1 rounds of each of SEEDS='0 1 2', and of every arm, and all decoders, then their tables and plots, in docs/results
 results:
 	@for s in $(SEEDS); do \
 	  $(MAKE) --no-print-directory all RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
-	  for a in $(ARMS); do $(MAKE) --no-print-directory measured RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) ARM=$$a || exit; done; done
+	  for a in $(ARMS); do $(MAKE) --no-print-directory measured RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) ARM=$$a || exit; done; \
+	  for t in $(TABLES); do $(MAKE) --no-print-directory $$t RUN=$(PRESET)-seed$$s SEED=$$s || exit; done; done
 	@$(BIN)/evaluate report $(foreach s,$(SEEDS),--costs-of $(call seed_run,$(s)) $(call evaluated,$(s))) \
 	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base' \
 	    $(foreach a,$(ARMS),--pair 'round $(k)=$(a) $(k)' --pair '$(a) $(k)=base')) --out $(RESULTS)
+	@$(foreach t,$(TABLES),$(BIN)/evaluate report $(call tabled,round_$(OF)=$(t)) --out $(RESULTS)/$(t) &&) true
+	@$(if $(filter ablation,$(TABLES)),$(BIN)/evaluate report $(call tabled,with_both=with-both without_tool=without-tool without_options=without-options) \
+	  --pair 'with both=without tool' --pair 'with both=without options' --out $(RESULTS)/parts)
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
 ## base: make the shipped base models again from nothing (ten to fifteen minutes)

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use schema::Evaluation;
 
 use super::{Comparison, Error, Rival, Row, Split, words};
-use crate::decoder::{BEST_OF_N, GREEDY, STEPWISE};
-use crate::measured::{Cell, Model, Place, paired};
+use crate::decoder::GREEDY;
+use crate::measured::{Cell, Model, Place, paired, rival};
 use crate::stats::wilson;
 
 /// Compares models, each a label with the rows of its evaluation, with the one labelled `against`.
@@ -49,7 +49,7 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result
             rows.push(Row {
                 against_control: control.map(|other| paired(place, this, other)).transpose()?,
                 against_greedy: greedy.map(|other| paired(place, this, other)).transpose()?,
-                against_best_of_n: rival(model, place, this)?,
+                against_best_of_n: best_of_n(model, place, this)?,
                 ..alone(&model.label, this)
             });
         }
@@ -60,17 +60,16 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result
 }
 
 /// A search against the best-of-n of its model that generates as many tokens.
-fn rival(model: &Model<'_>, place: Place<'_>, search: Cell<'_>) -> Result<Option<Rival>, Error> {
-    let Some(tokens) = search.tokens() else { return Ok(None) };
-    if !STEPWISE.iter().any(|name| search.decoder.starts_with(name)) {
+fn best_of_n(
+    model: &Model<'_>,
+    place: Place<'_>,
+    search: Cell<'_>,
+) -> Result<Option<Rival>, Error> {
+    let cells = model.decoders(place).filter_map(|decoder| model.cell(place, decoder));
+    let priced = cells.map(|cell| (cell.decoder, cell.tokens(), cell));
+    let Some((cell, tokens)) = rival((search.decoder, search.tokens()), priced) else {
         return Ok(None);
-    }
-    let samples = model.decoders(place).filter(|decoder| decoder.starts_with(BEST_OF_N));
-    let priced = samples
-        .filter_map(|decoder| model.cell(place, decoder))
-        .filter_map(|cell| Some((cell, cell.tokens()?)))
-        .filter(|(_, price)| *price >= tokens);
-    let Some((cell, tokens)) = priced.min_by(|a, b| a.1.total_cmp(&b.1)) else { return Ok(None) };
+    };
     let paired = paired(place, search, cell)?;
     Ok(Some(Rival { decoder: cell.decoder.to_owned(), tokens, paired }))
 }

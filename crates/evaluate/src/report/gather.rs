@@ -8,7 +8,7 @@ use super::{
 };
 use crate::compare::{Paired, Rank};
 use crate::decoder::GREEDY;
-use crate::measured::{Cell, Model, Place, paired};
+use crate::measured::{Cell, Model, Place, paired, rival};
 use crate::stats::{Pairs, Spread, mean, random_signs, wilson};
 
 /// Every model of every seed.
@@ -164,7 +164,7 @@ impl<'a> Runs<'a> {
 }
 
 fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<SplitReport, Error> {
-    let (mut decoders, mut against_greedy) = (Vec::new(), Vec::new());
+    let mut decoders = Vec::new();
     for decoder in runs.decoders(place) {
         let all = (0..runs.models.len()).map(|at| runs.series(place, at, decoder.name()));
         let all: Vec<Series<'a>> = all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
@@ -181,20 +181,27 @@ fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<Spl
             pairs: found,
         });
     }
+    let (mut against_greedy, mut against_best_of_n) = (Vec::new(), Vec::new());
     for at in 0..runs.models.len() {
-        let Some(greedy) = runs.series(place, at, GREEDY)? else { continue };
-        for decoder in runs.decoders(place).into_iter().filter(|name| name.name() != GREEDY) {
-            if let Some(this) = runs.series(place, at, decoder.name())? {
-                against_greedy.push(versus(runs, place, &this, &greedy)?);
+        let all = runs.decoders(place).into_iter().map(|it| runs.series(place, at, it.name()));
+        let all: Vec<Series<'a>> = all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let greedy = all.iter().find(|series| series.decoder() == GREEDY);
+        for this in all.iter().filter(|series| series.decoder() != GREEDY) {
+            if let Some(greedy) = greedy {
+                against_greedy.push(versus(runs, place, this, greedy)?);
+            }
+            let priced = all.iter().map(|other| (other.decoder(), other.tokens(), other));
+            if let Some((other, _)) = rival((this.decoder(), this.tokens()), priced) {
+                against_best_of_n.push(versus(runs, place, this, other)?);
             }
         }
     }
     let (task, split) = (place.0.to_owned(), place.1.name().to_owned());
-    Ok(SplitReport { task, split, decoders, against_greedy })
+    Ok(SplitReport { task, split, decoders, against_greedy, against_best_of_n })
 }
 
 /// What a measurement says without another.
-fn measured<'a>(runs: &Runs<'a>, series: &Series<'a>) -> Measured {
+fn measured(runs: &Runs<'_>, series: &Series<'_>) -> Measured {
     let share = |(seed, cell): (&&str, &Cell<'_>)| {
         let (n, correct) = (cell.n(), cell.correct());
         let accuracy = wilson(correct, n).scaled(100.0);
@@ -202,14 +209,11 @@ fn measured<'a>(runs: &Runs<'a>, series: &Series<'a>) -> Measured {
     };
     let seeds: Vec<SeedShare> = runs.seeds.iter().zip(&series.cells).map(share).collect();
     let shares: Vec<f64> = seeds.iter().map(|seed| seed.accuracy.estimate).collect();
-    let average = |count: fn(&Cell<'a>) -> Option<f64>| {
-        mean(&series.cells.iter().filter_map(count).collect::<Vec<_>>())
-    };
     Measured {
         model: series.model.to_owned(),
         accuracy: Spread::over(&shares).expect("there is a seed, or no series"),
-        tokens: average(Cell::tokens),
-        nodes: average(Cell::nodes),
+        tokens: series.tokens(),
+        nodes: series.average(Cell::nodes),
         seeds,
     }
 }
@@ -247,9 +251,22 @@ fn versus(
     })
 }
 
-impl Series<'_> {
+impl<'a> Series<'a> {
+    fn decoder(&self) -> &'a str {
+        self.cells.first().map_or("", |cell| cell.decoder)
+    }
+
     fn side(&self) -> Side {
-        let decoder = self.cells.first().map_or("", |cell| cell.decoder);
-        Side { model: self.model.to_owned(), decoder: decoder.to_owned() }
+        Side { model: self.model.to_owned(), decoder: self.decoder().to_owned() }
+    }
+
+    /// Generated tokens of a problem.
+    fn tokens(&self) -> Option<f64> {
+        self.average(Cell::tokens)
+    }
+
+    /// The mean over seeds of a count where it is recorded.
+    fn average(&self, count: fn(&Cell<'a>) -> Option<f64>) -> Option<f64> {
+        mean(&self.cells.iter().filter_map(count).collect::<Vec<_>>())
     }
 }

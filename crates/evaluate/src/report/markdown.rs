@@ -22,15 +22,40 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
         let is_its = |plot: &&Plot| plot.task == split.task && plot.split == split.split;
         let image = |plot: &Plot| format!("![{}]({})", escaped(&plot.title), plot.file);
         blocks.extend(plots.iter().filter(is_its).map(image));
-        for decoder in &split.decoders {
-            blocks.push(format!("### {}", escaped(&decoder.decoder)));
-            blocks.push(shares(&report.seeds, decoder));
-            blocks.extend(decoder.pairs.iter().flat_map(pair));
+        if let [model] = report.models.as_slice() {
+            blocks.push(format!("### {}", escaped(model)));
+            blocks.push(by_decoder(&report.seeds, split));
+        } else {
+            blocks.extend(split.decoders.iter().flat_map(|it| by_model(&report.seeds, it)));
         }
-        blocks.extend(against_greedy(split));
+        blocks.extend(against_greedy(&split.against_greedy));
+        blocks.extend(against_best_of_n(&split.against_best_of_n));
     }
     blocks.extend(costs(&report.costs));
     blocks.join("\n\n") + "\n"
+}
+
+/// A decoder: its shares, then the pairs of models that were asked for.
+fn by_model(seeds: &[String], decoder: &DecoderReport) -> Vec<String> {
+    let title = format!("### {}", escaped(&decoder.decoder));
+    let pairs = decoder.pairs.iter().flat_map(pair);
+    [title, shares(seeds, decoder)].into_iter().chain(pairs).collect()
+}
+
+/// The decoders of the only model there is, by seeds.
+fn by_decoder(seeds: &[String], split: &SplitReport) -> String {
+    let header = ["mean", "95 % interval", "problems", "tokens", "nodes"].map(str::to_owned);
+    let of_seeds = seeds.iter().map(|seed| format!("seed {seed}"));
+    let mut rows = vec![["decoder".to_owned()].into_iter().chain(of_seeds).chain(header).collect()];
+    let measured = split.decoders.iter().flat_map(|it| it.models.iter().map(move |m| (it, m)));
+    rows.extend(measured.map(|(decoder, it)| {
+        let shares = it.seeds.iter().map(|seed| one(Some(seed.accuracy.estimate)));
+        let mean = [one(Some(it.accuracy.mean)), over_seeds(it), problems(it)];
+        let cost = [one(it.tokens), one(it.nodes)];
+        let name = [decoder.decoder.clone()].into_iter();
+        name.chain(shares).chain(mean).chain(cost).collect::<Vec<_>>()
+    }));
+    table(&rows)
 }
 
 /// Seeds by models, what the seeds have in common, and what it cost.
@@ -45,13 +70,16 @@ fn shares(seeds: &[String], decoder: &DecoderReport) -> String {
         rows.push(row(seed, &|it| one(it.seeds.get(at).map(|seed| seed.accuracy.estimate))));
     }
     rows.push(row("mean", &|it| one(Some(it.accuracy.mean))));
-    rows.push(row("95 % interval", &|it| {
-        it.accuracy.interval.map_or_else(none, |[low, high]| range(low, high))
-    }));
+    rows.push(row("95 % interval", &over_seeds));
     rows.push(row("problems", &problems));
     rows.push(row("tokens", &|it| one(it.tokens)));
     rows.push(row("nodes", &|it| one(it.nodes)));
     table(&rows)
+}
+
+/// The interval of a model's mean.
+fn over_seeds(measured: &Measured) -> String {
+    measured.accuracy.interval.map_or_else(none, |[low, high]| range(low, high))
 }
 
 /// How many problems a seed has, or from how many to how many.
@@ -100,16 +128,39 @@ fn pair(pair: &Versus) -> Vec<String> {
 }
 
 /// Every other decoder against greedy of its model.
-fn against_greedy(split: &SplitReport) -> Vec<String> {
-    if split.against_greedy.is_empty() {
+fn against_greedy(decoders: &[Versus]) -> Vec<String> {
+    over_all("Against greedy of the same model", ABOUT, decoders)
+}
+
+/// Every search against best-of-n of its model.
+fn against_best_of_n(searches: &[Versus]) -> Vec<String> {
+    let about = format!("The cheapest that generates at least as many tokens. {ABOUT}");
+    over_all("Searches against best-of-n of the same model", &about, searches)
+}
+
+const ABOUT: &str =
+    "On the problems that both answered; gains and errors removed are means over seeds.";
+
+/// Decoders against others of their models, over all seeds.
+fn over_all(title: &str, about: &str, all: &[Versus]) -> Vec<String> {
+    if all.is_empty() {
         return Vec::new();
     }
-    let header =
-        ["model", "decoder", "gain", "95 % interval", "p by problem", "paired", "error removed %"];
+    let header = [
+        "model",
+        "decoder",
+        "against",
+        "gain",
+        "95 % interval",
+        "p by problem",
+        "paired",
+        "error removed %",
+    ];
     let row = |versus: &Versus| {
         vec![
             versus.this.model.clone(),
             versus.this.decoder.clone(),
+            versus.other.decoder.clone(),
             gain(versus),
             interval(versus.gain),
             p_value(versus.p_by_problem),
@@ -118,10 +169,8 @@ fn against_greedy(split: &SplitReport) -> Vec<String> {
         ]
     };
     let mut rows = vec![header.map(str::to_owned).into()];
-    rows.extend(split.against_greedy.iter().map(row));
-    let about =
-        "On the problems that both answered; gains and errors removed are means over seeds.";
-    vec!["### Against greedy of the same model".to_owned(), about.to_owned(), table(&rows)]
+    rows.extend(all.iter().map(row));
+    vec![format!("### {title}"), about.to_owned(), table(&rows)]
 }
 
 /// What each stage cost.
