@@ -123,7 +123,10 @@ fn a_broken_checkpoint() {
     let bytes = std::fs::read(&weights).unwrap();
     std::fs::write(&weights, &bytes[..bytes.len() - 9]).unwrap();
     refused(&finetune(dir.path(), &copy, &[]), 65, &["model.safetensors", "broken safetensors"]);
-    std::fs::remove_file(&weights).unwrap();
+    std::fs::rename(&weights, copy.join("pytorch_model.bin")).unwrap();
+    let pickled = ["pytorch_model.bin", "pickled weights", "safe_serialization=True"];
+    refused(&finetune(dir.path(), &copy, &[]), 65, &pickled);
+    std::fs::remove_file(copy.join("pytorch_model.bin")).unwrap();
     refused(&finetune(dir.path(), &copy, &[]), 74, &["model.safetensors"]);
 }
 

@@ -97,6 +97,8 @@ pub struct Bar {
     pub auc: Option<f64>,
     /// Least share of pairs within a prompt that are ranked rightly, in `[0, 1]`.
     pub within_prompt: Option<f64>,
+    /// The same of those pairs of which the calculator says the same.
+    pub within_tool: Option<f64>,
     /// Largest expected calibration error, in `[0, 1]`.
     pub ece: Option<f64>,
 }
@@ -114,6 +116,7 @@ impl Bar {
         let missed = [
             least("AUC", self.auc, quality.auc),
             least("within prompts", self.within_prompt, quality.within_prompt),
+            least("where the tool says equal", self.within_tool, quality.within_tool),
             ece.map(|most| format!("ECE {:.3}, above {most}", quality.ece)),
         ];
         let missed: Vec<String> = missed.into_iter().flatten().collect();
@@ -249,10 +252,18 @@ mod tests {
     #[test]
     fn a_bar_says_what_is_missed() {
         let quality = measure(&judged(&[("a", 0.9, true), ("a", 0.6, false)]));
-        let bar = Bar { auc: Some(0.8), within_prompt: Some(1.0), ece: Some(0.5) };
+        let bar = Bar {
+            within_tool: Some(0.5),
+            auc: Some(0.8),
+            within_prompt: Some(1.0),
+            ece: Some(0.5),
+        };
         assert_eq!(bar.missed(&quality), None);
-        let bar = Bar { auc: None, within_prompt: None, ece: Some(0.2) };
+        let bar = Bar { ece: Some(0.2), ..Bar::default() };
         assert_eq!(bar.missed(&quality).unwrap(), "ECE 0.350, above 0.2");
+        let half = measure(&judged(&[("a", 0.5, true), ("a", 0.5, false)]));
+        let bar = Bar { within_tool: Some(0.6), ..Bar::default() };
+        assert_eq!(bar.missed(&half).unwrap(), "where the tool says equal 0.500, below 0.6");
         let unknown = measure(&[]);
         let bar = Bar { auc: Some(0.8), ..Bar::default() };
         assert_eq!(bar.missed(&unknown).unwrap(), "AUC unknown, below 0.8");

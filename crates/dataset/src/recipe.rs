@@ -1,6 +1,6 @@
 //! What decides a dataset's contents: the tool, its inputs, its configuration and its seed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schema::Table;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub struct Input {
     pub name: String,
     /// Where it was, as it was given. For people only: moving an input changes nothing.
     pub path: String,
-    /// The `content` of its manifest, or the blake3 of a plain file.
+    /// The `content` of its manifest, or the blake3 of what no stage wrote.
     pub content: String,
 }
 
@@ -25,6 +25,18 @@ impl Input {
     pub fn file(name: &str, path: &Path) -> Result<Self, Error> {
         let (_, content) = atomic::digest(path)?;
         Ok(Self { name: name.to_owned(), path: path.display().to_string(), content })
+    }
+
+    /// Some files of a folder that no stage wrote. Reads them whole.
+    pub fn files(name: &str, dir: &Path, files: &[PathBuf]) -> Result<Self, Error> {
+        let mut digest = Digest::new("files");
+        for path in files {
+            let (_, content) = atomic::digest(path)?;
+            let file = path.strip_prefix(dir).unwrap_or(path).display().to_string();
+            digest.text(&file).text(&content);
+        }
+        let content = digest.hex();
+        Ok(Self { name: name.to_owned(), path: dir.display().to_string(), content })
     }
 }
 

@@ -91,16 +91,17 @@ impl Model {
     pub fn load(name: &str, dir: &Path, place: &Place) -> Result<Self, Failure> {
         let foreign = dir.join(lm::checkpoint::CONFIG_FILE).exists()
             && dataset::Manifest::find(dir)?.is_none();
-        let input = if foreign {
-            Input::file(name, &dir.join(lm::checkpoint::WEIGHTS_FILE))?
-        } else {
-            Files::open(dir)?.input(name)
-        };
-        let checkpoint = Checkpoint::load(dir, place.device()).map_err(|source| Error::Model {
+        let named = |source: lm::Error| Error::Model {
             name: name.to_owned(),
             dir: dir.to_owned(),
             source: source.into(),
-        })?;
+        };
+        let input = if foreign {
+            Input::files(name, dir, &lm::checkpoint::model_files(dir).map_err(named)?)?
+        } else {
+            Files::open(dir)?.input(name)
+        };
+        let checkpoint = Checkpoint::load(dir, place.device()).map_err(named)?;
         Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
     }
 
@@ -270,4 +271,31 @@ pub fn critics_id(models: &[AnyModel], text: &TextConfig) -> Result<String, Fail
 pub fn load_critics(critics: &[ModelAt], place: &Place) -> Result<Vec<AnyModel>, Failure> {
     let load = |(i, at): (usize, &ModelAt)| AnyModel::load(&format!("critic-{i}"), at, place);
     critics.iter().enumerate().map(load).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+
+    /// A directory from elsewhere is known by all of its files: a change of a shard or of the configuration is another
+    /// model.
+    #[test]
+    fn shards_from_elsewhere_are_a_model() {
+        let from = concat!(env!("CARGO_MANIFEST_DIR"), "/../lm/tests/fixtures/qwen2-shards");
+        let dir = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+        }
+        let place = Place::on(&stage::Device::Cpu, NonZeroUsize::MIN).unwrap();
+        let load = || Model::load("policy", dir.path(), &place).unwrap().input.content;
+        let first = load();
+        assert_eq!(load(), first);
+        let config = dir.path().join("config.json");
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text.replace("1e-05", "1e-06")).unwrap();
+        assert_ne!(load(), first, "{text}");
+    }
 }

@@ -5,7 +5,7 @@ mod models;
 
 use std::collections::BTreeSet;
 
-use decoding::{Origin, Question, RolloutsBy, SearchConfig, Searched};
+use decoding::{Origin, Question, RolloutsBy, SearchConfig, Searched, Similarity};
 
 use models::{QUESTIONS, config, searcher};
 
@@ -47,6 +47,46 @@ fn siblings_are_distinct_and_the_tree_is_the_same_in_other_batches() {
         let all = texts(left);
         assert_eq!(all, texts(right));
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    }
+}
+
+/// Searches of every kind: the tree that grows, and the paper's with each merge, several at once, and halving.
+fn kinds() -> Vec<SearchConfig> {
+    let paper = |change: fn(&mut SearchConfig)| {
+        let mut config = config(2, 9);
+        config.rollouts_by = RolloutsBy::Policy;
+        config.mcts.merge = mcts::Merge::EditDistance { threshold: 2, resamples: 2 };
+        change(&mut config);
+        config.validate().unwrap();
+        config
+    };
+    vec![
+        config(1, 9),
+        paper(|config| config.mcts.root_wave = true),
+        paper(|config| config.mcts.in_flight = 4),
+        paper(|config| config.mcts.root = mcts::RootSelection::SequentialHalving),
+        paper(|config| {
+            config.mcts.merge = mcts::Merge::Similarity { threshold: 0.5, resamples: 2 };
+            config.similarity = Some(Similarity::Cosine);
+        }),
+        paper(|config| {
+            let (threshold, attempts, saturate_after) = (4, 3, None);
+            config.mcts.merge = mcts::Merge::MostDistant { threshold, attempts, saturate_after };
+        }),
+    ]
+}
+
+/// To the last bit of every statistic: alone in batches of one row, or with others in batches of 64.
+#[test]
+fn a_tree_is_the_same_whatever_it_is_searched_beside() {
+    let snapshot = |searched: &Searched| serde_json::to_string(&searched.tree.snapshot()).unwrap();
+    for config in kinds() {
+        let together = search(64, config.clone());
+        for ((seed, text), expected) in (0..).zip(QUESTIONS).zip(&together) {
+            let question = Question { id: "a", text, seed };
+            let alone = searcher(1, config.clone()).search(&[question]).unwrap().found;
+            assert_eq!(snapshot(&alone[0]), snapshot(expected), "{:?}", config.mcts);
+        }
     }
 }
 

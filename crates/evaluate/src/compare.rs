@@ -71,8 +71,8 @@ pub struct Row {
     pub against_control: Option<Paired>,
     /// This decoder against greedy with the same model; null for greedy, and where greedy is lacking.
     pub against_greedy: Option<Paired>,
-    /// A search against best-of-n of the same model that generates as many tokens; null for others, and where no
-    /// best-of-n generates as many.
+    /// This decoder against best-of-n of the same model that generates as many tokens; null for greedy and best-of-n, and
+    /// where no best-of-n generates as many.
     pub against_best_of_n: Option<Rival>,
     /// Mean generated tokens of a problem, where recorded.
     pub tokens: Option<f64>,
@@ -83,14 +83,14 @@ pub struct Row {
     pub cost: Option<MeanCost>,
 }
 
-/// The best-of-n that a search is compared with: the cheapest that generates at least as many tokens.
+/// The best-of-n that a decoder is compared with: the cheapest that generates at least as many tokens.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rival {
     /// Its decoder.
     pub decoder: String,
     /// Mean generated tokens of a problem.
     pub tokens: f64,
-    /// The search against it.
+    /// The decoder against it.
     pub paired: Paired,
 }
 

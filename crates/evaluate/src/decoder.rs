@@ -19,10 +19,6 @@ pub(crate) const SEARCH: &str = "mcts";
 /// The vote of the solutions of a tree, without a variant.
 pub(crate) const VOTE: &str = Picks::NAMES[3];
 
-/// How the decoders begin that go option by option.
-pub(crate) const STEPWISE: [&str; 4] =
-    [SEARCH, StepMethod::Beam.name(), StepMethod::Dvts.name(), StepMethod::Rebase.name()];
-
 /// All of them, in the order in which they are shown.
 pub(crate) const ALL: [&str; 12] = [
     GREEDY,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schema::Evaluation;
 
 use crate::compare::{Error, Paired, Rank};
-use crate::decoder::{BEST_OF_N, STEPWISE};
+use crate::decoder::{BEST_OF_N, GREEDY};
 use crate::stats::{Pairs, mean};
 
 /// A test set: the task and the split.
@@ -93,15 +93,14 @@ pub(crate) fn paired(place: Place<'_>, first: Cell<'_>, second: Cell<'_>) -> Res
     Ok(Paired::of(pairs, partial))
 }
 
-/// What a search that generates so many tokens of a problem is compared with, and its tokens: of some decoders, each with
-/// its own, the cheapest best-of-n that generates at least as many. None for what is no search.
-pub(crate) fn rival<'d, T>(
-    (search, tokens): (&str, Option<f64>),
-    decoders: impl Iterator<Item = (&'d str, Option<f64>, T)>,
+/// What a decoder that generates so many tokens of a problem is compared with, and its tokens: of some best-of-n, each with
+/// its own, the cheapest that generates at least as many. None for greedy and for best-of-n itself.
+pub(crate) fn rival<T>(
+    (decoder, tokens): (&str, Option<f64>),
+    samples: impl Iterator<Item = (T, Option<f64>)>,
 ) -> Option<(T, f64)> {
-    let tokens = tokens.filter(|_| STEPWISE.iter().any(|name| search.starts_with(name)))?;
-    let samples = decoders.filter(|(decoder, ..)| decoder.starts_with(BEST_OF_N));
-    let priced = samples.filter_map(|(_, price, it)| Some((it, price?)));
+    let tokens = tokens.filter(|_| decoder != GREEDY && !decoder.starts_with(BEST_OF_N))?;
+    let priced = samples.filter_map(|(it, price)| Some((it, price?)));
     priced.filter(|(_, price)| *price >= tokens).min_by(|a, b| a.1.total_cmp(&b.1))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A run is one model of one seed. Every seed has every model, measured on the same splits with the same decoders, so
 //! that a mean over seeds is one of like with like. Models are paired as asked, per seed and over all of them; every
-//! other decoder is paired with the greedy answers of its own model, and every search with best-of-n at equal tokens.
+//! other decoder is paired with the greedy answers of its own model, and with best-of-n at as many and at twice the tokens.
 //!
 //! [`report`] is pure; [`markdown()`] and [`plots()`] write what it found, equal bytes for equal rows; [`run`] reads the
 //! datasets and writes the files.
@@ -109,9 +109,11 @@ pub struct SplitReport {
     pub decoders: Vec<DecoderReport>,
     /// Every other decoder against greedy of the same model, by model, then by decoder.
     pub against_greedy: Vec<Versus>,
-    /// Every search against the cheapest best-of-n of the same model that generates as many tokens, in the same order; those
-    /// of models without one are not there.
+    /// Every other decoder but best-of-n against the cheapest best-of-n of the same model that generates as many tokens, in
+    /// the same order; those of models without one are not there.
     pub against_best_of_n: Vec<Versus>,
+    /// The same against the cheapest that generates twice as many.
+    pub against_twice: Vec<Versus>,
 }
 
 /// One decoder on one test set.

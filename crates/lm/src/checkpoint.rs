@@ -207,6 +207,13 @@ pub(crate) fn write_safetensors(
 pub(crate) struct Weights<'a>(SafeTensors<'a>);
 
 impl<'a> Weights<'a> {
+    /// How many numbers there are.
+    fn count(&self) -> u128 {
+        let size =
+            |view: &TensorView<'_>| view.shape().iter().map(|&n| n as u128).product::<u128>();
+        self.0.iter().map(|(_, view)| size(&view)).sum()
+    }
+
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, String> {
         SafeTensors::deserialize(bytes)
             .map(Self)
@@ -251,6 +258,17 @@ struct WeightFile {
     listed: BTreeSet<String>,
 }
 
+/// The files of a directory that make a model what it is, those of its weights last.
+///
+/// # Errors
+/// Pickled weights, and an index that cannot be read.
+pub fn model_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let beside =
+        [CONFIG_FILE, TOKENIZER_FILE, GENERATION_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE];
+    let beside = beside.map(|name| dir.join(name)).into_iter().filter(|path| path.exists());
+    Ok(beside.chain(weight_files(dir)?.into_iter().map(|file| file.path)).collect())
+}
+
 /// The files that hold the weights: one, or the shards of an index.
 fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
     #[derive(serde::Deserialize)]
@@ -291,6 +309,7 @@ fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
 /// Loads the weights file by file: beside the model there is never more than one of them in memory, and of that only what
 /// is being read has to be.
 fn load_weights(dir: &Path, config: &ModelConfig, device: &Device) -> Result<Decoder, Error> {
+    check_size(dir, config)?;
     let mut model = Decoder::zeros(config, device)?;
     let mut missing: BTreeSet<String> = weights::names(&model);
     let wanted = missing.clone();
@@ -319,6 +338,23 @@ fn load_weights(dir: &Path, config: &ModelConfig, device: &Device) -> Result<Dec
         }
         None => Ok(model),
     }
+}
+
+/// Checks that the files have as many numbers as the configuration makes weights, before there is room for them.
+fn check_size(dir: &Path, config: &ModelConfig) -> Result<(), Error> {
+    let mut numbers = 0;
+    for WeightFile { path, .. } in weight_files(dir)? {
+        let bytes = mapped(&path).map_err(Error::io(&path))?;
+        let file = Weights::parse(&bytes).map_err(|problem| Error::malformed(&path, problem))?;
+        numbers += file.count();
+    }
+    let least = config.least_weights();
+    if numbers < least {
+        let problem =
+            format!("it describes {least} weights or more, and the files beside it have {numbers}");
+        return Err(Error::malformed(&dir.join(CONFIG_FILE), problem));
+    }
+    Ok(())
 }
 
 /// A file as memory that the system fills page by page, and may take back.

@@ -75,9 +75,12 @@ pub struct ModelConfig {
     /// Token that fills a row.
     #[serde(default)]
     pub pad_token_id: Option<u32>,
-    /// Type of the stored weights.
-    #[serde(default = "float32")]
+    /// Type of the weights that are written; that of weights that are read stands in their files.
+    #[serde(default = "float32", skip_deserializing)]
     pub torch_dtype: String,
+    /// How weights are packed into fewer bits; not supported.
+    #[serde(default, skip_serializing)]
+    pub quantization_config: Option<serde_json::Value>,
     /// Names of the scalar heads; empty for a plain language model. Ours, not Hugging Face's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scalar_heads: Vec<String>,
@@ -102,9 +105,12 @@ pub struct RopeParameters {
     /// Base of the rotary frequencies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_theta: Option<f64>,
-    /// `default`, `linear` or `llama3`; others are not supported.
-    #[serde(default = "default_rope", alias = "type")]
-    pub rope_type: String,
+    /// `default`, `linear` or `llama3`; others are not supported. Transformers 4 may write it under either name, or both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rope_type: Option<String>,
+    /// Its older name, which counts where the other is missing.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub older_type: Option<String>,
     /// How many times as long the context becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<f64>,
@@ -117,6 +123,18 @@ pub struct RopeParameters {
     /// `llama3`: the original context, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_max_position_embeddings: Option<usize>,
+}
+
+impl RopeParameters {
+    /// The kind of scaling.
+    fn kind(&self) -> &str {
+        self.rope_type.as_deref().or(self.older_type.as_deref()).unwrap_or(NO_SCALING)
+    }
+
+    /// The same with the kind under its newer name alone.
+    fn renamed(&self) -> Self {
+        Self { rope_type: Some(self.kind().to_owned()), older_type: None, ..self.clone() }
+    }
 }
 
 impl EndTokens {
@@ -136,9 +154,8 @@ pub(crate) struct Biases {
     pub(crate) output: bool,
 }
 
-fn default_rope() -> String {
-    "default".to_owned()
-}
+/// The kind of rotary scaling that is none.
+const NO_SCALING: &str = "default";
 
 fn llama_architectures() -> Vec<String> {
     vec!["LlamaForCausalLM".to_owned()]
@@ -188,6 +205,7 @@ impl Default for ModelConfig {
             eos_token_id: None,
             pad_token_id: None,
             torch_dtype: float32(),
+            quantization_config: None,
             scalar_heads: Vec::new(),
             word_heads: Vec::new(),
         }
@@ -197,6 +215,8 @@ impl Default for ModelConfig {
 /// The largest size any dimension may claim: far above every real model, low enough that products
 /// of two dimensions cannot overflow.
 const LARGEST: usize = 1 << 24;
+/// The most blocks: each takes memory before it has any weights.
+const MOST_LAYERS: usize = 1 << 12;
 
 impl ModelConfig {
     /// Key and value heads.
@@ -233,12 +253,25 @@ impl ModelConfig {
     /// Floating point operations that take a token through the layers: two for each weight of their matrices. Attention to
     /// what came before is not counted; `c` tokens before it would add `4 · c` times the width of all heads in each layer.
     pub fn layer_flops(&self) -> u64 {
-        let (hidden, width) = (self.hidden_size as u64, self.head_width() as u64);
-        let heads = (self.num_attention_heads + self.kv_heads()) as u64;
-        // Queries and output, keys and values; then gate, up and down.
-        let attention = 2 * heads * width * hidden;
-        let feed_forward = 3 * hidden * self.intermediate_size as u64;
-        2 * (attention + feed_forward) * self.num_hidden_layers as u64
+        2 * self.block_weights() as u64 * self.num_hidden_layers as u64
+    }
+
+    /// Weights of the matrices of a block: queries and output, keys and values; then gate, up and down.
+    fn block_weights(&self) -> u128 {
+        let [hidden, width, wide, heads] = [
+            self.hidden_size,
+            self.head_width(),
+            self.intermediate_size,
+            self.num_attention_heads + self.kv_heads(),
+        ]
+        .map(|size| size as u128);
+        2 * heads * width * hidden + 3 * hidden * wide
+    }
+
+    /// Weights of all matrices: no model has fewer, and norms, biases and heads are few beside them.
+    pub(crate) fn least_weights(&self) -> u128 {
+        let embedding = self.hidden_size as u128 * self.vocab_size as u128;
+        self.block_weights() * self.num_hidden_layers as u128 + embedding
     }
 
     /// Those of the logits of a token.
@@ -268,12 +301,13 @@ impl ModelConfig {
     /// The same configuration for the files of a checkpoint: weights of `f32`, and the rotary settings where either version
     /// of transformers looks for them.
     pub(crate) fn written(&self) -> Self {
-        let scaled = |rope: &&RopeParameters| rope.rope_type != default_rope();
+        let scaled = |rope: &&RopeParameters| rope.kind() != NO_SCALING;
         let rope = self.rope_parameters.as_ref().or(self.rope_scaling.as_ref());
         Self {
             num_key_value_heads: Some(self.kv_heads()),
             rope_theta: self.rope_base(),
-            rope_scaling: rope.filter(scaled).cloned(),
+            rope_parameters: self.rope_parameters.as_ref().map(RopeParameters::renamed),
+            rope_scaling: rope.filter(scaled).map(RopeParameters::renamed),
             torch_dtype: float32(),
             ..self.clone()
         }
@@ -291,13 +325,10 @@ impl ModelConfig {
         };
         let number = |name: &str, value: Option<f64>| match value {
             Some(value) if value > 0.0 && value.is_finite() => Ok(value),
-            _ => Err(Error::Config(format!(
-                "rope_type `{}` needs a positive {name}",
-                rope.rope_type
-            ))),
+            _ => Err(Error::Config(format!("rope_type `{}` needs a positive {name}", rope.kind()))),
         };
-        match rope.rope_type.as_str() {
-            "default" => Ok(plain.collect()),
+        match rope.kind() {
+            NO_SCALING => Ok(plain.collect()),
             "linear" => {
                 let factor = number("factor", rope.factor)?;
                 Ok(plain.map(|frequency| frequency / factor).collect())
@@ -336,6 +367,11 @@ impl ModelConfig {
         if self.hidden_act != "silu" {
             return refuse(format!("hidden_act `{}` is not supported: silu", self.hidden_act));
         }
+        if self.quantization_config.is_some() {
+            return refuse(
+                "quantization_config is not supported: weights must be f32, f16 or bf16".to_owned(),
+            );
+        }
         if self.mlp_bias {
             return refuse("mlp_bias is not supported".to_owned());
         }
@@ -370,8 +406,9 @@ impl ModelConfig {
             ("head_dim", self.head_width()),
             ("max_position_embeddings", self.max_position_embeddings),
         ] {
-            if value == 0 || value > LARGEST {
-                return refuse(format!("{key} is {value}: it must be between 1 and {LARGEST}"));
+            let most = if key == "num_hidden_layers" { MOST_LAYERS } else { LARGEST };
+            if value == 0 || value > most {
+                return refuse(format!("{key} is {value}: it must be between 1 and {most}"));
             }
         }
         if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
@@ -392,71 +429,4 @@ impl ModelConfig {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A decoder small enough for a test.
-    pub(crate) fn toy() -> ModelConfig {
-        serde_json::from_value(serde_json::json!({
-            "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-            "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
-            "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
-            "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn a_token_costs_two_operations_for_each_weight_it_meets() {
-        // Of each layer: queries and output of 32 by 32, keys and values of 16 by 32, three matrices of 32 by 48.
-        assert_eq!(toy().layer_flops(), 2 * 2 * (2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 48));
-        assert_eq!(toy().logit_flops(), 2 * 32 * 300);
-    }
-
-    fn rope(text: &str) -> RopeParameters {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn long_waves_are_stretched_and_short_ones_stay() {
-        let scaled = rope(
-            r#"{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-                "original_max_position_embeddings": 64}"#,
-        );
-        let (plain, config) = (toy(), ModelConfig { rope_scaling: Some(scaled), ..toy() });
-        let (before, after) = (plain.frequencies().unwrap(), config.frequencies().unwrap());
-        assert_eq!(before, [1.0, 0.1, 0.01, 0.001]);
-        // 64 tokens are 10.2 waves of the first, 1.02 of the second, and less than one of the others.
-        let kept = (6.4 / std::f64::consts::TAU - 1.0) / 3.0;
-        let expected = [1.0, 0.1 * (kept + (1.0 - kept) / 8.0), 0.01 / 8.0, 0.001 / 8.0];
-        assert!(after.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{after:?}");
-    }
-
-    #[test]
-    fn a_hostile_configuration_is_refused_by_key() {
-        type Change = (&'static str, fn(&mut ModelConfig));
-        let changes: [Change; 10] = [
-            ("vocab_size is 0", |c| c.vocab_size = 0),
-            ("hidden_size is 18446744073709551615", |c| c.hidden_size = usize::MAX),
-            ("num_attention_heads 4 is not a multiple", |c| c.num_key_value_heads = Some(3)),
-            ("model_type `mamba`", |c| c.model_type = "mamba".to_owned()),
-            ("head_dim 3 is odd", |c| c.head_dim = Some(3)),
-            ("mlp_bias", |c| c.mlp_bias = true),
-            ("rotary scaling `yarn`", |c| c.rope_scaling = Some(rope(r#"{"type": "yarn"}"#))),
-            ("needs a positive factor", |c| {
-                c.rope_parameters = Some(rope(r#"{"rope_type": "linear", "factor": -2.0}"#));
-            }),
-            ("sliding_window 64", |c| {
-                (c.model_type, c.sliding_window) = ("mistral".to_owned(), Some(64));
-            }),
-            ("head_dim is missing", |c| c.model_type = "qwen3".to_owned()),
-        ];
-        for (expected, change) in changes {
-            let mut config = toy();
-            change(&mut config);
-            let message = config.validate().unwrap_err().to_string();
-            assert!(message.contains(expected), "{message}");
-        }
-        toy().validate().unwrap();
-    }
-}
+pub(crate) mod tests;

@@ -34,6 +34,6 @@ pub fn cuda(index: usize) -> Result<Device, Error> {
 #[cfg(not(feature = "cuda"))]
 pub fn cuda(index: usize) -> Result<Device, Error> {
     Err(Error::Device(format!(
-        "no CUDA device {index}: this build has no CUDA; build with --features cuda or use --device cpu"
+        "no CUDA device {index}: this build has no CUDA; build with --features decoding/cuda (docs/CUDA.md) or use --device cpu"
     )))
 }

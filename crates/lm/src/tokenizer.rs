@@ -37,6 +37,9 @@ enum Spelling {
     Marked,
 }
 
+/// The most tokens: more than any real vocabulary has, few enough to keep a list of.
+const LARGEST: usize = 1 << 22;
+
 /// What stands for a space in a vocabulary of [`Spelling::Marked`].
 const SPACE_MARK: char = '\u{2581}';
 
@@ -110,7 +113,14 @@ impl Tokenizer {
         };
         let inner: tokenizers::Tokenizer =
             text.parse().map_err(|e: tokenizers::Error| Error::Tokenizer(e.to_string()))?;
-        let count = inner.get_vocab_size(true);
+        // Numbers may have gaps: what counts is the largest.
+        let count = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+        if count > LARGEST {
+            return Err(Error::Tokenizer(format!(
+                "it has a token {}: {LARGEST} is the limit",
+                count - 1
+            )));
+        }
         let added = inner.get_added_tokens_decoder();
         let bytes = (0..count as u32)
             .map(|id| match (added.get(&id), inner.id_to_token(id)) {

@@ -162,6 +162,30 @@ fn weights_that_are_not_all_there_are_refused_by_name() {
     assert!(message(&dir).contains("pickled weights"), "{}", message(&dir));
 }
 
+/// Before there is room for weights that nobody has.
+#[test]
+fn a_configuration_that_claims_more_than_the_files_have_is_refused() {
+    for (old, new) in [
+        ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 4096"),
+        ("\"hidden_size\": 32", "\"hidden_size\": 16777216"),
+        ("\"intermediate_size\": 48", "\"intermediate_size\": 16777216"),
+    ] {
+        let dir = copy("qwen2-shards");
+        edited(&dir, "config.json", old, new);
+        assert!(message(&dir).contains("weights or more, and the files beside it have"), "{new}");
+    }
+    // A long context costs nothing before it is used.
+    let dir = copy("qwen2-shards");
+    edited(
+        &dir,
+        "config.json",
+        "\"max_position_embeddings\": 96",
+        "\"max_position_embeddings\": 16777216",
+    );
+    let checkpoint = Checkpoint::load(dir.path(), &device::cpu()).unwrap();
+    engine(&checkpoint).logits(&[5, 6, 7]).unwrap();
+}
+
 #[test]
 fn another_model_under_a_known_name_is_refused() {
     // Biases without a place would be left out, and the model would be another one.

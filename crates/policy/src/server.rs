@@ -86,6 +86,12 @@ impl Server {
         options: ServerOptions,
     ) -> Result<Self, Error> {
         let (address, model) = address.split_once('#').unwrap_or((address, ""));
+        if let Some(host) = with_secrets(address) {
+            let problem =
+                "an address is written down, so it may hold no key or query: set OPENAI_API_KEY"
+                    .to_owned();
+            return Err(Error::Refused { address: host.to_owned(), problem });
+        }
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(options.timeout))
             .http_status_as_error(false);
@@ -222,13 +228,23 @@ impl Server {
 
     fn get(&self, path: &str) -> Result<Value, Fault> {
         let request = self.agent.get(format!("{}/{path}", self.address));
-        faults::answer(self.authorized(request).call())
+        faults::answer(self.authorized(request).call()).map_err(|fault| self.masked(fault))
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
         let request = self.agent.post(format!("{}/{path}", self.address));
         let request = self.authorized(request).header("content-type", "application/json");
-        faults::answer(request.send(body.to_string()))
+        faults::answer(request.send(body.to_string())).map_err(|fault| self.masked(fault))
+    }
+
+    /// A fault without the key, which a server may have said again.
+    fn masked(&self, fault: Fault) -> Fault {
+        let Some(Key(key)) = &self.key else { return fault };
+        let mask = |text: String| text.replace(key.as_str(), "(hidden)");
+        match fault {
+            Fault::Passing { problem, after } => Fault::Passing { problem: mask(problem), after },
+            Fault::Lasting(problem) => Fault::Lasting(mask(problem)),
+        }
     }
 
     fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
@@ -237,6 +253,14 @@ impl Server {
             None => request,
         }
     }
+}
+
+/// The host of an address that has more beside it that may be secret: a user and a password, or a query.
+fn with_secrets(address: &str) -> Option<&str> {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    (host.len() < authority.len() || path.contains('?')).then_some(host)
 }
 
 /// Whether an address is this machine's own.

@@ -305,11 +305,11 @@ impl Job<'_> {
     fn search(&mut self, questions: &[Question<'_>]) -> Result<Rows, decoding::Error> {
         let searched = self.searcher.search(questions)?;
         self.totals.cost += searched.cost;
-        let most = self.searcher.config().mcts.budget.nodes;
+        let budget = self.searcher.config().mcts.budget;
         let round = self.common.round;
         let (mut nodes, mut trajectories) = (Vec::new(), Vec::new());
         for (question, searched) in questions.iter().zip(&searched.found) {
-            self.totals.add_tree(searched, most);
+            self.totals.add_tree(searched, budget);
             nodes.extend(rows::nodes(question, &searched.tree, round));
             let from = self.source(question);
             trajectories.extend(rows::trajectories(&from, searched, self.keep));

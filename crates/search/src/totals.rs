@@ -1,7 +1,7 @@
 //! What a run did, for the summary and the metrics.
 
 use decoding::{Cost, Sampled, Searched};
-use mcts::StopReason;
+use mcts::{Budget, StopReason};
 use serde::Serialize;
 use stage::Failure;
 
@@ -22,9 +22,10 @@ pub(crate) struct Totals {
     /// Those of samples that were over the budget.
     pub(crate) dropped_tokens: u64,
     pub(crate) answered: usize,
-    /// Trees whose answer was settled early, and the nodes they could still have had.
+    /// Trees whose answer was settled early, and what their budgets had left, of nodes and of tokens.
     pub(crate) settled: usize,
     pub(crate) spared_nodes: u64,
+    pub(crate) spared_tokens: u64,
     #[serde(flatten)]
     pub(crate) cost: Cost,
     /// Tokens and nodes of each prompt.
@@ -33,8 +34,8 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Counts a tree that could have had `most` nodes.
-    pub(crate) fn add_tree(&mut self, searched: &Searched, most: Option<u32>) {
+    /// Counts a tree that was searched within a budget.
+    pub(crate) fn add_tree(&mut self, searched: &Searched, budget: Budget) {
         let tally = searched.tree.tally();
         self.trees += 1;
         self.nodes += u64::from(tally.nodes);
@@ -46,7 +47,10 @@ impl Totals {
         self.by_prompt.push((searched.tokens as f64, f64::from(tally.nodes)));
         if searched.tree.stop() == Some(StopReason::Settled) {
             self.settled += 1;
-            self.spared_nodes += u64::from(most.unwrap_or(tally.nodes) - tally.nodes);
+            let nodes = budget.nodes.map_or(0, |most| most.saturating_sub(tally.nodes));
+            let tokens = budget.tokens.map_or(0, |most| most.saturating_sub(tally.tokens));
+            self.spared_nodes += u64::from(nodes);
+            self.spared_tokens += tokens;
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schema::Evaluation;
 
 use super::{Comparison, Error, Rival, Row, Split, words};
-use crate::decoder::GREEDY;
+use crate::decoder::{BEST_OF_N, GREEDY};
 use crate::measured::{Cell, Model, Place, paired, rival};
 use crate::stats::wilson;
 
@@ -59,18 +59,15 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result
     Ok(Split { task, split, rows, conclusion })
 }
 
-/// A search against the best-of-n of its model that generates as many tokens.
-fn best_of_n(
-    model: &Model<'_>,
-    place: Place<'_>,
-    search: Cell<'_>,
-) -> Result<Option<Rival>, Error> {
-    let cells = model.decoders(place).filter_map(|decoder| model.cell(place, decoder));
-    let priced = cells.map(|cell| (cell.decoder, cell.tokens(), cell));
-    let Some((cell, tokens)) = rival((search.decoder, search.tokens()), priced) else {
+/// A decoder against the best-of-n of its model that generates as many tokens.
+fn best_of_n(model: &Model<'_>, place: Place<'_>, this: Cell<'_>) -> Result<Option<Rival>, Error> {
+    let samples = model.decoders(place).filter(|decoder| decoder.starts_with(BEST_OF_N));
+    let cells = samples.filter_map(|decoder| model.cell(place, decoder));
+    let priced = cells.map(|cell| (cell, cell.tokens()));
+    let Some((cell, tokens)) = rival((this.decoder, this.tokens()), priced) else {
         return Ok(None);
     };
-    let paired = paired(place, search, cell)?;
+    let paired = paired(place, this, cell)?;
     Ok(Some(Rival { decoder: cell.decoder.to_owned(), tokens, paired }))
 }
 

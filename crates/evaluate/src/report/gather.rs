@@ -7,7 +7,7 @@ use super::{
     SplitReport, Versus,
 };
 use crate::compare::{Paired, Rank};
-use crate::decoder::GREEDY;
+use crate::decoder::{BEST_OF_N, GREEDY};
 use crate::measured::{Cell, Model, Place, paired, rival};
 use crate::stats::{Pairs, Spread, mean, random_signs, wilson};
 
@@ -181,7 +181,7 @@ fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<Spl
             pairs: found,
         });
     }
-    let (mut against_greedy, mut against_best_of_n) = (Vec::new(), Vec::new());
+    let (mut against_greedy, mut against_samples) = (Vec::new(), [Vec::new(), Vec::new()]);
     for at in 0..runs.models.len() {
         let all = runs.decoders(place).into_iter().map(|it| runs.series(place, at, it.name()));
         let all: Vec<Series<'a>> = all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
@@ -190,14 +190,19 @@ fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<Spl
             if let Some(greedy) = greedy {
                 against_greedy.push(versus(runs, place, this, greedy)?);
             }
-            let priced = all.iter().map(|other| (other.decoder(), other.tokens(), other));
-            if let Some((other, _)) = rival((this.decoder(), this.tokens()), priced) {
-                against_best_of_n.push(versus(runs, place, this, other)?);
+            for (times, found) in [1.0, 2.0].into_iter().zip(&mut against_samples) {
+                let samples = all.iter().filter(|other| other.decoder().starts_with(BEST_OF_N));
+                let priced = samples.map(|other| (other, other.tokens()));
+                let tokens = this.tokens().map(|tokens| tokens * times);
+                if let Some((other, _)) = rival((this.decoder(), tokens), priced) {
+                    found.push(versus(runs, place, this, other)?);
+                }
             }
         }
     }
     let (task, split) = (place.0.to_owned(), place.1.name().to_owned());
-    Ok(SplitReport { task, split, decoders, against_greedy, against_best_of_n })
+    let [against_best_of_n, against_twice] = against_samples;
+    Ok(SplitReport { task, split, decoders, against_greedy, against_best_of_n, against_twice })
 }
 
 /// What a measurement says without another.

@@ -29,7 +29,8 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
             blocks.extend(split.decoders.iter().flat_map(|it| by_model(&report.seeds, it)));
         }
         blocks.extend(against_greedy(&split.against_greedy));
-        blocks.extend(against_best_of_n(&split.against_best_of_n));
+        blocks.extend(against_best_of_n("as many", &split.against_best_of_n));
+        blocks.extend(against_best_of_n("twice as many", &split.against_twice));
     }
     blocks.extend(costs(&report.costs));
     blocks.join("\n\n") + "\n"
@@ -132,10 +133,11 @@ fn against_greedy(decoders: &[Versus]) -> Vec<String> {
     over_all("Against greedy of the same model", ABOUT, decoders)
 }
 
-/// Every search against best-of-n of its model.
-fn against_best_of_n(searches: &[Versus]) -> Vec<String> {
-    let about = format!("The cheapest that generates at least as many tokens. {ABOUT}");
-    over_all("Searches against best-of-n of the same model", &about, searches)
+/// Every other decoder against best-of-n of its model that generates so many tokens.
+fn against_best_of_n(many: &str, decoders: &[Versus]) -> Vec<String> {
+    let title = format!("Against best-of-n of the same model with {many} tokens");
+    let about = format!("The cheapest that generates at least {many}. {ABOUT}");
+    over_all(&title, &about, decoders)
 }
 
 const ABOUT: &str =

@@ -201,6 +201,7 @@ fn faults() -> Vec<(Reply, &'static str)> {
             whole(200, r#"{"choices": [{"text": "", "finish_reason": "abort"}]}"#),
             "ended for `abort`",
         ),
+        (choice(r#"{"tokens": [], "token_logprobs": []}"#), "are 0 of the 2 bytes"),
     ]
 }
 
@@ -231,6 +232,36 @@ fn faults_that_stay_end_the_run_with_what_they_are() {
 }
 
 #[test]
+fn a_server_is_left_alone_for_as_long_as_it_asks() {
+    let busy = Reply::Whole(429, "retry-after: 1\r\n".to_owned(), String::new());
+    let fake = spoiled(move |number, sound| if number < 1 { busy.clone() } else { sound });
+    let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+    let begun = std::time::Instant::now();
+    write(&policy, &[greedy("")]).unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(1), "its own pauses are of milliseconds");
+}
+
+/// What it says of itself may be anything.
+#[test]
+fn a_server_that_claims_endless_work_is_believed_without_harm() {
+    let endless = format!("{{\"prompt_tokens\": {}, \"completion_tokens\": 9}}", u64::MAX);
+    let fake = spoiled(move |_, sound| match sound {
+        Reply::Whole(status, header, body) => {
+            let mut body: Value = serde_json::from_str(&body).unwrap();
+            body["usage"] = serde_json::from_str(&endless).unwrap();
+            Reply::Whole(status, header, body.to_string())
+        }
+        other => other,
+    });
+    let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+    let mut prefixes = Prefixes::default();
+    for written in ["", "Well.\n"] {
+        policy.write(&[greedy(written)], &mut prefixes).unwrap();
+    }
+    assert_eq!(prefixes.counts().forwarded, 2 * ((1 << 32) + 9));
+}
+
+#[test]
 fn a_server_that_does_not_answer_in_time_is_asked_again() {
     let fake = spoiled(|number, sound| match number {
         0 => Reply::Nothing(Duration::from_secs(3)),
@@ -245,8 +276,11 @@ fn what_will_not_pass_is_said_at_once() {
     let whole = |status, body: &str| Reply::Whole(status, String::new(), body.to_owned());
     let long = r#"{"choices": [{"text": "abcdefg", "finish_reason": "length", "logprobs":
         {"tokens": ["a", "b", "c", "d", "e", "f", "g"], "token_logprobs": [-1, -1, -1, -1, -1, -1, -1]}}]}"#;
+    let on = r#"{"choices": [{"text": "a\nb\n", "finish_reason": "length", "logprobs":
+        {"tokens": ["a", "\n", "b", "\n"], "token_logprobs": [-1, -1, -1, -1]}}]}"#;
     let mute = r#"{"choices": [{"text": "It", "finish_reason": "stop"}]}"#;
     for (reply, expected) in [
+        (whole(200, on), "ignores `stop`"),
         (whole(400, r#"{"message": "prompt is too long"}"#), "status 400: prompt is too long"),
         (whole(401, ""), "OPENAI_API_KEY"),
         (whole(404, "no such model"), "status 404: no such model"),
@@ -350,7 +384,8 @@ fn a_server_that_does_not_repeat_itself_is_noticed() {
 
 #[test]
 fn the_key_is_sent_and_never_shown() {
-    let refused = Reply::Whole(401, String::new(), String::new());
+    // A server may well repeat what it was sent.
+    let refused = Reply::Whole(401, String::new(), "no such key: sk-secret".to_owned());
     let fake = Fake::start(VLLM, move |_, number, reply| match number {
         0..7 => reply,
         _ => refused.clone(),
@@ -364,7 +399,12 @@ fn the_key_is_sent_and_never_shown() {
             said = format!("{error} {error:?} {policy:?}");
         }
     }
-    assert!(!said.contains("secret"), "{said}");
+    assert!(!said.contains("secret") && said.contains("no such key: (hidden)"), "{said}");
+    for address in ["http://user:secret@127.0.0.1:9/v1", "http://127.0.0.1:9/v1?key=secret"] {
+        let refused = Server::connect(address, None, ServerOptions::default()).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.starts_with("127.0.0.1:9: an address is written down"), "{said}");
+    }
     let all = fake.asked();
     assert!(all.iter().all(|asked| asked.authorization.as_deref() == Some("Bearer sk-secret")));
 }

@@ -125,13 +125,17 @@ pub(crate) fn share(answer: &Value, yes: &str, no: &str) -> Result<f64, Fault> {
     Ok(yes / (yes + no).max(f64::MIN_POSITIVE))
 }
 
+/// The most tokens of an answer that are believed, so that sums of them stay numbers.
+const MOST_TOKENS: u64 = 1 << 32;
+
 /// What an answer cost, as far as it says: tokens of prompts that the server still knew are reused.
 pub(crate) fn usage(answer: &Value) -> PrefixCounts {
     let counts = Counts::deserialize(&answer["usage"]).unwrap_or_default();
+    let [read, written] =
+        [counts.prompt_tokens, counts.completion_tokens].map(|tokens| tokens.min(MOST_TOKENS));
     let reused = counts.prompt_tokens_details.and_then(|details| details.cached_tokens);
-    let reused = reused.unwrap_or(0).min(counts.prompt_tokens);
-    let forwarded = (counts.prompt_tokens - reused).saturating_add(counts.completion_tokens);
-    PrefixCounts { forwarded, reused, flops: 0 }
+    let reused = reused.unwrap_or(0).min(read);
+    PrefixCounts { forwarded: read - reused + written, reused, flops: 0 }
 }
 
 impl Choice {
@@ -142,7 +146,8 @@ impl Choice {
             return Err(Fault::Lasting(format!("it wrote {got} tokens where {most} were allowed")));
         }
         let ended = draft.bytes.last().is_some_and(Vec::is_empty);
-        apportion(&mut draft, self.text.as_bytes());
+        self.check_stops(&draft, job)?;
+        apportion(&mut draft, self.text.as_bytes())?;
         let (stop, cut_off) = self.end(job, ended)?;
         if let Some(text) = cut_off {
             // Its probability is not told; an option's is that of its text.
@@ -175,6 +180,19 @@ impl Choice {
             }
         }
         Ok(draft)
+    }
+
+    /// Refuses a text that goes on after a stop for more than what is left of a token.
+    fn check_stops(&self, draft: &Draft, job: &Job) -> Result<(), Fault> {
+        let last = draft.bytes.iter().map(Vec::len).rfind(|&bytes| bytes > 0).unwrap_or(0);
+        let after = |stop: &String| Some(self.text.len() - self.text.find(stop)? - stop.len());
+        let goes_on = |stop: &&String| after(stop).is_some_and(|more| more > 0 && more >= last);
+        match job.stops.iter().find(goes_on) {
+            Some(stop) => {
+                Err(Fault::Lasting(format!("it ignores `stop`: it went on after {stop:?}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Why it ended, and what the server stopped at and cut off. `ended` says whether the last token is without a text.
@@ -223,15 +241,22 @@ fn push(draft: &mut Draft, bytes: Vec<u8>, logprob: f32) {
 }
 
 /// Gives the tokens the bytes of the text. Servers write some tokens otherwise than the text has them, and may have cut
-/// the text off within a token; what is left over is a token more.
-fn apportion(draft: &mut Draft, text: &[u8]) {
+/// the text off within a token; what is left over is a token more, unless it is most of the text: then nobody knows how
+/// likely that is.
+fn apportion(draft: &mut Draft, text: &[u8]) -> Result<(), Fault> {
     let mut rest = text;
     for bytes in &mut draft.bytes {
         let (taken, after) = rest.split_at(bytes.len().min(rest.len()));
         *bytes = taken.to_vec();
         rest = after;
     }
+    if rest.len() * 2 > text.len() {
+        let (known, all) = (text.len() - rest.len(), text.len());
+        let problem = format!("its tokens are {known} of the {all} bytes of its text");
+        return Err(Fault::passing(problem));
+    }
     if !rest.is_empty() {
         push(draft, rest.to_vec(), 0.0);
     }
+    Ok(())
 }

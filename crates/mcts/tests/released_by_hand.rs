@@ -1,0 +1,105 @@
+//! Eight simulations of the released code's order (paper.md §3.2), worked out by hand.
+//!
+//! `c_param` 1, `width_increase_factor` 8, `init_children` 2, `n_total_children` 1, `edit_dist_thres` 2, `max_n_repeat` 2, and
+//! the value alone as a reward. A, Z, B, A1, Z1 and R stand for the states of the table below; `N` and `Q` are visits and sum of
+//! rewards, and `score = Q/N + sqrt(ln N_parent / N)`.
+//!
+//! 1. The root has no child and may have 2: the first option, A, is 10000 edits from none. Reward 0.5.
+//! 2. One child of 2. `ab` is one edit from A, below 2, so it is drawn again: `zz` is two edits away, becomes Z. Reward 0.25;
+//!    root N 2, Q 0.75.
+//! 3. Means 0.5 and 0.25 are 0.125 from theirs: 8 times that allows 1, so 2 stay allowed. Scores 0.5 + 0.8326 and 0.25 +
+//!    0.8326: A. It may have one child and has none: A1, an answer. Reward 1; A N 2, Q 1.5; root N 3, Q 1.75.
+//! 4. Means 0.75 and 0.25, 0.25 from theirs: 2 allowed. Scores 0.75 + 0.7412 and 0.25 + 1.0481: A, and its only child A1, which
+//!    is revisited: 1 again. A N 3, Q 2.5; root N 4, Q 2.75.
+//! 5. Means 0.8333 and 0.25, 0.2917 from theirs: 2 allowed. Scores 0.8333 + 0.6798 and 0.25 + 1.1774: A1 again. A N 4, Q 3.5;
+//!    root N 5, Q 3.75.
+//! 6. Means 0.875 and 0.25, 0.3125 from theirs: 2 allowed. Scores 0.875 + 0.6343 and 0.25 + 1.2686: Z, which gets Z1, an answer.
+//!    Reward 0; Z N 2, Q 0.25; root N 6, Q 3.75.
+//! 7. Means 0.875 and 0.125, 0.375 from theirs: 3 allowed. A third child of the root: R, an answer, is not drawn again however
+//!    near. Reward -0.25; root N 7, Q 3.5.
+//! 8. Means 0.875, 0.125 and -0.25: the first is 0.625 from theirs, 5 allowed. `aa` is 0 edits from A and `ab` 1; after two
+//!    draws the farther one stays: B. Reward 0.125; root N 8, Q 3.625.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use common::{Table, plain, text};
+use mcts::{Config, Growth, Importance, Merge, NodeId, Tree, Width};
+
+const A: &str = "aa\n";
+const Z: &str = "zz\n";
+const B: &str = "ab\n";
+const A1: &str = "aa\n#### 1\n";
+const Z1: &str = "zz\n#### 2\n";
+const R: &str = "#### 3\n";
+
+fn table() -> Table {
+    serde_json::from_value(serde_json::json!({
+        "": { "options": [A, B, Z, R], "value": 0.0, "prm": 0.0, "orm": 0.0 },
+        A: { "options": ["#### 1\n"], "value": 0.5, "prm": 0.0, "orm": 0.0 },
+        Z: { "options": ["#### 2\n"], "value": 0.25, "prm": 0.0, "orm": 0.0 },
+        B: { "options": ["#### 4\n"], "value": 0.125, "prm": 0.0, "orm": 0.0 },
+        A1: { "value": 1.0, "prm": 0.0, "orm": 0.0 },
+        Z1: { "value": 0.0, "prm": 0.0, "orm": 0.0 },
+        R: { "value": -0.25, "prm": 0.0, "orm": 0.0 },
+    }))
+    .unwrap()
+}
+
+fn after(simulations: u32) -> Tree {
+    let config = Config {
+        exploration: 1.0,
+        alpha: 8.0,
+        growth: Growth { plus_one: false, may_shrink: false },
+        root_width: Width { min: 2, max: 10 },
+        width: Width { min: 1, max: 10 },
+        max_depth: 10,
+        importance: Importance::Total,
+        merge: Merge::MostDistant { threshold: 2, attempts: 2, saturate_after: None },
+        weights: mcts::Weights { value: 1.0, prm: 0.0, orm: 0.0 },
+        stop_when_exhausted: false,
+        ..plain(simulations)
+    };
+    table().drive(&config)
+}
+
+#[test]
+fn every_simulation_is_the_one_that_was_worked_out() {
+    let steps = [
+        (0.5, 1, 2),
+        (0.75, 2, 2),
+        (1.75, 3, 2),
+        (2.75, 3, 2),
+        (3.75, 3, 2),
+        (3.75, 4, 3),
+        (3.5, 5, 5),
+        (3.625, 6, 5),
+    ];
+    for (simulations, (total, nodes, allowed)) in (1..).zip(steps) {
+        let tree = after(simulations);
+        let root = tree.node(NodeId::ROOT);
+        assert_eq!(root.visits, simulations);
+        assert!((root.total - total).abs() < 1e-12, "{simulations}: {}", root.total);
+        assert_eq!(tree.nodes().count() - 1, nodes, "{simulations}");
+        // Brought up to date after the simulation, so what the next one finds.
+        assert_eq!(root.width, allowed, "{simulations}");
+    }
+}
+
+#[test]
+fn the_tree_is_the_one_that_was_worked_out() {
+    let tree = after(8);
+    let found: Vec<(String, u32, f64)> =
+        tree.nodes().map(|(id, node)| (text(&tree, id), node.visits, node.total)).collect();
+    let expected = [
+        ("", 8, 3.625),
+        (A, 4, 3.5),
+        (Z, 2, 0.25),
+        (A1, 3, 3.0),
+        (Z1, 1, 0.0),
+        (R, 1, -0.25),
+        (B, 1, 0.125),
+    ];
+    // All of these sums are exact.
+    assert_eq!(found, expected.map(|(text, visits, total)| (text.to_owned(), visits, total)));
+}
