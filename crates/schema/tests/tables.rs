@@ -56,6 +56,7 @@ tokens int32
 logprob float?
 decoder string
 model string
+critics string?
 seed int64
 finish string
 finished bool
