@@ -252,10 +252,10 @@ compare: $(D)/compare-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
 
 ## ablation: eta-MCTS without and with each of its parts, with critics without the calculator, and without lines as options
-ablation: $(D)/ablation-$(ON)/$(M) $(D)/with-both-$(ON)/$(M) $(D)/without-tool-$(ON)/$(M) $(D)/without-options-$(ON)/$(M)
+ablation: $(D)/ablation-$(ON)/$(M) $(D)/with-both-$(ON)/$(M) $(D)/without-tool-$(ON)/$(M) $(D)/without-options-$(ON)/$(M) $(D)/without-both-$(ON)/$(M)
 	@$(BIN)/evaluate compare --run 'round $(OF)'=$(<D) --costs --out $(<D)/comparison.json
 	@$(BIN)/evaluate compare --run 'with both'=$(D)/with-both-$(ON) --run 'without tool'=$(D)/without-tool-$(ON) \
-	  --run 'without options'=$(D)/without-options-$(ON) --out $(D)/with-both-$(ON)/comparison.json
+	  --run 'without options'=$(D)/without-options-$(ON) --run 'without both'=$(D)/without-both-$(ON) --out $(D)/with-both-$(ON)/comparison.json
 
 # Critics that learn from the same labels and are not told what the calculator finds (the paper's Table 3b).
 BLIND := $(patsubst $(Z)/critics/%,$(Z)/blind-critics/%,$(call judge_manifests,00))
@@ -271,6 +271,11 @@ $(Z)/token-labels/$(M): $(P)/label.toml $(P)/text-tokens.toml $(Z)/policy/$(M) |
 $(Z)/token-critics/%/$(M): $(P)/critic-%.toml $(P)/text-tokens.toml $(Z)/token-labels/$(M) | build
 	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels --out $(@D) $(done)
 
+# Both at once.
+NEITHER := $(patsubst $(Z)/critics/%,$(Z)/blind-token-critics/%,$(call judge_manifests,00))
+$(Z)/blind-token-critics/%/$(M): $(P)/critic-%.toml $(P)/text-blind-tokens.toml $(Z)/token-labels/$(M) | build
+	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels --out $(@D) $(done)
+
 # $(call measure_with,<critics>,<text>): the search of the preset with other critics, which read another text.
 measure_with = $(subst $(Z)/critics/,$(Z)/$(1)/,$(subst $(P)/text.toml,$(P)/$(2).toml,$(call measure,$(OF),$(D)/policy,tool,$(ON))))
 
@@ -282,6 +287,9 @@ $(D)/without-tool-$(ON)/$(M): $(P)/tool.toml $(P)/text-blind.toml $(SCALES) $(BL
 
 $(D)/without-options-$(ON)/$(M): $(P)/tool.toml $(P)/text-tokens.toml $(SCALES) $(TOKENS) $(D)/policy/$(M) | build
 	$(call measure_with,token-critics,text-tokens)
+
+$(D)/without-both-$(ON)/$(M): $(P)/tool.toml $(P)/text-blind-tokens.toml $(SCALES) $(NEITHER) $(D)/policy/$(M) | build
+	$(call measure_with,blind-token-critics,text-blind-tokens)
 
 $(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml $(SCALES) $(D)/policy/$(M) | build
 	$(call measure,$(OF),$(D)/policy,$*,$(ON))
@@ -317,8 +325,8 @@ results:
 	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base' \
 	    $(foreach a,$(ARMS),--pair 'round $(k)=$(a) $(k)' --pair '$(a) $(k)=base')) --out $(RESULTS)
 	@$(foreach t,$(TABLES),$(BIN)/evaluate report $(call tabled,round_$(OF)=$(t)) --out $(RESULTS)/$(t) &&) true
-	@$(if $(filter ablation,$(TABLES)),$(BIN)/evaluate report $(call tabled,with_both=with-both without_tool=without-tool without_options=without-options) \
-	  --pair 'with both=without tool' --pair 'with both=without options' --out $(RESULTS)/parts)
+	@$(if $(filter ablation,$(TABLES)),$(BIN)/evaluate report $(call tabled,with_both=with-both without_tool=without-tool without_options=without-options without_both=without-both) \
+	  --pair 'with both=without tool' --pair 'with both=without options' --pair 'with both=without both' --out $(RESULTS)/parts)
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
 ## base: make the shipped base models again from nothing (ten to fifteen minutes)
