@@ -106,14 +106,14 @@ TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
 MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)$(if $(filter base,$(START)), START=base)
 FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
-ifneq ($(filter-out clean-run help test lint schemas status build base bench results,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean-run help test test-server lint schemas status build base bench results,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
 $(error $(R) was made with $(FOUND): give another RUN, or `make clean-run RUN=$(RUN)` first)
 endif
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: all help round rounds compare ablation results build base bench test lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
+.PHONY: all help round rounds compare ablation results build base bench test test-server lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
 ## all: bring the last round up to date (the first one if there is none)
 all: $(THIS)/comparison.json
@@ -349,6 +349,18 @@ endif
 test:
 	cargo build --release --locked --workspace --bins
 	cargo test --release --locked --workspace
+
+# The virtual environment with llama.cpp's server, about 400 MB.
+SERVER_ENV := target/server-env
+$(SERVER_ENV)/made: tests/llama_cpp/requirements.txt
+	python3 -m venv $(SERVER_ENV)
+	$(SERVER_ENV)/bin/pip install -q -r $<
+	@touch $@
+
+## test-server: a round with its policies behind llama.cpp's server, from PyPI; needs python3
+test-server: $(SERVER_ENV)/made
+	cargo build --release --locked --workspace --bins
+	$(SERVER_ENV)/bin/python tests/llama_cpp/test.py target/release
 
 ## lint: formatting, clippy and documentation, as CI runs them
 # In the profile of the tests: its macros and build scripts are then compiled once.

@@ -14,19 +14,16 @@ import json
 import sys
 from pathlib import Path
 
-import gguf
-import numpy as np
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from to_gguf import QWEN_2, convert
 
 half_billion = sys.argv[1] == "--half-billion"
 out, *texts = [Path(name) for name in sys.argv[1 + half_billion :]]
 VOCABULARY, LEARNED = 151_936, 4_000
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-# Qwen2's: llama.cpp knows it by that name.
-PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 CHAT = ("{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
         "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}")
 
@@ -41,7 +38,7 @@ def tokenizer():
     learned = Tokenizer(models.BPE())
     learned.normalizer = normalizers.NFC()
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    split = pre_tokenizers.Split(Regex(PATTERN), "isolated")
+    split = pre_tokenizers.Split(Regex(QWEN_2), "isolated")
     learned.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     learned.decoder = decoders.ByteLevel()
     rows = (json.loads(line) for path in texts for line in path.open())
@@ -71,59 +68,9 @@ def save(full):
     wrapped = PreTrainedTokenizerFast(tokenizer_object=full, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     wrapped.chat_template = CHAT
     wrapped.save_pretrained(out)
-    return config, model.state_dict(), ids
-
-
-NAMES = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
-}
-
-
-def convert(full, config, weights, ids):
-    writer = gguf.GGUFWriter(out / "model.gguf", "qwen2")
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_rope_freq_base(1e6)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_file_type(0)
-    model = json.loads(full.to_str())["model"]
-    tokens = [full.id_to_token(i) for i in range(VOCABULARY)]
-    kinds = [gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL for token in tokens]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(tokens)
-    writer.add_token_types(kinds)
-    writer.add_token_merges([" ".join(merge) if isinstance(merge, list) else merge for merge in model["merges"]])
-    writer.add_bos_token_id(ids["<|endoftext|>"])
-    writer.add_eos_token_id(ids["<|im_end|>"])
-    writer.add_pad_token_id(ids["<|endoftext|>"])
-    writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT)
-
-    def add(name, key):
-        writer.add_tensor(name, weights[key].float().numpy().astype(np.float32))
-
-    add("token_embd.weight", "model.embed_tokens.weight")
-    add("output_norm.weight", "model.norm.weight")
-    for layer in range(config.num_hidden_layers):
-        for theirs, ours in NAMES.items():
-            for end in ("weight", "bias"):
-                key = f"model.layers.{layer}.{theirs}.{end}"
-                if key in weights:
-                    add(f"blk.{layer}.{ours}.{end}", key)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 full = tokenizer()
-saved = save(full)
+save(full)
 if not half_billion:
-    convert(full, *saved)
+    convert(out, out / "model.gguf")

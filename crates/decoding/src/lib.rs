@@ -35,7 +35,7 @@ pub use models::{Models, Place};
 pub use picks::{Origin, Picks, Solved};
 pub use policy::Part;
 pub use sample::{Sample, SampleBudget, SampleConfig, Sampled};
-pub use search::{Question, Searched};
+pub use search::{Pulse, Question, Searched};
 pub use searcher::Searcher;
 pub use similarity::Similarity;
 pub use steps::{StepConfig, StepMethod, Stepped};

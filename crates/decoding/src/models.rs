@@ -267,9 +267,15 @@ pub fn critics_id(models: &[AnyModel], text: &TextConfig) -> Result<String, Fail
 /// Loads the models of the critics.
 ///
 /// # Errors
-/// As [`AnyModel::load`].
+/// As [`AnyModel::load`]; exit 65, too, for a server that cannot be asked in words.
 pub fn load_critics(critics: &[ModelAt], place: &Place) -> Result<Vec<AnyModel>, Failure> {
-    let load = |(i, at): (usize, &ModelAt)| AnyModel::load(&format!("critic-{i}"), at, place);
+    let load = |(i, at): (usize, &ModelAt)| {
+        let critic = AnyModel::load(&format!("critic-{i}"), at, place)?;
+        if let AnyModel::Server(server, _) = &critic {
+            server.require_likeliest().map_err(Error::from)?;
+        }
+        Ok(critic)
+    };
     critics.iter().enumerate().map(load).collect()
 }
 

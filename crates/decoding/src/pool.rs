@@ -44,6 +44,11 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// All trees that are not done.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run<'a>> {
+        self.open.iter().chain(&self.waiting)
+    }
+
     /// Takes out the trees that are done.
     pub(crate) fn close(&mut self) -> Vec<Run<'a>> {
         let all = std::mem::take(&mut self.open).into_iter();

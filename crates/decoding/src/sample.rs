@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::candidate::Candidate;
 use crate::config::check_sampling;
 use crate::memory::{Found, Memory};
-use crate::{Error, Question, Searcher};
+use crate::{Error, Pulse, Question, Searcher};
 
 /// The section `[sample]` of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -147,14 +147,14 @@ impl Searcher {
         count: u32,
     ) -> Result<Found<Vec<Candidate>>, Error> {
         let budget = SampleBudget { count, tokens: None, sampling };
-        let Found { found, cost } = self.samples(questions, &budget)?;
+        let Found { found, cost } = self.samples(questions, &budget, &mut |_| {})?;
         let candidates =
             |sampled: Sampled| sampled.samples.into_iter().map(|one| one.candidate).collect();
         Ok(Found { found: found.into_iter().map(candidates).collect(), cost })
     }
 
     /// The samples of every question that its budget allows, judged. Those of a small budget are the first of those of a
-    /// large one.
+    /// large one. `watch` is told after every wave how far all of them are.
     ///
     /// # Errors
     /// A model's failure.
@@ -162,9 +162,10 @@ impl Searcher {
         &self,
         questions: &[Question<'_>],
         budget: &SampleBudget,
+        watch: &mut dyn FnMut(Pulse),
     ) -> Result<Found<Sampled>, Error> {
         let mut memory = Memory::new(self.critic());
-        let drawn = self.draw_samples(questions, budget, &mut memory)?;
+        let drawn = self.draw_samples(questions, budget, &mut memory, watch)?;
         let of_question =
             |(question, (options, _)): (_, &(Vec<TextOption>, u64))| solutions(question, options);
         let all: Vec<Solution<'_>> = questions.iter().zip(&drawn).flat_map(of_question).collect();
@@ -184,9 +185,11 @@ impl Searcher {
         questions: &[Question<'_>],
         budget: &SampleBudget,
         memory: &mut Memory,
+        watch: &mut dyn FnMut(Pulse),
     ) -> Result<Vec<(Vec<TextOption>, u64)>, Error> {
         let longest = self.policy().config().max_solution_tokens;
         let mut drawn: Vec<Vec<TextOption>> = questions.iter().map(|_| Vec::new()).collect();
+        let mut pulse = Pulse::default();
         loop {
             let next = |(at, options): (usize, &Vec<TextOption>)| {
                 let first = options.len() as u32;
@@ -201,8 +204,11 @@ impl Searcher {
                 wave.iter().map(|&(at, i)| sample_of(&questions[at], budget.sampling, i)).collect();
             let written = self.policy().write(&states, &mut memory.policy)?;
             for ((at, _), option) in wave.into_iter().zip(written) {
+                pulse.samples += 1;
+                pulse.tokens += u64::from(option.tokens);
                 drawn[at].push(option);
             }
+            watch(Pulse { cost: memory.cost(), ..pulse });
         }
         let within = |mut options: Vec<TextOption>| {
             let lengths = lengths(&options);

@@ -10,7 +10,7 @@ use mcts::{Action, NodeId, Request, SampleRequest, Tree};
 use policy::{StateRequest, Termination, TextOption};
 
 use crate::leaves::Leaf;
-use crate::memory::{Found, Memory};
+use crate::memory::{Cost, Found, Memory};
 use crate::pool::Pool;
 use crate::similarity;
 use crate::solutions::terminals;
@@ -40,6 +40,37 @@ pub struct Searched {
     pub tokens: u64,
 }
 
+/// How far the searches of some questions are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Questions that are done.
+    pub done: usize,
+    /// Nodes of all trees.
+    pub nodes: u64,
+    /// Independent samples of all questions.
+    pub samples: u64,
+    /// Tokens generated.
+    pub tokens: u64,
+    /// What that cost.
+    pub cost: Cost,
+}
+
+impl std::ops::Add for Pulse {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        let mut cost = self.cost;
+        cost += more.cost;
+        Self {
+            done: self.done + more.done,
+            nodes: self.nodes + more.nodes,
+            samples: self.samples + more.samples,
+            tokens: self.tokens + more.tokens,
+            cost,
+        }
+    }
+}
+
 /// One search under way.
 pub(crate) struct Run<'a> {
     /// Its place among the questions.
@@ -66,6 +97,18 @@ impl Searcher {
     /// # Errors
     /// [`Error::Tree`] names the prompt whose tree refused a score.
     pub fn search(&self, questions: &[Question<'_>]) -> Result<Found<Searched>, Error> {
+        self.search_watched(questions, &mut |_| {})
+    }
+
+    /// The same; `watch` is told after every wave how far all of them are.
+    ///
+    /// # Errors
+    /// As [`Self::search`].
+    pub fn search_watched(
+        &self,
+        questions: &[Question<'_>],
+        watch: &mut dyn FnMut(Pulse),
+    ) -> Result<Found<Searched>, Error> {
         let mut memory = Memory::new(&self.critic);
         let mut pool = Pool::new(self.kept_at_most);
         for (place, &question) in questions.iter().enumerate() {
@@ -88,6 +131,7 @@ impl Searcher {
                 found.push((place, searched));
             }
             pool.make_room(&mut memory);
+            watch(pulse(&found, &pool, &memory));
         }
         found.sort_unstable_by_key(|&(place, _)| place);
         let found = found.into_iter().map(|(_, searched)| searched).collect();
@@ -275,6 +319,17 @@ impl<'a> Run<'a> {
         let terminal = self.tree.node(node).terminal;
         Leaf { run: index, node, options: self.options(node), terminal }
     }
+}
+
+fn pulse(found: &[(usize, Searched)], pool: &Pool<'_>, memory: &Memory) -> Pulse {
+    let done = found.iter().map(|(_, searched)| (&searched.tree, searched.tokens));
+    let open = pool.runs().map(|run| (&run.tree, run.tokens));
+    let mut pulse = Pulse { done: found.len(), cost: memory.cost(), ..Pulse::default() };
+    for (tree, tokens) in done.chain(open) {
+        pulse.nodes += u64::from(tree.tally().nodes);
+        pulse.tokens += tokens;
+    }
+    pulse
 }
 
 /// An option as the tree takes it. An empty line is a failed sample, as for the released code; a token may well be a

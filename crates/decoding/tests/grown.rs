@@ -5,7 +5,7 @@ mod models;
 
 use std::collections::BTreeSet;
 
-use decoding::{Origin, Question, RolloutsBy, SearchConfig, Searched, Similarity};
+use decoding::{Origin, Pulse, Question, RolloutsBy, SearchConfig, Searched, Similarity};
 
 use models::{QUESTIONS, config, searcher};
 
@@ -114,4 +114,28 @@ fn a_limit_on_memory_makes_trees_read_again_and_changes_nothing() {
     assert!(free.cost.evicted == 0 && tight.cost.evicted > 0, "{:?}", tight.cost);
     assert!(tight.cost.kept_bytes < free.cost.kept_bytes, "{:?} {:?}", tight.cost, free.cost);
     assert!(tight.cost.policy_tokens > free.cost.policy_tokens);
+}
+
+#[test]
+fn whoever_watches_sees_the_search_grow_to_what_it_cost() {
+    let question = |seed| Question { id: "a", text: QUESTIONS[seed as usize % 3], seed };
+    let questions: Vec<Question<'_>> = (0..10).map(question).collect();
+    let mut seen = vec![Pulse::default()];
+    let watched = searcher(8, config(1, 4))
+        .within(Some(20_000))
+        .search_watched(&questions, &mut |pulse| seen.push(pulse))
+        .unwrap();
+    let counts =
+        |p: &Pulse| [p.done as u64, p.nodes, p.tokens, p.cost.policy_tokens, p.cost.judged];
+    let grows = |one: &Pulse, next: &Pulse| {
+        counts(one).into_iter().zip(counts(next)).all(|(before, after)| before <= after)
+    };
+    assert!(seen.is_sorted_by(grows));
+    let last = seen.last().unwrap();
+    assert!(seen.iter().any(|pulse| pulse.nodes * 2 < last.nodes && pulse.tokens > 0));
+    assert_eq!((last.done, last.cost.policy_tokens), (10, watched.cost.policy_tokens));
+    let (nodes, tokens) = watched.found.iter().fold((0, 0), |(nodes, tokens), searched| {
+        (nodes + u64::from(searched.tree.tally().nodes), tokens + searched.tokens)
+    });
+    assert_eq!((last.nodes, last.tokens), (nodes, tokens));
 }

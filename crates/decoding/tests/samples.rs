@@ -3,7 +3,7 @@
 
 mod models;
 
-use decoding::{Question, SampleBudget, Sampled};
+use decoding::{Pulse, Question, SampleBudget, Sampled};
 
 use models::{QUESTIONS, config, searcher};
 
@@ -17,7 +17,12 @@ fn budget(count: u32, tokens: Option<u64>) -> SampleBudget {
 fn samples(rows: usize, budget: SampleBudget) -> Vec<Sampled> {
     let question = |(seed, text)| Question { id: "a", text, seed };
     let questions: Vec<Question<'_>> = (0..).zip(QUESTIONS).map(question).collect();
-    searcher(rows, config(1, 4)).samples(&questions, &budget).unwrap().found
+    let mut seen = vec![Pulse::default()];
+    let watch = &mut |pulse| seen.push(pulse);
+    let found = searcher(rows, config(1, 4)).samples(&questions, &budget, watch).unwrap().found;
+    assert!(seen.is_sorted_by(|one, next| one.samples < next.samples && one.tokens < next.tokens));
+    assert_eq!(seen.last().map(|last| last.tokens), Some(found.iter().map(|s| s.tokens).sum()));
+    found
 }
 
 fn lengths(sampled: &Sampled) -> Vec<u64> {

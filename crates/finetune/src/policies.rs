@@ -150,7 +150,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let writer = Writer::new(&init.checkpoint, &text.value.policy.format)?;
-    let (lesson, seed) = (data.lesson(preset.value.seed_share)?, args.common.seed);
+    let (lesson, seed) = (data.lesson(&preset.value)?, args.common.seed);
     let record = if preset.value.seed_share == 0.0 && lesson.is_empty() {
         run::finish(output, &Trained::as_it_is(init.checkpoint))?
     } else if let Some(command) = command {
@@ -211,9 +211,10 @@ impl Data {
         (rows, self.preferences.iter().map(Dataset::len).sum())
     }
 
-    /// What there is to learn, with a share of the seeds.
-    fn lesson(&self, seed_share: f64) -> Result<Lesson, Failure> {
-        let mut rows = labelled(&self.seeds, seed_share)?;
+    /// What there is to learn. Problems of which the answers alone are known can be neither learned from nor judged by; where
+    /// nothing is judged, they are passed over.
+    fn lesson(&self, config: &Config) -> Result<Lesson, Failure> {
+        let mut rows = labelled(&self.seeds, config.seed_share)?;
         for dataset in &self.sft {
             rows.extend(kept(dataset)?);
         }
@@ -221,7 +222,12 @@ impl Data {
         for dataset in &self.preferences {
             couples.extend(dataset.rows()?.into_iter().map(Couple::from));
         }
-        Ok(Lesson { rows, couples, validation: labelled(&self.validation, 1.0)? })
+        let validation = if config.train.validate_every > 0 {
+            labelled(&self.validation, 1.0)?
+        } else {
+            self.validation.rows()?.into_iter().filter_map(|row| Row::of(row).ok()).collect()
+        };
+        Ok(Lesson { rows, couples, validation })
     }
 }
 
@@ -278,15 +284,23 @@ fn text(messages: &[Message]) -> String {
     messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
 }
 
+impl Row {
+    /// A problem with its solution; the id of one that has none.
+    fn of(problem: Prompt) -> Result<Self, String> {
+        let solution = problem.solution.ok_or(problem.prompt_id)?;
+        Ok(Self { question: problem.prompt, solution, weight: 1.0 })
+    }
+}
+
 /// Rows from a share of some labelled problems.
 fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row>, Failure> {
-    let row = |row: Prompt| match row.solution {
-        Some(solution) => Ok(Row { question: row.prompt, solution, weight: 1.0 }),
-        None => Err(Failure::data(format!(
-            "{}: problem {} has no solution to learn from",
-            problems.dir().display(),
-            row.prompt_id
-        ))),
+    let row = |row: Prompt| {
+        Row::of(row).map_err(|id| {
+            let place = problems.dir().display();
+            Failure::data(format!("{place}: problem {id} has no solution to learn from or to judge by")).hint(
+                "with answers alone, set `seed_share` and `train.validate_every` to 0 in the preset",
+            )
+        })
     };
     let rows = problems.rows()?.into_iter();
     rows.filter(|row| dataset::place_of(&row.prompt_id) < share).map(row).collect()

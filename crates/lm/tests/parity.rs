@@ -8,7 +8,7 @@ use lm::engine::{EngineOptions, GenerationRequest, Stop};
 use lm::{Checkpoint, Engine, Prefixes, Sampling, device};
 use serde::Deserialize;
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 11] = [
     "llama-tied",
     "llama-untied",
     "llama-3",
@@ -17,7 +17,9 @@ const ALL: [&str; 9] = [
     "qwen3",
     "mistral",
     "qwen2-bf16",
+    "qwen2-f16",
     "qwen2-shards",
+    "llama-3-v4",
 ];
 
 #[derive(Deserialize)]
@@ -98,7 +100,7 @@ fn a_written_configuration_has_its_rotary_settings_for_both_versions_and_no_null
         let config: serde_json::Value = serde_json::from_slice(config).unwrap();
         assert!(config.get("head_dim").is_none_or(serde_json::Value::is_u64), "{name}");
         assert_eq!(config["rope_theta"], checkpoint.config.rope_base(), "{name}");
-        let scaled = name == "llama-3";
+        let scaled = name.starts_with("llama-3");
         assert_eq!(config["rope_scaling"]["rope_type"] == "llama3", scaled, "{name}");
     }
 }
@@ -162,6 +164,40 @@ fn weights_that_are_not_all_there_are_refused_by_name() {
     assert!(message(&dir).contains("pickled weights"), "{}", message(&dir));
 }
 
+/// A header that is well-formed and says what is not so: of where a tensor is, how long, of what shape and what kind.
+#[test]
+fn a_header_that_lies_is_refused() {
+    let lying = |change: &dyn Fn(&mut serde_json::Value)| {
+        refusal("model.safetensors", |bytes| {
+            let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+            let mut header: serde_json::Value =
+                serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+            change(&mut header["model.norm.weight"]);
+            let header = header.to_string().into_bytes();
+            [&(header.len() as u64).to_le_bytes()[..], &header, &bytes[8 + length..]].concat()
+        })
+    };
+    let offsets = |from: u64, to: u64| {
+        lying(&move |tensor| tensor["data_offsets"] = serde_json::json!([from, to]))
+    };
+    let far = 1 << 40;
+    for message in [offsets(far, far + 128), offsets(0, u64::MAX), offsets(128, 0), offsets(0, 128)]
+    {
+        assert!(message.contains("model.safetensors: broken safetensors"), "{message}");
+    }
+    let short = lying(&|tensor| tensor["shape"] = serde_json::json!([31]));
+    assert!(short.contains("broken safetensors"), "{short}");
+    let endless = lying(&|tensor| tensor["shape"] = serde_json::json!([u64::MAX, u64::MAX]));
+    assert!(endless.contains("broken safetensors"), "{endless}");
+    let half = lying(&|tensor| {
+        tensor["dtype"] = "F16".into();
+        tensor["shape"] = serde_json::json!([64]);
+    });
+    assert!(half.contains("model.norm.weight") && half.contains("[64]"), "{half}");
+    let whole = lying(&|tensor| tensor["dtype"] = "I32".into());
+    assert!(whole.contains("model.norm.weight") && whole.contains("I32"), "{whole}");
+}
+
 /// Before there is room for weights that nobody has.
 #[test]
 fn a_configuration_that_claims_more_than_the_files_have_is_refused() {
@@ -215,6 +251,10 @@ fn a_broken_checkpoint_is_refused_with_its_file_and_the_reason() {
         text(bytes).replace("\"intermediate_size\": 48", "\"intermediate_size\": 64").into_bytes()
     });
     assert!(wider.contains("mlp") && wider.contains("[64, 32]"), "{wider}");
+    let nameless = refusal("config.json", |bytes| {
+        text(bytes).replace("\"model_type\"", "\"kind\"").into_bytes()
+    });
+    assert!(nameless.contains("missing field `model_type`"), "{nameless}");
     let negative = refusal("config.json", |bytes| {
         text(bytes).replace("\"hidden_size\": 32", "\"hidden_size\": -32").into_bytes()
     });

@@ -18,7 +18,7 @@ use std::time::Instant;
 use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
 use decoding::models;
 use decoding::{
-    Bar, ModelAt, Models, Place, Question, SampleBudget, SearchConfig, Searcher, TextConfig,
+    Bar, ModelAt, Models, Place, Pulse, Question, SampleBudget, SearchConfig, Searcher, TextConfig,
 };
 use schema::{NodeRow, Prompt, Trajectory, prompts};
 use serde::{Deserialize, Serialize};
@@ -246,27 +246,34 @@ impl Job<'_> {
         args: &Args,
     ) -> Result<(), Failure> {
         let mut metrics = Metrics::open(&args.out_trajectories.join("metrics.jsonl"))?;
-        let progress = Progress::new("search", questions.len() as u64);
         let ranges = chunk(questions.len(), chunk_prompts);
         let parts = ranges.len();
-        for (index, range) in ranges.into_iter().enumerate() {
-            let chunk = &questions[range];
-            if outputs.miss(index) {
-                if self.is_over(args) {
-                    let message = format!("stopped before part {index} of {parts}");
-                    return Err(
-                        Failure::try_again(message).hint("the same command goes on from there")
-                    );
-                }
-                let (nodes, trajectories) = self.chunk(chunk)?;
-                outputs.write(index, &nodes, &trajectories)?;
-                metrics.row(&self.totals)?;
-                progress.message(self.totals.pace(self.begun.elapsed().as_secs_f64()));
+        let missing: Vec<_> =
+            ranges.into_iter().enumerate().filter(|(index, _)| outputs.miss(*index)).collect();
+        let left: usize = missing.iter().map(|(_, range)| range.len()).sum();
+        let progress = Progress::new("search", left as u64);
+        for (index, range) in missing {
+            if self.is_over(args) {
+                let message = format!("stopped before part {index} of {parts}");
+                return Err(Failure::try_again(message).hint("the same command goes on from there"));
             }
-            progress.add(chunk.len() as u64);
+            let (nodes, trajectories) = self.part(&questions[range], &progress)?;
+            outputs.write(index, &nodes, &trajectories)?;
+            metrics.row(&self.totals)?;
         }
-        progress.done();
         Ok(())
+    }
+
+    /// Searches the prompts of a part, and shows how that goes after every wave.
+    fn part(&mut self, chunk: &[prompts::Question], progress: &Progress) -> Result<Rows, Failure> {
+        let (before, begun, mut shown) = (self.totals.pulse(), self.begun, 0);
+        let rows = self.chunk(chunk, &mut |now| {
+            progress.message(totals::pace(before + now, begun.elapsed().as_secs_f64()));
+            progress.add((now.done - shown) as u64);
+            shown = now.done;
+        })?;
+        progress.add((chunk.len() - shown) as u64);
+        Ok(rows)
     }
 
     /// Whether the run has used up what it was given.
@@ -276,7 +283,11 @@ impl Job<'_> {
     }
 
     /// Searches or samples the prompts of a part.
-    fn chunk(&mut self, prompts: &[prompts::Question]) -> Result<Rows, Failure> {
+    fn chunk(
+        &mut self,
+        prompts: &[prompts::Question],
+        watch: &mut dyn FnMut(Pulse),
+    ) -> Result<Rows, Failure> {
         let (round, run_seed) = (self.common.round, self.common.seed);
         let mut questions = Vec::with_capacity(prompts.len());
         for prompt in prompts {
@@ -289,8 +300,8 @@ impl Job<'_> {
             }
         }
         let rows = match self.samples {
-            Some(budget) => self.sample(&questions, &budget),
-            None => self.search(&questions),
+            Some(budget) => self.sample(&questions, &budget, watch),
+            None => self.search(&questions, watch),
         };
         self.totals.prompts += prompts.len();
         rows.map_err(Failure::from)
@@ -302,8 +313,12 @@ impl Job<'_> {
     }
 
     /// The trees of some questions and what was found in them.
-    fn search(&mut self, questions: &[Question<'_>]) -> Result<Rows, decoding::Error> {
-        let searched = self.searcher.search(questions)?;
+    fn search(
+        &mut self,
+        questions: &[Question<'_>],
+        watch: &mut dyn FnMut(Pulse),
+    ) -> Result<Rows, decoding::Error> {
+        let searched = self.searcher.search_watched(questions, watch)?;
         self.totals.cost += searched.cost;
         let budget = self.searcher.config().mcts.budget;
         let round = self.common.round;
@@ -322,8 +337,9 @@ impl Job<'_> {
         &mut self,
         questions: &[Question<'_>],
         budget: &SampleBudget,
+        watch: &mut dyn FnMut(Pulse),
     ) -> Result<Rows, decoding::Error> {
-        let sampled = self.searcher.samples(questions, budget)?;
+        let sampled = self.searcher.samples(questions, budget, watch)?;
         self.totals.cost += sampled.cost;
         let mut trajectories = Vec::new();
         for (question, sampled) in questions.iter().zip(&sampled.found) {
@@ -345,7 +361,7 @@ impl Job<'_> {
         let chosen = estimate::chosen(prompts.len(), pilot);
         let some: Vec<prompts::Question> = chosen.iter().map(|&i| prompts[i].clone()).collect();
         let clock = Instant::now();
-        let (nodes, trajectories) = self.chunk(&some)?;
+        let (nodes, trajectories) = self.chunk(&some, &mut |_| {})?;
         used.elapsed = clock.elapsed();
         used.bytes = estimate::size(&nodes, &trajectories)?;
         (used.tokens, used.nodes) = self.totals.by_prompt.iter().copied().unzip();

@@ -1,6 +1,6 @@
 //! What a run did, for the summary and the metrics.
 
-use decoding::{Cost, Sampled, Searched};
+use decoding::{Cost, Pulse, Sampled, Searched};
 use mcts::{Budget, StopReason};
 use serde::Serialize;
 use stage::Failure;
@@ -65,14 +65,10 @@ impl Totals {
         self.by_prompt.push((sampled.tokens as f64, 0.0));
     }
 
-    /// How fast it goes, for whoever watches.
-    pub(crate) fn pace(&self, seconds: f64) -> String {
-        let kept = self.cost.hit_rate().unwrap_or(0.0) * 100.0;
-        let per_second = |count: u64| count as f64 / seconds;
-        let (found, what) =
-            if self.samples > 0 { (self.samples, "samples") } else { (self.nodes, "nodes") };
-        let (found, tokens) = (per_second(found), per_second(self.tokens));
-        format!("{found:.0} {what}/s, {tokens:.0} tokens/s, {kept:.0} % kept")
+    /// How far the run is.
+    pub(crate) fn pulse(&self) -> Pulse {
+        let (nodes, samples, tokens, cost) = (self.nodes, self.samples, self.tokens, self.cost);
+        Pulse { done: self.prompts, nodes, samples, tokens, cost }
     }
 
     /// Prints the summary: that of samples, or that of trees.
@@ -111,4 +107,14 @@ impl Totals {
         let (header, row): (Vec<&str>, Vec<String>) = columns.into_iter().unzip();
         stage::print_table(title, &header, &[row])
     }
+}
+
+/// How fast it went to where it is, for whoever watches.
+pub(crate) fn pace(pulse: Pulse, seconds: f64) -> String {
+    let kept = pulse.cost.hit_rate().unwrap_or(0.0) * 100.0;
+    let per_second = |count: u64| count as f64 / seconds;
+    let (found, what) =
+        if pulse.samples > 0 { (pulse.samples, "samples") } else { (pulse.nodes, "nodes") };
+    let (found, tokens) = (per_second(found), per_second(pulse.tokens));
+    format!("{found:.0} {what}/s, {tokens:.0} tokens/s, {kept:.0} % kept")
 }

@@ -33,6 +33,9 @@ pub struct ImportConfig {
     /// Take calculator annotations such as `<<12+5=17>>` out of solutions. Always so for `gsm8k`.
     #[serde(default)]
     pub strip_annotations: bool,
+    /// Leave solutions out: of what people wrote only the final answers are used, as in the paper's Table 2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers_only: bool,
 }
 
 pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
@@ -153,7 +156,7 @@ fn row(problem: Imported, args: &ImportArgs, config: &ImportConfig) -> Prompt {
         prompt_id: prompt_id(&problem.question),
         prompt: problem.question,
         answer: labelled.then_some(problem.answer),
-        solution: problem.solution.filter(|_| labelled),
+        solution: problem.solution.filter(|_| labelled && !config.answers_only),
         source: config.source.clone(),
         split: args.split.clone(),
         round: args.common.round,

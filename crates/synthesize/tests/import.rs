@@ -53,6 +53,15 @@ fn gsm8k_becomes_prompts_and_repetitions_are_counted() {
 }
 
 #[test]
+fn answers_may_be_all_that_is_taken() {
+    let place = place(GSM8K);
+    place.import("--format gsm8k --set answers_only=true").succeeds();
+    let rows = read_prompts(&place.out);
+    assert!(rows.iter().all(|row| row.answer.is_some() && row.solution.is_none()), "{rows:?}");
+    assert_eq!(rows.len(), 2);
+}
+
+#[test]
 fn without_answers_there_is_no_label() {
     let place = place(GSM8K);
     place.import("--format gsm8k --without-answers").succeeds();

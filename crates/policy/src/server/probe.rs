@@ -9,6 +9,16 @@ use crate::Error;
 
 /// A text that every model can go on with.
 const TEXT: &str = "1 2 3 4 5 6 7 8";
+/// A text that every model can go on with in many ways.
+const OPEN: &str = "The";
+/// So many samples are compared.
+const SAMPLES: usize = 8;
+/// What is less likely than this is taken for impossible.
+const NEVER: f32 = 1e-9;
+/// So often the likeliest token is asked for, with as many seeds.
+const GREEDY: u64 = 4;
+/// Log-probabilities no farther apart than this may change their order from one batch to another.
+const NEARLY: f32 = 0.5;
 
 impl Server {
     /// The same, with its model known and its ways tried.
@@ -16,11 +26,22 @@ impl Server {
         let models = self.patiently(|| self.get("models"))?;
         self.model = self.chosen(&models)?;
         self.extended = self.takes_more()?;
-        let job = job(2, Sampling::Temperature { temperature: 1.0 });
+        let sampled = Sampling::Temperature { temperature: 1.0 };
+        let job = Job { prompt: OPEN.to_owned(), ..job(SAMPLES, sampled) };
         let first = self.tried(&job)?;
         self.repeats = texts(&first) == texts(&self.tried(&job)?);
+        self.samples(&first)?;
+        self.greedy()?;
         self.stops()?;
         Ok(self)
+    }
+
+    /// Checks that it tells how likely other tokens than its own are, which [`Self::choose`] needs.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it does not, [`Error::Unavailable`] when it does not answer.
+    pub fn require_likeliest(&self) -> Result<(), Error> {
+        self.choose(&[TEXT], "yes", "no").map(|_| ())
     }
 
     fn refused(&self, problem: impl Into<String>) -> Error {
@@ -73,6 +94,41 @@ impl Server {
         })
     }
 
+    /// Checks that samples are samples: that of several not all are alike where that cannot be chance.
+    fn samples(&self, drawn: &[Draft]) -> Result<(), Error> {
+        let alike = drawn.windows(2).all(|pair| pair[0].text() == pair[1].text());
+        let chance = drawn.iter().skip(1).map(logprob).sum::<f32>().exp();
+        if alike && chance < NEVER {
+            return Err(self.refused(format!(
+                "it ignores `temperature`: {SAMPLES} samples are alike, and their log-probabilities say that they are not"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Checks that it takes the likeliest token where it is told to, whatever the seed. Two that are nearly as likely may
+    /// take turns.
+    fn greedy(&self) -> Result<(), Error> {
+        let first = |seed| {
+            let job = job(1, Sampling::Greedy);
+            let job = Job { prompt: OPEN.to_owned(), seed, max_tokens: 1, ..job };
+            Ok(self.tried(&job)?.swap_remove(0))
+        };
+        let drafts = (1..=GREEDY).map(first).collect::<Result<Vec<Draft>, Error>>()?;
+        let apart = |one: &Draft, other: &Draft| {
+            one.text() != other.text() && (logprob(one) - logprob(other)).abs() > NEARLY
+        };
+        match drafts.iter().find(|draft| apart(draft, &drafts[0])) {
+            Some(other) => {
+                let (one, other) = (drafts[0].text(), other.text());
+                Err(self.refused(format!(
+                    "it ignores `temperature`: where the likeliest token was asked for, it wrote {one:?} and {other:?}"
+                )))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Checks that it stops where it is told to: at the second piece of what it writes by itself.
     fn stops(&self) -> Result<(), Error> {
         let free = Job { max_tokens: 8, ..job(1, Sampling::Greedy) };
@@ -95,4 +151,8 @@ fn job(count: usize, sampling: Sampling) -> Job {
 
 fn texts(drafts: &[Draft]) -> Vec<String> {
     drafts.iter().map(Draft::text).collect()
+}
+
+fn logprob(draft: &Draft) -> f32 {
+    draft.drawn.logprobs.iter().sum()
 }

@@ -1,6 +1,7 @@
 //! A client against servers of every style, sound and failing.
 
 mod fake;
+mod probe;
 
 use std::time::Duration;
 
@@ -299,87 +300,25 @@ fn what_will_not_pass_is_said_at_once() {
     }
 }
 
-/// A change of an answer, with the request.
-type Change = fn(&mut Value, &Asked);
-
-fn first_choice(body: &mut Value) -> Option<&mut Value> {
-    body.pointer_mut("/choices/0")
-}
-
-/// What servers may lack, and what is said of it.
-const LACKING: [(Change, &str); 6] = [
-    (|body, _| body["data"] = Value::Array(Vec::new()), "serves no model"),
-    (|body, _| body["data"] = serde_json::json!([{"id": "a"}, {"id": "b"}]), "behind `#`: a, b"),
-    (
-        |body, _| {
-            if let Some(all) = body["choices"].as_array_mut() {
-                all.truncate(1);
-            }
-        },
-        "ignores `n`",
-    ),
-    (
-        |body, _| {
-            for choice in body["choices"].as_array_mut().into_iter().flatten() {
-                choice["logprobs"] = Value::Null;
-            }
-        },
-        "no log-probabilities",
-    ),
-    (
-        |body, asked| {
-            let stopped = !asked.body["stop"].is_null();
-            if let Some(choice) = first_choice(body).filter(|_| stopped) {
-                choice["text"] = "It is 4 + 5 = 9. And more.".into();
-            }
-        },
-        "ignores `stop`",
-    ),
-    (
-        |body, asked| {
-            let most = asked.body["max_tokens"].as_u64().unwrap_or(0) as usize + 1;
-            if let Some(choice) = first_choice(body) {
-                let (tokens, logprobs) = (vec!["x"; most], vec![-1.0; most]);
-                choice["logprobs"] =
-                    serde_json::json!({"tokens": tokens, "token_logprobs": logprobs});
-            }
-        },
-        "were allowed",
-    ),
-];
-
+/// Where two of a question are asked for at once, one is too few.
 #[test]
-fn the_probe_refuses_by_name_what_cannot_be_relied_on() {
-    let changed = |change: Change| {
-        Fake::start(VLLM, move |asked, _, reply| match reply {
-            Reply::Whole(status, header, body) => {
-                let mut body: Value = serde_json::from_str(&body).unwrap();
-                change(&mut body, asked);
-                Reply::Whole(status, header, body.to_string())
-            }
-            other => other,
-        })
-    };
-    for (change, expected) in LACKING {
-        let error = changed(change).connect(None).unwrap_err();
-        let named = error.to_string().contains(expected);
-        assert!(matches!(error, Error::Refused { .. }) && named, "{error}");
-    }
-    let options = ServerOptions { attempts: 1, ..ServerOptions::default() };
-    let gone = Server::connect("http://127.0.0.1:9/v1", None, options);
-    assert!(matches!(gone.unwrap_err(), Error::Unavailable { .. }));
-}
-
-#[test]
-fn a_server_that_does_not_repeat_itself_is_noticed() {
-    assert!(sound(VLLM).connect(None).unwrap().repeats());
-    let fake = Fake::start(VLLM, |asked, number, reply| match reply {
-        Reply::Whole(status, header, body) if asked.body["temperature"] == 1.0 => {
-            Reply::Whole(status, header, body.replace("\"0 4", &format!("\"{number} 4")))
+fn fewer_completions_than_were_asked_for_are_asked_for_again() {
+    let fake = spoiled(|number, sound| match sound {
+        Reply::Whole(status, header, body) if number < 1 => {
+            let mut body: Value = serde_json::from_str(&body).unwrap();
+            body["choices"].as_array_mut().unwrap().truncate(1);
+            Reply::Whole(status, header, body.to_string())
         }
         other => other,
     });
-    assert!(!fake.connect(None).unwrap().repeats());
+    let policy = policy(fake.connect(None).unwrap(), Termination::Line);
+    let before = fake.asked().len();
+    let options = write(&policy, &[state("", SAMPLED, 8), state("", SAMPLED, 9)]).unwrap();
+    let texts: Vec<&str> = options.iter().map(|option| option.text.as_str()).collect();
+    assert_eq!(texts, ["400 4 + 5 = 9.\n", "401 4 + 5 = 9.\n"]);
+    let counts: Vec<Value> =
+        fake.asked()[before..].iter().map(|asked| asked.body["n"].clone()).collect();
+    assert_eq!(counts, [2, 2]);
 }
 
 #[test]
@@ -387,7 +326,7 @@ fn the_key_is_sent_and_never_shown() {
     // A server may well repeat what it was sent.
     let refused = Reply::Whole(401, String::new(), "no such key: sk-secret".to_owned());
     let fake = Fake::start(VLLM, move |_, number, reply| match number {
-        0..7 => reply,
+        0..12 => reply,
         _ => refused.clone(),
     });
     let server = fake.connect(Some("sk-secret")).unwrap();
@@ -431,7 +370,15 @@ fn words_are_weighed_among_the_likeliest_tokens() {
         }
         assert_eq!(fake.asked().last().unwrap().body["logprobs"], 20);
     }
+    sound(VLLM).connect(None).unwrap().require_likeliest().unwrap();
     let mute = r#"{"choices": [{"text": "It", "finish_reason": "stop", "logprobs": {"tokens": ["It"], "token_logprobs": [-1]}}]}"#;
+    let silent = Fake::start(VLLM, move |asked, number, reply| match number {
+        0..10 => reply,
+        _ if asked.body["logprobs"] == 20 => Reply::Whole(200, String::new(), mute.to_owned()),
+        _ => reply,
+    });
+    let error = silent.connect(None).unwrap().require_likeliest().unwrap_err();
+    assert!(error.to_string().contains("no log-probabilities of other tokens"), "{error}");
     let fake = spoiled(move |_, _| Reply::Whole(200, String::new(), mute.to_owned()));
     let policy = policy(fake.connect(None).unwrap(), Termination::Line);
     let choice = Choice { question: "", text: "Q: Is it?".to_owned() };
