@@ -36,7 +36,7 @@ impl Server {
         Ok(self)
     }
 
-    /// Checks that it tells how likely other tokens than its own are, which [`Self::choose`] needs.
+    /// Checks that it tells how likely other tokens than its own are: a critic is asked so.
     ///
     /// # Errors
     /// [`Error::Refused`] when it does not, [`Error::Unavailable`] when it does not answer.
