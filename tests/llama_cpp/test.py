@@ -56,7 +56,8 @@ class Server:
         self.start()
 
     def start(self):
-        command = [sys.executable, ROOT / "examples/llama_server.py", self.model, str(self.port)]
+        # One thread: those that wait for each other keep cores busy that the stages need.
+        command = [sys.executable, ROOT / "examples/llama_server.py", self.model, str(self.port), "1"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert "listening" in self.process.stdout.readline(), "the server did not start"
 
