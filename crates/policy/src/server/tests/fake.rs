@@ -81,10 +81,14 @@ impl Fake {
                 let (log, most, at_once) = (log.clone(), Arc::clone(&most), at_once.clone());
                 let spoil = spoil.clone();
                 std::thread::spawn(move || {
+                    let mut stream = stream.unwrap();
+                    let asked = read(&mut stream);
                     let most: &AtomicUsize = &most;
                     most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    serve(stream.unwrap(), style, &log, &*spoil);
+                    let reply = reply(asked, style, &log, &*spoil);
+                    // Before the first byte is sent: a client that has its answer may ask again at once.
                     at_once.fetch_sub(1, Ordering::SeqCst);
+                    send(&mut stream, &reply);
                 });
             }
         });
@@ -111,25 +115,26 @@ impl Fake {
     }
 }
 
-fn serve(mut stream: TcpStream, style: Style, log: &Mutex<Vec<Asked>>, spoil: &Spoil) {
-    let asked = read(&mut stream);
+fn reply(asked: Asked, style: Style, log: &Mutex<Vec<Asked>>, spoil: &Spoil) -> Reply {
     let number = {
         let mut log = log.lock().unwrap();
         log.push(asked.clone());
         log.len() - 1
     };
-    let mut send = |status: u16, header: &str, body: &str, length: usize| {
-        let head = format!(
-            "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n{header}\r\n"
-        );
-        // A client that has given up does not want it any more.
-        stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).ok();
+    spoil(&asked, number, answer(&asked, style))
+}
+
+fn send(stream: &mut TcpStream, reply: &Reply) {
+    let (status, header, body, length) = match reply {
+        Reply::Whole(status, header, body) => (*status, header.as_str(), body, body.len()),
+        Reply::Truncated(body) => (200, "", body, body.len() + 10),
+        Reply::Nothing(time) => return std::thread::sleep(*time),
     };
-    match spoil(&asked, number, answer(&asked, style)) {
-        Reply::Whole(status, header, body) => send(status, &header, &body, body.len()),
-        Reply::Truncated(body) => send(200, "", &body, body.len() + 10),
-        Reply::Nothing(time) => std::thread::sleep(time),
-    }
+    let head = format!(
+        "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n{header}\r\n"
+    );
+    // A client that has given up does not want it any more.
+    stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).ok();
 }
 
 fn read(stream: &mut TcpStream) -> Asked {
