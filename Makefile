@@ -35,7 +35,9 @@ N       ?= 1
 
 P    ?= pipelines/$(PRESET)
 R    ?= data/runs/$(RUN)
-BASE ?= data/base
+# How the base models are trained from nothing: a preset with base.toml has its own, the others those that are shipped.
+B    := $(if $(wildcard $(P)/base.toml),$(P),pipelines/base)
+BASE ?= $(if $(filter pipelines/base,$(B)),data/base,data/bases/$(notdir $(B)))
 # The models that round 0 starts from; any Hugging Face directory of a supported model will do.
 INIT      ?= $(BASE)/policy
 FAST_INIT ?= $(BASE)/fast_policy
@@ -329,19 +331,21 @@ results:
 	  --pair 'with both=without tool' --pair 'with both=without options' --pair 'with both=without both' --out $(RESULTS)/parts)
 
 # ------------------------------------------------------------------------------------------- the base models, from nothing
-## base: make the shipped base models again from nothing (ten to fifteen minutes)
-base: $(BASE)/policy/$(M) $(BASE)/fast_policy/$(M)
+## base: train the preset's base models from nothing, those that are shipped in ten to fifteen minutes
+base: $(BASE)/policy/$(M) $(if $(wildcard $(B)/fast-base.toml),$(BASE)/fast_policy/$(M))
 
-$(BASE)/corpus/$(M): pipelines/tiny/corpus.toml
-	$(MAKE) --no-print-directory build
+# The shipped models are not made again because a file looks newer.
+ifneq ($(filter base,$(MAKECMDGOALS))$(filter-out pipelines/base,$(B)),)
+$(BASE)/corpus/$(M): $(B)/corpus.toml | build
 	$(BIN)/synthesize corpus --config $< --force --out $(@D) $(done)
 
-ifneq ($(filter base,$(MAKECMDGOALS)),)
-$(BASE)/policy/$(M): pipelines/tiny/base.toml $(BASE)/corpus/$(M)
+$(BASE)/policy/$(M): $(B)/base.toml $(BASE)/corpus/$(M) | build
 	$(BIN)/finetune pretrain --config $< --force --corpus $(BASE)/corpus --out $(@D) $(done)
 
-$(BASE)/fast_policy/$(M): pipelines/tiny/fast-base.toml $(BASE)/corpus/$(M) $(BASE)/policy/$(M)
+$(BASE)/fast_policy/$(M): $(B)/fast-base.toml $(BASE)/corpus/$(M) $(BASE)/policy/$(M) | build
 	$(BIN)/finetune pretrain --config $< --force --corpus $(BASE)/corpus --tokenizer-of $(BASE)/policy --out $(@D) $(done)
+
+$(BASE)/%/config.json: $(BASE)/%/$(M) ;
 endif
 
 # --------------------------------------------------------------------------------------------------------- for developers

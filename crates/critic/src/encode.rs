@@ -162,7 +162,7 @@ pub(crate) mod tests {
             ..PromptFormat::default()
         };
         let model = serde_json::from_value(serde_json::json!({
-            "vocab_size": 300, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+            "model_type": "llama", "vocab_size": 300, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
             "num_attention_heads": 1, "max_position_embeddings": 8, "rms_norm_eps": 1e-5,
         }));
         format.prompt(&tokenizer(), &model.unwrap()).unwrap()

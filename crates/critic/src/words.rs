@@ -256,7 +256,7 @@ mod tests {
 
     fn checkpoint() -> Checkpoint {
         let model = serde_json::json!({
-            "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "model_type": "llama", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
             "num_attention_heads": 2, "max_position_embeddings": 128, "rms_norm_eps": 1e-5,
             "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,
         });

@@ -39,13 +39,6 @@ pub struct Checkpoint {
     pub tokenizer: Tokenizer,
 }
 
-/// What every checkpoint's configuration has to say.
-#[derive(serde::Deserialize)]
-struct Family {
-    #[serde(rename = "model_type")]
-    _model_type: String,
-}
-
 impl Checkpoint {
     /// A model with fresh weights drawn from `seed`.
     ///
@@ -71,10 +64,7 @@ impl Checkpoint {
     pub fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
         let path = dir.join(CONFIG_FILE);
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-        // A configuration that is written by hand may leave the family out; a checkpoint without one may be of any.
-        let of_family = serde_json::from_str(&text).map(|Family { .. }| ());
-        let config: ModelConfig = of_family
-            .and_then(|()| serde_json::from_str(&text))
+        let config: ModelConfig = serde_json::from_str(&text)
             .map_err(|e| Error::malformed(&path, format!("not a model configuration: {e}")))?;
         config.validate().map_err(|e| Error::malformed(&path, e.to_string()))?;
         let config = config.ending_at(&more_end_tokens(dir)?);

@@ -15,7 +15,6 @@ pub struct ModelConfig {
     #[serde(default = "llama_architectures")]
     pub architectures: Vec<String>,
     /// The family: `llama`, `qwen2`, `qwen3` or `mistral`.
-    #[serde(default = "llama_type")]
     pub model_type: String,
     /// Entries of the vocabulary.
     pub vocab_size: usize,
@@ -161,10 +160,6 @@ fn llama_architectures() -> Vec<String> {
     vec!["LlamaForCausalLM".to_owned()]
 }
 
-fn llama_type() -> String {
-    "llama".to_owned()
-}
-
 fn rope_theta() -> f64 {
     10_000.0
 }
@@ -182,7 +177,7 @@ impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             architectures: llama_architectures(),
-            model_type: llama_type(),
+            model_type: "llama".to_owned(),
             vocab_size: 0,
             hidden_size: 0,
             intermediate_size: 0,

@@ -17,7 +17,7 @@ fn with_heads(tied: bool, heads: &[&str]) -> Checkpoint {
     let special = ["<|bos|>", "<|eos|>", "<|pad|>"].map(str::to_owned);
     let tokenizer = Tokenizer::train([TEXT].into_iter(), 300, &special).unwrap();
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
-        "vocab_size": 304, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3,
+        "model_type": "llama", "vocab_size": 304, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
         "rms_norm_eps": 1e-5, "tie_word_embeddings": tied, "bos_token_id": 0, "eos_token_id": 1,
         "scalar_heads": heads,

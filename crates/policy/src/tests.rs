@@ -27,7 +27,7 @@ fn policy() -> Policy {
     let special = ["<|bos|>", "<|eos|>", "<|answer|>"].map(str::to_owned);
     let tokenizer = Tokenizer::train([QUESTION, SOLUTION].into_iter(), 320, &special).unwrap();
     let model = serde_json::from_value(serde_json::json!({
-        "vocab_size": 320, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "model_type": "llama", "vocab_size": 320, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
         "num_attention_heads": 2, "max_position_embeddings": 256, "rms_norm_eps": 1e-5,
         "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,
     }))

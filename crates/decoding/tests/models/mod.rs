@@ -17,7 +17,7 @@ fn checkpoint(heads: &[&str]) -> Checkpoint {
     let tokenizer = Tokenizer::train(QUESTIONS.into_iter(), 300, &special).unwrap();
     let model = serde_json::from_value(serde_json::json!({
         "scalar_heads": heads,
-        "vocab_size": 300, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+        "model_type": "llama", "vocab_size": 300, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
         "num_attention_heads": 2, "max_position_embeddings": 256, "rms_norm_eps": 1e-5,
         "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,
     }));

@@ -7,7 +7,7 @@ fn both(heads: &[&str]) -> [Engine; 2] {
     let special = ["<|bos|>", "<|eos|>"].map(str::to_owned);
     let tokenizer = Tokenizer::train(["12 + 5 = 17 apples"].into_iter(), 270, &special).unwrap();
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
-        "vocab_size": 272, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2,
+        "model_type": "llama", "vocab_size": 272, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256,
         "rms_norm_eps": 1e-5, "tie_word_embeddings": heads.is_empty(), "scalar_heads": heads,
     }))

@@ -25,7 +25,7 @@ fn model() -> (Tokenizer, ModelConfig) {
     let special = ["<|bos|>", "<|eos|>"].map(str::to_owned);
     let tokenizer = Tokenizer::train(["How many?"].into_iter(), 270, &special).unwrap();
     let config = serde_json::json!({
-        "vocab_size": 270, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+        "model_type": "llama", "vocab_size": 270, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
         "num_attention_heads": 1, "max_position_embeddings": 8, "rms_norm_eps": 1e-5,
         "bos_token_id": 0, "eos_token_id": [1, 0],
     });

@@ -85,7 +85,7 @@ impl Fake {
                     let asked = read(&mut stream);
                     let most: &AtomicUsize = &most;
                     most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    let reply = reply(asked, style, &log, &*spoil);
+                    let reply = reply(&asked, style, &log, &*spoil);
                     // Before the first byte is sent: a client that has its answer may ask again at once.
                     at_once.fetch_sub(1, Ordering::SeqCst);
                     send(&mut stream, &reply);
@@ -115,13 +115,13 @@ impl Fake {
     }
 }
 
-fn reply(asked: Asked, style: Style, log: &Mutex<Vec<Asked>>, spoil: &Spoil) -> Reply {
+fn reply(asked: &Asked, style: Style, log: &Mutex<Vec<Asked>>, spoil: &Spoil) -> Reply {
     let number = {
         let mut log = log.lock().unwrap();
         log.push(asked.clone());
         log.len() - 1
     };
-    spoil(&asked, number, answer(&asked, style))
+    spoil(asked, number, answer(asked, style))
 }
 
 fn send(stream: &mut TcpStream, reply: &Reply) {
