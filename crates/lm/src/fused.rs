@@ -4,6 +4,8 @@
 //! burn composes a norm, a masked softmax or a gate of five to ten passes over memory, and keeps as many tensors for the
 //! gradient. In training these passes cost more than the matrix products between them (docs/PERFORMANCE.md).
 
+mod sublayers;
+
 use std::fmt::Debug;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -16,6 +18,7 @@ use burn::tensor::activation::{log_softmax, silu, softmax};
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
+pub(crate) use self::sublayers::{language_loss, mlp, self_attention};
 use crate::kernels::{self, AdamW, MaskShape, RotaryShape};
 use crate::packed::Packed;
 use crate::spans::Spans;
@@ -72,7 +75,7 @@ fn flex<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
 /// An operation whose gradients for its `N` inputs are worked out by a function, from what was kept of them and from the
 /// gradient of the output.
 #[derive(Debug)]
-struct ByHand<S, const N: usize>(fn(&S, &[f32]) -> [FlexTensor; N]);
+struct ByHand<S, const N: usize>(fn(S, &[f32]) -> [FlexTensor; N]);
 
 impl<S: Clone + Send + Debug + 'static, const N: usize> Backward<Flex, N> for ByHand<S, N> {
     type State = S;
@@ -84,7 +87,7 @@ impl<S: Clone + Send + Debug + 'static, const N: usize> Backward<Flex, N> for By
         _checkpointer: &mut Checkpointer,
     ) {
         let grad = Host::of(&grads.consume::<Flex>(&ops.node));
-        let gradients = (self.0)(&ops.state, grad.values());
+        let gradients = (self.0)(ops.state, grad.values());
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(parent) = parent {
                 grads.register::<Flex>(parent.id, gradient);
@@ -98,7 +101,7 @@ fn finish<const D: usize, const N: usize, S: Clone + Send + Debug + 'static>(
     inputs: [&OnCpu; N],
     output: FlexTensor,
     kept: S,
-    backward: fn(&S, &[f32]) -> [FlexTensor; N],
+    backward: fn(S, &[f32]) -> [FlexTensor; N],
 ) -> Option<Tensor<D>> {
     if inputs.iter().all(|input| matches!(input, OnCpu::Plain(_))) {
         return Some(Tensor::from_primitive::<Flex>(output));
@@ -164,7 +167,7 @@ fn fused_swiglu<const D: usize>(gate: &Tensor<D>, up: &Tensor<D>) -> Option<Tens
     let output = flex(kernels::swiglu(gate.values(), up.values()), shape);
     finish([&inputs[0], &inputs[1]], output, (gate, up, shape), |(gate, up, shape), grad| {
         let both = kernels::swiglu_backward(gate.values(), up.values(), grad);
-        both.map(|values| flex(values, *shape))
+        both.map(|values| flex(values, shape))
     })
 }
 
@@ -188,8 +191,8 @@ fn fused_rms_norm<const D: usize>(
     let kept = (x, weight, epsilon, shape);
     finish([&inputs[0], &inputs[1]], output, kept, |(x, weight, epsilon, shape), grad| {
         let [by_x, by_weight] =
-            kernels::rms_norm_backward(x.values(), weight.values(), *epsilon, grad);
-        [flex(by_x, *shape), flex(by_weight, [shape[D - 1]])]
+            kernels::rms_norm_backward(x.values(), weight.values(), epsilon, grad);
+        [flex(by_x, shape), flex(by_weight, [shape[D - 1]])]
     })
 }
 
@@ -211,8 +214,8 @@ fn fused_masked_softmax(scores: &Tensor<4>, mask: &Tensor<4>, scale: f32) -> Opt
     let output = flex(output, shape);
     let kept = (Host::of(&output), scale, shape);
     finish([&input], output, kept, |(output, scale, shape), grad| {
-        let gradient = kernels::masked_softmax_backward(output.values(), grad, shape[3], *scale);
-        [flex(gradient, *shape)]
+        let gradient = kernels::masked_softmax_backward(output.values(), grad, shape[3], scale);
+        [flex(gradient, shape)]
     })
 }
 
@@ -238,14 +241,14 @@ fn fused_rotary(
 ) -> Option<Tensor<4>> {
     let [batch, time, all] = x.dims();
     let (width, by_batch) = (all / heads, cos.dims()[0] > 1);
-    let shape = RotaryShape { batch, time, heads, width, by_batch };
+    let shape = RotaryShape { batch, time, heads, width, stride: all, by_batch };
     let input = OnCpu::of(x)?;
     let [cos, sin] = [Host::of(OnCpu::of(cos)?.plain()), Host::of(OnCpu::of(sin)?.plain())];
     let x = Host::of(input.plain());
     let output = kernels::rotary(x.values(), cos.values(), sin.values(), shape);
     let output = flex(output, [batch, heads, time, width]);
     finish([&input], output, (cos, sin, shape), |(cos, sin, shape), grad| {
-        let values = kernels::rotary_backward(grad, cos.values(), sin.values(), *shape);
+        let values = kernels::rotary_back(grad, cos.values(), sin.values(), shape);
         [flex(values, [shape.batch, shape.time, shape.heads * shape.width])]
     })
 }
@@ -262,15 +265,16 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &[u32], weights: &[f32])
 fn fused_cross_entropy(logits: &Tensor<2>, targets: &[u32], weights: &[f32]) -> Option<Tensor<1>> {
     let shape = logits.dims();
     let input = OnCpu::of(logits)?;
-    let logits = Host::of(input.plain());
-    let (losses, gradient) = kernels::cross_entropies(logits.values(), targets, weights);
-    // In 64 bits: a batch has many terms.
-    let loss = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() as f32;
-    let kept = Host(flex(gradient, shape));
-    finish([&input], flex(vec![loss], [1]), (kept, shape), |(gradient, shape), grad| {
-        let scaled = gradient.values().iter().map(|x| x * grad[0]).collect();
-        [flex(scaled, *shape)]
+    let mut gradient = Host::of(input.plain()).values().to_vec();
+    let loss = added(&kernels::cross_entropies(&mut gradient, targets, weights));
+    finish([&input], flex(vec![loss], [1]), (gradient, shape), |(gradient, shape), grad| {
+        [flex(gradient.iter().map(|x| x * grad[0]).collect(), shape)]
     })
+}
+
+/// In 64 bits: a batch has many terms.
+fn added(losses: &[f32]) -> f32 {
+    losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() as f32
 }
 
 /// The cross-entropy of every row of logits `[rows, vocabulary]` against its target, `[rows]`.
@@ -282,14 +286,11 @@ pub(crate) fn cross_entropies(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
 fn fused_cross_entropies(logits: &Tensor<2>, targets: &[u32]) -> Option<Tensor<1>> {
     let shape @ [rows, _] = logits.dims();
     let input = OnCpu::of(logits)?;
-    let logits = Host::of(input.plain());
-    let ones = vec![1.0; rows];
-    let (losses, gradient) = kernels::cross_entropies(logits.values(), targets, &ones);
-    let kept = Host(flex(gradient, shape));
-    finish([&input], flex(losses, [rows]), (kept, shape), |(gradient, shape), grad| {
-        let rows = gradient.values().chunks_exact(shape[1]).zip(grad);
-        let scaled = rows.flat_map(|(row, grad)| row.iter().map(move |x| x * grad)).collect();
-        [flex(scaled, *shape)]
+    let mut gradient = Host::of(input.plain()).values().to_vec();
+    let losses = kernels::cross_entropies(&mut gradient, targets, &vec![1.0; rows]);
+    finish([&input], flex(losses, [rows]), (gradient, shape), |(gradient, shape), grad| {
+        let rows = gradient.chunks_exact(shape[1]).zip(grad);
+        [flex(rows.flat_map(|(row, grad)| row.iter().map(move |x| x * grad)).collect(), shape)]
     })
 }
 

@@ -36,6 +36,13 @@ macro_rules! vectorized {
     };
 }
 
+mod attention;
+
+pub(crate) use self::attention::{
+    MaskShape, RotaryShape, causal_softmax, causal_softmax_backward, masked_softmax,
+    masked_softmax_backward, rotary, rotary_back, turned_back,
+};
+
 /// `e^x` to about 2 units in the last place, and 0 below -87; without a branch or a call, so that it vectorizes.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
@@ -139,6 +146,66 @@ vectorized! {
     }
 }
 
+/// [`swiglu`] of rows `[gate, up]`, of `width` numbers each.
+pub(crate) fn joined_swiglu(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut out = vec![0.0; rows.len() / 2];
+    joined_swiglu_rows(&mut out, rows, width);
+    out
+}
+
+vectorized! {
+    fn joined_swiglu_rows(out: &'a mut [f32], rows: &'a [f32], width: usize) {
+        for (out, row) in out.chunks_exact_mut(width).zip(rows.chunks_exact(2 * width)) {
+            let (gate, up) = row.split_at(width);
+            for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
+                *out = g / (1.0 + exp(-g)) * u;
+            }
+        }
+    }
+}
+
+/// Turns rows `[gate, up]` into their gradients, and what was the gradient of [`joined_swiglu`] into its output.
+pub(crate) fn joined_swiglu_backward(rows: &mut [f32], grad: &mut [f32], width: usize) {
+    joined_swiglu_backward_rows(rows, grad, width);
+}
+
+vectorized! {
+    fn joined_swiglu_backward_rows(rows: &'a mut [f32], grad: &'a mut [f32], width: usize) {
+        for (grad, row) in grad.chunks_exact_mut(width).zip(rows.chunks_exact_mut(2 * width)) {
+            let (gate, up) = row.split_at_mut(width);
+            let (grads, grad) = grad.as_chunks_mut();
+            let (gates, gate) = gate.as_chunks_mut();
+            let (ups, up) = up.as_chunks_mut();
+            for (grad, (gate, up)) in grads.iter_mut().zip(gates.iter_mut().zip(ups)) {
+                [*grad, *gate, *up] = swiglu_backward_lanes([*grad, *gate, *up]);
+            }
+            let filled = |part: &[f32]| {
+                let mut lanes = [0.0; LANES];
+                lanes[..part.len()].copy_from_slice(part);
+                lanes
+            };
+            let outs = swiglu_backward_lanes([filled(grad), filled(gate), filled(up)]);
+            for (to, from) in [grad, gate, up].into_iter().zip(outs) {
+                to.copy_from_slice(&from[..to.len()]);
+            }
+        }
+    }
+}
+
+/// A few numbers of [`joined_swiglu_backward`]: of the gradient, the gate and what is beside it. In place, the compiler would
+/// have to expect that writing one changes another.
+#[inline(always)]
+fn swiglu_backward_lanes([grad, gate, up]: [[f32; LANES]; 3]) -> [[f32; LANES]; 3] {
+    let mut outs = [[0.0; LANES]; 3];
+    for i in 0..LANES {
+        let sigmoid = 1.0 / (1.0 + exp(-gate[i]));
+        outs[0][i] = gate[i] * sigmoid * up[i];
+        outs[1][i] = grad[i] * up[i] * sigmoid * (1.0 + gate[i] * (1.0 - sigmoid));
+        outs[2][i] = grad[i] * gate[i] * sigmoid;
+    }
+    outs
+}
+
 /// `gate * sigmoid(gate) * up`.
 pub(crate) fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; gate.len()];
@@ -227,57 +294,6 @@ vectorized! {
     }
 }
 
-/// Where the mask of each row of scores `[batch, heads, time, keys]` stands in a mask
-/// `[batch or 1, 1, time or 1, keys]`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct MaskShape {
-    pub(crate) heads: usize,
-    pub(crate) time: usize,
-    pub(crate) keys: usize,
-    /// Whether rows of the batch have masks of their own.
-    pub(crate) by_batch: bool,
-    /// Whether queries have masks of their own.
-    pub(crate) by_time: bool,
-}
-
-impl MaskShape {
-    #[inline(always)]
-    fn start(&self, row: usize) -> usize {
-        let time = row % self.time;
-        let batch = row / (self.time * self.heads);
-        let times = if self.by_time { self.time } else { 1 };
-        let row = usize::from(self.by_batch) * batch * times + usize::from(self.by_time) * time;
-        row * self.keys
-    }
-}
-
-/// `softmax(scale * scores + mask)` over the keys.
-pub(crate) fn masked_softmax(
-    scores: &[f32],
-    mask: &[f32],
-    shape: MaskShape,
-    scale: f32,
-) -> Vec<f32> {
-    let mut out = vec![0.0; scores.len()];
-    masked_softmax_rows(&mut out, scores, mask, shape, scale);
-    out
-}
-
-vectorized! {
-    fn masked_softmax_rows(out: &'a mut [f32], scores: &'a [f32], mask: &'a [f32], shape: MaskShape, scale: f32) {
-        let keys = shape.keys;
-        let rows = out.chunks_exact_mut(keys).zip(scores.chunks_exact(keys));
-        for (row, (out, scores)) in rows.enumerate() {
-            let start = shape.start(row);
-            let mask = &mask[start..start + keys];
-            for ((out, &score), &mask) in out.iter_mut().zip(scores).zip(mask) {
-                *out = score * scale + mask;
-            }
-            normalize(out);
-        }
-    }
-}
-
 /// A row to its softmax; gives the logarithm of the sum of exponentials.
 #[inline(always)]
 pub(crate) fn normalize(row: &mut [f32]) -> f32 {
@@ -293,103 +309,15 @@ pub(crate) fn normalize(row: &mut [f32]) -> f32 {
     top + all.ln()
 }
 
-/// The gradient of [`masked_softmax`] for the scores, from its output.
-pub(crate) fn masked_softmax_backward(
-    output: &[f32],
-    grad: &[f32],
-    keys: usize,
-    scale: f32,
-) -> Vec<f32> {
-    let mut by_scores = vec![0.0; output.len()];
-    masked_softmax_backward_rows(&mut by_scores, output, grad, keys, scale);
-    by_scores
+/// Weighted cross-entropies of rows of logits `[rows, vocabulary]` against one target each: one a row. The logits become the
+/// gradient of their sum.
+pub(crate) fn cross_entropies(logits: &mut [f32], targets: &[u32], weights: &[f32]) -> Vec<f32> {
+    let mut losses = vec![0.0; targets.len()];
+    cross_entropy_rows(logits, targets, weights, &mut losses);
+    losses
 }
 
 vectorized! {
-    fn masked_softmax_backward_rows(by_scores: &'a mut [f32], output: &'a [f32], grad: &'a [f32], keys: usize, scale: f32) {
-        let rows = output.chunks_exact(keys).zip(grad.chunks_exact(keys));
-        for (out, (row, grad)) in by_scores.chunks_exact_mut(keys).zip(rows) {
-            let dot = sum(keys, |i| row[i] * grad[i]);
-            for ((out, &p), &g) in out.iter_mut().zip(row).zip(grad) {
-                *out = scale * p * (g - dot);
-            }
-        }
-    }
-}
-
-/// Sizes of queries or keys, `[batch, time, heads * width]`, and of their rotary angles,
-/// `[batch or 1, 1, time, width / 2]`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RotaryShape {
-    pub(crate) batch: usize,
-    pub(crate) time: usize,
-    pub(crate) heads: usize,
-    pub(crate) width: usize,
-    /// Whether rows of the batch have positions of their own.
-    pub(crate) by_batch: bool,
-}
-
-/// Splits heads and turns each by its rotary angles (rotate-half): `[batch, time, heads * width]` to
-/// `[batch, heads, time, width]`.
-pub(crate) fn rotary(x: &[f32], cos: &[f32], sin: &[f32], shape: RotaryShape) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    turn(&mut out, x, [cos, sin], shape, true);
-    out
-}
-
-/// The gradient of [`rotary`] for its input: the turn back, and the heads joined.
-pub(crate) fn rotary_backward(
-    grad: &[f32],
-    cos: &[f32],
-    sin: &[f32],
-    shape: RotaryShape,
-) -> Vec<f32> {
-    let mut out = vec![0.0; grad.len()];
-    turn(&mut out, grad, [cos, sin], shape, false);
-    out
-}
-
-vectorized! {
-    /// Turns every head's vector forth and splits the heads, or back and joins them.
-    fn turn(out: &'a mut [f32], x: &'a [f32], angles: [&'a [f32]; 2], shape: RotaryShape, forth: bool) {
-        let [cos, sin] = angles;
-        let RotaryShape { batch, time, heads, width, by_batch } = shape;
-        let half = width / 2;
-        let sign = if forth { 1.0 } else { -1.0 };
-        for b in 0..batch {
-            for t in 0..time {
-                let angles = (usize::from(by_batch) * b * time + t) * half;
-                let (cos, sin) = (&cos[angles..angles + half], &sin[angles..angles + half]);
-                for h in 0..heads {
-                    let joined = ((b * time + t) * heads + h) * width;
-                    let split = ((b * heads + h) * time + t) * width;
-                    let (from, to) = if forth { (joined, split) } else { (split, joined) };
-                    let (low, high) = x[from..from + width].split_at(half);
-                    let (out_low, out_high) = out[to..to + width].split_at_mut(half);
-                    for i in 0..half {
-                        out_low[i] = low[i] * cos[i] - high[i] * (sign * sin[i]);
-                        out_high[i] = high[i] * cos[i] + low[i] * (sign * sin[i]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Weighted cross-entropies of rows of logits `[rows, vocabulary]` against one target each: one a row, and the gradient of
-/// their sum for the logits.
-pub(crate) fn cross_entropies(
-    logits: &[f32],
-    targets: &[u32],
-    weights: &[f32],
-) -> (Vec<f32>, Vec<f32>) {
-    let (mut by_logits, mut losses) = (logits.to_vec(), vec![0.0; targets.len()]);
-    cross_entropy_rows(&mut by_logits, targets, weights, &mut losses);
-    (losses, by_logits)
-}
-
-vectorized! {
-    /// Turns logits into their gradients, and notes every row's loss.
     fn cross_entropy_rows(logits: &'a mut [f32], targets: &'a [u32], weights: &'a [f32], losses: &'a mut [f32]) {
         let vocabulary = logits.len() / targets.len().max(1);
         let rows = logits.chunks_exact_mut(vocabulary.max(1)).zip(losses);

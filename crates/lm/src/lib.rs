@@ -6,6 +6,7 @@
 //! size and the number of workers never change a result.
 
 mod allocator;
+mod causal;
 pub mod checkpoint;
 pub mod config;
 mod decode;
@@ -20,6 +21,7 @@ pub mod model;
 mod packed;
 mod precision;
 pub mod prefix;
+mod product;
 pub mod sampling;
 mod spans;
 pub mod tokenizer;

@@ -97,7 +97,8 @@ pub(crate) struct Positions {
 
 /// What the tokens of a pass see.
 pub(crate) enum Past<'a, 'b> {
-    /// Each other, under a mask that is added to the scores, `[batch or 1, 1, time or 1, keys]`.
+    /// Those before them in rows that begin with the pass: the causal mask that is added to the scores,
+    /// `[1, 1, time, time]`.
     Nothing(&'a Tensor<4>),
     /// What a cache for every layer holds, to which they are written at a column, under such a mask.
     Caches(&'a mut [Cache], usize, &'a Tensor<4>),
@@ -179,6 +180,23 @@ impl Decoder {
             None => self.precision.matmul(hidden, self.model.embed_tokens.weight.val().transpose()),
         }
     }
+
+    /// The sum of the weighted cross-entropies of the vocabulary's scores, for hidden states `[rows, hidden_size]`, against one
+    /// target each.
+    pub(crate) fn language_loss(
+        &self,
+        hidden: Tensor<2>,
+        targets: &[u32],
+        weights: &[f32],
+    ) -> Tensor<1> {
+        let head = match &self.lm_head {
+            Some(head) => head.plain().map(|weight| (weight, false)),
+            None => (self.precision == Precision::F32)
+                .then(|| (self.model.embed_tokens.weight.val(), true)),
+        };
+        head.and_then(|head| fused::language_loss(&hidden, head, targets, weights))
+            .unwrap_or_else(|| fused::cross_entropy(self.logits(hidden), targets, weights))
+    }
 }
 
 impl Block {
@@ -239,6 +257,11 @@ impl Attention {
         positions: &Positions,
         (past, layer): (&mut Past<'_, '_>, usize),
     ) -> Tensor<3> {
+        if let Past::Nothing(_) = past
+            && let Some(found) = self.fused(&x, positions)
+        {
+            return found;
+        }
         let turn = |x: Tensor<3>, norm: &Option<RmsNorm>, heads: usize| {
             let x = match norm {
                 Some(norm) => {
@@ -262,6 +285,17 @@ impl Attention {
             Past::Spans(spans) => fused::attend(spans, layer, &q, &k, &v),
         };
         self.o_proj.forward(found)
+    }
+
+    /// The same in one operation where rows begin with the pass, on the CPU and without what Llama has not.
+    fn fused(&self, x: &Tensor<3>, positions: &Positions) -> Option<Tensor<3>> {
+        if self.q_norm.is_some() || self.k_norm.is_some() {
+            return None;
+        }
+        let Self { q_proj, k_proj, v_proj, o_proj, .. } = self;
+        let weights = [q_proj.plain()?, k_proj.plain()?, v_proj.plain()?, o_proj.plain()?];
+        let angles = [&positions.cos, &positions.sin];
+        fused::self_attention(x, weights, angles, [self.heads, self.kv_heads])
     }
 
     /// Heads in groups over the key heads: queries `[batch, heads, time, d_head]`, keys and values
@@ -328,6 +362,12 @@ impl Projection {
         }
     }
 
+    /// The weight, if it is all there is to it.
+    fn plain(&self) -> Option<Tensor<2>> {
+        let alone = self.bias.is_none() && self.adapter.is_none() && self.packed.is_none();
+        (alone && self.precision == Precision::F32).then(|| self.weight.val())
+    }
+
     /// Packs the weight and lets go of it, on the CPU.
     fn pack(&mut self) {
         self.packed = fused::packed(&self.weight.val());
@@ -340,8 +380,19 @@ impl Projection {
 
 impl Mlp {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        if let Some(fed) = self.fused(&x) {
+            return fed;
+        }
         let gate = self.gate_proj.forward(x.clone());
         self.down_proj.forward(fused::swiglu(gate, self.up_proj.forward(x)))
+    }
+}
+
+impl Mlp {
+    /// The same in one operation, on the CPU.
+    fn fused(&self, x: &Tensor<3>) -> Option<Tensor<3>> {
+        let Self { gate_proj, up_proj, down_proj } = self;
+        fused::mlp(x, [gate_proj.plain()?, up_proj.plain()?, down_proj.plain()?])
     }
 }
 

@@ -144,3 +144,92 @@ fn cross_entropy_is_its_composition() {
         |logits, _| chosen(logits).neg(),
     );
 }
+
+/// Some columns of a matrix.
+fn columns(matrix: &Tensor<2>, from: usize, count: usize) -> Tensor<2> {
+    matrix.clone().narrow(1, from, count)
+}
+
+#[test]
+fn self_attention_is_its_composition_in_rows_of_several_blocks() {
+    for (time, heads, kv_heads) in [(3, 4, 4), (70, 4, 2), (130, 2, 1)] {
+        let (all, kv) = (heads * 4, kv_heads * 4);
+        // Large scores would make the last digits of the shares differ.
+        let weights = |w: &Tensor<2>| {
+            let w = &w.clone().mul_scalar(0.2);
+            let output = columns(w, all + 2 * kv, all).transpose();
+            [columns(w, 0, all), columns(w, all, kv), columns(w, all + kv, kv), output]
+        };
+        let angles = |like: &Tensor<2>| {
+            let angles = numbers(time * 2, 3);
+            [f32::cos as fn(f32) -> f32, f32::sin].map(|f| {
+                let values = angles.iter().map(|&angle| f(angle)).collect();
+                tensor(values, [1, 1, time, 2], &like.device())
+            })
+        };
+        let composed = |x: Tensor<2>, w: Tensor<2>| {
+            let [cos, sin] = angles(&x);
+            let mask = crate::model::causal_mask(time, &x.device());
+            let [query, key, value, output] = weights(&w);
+            let turn = |weight: Tensor<2>, heads| {
+                let x = x.clone().matmul(weight).reshape([2, time, heads * 4]);
+                rotary(x, cos.clone(), sin.clone(), heads)
+            };
+            let each = |x: Tensor<4>| {
+                let x = x.reshape([2, kv_heads, 1, time * 4]).repeat_dim(2, heads / kv_heads);
+                x.reshape([2, heads, time, 4])
+            };
+            let value = x.clone().matmul(value).reshape([2, time, kv_heads, 4]).swap_dims(1, 2);
+            let (query, key) = (turn(query, heads), each(turn(key, kv_heads)));
+            let scores = query.matmul(key.swap_dims(2, 3)).mul_scalar(0.5);
+            let found = softmax(scores + mask, 3).matmul(each(value));
+            found.swap_dims(1, 2).reshape([2 * time, all]).matmul(output).reshape([2, time, 8])
+        };
+        agree(
+            [[2 * time, 8], [8, all + 2 * kv + all]],
+            |x, w| {
+                let [cos, sin] = angles(&x);
+                let x = x.reshape([2, time, 8]);
+                self_attention(&x, weights(&w), [&cos, &sin], [heads, kv_heads]).unwrap()
+            },
+            composed,
+        );
+    }
+}
+
+#[test]
+fn the_feed_forward_layer_is_its_composition() {
+    for wide in [5, 16, 37] {
+        let weights = |w: &Tensor<2>| {
+            [columns(w, 0, wide), columns(w, wide, wide), columns(w, 2 * wide, wide).transpose()]
+        };
+        agree(
+            [[6, 8], [8, 3 * wide]],
+            |x, w| mlp(&x.reshape([2, 3, 8]), weights(&w)).unwrap(),
+            |x, w| {
+                let [gate, up, down] = weights(&w);
+                let inner = silu(x.clone().matmul(gate)) * x.matmul(up);
+                inner.matmul(down).reshape([2, 3, 8])
+            },
+        );
+    }
+}
+
+#[test]
+fn the_loss_over_the_vocabulary_is_its_composition() {
+    let (targets, weights) = ([4, 0, 16, 9, 9], [1.0, 0.5, 2.0, 0.0, 1.0]);
+    let plain = |hidden: Tensor<2>, head: Tensor<2>| {
+        let weights = tensor(weights.into(), [5], &hidden.device());
+        (log_probabilities(hidden.matmul(head), &targets) * weights).sum().neg()
+    };
+    agree(
+        [[5, 8], [17, 8]],
+        |hidden, head| language_loss(&hidden, (head, true), &targets, &weights).unwrap(),
+        |hidden, head| plain(hidden, head.transpose()),
+    );
+    agree(
+        [[5, 8], [8, 17]],
+        |hidden, head| language_loss(&hidden, (head, false), &targets, &weights).unwrap(),
+        plain,
+    );
+}

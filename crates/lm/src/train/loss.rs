@@ -371,8 +371,7 @@ fn language(
         return None;
     }
     let at: Tensor<1, Int> = model::ids(&at, [at.len()], &hidden.device());
-    let logits = model.logits(hidden.clone().select(0, at));
-    Some(fused::cross_entropy(logits, &targets, &weights))
+    Some(model.language_loss(hidden.clone().select(0, at), &targets, &weights))
 }
 
 /// What a mean is taken over.

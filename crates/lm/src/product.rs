@@ -1,0 +1,167 @@
+//! Products of matrices that lie anywhere in slices, on the CPU: what training multiplies.
+
+use gemm::Parallelism;
+
+/// A matrix in a slice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    /// From a row to the next, and from a column to the next.
+    strides: [usize; 2],
+}
+
+/// Rows of a result, `stride` apart, from the beginning of a slice.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A whole row-major matrix.
+    pub(crate) fn of(data: &'a [f32], columns: usize) -> Self {
+        Self::within(data, [data.len() / columns, columns], columns)
+    }
+
+    /// The first columns of rows that are `stride` apart.
+    pub(crate) fn within(data: &'a [f32], [rows, columns]: [usize; 2], stride: usize) -> Self {
+        assert!(columns <= stride && data.len() + stride >= rows * stride + columns);
+        Self { data, rows, columns, strides: [stride, 1] }
+    }
+
+    /// Rows as columns.
+    pub(crate) fn transposed(self) -> Self {
+        let [rows, columns] = self.strides;
+        Self { rows: self.columns, columns: self.rows, strides: [columns, rows], ..self }
+    }
+
+    /// The product with another, row-major.
+    #[expect(
+        unsafe_code,
+        reason = "a product writes all of its result, which need not be cleared before"
+    )]
+    pub(crate) fn times(self, right: View<'_>) -> Vec<f32> {
+        let size = self.rows * right.columns;
+        let mut out = Vec::with_capacity(size);
+        // SAFETY: there is room for so many numbers.
+        unsafe { self.write(right, out.as_mut_ptr(), right.columns, false) };
+        // SAFETY: the product has written each of them.
+        unsafe { out.set_len(size) };
+        out
+    }
+
+    /// Writes the product with another, or adds it to what is there.
+    #[expect(unsafe_code, reason = "the product takes pointers")]
+    pub(crate) fn times_into(self, right: View<'_>, to: Place<'_>, add: bool) {
+        let (Place { data, stride }, columns) = (to, right.columns);
+        assert!(columns <= stride && data.len() + stride >= self.rows * stride + columns);
+        // SAFETY: the result lies in `data`, as was just seen, and nothing else has that.
+        unsafe { self.write(right, data.as_mut_ptr(), stride, add) };
+    }
+
+    /// Writes the product to rows that are `stride` apart, or adds it.
+    ///
+    /// # Safety
+    /// `out` has room for the rows, and if the product is added there are numbers.
+    #[expect(unsafe_code, reason = "the product takes pointers")]
+    unsafe fn write(self, right: View<'_>, out: *mut f32, stride: usize, add: bool) {
+        assert_eq!(self.columns, right.rows);
+        let strides = |view: View<'_>| view.strides.map(|stride| stride as isize);
+        let ([left_row, left_column], [right_row, right_column]) = (strides(self), strides(right));
+        // SAFETY: all elements of the two views were seen to lie in their slices when they were made.
+        unsafe {
+            gemm::gemm(
+                self.rows,
+                right.columns,
+                self.columns,
+                out,
+                1,
+                stride as isize,
+                add,
+                self.data.as_ptr(),
+                left_column,
+                left_row,
+                right.data.as_ptr(),
+                right_column,
+                right_row,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
+    }
+}
+
+/// Row-major matrices of as many rows side by side.
+pub(crate) fn side_by_side<const N: usize>(matrices: [View<'_>; N]) -> Vec<f32> {
+    let [rows, columns] = [matrices[0].rows, matrices.iter().map(|matrix| matrix.columns).sum()];
+    let mut joined = Vec::with_capacity(rows * columns);
+    for row in 0..rows {
+        for View { data, columns, strides: [stride, _], .. } in matrices {
+            joined.extend_from_slice(&data[row * stride..][..columns]);
+        }
+    }
+    joined
+}
+
+/// A row-major matrix cut into some of so many columns each.
+pub(crate) fn parted<const N: usize>(matrix: &[f32], widths: [usize; N]) -> [Vec<f32>; N] {
+    let all = widths.iter().sum();
+    let mut parts = widths.map(|width| Vec::with_capacity(matrix.len() / all * width));
+    for mut row in matrix.chunks_exact(all) {
+        for (part, width) in parts.iter_mut().zip(widths) {
+            let (piece, rest) = row.split_at(width);
+            part.extend_from_slice(piece);
+            row = rest;
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 37) % 101) as f32 / 25.0 - 2.0).collect()
+    }
+
+    fn at(view: View<'_>, row: usize, column: usize) -> f32 {
+        view.data[row * view.strides[0] + column * view.strides[1]]
+    }
+
+    #[test]
+    fn products_of_views_are_their_sums() {
+        let (a, b) = (numbers(300), numbers(400));
+        let left = View::within(&a[3..], [7, 5], 11);
+        for left in [left, View::within(&a[1..], [5, 7], 9).transposed()] {
+            for right in [View::within(&b, [5, 6], 13), View::of(&b[..30], 5).transposed()] {
+                let mut out = vec![1.0; 7 * 8];
+                left.times_into(right, Place { data: &mut out[1..], stride: 8 }, true);
+                let plain = left.times(right);
+                for row in 0..7 {
+                    for column in 0..6 {
+                        let sum: f32 =
+                            (0..5).map(|k| at(left, row, k) * at(right, k, column)).sum();
+                        assert!((plain[row * 6 + column] - sum).abs() < 1e-4);
+                        assert!((out[1 + row * 8 + column] - sum - 1.0).abs() < 1e-4);
+                    }
+                }
+                assert!((out[0] - 1.0).abs() < f32::EPSILON, "nothing else is written");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_joined_is_parted_again() {
+        let (a, b) = (numbers(12), numbers(20));
+        let joined = side_by_side([View::of(&a, 3), View::of(&b, 5)]);
+        assert_eq!(joined[..8], [&a[..3], &b[..5]].concat());
+        assert_eq!(parted(&joined, [3, 5]), [a, b]);
+    }
+}
