@@ -110,7 +110,7 @@ def theirs(job, model, times, **numbers):
 
 def train(runs):
     """A step of 32 rows of 128 tokens."""
-    for model, times in [("s", 4), ("m", 2)]:
+    for model, times in [("s", 8), ("m", 6)]:
         size = {"rows": 32, "tokens": 128}
         yield beside(
             f"training step, {model}, one thread", "step", times, measure("train", model, times, workers=1, **size),

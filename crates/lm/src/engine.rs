@@ -21,8 +21,9 @@ pub(crate) use rows::known_columns;
 
 use crate::decode::{Open, Padded, Queue, Written};
 use crate::drawn::Drawn;
-use crate::model::{Decoder, Projection, Rotary};
+use crate::model::{Decoder, Projection};
 use crate::prefix::{Known, KvShape, PrefixCounts, Prefixes, Read};
+use crate::rotary::Rotary;
 use crate::weights::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
 

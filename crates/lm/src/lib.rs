@@ -6,6 +6,7 @@
 //! size and the number of workers never change a result.
 
 mod allocator;
+mod cache;
 mod causal;
 pub mod checkpoint;
 pub mod config;
@@ -22,6 +23,7 @@ mod packed;
 mod precision;
 pub mod prefix;
 mod product;
+mod rotary;
 pub mod sampling;
 mod spans;
 pub mod tokenizer;

@@ -8,10 +8,11 @@ use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::cache::Cache;
 use crate::lora::Adapter;
 use crate::packed::Packed;
+use crate::rotary::Positions;
 use crate::spans::Spans;
-use crate::weights::values;
 use crate::{Error, ModelConfig, Precision, fused};
 
 /// What is added to the score of a key that a query must not see. Every query sees at least its own
@@ -87,14 +88,6 @@ pub(crate) struct Projection {
     precision: Precision,
 }
 
-/// Cosines and sines of the rotary angles of some positions.
-pub(crate) struct Positions {
-    /// `[batch or 1, 1, time, d_head / 2]`.
-    pub(crate) cos: Tensor<4>,
-    /// `[batch or 1, 1, time, d_head / 2]`.
-    pub(crate) sin: Tensor<4>,
-}
-
 /// What the tokens of a pass see.
 pub(crate) enum Past<'a, 'b> {
     /// Those before them in rows that begin with the pass: the causal mask that is added to the scores,
@@ -104,13 +97,6 @@ pub(crate) enum Past<'a, 'b> {
     Caches(&'a mut [Cache], usize, &'a Tensor<4>),
     /// The pieces of their rows, on the CPU: a batch of one row, in which those of the pass follow each other.
     Spans(&'a mut Spans<'b>),
-}
-
-/// Keys and values of one block, preallocated: `[batch, kv_heads, capacity, d_head]`.
-pub(crate) struct Cache {
-    /// Taken and put back at every write: a uniquely owned tensor is written in place.
-    pub(crate) keys: Option<Tensor<4>>,
-    pub(crate) values: Option<Tensor<4>>,
 }
 
 impl Decoder {
@@ -150,6 +136,26 @@ impl Decoder {
             x = block.forward(x, positions, (past, layer));
         }
         normed(&self.model.norm, x)
+    }
+
+    /// The last hidden states of rows that begin with the pass, `[batch, time]` under their causal mask, at some places of
+    /// the rows one after another, `[places]`: `[places, hidden_size]`. Other tokens leave the last block after its attention.
+    pub(crate) fn hidden_at(
+        &self,
+        tokens: Tensor<2, Int>,
+        positions: &Positions,
+        mask: &Tensor<4>,
+        places: Tensor<1, Int>,
+    ) -> Tensor<2> {
+        let mut x = self.model.embed_tokens.forward(tokens);
+        let (last, blocks) = self.model.layers.split_last().expect("a model has blocks");
+        for (layer, block) in blocks.iter().enumerate() {
+            x = block.forward(x, positions, (&mut Past::Nothing(mask), layer));
+        }
+        let x = last.attended(x, positions, (&mut Past::Nothing(mask), blocks.len()));
+        let x: Tensor<2> = x.flatten(0, 1);
+        let x = last.fed(x.select(0, places).unsqueeze());
+        normed(&self.model.norm, x).flatten(0, 1)
     }
 
     /// The same model with factors of its products rounded; its scalar heads are not.
@@ -241,11 +247,25 @@ impl Block {
         positions: &Positions,
         past: (&mut Past<'_, '_>, usize),
     ) -> Tensor<3> {
-        let attended =
+        self.fed(self.attended(x, positions, past))
+    }
+
+    /// The first half.
+    fn attended(
+        &self,
+        x: Tensor<3>,
+        positions: &Positions,
+        past: (&mut Past<'_, '_>, usize),
+    ) -> Tensor<3> {
+        let found =
             self.self_attn.forward(normed(&self.input_layernorm, x.clone()), positions, past);
-        let x = x + attended;
-        let fed = self.mlp.forward(normed(&self.post_attention_layernorm, x.clone()));
-        x + fed
+        x + found
+    }
+
+    /// The second half.
+    fn fed(&self, x: Tensor<3>) -> Tensor<3> {
+        let found = self.mlp.forward(normed(&self.post_attention_layernorm, x.clone()));
+        x + found
     }
 }
 
@@ -396,52 +416,6 @@ impl Mlp {
     }
 }
 
-impl Cache {
-    /// A cache with some columns written.
-    pub(crate) fn new(keys: Tensor<4>, values: Tensor<4>) -> Self {
-        Self { keys: Some(keys), values: Some(values) }
-    }
-
-    /// Room for more columns.
-    pub(crate) fn grow(&mut self, columns: usize) {
-        for slot in [&mut self.keys, &mut self.values] {
-            *slot = slot.take().map(|whole| {
-                let [rows, heads, _, width] = whole.dims();
-                let more = Tensor::zeros([rows, heads, columns, width], &whole.device());
-                Tensor::cat(vec![whole, more], 2)
-            });
-        }
-    }
-
-    /// Some columns of some rows on the host, keys and values, each `[rows, kv_heads, count, d_head]`.
-    pub(crate) fn read(&self, rows: &Tensor<1, Int>, from: usize, count: usize) -> [Vec<f32>; 2] {
-        [&self.keys, &self.values].map(|slot| {
-            let whole = slot.as_ref().expect("every write puts the tensor back");
-            values(whole.clone().narrow(2, from, count).select(0, rows.clone()))
-        })
-    }
-
-    /// Writes at column `at` and gives back all columns written so far.
-    fn write(&mut self, k: Tensor<4>, v: Tensor<4>, at: usize) -> (Tensor<4>, Tensor<4>) {
-        let [batch, heads, time, d_head] = k.dims();
-        let put = |slot: &mut Option<Tensor<4>>, new: Tensor<4>| {
-            let whole = slot.take().expect("every write puts the tensor back");
-            let whole = whole.slice_assign([0..batch, 0..heads, at..at + time, 0..d_head], new);
-            let seen = whole.clone().narrow(2, 0, at + time);
-            *slot = Some(whole);
-            seen
-        };
-        (put(&mut self.keys, k), put(&mut self.values, v))
-    }
-
-    /// Keeps some rows, in the order given.
-    pub(crate) fn select(&mut self, rows: &Tensor<1, Int>) {
-        for slot in [&mut self.keys, &mut self.values] {
-            *slot = slot.take().map(|whole| whole.select(0, rows.clone()));
-        }
-    }
-}
-
 /// `[batch, time, heads * d_head]` to `[batch, heads, time, d_head]`.
 fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, time, width] = x.dims();
@@ -458,53 +432,6 @@ fn norm(config: &ModelConfig, device: &Device) -> RmsNorm {
 
 fn head_norm(config: &ModelConfig, device: &Device) -> RmsNorm {
     RmsNormConfig::new(config.head_width()).with_epsilon(config.rms_norm_eps).init(device)
-}
-
-/// Positions whose rotary angles are computed once; those of longer contexts are when they are wanted.
-const TABLE: usize = 1 << 15;
-
-/// Rotary tables of a model on the host.
-#[derive(Debug, Clone)]
-pub(crate) struct Rotary {
-    cos: Vec<f32>,
-    sin: Vec<f32>,
-    frequencies: Vec<f64>,
-    /// The last position there is.
-    last: usize,
-}
-
-impl Rotary {
-    pub(crate) fn new(config: &ModelConfig) -> Self {
-        let frequencies = config.frequencies().expect("a model has a valid configuration");
-        let positions = config.max_position_embeddings;
-        let table = |f: fn(f64) -> f64| {
-            (0..positions.min(TABLE)).flat_map(|position| of(position, &frequencies, f)).collect()
-        };
-        let (cos, sin) = (table(f64::cos), table(f64::sin));
-        Self { cos, sin, frequencies, last: positions - 1 }
-    }
-
-    /// The angles of positions, which rows of a batch have in common or one after another; padding beyond the context
-    /// gets the last one.
-    pub(crate) fn at(&self, positions: &[usize], batch: usize, device: &Device) -> Positions {
-        let half = self.frequencies.len();
-        let gather = |table: &[f32], f: fn(f64) -> f64| {
-            let mut data = Vec::with_capacity(positions.len() * half);
-            for position in positions.iter().map(|&position| position.min(self.last)) {
-                match table.get(position * half..(position + 1) * half) {
-                    Some(row) => data.extend_from_slice(row),
-                    None => data.extend(of(position, &self.frequencies, f)),
-                }
-            }
-            tensor(data, [batch, 1, positions.len() / batch, half], device)
-        };
-        Positions { cos: gather(&self.cos, f64::cos), sin: gather(&self.sin, f64::sin) }
-    }
-}
-
-/// A function of the rotary angles of a position.
-fn of(position: usize, frequencies: &[f64], f: fn(f64) -> f64) -> impl Iterator<Item = f32> {
-    frequencies.iter().map(move |frequency| f(position as f64 * frequency) as f32)
 }
 
 /// The causal mask of rows that begin with the pass, `[1, 1, time, time]`.

@@ -15,7 +15,8 @@ use std::ops::AddAssign;
 use burn::tensor::Device;
 
 use crate::ModelConfig;
-use crate::model::{self, Cache};
+use crate::cache::Cache;
+use crate::model;
 use crate::spans::Kv;
 
 /// What has been read so far, by scope.

@@ -3,8 +3,9 @@
 use burn::tensor::Tensor;
 
 use super::{Row, Written};
+use crate::cache::Cache;
 use crate::engine::{Engine, GenerationRequest, known_columns};
-use crate::model::{self, Cache, MASKED, Past};
+use crate::model::{self, MASKED, Past};
 use crate::prefix::{Known, Prefixes, written};
 use crate::spans::Kv;
 use crate::weights::values;

@@ -12,7 +12,8 @@ use burn::tensor::{Device, Int, Tensor};
 use super::batches::by_length;
 use super::rows::{Rows, Unit};
 use super::{Example, Measure, Pair, PreferenceConfig, Training};
-use crate::model::{self, Past, Rotary};
+use crate::model::{self, Past};
+use crate::rotary::Rotary;
 use crate::weights::{Path, values};
 use crate::{Decoder, Precision, fused};
 
@@ -124,8 +125,11 @@ impl Loss {
         let (mask, positions) =
             (model::causal_mask(time, &device), self.rotary.at(&places, 1, &device));
         let x = x.autodiff().require_grad();
-        let hidden = model::normed(&learning.model.norm, x.clone());
-        let (loss, rewards, back) = self.of_hidden(&learning, hidden, rows).backward(total);
+        let places = Places::of(rows, time);
+        let wanted = x.clone().flatten(0, 1).select(0, places.tensor(&device));
+        let hidden = model::normed(&learning.model.norm, wanted);
+        let (loss, rewards, back) =
+            self.of_hidden(&learning, &hidden, rows, &places).backward(total);
         let mut gradient = x.grad(&back).unwrap_or_else(|| x.inner().zeros_like());
         let mut gradients = by_name(&learning, back);
         for (layer, input) in inputs.into_iter().enumerate().rev() {
@@ -160,9 +164,8 @@ impl Loss {
         let units: Vec<Unit<'_>> = pairs.iter().map(|pair| Unit::Pair(pair, 0.0)).collect();
         let (order, batches) = to_read(&units, batch_tokens);
         let found = self.spread(model, &batches, |model, device, rows| {
-            let (hidden, time) = self.hidden(model, rows, device);
-            let hidden = hidden.flatten(0, 1);
-            let [chosen, rejected] = surprise(model, &hidden, rows, time);
+            let (hidden, places) = self.hidden(model, rows, device);
+            let [chosen, rejected] = surprise(model, &hidden, rows, &places);
             values(rejected - chosen)
         });
         let mut margins = vec![0.0; pairs.len()];
@@ -208,16 +211,18 @@ impl Loss {
 
     /// What some rows say.
     fn sums(&self, model: &Decoder, rows: &Rows<'_>, device: &Device) -> Sums {
-        let (hidden, _) = self.hidden(model, rows, device);
-        self.of_hidden(model, hidden, rows)
+        let (hidden, places) = self.hidden(model, rows, device);
+        self.of_hidden(model, &hidden, rows, &places)
     }
 
-    /// The last hidden states of some rows, `[rows, time, hidden_size]`, and how long the longest is.
-    fn hidden(&self, model: &Decoder, rows: &Rows<'_>, device: &Device) -> (Tensor<3>, usize) {
+    /// The last hidden states of some rows where one is wanted, `[places, hidden_size]`.
+    fn hidden(&self, model: &Decoder, rows: &Rows<'_>, device: &Device) -> (Tensor<2>, Places) {
         let (tokens, time) = Self::tokens(rows, device);
         let positions = self.rotary.at(&(0..time).collect::<Vec<_>>(), 1, device);
         let mask = model::causal_mask(time, device);
-        (model.hidden(tokens, &positions, &mut Past::Nothing(&mask)), time)
+        let places = Places::of(rows, time);
+        let wanted = places.tensor(device);
+        (model.hidden_at(tokens, &positions, &mask, wanted), places)
     }
 
     /// The tokens of some rows, padded to the longest, and how long that is.
@@ -231,15 +236,19 @@ impl Loss {
         (model::ids(&tokens, [rows.len(), time], device), time)
     }
 
-    /// What rows say whose last hidden states are `[rows, time, hidden_size]`.
-    fn of_hidden(&self, model: &Decoder, hidden: Tensor<3>, rows: &Rows<'_>) -> Sums {
-        let [_, time, _] = hidden.dims();
-        let hidden: Tensor<2> = hidden.flatten(0, 1);
-        let language = language(model, &hidden, &rows.examples, time);
-        let heads = self.scalar_heads(model, &hidden, &rows.examples, time);
-        let (pairs, rewards) = self.preferences(model, &hidden, rows, time).unzip();
+    /// What rows say whose last hidden states at some places are `[places, hidden_size]`.
+    fn of_hidden(
+        &self,
+        model: &Decoder,
+        hidden: &Tensor<2>,
+        rows: &Rows<'_>,
+        places: &Places,
+    ) -> Sums {
+        let language = language(model, hidden, &rows.examples, places);
+        let heads = self.scalar_heads(model, hidden, &rows.examples, places);
+        let (pairs, rewards) = self.preferences(model, hidden, rows, places).unzip();
         let loss = [language, heads, pairs].into_iter().flatten().reduce(|a, b| a + b);
-        Sums { loss: loss.unwrap_or_else(|| hidden.sum() * 0.0), rewards }
+        Sums { loss: loss.unwrap_or_else(|| hidden.clone().sum() * 0.0), rewards }
     }
 
     /// The sum of the pairs' weighted losses, and their rewards: for a pair,
@@ -249,10 +258,10 @@ impl Loss {
         model: &Decoder,
         hidden: &Tensor<2>,
         rows: &Rows<'_>,
-        time: usize,
+        places: &Places,
     ) -> Option<(Tensor<1>, Tensor<1>)> {
         let how = self.preferences.filter(|_| !rows.pairs.is_empty())?;
-        let [chosen, rejected] = surprise(model, hidden, rows, time);
+        let [chosen, rejected] = surprise(model, hidden, rows, places);
         let column = |f: fn(&(&Pair, f32)) -> f32| {
             let values = rows.pairs.iter().map(f).collect();
             model::tensor::<1>(values, [rows.pairs.len()], &hidden.device())
@@ -270,22 +279,24 @@ impl Loss {
         model: &Decoder,
         hidden: &Tensor<2>,
         rows: &[&Example],
-        time: usize,
+        places: &Places,
     ) -> Option<Tensor<1>> {
         let head = model.scalar_head.as_ref()?;
         let targets: Vec<_> = rows
             .iter()
             .enumerate()
-            .flat_map(|(row, e)| e.heads.iter().map(move |t| (row * time + t.at, t, e.weight)))
+            .flat_map(|(row, e)| {
+                e.heads.iter().map(move |t| (places.index(row, t.at), t, e.weight))
+            })
             .collect();
         if targets.is_empty() {
             return None;
         }
         let (count, device) = (targets.len(), hidden.device());
-        let column = |f: &dyn Fn(&(usize, &super::HeadTarget, f32)) -> f32| {
+        let column = |f: &dyn Fn(&(u32, &super::HeadTarget, f32)) -> f32| {
             model::tensor(targets.iter().map(f).collect(), [count], &device)
         };
-        let at: Vec<u32> = targets.iter().map(|t| t.0 as u32).collect();
+        let at: Vec<u32> = targets.iter().map(|t| t.0).collect();
         let which: Vec<u32> = targets.iter().map(|t| t.1.head as u32).collect();
         debug_assert!(which.iter().all(|&h| (h as usize) < self.heads));
         let scores = head.forward(hidden.clone().select(0, model::ids(&at, [count], &device)));
@@ -298,6 +309,46 @@ impl Loss {
             + log_sigmoid(z.neg()) * (target.neg() + 1.0))
             .neg();
         Some((off.clone() * off * squared + entropy * cross).sum())
+    }
+}
+
+/// Where the last hidden state of some rows is wanted: the last block has nothing more to do for other tokens than to let
+/// them be seen.
+struct Places {
+    time: usize,
+    /// Of the rows one after another, each `time` long; in order.
+    places: Vec<usize>,
+}
+
+impl Places {
+    fn of(rows: &Rows<'_>, time: usize) -> Self {
+        let examples = rows.examples.iter().enumerate().flat_map(|(row, example)| {
+            let heads = example.heads.iter().map(|target| target.at);
+            heads.chain(example.targets().map(|target| target - 1)).map(move |at| (row, at))
+        });
+        let solutions = rows
+            .solutions()
+            .flat_map(|(row, (from, ids))| (from..ids.len()).map(move |target| (row, target - 1)));
+        let mut places: Vec<usize> =
+            examples.chain(solutions).map(|(row, at)| row * time + at).collect();
+        places.sort_unstable();
+        places.dedup();
+        if places.is_empty() {
+            // Rows that want nothing have a loss, too: zero.
+            places.push(0);
+        }
+        Self { time, places }
+    }
+
+    /// Which of the places one is that is wanted.
+    fn index(&self, row: usize, at: usize) -> u32 {
+        let place = row * self.time + at;
+        self.places.binary_search(&place).expect("what is compared is wanted") as u32
+    }
+
+    fn tensor(&self, device: &Device) -> Tensor<1, Int> {
+        let places: Vec<u32> = self.places.iter().map(|&place| place as u32).collect();
+        model::ids(&places, [places.len()], device)
     }
 }
 
@@ -327,17 +378,17 @@ fn to_read<'a>(units: &[Unit<'a>], batch_tokens: usize) -> (Vec<usize>, Vec<Rows
 }
 
 /// The negative log-probabilities of the chosen and of the rejected solutions, `[pairs]` each.
-fn surprise(model: &Decoder, hidden: &Tensor<2>, rows: &Rows<'_>, time: usize) -> [Tensor<1>; 2] {
+fn surprise(
+    model: &Decoder,
+    hidden: &Tensor<2>,
+    rows: &Rows<'_>,
+    places: &Places,
+) -> [Tensor<1>; 2] {
     let (mut at, mut targets, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
-    let mut start = rows.examples.len() * time;
-    for (pair, _) in &rows.pairs {
-        for ids in [&pair.chosen, &pair.rejected] {
-            let solution = pair.targets_from..ids.len();
-            at.extend(solution.clone().map(|target| (start + target - 1) as u32));
-            lengths.push(solution.len());
-            targets.extend(&ids[solution]);
-            start += time;
-        }
+    for (row, (from, ids)) in rows.solutions() {
+        at.extend((from..ids.len()).map(|target| places.index(row, target - 1)));
+        lengths.push(ids.len() - from);
+        targets.extend(&ids[from..]);
     }
     let at = model::ids(&at, [at.len()], &hidden.device());
     let losses = fused::cross_entropies(model.logits(hidden.clone().select(0, at)), &targets);
@@ -356,13 +407,12 @@ fn language(
     model: &Decoder,
     hidden: &Tensor<2>,
     rows: &[&Example],
-    time: usize,
+    places: &Places,
 ) -> Option<Tensor<1>> {
     let (mut at, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
     for (row, example) in rows.iter().enumerate() {
-        let Some(from) = example.targets_from else { continue };
-        for target in from.max(1)..example.ids.len() {
-            at.push((row * time + target - 1) as u32);
+        for target in example.targets() {
+            at.push(places.index(row, target - 1));
             targets.push(example.ids[target]);
             weights.push(example.weight);
         }

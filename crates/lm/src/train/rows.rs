@@ -35,12 +35,18 @@ impl<'a> Unit<'a> {
     pub(super) fn weight(self) -> f32 {
         match self {
             Self::Example(example) => {
-                let from = example.targets_from.map_or(example.ids.len(), |from| from.max(1));
-                let tokens = example.ids.len().saturating_sub(from);
-                (tokens + example.heads.len()) as f32 * example.weight
+                (example.targets().len() + example.heads.len()) as f32 * example.weight
             }
             Self::Pair(pair, _) => pair.weight(),
         }
+    }
+}
+
+impl Example {
+    /// The tokens that are targets of the language modelling loss; the first of a row has nothing before it.
+    pub(super) fn targets(&self) -> std::ops::Range<usize> {
+        let from = self.targets_from.map_or(self.ids.len(), |from| from.max(1));
+        from..self.ids.len().max(from)
     }
 }
 
@@ -87,5 +93,13 @@ impl<'a> Rows<'a> {
         let examples = self.examples.iter().map(|example| Unit::Example(example));
         let pairs = self.pairs.iter().map(|(pair, reference)| Unit::Pair(pair, *reference));
         examples.chain(pairs).flat_map(Unit::rows).collect()
+    }
+
+    /// The chosen and then the rejected solution of every pair: its row, where its targets begin, and the tokens.
+    pub(super) fn solutions(&self) -> impl Iterator<Item = (usize, (usize, &'a [u32]))> {
+        let pairs = self.pairs.iter().flat_map(|(pair, _)| {
+            [&pair.chosen, &pair.rejected].map(|ids| (pair.targets_from, ids.as_slice()))
+        });
+        (self.examples.len()..).zip(pairs)
     }
 }

@@ -5,7 +5,8 @@ use burn::tensor::activation::log_softmax;
 
 use super::super::loss::{Gradients, by_name};
 use super::*;
-use crate::model::{self, Past, Rotary};
+use crate::model::{self, Past};
+use crate::rotary::Rotary;
 use crate::weights::values;
 
 const LN_2: f64 = std::f64::consts::LN_2;
