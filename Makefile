@@ -381,10 +381,10 @@ $(BENCH_ENV)/made: benches/requirements.txt
 	$(BENCH_ENV)/bin/pip install -q --no-deps llm-reasoners==1.0.2
 	@touch $@
 
-## bench: this project beside PyTorch, transformers, llm-reasoners and treequest; BENCH_FLAGS='--only train --runs 3'
+## bench: this project beside PyTorch, transformers, llm-reasoners and treequest; BENCH_FLAGS='--only train --runs 3', DEVICE=cuda
 bench: $(BENCH_ENV)/made
-	cargo build --release --locked --workspace --bins --examples
-	$(BENCH_ENV)/bin/python benches/compare.py $(BENCH_FLAGS)
+	cargo build $(CARGO_FLAGS) --workspace --bins --examples
+	$(BENCH_ENV)/bin/python benches/compare.py --device $(DEVICE) $(BENCH_FLAGS)
 
 ## schemas: write schemas/*.json again from the declarations
 schemas:

@@ -1,7 +1,7 @@
 """`make bench`: this project beside PyTorch, transformers, llm-reasoners and treequest, on the same checkpoints, prompts and
 budgets, in turn. Prints medians and ratios; everything measured is in target/bench/results.json.
 
-    python benches/compare.py [--runs 5] [--only train,decode,search,core]
+    python benches/compare.py [--runs 5] [--only train,decode,search,core] [--device cuda]
 
 Every figure is that of a whole process, less that of one that only loads the model. CPU seconds are user and system time;
 they do not suffer from other work on the machine as wall-clock time does.
@@ -27,6 +27,8 @@ CORES = os.cpu_count()
 
 # Width, layers, heads, feed-forward: 4.7 and 27.8 million parameters beside the embedding.
 MODELS = {"s": (256, 6, 4, 688), "m": (512, 8, 8, 1376)}
+# On a GPU the smaller of them has nothing to do; 204 million parameters.
+LARGE = {"l": (1024, 16, 16, 2752)}
 # Tokens of the prompt that all nodes of a tree share, and trees that are searched at once.
 SHARED = 820
 TREES = 8
@@ -49,15 +51,15 @@ def run(command, cores, env=None):
     return {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "memory": usage.ru_maxrss * 1024, "out": out}
 
 
-def write_checkpoints():
-    """Random models of both sizes with the tokenizer of the base, and critics with scalar heads."""
+def write_checkpoints(models):
+    """Random models of some sizes with the tokenizer of the base, and critics with scalar heads."""
     import torch
     from safetensors.torch import load_file, save_file
     from transformers import LlamaConfig, LlamaForCausalLM
 
     base = ROOT / "data" / "base" / "policy"
     vocabulary = json.loads((base / "config.json").read_text())["vocab_size"]
-    for name, (width, layers, heads, wide) in MODELS.items():
+    for name, (width, layers, heads, wide) in models.items():
         policy, critic = OUT / f"policy-{name}", OUT / f"critic-{name}"
         if critic.exists():
             continue
@@ -108,28 +110,39 @@ def theirs(job, model, times, **numbers):
     return lambda on: words + [str(w) for k, v in numbers.items() for w in (f"--{k}", v)] + ["--times", str(times * on)]
 
 
-def train(runs):
+def on(device):
+    """What both sides are told of a device, and which of its seconds count: a CPU's own, or a GPU's by the clock."""
+    return ({}, "cpu") if device == "cpu" else ({"device": device}, "wall")
+
+
+def train(runs, device):
     """A step of 32 rows of 128 tokens."""
-    for model, times in [("s", 8), ("m", 6)]:
-        size = {"rows": 32, "tokens": 128}
+    told, measured = on(device)
+    size = {"rows": 32, "tokens": 128, **told}
+    for model, times in [("s", 8), ("m", 6)] if device == "cpu" else [("m", 20), ("l", 20)]:
         yield beside(
             f"training step, {model}, one thread", "step", times, measure("train", model, times, workers=1, **size),
-            theirs("train", model, times, threads=1, **size), runs,
+            theirs("train", model, times, threads=1, **size), runs, measured,
         )
-    yield beside(
-        "training step, s, all cores", "step", 8, measure("train", "s", 8, workers=CORES, **size),
-        theirs("train", "s", 8, threads=CORES, **size), runs, "wall", CORES,
-    )
+    if device == "cpu":
+        yield beside(
+            "training step, s, all cores", "step", 8, measure("train", "s", 8, workers=CORES, **size),
+            theirs("train", "s", 8, threads=CORES, **size), runs, "wall", CORES,
+        )
 
 
-def decode(runs):
+def decode(runs, device):
     """Sixty-four new tokens after a prompt of sixty-four."""
-    for model, rows, times in [("s", 1, 64), ("s", 64, 4), ("m", 1, 16), ("m", 64, 2)]:
-        size = {"rows": rows, "tokens": 64, "new": 64}
+    told, measured = on(device)
+    models = [("s", 1, 64), ("s", 64, 4), ("m", 1, 16), ("m", 64, 2)]
+    for model, rows, times in models if device == "cpu" else [("m", 1, 8), ("m", 64, 8), ("l", 1, 8), ("l", 64, 8)]:
+        size = {"rows": rows, "tokens": 64, "new": 64, **told}
         yield beside(
             f"decoding {rows} rows, {model}, one thread", "token", times * rows * 64, measure("decode", model, times, workers=1, **size),
-            theirs("decode", model, times, threads=1, **size), runs,
+            theirs("decode", model, times, threads=1, **size), runs, measured,
         )
+    if device != "cpu":
+        return
     size = {"rows": 64 * CORES, "tokens": 64, "new": 64}
     yield beside(
         f"decoding {64 * CORES} rows, s, all cores", "token", 4 * 64 * CORES * 64, measure("decode", "s", 4, workers=CORES, **size),
@@ -144,7 +157,7 @@ def decode(runs):
     yield {"name": "gemm", "gflops": peak}
 
 
-def search(runs):
+def search(runs, _):
     """A tree with a value for every child: four options of sixteen tokens at a node, after a long prompt."""
     from transformers import AutoTokenizer
 
@@ -189,7 +202,7 @@ def search_of(questions, runs):
     ) | {"report": report}
 
 
-def core(runs):
+def core(runs, _):
     """The search alone, with answers for free."""
     out = subprocess.run(
         ["cargo", "bench", "--workspace", "--bench", "search", "--", "small, merging"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -206,13 +219,18 @@ def core(runs):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", default="train,decode,search,core")
+    parser.add_argument("--only", help="some of train,decode,search,core; on a GPU the first two [default: all there are]")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for both sides; ours has to be built for it")
     args = parser.parse_args()
+    every = ["train", "decode"] + (["search", "core"] if args.device == "cpu" else [])
+    only = args.only.split(",") if args.only else every
+    if not set(only) <= set(every):
+        parser.error(f"--only {args.only}: on {args.device} there are {', '.join(every)}")
     OUT.mkdir(parents=True, exist_ok=True)
-    write_checkpoints()
+    write_checkpoints(MODELS if args.device == "cpu" else MODELS | LARGE)
     print(f"{'':44s} {'':5s} {'this':>10s} {'theirs':>10s} {'':9s} {'times as fast':>8s}")
     jobs = {"train": train, "decode": decode, "search": search, "core": core}
-    results = [one for name in args.only.split(",") for one in jobs[name](args.runs)]
+    results = [one for name in only for one in jobs[name](args.runs, args.device)]
     (OUT / "results.json").write_text(json.dumps(results, indent=1))
 
 

@@ -22,7 +22,7 @@ def load(args):
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(args.threads)
-    return torch, AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32)
+    return torch, AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).to(args.device)
 
 
 def train(args):
@@ -32,7 +32,7 @@ def train(args):
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), weight_decay=0.05)
     for step in range(args.times):
         rows = [row(step * args.rows + i, args.tokens, model.config.vocab_size) for i in range(args.rows)]
-        ids = torch.tensor(rows)
+        ids = torch.tensor(rows, device=args.device)
         loss = model(ids, labels=ids).loss
         optimizer.zero_grad()
         loss.backward()
@@ -43,7 +43,7 @@ def train(args):
 
 def written(torch, model, rows, new, **how):
     """The rows continued by `generate`, with its cache, for exactly so many tokens."""
-    ids = torch.tensor(rows)
+    ids = torch.tensor(rows, device=model.device)
     with torch.inference_mode():
         return model.generate(
             ids, attention_mask=torch.ones_like(ids), min_new_tokens=new, max_new_tokens=new, pad_token_id=0, **how
@@ -126,6 +126,7 @@ def main():
     for name in ["rows", "tokens", "new", "times", "width", "option", "nodes"]:
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     jobs[args.job](args)
 

@@ -7,14 +7,15 @@
 //! measure gemm   CHECKPOINT --rows 1024 --times 100
 //! ```
 //!
-//! `--tokens` is the length of a training row, or of a prompt; `--new` the tokens that every row is continued with.
+//! `--tokens` is the length of a training row, or of a prompt; `--new` the tokens that every row is continued with. With
+//! `--device cuda`, or `cuda:1`, it runs there, if it was built with `--features lm/cuda`.
 
 #![expect(clippy::print_stdout, reason = "an example without the stages' terminal")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use lm::engine::EngineOptions;
 use lm::prefix::scope_of;
 use lm::train::{Event, Example, TrainConfig, Training};
@@ -22,20 +23,31 @@ use lm::{Checkpoint, Engine, GenerationRequest, Prefixes, Sampling, Stop, device
 
 type Failure = Box<dyn std::error::Error>;
 
-/// The numbers of the command line, by name.
-struct Numbers(BTreeMap<String, usize>);
+/// What the command line says, by name.
+struct Numbers(BTreeMap<String, String>);
 
 impl Numbers {
     fn of(arguments: &[String]) -> Result<Self, Failure> {
         let pair = |pair: &[String]| match pair {
-            [name, value] => Ok((name.trim_start_matches("--").to_owned(), value.parse()?)),
+            [name, value] => Ok((name.trim_start_matches("--").to_owned(), value.clone())),
             _ => Err(Failure::from(format!("{pair:?} is no --name and number"))),
         };
         Ok(Self(arguments.chunks(2).map(pair).collect::<Result<_, Failure>>()?))
     }
 
     fn get(&self, name: &str) -> Result<usize, Failure> {
-        self.0.get(name).copied().ok_or_else(|| format!("--{name} is missing").into())
+        let number = self.0.get(name).ok_or_else(|| format!("--{name} is missing"))?;
+        number.parse().map_err(|e| format!("--{name} {number}: {e}").into())
+    }
+
+    /// The CPU unless another device is named.
+    fn device(&self) -> Result<Device, Failure> {
+        let name = self.0.get("device").map_or("cpu", String::as_str);
+        if name == "cpu" {
+            return Ok(device::cpu());
+        }
+        let index = name.strip_prefix("cuda").ok_or_else(|| format!("--device {name}"))?;
+        Ok(device::cuda(index.strip_prefix(':').map_or(Ok(0), str::parse)?)?)
     }
 }
 
@@ -73,7 +85,7 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
         workers,
     };
     let mut last = f64::NAN;
-    training.run::<lm::Error>(&[device::cpu()], None, &mut |event| {
+    training.run::<lm::Error>(&[numbers.device()?], None, &mut |event| {
         if let Event::Update { loss, .. } = event {
             last = loss;
         }
@@ -87,7 +99,7 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
 fn decode(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, tokens, new) = (numbers.get("rows")?, numbers.get("tokens")?, numbers.get("new")?);
     let options = EngineOptions { workers: numbers.get("workers")?, rows: 64 };
-    let engine = Engine::new(checkpoint, &device::cpu(), options);
+    let engine = Engine::new(checkpoint, &numbers.device()?, options);
     let request = |index: usize| GenerationRequest {
         prompt: row(index, tokens, checkpoint.config.vocab_size),
         sampling: Sampling::Greedy,
@@ -109,7 +121,8 @@ fn decode(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
 /// Products `[rows, d] x [d, d]` of the model's width, which nothing can be faster than.
 fn gemm(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, d) = (numbers.get("rows")?, checkpoint.config.hidden_size);
-    let tensor = |rows: usize| Tensor::<2>::ones([rows, d], &device::cpu());
+    let device = numbers.device()?;
+    let tensor = |rows: usize| Tensor::<2>::ones([rows, d], &device);
     let (mut left, right) = (tensor(rows), tensor(d));
     for _ in 0..numbers.get("times")? {
         left = left.matmul(right.clone());
@@ -123,8 +136,8 @@ fn main() -> Result<(), Failure> {
     let [job, dir, numbers @ ..] = arguments.as_slice() else {
         return Err("measure train|decode|gemm CHECKPOINT --name number ...".into());
     };
-    let checkpoint = Checkpoint::load(Path::new(dir), &device::cpu())?;
     let numbers = Numbers::of(numbers)?;
+    let checkpoint = Checkpoint::load(Path::new(dir), &numbers.device()?)?;
     match job.as_str() {
         "train" => train(&checkpoint, &numbers),
         "decode" => decode(&checkpoint, &numbers),
