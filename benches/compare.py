@@ -118,10 +118,11 @@ def on(device):
 def train(runs, device):
     """A step of 32 rows of 128 tokens."""
     told, measured = on(device)
+    where = "one thread" if device == "cpu" else device
     size = {"rows": 32, "tokens": 128, **told}
     for model, times in [("s", 8), ("m", 6)] if device == "cpu" else [("m", 20), ("l", 20)]:
         yield beside(
-            f"training step, {model}, one thread", "step", times, measure("train", model, times, workers=1, **size),
+            f"training step, {model}, {where}", "step", times, measure("train", model, times, workers=1, **size),
             theirs("train", model, times, threads=1, **size), runs, measured,
         )
     if device == "cpu":
@@ -134,11 +135,12 @@ def train(runs, device):
 def decode(runs, device):
     """Sixty-four new tokens after a prompt of sixty-four."""
     told, measured = on(device)
+    where = "one thread" if device == "cpu" else device
     models = [("s", 1, 64), ("s", 64, 4), ("m", 1, 16), ("m", 64, 2)]
     for model, rows, times in models if device == "cpu" else [("m", 1, 8), ("m", 64, 8), ("l", 1, 8), ("l", 64, 8)]:
         size = {"rows": rows, "tokens": 64, "new": 64, **told}
         yield beside(
-            f"decoding {rows} rows, {model}, one thread", "token", times * rows * 64, measure("decode", model, times, workers=1, **size),
+            f"decoding {rows} rows, {model}, {where}", "token", times * rows * 64, measure("decode", model, times, workers=1, **size),
             theirs("decode", model, times, threads=1, **size), runs, measured,
         )
     if device != "cpu":

@@ -148,11 +148,29 @@ impl Decoder {
         places: Tensor<1, Int>,
     ) -> Tensor<2> {
         let mut x = self.model.embed_tokens.forward(tokens);
-        let (last, blocks) = self.model.layers.split_last().expect("a model has blocks");
-        for (layer, block) in blocks.iter().enumerate() {
+        for (layer, block) in self.but_last().iter().enumerate() {
             x = block.forward(x, positions, (&mut Past::Nothing(mask), layer));
         }
-        let x = last.attended(x, positions, (&mut Past::Nothing(mask), blocks.len()));
+        self.last_at(x, positions, mask, places)
+    }
+
+    /// All blocks but the last.
+    pub(crate) fn but_last(&self) -> &[Block] {
+        let (_, blocks) = self.model.layers.split_last().expect("a model has blocks");
+        blocks
+    }
+
+    /// [`Self::hidden_at`] from what comes out of all blocks but the last.
+    pub(crate) fn last_at(
+        &self,
+        x: Tensor<3>,
+        positions: &Positions,
+        mask: &Tensor<4>,
+        places: Tensor<1, Int>,
+    ) -> Tensor<2> {
+        let last = self.model.layers.last().expect("a model has blocks");
+        let layer = self.model.layers.len() - 1;
+        let x = last.attended(x, positions, (&mut Past::Nothing(mask), layer));
         let x: Tensor<2> = x.flatten(0, 1);
         let x = last.fed(x.select(0, places).unsqueeze());
         normed(&self.model.norm, x).flatten(0, 1)
@@ -197,8 +215,10 @@ impl Decoder {
     ) -> Tensor<1> {
         let head = match &self.lm_head {
             Some(head) => head.plain().map(|weight| (weight, false)),
-            None => (self.precision == Precision::F32)
-                .then(|| (self.model.embed_tokens.weight.val(), true)),
+            None if self.precision == Precision::F32 => {
+                learning(&self.model.embed_tokens.weight).map(|weight| (weight, true))
+            }
+            None => None,
         };
         head.and_then(|head| fused::language_loss(&hidden, head, targets, weights))
             .unwrap_or_else(|| fused::cross_entropy(self.logits(hidden), targets, weights))
@@ -385,7 +405,7 @@ impl Projection {
     /// The weight, if it is all there is to it.
     fn plain(&self) -> Option<Tensor<2>> {
         let alone = self.bias.is_none() && self.adapter.is_none() && self.packed.is_none();
-        (alone && self.precision == Precision::F32).then(|| self.weight.val())
+        (alone && self.precision == Precision::F32).then(|| learning(&self.weight))?
     }
 
     /// Packs the weight and lets go of it, on the CPU.
@@ -406,14 +426,18 @@ impl Mlp {
         let gate = self.gate_proj.forward(x.clone());
         self.down_proj.forward(fused::swiglu(gate, self.up_proj.forward(x)))
     }
-}
 
-impl Mlp {
     /// The same in one operation, on the CPU.
     fn fused(&self, x: &Tensor<3>) -> Option<Tensor<3>> {
         let Self { gate_proj, up_proj, down_proj } = self;
         fused::mlp(x, [gate_proj.plain()?, up_proj.plain()?, down_proj.plain()?])
     }
+}
+
+/// A weight unless it is frozen in a pass with a history: operations that have several weights work out the gradients of all.
+fn learning(weight: &Param<Tensor<2>>) -> Option<Tensor<2>> {
+    let weight = weight.val();
+    (weight.is_require_grad() || !weight.device().is_autodiff()).then_some(weight)
 }
 
 /// `[batch, time, heads * d_head]` to `[batch, heads, time, d_head]`.

@@ -57,7 +57,7 @@ impl<'a> View<'a> {
     pub(crate) fn times_into(self, right: View<'_>, to: Place<'_>, add: bool) {
         let (Place { data, stride }, columns) = (to, right.columns);
         assert!(columns <= stride && data.len() + stride >= self.rows * stride + columns);
-        // SAFETY: the result lies in `data`, as was just seen, and nothing else has that.
+        // SAFETY: the result lies in `data`, as was just seen (overflow is checked in all profiles), and nothing else has that.
         unsafe { self.write(right, data.as_mut_ptr(), stride, add) };
     }
 
@@ -99,6 +99,7 @@ impl<'a> View<'a> {
 
 /// Row-major matrices of as many rows side by side.
 pub(crate) fn side_by_side<const N: usize>(matrices: [View<'_>; N]) -> Vec<f32> {
+    assert!(matrices.iter().all(|one| one.rows == matrices[0].rows && one.strides[1] == 1));
     let [rows, columns] = [matrices[0].rows, matrices.iter().map(|matrix| matrix.columns).sum()];
     let mut joined = Vec::with_capacity(rows * columns);
     for row in 0..rows {

@@ -44,7 +44,7 @@ struct Compared {
 
 /// Causal self-attention of whole rows on the CPU, `[batch, time, hidden_size]` to the same: the weights of queries, keys,
 /// values and the output, the cosines and sines of positions that all rows have in common, and how many heads ask and are
-/// asked. None on other devices.
+/// asked. None on other devices, and where rows have positions of their own.
 pub(crate) fn self_attention(
     x: &Tensor<3>,
     weights: [Tensor<2>; 4],
@@ -62,6 +62,9 @@ pub(crate) fn self_attention(
         OnCpu::of(&value)?,
         OnCpu::of(&output)?,
     ];
+    if !alike(&inputs) || angles[0].dims()[0] > 1 {
+        return None;
+    }
     let [x, query, key, value, output] = inputs.each_ref().map(|input| Host::of(input.plain()));
     let [cos, sin] =
         [Host::of(OnCpu::of(angles[0])?.plain()), Host::of(OnCpu::of(angles[1])?.plain())];
@@ -106,6 +109,9 @@ pub(crate) fn mlp(x: &Tensor<3>, weights: [Tensor<2>; 3]) -> Option<Tensor<3>> {
     let wide = weights[0].dims()[1];
     let [gate, up, down] = weights;
     let inputs = [OnCpu::of(x)?, OnCpu::of(&gate)?, OnCpu::of(&up)?, OnCpu::of(&down)?];
+    if !alike(&inputs) {
+        return None;
+    }
     let [x, gate, up, down] = inputs.each_ref().map(|input| Host::of(input.plain()));
     let joined = project(&x, size, [&gate, &up], [wide; 2]);
     let inner = kernels::joined_swiglu(&joined, wide);
@@ -139,6 +145,10 @@ pub(crate) fn language_loss(
 ) -> Option<Tensor<1>> {
     let shapes = [hidden.dims(), head.dims()];
     let inputs = [OnCpu::of(hidden)?, OnCpu::of(&head)?];
+    if !alike(&inputs) {
+        return None;
+    }
+    assert!(targets.len() == shapes[0][0] && weights.len() == shapes[0][0]);
     let [hidden, head] = inputs.each_ref().map(|input| Host::of(input.plain()));
     let view = View::of(head.values(), shapes[1][1]);
     let view = if tied { view.transposed() } else { view };
@@ -158,6 +168,12 @@ pub(crate) fn language_loss(
         let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * grad[0]).collect();
         [flex(scaled(by_hidden), hidden_shape), flex(scaled(by_head), head_shape)]
     })
+}
+
+/// Whether all inputs have a history, or none: others are not worked on at once.
+fn alike(inputs: &[OnCpu]) -> bool {
+    let tracked = inputs.iter().filter(|input| matches!(input, OnCpu::Tracked(_))).count();
+    tracked == 0 || tracked == inputs.len()
 }
 
 /// Products of `[.., size]` with several weights of so many columns, side by side: what is on the left is made ready for the

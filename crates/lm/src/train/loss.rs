@@ -102,7 +102,7 @@ impl Loss {
     }
 
     /// The loss of a micro-batch and its gradients with the memory of one block: forwards without a history, keeping what
-    /// goes into every block; then backwards from the loss, block by block, each computed once more.
+    /// goes into every block; then backwards from the last block and the loss, block by block, each computed once more.
     fn gradients_by_block(
         &self,
         model: &Decoder,
@@ -116,7 +116,7 @@ impl Loss {
         let positions = self.rotary.at(&places, 1, device);
         let mut x = model.model.embed_tokens.forward(tokens.clone());
         let mut inputs = Vec::with_capacity(model.model.layers.len());
-        for (layer, block) in model.model.layers.iter().enumerate() {
+        for (layer, block) in model.but_last().iter().enumerate() {
             inputs.push(x.clone());
             x = block.forward(x, &positions, (&mut Past::Nothing(&mask), layer));
         }
@@ -126,8 +126,7 @@ impl Loss {
             (model::causal_mask(time, &device), self.rotary.at(&places, 1, &device));
         let x = x.autodiff().require_grad();
         let places = Places::of(rows, time);
-        let wanted = x.clone().flatten(0, 1).select(0, places.tensor(&device));
-        let hidden = model::normed(&learning.model.norm, wanted);
+        let hidden = learning.last_at(x.clone(), &positions, &mask, places.tensor(&device));
         let (loss, rewards, back) =
             self.of_hidden(&learning, &hidden, rows, &places).backward(total);
         let mut gradient = x.grad(&back).unwrap_or_else(|| x.inner().zeros_like());
