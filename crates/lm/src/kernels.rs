@@ -146,6 +146,20 @@ vectorized! {
     }
 }
 
+/// `gate * sigmoid(gate) * up`.
+#[inline(always)]
+fn gated(gate: f32, up: f32) -> f32 {
+    gate / (1.0 + exp(-gate)) * up
+}
+
+/// The same, and its gradients for `gate` and `up`.
+#[inline(always)]
+fn gated_backward(gate: f32, up: f32, grad: f32) -> [f32; 3] {
+    let sigmoid = 1.0 / (1.0 + exp(-gate));
+    let by_gate = grad * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
+    [gate * sigmoid * up, by_gate, grad * gate * sigmoid]
+}
+
 /// [`swiglu`] of rows `[gate, up]`, of `width` numbers each.
 pub(crate) fn joined_swiglu(rows: &[f32], width: usize) -> Vec<f32> {
     let mut out = vec![0.0; rows.len() / 2];
@@ -158,7 +172,7 @@ vectorized! {
         for (out, row) in out.chunks_exact_mut(width).zip(rows.chunks_exact(2 * width)) {
             let (gate, up) = row.split_at(width);
             for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
-                *out = g / (1.0 + exp(-g)) * u;
+                *out = gated(g, u);
             }
         }
     }
@@ -198,10 +212,7 @@ vectorized! {
 fn swiglu_backward_lanes([grad, gate, up]: [[f32; LANES]; 3]) -> [[f32; LANES]; 3] {
     let mut outs = [[0.0; LANES]; 3];
     for i in 0..LANES {
-        let sigmoid = 1.0 / (1.0 + exp(-gate[i]));
-        outs[0][i] = gate[i] * sigmoid * up[i];
-        outs[1][i] = grad[i] * up[i] * sigmoid * (1.0 + gate[i] * (1.0 - sigmoid));
-        outs[2][i] = grad[i] * gate[i] * sigmoid;
+        [outs[0][i], outs[1][i], outs[2][i]] = gated_backward(gate[i], up[i], grad[i]);
     }
     outs
 }
@@ -216,7 +227,7 @@ pub(crate) fn swiglu(gate: &[f32], up: &[f32]) -> Vec<f32> {
 vectorized! {
     fn swiglu_each(out: &'a mut [f32], gate: &'a [f32], up: &'a [f32]) {
         for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
-            *out = g / (1.0 + exp(-g)) * u;
+            *out = gated(g, u);
         }
     }
 }
@@ -233,9 +244,7 @@ vectorized! {
         let [by_gate, by_up] = outs;
         let outs = by_gate.iter_mut().zip(by_up);
         for ((((by_gate, by_up), &g), &u), &grad) in outs.zip(gate).zip(up).zip(grad) {
-            let sigmoid = 1.0 / (1.0 + exp(-g));
-            *by_gate = grad * u * sigmoid * (1.0 + g * (1.0 - sigmoid));
-            *by_up = grad * g * sigmoid;
+            [_, *by_gate, *by_up] = gated_backward(g, u, grad);
         }
     }
 }
