@@ -76,6 +76,8 @@ flags   = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --device $(
 done    = && touch $@
 
 SPLITS  := test ood-templates ood-chains
+# The split of figures that are made of one.
+ON      ?= $(firstword $(SPLITS))
 WORLD   := $(foreach s,seeds validation $(SPLITS),$(R)/world/$(s)/$(M))
 CRITICS := $(patsubst $(P)/critic-%.toml,%,$(wildcard $(P)/critic-*.toml))
 Z       := $(R)/round-00
@@ -93,6 +95,7 @@ searched   = $(call from,$(1),prompts $(SEARCHED),00 01)
 judged     = $(call from,$(1),prompts $(JUDGED),00 01)
 filtered   = $(call from,$(1),prompts $(JUDGED) filter,00 01)
 calibrated = $(call from,$(1),$(JUDGED),00)
+audited    = $(A)/round-$(1)/audit-$(ON)
 # $(call judges,nn): the critics that were trained after round nn, as prerequisites and as arguments.
 judge_manifests = $(foreach c,$(CRITICS),$(call at,$(1))/critics/$(c)/$(M))
 judges  = $(foreach c,$(CRITICS),--critic $(call at,$(1))/critics/$(c))
@@ -162,6 +165,17 @@ $(Z)/fast_policy/$(M): $(P)/fast-policy.toml $(P)/text.toml $(FAST_INIT)/config.
 	$(BIN)/finetune policy $(call flags,fast-policy,0) --text $(P)/text.toml --init $(FAST_INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
+# $(call search_with,<round>,<policy>,<round of the critics>,<prompts>,<folder>): trajectories and nodes.
+search_with = $(BIN)/search $(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(4) --policy $(or $(SERVER),$(2)) \
+	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(3)) --out-trajectories $(5)/trajectories --out-nodes $(5)/nodes $(done)
+
+# $(call score_with,<round>,<round of the critics>,<folder of the trajectories>,<folder>,[calibration]): critiques.
+score_with = $(BIN)/critique score $(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(3)/trajectories $(call judges,$(2)) $(addprefix --confidence ,$(5)) --out $(4)/critiques $(done)
+
+# $(call filter_with,<round>,<prompts>,<folder of the trajectories>,<of the critiques>,<folder>): what is kept of them.
+filter_with = $(BIN)/filter $(call flags,filter,$(1)) $(FILTER_FLAGS) --prompts $(2) --trajectories $(3)/trajectories --critiques $(4)/critiques \
+	  --out-sft $(5)/sft --out-preferences $(5)/preferences --out-steps $(5)/steps $(done)
+
 # $(call critic_rules,n,nn)
 define critic_rules
 $(call at,$(2))/labels/$(M): $(P)/label.toml $(P)/text.toml $(call at,$(2))/policy/$(M) | build
@@ -174,11 +188,10 @@ $(call at,$(2))/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(call at,$(2)
 
 # How likely a solution is right of which these critics say so much: fitted to a search of the validation problems.
 $(call calibrated,$(2))/held-out/trajectories/$(M): $(call settings,search) $(P)/text.toml $(call settings,tree) $(R)/world/validation/$(M) $(call at,$(2))/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(2)) | build
-	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(R)/world/validation --policy $(or $(SERVER),$(call at,$(2))/policy) \
-	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(2)) --out-trajectories $$(@D) --out-nodes $(call calibrated,$(2))/held-out/nodes $$(done)
+	$$(call search_with,$(1),$(call at,$(2))/policy,$(2),$(R)/world/validation,$(call calibrated,$(2))/held-out)
 
 $(call calibrated,$(2))/held-out/critiques/$(M): $(call settings,critique) $(P)/text.toml $(call calibrated,$(2))/held-out/trajectories/$(M) $(call judge_manifests,$(2)) | build
-	$$(BIN)/critique score $$(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(call calibrated,$(2))/held-out/trajectories $(call judges,$(2)) --out $$(@D) $$(done)
+	$$(call score_with,$(1),$(2),$(call calibrated,$(2))/held-out,$(call calibrated,$(2))/held-out)
 
 $(call calibrated,$(2))/confidence/$(M): $(call settings,confidence) $(call calibrated,$(2))/held-out/critiques/$(M) | build
 	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(call calibrated,$(2))/held-out/trajectories \
@@ -208,15 +221,13 @@ $(call prompted,$(2))/prompts/$(M): $(call settings,prompts) $(WORLD) $(if $(WRI
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
 
 $(call searched,$(2))/trajectories/$(M): $(call settings,search) $(P)/text.toml $(call settings,tree) $(call prompted,$(2))/prompts/$(M) $(call at,$(3))/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
-	$$(BIN)/search $$(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(call prompted,$(2))/prompts --policy $(or $(SERVER),$(call at,$(3))/policy) \
-	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(4)) --out-trajectories $$(@D) --out-nodes $(call searched,$(2))/nodes $$(done)
+	$$(call search_with,$(1),$(call at,$(3))/policy,$(4),$(call prompted,$(2))/prompts,$(call searched,$(2)))
 
 $(call judged,$(2))/critiques/$(M): $(call settings,critique) $(P)/text.toml $(call searched,$(2))/trajectories/$(M) $(call judge_manifests,$(4)) $(addsuffix /$(M),$(call sure,$(4))) | build
-	$$(BIN)/critique score $$(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(call searched,$(2))/trajectories $(call judges,$(4)) $(addprefix --confidence ,$(call sure,$(4))) --out $$(@D) $$(done)
+	$$(call score_with,$(1),$(4),$(call searched,$(2)),$(call judged,$(2)),$(call sure,$(4)))
 
 $(call filtered,$(2))/sft/$(M): $(call settings,filter) $(call searched,$(2))/trajectories/$(M) $(call judged,$(2))/critiques/$(M) | build
-	$$(BIN)/filter $$(call flags,filter,$(1)) $(FILTER_FLAGS) --prompts $(call prompted,$(2))/prompts --trajectories $(call searched,$(2))/trajectories --critiques $(call judged,$(2))/critiques \
-	  --out-sft $$(@D) --out-preferences $(call filtered,$(2))/preferences --out-steps $(call filtered,$(2))/steps $$(done)
+	$$(call filter_with,$(1),$(call prompted,$(2))/prompts,$(call searched,$(2)),$(call judged,$(2)),$(call filtered,$(2)))
 
 $(A)/round-$(2)/policy/$(M): $(call settings,finetune) $(P)/text.toml $(foreach k,$(shell seq $(1)),$(call filtered,$(call two,$(k)))/sft/$(M)) $(call at,$(3))/policy/$(M) | build
 	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(call at,$(3))/policy) --seeds $(R)/world/seeds \
@@ -235,6 +246,19 @@ $(A)/round-$(2)/control-evaluation/$(M): $(A)/round-$(2)/control/$(M) $(SCALES) 
 
 $(A)/round-$(2)/comparison.json: $(Z)/evaluation/$(M) $(A)/round-$(2)/evaluation/$(M) $(A)/round-$(2)/control-evaluation/$(M) $(if $(filter 00,$(3)),,$(A)/round-$(3)/comparison.json)
 	@$$(BIN)/evaluate compare $$(call models,$(1)) --out $$@ $$(done)
+
+# What the round's filter keeps of the problems of the split ON, beside their answers: nothing learns from it.
+$(call audited,$(2))/trajectories/$(M): $(call settings,search) $(P)/text.toml $(call settings,tree) $(R)/world/$(ON)/$(M) $(call at,$(3))/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(4)) | build
+	$$(call search_with,$(1),$(call at,$(3))/policy,$(4),$(R)/world/$(ON),$(call audited,$(2)))
+
+$(call audited,$(2))/critiques/$(M): $(call settings,critique) $(P)/text.toml $(call audited,$(2))/trajectories/$(M) $(call judge_manifests,$(4)) $(addsuffix /$(M),$(call sure,$(4))) | build
+	$$(call score_with,$(1),$(4),$(call audited,$(2)),$(call audited,$(2)),$(call sure,$(4)))
+
+$(call audited,$(2))/sft/$(M): $(call settings,filter) $(call audited,$(2))/critiques/$(M) | build
+	$$(call filter_with,$(1),$(R)/world/$(ON),$(call audited,$(2)),$(call audited,$(2)),$(call audited,$(2)))
+
+$(call audited,$(2))/audit.json: $(call audited,$(2))/sft/$(M) | build
+	$$(BIN)/evaluate audit --sft $(call audited,$(2))/sft --problems $(R)/world/$(ON) --out $$@ $$(done)
 endef
 
 # $(call models,n): the models that round n is compared with.
@@ -246,7 +270,6 @@ $(foreach n,$(shell seq $(ROUND)),$(eval $(call round_rules,$(n),$(call two,$(n)
 # ------------------------------------------------------------------------------------ which decoder, and what it is made of
 # Of the policy of round OF; the figures are those of the split ON.
 OF ?= 0
-ON ?= $(firstword $(SPLITS))
 D  := $(call at,$(call two,$(OF)))
 
 ## compare: all decoders side by side at equal tokens, of the policy of round OF=0, on ON=test
@@ -313,17 +336,20 @@ evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
 # $(call tabled,<name>=<folder> ...): the same of evaluations of round OF on the split ON, spaces in names being underscores.
 tabled    = $(foreach s,$(SEEDS),$(foreach t,$(1),--run '$(s):$(subst _, ,$(firstword $(subst =, ,$(t))))=$(call seed_run,$(s))/round-$(call two,$(OF))/$(lastword $(subst =, ,$(t)))-$(ON)'))
 
-.PHONY: measured
+.PHONY: measured audit
 ## measured: the rounds of ARM=name up to ROUND=n and their evaluations, without controls
 measured: $(foreach k,$(shell seq $(ROUND)),$(A)/round-$(call two,$(k))/evaluation/$(M))
+
+## audit: what the filters of these rounds keep of the problems of the split ON=test, beside their answers
+audit: $(foreach k,$(shell seq $(ROUND)),$(call audited,$(call two,$(k)))/audit.json)
 
 ## results: N=1 rounds of each of SEEDS='0 1 2', and of every arm, and all decoders, then their tables and plots, in docs/results
 results:
 	@for s in $(SEEDS); do \
-	  $(MAKE) --no-print-directory all RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
-	  for a in $(ARMS); do $(MAKE) --no-print-directory measured RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) ARM=$$a || exit; done; \
+	  $(MAKE) --no-print-directory all audit RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
+	  for a in $(ARMS); do $(MAKE) --no-print-directory measured audit RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) ARM=$$a || exit; done; \
 	  for t in $(TABLES); do $(MAKE) --no-print-directory $$t RUN=$(PRESET)-seed$$s SEED=$$s || exit; done; done
-	@$(BIN)/evaluate report $(foreach s,$(SEEDS),--costs-of $(call seed_run,$(s)) $(call evaluated,$(s))) \
+	@$(BIN)/evaluate report $(foreach s,$(SEEDS),--folder $(s)=$(call seed_run,$(s)) $(call evaluated,$(s))) \
 	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base' \
 	    $(foreach a,$(ARMS),--pair 'round $(k)=$(a) $(k)' --pair '$(a) $(k)=base')) --out $(RESULTS)
 	@$(foreach t,$(TABLES),$(BIN)/evaluate report $(call tabled,round_$(OF)=$(t)) --out $(RESULTS)/$(t) &&) true

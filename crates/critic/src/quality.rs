@@ -63,19 +63,23 @@ pub const COLUMNS: [&str; 9] = [
 impl Quality {
     /// The row of a table with [`COLUMNS`].
     pub fn cells(&self, name: &str) -> Vec<String> {
-        let optional = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.3}"));
         vec![
             name.to_owned(),
             self.count.to_string(),
-            format!("{:.3}", self.base_rate),
-            optional(self.auc),
-            optional(self.within_prompt),
-            optional(self.within_tool),
-            format!("{:.3}", self.ece),
-            optional(self.precision),
-            optional(self.recall),
+            shown(Some(self.base_rate)),
+            shown(self.auc),
+            shown(self.within_prompt),
+            shown(self.within_tool),
+            shown(Some(self.ece)),
+            shown(self.precision),
+            shown(self.recall),
         ]
     }
+}
+
+/// A figure in a table.
+pub fn shown(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.3}"))
 }
 
 /// Scores of about the same height, and how often what they judged was right.

@@ -1,9 +1,10 @@
 //! Evaluation (AlphaLLM §5): `evaluate run` measures a policy, greedy and with eta-MCTS;
 //! `evaluate compare` puts several models side by side, with intervals and paired tests; `evaluate report` does so over
-//! several seeds, with tables and plots; `evaluate check` compares a device with the CPU.
+//! several seeds, with tables and plots; `evaluate audit` grades what a filter kept; `evaluate check` compares a device with the CPU.
 //!
 //! The one stage that reads the gold answers of evaluation splits, and only to grade with them.
 
+mod audit;
 mod bill;
 mod check;
 pub mod compare;
@@ -35,6 +36,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Reports the evaluations of several models over several seeds: tables, JSON and plots.
     Report(report::ReportArgs),
+    /// Grades what a filter kept of problems with known answers.
+    Audit(audit::Args),
     /// Compares what a device and the CPU make of a model.
     Check(check::Args),
 }
@@ -48,6 +51,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Run(args) => decode::run(&args),
         Command::Compare(args) => compare::run(args),
         Command::Report(args) => report::run(args),
+        Command::Audit(args) => audit::run(&args),
         Command::Check(args) => check::run(&args),
     }
 }

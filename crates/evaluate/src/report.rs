@@ -10,16 +10,21 @@
 mod arguments;
 mod chart;
 mod costs;
+mod critics;
 mod error;
+mod folder;
 mod gather;
+mod kept;
 mod markdown;
 mod plots;
 mod svg;
 
 pub use arguments::{ReportArgs, SeedRun, run};
 pub use costs::StageCost;
+pub use critics::{CriticReport, MeanQuality, SeedQuality};
 pub use error::Error;
 pub use gather::report;
+pub use kept::{KeptReport, SeedAudit};
 pub use markdown::markdown;
 pub use plots::{Plot, plots};
 
@@ -94,7 +99,11 @@ pub struct Report {
     pub curves: Vec<String>,
     /// One for every split of every task, in a fixed order: `test`, `ood-templates`, `ood-chains`, others by name.
     pub splits: Vec<SplitReport>,
-    /// What the stages cost, by their folders; none where no run's folder was given.
+    /// How far the critics can be trusted, by their folders; none where no run's folder was given, as in the next two.
+    pub critics: Vec<CriticReport>,
+    /// What the filters are worth, by the folders of their audits.
+    pub kept: Vec<KeptReport>,
+    /// What the stages cost, by their folders.
     pub costs: Vec<StageCost>,
 }
 

@@ -401,6 +401,40 @@ fn the_command_reads_datasets_and_writes_the_same_bytes_again() {
     assert_eq!(files(&out), first);
 }
 
+/// Two seeds with an evaluation, the figures of a critic and an audit each.
+#[test]
+fn critics_and_filters_have_a_row_for_each_seed_and_their_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut words = Vec::new();
+    for (seed, head, right) in [(0, "orm", 60), (1, "value", 80)] {
+        let run = folder.path().join(seed.to_string());
+        let file = |path: &str, text: String| {
+            dataset::write_file(&run.join(path), text.as_bytes()).unwrap();
+        };
+        let counts = r#""problems": 200, "kept": 50, "examples": 80"#;
+        file("round-01/audit-test/audit.json", format!(r#"{{{counts}, "right": {right}}}"#));
+        let figures = r#""count": 9, "base_rate": 0.5, "auc": 0.75, "ece": 0.1, "precision": 1.0, "recall": 0.0"#;
+        file("round-00/critics/all/quality.json", format!(r#"{{"{head}": {{{figures}}}}}"#));
+        let dir = write(&run.join("round-00/evaluation"), &rows("test", "greedy", 0, "x."));
+        words.extend([
+            format!("--run={seed}:base={dir}"),
+            format!("--folder={seed}={}", run.display()),
+        ]);
+    }
+    let out = folder.path().join("report");
+    words.push(format!("--out={}", out.display()));
+    command(&words.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    let page = std::fs::read_to_string(out.join("report.md")).unwrap();
+    for row in [
+        "| round-00/critics/all | orm | 0 | 9 | 0.500 | 0.750 | - | - | 0.100 | 1.000 | 0.000 |",
+        "| round-00/critics/all | value | mean |  |  | 0.750 | - | - | 0.100 | 1.000 | 0.000 |",
+        "| round-01/audit-test | 0 | 200 | 50 | 25.0 | 80 | 60 | 75.0 |",
+        "| round-01/audit-test | mean |  |  | 25.0 |  |  | 87.5 |",
+    ] {
+        assert!(page.contains(row), "{row} is not in {page}");
+    }
+}
+
 #[test]
 fn a_run_is_a_seed_a_model_and_a_folder() {
     let run: SeedRun = "0:round 1=a:b=c".parse().unwrap();

@@ -1,15 +1,17 @@
 //! The command: what it takes, and what it reads, prints and writes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use dataset::Dataset;
 use schema::Evaluation;
 use stage::{Failure, ResultExt, print_json, print_table};
 
+use super::folder::BySeed;
 use super::{
-    Error, Pair, Report, Request, Run, SplitReport, Versus, costs, markdown, plots, report,
+    Error, Pair, Report, Request, Run, SplitReport, Versus, costs, critics, kept, markdown, plots,
+    report,
 };
 use crate::compare::Labelled;
 use crate::format::{none, one, p_value, signed_range};
@@ -35,10 +37,10 @@ pub struct ReportArgs {
     #[arg(long = "curve", value_name = "MODEL")]
     pub curves: Vec<String>,
 
-    /// The folder of a run, e.g. `data/runs/tiny`; repeat it. The report then says what the stages below cost, means over
-    /// the runs.
-    #[arg(long = "costs-of", value_name = "DIR")]
-    pub costs_of: Vec<PathBuf>,
+    /// A seed and the folder of its run, e.g. `0=data/runs/tiny-seed0`; repeat it. The report then says how far the critics
+    /// below can be trusted, what the filters' choices are worth that `evaluate audit` has graded, and what the stages cost.
+    #[arg(long = "folder", value_name = "SEED=DIR")]
+    pub folders: Vec<Labelled>,
 
     /// The folder for the report. What it holds under the same names is replaced.
     #[arg(long, value_name = "DIR")]
@@ -82,12 +84,13 @@ impl FromStr for SeedRun {
 
 /// Reads the evaluations, reports them, writes the report, and prints its pairs.
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
-    let ReportArgs { runs, pairs, splits, curves, costs_of, out, json } = args;
+    let ReportArgs { runs, pairs, splits, curves, folders, out, json } = args;
     check_folders(&runs)?;
     let runs = runs.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut report = report(&runs, &Request { pairs, splits, curves })?;
-    let spent = costs_of.iter().map(|run| costs::spent(run));
-    report.costs = costs::means(&spent.collect::<Result<Vec<_>, _>>()?);
+    report.critics = critics::reports(of_seeds(&folders, critics::figures)?);
+    report.kept = kept::reports(of_seeds(&folders, kept::audits)?);
+    report.costs = costs::means(of_seeds(&folders, costs::spent)?);
     let plots = plots(&report);
     for plot in &plots {
         dataset::write_file(&out.join(&plot.file), plot.svg.as_bytes())?;
@@ -112,6 +115,14 @@ fn check_folders(runs: &[SeedRun]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// What lies in the folder of each seed's run.
+fn of_seeds<T>(
+    folders: &[Labelled],
+    read: fn(&Path) -> Result<BTreeMap<String, T>, Failure>,
+) -> Result<BySeed<T>, Failure> {
+    folders.iter().map(|folder| Ok((folder.label.clone(), read(&folder.dir)?))).collect()
 }
 
 fn read(run: SeedRun) -> Result<Run, Failure> {

@@ -7,6 +7,7 @@ use dataset::MetricsLog;
 use serde::{Deserialize, Serialize};
 use stage::{Failure, ResultExt};
 
+use super::folder::{self, BySeed};
 use crate::bill::METRICS;
 
 /// What a stage of a run cost. What was begun again or done twice was paid for twice.
@@ -79,22 +80,11 @@ impl std::ops::AddAssign for Spent {
 
 /// What all stages below a run's folder cost, by the folder of their output.
 pub(super) fn spent(run: &Path) -> Result<BTreeMap<String, Spent>, Failure> {
-    let mut found = BTreeMap::new();
-    for entry in walkdir::WalkDir::new(run) {
-        let entry = entry.or_io(run.display())?;
-        if entry.file_name() != METRICS {
-            continue;
-        }
-        let lines = MetricsLog::read(entry.path())?;
-        let lines: Vec<Line> = lines
-            .into_iter()
-            .map(|line| serde_json::from_value(line).or_data(entry.path().display()))
-            .collect::<Result<_, _>>()?;
-        let folder = entry.path().parent().and_then(|folder| folder.strip_prefix(run).ok());
-        let stage = folder.map(|folder| folder.display().to_string()).unwrap_or_default();
-        found.insert(stage, sum(&lines));
-    }
-    Ok(found)
+    folder::each(run, METRICS, |path| {
+        let lines = MetricsLog::read(path)?.into_iter();
+        let lines = lines.map(|line| serde_json::from_value(line).or_data(path.display()));
+        Ok(sum(&lines.collect::<Result<Vec<Line>, Failure>>()?))
+    })
 }
 
 /// Adds up lines: a clock that goes back is a stage that was started again.
@@ -112,27 +102,25 @@ fn sum(lines: &[Line]) -> Spent {
     sum
 }
 
-/// Means over seeds, by stage.
-pub(super) fn means(seeds: &[BTreeMap<String, Spent>]) -> Vec<StageCost> {
-    let mut stages = BTreeMap::<&str, (usize, Spent)>::new();
-    for (stage, spent) in seeds.iter().flatten() {
-        let (count, sum) = stages.entry(stage).or_default();
-        *count += 1;
-        *sum += *spent;
-    }
-    let mean = |(stage, (count, sum)): (&str, (usize, Spent))| {
-        let per = |total: u64| total as f64 / count as f64;
+/// Means over the seeds that have a stage, by stage.
+pub(super) fn means(seeds: BySeed<Spent>) -> Vec<StageCost> {
+    let mean = |(stage, seeds): (String, Vec<(String, Spent)>)| {
+        let mut sum = Spent::default();
+        for (_, spent) in &seeds {
+            sum += *spent;
+        }
+        let per = |total: u64| total as f64 / seeds.len() as f64;
         StageCost {
-            stage: stage.to_owned(),
-            seeds: count,
-            seconds: sum.seconds / count as f64,
+            stage,
+            seeds: seeds.len(),
+            seconds: sum.seconds / seeds.len() as f64,
             generated: per(sum.generated),
             through_models: per(sum.through_models),
             trained: per(sum.trained),
             tflop: per(sum.flops) / 1e12,
         }
     };
-    stages.into_iter().map(mean).collect()
+    folder::by_folder(seeds).into_iter().map(mean).collect()
 }
 
 #[cfg(test)]
@@ -180,7 +168,11 @@ mod tests {
             ],
         )]);
         let other = run_with(&[]);
-        let costs = means(&[spent(run.path()).unwrap(), spent(other.path()).unwrap()]);
+        let costs = means(
+            [("0", &run), ("1", &other)]
+                .map(|(seed, run)| (seed.to_owned(), spent(run.path()).unwrap()))
+                .into(),
+        );
         let [cost] = &costs[..] else { panic!("{costs:?}") };
         assert_eq!((cost.stage.as_str(), cost.seeds, cost.seconds), ("round-01/policy", 1, 7.0));
         assert_eq!((cost.generated, cost.trained, cost.tflop), (0.0, 9000.0, 3.0));

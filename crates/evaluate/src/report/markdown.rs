@@ -1,6 +1,11 @@
 //! A report as markdown.
 
-use super::{DecoderReport, Measured, Plot, Report, SplitReport, StageCost, Versus};
+use super::{
+    CriticReport, DecoderReport, KeptReport, Measured, Plot, Report, SeedAudit, SplitReport,
+    StageCost, Versus,
+};
+use critic::quality;
+
 use crate::format::{none, one, p_value, range, signed_range};
 use crate::stats::Spread;
 
@@ -32,6 +37,8 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
         blocks.extend(against_best_of_n("as many", &split.against_best_of_n));
         blocks.extend(against_best_of_n("twice as many", &split.against_twice));
     }
+    blocks.extend(critics(&report.critics));
+    blocks.extend(kept(&report.kept));
     blocks.extend(costs(&report.costs));
     blocks.join("\n\n") + "\n"
 }
@@ -173,6 +180,72 @@ fn over_all(title: &str, about: &str, all: &[Versus]) -> Vec<String> {
     let mut rows = vec![header.map(str::to_owned).into()];
     rows.extend(all.iter().map(row));
     vec![format!("### {title}"), about.to_owned(), table(&rows)]
+}
+
+/// How far critics can be trusted.
+fn critics(critics: &[CriticReport]) -> Vec<String> {
+    if critics.is_empty() {
+        return Vec::new();
+    }
+    let [first, measured @ ..] = quality::COLUMNS;
+    let header = ["folder", first, "seed"].into_iter().chain(measured);
+    let mut rows = vec![header.map(str::to_owned).collect()];
+    for critic in critics {
+        let name = |seed: &str| vec![critic.folder.clone(), critic.head.clone(), seed.to_owned()];
+        for seed in &critic.seeds {
+            rows.push([name(&seed.seed), seed.quality.cells("").split_off(1)].concat());
+        }
+        let mean = critic.mean;
+        let figures = [mean.auc, mean.within_prompt, mean.within_tool, mean.ece, mean.precision];
+        let figures = figures.into_iter().chain([mean.recall]).map(quality::shown).collect();
+        rows.push([name("mean"), vec![String::new(); 2], figures].concat());
+    }
+    let about = "On problems that the policy has not learned from, each text of a problem once: how many were judged, the \
+                 share that was right, the area under the ROC curve, the share of pairs of a right and a wrong solution of \
+                 one problem that are ranked rightly, the same where the calculator says the same of both, the expected \
+                 calibration error, and precision and recall of scores above one half.";
+    vec!["## Critics".to_owned(), about.to_owned(), table(&rows)]
+}
+
+/// What filters are worth.
+fn kept(filters: &[KeptReport]) -> Vec<String> {
+    if filters.is_empty() {
+        return Vec::new();
+    }
+    let header =
+        ["folder", "seed", "problems", "kept", "yield %", "examples", "right", "precision %"];
+    let mut rows = vec![header.map(str::to_owned).into()];
+    for filter in filters {
+        for SeedAudit { seed, audit } in &filter.seeds {
+            rows.push(vec![
+                filter.folder.clone(),
+                seed.clone(),
+                audit.problems.to_string(),
+                audit.kept.to_string(),
+                one(audit.share_kept()),
+                audit.examples.to_string(),
+                audit.right.to_string(),
+                one(audit.precision()),
+            ]);
+        }
+        let (empty, mean) = (String::new, |spread: Option<Spread>| one(spread.map(|it| it.mean)));
+        let [share, precision] = [filter.share_kept, filter.precision].map(mean);
+        let name = filter.folder.clone();
+        rows.push(vec![
+            name,
+            "mean".to_owned(),
+            empty(),
+            empty(),
+            share,
+            empty(),
+            empty(),
+            precision,
+        ]);
+    }
+    let about = "Problems with known answers, searched by the policy that searched the round's prompts, judged and filtered \
+                 as those were; nothing learns from them. Kept are problems with a solution that passed the filter, right \
+                 are such solutions with the right answer.";
+    vec!["## Filter".to_owned(), about.to_owned(), table(&rows)]
 }
 
 /// What each stage cost.

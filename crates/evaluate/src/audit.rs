@@ -1,0 +1,144 @@
+//! `evaluate audit`: what a filter's choice is worth, on problems whose answers are known and that nothing learns from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use dataset::Dataset;
+use schema::{Prompt, SftExample};
+use serde::{Deserialize, Serialize};
+use stage::{Failure, ResultExt, print_json, print_table};
+
+/// The name of an audit in a run's folder.
+pub(crate) const FILE: &str = "audit.json";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What a filter kept of the solutions that were found for the problems.
+    #[arg(long)]
+    sft: PathBuf,
+    /// The problems with their answers.
+    #[arg(long)]
+    problems: PathBuf,
+    /// The file for the counts, as JSON. `evaluate report` looks for files of the name `audit.json`.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print the counts as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a filter kept, beside the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Problems that were searched.
+    pub problems: usize,
+    /// Problems of which a solution was kept.
+    pub kept: usize,
+    /// Solutions that were kept.
+    pub examples: usize,
+    /// Kept solutions that have the right answer.
+    pub right: usize,
+}
+
+impl Audit {
+    /// The yield, in percent: problems of which a solution was kept; none without problems.
+    pub fn share_kept(&self) -> Option<f64> {
+        percent(self.kept, self.problems)
+    }
+
+    /// The precision, in percent: kept solutions that are right; none where nothing was kept.
+    pub fn precision(&self) -> Option<f64> {
+        percent(self.right, self.examples)
+    }
+
+    /// Counts what was kept of these problems.
+    fn of(examples: &[SftExample], problems: &[Prompt]) -> Result<Self, Failure> {
+        let answers: BTreeMap<&str, Option<&str>> =
+            problems.iter().map(|one| (one.prompt_id.as_str(), one.answer.as_deref())).collect();
+        let (mut kept, mut right) = (BTreeSet::new(), 0);
+        for example in examples {
+            let (id, problem) = (&example.example_id, example.prompt_id.as_str());
+            let Some(answer) = answers.get(problem).copied().flatten() else {
+                return Err(Failure::data(format!(
+                    "problem {problem} of example {id} is not there or has no answer"
+                ))
+                .hint("give the labelled problems that were searched and filtered"));
+            };
+            let said = example.completion.iter().map(|message| message.content.as_str());
+            right += usize::from(task::grade(&said.collect::<Vec<_>>().join("\n"), answer));
+            kept.insert(problem);
+        }
+        Ok(Self { problems: problems.len(), kept: kept.len(), examples: examples.len(), right })
+    }
+}
+
+fn percent(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
+}
+
+/// Grades what was kept, writes the counts and prints them.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let examples = Dataset::<SftExample>::open(&args.sft)?.rows()?;
+    let problems = Dataset::<Prompt>::open(&args.problems)?.require_rows()?.rows()?;
+    let audit = Audit::of(&examples, &problems)?;
+    let text = serde_json::to_string_pretty(&audit).or_bug("cannot write JSON")?;
+    dataset::write_file(&args.out, format!("{text}\n").as_bytes())?;
+    if args.json {
+        return print_json(&audit);
+    }
+    let shown = |share: Option<f64>| crate::format::one(share);
+    let row = vec![
+        audit.problems.to_string(),
+        audit.kept.to_string(),
+        shown(audit.share_kept()),
+        audit.examples.to_string(),
+        audit.right.to_string(),
+        shown(audit.precision()),
+    ];
+    print_table(
+        "what the filter kept",
+        &["problems", "kept", "yield %", "examples", "right", "precision %"],
+        &[row],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::Message;
+
+    use super::*;
+
+    fn problem(id: &str, answer: Option<&str>) -> Prompt {
+        let answer = answer.map(str::to_owned);
+        Prompt { prompt_id: id.to_owned(), answer, ..Prompt::default() }
+    }
+
+    fn example(problem: &str, completion: &str) -> SftExample {
+        SftExample {
+            example_id: format!("e-{problem}"),
+            prompt_id: problem.to_owned(),
+            completion: vec![Message::assistant(completion)],
+            ..SftExample::default()
+        }
+    }
+
+    #[test]
+    fn problems_count_once_and_examples_each() {
+        let problems = [problem("a", Some("5")), problem("b", Some("6")), problem("c", Some("7"))];
+        let kept =
+            [example("a", "2 + 3 = 5\n#### 5"), example("a", "#### 6"), example("b", "#### 6.0")];
+        let audit = Audit::of(&kept, &problems).unwrap();
+        assert_eq!(audit, Audit { problems: 3, kept: 2, examples: 3, right: 2 });
+        let nothing = Audit::of(&[], &problems).unwrap();
+        assert_eq!((nothing.share_kept(), nothing.precision()), (Some(0.0), None));
+    }
+
+    #[test]
+    fn an_example_of_no_known_problem_is_refused() {
+        for problems in [problem("a", None), problem("b", Some("5"))] {
+            let failure = Audit::of(&[example("a", "#### 5")], &[problems]).unwrap_err();
+            assert_eq!(failure.exit(), stage::Exit::Data);
+            assert!(failure.to_string().contains("problem a of example e-a"), "{failure}");
+        }
+    }
+}

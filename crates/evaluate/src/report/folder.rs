@@ -1,0 +1,45 @@
+//! What lies in the folders of runs beside their datasets.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use stage::{Failure, ResultExt};
+
+/// Reads every file of this name below a run's folder, by the folder within the run that it lies in.
+pub(super) fn each<T>(
+    run: &Path,
+    name: &str,
+    read: impl Fn(&Path) -> Result<T, Failure>,
+) -> Result<BTreeMap<String, T>, Failure> {
+    let mut found = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(run) {
+        let entry = entry.or_io(run.display())?;
+        if entry.file_name() != name {
+            continue;
+        }
+        let folder = entry.path().parent().and_then(|folder| folder.strip_prefix(run).ok());
+        let folder = folder.map(|folder| folder.display().to_string()).unwrap_or_default();
+        found.insert(folder, read(entry.path())?);
+    }
+    Ok(found)
+}
+
+/// Reads a file of JSON.
+pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let text = std::fs::read(path).or_io(path.display())?;
+    serde_json::from_slice(&text).or_data(path.display())
+}
+
+/// What was found below the folder of each seed's run, by the folder within it.
+pub(super) type BySeed<T> = Vec<(String, BTreeMap<String, T>)>;
+
+/// What the runs have in the same folders: for each of them the seeds that have it, in their order.
+pub(super) fn by_folder<T>(seeds: BySeed<T>) -> BTreeMap<String, Vec<(String, T)>> {
+    let mut folders = BTreeMap::<String, Vec<(String, T)>>::new();
+    for (seed, found) in seeds {
+        for (folder, one) in found {
+            folders.entry(folder).or_default().push((seed.clone(), one));
+        }
+    }
+    folders
+}
