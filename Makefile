@@ -323,6 +323,8 @@ $(D)/compare-$(ON)/$(M) $(D)/ablation-$(ON)/$(M): $(D)/%-$(ON)/$(M): $(P)/%.toml
 SEEDS    ?= 0 1 2
 # The arms beside the rounds: all folders of the preset.
 ARMS     ?= $(notdir $(patsubst %/,%,$(wildcard $(P)/*/)))
+# Rounds of each arm.
+ARM_N    ?= $(N)
 # Which decoder, and what it is made of: the tables that the preset has settings for, of the policy of round OF.
 TABLES   ?= $(foreach t,compare ablation,$(if $(wildcard $(P)/$(t).toml),$(t)))
 RESULTS  ?= docs/results/$(PRESET)
@@ -330,8 +332,8 @@ seed_run  = data/runs/$(PRESET)-seed$(1)
 # $(call evaluated,<seed>): the evaluations of a seed's run.
 evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
 	  $(foreach k,$(shell seq $(N)),--run '$(1):control $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/control-evaluation' \
-	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/evaluation' \
-	  $(foreach a,$(ARMS),--run '$(1):$(a) $(k)=$(call seed_run,$(1))/$(a)/round-$(call two,$(k))/evaluation'))
+	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/evaluation') \
+	  $(foreach k,$(shell seq $(ARM_N)),$(foreach a,$(ARMS),--run '$(1):$(a) $(k)=$(call seed_run,$(1))/$(a)/round-$(call two,$(k))/evaluation'))
 
 # $(call tabled,<name>=<folder> ...): the same of evaluations of round OF on the split ON, spaces in names being underscores.
 tabled    = $(foreach s,$(SEEDS),$(foreach t,$(1),--run '$(s):$(subst _, ,$(firstword $(subst =, ,$(t))))=$(call seed_run,$(s))/round-$(call two,$(OF))/$(lastword $(subst =, ,$(t)))-$(ON)'))
@@ -347,11 +349,11 @@ audit: $(foreach k,$(shell seq $(ROUND)),$(call audited,$(call two,$(k)))/audit.
 results:
 	@for s in $(SEEDS); do \
 	  $(MAKE) --no-print-directory all audit RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
-	  for a in $(ARMS); do $(MAKE) --no-print-directory measured audit RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) ARM=$$a || exit; done; \
+	  for a in $(ARMS); do $(MAKE) --no-print-directory measured audit RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(ARM_N) ARM=$$a || exit; done; \
 	  for t in $(TABLES); do $(MAKE) --no-print-directory $$t RUN=$(PRESET)-seed$$s SEED=$$s || exit; done; done
 	@$(BIN)/evaluate report $(foreach s,$(SEEDS),--folder $(s)=$(call seed_run,$(s)) $(call evaluated,$(s))) \
-	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base' \
-	    $(foreach a,$(ARMS),--pair 'round $(k)=$(a) $(k)' --pair '$(a) $(k)=base')) --out $(RESULTS)
+	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base') \
+	  $(foreach k,$(shell seq $(ARM_N)),$(foreach a,$(ARMS),--pair 'round $(k)=$(a) $(k)' --pair '$(a) $(k)=base')) --out $(RESULTS)
 	@$(foreach t,$(TABLES),$(BIN)/evaluate report $(call tabled,round_$(OF)=$(t)) --out $(RESULTS)/$(t) &&) true
 	@$(if $(filter ablation,$(TABLES)),$(BIN)/evaluate report $(call tabled,with_both=with-both without_tool=without-tool without_options=without-options without_both=without-both) \
 	  --pair 'with both=without tool' --pair 'with both=without options' --pair 'with both=without both' --out $(RESULTS)/parts)
