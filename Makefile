@@ -76,6 +76,8 @@ flags   = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --device $(
 done    = && touch $@
 
 SPLITS  := test ood-templates ood-chains
+# The settings that rounds are measured with.
+MEASURED ?= evaluate
 # The split of figures that are made of one.
 ON      ?= $(firstword $(SPLITS))
 WORLD   := $(foreach s,seeds validation $(SPLITS),$(R)/world/$(s)/$(M))
@@ -201,9 +203,9 @@ endef
 $(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,$(n),$(call two,$(n)))))
 
 # $(call measure,<round>,<policy>,[settings],[splits]): evaluates a policy, on every evaluation split unless others are named.
-measure = $(BIN)/evaluate run $(call flags,$(or $(3),evaluate),$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
+measure = $(BIN)/evaluate run $(call flags,$(or $(3),$(MEASURED)),$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
 	  $(call judges,00) $(foreach s,$(or $(4),$(SPLITS)),--problems $(R)/world/$(s)) --out $(@D) $(done)
-SCALES := $(P)/evaluate.toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00) $(TESTS)
+SCALES := $(P)/$(MEASURED).toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00) $(TESTS)
 
 $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 	$(call measure,0,$(Z)/policy)
@@ -325,6 +327,8 @@ SEEDS    ?= 0 1 2
 ARMS     ?= $(notdir $(patsubst %/,%,$(wildcard $(P)/*/)))
 # Rounds of each arm.
 ARM_N    ?= $(N)
+# A preset may have its rounds measured more closely.
+results: export MEASURED := $(if $(wildcard $(P)/results.toml),results,$(MEASURED))
 # Which decoder, and what it is made of: the tables that the preset has settings for, of the policy of round OF.
 TABLES   ?= $(foreach t,compare ablation,$(if $(wildcard $(P)/$(t).toml),$(t)))
 RESULTS  ?= docs/results/$(PRESET)
