@@ -1,6 +1,7 @@
 //! Evaluation (AlphaLLM §5): `evaluate run` measures a policy, greedy and with eta-MCTS;
 //! `evaluate compare` puts several models side by side, with intervals and paired tests; `evaluate report` does so over
-//! several seeds, with tables and plots; `evaluate audit` grades what a filter kept; `evaluate check` compares a device with the CPU.
+//! several seeds, with tables and plots; `evaluate audit` grades what a filter kept; `evaluate check` compares a device
+//! with the CPU.
 //!
 //! The one stage that reads the gold answers of evaluation splits, and only to grade with them.
 
