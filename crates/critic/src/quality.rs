@@ -63,8 +63,12 @@ pub const COLUMNS: [&str; 9] = [
 impl Quality {
     /// The row of a table with [`COLUMNS`].
     pub fn cells(&self, name: &str) -> Vec<String> {
+        [vec![name.to_owned()], self.figures()].concat()
+    }
+
+    /// The same without the name.
+    pub fn figures(&self) -> Vec<String> {
         vec![
-            name.to_owned(),
             self.count.to_string(),
             shown(Some(self.base_rate)),
             shown(self.auc),

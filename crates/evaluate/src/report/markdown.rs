@@ -193,7 +193,7 @@ fn critics(critics: &[CriticReport]) -> Vec<String> {
     for critic in critics {
         let name = |seed: &str| vec![critic.folder.clone(), critic.head.clone(), seed.to_owned()];
         for seed in &critic.seeds {
-            rows.push([name(&seed.seed), seed.quality.cells("").split_off(1)].concat());
+            rows.push([name(&seed.seed), seed.quality.figures()].concat());
         }
         let mean = critic.mean;
         let figures = [mean.auc, mean.within_prompt, mean.within_tool, mean.ece, mean.precision];
