@@ -17,9 +17,14 @@ impl Candidate {
     /// A solution whose text ended for the reason `stop`.
     pub(crate) fn new(text: String, stop: &str, outcome: Option<f32>, tokens: u32) -> Self {
         let answer = task::extract(&text).and_then(task::canonical);
-        let outcome = worth(stop != "length", answer.as_deref(), outcome.map(f64::from));
+        let outcome = worth(ended(stop), answer.as_deref(), outcome.map(f64::from));
         Self { text, answer, outcome, tokens }
     }
+}
+
+/// Whether a solution ended for itself: a text that was cut for its length did not.
+pub(crate) fn ended(stop: &str) -> bool {
+    stop != "length"
 }
 
 /// The outcome reward that counts: a solution without an end or an answer cannot be right, whatever

@@ -6,6 +6,7 @@ use lm::Sampling;
 use mcts::{Evaluation, NodeId};
 use policy::{StateRequest, TextOption};
 
+use crate::candidate::worth;
 use crate::memory::Memory;
 use crate::search::{Run, refused};
 use crate::solutions::solved;
@@ -17,6 +18,8 @@ pub(crate) struct Leaf {
     pub(crate) node: NodeId,
     pub(crate) options: Vec<String>,
     pub(crate) terminal: bool,
+    /// Whether it is terminal because the solution ended, not because it was cut for its length.
+    pub(crate) finished: bool,
 }
 
 impl Searcher {
@@ -141,18 +144,20 @@ impl Leaf {
     }
 }
 
-/// What the critics say of a leaf itself: its last option, and the outcome of a terminal. A solution
-/// without an answer cannot be right, whatever the critic makes of it.
+/// What the critics say of a leaf itself: its last option, and the outcome of a terminal.
 fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
     let Some(scores) = scores else { return Evaluation::default() };
     let last = leaf.options.len().checked_sub(1);
     let at = |scores: &[f32]| last.and_then(|i| scores.get(i)).copied().map(f64::from);
-    let answered = task::extract(&leaf.options.concat()).is_some();
+    let answer = task::extract(&leaf.options.concat()).and_then(task::canonical);
     let outcome = scores.outcome.filter(|_| leaf.terminal).map(f64::from);
     Evaluation {
         value: at(&scores.values),
         prm: at(&scores.process),
-        orm: outcome.map(|outcome| if answered { outcome } else { 0.0 }).into_iter().collect(),
+        orm: outcome
+            .map(|_| worth(leaf.finished, answer.as_deref(), outcome))
+            .into_iter()
+            .collect(),
         tokens: 0,
     }
 }

@@ -7,7 +7,7 @@ use lm::Sampling;
 use policy::{Part, StateRequest, TextOption};
 use serde::{Deserialize, Serialize};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, ended};
 use crate::config::check_sampling;
 use crate::memory::{Found, Memory};
 use crate::{Error, Pulse, Question, Searcher};
@@ -130,7 +130,7 @@ impl Sample {
             values: scores.values,
             process: scores.process,
             stop: stop.to_owned(),
-            finished: stop != "length",
+            finished: ended(stop),
         }
     }
 }

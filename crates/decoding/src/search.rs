@@ -9,6 +9,7 @@ use lm::{Drawn, Sampling};
 use mcts::{Action, NodeId, Request, SampleRequest, Tree};
 use policy::{StateRequest, Termination, TextOption};
 
+use crate::candidate::ended;
 use crate::leaves::Leaf;
 use crate::memory::{Cost, Found, Memory};
 use crate::pool::Pool;
@@ -317,7 +318,14 @@ impl<'a> Run<'a> {
 
     pub(crate) fn leaf(&self, index: usize, node: NodeId) -> Leaf {
         let terminal = self.tree.node(node).terminal;
-        Leaf { run: index, node, options: self.options(node), terminal }
+        let ended = self.tree.node(node).action.as_ref().is_some_and(|action| ended(&action.stop));
+        Leaf {
+            run: index,
+            node,
+            options: self.options(node),
+            terminal,
+            finished: terminal && ended,
+        }
     }
 }
 

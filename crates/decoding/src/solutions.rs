@@ -5,7 +5,7 @@ use dataset::seed_for;
 use mcts::NodeId;
 use policy::{StateRequest, TextOption};
 
-use crate::candidate::worth;
+use crate::candidate::{ended, worth};
 use crate::leaves::Leaf;
 use crate::memory::Memory;
 use crate::search::{Run, Searched};
@@ -112,7 +112,7 @@ impl Searcher {
 pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &Scores) -> Solved {
     let text = [leaf.options.concat().as_str(), &option.text].concat();
     let answer = task::extract(&text).and_then(task::canonical);
-    let finished = option.stop != "length";
+    let finished = ended(option.stop);
     let after = |scores: &[f32]| scores.iter().skip(leaf.options.len()).copied().collect();
     Solved {
         origin,
@@ -135,7 +135,7 @@ pub(crate) fn terminals(run: &Run<'_>) -> Vec<Solved> {
         let text = run.options(id).concat();
         let answer = task::extract(&text).and_then(task::canonical);
         let stop = node.action.as_ref().map_or_else(String::new, |a| a.stop.clone());
-        let finished = stop != "length";
+        let finished = ended(&stop);
         let outcome = worth(finished, answer.as_deref(), node.orm);
         Solved {
             origin: Origin::Tree,

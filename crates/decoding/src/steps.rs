@@ -165,13 +165,14 @@ impl Searcher {
     /// One of the step searches of every question.
     ///
     /// # Errors
-    /// A model's failure.
+    /// [`Error::Critic`] without a PRM, which is what these searches go by, and a model's failure.
     pub fn steps(
         &self,
         questions: &[Question<'_>],
         config: &StepConfig,
         method: StepMethod,
     ) -> Result<Found<Stepped>, Error> {
+        self.critic().require(critic::PRM)?;
         let root = |group| Partial { options: Vec::new(), group, reward: 0.0, tokens: 0 };
         let groups = match method {
             StepMethod::Rebase => 1,

@@ -39,8 +39,8 @@ pub struct Config {
     /// Fast rollouts per non-terminal leaf, `n` of the ORM term; 0 scores terminals only. Not asked
     /// for when the ORM is off.
     pub rollouts: u32,
-    /// A leaf whose rollouts' ORM scores have a variance below this is settled and never expanded;
-    /// absent expands all. In (0, 1e6].
+    /// A leaf whose rollouts' ORM scores have a variance below this is settled: it may have one child, so that its path
+    /// goes on to an end and does not branch. Absent settles none. In (0, 1e6]; takes two rollouts at least.
     pub settled_variance: Option<f64>,
     /// How the PRM scores along a path become the one `PRM(s)` of its leaf.
     pub prm_aggregation: PrmAggregation,
@@ -162,8 +162,8 @@ pub enum Merge {
         threshold: u32,
         /// Samples of one child at most (`--max_n_repeat`); at least 1, and 1 turns merging off.
         attempts: u32,
-        /// A node whose child took so many attempts may have no more than it has, unless importance
-        /// grows (`--stop_repeat_node_thres`).
+        /// A node whose child took so many attempts keeps the children it has, however important it becomes
+        /// (`--stop_repeat_node_thres`).
         saturate_after: Option<u32>,
     },
 }
@@ -269,7 +269,9 @@ impl Config {
             check(field, (0.0..=LARGEST).contains(&real), "is not a number in [0, 1e6]")
         })?;
         let settled = self.settled_variance.is_none_or(|x| x > 0.0 && x <= LARGEST);
-        check("settled_variance", settled, "is not in (0, 1e6]; leave it out to expand all")
+        check("settled_variance", settled, "is not in (0, 1e6]; leave it out to settle none")?;
+        let several = self.settled_variance.is_none() || self.rollouts >= 2;
+        check("settled_variance", several, "needs 2 rollouts at least: one has no variance")
     }
 
     fn check_counts(&self) -> Result<(), ConfigError> {
@@ -282,6 +284,9 @@ impl Config {
         if self.root == RootSelection::SequentialHalving {
             let fixed = self.root_width.min == self.root_width.max;
             check("root", fixed, "is `sequential_halving`, but root_width has min below max")?;
+            let known = self.budget.tokens.is_none() || self.budget.nodes.is_some();
+            let unknown = "is `sequential_halving`, but budget.tokens without budget.nodes does not say what to share out";
+            check("root", known, unknown)?;
         }
         match self.merge {
             Merge::Off => {}

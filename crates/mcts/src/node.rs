@@ -88,6 +88,9 @@ pub struct Node {
     pub failed: u32,
     /// Whether sampling has stopped bringing new options, so that no more are asked for.
     pub saturated: bool,
+    /// Children it may have at most, whatever its importance: one if its rollouts agree.
+    #[serde(skip)]
+    pub(crate) most: u32,
     /// The policy's probability of all children.
     #[serde(skip)]
     pub(crate) covered: f64,

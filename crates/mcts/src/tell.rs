@@ -108,7 +108,9 @@ impl Tree {
             rollouts > 0 && variance(&evaluation.orm).is_some_and(|variance| variance < limit)
         });
         let node = self.node_mut(id);
-        node.closed |= settled;
+        if settled {
+            node.most = 1;
+        }
         node.value = evaluation.value;
         node.prm = evaluation.prm;
         node.orm = mean(&evaluation.orm);

@@ -193,6 +193,7 @@ impl Tree {
             attempts: 0,
             failed: 0,
             saturated: false,
+            most: u32::MAX,
             covered: 0.0,
             repeats: 0,
             blanks: 0,

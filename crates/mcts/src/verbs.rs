@@ -11,7 +11,7 @@ use crate::tree::Tree;
 
 /// Samples in a row that are blank, or repeat what was not to be drawn again, after which a node is saturated. Not a
 /// setting: a sound policy has hardly any.
-const USELESS_LIMIT: u32 = 4;
+const USELESS_LIMIT: u32 = 5;
 
 impl Tree {
     /// Walks down from the root to the first node that may have another child, or else to a
@@ -122,7 +122,7 @@ impl Tree {
     fn fold(&mut self, parent: NodeId, twin: NodeId) {
         let resamples = match self.config.merge {
             Merge::Off | Merge::MostDistant { .. } => 0,
-            Merge::Distinct { .. } => USELESS_LIMIT,
+            Merge::Distinct { .. } => USELESS_LIMIT - 1,
             Merge::EditDistance { resamples, .. } | Merge::Similarity { resamples, .. } => {
                 resamples
             }
@@ -195,7 +195,7 @@ impl Tree {
         };
         // Blank options may have saturated it in the meantime: the child then is the last.
         if self.node(parent).saturated || saturate_after.is_some_and(|limit| attempts >= limit) {
-            self.node_mut(parent).stop_widening();
+            self.node_mut(parent).saturate();
         }
         Some(child)
     }
@@ -215,14 +215,15 @@ impl Tree {
         let importance = self.importance(id);
         let bounds = self.config.width_at(self.node(id).depth);
         let growth = self.config.growth;
-        // A width that only grows began with the least, and may have been told to stop below that.
+        // A width that only grows began with the least.
         let min = if growth.may_shrink { bounds.min } else { 0 };
         let bounds = Width { min, ..bounds };
         let allowed = allowed_children(self.config.alpha, importance, growth, bounds);
         let node = self.node_mut(id);
         node.importance = importance;
         if !node.saturated {
-            node.width = if growth.may_shrink { allowed } else { node.width.max(allowed) };
+            let width = if growth.may_shrink { allowed } else { node.width.max(allowed) };
+            node.width = width.min(node.most);
         }
     }
 
@@ -245,11 +246,6 @@ impl Node {
     /// Asks for no more options here. One child is the least a node may have, even if it has none.
     fn saturate(&mut self) {
         self.saturated = true;
-        self.stop_widening();
-    }
-
-    /// Allows no more children than there are, for now.
-    fn stop_widening(&mut self) {
         self.width = (self.children.len() as u32).max(1);
     }
 }

@@ -72,6 +72,11 @@ fn ranges_are_checked() {
             "`root` is `sequential_halving`, but root_width has min below max".into(),
         ),
         (
+            "rollouts = 4",
+            "rollouts = 1\nsettled_variance = 0.1",
+            "`settled_variance` needs 2 rollouts at least: one has no variance".into(),
+        ),
+        (
             "threshold = 50",
             "threshold = 0",
             "`merge.edit_distance.threshold` is 0; `off` turns merging off".into(),
@@ -96,4 +101,18 @@ fn ranges_are_checked() {
     for (line, instead, expected) in cases {
         assert_eq!(problem(line, instead), format!("search setting {expected}"));
     }
+}
+
+#[test]
+fn halving_has_to_know_what_it_shares_out() {
+    let halving = "root = \"sequential_halving\"";
+    let fixed =
+        GSM8K_SMALL.replace("max = 60", "max = 10").replace("root = \"selection\"", halving);
+    let shared: Config = toml::from_str(&fixed).unwrap();
+    shared.validate().unwrap();
+    let unknown: Config = toml::from_str(&format!("{fixed}tokens = 500\n")).unwrap();
+    assert_eq!(
+        unknown.validate().unwrap_err().to_string(),
+        "search setting `root` is `sequential_halving`, but budget.tokens without budget.nodes does not say what to share out"
+    );
 }

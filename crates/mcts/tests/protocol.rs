@@ -207,11 +207,11 @@ fn an_option_joins_the_nearest_sibling() {
 #[test]
 fn blanks_saturate_too() {
     let mut tree = Tree::new(&plain(10)).unwrap();
-    for _ in 0..4 {
+    for _ in 0..5 {
         tell(&mut tree, &[""]);
     }
     assert_eq!(tree.request(), Request::Done(StopReason::Exhausted));
-    assert_eq!(tree.tally().failed, 4);
+    assert_eq!(tree.tally().failed, 5);
     assert_eq!(mcts::best_leaf(&tree), None);
     assert_eq!(mcts::greedy_leaf(&tree), None);
 }
@@ -426,4 +426,30 @@ fn similar_options_are_folded_as_the_driver_measures() {
     evaluate(&mut tree);
     assert_eq!((tree.tally().nodes, tree.tally().merged), (2, 1));
     assert_eq!(tree.nodes().nth(1).unwrap().1.merged, 1);
+}
+
+#[test]
+fn a_leaf_whose_rollouts_agree_goes_on_as_one_path() {
+    let config = Config { settled_variance: Some(0.01), ..plain(12) };
+    let mut tree = Tree::new(&config).unwrap();
+    let told = |orm: [f64; 2]| Evaluation { orm: orm.to_vec(), ..one() };
+    for orm in [[0.9, 0.9], [0.1, 0.9]] {
+        let siblings = tree.nodes().count().to_string();
+        tell(&mut tree, &[&siblings]);
+        tree.tell_evaluations(vec![told(orm)]).unwrap();
+    }
+    while let Request::Sample(_) = tree.request() {
+        let another = tree.nodes().count().to_string();
+        tell(&mut tree, &[&another]);
+        if let Request::Evaluate { nodes, .. } = tree.request() {
+            tree.tell_evaluations(vec![told([0.1, 0.9]); nodes.len()]).unwrap();
+        }
+    }
+    let children: Vec<usize> = tree
+        .node(NodeId::ROOT)
+        .children
+        .iter()
+        .map(|&child| tree.node(child).children.len())
+        .collect();
+    assert_eq!(children, [1, 2], "{}", serde_json::to_string(&tree.snapshot()).unwrap());
 }

@@ -21,6 +21,8 @@ struct Node {
     cached: Option<f64>,
     /// Options drawn here so far: the table's next one is not the released code's affair.
     drawn: u32,
+    /// Attempts at the last child.
+    repeats: u32,
 }
 
 /// The settings under the released code's names.
@@ -76,7 +78,7 @@ impl Released<'_> {
         if let Some(parent) = parent {
             self.nodes[parent].children.push(index);
         }
-        let (children, visits, total, cached, drawn) = (vec![], 0, 0.0, None, 0);
+        let (children, visits, total, cached, drawn, repeats) = (vec![], 0, 0.0, None, 0, 0);
         self.nodes.push(Node {
             state,
             action,
@@ -88,6 +90,7 @@ impl Released<'_> {
             total,
             cached,
             drawn,
+            repeats,
         });
         index
     }
@@ -118,6 +121,9 @@ impl Released<'_> {
         // A node past the split depth keeps its one child.
         if node.depth <= self.max_split_depth {
             self.nodes[index].allowed = node.allowed.max(wanted);
+        }
+        if self.nodes[index].repeats >= self.stop_repeat_node_thres {
+            self.nodes[index].allowed = self.nodes[index].children.len().max(1);
         }
     }
 
@@ -157,9 +163,7 @@ impl Released<'_> {
         let farthest = attempts.iter().map(|(_, distance)| *distance).max().unwrap();
         let chosen = attempts.iter().find(|(_, distance)| *distance == farthest).unwrap().0.clone();
         let leaf = self.push(Some(index), chosen);
-        if attempts.len() as u32 >= self.stop_repeat_node_thres {
-            self.nodes[index].allowed = self.nodes[index].children.len();
-        }
+        self.nodes[index].repeats = attempts.len() as u32;
         leaf
     }
 
