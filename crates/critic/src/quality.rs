@@ -135,7 +135,7 @@ impl Bar {
 /// Bins of the expected calibration error.
 const BINS: usize = 10;
 
-/// Measures a critic.
+/// Measures a critic. Scores that are not numbers have no order that means anything: see to it that there are none.
 pub fn measure(judged: &[Judged<'_>]) -> Quality {
     let right = judged.iter().filter(|j| j.right).count();
     let above = judged.iter().filter(|j| j.score > 0.5).count();
@@ -172,7 +172,7 @@ fn ordered(judged: &[&Judged<'_>]) -> (f64, f64) {
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut won, mut wrong_below, mut at) = (0.0, 0.0, 0);
     while at < sorted.len() {
-        let tie = sorted[at..].partition_point(|s| s.0 <= sorted[at].0);
+        let tie = sorted[at..].partition_point(|s| s.0.total_cmp(&sorted[at].0).is_le());
         let right = sorted[at..at + tie].iter().filter(|s| s.1).count() as f64;
         let wrong = tie as f64 - right;
         won += right * (wrong_below + wrong / 2.0);

@@ -27,8 +27,15 @@ pub struct Words {
     pub no: String,
 }
 
-/// What the readers have said, by question and text.
-pub(crate) type Said = BTreeMap<u64, BTreeMap<String, f32>>;
+impl Words {
+    /// What decides the answer to a text, beside the question.
+    fn key(&self, text: &str) -> [String; 3] {
+        [text.to_owned(), self.yes.clone(), self.no.clone()]
+    }
+}
+
+/// What the readers have said, by question, and by text and the two words of the answer.
+pub(crate) type Said = BTreeMap<u64, BTreeMap<[String; 3], f32>>;
 
 /// A model that is asked.
 #[derive(Debug)]
@@ -124,9 +131,8 @@ impl Reader {
         for (_, words) in &self.heads {
             let mut new = BTreeMap::<&str, &str>::new();
             for one in asked.iter().filter(|one| one.words == words) {
-                let known =
-                    said.get(&scope_of(one.question)).is_some_and(|s| s.contains_key(&one.text));
-                if !known {
+                let said = said.get(&scope_of(one.question));
+                if said.is_none_or(|said| !said.contains_key(&words.key(&one.text))) {
                     new.insert(&one.text, one.question);
                 }
             }
@@ -136,11 +142,12 @@ impl Reader {
                 .collect();
             let shares = self.model.choose(&choices, &words.yes, &words.no, prefixes)?;
             for (Choice { question, text }, share) in choices.into_iter().zip(shares) {
-                said.entry(scope_of(question)).or_default().insert(text, share as f32);
+                let key = words.key(&text);
+                said.entry(scope_of(question)).or_default().insert(key, share as f32);
             }
         }
         for one in asked {
-            let score = said[&scope_of(one.question)][&one.text];
+            let score = said[&scope_of(one.question)][&one.words.key(&one.text)];
             let scores = &mut scores[one.solution];
             match one.about {
                 About::Root => scores.root = score,
@@ -278,8 +285,16 @@ mod tests {
     }
 
     fn critic(checkpoint: &Checkpoint, heads: &[&str]) -> Result<Critic, Error> {
+        critic_of(checkpoint, heads, &config())
+    }
+
+    fn critic_of(
+        checkpoint: &Checkpoint,
+        heads: &[&str],
+        config: &CriticConfig,
+    ) -> Result<Critic, Error> {
         let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
-        let critic = Critic::new(Vec::new(), &PromptFormat::default(), &config())?;
+        let critic = Critic::new(Vec::new(), &PromptFormat::default(), config)?;
         critic.with_words(policy(checkpoint), &heads)
     }
 
@@ -307,6 +322,17 @@ mod tests {
         let [_, process, outcome] = reader_of(false);
         assert_eq!(process[1], format!("{line}|#### 5<|option-nothing|>: "));
         assert!(outcome.is_empty(), "there is none before the end");
+    }
+
+    #[test]
+    fn heads_that_read_one_text_have_answers_of_their_own() {
+        let mut config = config();
+        let Words { template, yes, no } = config.words[VALUE].clone();
+        config.words.insert(ORM.to_owned(), Words { template, yes: no, no: yes });
+        let critic = critic_of(&checkpoint(), &[VALUE, ORM], &config).unwrap();
+        let scores = critic.score(&[solution("5", true)], &mut critic.memory()).unwrap();
+        let (value, outcome) = (scores[0].values[1], scores[0].outcome.unwrap());
+        assert!((value + outcome - 1.0).abs() < 1e-5, "{value} {outcome}");
     }
 
     #[test]

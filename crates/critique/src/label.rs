@@ -1,9 +1,6 @@
 //! `critique label`: the policy's own solutions of labelled problems, with the critics' targets.
 //!
-//! A solution's reward is whether its answer is right. The value target of a state is the share of
-//! right answers among all continuations from it: the samples that pass through it, and rollouts from
-//! a few prefixes of every problem (Monte Carlo, AlphaLLM §4.3). An option is good when that share is
-//! above a threshold.
+//! What their targets are is in [`crate::targets`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +12,8 @@ use policy::{Policy, StateRequest};
 use schema::{Label, Prompt};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Metrics, Preset, Progress};
+
+use crate::targets::{Tally, Targets, beginnings};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -67,6 +66,7 @@ struct Settings<'a> {
 #[derive(Debug, Default, Serialize)]
 struct Totals {
     problems: usize,
+    too_long: usize,
     solutions: usize,
     right: usize,
     tokens: u64,
@@ -83,13 +83,26 @@ struct Sample<'a> {
     seed: u64,
 }
 
-/// Right and all continuations of a state, by problem and text so far.
-type Tally<'a> = BTreeMap<(&'a str, String), (u32, u32)>;
+impl Config {
+    fn validate(&self) -> Result<(), Failure> {
+        self.sampling.validate().map_err(Failure::config)?;
+        let checks = [
+            ("chunk_prompts", self.chunk_prompts >= 1, "is 0"),
+            ("samples", self.samples >= 1, "is 0: there would be nothing to label"),
+            ("skip_share", (0.0..1.0).contains(&self.skip_share), "is not in [0, 1)"),
+            ("good_above", (0.0..1.0).contains(&self.good_above), "is not in [0, 1)"),
+        ];
+        match checks.iter().find(|(_, holds, _)| !holds) {
+            Some((key, _, problem)) => Err(Failure::config(format!("`{key}` {problem}"))),
+            None => Ok(()),
+        }
+    }
+}
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = args.common.preset()?;
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
-    preset.value.sampling.validate().map_err(Failure::config)?;
+    preset.value.validate()?;
     let place = Place::of(&args.common)?;
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
     let held_out = Dataset::<Prompt>::open(&args.held_out)?.require_rows()?;
@@ -149,11 +162,9 @@ impl Labeller<'_> {
             problems.iter().map(|(p, split)| (p.prompt_id.as_str(), *split)).collect();
         let mut prefixes = Prefixes::default();
         let samples = self.samples(problems, &mut prefixes)?;
-        let mut tally = Tally::new();
+        let mut tally = Tally::default();
         for sample in &samples {
-            for prefix in beginnings(&sample.options) {
-                count(&mut tally, sample.problem, prefix, sample.right);
-            }
+            tally.solution(&sample.problem.prompt_id, &sample.options, sample.right);
         }
         self.roll_out(&samples, &mut tally, &mut prefixes)?;
         self.totals.cost += Cost::of_policy(prefixes.counts());
@@ -177,10 +188,15 @@ impl Labeller<'_> {
     ) -> Result<Vec<Sample<'p>>, Failure> {
         let mut wanted = Vec::new();
         for (problem, _) in problems {
+            let id = &problem.prompt_id;
             if problem.answer.is_none() {
-                let id = &problem.prompt_id;
                 return Err(Failure::data(format!("problem {id} has no answer to label by"))
                     .hint("give labelled problems: the seeds and the validation split"));
+            }
+            if !self.policy.fits(&problem.prompt, 1).map_err(decoding::Error::from)? {
+                tracing::warn!("problem {id} is too long for the policy: skipped");
+                self.totals.too_long += 1;
+                continue;
             }
             for n in 0..self.config.samples {
                 let id = format!("{}/{n}", problem.prompt_id);
@@ -249,27 +265,23 @@ impl Labeller<'_> {
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
         for ((problem, prefix, _), option) in wanted.into_iter().zip(options) {
             let whole = [prefix.as_str(), &option.text].concat();
-            count(tally, problem, prefix, right(problem, &whole));
+            tally.continuation(&problem.prompt_id, prefix, right(problem, &whole));
         }
         Ok(())
     }
 
     fn label(&self, sample: &Sample<'_>, tally: &Tally<'_>, split: &str) -> Label {
         let id = &sample.problem.prompt_id;
-        let shares: Vec<f32> = beginnings(&sample.options)
-            .map(|prefix| {
-                let (right, all) = tally[&(id.as_str(), prefix)];
-                right as f32 / all as f32
-            })
-            .collect();
-        let good = |share: &f32| if *share > self.config.good_above { 1.0 } else { 0.0 };
+        let targets = tally.targets(id, &sample.options, self.config.good_above);
+        let Targets { root, values, process } = targets;
         Label {
             trajectory_id: row_id(&[id, &sample.text]),
             prompt_id: id.clone(),
             prompt: sample.problem.prompt.clone(),
             options: sample.options.clone(),
-            process_targets: shares.iter().map(good).collect(),
-            value_targets: shares,
+            root_target: root,
+            value_targets: values,
+            process_targets: process,
             outcome: f32::from(u8::from(sample.right)),
             weight: 1.0,
             split: split.to_owned(),
@@ -280,17 +292,6 @@ impl Labeller<'_> {
 
 fn right(problem: &Prompt, text: &str) -> bool {
     problem.answer.as_deref().is_some_and(|answer| task::grade(text, answer))
-}
-
-/// The text after each option.
-fn beginnings(options: &[String]) -> impl Iterator<Item = String> {
-    (1..=options.len()).map(|n| options[..n].concat())
-}
-
-fn count<'p>(tally: &mut Tally<'p>, problem: &'p Prompt, prefix: String, right: bool) {
-    let entry = tally.entry((&problem.prompt_id, prefix)).or_default();
-    entry.0 += u32::from(right);
-    entry.1 += 1;
 }
 
 impl Totals {
@@ -318,7 +319,7 @@ mod tests {
         let values: Vec<Config> = stage::shipped(|name| name == "label.toml").unwrap();
         assert!(values.len() >= 5, "{} files", values.len());
         for value in values {
-            value.sampling.validate().unwrap();
+            value.validate().unwrap();
         }
     }
 }

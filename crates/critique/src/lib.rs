@@ -8,6 +8,7 @@
 mod calibrate;
 mod label;
 mod score;
+mod targets;
 
 use stage::Failure;
 

@@ -317,7 +317,7 @@ impl Config {
 
 impl Totals {
     fn add(&mut self, critiques: &[Critique]) {
-        let holds = |c: &&Critique| !c.checks.is_empty() && c.checks.iter().all(|check| check.ok);
+        let holds = |c: &&Critique| Check::all_hold(&c.checks);
         self.trajectories += critiques.len();
         self.calculator_holds += critiques.iter().filter(holds).count();
         self.outcome_above_half += critiques.iter().filter(|c| c.outcome_reward > 0.5).count();

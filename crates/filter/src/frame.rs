@@ -51,7 +51,10 @@ pub(crate) fn of_critiques(rows: &[Critique]) -> PolarsResult<DataFrame> {
             column(col::score, rows.iter().map(|row| row.score).collect::<Vec<_>>()),
             column(col::agreement, rows.iter().map(agreement).collect::<Vec<_>>()),
             column(col::confidence, rows.iter().map(confidence).collect::<Vec<_>>()),
-            column(CALCULATED, rows.iter().map(|row| calculated(&row.checks)).collect::<Vec<_>>()),
+            column(
+                CALCULATED,
+                rows.iter().map(|row| Check::all_hold(&row.checks)).collect::<Vec<_>>(),
+            ),
             column(CRITIQUE, positions(rows.len())),
         ],
     )
@@ -68,12 +71,6 @@ where
 /// Positions fit: a frame of polars has at most 2^32 rows.
 fn positions(count: usize) -> Vec<u32> {
     (0..count).map(|position| position as u32).collect()
-}
-
-/// An equation that the calculator could not decide speaks neither for nor against a solution.
-fn calculated(checks: &[Check]) -> bool {
-    let mut decided = checks.iter().filter(|check| check.computed.is_some()).peekable();
-    decided.peek().is_some() && decided.all(|check| check.ok)
 }
 
 /// The rows of both frames that have the same trajectory, in the order of the left one.
@@ -93,23 +90,4 @@ pub(crate) fn unpaired(left: &DataFrame, right: &DataFrame) -> PolarsResult<Opti
 fn on_trajectory(left: &DataFrame, right: &DataFrame, how: JoinArgs) -> PolarsResult<DataFrame> {
     let (left_on, right_on) = (trajectories::col::trajectory_id, critiques::col::trajectory_id);
     left.join(right, [left_on], [right_on], how, None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn undecided_equations_count_neither_way() {
-        let check = |computed: Option<&str>, ok| Check {
-            computed: computed.map(str::to_owned),
-            ok,
-            ..Check::default()
-        };
-        let (holds, fails) = (check(Some("4"), true), check(Some("5"), false));
-        let undecided = check(None, false);
-        assert!(!calculated(&[]) && !calculated(std::slice::from_ref(&undecided)));
-        assert!(calculated(&[holds.clone(), undecided.clone()]));
-        assert!(!calculated(&[holds, undecided, fails]));
-    }
 }

@@ -131,25 +131,16 @@ impl Config {
 }
 
 fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<Example>, Failure> {
-    let mut rewards = BTreeMap::<&str, (f32, f32)>::new();
-    for label in labels {
-        let entry = rewards.entry(&label.prompt_id).or_default();
-        entry.0 += label.outcome;
-        entry.1 += 1.0;
-    }
     let labelled: Vec<Labelled<'_>> = labels
         .iter()
-        .map(|label| {
-            let (sum, count) = rewards[label.prompt_id.as_str()];
-            Labelled {
-                question: &label.prompt,
-                options: &label.options,
-                root: sum / count,
-                values: &label.value_targets,
-                process: &label.process_targets,
-                outcome: label.outcome,
-                weight: label.weight,
-            }
+        .map(|label| Labelled {
+            question: &label.prompt,
+            options: &label.options,
+            root: label.root_target,
+            values: &label.value_targets,
+            process: &label.process_targets,
+            outcome: label.outcome,
+            weight: label.weight,
         })
         .collect();
     let heads = &start.config.word_heads;
@@ -182,6 +173,11 @@ fn figures(
         })
         .collect();
     let scores = critic.score(&solutions, &mut critic.memory()).or_data("labels")?;
+    let numbers = scores.iter().flat_map(|s| s.values.iter().chain(&s.process).chain(&s.outcome));
+    if !numbers.copied().all(f32::is_finite) {
+        return Err(Failure::data("the critic's scores are not numbers: its training diverged")
+            .hint("lower `learning_rate`"));
+    }
     let mut judged = BTreeMap::<&str, Vec<Judged<'_>>>::new();
     for (row, scores) in labels.iter().zip(&scores) {
         let right = row.outcome > 0.5;

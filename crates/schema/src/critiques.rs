@@ -14,6 +14,15 @@ record! {
     }
 }
 
+impl Check {
+    /// Whether the calculator could decide some of these equations, and all of those hold. One that it could not
+    /// decide speaks neither for nor against a solution.
+    pub fn all_hold(checks: &[Self]) -> bool {
+        let mut decided = checks.iter().filter(|check| check.computed.is_some()).peekable();
+        decided.peek().is_some() && decided.all(|check| check.ok)
+    }
+}
+
 record! {
     /// The critics asked, each by its checkpoint; null for one that was not asked.
     pub struct CriticModels {

@@ -2,7 +2,7 @@
 
 table! {
     /// A sampled solution of a labelled seed, with the critics' targets.
-    pub struct Label = "labels" version 1, key (trajectory_id), check in_range;
+    pub struct Label = "labels" version 2, key (trajectory_id), check in_range;
 
     /// Hash of what decides the solution.
     pub trajectory_id: String,
@@ -12,6 +12,8 @@ table! {
     pub prompt: String,
     /// The solution option by option.
     pub options: Vec<String>,
+    /// The value function's target before the first option: the share of all samples of the seed that are correct, 0 to 1.
+    pub root_target: f32,
     /// The value function's target after each option: the share of correct continuations, 0 to 1.
     pub value_targets: Vec<f32>,
     /// The process reward model's target for each option, 0 to 1.
@@ -37,6 +39,9 @@ fn in_range(row: &Label) -> Result<(), String> {
         if let Some(target) = targets.iter().find(|target| !(0.0..=1.0).contains(*target)) {
             return Err(format!("{name} holds {target}, which is not between 0 and 1"));
         }
+    }
+    if !(0.0..=1.0).contains(&row.root_target) {
+        return Err(format!("root_target is {}, which is not between 0 and 1", row.root_target));
     }
     if ![0.0, 1.0].contains(&row.outcome) {
         return Err(format!("outcome is {}, neither 0 nor 1", row.outcome));

@@ -125,6 +125,8 @@ fn inconsistent_rows_are_refused() {
     );
     let short = Label { value_targets: vec![], ..label.clone() };
     assert_eq!(complaint(short), "1 options but 0 value_targets (in t)");
+    let root = Label { root_target: -0.5, value_targets: vec![1.0], ..label.clone() };
+    assert_eq!(complaint(root), "root_target is -0.5, which is not between 0 and 1 (in t)");
     let half = Label { value_targets: vec![1.0], outcome: 0.5, ..label };
     assert_eq!(complaint(half), "outcome is 0.5, neither 0 nor 1 (in t)");
     assert_eq!(complaint(Preference::default()), "a trajectory is preferred to itself (in /)");

@@ -77,6 +77,7 @@ trajectory_id string
 prompt_id string
 prompt string
 options list<string>
+root_target float
 value_targets list<float>
 process_targets list<float>
 outcome float
@@ -166,6 +167,7 @@ fn every_table_survives_the_way_through_arrow() {
     survives(&Critique { checks: vec![check], ..Critique::default() });
     survives(&Label {
         options: vec![String::new()],
+        root_target: 0.5,
         value_targets: vec![1.0],
         process_targets: vec![0.0],
         ..Label::default()
@@ -180,4 +182,19 @@ fn every_table_survives_the_way_through_arrow() {
     });
     survives(&Evaluation { correct: true, difficulty: Some(3), ..Evaluation::default() });
     survives(&CorpusText { text: "line\n\0line".into(), ..CorpusText::default() });
+}
+
+#[test]
+fn undecided_equations_count_neither_way() {
+    let check = |computed: Option<&str>, ok| schema::Check {
+        computed: computed.map(str::to_owned),
+        ok,
+        ..schema::Check::default()
+    };
+    let (holds, fails) = (check(Some("4"), true), check(Some("5"), false));
+    let undecided = check(None, false);
+    assert!(!schema::Check::all_hold(&[]));
+    assert!(!schema::Check::all_hold(std::slice::from_ref(&undecided)));
+    assert!(schema::Check::all_hold(&[holds.clone(), undecided.clone()]));
+    assert!(!schema::Check::all_hold(&[holds, undecided, fails]));
 }
