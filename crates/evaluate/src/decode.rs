@@ -187,10 +187,20 @@ impl Evaluator<'_> {
     }
 
     fn greedy(&self, jobs: &[Job]) -> Result<(Vec<Evaluation>, Bill), Failure> {
-        let states: Vec<StateRequest<'_>> = jobs
+        let policy = self.searcher().policy();
+        let (mut asked, mut rows) = (Vec::with_capacity(jobs.len()), Vec::new());
+        for Job { problem, .. } in jobs {
+            if policy.fits(&problem.prompt, 1).map_err(decoding::Error::from)? {
+                asked.push(problem);
+            } else {
+                tracing::warn!("problem {} is too long to answer", problem.prompt_id);
+                rows.push(self.row(problem, Answer::new(GREEDY, None, 0))?);
+            }
+        }
+        let states: Vec<StateRequest<'_>> = asked
             .iter()
-            .map(|job| StateRequest {
-                question: &job.problem.prompt,
+            .map(|problem| StateRequest {
+                question: &problem.prompt,
                 written: String::new(),
                 sampling: Sampling::Greedy,
                 to_end: true,
@@ -200,19 +210,18 @@ impl Evaluator<'_> {
             })
             .collect();
         let (clock, mut prefixes) = (Instant::now(), Prefixes::default());
-        let options = self.searcher().policy().write(&states, &mut prefixes);
-        let options = options.map_err(decoding::Error::from)?;
+        let options = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
         let bill = Bill {
             decoders: vec![GREEDY.to_owned()],
             problems: jobs.len(),
             seconds: clock.elapsed().as_secs_f64(),
             cost: Cost::of_policy(prefixes.counts()),
         };
-        let rows = jobs.iter().zip(options).map(|(job, option)| {
+        for (problem, option) in asked.into_iter().zip(options) {
             let answer = Answer::new(GREEDY, Some(option.text), u64::from(option.tokens));
-            self.row(&job.problem, answer)
-        });
-        Ok((rows.collect::<Result<_, _>>()?, bill))
+            rows.push(self.row(problem, answer)?);
+        }
+        Ok((rows, bill))
     }
 
     fn search(&self, problems: &[&Prompt]) -> Result<(Vec<Evaluation>, Vec<Bill>), Failure> {

@@ -15,6 +15,7 @@ use crate::error::{Failure, ResultExt};
 #[derive(Debug)]
 pub struct Metrics {
     log: MetricsLog,
+    start: u64,
     watch: Stopwatch,
 }
 
@@ -22,25 +23,28 @@ impl Metrics {
     /// Opens the log at `path` for appending, making it and its folder where needed, and starts the
     /// clock: each run's rows count from that run's start.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        Ok(Self { log: MetricsLog::open(path)?, watch: Stopwatch::start() })
+        let last = MetricsLog::read(path)?.pop();
+        let start = last.map_or(0, |row| row["start"].as_u64().map_or(0, |start| start + 1));
+        Ok(Self { log: MetricsLog::open(path)?, start, watch: Stopwatch::start() })
     }
 
-    /// Appends one row: `elapsed_s`, then the fields of `row`, which has to be an object. A number that
-    /// is not finite becomes `null`.
+    /// Appends one row: `start`, which is how many runs of the stage wrote rows before this one, and `elapsed_s`, then
+    /// the fields of `row`, which has to be an object. A number that is not finite becomes `null`.
     pub fn row(&mut self, row: &impl Serialize) -> Result<(), Failure> {
-        let row = timed(self.watch.seconds(), row)?;
+        let row = timed(self.start, self.watch.seconds(), row)?;
         Ok(self.log.append(&row)?)
     }
 }
 
-fn timed(seconds: f64, row: &impl Serialize) -> Result<Map<String, Value>, Failure> {
+fn timed(start: u64, seconds: f64, row: &impl Serialize) -> Result<Map<String, Value>, Failure> {
     let fields = serde_json::to_value(row).or_bug("a metrics row cannot be written as JSON")?;
     let Value::Object(fields) = fields else {
         return Err(Failure::bug(format!("a metrics row is {fields}, not an object")));
     };
     // Microseconds: the digits past them are noise.
     let elapsed = ("elapsed_s".to_owned(), Value::from((seconds * 1e6).round() / 1e6));
-    Ok([elapsed].into_iter().chain(fields).collect())
+    let start = ("start".to_owned(), Value::from(start));
+    Ok([start, elapsed].into_iter().chain(fields).collect())
 }
 
 /// Seconds since it was started.
@@ -67,9 +71,9 @@ mod tests {
 
     #[test]
     fn a_row_starts_with_its_time_and_keeps_its_order() {
-        let row = timed(1.234_567_89, &json!({"step": 3, "loss": 0.5})).unwrap();
+        let row = timed(2, 1.234_567_89, &json!({"step": 3, "loss": 0.5})).unwrap();
         let text = serde_json::to_string(&row).unwrap();
-        assert_eq!(text, r#"{"elapsed_s":1.234568,"step":3,"loss":0.5}"#);
+        assert_eq!(text, r#"{"start":2,"elapsed_s":1.234568,"step":3,"loss":0.5}"#);
     }
 
     #[test]
@@ -77,17 +81,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out/metrics.jsonl");
         for step in [1, 2] {
-            Metrics::open(&path).unwrap().row(&json!({"step": step})).unwrap();
+            let mut metrics = Metrics::open(&path).unwrap();
+            metrics.row(&json!({"step": step})).unwrap();
+            metrics.row(&json!({"step": 10 * step})).unwrap();
         }
+        // A run that wrote nothing is none.
+        Metrics::open(&path).unwrap();
         let rows = MetricsLog::read(&path).unwrap();
         let steps: Vec<_> = rows.iter().map(|row| row["step"].as_i64()).collect();
-        assert_eq!(steps, [Some(1), Some(2)]);
+        assert_eq!(steps, [Some(1), Some(10), Some(2), Some(20)]);
+        let starts: Vec<_> = rows.iter().map(|row| row["start"].as_u64()).collect();
+        assert_eq!(starts, [Some(0), Some(0), Some(1), Some(1)]);
         assert!(rows.iter().all(|row| row["elapsed_s"].is_f64()));
     }
 
     #[test]
     fn a_row_without_names_is_a_bug() {
-        let failure = timed(0.0, &[1, 2]).unwrap_err();
+        let failure = timed(0, 0.0, &[1, 2]).unwrap_err();
         assert_eq!(failure.exit(), crate::Exit::Bug);
         assert!(failure.to_string().contains("[1,2]"));
     }

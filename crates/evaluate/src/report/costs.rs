@@ -44,6 +44,8 @@ pub struct StageCost {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Line {
+    /// Which run of the stage wrote it.
+    start: u64,
     elapsed_s: f64,
     /// Where it is, the line counts one part of the work; otherwise all since the stage was started.
     part: Option<usize>,
@@ -87,11 +89,11 @@ pub(super) fn spent(run: &Path) -> Result<BTreeMap<String, Spent>, Failure> {
     })
 }
 
-/// Adds up lines: a clock that goes back is a stage that was started again.
+/// Adds up the lines of all runs of a stage.
 fn sum(lines: &[Line]) -> Spent {
     let mut sum = Spent::default();
     for (at, line) in lines.iter().enumerate() {
-        let last = lines.get(at + 1).is_none_or(|next| next.elapsed_s < line.elapsed_s);
+        let last = lines.get(at + 1).is_none_or(|next| next.start != line.start);
         if line.part.is_some() || last && line.update.is_none() {
             sum += line.spent();
         }
@@ -142,15 +144,15 @@ mod tests {
 
     #[test]
     fn totals_count_once_a_start_and_parts_each() {
-        let search = |elapsed: f64, tokens: u64| json!({"elapsed_s": elapsed, "tokens": tokens, "policy_tokens": 2 * tokens, "critic_tokens": 1, "flops": 1000 * tokens});
-        let part = |elapsed: f64, part: u64| json!({"elapsed_s": elapsed, "part": part, "policy_tokens": 5, "flops": 7});
+        let search = |start: u64, elapsed: f64, tokens: u64| json!({"start": start, "elapsed_s": elapsed, "tokens": tokens, "policy_tokens": 2 * tokens, "critic_tokens": 1, "flops": 1000 * tokens});
+        let part = |start: u64, elapsed: f64, part: u64| json!({"start": start, "elapsed_s": elapsed, "part": part, "policy_tokens": 5, "flops": 7});
         let run = run_with(&[
-            ("round-01/trajectories", &[search(1.0, 10), search(2.0, 30), search(0.5, 4)]),
-            ("round-01/evaluation", &[part(1.0, 0), part(2.0, 1), part(1.0, 2)]),
+            ("round-01/trajectories", &[search(0, 1.0, 10), search(0, 2.0, 30), search(1, 2.5, 4)]),
+            ("round-01/evaluation", &[part(0, 1.0, 0), part(0, 2.0, 1), part(1, 1.0, 2)]),
         ]);
         let found = spent(run.path()).unwrap();
         let expected =
-            Spent { seconds: 2.5, generated: 34, through_models: 70, trained: 0, flops: 34_000 };
+            Spent { seconds: 4.5, generated: 34, through_models: 70, trained: 0, flops: 34_000 };
         assert_eq!(found["round-01/trajectories"], expected);
         let expected =
             Spent { seconds: 3.0, generated: 0, through_models: 15, trained: 0, flops: 21 };
@@ -163,8 +165,8 @@ mod tests {
             "round-01/policy",
             &[
                 json!({"elapsed_s": 4.0, "update": 20, "loss": 1.0, "tokens": 512}),
-                json!({"elapsed_s": 2.0, "update": 40, "loss": 1.0, "tokens": 500}),
-                json!({"elapsed_s": 3.0, "trained_tokens": 9000, "flops": 3_000_000_000_000_u64}),
+                json!({"start": 1, "elapsed_s": 2.0, "update": 40, "loss": 1.0, "tokens": 500}),
+                json!({"start": 1, "elapsed_s": 3.0, "trained_tokens": 9000, "flops": 3_000_000_000_000_u64}),
             ],
         )]);
         let other = run_with(&[]);
