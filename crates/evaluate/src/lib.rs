@@ -3,7 +3,7 @@
 //! several seeds, with tables and plots; `evaluate audit` grades what a filter kept; `evaluate check` compares a device
 //! with the CPU.
 //!
-//! The one stage that reads the gold answers of evaluation splits, and only to grade with them.
+//! The one stage that reads the gold answers of the test splits, and only to grade with them.
 
 mod audit;
 mod bill;

@@ -19,7 +19,7 @@ pub struct Common {
     #[arg(long, value_name = "PATH")]
     pub config: PathBuf,
 
-    /// Override one value of the preset, e.g. `--set search.width=4`; may be repeated.
+    /// Override one value of the preset, e.g. `--set chunk_prompts=64`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 

@@ -1,6 +1,6 @@
 //! Imagination: where prompts come from (AlphaLLM §4.2, `x = g(x_1, ..., x_m)`).
 //!
-//! - `world`: labelled problems of the embedded world, split by split. The seeds are the only labels of the loop.
+//! - `world`: labelled problems of the embedded world, split by split. The policy learns from no labels but the seeds'.
 //! - `corpus`: raw text of that world to pretrain a policy on, without a single worked question.
 //! - `prompts`: new questions out of seed questions and of what earlier rounds kept, drawn afresh, or written by a
 //!   model. No label is read and none is written.

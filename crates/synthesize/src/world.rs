@@ -35,9 +35,9 @@ pub struct WorldConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Counts {
-    /// Labelled problems to begin with, the only labels of the loop.
+    /// Labelled problems to begin with, the only ones that the policy learns from.
     pub seeds: usize,
-    /// Problems for choosing between settings.
+    /// Problems for choosing between settings and checkpoints, and for judging and calibrating the critics.
     pub validation: usize,
     /// Problems for reporting.
     pub test: usize,

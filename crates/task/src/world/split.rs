@@ -29,7 +29,7 @@ pub enum Split {
 }
 
 impl Split {
-    /// Whether problems of this split must never be learned from.
+    /// Whether a policy must never learn from problems of this split.
     #[must_use]
     pub fn is_evaluation(self) -> bool {
         matches!(self, Self::Validation | Self::Test | Self::OodTemplates | Self::OodChains)
@@ -50,7 +50,7 @@ pub fn split_of(question: &str) -> Split {
     }
 }
 
-/// Whether a question belongs to an evaluation split, so that nothing may learn from it.
+/// Whether a question belongs to an evaluation split, so that no policy may learn from it.
 #[must_use]
 pub fn is_evaluation(question: &str) -> bool {
     split_of(question).is_evaluation()
