@@ -85,18 +85,24 @@ fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
     for decoder in ["greedy", "sampling", "best-of-n@4", "beam", "dvts", "rebase", "mcts-vote"] {
         assert!(table.contains(decoder), "{decoder} is missing from:\n{table}");
     }
-    for column in ["vs best-of-n", "through models", "judged"] {
+    for column in ["vs best-of-n", "through models", "GFLOP", "judged"] {
         assert!(table.contains(column), "no column `{column}` in:\n{table}");
     }
-    for variant in ["large", "cosine", "judge", "in-flight", "settled"] {
-        let decoder = format!(" mcts-vote@{variant} ");
+    // The last six are generated tokens, nodes, tokens through models, operations, judgements and milliseconds.
+    let costs = |variant: &str| -> Vec<f64> {
+        let decoder = format!(" mcts-vote{variant} ");
         let compared = |line: &&str| line.starts_with("round 0") && line.contains(&decoder);
-        let row = table.lines().find(compared);
-        let cells: Vec<&str> = row.unwrap().split_whitespace().collect();
-        // The last three are tokens through models, judgements and milliseconds.
-        let costs = cells[cells.len() - 3..].iter().map(|cell| cell.parse::<f64>().unwrap());
-        assert!(costs.into_iter().all(|cost| cost > 0.0), "{variant}: {cells:?}");
+        let cells: Vec<&str> = table.lines().find(compared).unwrap().split_whitespace().collect();
+        cells[cells.len() - 6..].iter().map(|cell| cell.parse().unwrap()).collect()
+    };
+    for variant in ["", "@large", "@cosine", "@judge", "@in-flight", "@settled"] {
+        let costs = costs(variant);
+        assert!(costs.iter().all(|cost| *cost > 0.0), "{variant}: {costs:?}");
     }
+    assert!(
+        costs("@settled")[0] < costs("")[0],
+        "a search whose answer is settled goes on:\n{table}"
+    );
     assert!(table.contains("best-of-n at equal tokens"), "{table}");
 }
 

@@ -19,6 +19,9 @@ pub(crate) struct Bill {
     pub(crate) problems: usize,
     /// Wall-clock time.
     pub(crate) seconds: f64,
+    /// Generated tokens.
+    #[serde(default)]
+    pub(crate) tokens: u64,
     /// Tokens and judgements.
     #[serde(flatten)]
     pub(crate) cost: Cost,
@@ -41,6 +44,8 @@ pub(crate) struct Billed {
 pub struct MeanCost {
     /// Tokens that went through a model: read or written, by policies and critics.
     pub through_models: f64,
+    /// 10⁹ floating point operations of models, as [`lm::ModelConfig::layer_flops`] counts them; those of servers are not known.
+    pub gflop: f64,
     /// Solutions and states that the critics judged.
     pub judged: f64,
     /// Wall-clock milliseconds, many problems at once.
@@ -71,10 +76,12 @@ pub(crate) fn costs(
                 decoders: Vec::new(),
                 problems: 0,
                 seconds: 0.0,
+                tokens: 0,
                 cost: Cost::default(),
             });
             sum.problems += bill.problems;
             sum.seconds += bill.seconds;
+            sum.tokens += bill.tokens;
             sum.cost += bill.cost;
         }
     }
@@ -86,6 +93,7 @@ impl Bill {
         let per = |total: f64| total / self.problems.max(1) as f64;
         MeanCost {
             through_models: per((self.cost.policy_tokens + self.cost.critic_tokens) as f64),
+            gflop: per(self.cost.flops as f64 / 1e9),
             judged: per(self.cost.judged as f64),
             milliseconds: per(self.seconds * 1e3),
         }
@@ -107,11 +115,13 @@ mod tests {
                 decoders: vec!["mcts-vote".to_owned(), "mcts-rerank".to_owned()],
                 problems: 10,
                 seconds,
+                tokens: 30,
                 cost: Cost {
                     policy_tokens: 600,
                     critic_tokens: 200,
                     reused_tokens: 9,
                     judged: 50,
+                    flops: 2_000_000_000,
                     ..Cost::default()
                 },
             },
@@ -122,7 +132,8 @@ mod tests {
         log.append(&line(1, 2.0)).unwrap();
         log.append(&Billed { settings: "others".to_owned(), ..line(2, 90.0) }).unwrap();
         let costs = costs(folder.path(), "these").unwrap();
-        let expected = MeanCost { through_models: 80.0, judged: 5.0, milliseconds: 150.0 };
+        let expected =
+            MeanCost { through_models: 80.0, gflop: 0.2, judged: 5.0, milliseconds: 150.0 };
         assert_eq!(costs["mcts-vote"], expected);
         assert_eq!(costs["mcts-rerank"], expected);
     }

@@ -215,6 +215,7 @@ impl Evaluator<'_> {
             decoders: vec![GREEDY.to_owned()],
             problems: jobs.len(),
             seconds: clock.elapsed().as_secs_f64(),
+            tokens: options.iter().map(|option| u64::from(option.tokens)).sum(),
             cost: Cost::of_policy(prefixes.counts()),
         };
         for (problem, option) in asked.into_iter().zip(options) {

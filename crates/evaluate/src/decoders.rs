@@ -60,8 +60,9 @@ impl Decoded {
             };
             each.map(answer).collect::<Vec<_>>()
         };
+        let tokens = found.iter().map(|found| answers(found).tokens).sum();
         let answers = found.iter().enumerate().flat_map(named).collect();
-        Ok(Self { bill: Bill { decoders, problems, seconds, cost }, answers })
+        Ok(Self { bill: Bill { decoders, problems, seconds, tokens, cost }, answers })
     }
 }
 

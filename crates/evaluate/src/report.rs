@@ -16,6 +16,7 @@ mod folder;
 mod gather;
 mod kept;
 mod markdown;
+mod operators;
 mod plots;
 mod svg;
 
@@ -26,6 +27,7 @@ pub use error::Error;
 pub use gather::report;
 pub use kept::{KeptReport, SeedAudit};
 pub use markdown::markdown;
+pub use operators::{Brought, BroughtCounts, Made, MadeCounts};
 pub use plots::{Plot, plots};
 
 use std::fmt;
@@ -99,7 +101,12 @@ pub struct Report {
     pub curves: Vec<String>,
     /// One for every split of every task, in a fixed order: `test`, `ood-templates`, `ood-chains`, others by name.
     pub splits: Vec<SplitReport>,
-    /// How far the critics can be trusted, by their folders; none where no run's folder was given, as in the next two.
+    /// What the operators of imagination made, by the prompts' folders; none where no run's folder was given, as in the next
+    /// four.
+    pub made: Vec<Made>,
+    /// What a search and a filter made of their prompts, by the examples' folders.
+    pub brought: Vec<Brought>,
+    /// How far the critics can be trusted, by their folders.
     pub critics: Vec<CriticReport>,
     /// What the filters are worth, by the folders of their audits.
     pub kept: Vec<KeptReport>,

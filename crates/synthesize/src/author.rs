@@ -1,9 +1,10 @@
 //! The models of imagination: an author writes questions, and the policy's rollouts say how hard a question is.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use dataset::{Input, seed_for};
-use decoding::{AnyModel, ModelAt, Place, TextConfig};
+use decoding::{AnyModel, Cost, ModelAt, Place, TextConfig};
 use lm::{Prefixes, Sampling};
 use policy::template::filled;
 use policy::{Policy, PolicyConfig, StateRequest};
@@ -157,7 +158,7 @@ impl Models {
         };
         let writing = wanted.writing.filter(|_| wanted.writes());
         let writer = author.as_ref().or(policy.as_ref()).zip(writing).map(write).transpose()?;
-        Ok(Author { writer, prober: policy.zip(wanted.difficulty) })
+        Ok(Author { writer, prober: policy.zip(wanted.difficulty), spent: Cell::default() })
     }
 }
 
@@ -194,9 +195,24 @@ pub(crate) enum Verdict {
 pub(crate) struct Author<'a> {
     writer: Option<(Policy, &'a WritingConfig)>,
     prober: Option<(Policy, &'a DifficultyConfig)>,
+    spent: Cell<Spent>,
+}
+
+/// What writing and trying cost: a row of the metrics.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Spent {
+    /// Generated tokens.
+    tokens: u64,
+    #[serde(flatten)]
+    cost: Cost,
 }
 
 impl Author<'_> {
+    /// What was spent so far.
+    pub(crate) fn spent(&self) -> Spent {
+        self.spent.get()
+    }
+
     /// Whether an operator's text starts from a question, and how many others it shows.
     pub(crate) fn needs(&self, operator: Operator) -> (bool, usize) {
         let text = self
@@ -219,7 +235,7 @@ impl Author<'_> {
             .zip(&asked)
             .map(|(one, question)| request(question, writing.sampling, one.seed))
             .collect();
-        let written = batches(policy, &requests, 1)?;
+        let written = self.batches(policy, &requests, 1)?;
         let question = |(one, option): (&Commission<'_>, Option<policy::TextOption>)| {
             let option = option?;
             let begun = if writing.goes_on(one.operator) { opening(one.question) } else { "" };
@@ -244,13 +260,47 @@ impl Author<'_> {
                 states.push(StateRequest { to_end: true, ..request });
             }
         }
-        let written = batches(policy, &states, rollouts)?;
+        let written = self.batches(policy, &states, rollouts)?;
         let solutions = written.chunks(rollouts);
         let verdict = |(probe, solutions): (&Probe<'_>, &[Option<policy::TextOption>])| {
             let answers = solutions.iter().map(|one| task::extract(&one.as_ref()?.text));
             difficulty.verdict(&answers.collect::<Vec<_>>(), probe.expected)
         };
         Ok(questions.iter().zip(solutions).map(verdict).collect())
+    }
+
+    /// Writes on from every state, `rows` of one question after another; `None` for a question that leaves no room in the
+    /// model's context.
+    fn batches(
+        &self,
+        policy: &Policy,
+        states: &[StateRequest<'_>],
+        rows: usize,
+    ) -> Result<Vec<Option<policy::TextOption>>, Failure> {
+        let mut all = Vec::with_capacity(states.len());
+        for states in states.chunks(TOGETHER * rows) {
+            let (mut fitting, mut fits) = (Vec::new(), Vec::new());
+            for state in states {
+                let config = policy.config();
+                let room = if state.to_end {
+                    config.max_solution_tokens
+                } else {
+                    config.max_option_tokens
+                };
+                let fit = policy.fits(state.question, room).map_err(decoding::Error::from)?;
+                fits.push(fit);
+                fitting.extend(fit.then(|| state.clone()));
+            }
+            let mut prefixes = Prefixes::default();
+            let written = policy.write(&fitting, &mut prefixes).map_err(decoding::Error::from)?;
+            let mut spent = self.spent.get();
+            spent.cost += Cost::of_policy(prefixes.counts());
+            spent.tokens += written.iter().map(|option| u64::from(option.tokens)).sum::<u64>();
+            self.spent.set(spent);
+            let mut written = written.into_iter();
+            all.extend(fits.into_iter().map(|fit| if fit { written.next() } else { None }));
+        }
+        Ok(all)
     }
 }
 
@@ -278,31 +328,6 @@ impl DifficultyConfig {
 
 /// Questions whose rows are written together, and what was read of them then forgotten.
 const TOGETHER: usize = 256;
-
-/// Writes on from every state, `rows` of one question after another; `None` for a question that leaves no room in the
-/// model's context.
-fn batches(
-    policy: &Policy,
-    states: &[StateRequest<'_>],
-    rows: usize,
-) -> Result<Vec<Option<policy::TextOption>>, Failure> {
-    let mut all = Vec::with_capacity(states.len());
-    for states in states.chunks(TOGETHER * rows) {
-        let (mut fitting, mut fits) = (Vec::new(), Vec::new());
-        for state in states {
-            let config = policy.config();
-            let room =
-                if state.to_end { config.max_solution_tokens } else { config.max_option_tokens };
-            let fit = policy.fits(state.question, room).map_err(decoding::Error::from)?;
-            fits.push(fit);
-            fitting.extend(fit.then(|| state.clone()));
-        }
-        let written = policy.write(&fitting, &mut Prefixes::default());
-        let mut written = written.map_err(decoding::Error::from)?.into_iter();
-        all.extend(fits.into_iter().map(|fit| if fit { written.next() } else { None }));
-    }
-    Ok(all)
-}
 
 /// The beginning of a question or of a solution.
 fn request(question: &str, sampling: Sampling, seed: u64) -> StateRequest<'_> {

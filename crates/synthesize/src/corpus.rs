@@ -118,7 +118,7 @@ fn texts(config: &CorpusConfig, avoid: &Avoid, round: i32) -> Made<CorpusText> {
             round,
         });
     }
-    Made { rows, tallies: ends.iter().map(|(kind, end)| end.tally(kind)).collect() }
+    Made { rows, tallies: ends.iter().map(|(kind, end)| end.tally(kind)).collect(), spent: None }
 }
 
 fn is_held_out(text: &str, share: f64, world_seed: u64) -> bool {

@@ -133,7 +133,7 @@ fn prompts(
         ("kept", kept),
     ];
     let tally = Tally { about: "source", name: config.source.clone(), counts };
-    Ok(Made { rows: rows.into_values().collect(), tallies: vec![tally] })
+    Ok(Made { rows: rows.into_values().collect(), tallies: vec![tally], spent: None })
 }
 
 /// A row that is there twice under one identifier is more likely a file that was put together wrongly.

@@ -7,6 +7,8 @@ use schema::Table;
 use serde::{Serialize, Serializer};
 use stage::{Common, Failure, Metrics};
 
+use crate::author::Spent;
+
 /// What is to be written, before any row is made.
 pub(crate) struct Job<'a> {
     pub(crate) common: &'a Common,
@@ -22,6 +24,8 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Made<T> {
     pub(crate) rows: Vec<T>,
     pub(crate) tallies: Vec<Tally>,
+    /// What models cost that helped.
+    pub(crate) spent: Option<Spent>,
 }
 
 /// Named counts about one thing: a line of the summary and a row of the metrics.
@@ -71,7 +75,7 @@ pub(crate) fn write<T: Table>(
         Begin::Work(output) => output,
     };
     let mut metrics = Metrics::open(&out.join("metrics.jsonl"))?;
-    let Made { rows, tallies } = make()?;
+    let Made { rows, tallies, spent } = make()?;
     let rows = sorted(rows);
     for index in output.missing() {
         let Some(range) = ranges.get(index) else { continue };
@@ -79,6 +83,7 @@ pub(crate) fn write<T: Table>(
         output.write_part(index, &rows[range.start.min(end)..end])?;
     }
     tallies.iter().try_for_each(|tally| metrics.row(tally))?;
+    spent.iter().try_for_each(|spent| metrics.row(spent))?;
     output.commit()?;
     report.print("written", rows.len(), &tallies)
 }

@@ -158,7 +158,7 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
         let plan = config.plan(common, &shares, author);
         let (rows, tallies) = imagine(&plan, &config.material(&seeds, &earlier), &avoid)?;
         enough(&rows, config.count, &args.seeds)?;
-        Ok(Made { rows, tallies })
+        Ok(Made { rows, tallies, spent: plan.author.as_ref().map(Author::spent) })
     })
 }
 

@@ -123,7 +123,8 @@ fn problems(
     };
     let rows: Vec<Prompt> = (0..count).map(&mut fresh).collect();
     let counts = vec![("draws", count + duplicates), ("duplicate", duplicates), ("kept", count)];
-    Made { rows, tallies: vec![Tally { about: "split", name: split.name().to_owned(), counts }] }
+    let tally = Tally { about: "split", name: split.name().to_owned(), counts };
+    Made { rows, tallies: vec![tally], spent: None }
 }
 
 #[cfg(test)]

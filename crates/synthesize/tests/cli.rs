@@ -294,6 +294,8 @@ fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
         assert!(row.difficulty.is_some_and(|hard| [0.0, 0.5, 1.0].contains(&hard)), "{row:?}");
         assert_eq!((row.operator.as_deref(), row.parent_ids.len()), (Some("self_instruct"), 1));
     }
+    let spent = dataset::MetricsLog::read(&one.join("metrics.jsonl")).unwrap().pop().unwrap();
+    assert!(["tokens", "policy_tokens", "flops"].iter().all(|key| spent[*key].as_u64() > Some(0)));
     let inputs = Manifest::read(&one).unwrap().recipe.inputs;
     let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
     assert_eq!(names, ["seeds", "policy", "author"]);
@@ -307,6 +309,45 @@ fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
         &[more.as_slice(), &[&"--out", &dir.path().join("hard")]].concat(),
     );
     run.fails(65, &[&"nothing new could be made"]);
+}
+
+#[test]
+fn what_a_model_writes_has_the_questions_it_was_shown_for_parents() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, out] = ["seeds", "out"].map(|name| dir.path().join(name));
+    seeds(&from, |_| "1".to_owned());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let [base, text] =
+        ["data/base/policy", "pipelines/smoke/text.toml"].map(|path| root.join(path));
+    let texts = "writing.texts={rephrase='{question} {opening}',deepen='{question} {opening}',widen='{examples} '}";
+    let more: [&dyn common::AsArgument; 12] = [
+        &"--set",
+        &texts,
+        &"--config",
+        &preset("authored"),
+        &"--seeds",
+        &from,
+        &"--policy",
+        &base,
+        &"--text",
+        &text,
+        &"--out",
+        &out,
+    ];
+    let operators = "operators={rephrase=1,deepen=1,widen=1}";
+    synthesize(&format!("prompts --set {operators} --set writing.examples=2"), &more).succeeds();
+    let seeds: BTreeSet<String> =
+        read_prompts(&from).into_iter().map(|row| row.prompt_id).collect();
+    let rows = read_prompts(&out);
+    for (operator, parents) in [("rephrase", 1), ("deepen", 1), ("widen", 2)] {
+        let of = |row: &&schema::Prompt| row.operator.as_deref() == Some(operator);
+        let made: Vec<&schema::Prompt> = rows.iter().filter(of).collect();
+        assert!(!made.is_empty(), "{operator}");
+        for row in made {
+            assert_eq!(row.parent_ids.len(), parents, "{row:?}");
+            assert!(row.parent_ids.iter().all(|id| seeds.contains(id)), "{row:?}");
+        }
+    }
 }
 
 /// The first two words.

@@ -99,7 +99,7 @@ impl Columns {
         }
         header.extend(["tokens", "nodes"]);
         if self.cost {
-            header.extend(["through models", "judged", "ms"]);
+            header.extend(["through models", "GFLOP", "judged", "ms"]);
         }
         header.into_iter().map(str::to_owned).collect()
     }
@@ -126,6 +126,7 @@ impl Columns {
         if self.cost {
             let cost = row.cost.as_ref();
             cells.push(one(cost.map(|cost| cost.through_models)));
+            cells.push(cost.map_or_else(none, |cost| format!("{:.2}", cost.gflop)));
             cells.push(one(cost.map(|cost| cost.judged)));
             cells.push(one(cost.map(|cost| cost.milliseconds)));
         }

@@ -38,8 +38,17 @@ pub fn report(runs: &[Run], request: &Request) -> Result<Report, Error> {
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     let models = names(&runs.names());
     let curves = if request.curves.is_empty() { &models } else { &request.curves }.clone();
-    let (critics, kept, costs) = (Vec::new(), Vec::new(), Vec::new());
-    Ok(Report { seeds: names(&runs.seeds), models, curves, splits, critics, kept, costs })
+    Ok(Report {
+        seeds: names(&runs.seeds),
+        models,
+        curves,
+        splits,
+        made: Vec::new(),
+        brought: Vec::new(),
+        critics: Vec::new(),
+        kept: Vec::new(),
+        costs: Vec::new(),
+    })
 }
 
 fn check_paired(splits: &[SplitReport], pairs: &[Pair]) -> Result<(), Error> {

@@ -1,8 +1,8 @@
 //! A report as markdown.
 
 use super::{
-    CriticReport, DecoderReport, KeptReport, Measured, Plot, Report, SeedAudit, SplitReport,
-    StageCost, Versus,
+    Brought, CriticReport, DecoderReport, KeptReport, Made, Measured, Plot, Report, SeedAudit,
+    SplitReport, StageCost, Versus,
 };
 use critic::quality;
 
@@ -37,6 +37,7 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
         blocks.extend(against_best_of_n("as many", &split.against_best_of_n));
         blocks.extend(against_best_of_n("twice as many", &split.against_twice));
     }
+    blocks.extend(imagination(&report.made, &report.brought));
     blocks.extend(critics(&report.critics));
     blocks.extend(kept(&report.kept));
     blocks.extend(costs(&report.costs));
@@ -180,6 +181,38 @@ fn over_all(title: &str, about: &str, all: &[Versus]) -> Vec<String> {
     let mut rows = vec![header.map(str::to_owned).into()];
     rows.extend(all.iter().map(row));
     vec![format!("### {title}"), about.to_owned(), table(&rows)]
+}
+
+/// What operators made, and what came of it.
+fn imagination(made: &[Made], brought: &[Brought]) -> Vec<String> {
+    if made.is_empty() && brought.is_empty() {
+        return Vec::new();
+    }
+    let whole = |count: f64| format!("{count:.0}");
+    let of_made = |Made { folder, operator, seeds, counts }: &Made| {
+        let figures = [counts.draws, counts.prompts, counts.shapes, counts.distinct_3_percent];
+        let name = [folder.clone(), operator.clone(), seeds.to_string()];
+        name.into_iter().chain(figures.map(whole)).collect::<Vec<_>>()
+    };
+    let of_brought = |Brought { folder, operator, seeds, counts }: &Brought| {
+        let share = one((counts.prompts > 0.0).then(|| 100.0 * counts.kept / counts.prompts));
+        let figures = [whole(counts.prompts), whole(counts.kept), share, whole(counts.sft)];
+        let name = [folder.clone(), operator.clone(), seeds.to_string()];
+        name.into_iter().chain(figures).chain([format!("{:.3}", counts.gain)]).collect()
+    };
+    let made_header = ["draws", "prompts", "kinds", "distinct trigrams %"];
+    let brought_header = ["searched", "kept", "yield %", "examples", "gain"];
+    let header = |figures: &[&str]| {
+        let names = ["folder", "operator", "seeds"].iter().chain(figures);
+        vec![names.map(|name| (*name).to_owned()).collect()]
+    };
+    let (mut first, mut second) = (header(&made_header), header(&brought_header));
+    first.extend(made.iter().map(of_made));
+    second.extend(brought.iter().map(of_brought));
+    let about = "Means over the seeds. Kinds are what is left of questions without names, objects and numbers. The gain is \
+                 how likely the policy would have said something else than the best kept solution, 0 where none was kept: \
+                 the mean over the prompts.";
+    vec!["## Imagination".to_owned(), about.to_owned(), table(&first), table(&second)]
 }
 
 /// How far critics can be trusted.

@@ -1,0 +1,236 @@
+//! What the operators of imagination made, and what a search and a filter made of that: from the metrics beside the prompts
+//! and beside what was kept.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dataset::MetricsLog;
+use serde::{Deserialize, Serialize};
+use stage::{Failure, ResultExt};
+
+use super::folder::{self, BySeed};
+use crate::bill::METRICS;
+
+/// What an operator made in a round, means over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Made {
+    /// The prompts' folder within the run.
+    pub folder: String,
+    /// The operator.
+    pub operator: String,
+    /// Seeds that have it.
+    pub seeds: usize,
+    /// The counts.
+    #[serde(flatten)]
+    pub counts: MadeCounts,
+}
+
+/// The counts of what an operator made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct MadeCounts {
+    /// Questions that were tried.
+    pub draws: f64,
+    /// Prompts that came of them.
+    #[serde(rename(deserialize = "kept"))]
+    pub prompts: f64,
+    /// Kinds of questions among them: what is left without names, objects and numbers.
+    pub shapes: f64,
+    /// Different runs of three words, in percent of all.
+    pub distinct_3_percent: f64,
+}
+
+/// What came of an operator's prompts in a round, means over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Brought {
+    /// The examples' folder within the run.
+    pub folder: String,
+    /// The operator.
+    pub operator: String,
+    /// Seeds that have it.
+    pub seeds: usize,
+    /// The counts.
+    #[serde(flatten)]
+    pub counts: BroughtCounts,
+}
+
+/// The counts of what came of an operator's prompts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct BroughtCounts {
+    /// Prompts of which the search found a solution.
+    pub prompts: f64,
+    /// Prompts of which one was kept.
+    pub kept: f64,
+    /// Solutions that were kept.
+    pub sft: f64,
+    /// How likely the policy would have said something else than the best kept solution, 0 to 1, and 0 where none was
+    /// kept: the mean over the prompts.
+    pub gain: f64,
+}
+
+/// A line of the metrics beside prompts.
+#[derive(Deserialize)]
+struct MadeLine {
+    operator: String,
+    #[serde(flatten)]
+    counts: MadeCounts,
+}
+
+/// A line of the metrics beside examples.
+#[derive(Deserialize)]
+struct BroughtLine {
+    operators: Vec<BroughtOne>,
+}
+
+#[derive(Deserialize)]
+struct BroughtOne {
+    operator: String,
+    #[serde(flatten)]
+    counts: BroughtCounts,
+}
+
+/// By operator.
+type Counts<T> = BTreeMap<String, T>;
+/// By the folder of a dataset, and by operator.
+type Found<T> = Result<BTreeMap<String, Counts<T>>, Failure>;
+
+/// What operators made, by the folders of the prompts below a run's; of prompts that were made again the last.
+pub(super) fn made(run: &Path) -> Found<MadeCounts> {
+    lines(run, ("prompts", "operator"), |all, line: MadeLine| {
+        all.insert(line.operator, line.counts);
+    })
+}
+
+/// What came of their prompts, by the folders of the examples; of what was filtered again the last.
+pub(super) fn brought(run: &Path) -> Found<BroughtCounts> {
+    lines(run, ("sft", "operators"), |all, line: BroughtLine| {
+        *all = line.operators.into_iter().map(|one| (one.operator, one.counts)).collect();
+    })
+}
+
+/// The metrics of the datasets of a name below a run's folder, line by line: the lines with a key.
+fn lines<L: serde::de::DeserializeOwned, T>(
+    run: &Path,
+    (dataset, key): (&str, &str),
+    add: impl Fn(&mut Counts<T>, L),
+) -> Found<T> {
+    let mut found = folder::each(run, METRICS, |path| {
+        let mut all = Counts::new();
+        if path.parent().is_some_and(|folder| folder.ends_with(dataset)) {
+            let lines = MetricsLog::read(path)?.into_iter();
+            for line in lines.filter(|line| line.get(key).is_some()) {
+                add(&mut all, serde_json::from_value(line).or_data(path.display())?);
+            }
+        }
+        Ok(all)
+    })?;
+    found.retain(|_, all| !all.is_empty());
+    Ok(found)
+}
+
+/// Means over the seeds that have an operator, by folder and operator.
+pub(super) fn means_made(seeds: BySeed<Counts<MadeCounts>>) -> Vec<Made> {
+    let report = |(folder, operator, all): (String, String, Vec<MadeCounts>)| {
+        let mean = |figure: fn(&MadeCounts) -> f64| mean(&all, figure);
+        let counts = MadeCounts {
+            draws: mean(|it| it.draws),
+            prompts: mean(|it| it.prompts),
+            shapes: mean(|it| it.shapes),
+            distinct_3_percent: mean(|it| it.distinct_3_percent),
+        };
+        Made { folder, operator, seeds: all.len(), counts }
+    };
+    by_operator(seeds).into_iter().map(report).collect()
+}
+
+/// The same of what came of their prompts.
+pub(super) fn means_brought(seeds: BySeed<Counts<BroughtCounts>>) -> Vec<Brought> {
+    let report = |(folder, operator, all): (String, String, Vec<BroughtCounts>)| {
+        let mean = |figure: fn(&BroughtCounts) -> f64| mean(&all, figure);
+        let counts = BroughtCounts {
+            prompts: mean(|it| it.prompts),
+            kept: mean(|it| it.kept),
+            sft: mean(|it| it.sft),
+            gain: mean(|it| it.gain),
+        };
+        Brought { folder, operator, seeds: all.len(), counts }
+    };
+    by_operator(seeds).into_iter().map(report).collect()
+}
+
+fn mean<T>(all: &[T], figure: fn(&T) -> f64) -> f64 {
+    all.iter().map(figure).sum::<f64>() / all.len() as f64
+}
+
+/// What the seeds have of each folder's operators.
+fn by_operator<T>(seeds: BySeed<Counts<T>>) -> Vec<(String, String, Vec<T>)> {
+    let mut found = Vec::new();
+    for (folder, seeds) in folder::by_folder(seeds) {
+        let mut operators = BTreeMap::<String, Vec<T>>::new();
+        for (operator, counts) in seeds.into_iter().flat_map(|(_, all)| all) {
+            operators.entry(operator).or_default().push(counts);
+        }
+        found.extend(operators.into_iter().map(|(name, all)| (folder.clone(), name, all)));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn run_with(files: &[(&str, &[Value])]) -> tempfile::TempDir {
+        let run = tempfile::tempdir().unwrap();
+        for (folder, lines) in files {
+            let mut log = MetricsLog::open(&run.path().join(folder).join(METRICS)).unwrap();
+            lines.iter().for_each(|line| log.append(line).unwrap());
+        }
+        run
+    }
+
+    fn seeds<T>(runs: &[tempfile::TempDir], read: fn(&Path) -> Found<T>) -> BySeed<Counts<T>> {
+        let seeds = runs.iter().enumerate();
+        seeds.map(|(seed, run)| (seed.to_string(), read(run.path()).unwrap())).collect()
+    }
+
+    #[test]
+    fn operators_have_means_over_the_seeds_that_used_them() {
+        let line = |operator: &str, draws: u32| json!({"operator": operator, "draws": draws, "unchanged": 1, "kept": 5, "shapes": 4, "distinct_3_percent": 50});
+        let cost = json!({"tokens": 3, "policy_tokens": 9});
+        let runs = [
+            run_with(&[("round-01/prompts", &[line("mutate", 99), line("mutate", 10)])]),
+            run_with(&[("round-01/prompts", &[line("mutate", 20), line("extend", 7), cost])]),
+        ];
+        let found = means_made(seeds(&runs, made));
+        let figures: Vec<_> =
+            found.iter().map(|it| (it.operator.as_str(), it.seeds, it.counts.draws)).collect();
+        assert_eq!(figures, [("extend", 1, 7.0), ("mutate", 2, 15.0)]);
+        assert_eq!((found[1].folder.as_str(), found[1].counts.prompts), ("round-01/prompts", 5.0));
+    }
+
+    #[test]
+    fn what_was_filtered_again_counts_as_it_is_now() {
+        let line = |kept: u32| json!({"prompts": 9, "operators": [{"operator": "mutate", "prompts": 8, "kept": kept, "sft": 2 * kept, "gain": 0.25}]});
+        let none = json!({"prompts": 9, "operators": []});
+        let run = run_with(&[
+            ("a/round-01/sft", &[line(6), line(4)]),
+            ("round-02/sft", &[line(6), none]),
+            ("round-02/steps", &[line(6)]),
+        ]);
+        let found = means_brought(seeds(&[run], brought));
+        let [one] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(
+            (one.folder.as_str(), one.counts.kept, one.counts.sft),
+            ("a/round-01/sft", 4.0, 8.0)
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_none_of_ours_is_refused_with_its_file() {
+        let run =
+            run_with(&[("round-01/prompts", &[json!({"operator": "mutate", "draws": "many"})])]);
+        let failure = made(run.path()).unwrap_err();
+        assert!(failure.to_string().contains("prompts/metrics.jsonl"), "{failure}");
+    }
+}
