@@ -2,11 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use alphallm::{bytes, make, run, stage, write_rows};
-use dataset::Dataset;
+use dataset::{Dataset, Manifest, MetricsLog};
 use schema::{Critique, Evaluation, NodeRow, Prompt, SftExample, Trajectory};
 
 /// Two runs are the same to the byte, or the first difference.
@@ -77,6 +78,9 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     every_evaluation_is_there(&calm);
     an_arm_shares_what_it_does_not_change(&calm);
     decoders_are_compared_at_equal_tokens(&calm);
+    pairs_are_learned_from_where_an_arm_says_so(&calm);
+    a_second_round_builds_on_the_first(&calm);
+    rounds_may_start_from_the_base(&dir.path().join("base"));
 }
 
 /// `make compare` on a run that exists: every decoder has its row and what it cost.
@@ -149,6 +153,46 @@ fn an_arm_shares_what_it_does_not_change(run_dir: &Path) {
     let found = run_dir.join("reranked/round-01/trajectories");
     let rows = Dataset::<Trajectory>::open(&found).unwrap().rows().unwrap();
     assert!(!rows.is_empty() && rows.iter().all(|row| row.decoder == "sample"));
+}
+
+fn pairs_are_learned_from_where_an_arm_says_so(run_dir: &Path) {
+    assert_eq!(
+        planned(run_dir, &["measured", "ARM=preferred"]),
+        ["finetune policy", "evaluate run"]
+    );
+    run(make(run_dir, &["measured", "ARM=preferred"]));
+    let pairs = |policy: &str| {
+        let log = MetricsLog::read(&run_dir.join(policy).join("metrics.jsonl")).unwrap();
+        log.iter().filter(|line| line["pair_loss"].is_f64()).count()
+    };
+    assert!(pairs("preferred/round-01/policy") > 0);
+    assert_eq!(pairs("round-01/policy"), 0);
+}
+
+/// `make round` once more: prompts that go back from what the first round found, and a policy that learns from both.
+fn a_second_round_builds_on_the_first(run_dir: &Path) {
+    let table = run(make(run_dir, &["round"]));
+    assert!(table.contains("round 2"), "{table}");
+    let kept = Dataset::<SftExample>::open(&run_dir.join("round-01/sft")).unwrap().rows().unwrap();
+    let found: BTreeSet<String> = kept.into_iter().map(|example| example.prompt_id).collect();
+    let made = Dataset::<Prompt>::open(&run_dir.join("round-02/prompts")).unwrap().rows().unwrap();
+    let backward: Vec<&Prompt> = made.iter().filter(|prompt| prompt.expected.is_some()).collect();
+    assert!(!backward.is_empty());
+    for prompt in backward {
+        assert_eq!(prompt.operator.as_deref(), Some("backward"));
+        assert!(prompt.parent_ids.iter().all(|parent| found.contains(parent)), "{prompt:?}");
+    }
+    let inputs = Manifest::read(&run_dir.join("round-02/policy")).unwrap().recipe.inputs;
+    assert_eq!(inputs.iter().filter(|input| input.name == "sft").count(), 2, "{inputs:?}");
+}
+
+fn rounds_may_start_from_the_base(run_dir: &Path) {
+    let plan = run(make(run_dir, &["-n", "measured", "ROUND=2", "START=base"])).replace("\\\n", "");
+    let learns = |line: &&str| line.contains("finetune policy") && line.contains("round-02/policy");
+    let line = plan.lines().find(learns).unwrap();
+    for words in ["--init data/base/policy ", "round-01/sft ", "round-02/sft "] {
+        assert!(line.contains(words), "`{words}` is not in {line}");
+    }
 }
 
 fn no_synthesized_prompt_has_an_answer(run_dir: &Path) {

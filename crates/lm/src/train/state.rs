@@ -49,7 +49,8 @@ struct Numbers {
     update: usize,
     tokens: u64,
     worse: usize,
-    best: Option<(usize, f64)>,
+    /// Its update, and the bits of its loss: a number need not come back from JSON to the last one.
+    best: Option<(usize, u64)>,
 }
 
 /// The key of the numbers in the file's metadata.
@@ -112,7 +113,7 @@ impl State {
             update: self.update,
             tokens: self.tokens,
             worse: self.worse,
-            best: self.best.as_ref().map(|best| (best.update, best.loss)),
+            best: self.best.as_ref().map(|best| (best.update, best.loss.to_bits())),
         };
         let numbers = serde_json::to_string(&numbers).expect("plain numbers serialize");
         crate::checkpoint::write_safetensors(&tensors, (NUMBERS, numbers))
@@ -143,7 +144,9 @@ impl State {
         };
         let model = load("model")?;
         let best = match numbers.best {
-            Some((update, loss)) => Some(Best { model: load("best")?, update, loss }),
+            Some((update, loss)) => {
+                Some(Best { model: load("best")?, update, loss: f64::from_bits(loss) })
+            }
             None => None,
         };
         let (mut moments, device) = (Moments::new(), start.devices().swap_remove(0));

@@ -296,6 +296,17 @@ fn early_stopping_gives_back_the_best_model() {
 }
 
 #[test]
+fn a_state_keeps_the_best_loss_to_the_last_bit() {
+    // The shortest text of this number is read back from JSON as its neighbour.
+    let loss = 1.532_531_954_334_900_5;
+    let model = checkpoint().model;
+    let mut state = State::start(model.clone());
+    assert!(state.judge(loss));
+    let outcome = State::from_bytes(&state.to_bytes(), &model).unwrap().outcome();
+    assert_eq!(outcome.best_loss.map(f64::to_bits), Some(loss.to_bits()));
+}
+
+#[test]
 fn the_learning_rate_rises_and_falls() {
     let config = TrainConfig { learning_rate: 1.0, ..config() };
     let rates: Vec<f64> = (0..100).map(|u| config.rate(u, 100)).collect();
