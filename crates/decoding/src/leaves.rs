@@ -43,8 +43,12 @@ impl Searcher {
         let lacking: Vec<u32> = (0..leaves.len()).map(lacking).collect();
         let rollouts = self.roll_out(runs, leaves, &lacking, memory)?;
         let question = |leaf: &Leaf| runs[leaf.run].question.text;
-        let alone = leaves.iter().zip(&lacking).filter(|(_, lacking)| **lacking == 0);
-        let alone = alone.map(|(leaf, _)| {
+        // A critic reads from left to right: what it says of a leaf stands in its reading of the leaf's rollout, so the leaf
+        // is not read again. A rollout without text says nothing of it: it is read as a finished solution.
+        let first = |i: usize| rollouts.partition_point(|(leaf, _)| *leaf < i);
+        let is_alone = |i: usize| lacking[i] == 0 || rollouts[first(i)].1.parts.is_empty();
+        let alone = leaves.iter().enumerate().filter(|(i, _)| is_alone(*i));
+        let alone = alone.map(|(_, leaf)| {
             let options = leaf.options.clone();
             let branch = options.len();
             Solution { question: question(leaf), options, finished: leaf.terminal, branch }
@@ -58,15 +62,12 @@ impl Searcher {
         let solutions: Vec<Solution<'_>> = continued.chain(alone).collect();
         let scores = memory.judge(&self.critic, &solutions)?;
         let (continued, alone) = scores.split_at(rollouts.len());
-        // A critic reads from left to right: what it says of a leaf stands in its reading of the
-        // leaf's rollout, so the leaf is not read again.
-        let first = |i: usize| &continued[rollouts.partition_point(|(leaf, _)| *leaf < i)];
         let mut alone = alone.iter();
         let mut evaluations: Vec<Evaluation> = leaves
             .iter()
             .enumerate()
             .map(|(i, leaf)| {
-                evaluation(leaf, if lacking[i] > 0 { Some(first(i)) } else { alone.next() })
+                evaluation(leaf, if is_alone(i) { alone.next() } else { continued.get(first(i)) })
             })
             .collect();
         for (evaluation, outcomes) in evaluations.iter_mut().zip(at_hand) {

@@ -26,6 +26,11 @@ fn checkpoint(heads: &[&str]) -> Checkpoint {
 
 /// Options of three tokens, solutions of twelve: a model that knows nothing hardly ever ends one.
 pub(crate) fn searcher(rows: usize, config: SearchConfig) -> Searcher {
+    searcher_with(&["value", "prm", "orm"], rows, config)
+}
+
+/// The same with some of the critics.
+pub(crate) fn searcher_with(heads: &[&str], rows: usize, config: SearchConfig) -> Searcher {
     let options = EngineOptions { workers: 1, rows };
     let engine = |heads: &[&str]| Engine::new(&checkpoint(heads), &device::cpu(), options);
     let text = PolicyConfig {
@@ -41,7 +46,7 @@ pub(crate) fn searcher(rows: usize, config: SearchConfig) -> Searcher {
     };
     let mark = || "<|mark|>".to_owned();
     let marks = || Marks { holds: mark(), fails: mark(), nothing: mark() };
-    let all = engine(&["value", "prm", "orm"]);
+    let all = engine(heads);
     let told = CriticConfig { option: marks(), solution: marks(), words: BTreeMap::new() };
     let critic = Critic::new(vec![all], &text.format, &told).unwrap();
     let policy = || Policy::new(engine(&[]), text.clone()).unwrap();

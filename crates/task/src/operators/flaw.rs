@@ -112,6 +112,76 @@ mod tests {
         }
     }
 
+    /// The sentences of a question, each changed in its way, as one text.
+    fn retold(question: &str, change: impl Fn(usize, &str) -> Vec<String>) -> String {
+        let told = sentences_in(question);
+        let sentences = told.iter().enumerate().flat_map(|(at, sentence)| change(at, sentence));
+        sentences.collect::<Vec<_>>().join(" ")
+    }
+
+    fn replaced(text: &str, with: impl Fn(&str) -> Option<String>) -> String {
+        words(text).map(|word| with(word).unwrap_or_else(|| word.to_owned())).collect()
+    }
+
+    /// The question with a flaw of a kind, where it is one of those that this way of breaking it makes flawed.
+    fn broken(question: &str, kind: Flaw) -> Option<String> {
+        let last = sentences_in(question).len() - 1;
+        let number = |word: &str| is_number(word).then(|| "some".to_owned());
+        let text =
+            match kind {
+                Flaw::AsksNothing => retold(question, |at, sentence| {
+                    if at == last { Vec::new() } else { vec![sentence.to_owned()] }
+                }),
+                Flaw::NoNumber => replaced(question, number),
+                Flaw::Stranger => retold(question, |at, sentence| {
+                    let name = |word: &str| matches!(known(word), Some(Known::Name(_)));
+                    let other =
+                        |word: &str| (at == last && name(word)).then(|| "Nobody".to_owned());
+                    vec![replaced(sentence, other)]
+                })
+                .replace("Nobody", stranger_to(question)),
+                Flaw::Contradiction => retold(question, |at, sentence| {
+                    let more = |word: &str| Some((word.parse::<u64>().ok()? + 1).to_string());
+                    let again = replaced(sentence, more);
+                    let state = words(sentence).any(|word| STATES.contains(&word)) && at < last;
+                    if state { vec![sentence.to_owned(), again] } else { vec![sentence.to_owned()] }
+                }),
+            };
+        (text != question).then_some(text)
+    }
+
+    /// A name that is not in a text.
+    fn stranger_to(question: &str) -> &'static str {
+        let names = ["Tom", "Anna", "Emma", "Noah", "Mia", "Leo", "Zoe"];
+        let new =
+            |name: &&&str| known(name).is_some() && words(question).all(|word| word != **name);
+        names.iter().find(new).copied().unwrap()
+    }
+
+    #[test]
+    fn most_questions_that_were_broken_are_found() {
+        for (kind, least) in [
+            (Flaw::AsksNothing, 0.95),
+            (Flaw::NoNumber, 0.75),
+            (Flaw::Stranger, 0.95),
+            (Flaw::Contradiction, 0.85),
+        ] {
+            let all: Vec<String> = draw_many(Split::Fresh, 300, 4)
+                .iter()
+                .filter_map(|problem| broken(&problem.question, kind))
+                .collect();
+            let missed: Vec<&String> = all.iter().filter(|text| flaw(text).is_none()).collect();
+            let found = 1.0 - missed.len() as f64 / all.len() as f64;
+            assert!(all.len() >= 30, "{kind:?}: {}", all.len());
+            assert!(
+                found >= least,
+                "{kind:?}: {found:.3} of {}, such as {:?}",
+                all.len(),
+                missed.first()
+            );
+        }
+    }
+
     #[test]
     fn what_can_be_answered_is_left_alone() {
         for text in [
