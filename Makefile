@@ -24,6 +24,8 @@ TRAINER ?=
 # Where a round's policy and control start: `previous`, from those of the round before, or `base`, from INIT, on the seeds and
 # what all rounds kept.
 START   ?= previous
+# Which rounds' examples a policy learns from beside the seeds: `all` so far, or the `last`, its own.
+KEPT    ?= all
 # Rounds from the same round 0 with other settings: those of $(P)/$(ARM) in place of those of the same name in $(P). Round 0
 # and how models are measured are the same in all arms.
 ARM     ?=
@@ -111,7 +113,7 @@ BACK    := $(shell grep -lE '^(\[curriculum\]|backward)' $(call settings,prompts
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
 # A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
-MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)$(if $(filter base,$(START)), START=base)
+MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)$(if $(filter base,$(START)), START=base)$(if $(filter last,$(KEPT)), KEPT=last)
 FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
 ifneq ($(filter-out clean-run help test test-server lint schemas status build base bench results,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
@@ -214,6 +216,9 @@ $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 # $(call start,<checkpoint>): where fine-tuning starts that would start from this checkpoint.
 start = $(if $(filter base,$(START)),$(INIT),$(1))
 
+# $(call learned,n): the rounds whose examples the policy of round n learns from.
+learned = $(if $(filter last,$(KEPT)),$(1),$(shell seq $(1)))
+
 # $(call round_rules,n,nn,mm,kk): kk is the round whose critics judge.
 define round_rules
 $(call prompted,$(2))/prompts/$(M): $(call settings,prompts) $(WORLD) $(if $(WRITES),$(P)/text.toml $(call at,$(3))/policy/$(M)) $(if $(BACK),$(foreach k,$(shell seq $(3)),$(call filtered,$(call two,$(k)))/sft/$(M))) | build
@@ -231,9 +236,9 @@ $(call judged,$(2))/critiques/$(M): $(call settings,critique) $(P)/text.toml $(c
 $(call filtered,$(2))/sft/$(M): $(call settings,filter) $(call searched,$(2))/trajectories/$(M) $(call judged,$(2))/critiques/$(M) | build
 	$$(call filter_with,$(1),$(call prompted,$(2))/prompts,$(call searched,$(2)),$(call judged,$(2)),$(call filtered,$(2)))
 
-$(A)/round-$(2)/policy/$(M): $(call settings,finetune) $(P)/text.toml $(foreach k,$(shell seq $(1)),$(call filtered,$(call two,$(k)))/sft/$(M)) $(call at,$(3))/policy/$(M) | build
+$(A)/round-$(2)/policy/$(M): $(call settings,finetune) $(P)/text.toml $(foreach k,$(call learned,$(1)),$(call filtered,$(call two,$(k)))/sft/$(M)) $(call at,$(3))/policy/$(M) | build
 	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(call at,$(3))/policy) --seeds $(R)/world/seeds \
-	  $(foreach k,$(shell seq $(1)),--sft $(call filtered,$(call two,$(k)))/sft $(if $(PAIRS),--preferences $(call filtered,$(call two,$(k)))/preferences)) --validation $(R)/world/validation --out $$(@D) $$(done)
+	  $(foreach k,$(call learned,$(1)),--sft $(call filtered,$(call two,$(k)))/sft $(if $(PAIRS),--preferences $(call filtered,$(call two,$(k)))/preferences)) --validation $(R)/world/validation --out $$(@D) $$(done)
 
 # The control: the same number of updates on the seeds alone, from the control of the round before.
 $(A)/round-$(2)/control/$(M): $(call settings,finetune) $(P)/text.toml $(A)/round-$(2)/policy/$(M) $(if $(filter 00,$(3)),,$(call at,$(3))/control/$(M)) | build

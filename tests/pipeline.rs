@@ -80,7 +80,7 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     decoders_are_compared_at_equal_tokens(&calm);
     pairs_are_learned_from_where_an_arm_says_so(&calm);
     a_second_round_builds_on_the_first(&calm);
-    rounds_may_start_from_the_base(&dir.path().join("base"));
+    rounds_start_and_learn_as_told(&dir.path().join("base"));
 }
 
 /// `make compare` on a run that exists: every decoder has its row and what it cost.
@@ -186,13 +186,22 @@ fn a_second_round_builds_on_the_first(run_dir: &Path) {
     assert_eq!(inputs.iter().filter(|input| input.name == "sft").count(), 2, "{inputs:?}");
 }
 
-fn rounds_may_start_from_the_base(run_dir: &Path) {
-    let plan = run(make(run_dir, &["-n", "measured", "ROUND=2", "START=base"])).replace("\\\n", "");
-    let learns = |line: &&str| line.contains("finetune policy") && line.contains("round-02/policy");
-    let line = plan.lines().find(learns).unwrap();
-    for words in ["--init data/base/policy ", "round-01/sft ", "round-02/sft "] {
-        assert!(line.contains(words), "`{words}` is not in {line}");
-    }
+fn rounds_start_and_learn_as_told(run_dir: &Path) {
+    let planned = |choice: &str| {
+        let plan = run(make(run_dir, &["-n", "measured", "ROUND=2", choice]));
+        let plan = plan.replace("\\\n", "");
+        let learns =
+            |line: &&str| line.contains("finetune policy") && line.contains("round-02/policy ");
+        plan.lines().find(learns).unwrap().to_owned()
+    };
+    let says = |choice: &str| {
+        let line = planned(choice);
+        ["--init data/base/policy ", "round-01/sft ", "round-02/sft "]
+            .map(|words| line.contains(words))
+    };
+    assert_eq!(says("START=previous"), [false, true, true]);
+    assert_eq!(says("START=base"), [true, true, true]);
+    assert_eq!(says("KEPT=last"), [false, false, true]);
 }
 
 fn no_synthesized_prompt_has_an_answer(run_dir: &Path) {
