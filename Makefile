@@ -21,11 +21,13 @@ SERVER  ?=
 SERVER_FAST ?= $(SERVER)
 # `external` lets the preset's `external_trainer` fine-tune the policy and the control of a round.
 TRAINER ?=
-# Where a round's policy and control start: `previous`, from those of the round before, or `base`, from INIT, on the seeds and
-# what all rounds kept.
+# Where a round's policy and control start: `previous`, from those of the round before, or `base`, from INIT.
 START   ?= previous
 # Which rounds' examples a policy learns from beside the seeds: `all` so far, or the `last`, its own.
 KEPT    ?= all
+ifneq ($(filter-out previous base,$(START))$(filter-out all last,$(KEPT)),)
+$(error START has to be previous or base, and KEPT all or last)
+endif
 # Rounds from the same round 0 with other settings: those of $(P)/$(ARM) in place of those of the same name in $(P). Round 0
 # and how models are measured are the same in all arms.
 ARM     ?=
@@ -112,7 +114,7 @@ WRITES  := $(shell grep -lE '^\[(writing|difficulty)\]' $(call settings,prompts)
 BACK    := $(shell grep -lE '^(\[curriculum\]|backward)' $(call settings,prompts) 2>/dev/null)
 TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
-# A run belongs to one preset and one seed: files do not say so to make, and mixing them would go unnoticed.
+# A run belongs to one preset, one seed and one way to learn: files do not say so to make, and mixing them would go unnoticed.
 MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)$(if $(filter base,$(START)), START=base)$(if $(filter last,$(KEPT)), KEPT=last)
 FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
 ifneq ($(filter-out clean-run help test test-server lint schemas status build base bench results,$(or $(MAKECMDGOALS),all)),)

@@ -124,7 +124,7 @@ def main():
         run(*make, "bootstrap")
         with Server(at / "round-00/policy") as policy, Server(at / "round-00/fast_policy") as fast_policy:
             same_answers(at / "round-00", at / "world", place / "served", policy, fast_policy)
-            served = [*make, f"SERVER={policy.address}", f"SERVER_FAST={fast_policy.address}", "SEARCH_FLAGS=--weak-critics", "ROUND=1"]
+            served = [*make, f"SERVER={policy.address}", f"SERVER_FAST={fast_policy.address}", "ROUND=1"]
             survives(served, policy, at / "round-01")
             run(*served, "round")
             assert (at / "round-01/comparison.json").exists()

@@ -193,7 +193,9 @@ impl Labeller<'_> {
                 return Err(Failure::data(format!("problem {id} has no answer to label by"))
                     .hint("give labelled problems: the seeds and the validation split"));
             }
-            if !self.policy.fits(&problem.prompt, 1).map_err(decoding::Error::from)? {
+            // Every token of a solution may be an option, with a mark for the critics after it.
+            let room = 2 * self.policy.config().max_solution_tokens;
+            if !self.policy.fits(&problem.prompt, room).map_err(decoding::Error::from)? {
                 tracing::warn!("problem {id} is too long for the policy: skipped");
                 self.totals.too_long += 1;
                 continue;
@@ -320,6 +322,15 @@ mod tests {
         assert!(values.len() >= 5, "{} files", values.len());
         for value in values {
             value.validate().unwrap();
+            for (key, wrong) in [
+                ("samples", Config { samples: 0, ..value.clone() }),
+                ("skip_share", Config { skip_share: 1.0, ..value.clone() }),
+                ("good_above", Config { good_above: -0.1, ..value.clone() }),
+                ("chunk_prompts", Config { chunk_prompts: 0, ..value.clone() }),
+            ] {
+                let failure = wrong.validate().unwrap_err();
+                assert!(failure.to_string().contains(key), "{failure}");
+            }
         }
     }
 }

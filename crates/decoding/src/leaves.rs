@@ -156,7 +156,7 @@ fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
         value: at(&scores.values),
         prm: at(&scores.process),
         orm: outcome
-            .map(|_| worth(leaf.finished, answer.as_deref(), outcome))
+            .map(|outcome| worth(leaf.finished, answer.as_deref(), Some(outcome)))
             .into_iter()
             .collect(),
         tokens: 0,
@@ -180,4 +180,23 @@ fn tell_evaluations(
         answer.map_err(|source| refused(&run.question, source))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_was_cut_or_answers_nothing_is_worth_nothing_in_the_tree() {
+        let scores = Scores { outcome: Some(0.75), ..Scores::default() };
+        let orm = |text: &str, terminal, finished| {
+            let options = vec![text.to_owned()];
+            let leaf = Leaf { run: 0, node: NodeId::ROOT, options, terminal, finished };
+            evaluation(&leaf, Some(&scores)).orm
+        };
+        assert_eq!(orm("#### 5", true, true), [0.75]);
+        assert_eq!(orm("#### 5", true, false), [0.0]);
+        assert_eq!(orm("It is 5.", true, true), [0.0]);
+        assert!(orm("#### 5", false, false).is_empty());
+    }
 }

@@ -100,6 +100,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         model: models.policy.label(),
         searchers: searchers(searches, models, &text.value, &place)?,
     };
+    if preset.value.steps.is_some() {
+        // What needs one comes late in a part.
+        evaluator.searcher().critic().require(critic::PRM).map_err(decoding::Error::from)?;
+    }
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let progress = Progress::new("evaluate", jobs.len() as u64);
     for (index, range) in chunks.into_iter().enumerate() {
@@ -213,7 +217,7 @@ impl Evaluator<'_> {
         let options = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
         let bill = Bill {
             decoders: vec![GREEDY.to_owned()],
-            problems: jobs.len(),
+            problems: asked.len(),
             seconds: clock.elapsed().as_secs_f64(),
             tokens: options.iter().map(|option| u64::from(option.tokens)).sum(),
             cost: Cost::of_policy(prefixes.counts()),

@@ -39,8 +39,8 @@ pub struct Config {
     /// Fast rollouts per non-terminal leaf, `n` of the ORM term; 0 scores terminals only. Not asked
     /// for when the ORM is off.
     pub rollouts: u32,
-    /// A leaf whose rollouts' ORM scores have a variance below this is settled: it may have one child, so that its path
-    /// goes on to an end and does not branch. Absent settles none. In (0, 1e6]; takes two rollouts at least.
+    /// A leaf whose rollouts' ORM scores have a variance below this is settled: it may have one child, which is judged
+    /// anew. Absent settles none. In (0, 1e6]; takes two rollouts at least.
     pub settled_variance: Option<f64>,
     /// How the PRM scores along a path become the one `PRM(s)` of its leaf.
     pub prm_aggregation: PrmAggregation,

@@ -24,7 +24,7 @@ impl Metrics {
     /// clock: each run's rows count from that run's start.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let last = MetricsLog::read(path)?.pop();
-        let start = last.map_or(0, |row| row["start"].as_u64().map_or(0, |start| start + 1));
+        let start = last.map_or(0, |row| row["start"].as_u64().unwrap_or(0) + 1);
         Ok(Self { log: MetricsLog::open(path)?, start, watch: Stopwatch::start() })
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Made<T> {
     pub(crate) rows: Vec<T>,
     pub(crate) tallies: Vec<Tally>,
-    /// What models cost that helped.
+    /// Cost of the models that wrote or tried prompts.
     pub(crate) spent: Option<Spent>,
 }
 

@@ -126,7 +126,9 @@ impl Columns {
         if self.cost {
             let cost = row.cost.as_ref();
             cells.push(one(cost.map(|cost| cost.through_models)));
-            cells.push(cost.map_or_else(none, |cost| format!("{:.2}", cost.gflop)));
+            // What a server does is not known.
+            let known = cost.filter(|cost| cost.gflop > 0.0);
+            cells.push(known.map_or_else(none, |cost| format!("{:.2}", cost.gflop)));
             cells.push(one(cost.map(|cost| cost.judged)));
             cells.push(one(cost.map(|cost| cost.milliseconds)));
         }

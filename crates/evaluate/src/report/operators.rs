@@ -116,8 +116,11 @@ fn lines<L: serde::de::DeserializeOwned, T>(
     let mut found = folder::each(run, METRICS, |path| {
         let mut all = Counts::new();
         if path.parent().is_some_and(|folder| folder.ends_with(dataset)) {
-            let lines = MetricsLog::read(path)?.into_iter();
-            for line in lines.filter(|line| line.get(key).is_some()) {
+            let lines = MetricsLog::read(path)?;
+            // What was made by other settings is gone, and its lines are still there.
+            let start = lines.last().map(|line| line["start"].clone());
+            let last = lines.into_iter().filter(|line| Some(&line["start"]) == start.as_ref());
+            for line in last.filter(|line| line.get(key).is_some()) {
                 add(&mut all, serde_json::from_value(line).or_data(path.display())?);
             }
         }
@@ -198,8 +201,10 @@ mod tests {
     fn operators_have_means_over_the_seeds_that_used_them() {
         let line = |operator: &str, draws: u32| json!({"operator": operator, "draws": draws, "unchanged": 1, "kept": 5, "shapes": 4, "distinct_3_percent": 50});
         let cost = json!({"tokens": 3, "policy_tokens": 9});
+        let mut again = line("mutate", 10);
+        again["start"] = json!(1);
         let runs = [
-            run_with(&[("round-01/prompts", &[line("mutate", 99), line("mutate", 10)])]),
+            run_with(&[("round-01/prompts", &[line("fresh", 99), again])]),
             run_with(&[("round-01/prompts", &[line("mutate", 20), line("extend", 7), cost])]),
         ];
         let found = means_made(seeds(&runs, made));
