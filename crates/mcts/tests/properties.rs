@@ -192,7 +192,8 @@ proptest! {
             prop_assert!(node.width <= bounds.max);
             // A leaf whose rollouts agree may have one child.
             let may_settle = config.settled_variance.is_some() && node.rollouts > 0;
-            prop_assert!(node.saturated || node.width >= if may_settle { 1 } else { bounds.min });
+            let least = if may_settle { 1 } else { bounds.min };
+            prop_assert!(node.saturated || node.width >= least);
         }
     }
 
