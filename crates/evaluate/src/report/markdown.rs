@@ -211,7 +211,7 @@ fn imagination(made: &[Made], brought: &[Brought]) -> Vec<String> {
     second.extend(brought.iter().map(of_brought));
     let about = "Means over the seeds. Kinds are what is left of questions without names, objects and numbers. The gain is \
                  how likely the policy would have said something else than the best kept solution, 0 where none was kept: \
-                 the mean over the prompts.";
+                 the mean over the prompts. What is no operator, such as `world`, made problems that were audited.";
     vec!["## Imagination".to_owned(), about.to_owned(), table(&first), table(&second)]
 }
 
