@@ -429,7 +429,7 @@ fn similar_options_are_folded_as_the_driver_measures() {
 }
 
 #[test]
-fn a_leaf_whose_rollouts_agree_goes_on_as_one_path() {
+fn a_leaf_whose_rollouts_agree_has_one_child() {
     let config = Config { settled_variance: Some(0.01), ..plain(12) };
     let mut tree = Tree::new(&config).unwrap();
     let told = |orm: [f64; 2]| Evaluation { orm: orm.to_vec(), ..one() };
