@@ -1,6 +1,6 @@
 //! The preset of `evaluate run`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use decoding::{SampleConfig, SearchConfig, StepConfig};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ pub(crate) struct Config {
     pub(crate) chunk_problems: usize,
     /// Problems of each split, the first by id, that are not only answered greedily; 0 for none.
     pub(crate) search_problems: usize,
+    /// The same of single splits, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    search_problems_of: BTreeMap<String, usize>,
     /// Problems of each split, the first by id, that are answered at all; absent is all.
     #[serde(default)]
     pub(crate) problems: Option<usize>,
@@ -35,6 +38,17 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<(), Failure> {
         self.sample.as_ref().map_or(Ok(()), SampleConfig::validate).map_err(Failure::from)?;
         self.steps.as_ref().map_or(Ok(()), StepConfig::validate).map_err(Failure::from)
+    }
+
+    /// How many problems of a split are not only answered greedily.
+    pub(crate) fn searched(&self, split: &str) -> usize {
+        self.search_problems_of.get(split).copied().unwrap_or(self.search_problems)
+    }
+
+    /// The splits that have a number of their own and are not among these.
+    pub(crate) fn unknown_splits(&self, splits: &BTreeSet<String>) -> Vec<&str> {
+        let own = self.search_problems_of.keys().filter(|split| !splits.contains(*split));
+        own.map(String::as_str).collect()
     }
 
     /// The search and its variants, with what follows the names of their decoders.
@@ -94,12 +108,24 @@ mod tests {
     }
 
     #[test]
+    fn a_split_can_have_its_own_number_of_searched_problems() {
+        let text = r#"{
+            "task": "", "chunk_problems": 1, "search_problems": 2, "search_problems_of": { "test": 5, "tset": 7 }
+        }"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        assert_eq!(["test", "ood-chains"].map(|split| config.searched(split)), [5, 2]);
+        let splits = ["test", "ood-chains"].map(str::to_owned).into();
+        assert_eq!(config.unknown_splits(&splits), ["tset"]);
+    }
+
+    #[test]
     fn a_variant_replaces_single_keys_and_is_refused_by_name() {
         let tree = stage::shipped::<SearchConfig>(|name| name == "tree.toml").unwrap().remove(0);
         let config = |variant: Value| Config {
             task: String::new(),
             chunk_problems: 1,
             search_problems: 1,
+            search_problems_of: BTreeMap::new(),
             problems: None,
             variants: serde_json::from_value(serde_json::json!({ "other": variant })).unwrap(),
             sample: None,

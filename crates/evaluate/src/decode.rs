@@ -1,10 +1,10 @@
 //! `evaluate run`: greedy answers to every problem, eta-MCTS answers to the first of each split.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use dataset::{Begin, Dataset, Output, chunk, seed_for};
+use dataset::{Begin, Dataset, Input, Output, chunk, seed_for};
 use decoding::{
     Cost, ModelAt, Models, Place, Question, SearchConfig, Searcher, StepMethod, TextConfig,
 };
@@ -70,15 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let place = Place::of(&args.common)?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
     let mut inputs = models.inputs();
-    let mut jobs = Vec::new();
-    for (i, dir) in args.problems.iter().enumerate() {
-        let dataset = Dataset::<Prompt>::open(dir)?.require_rows()?;
-        inputs.push(dataset.input(&format!("problems-{i}")));
-        let rows = dataset.rows()?.into_iter().take(preset.value.problems.unwrap_or(usize::MAX));
-        let most = preset.value.search_problems;
-        let job = |(at, problem)| Job { problem, searched: at < most };
-        jobs.extend(rows.enumerate().map(job));
-    }
+    let jobs = jobs(&args.problems, &preset.value, &mut inputs)?;
     let settings = Settings { evaluate: &preset.value, searches: &searches, text: &text.value };
     let digest = dataset::digest_of(&settings)?;
     let recipe =
@@ -119,6 +111,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     progress.done();
     finish(output, args, &evaluator.model)
+}
+
+/// The problems of all splits; their datasets are added to the inputs.
+fn jobs(
+    problems: &[PathBuf],
+    config: &Config,
+    inputs: &mut Vec<Input>,
+) -> Result<Vec<Job>, Failure> {
+    let mut jobs = Vec::new();
+    let mut splits = BTreeSet::new();
+    for (i, dir) in problems.iter().enumerate() {
+        let dataset = Dataset::<Prompt>::open(dir)?.require_rows()?;
+        inputs.push(dataset.input(&format!("problems-{i}")));
+        let rows = dataset.rows()?.into_iter().take(config.problems.unwrap_or(usize::MAX));
+        for (at, problem) in rows.enumerate() {
+            let searched = at < config.searched(&problem.split);
+            splits.insert(problem.split.clone());
+            jobs.push(Job { problem, searched });
+        }
+    }
+    for split in config.unknown_splits(&splits) {
+        tracing::warn!("`search_problems_of` has `{split}`, and no problem is of that split");
+    }
+    Ok(jobs)
 }
 
 /// The searches with their models, which have their weights in an order of their own: they need not be there twice. The
