@@ -1,5 +1,7 @@
 //! Solutions found without a tree, and the ways to pick one of them.
 
+use policy::ended;
+
 /// A finished solution of a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
@@ -20,11 +22,6 @@ impl Candidate {
         let outcome = worth(ended(stop), answer.as_deref(), outcome.map(f64::from));
         Self { text, answer, outcome, tokens }
     }
-}
-
-/// Whether a solution ended for itself: a text that was cut for its length did not.
-pub(crate) fn ended(stop: &str) -> bool {
-    stop != "length"
 }
 
 /// The outcome reward that counts: a solution without an end or an answer cannot be right, whatever

@@ -4,10 +4,10 @@
 use critic::{Scores, Solution};
 use dataset::seed_for;
 use lm::Sampling;
-use policy::{Part, StateRequest, TextOption};
+use policy::{Part, StateRequest, TextOption, ended};
 use serde::{Deserialize, Serialize};
 
-use crate::candidate::{Candidate, ended};
+use crate::candidate::Candidate;
 use crate::config::check_sampling;
 use crate::memory::{Found, Memory};
 use crate::{Error, Pulse, Question, Searcher};

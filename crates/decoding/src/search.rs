@@ -7,9 +7,8 @@ use critic::Solution;
 use dataset::seed_for;
 use lm::{Drawn, Sampling};
 use mcts::{Action, NodeId, Request, SampleRequest, Tree};
-use policy::{StateRequest, Termination, TextOption};
+use policy::{StateRequest, Termination, TextOption, ended};
 
-use crate::candidate::ended;
 use crate::leaves::Leaf;
 use crate::memory::{Cost, Found, Memory};
 use crate::pool::Pool;

@@ -3,9 +3,9 @@
 use critic::{Scores, Solution};
 use dataset::seed_for;
 use mcts::NodeId;
-use policy::{StateRequest, TextOption};
+use policy::{StateRequest, TextOption, ended};
 
-use crate::candidate::{ended, worth};
+use crate::candidate::worth;
 use crate::leaves::Leaf;
 use crate::memory::Memory;
 use crate::search::{Run, Searched};

@@ -27,7 +27,7 @@ pub use error::Error;
 pub use gather::report;
 pub use kept::{KeptReport, SeedAudit};
 pub use markdown::markdown;
-pub use operators::{Brought, BroughtCounts, Made, MadeCounts};
+pub use operators::{BroughtCounts, MadeCounts, OfOperator};
 pub use plots::{Plot, plots};
 
 use std::fmt;
@@ -103,9 +103,9 @@ pub struct Report {
     pub splits: Vec<SplitReport>,
     /// What the operators of imagination made, by the prompts' folders; none where no run's folder was given, as in the next
     /// four.
-    pub made: Vec<Made>,
+    pub made: Vec<OfOperator<MadeCounts>>,
     /// What a search and a filter made of their prompts, by the examples' folders.
-    pub brought: Vec<Brought>,
+    pub brought: Vec<OfOperator<BroughtCounts>>,
     /// How far the critics can be trusted, by their folders.
     pub critics: Vec<CriticReport>,
     /// What the filters are worth, by the folders of their audits.

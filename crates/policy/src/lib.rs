@@ -25,7 +25,7 @@ use crate::server::{Job, Jobs};
 
 pub use error::Error;
 pub use format::{Chat, PromptFormat, PromptText, Solved};
-pub use option::{Part, TextOption};
+pub use option::{Part, TextOption, ended};
 pub use server::{Server, ServerOptions};
 pub use termination::Termination;
 

@@ -28,6 +28,12 @@ pub struct TextOption {
     pub stop: &'static str,
 }
 
+/// Whether a text that ended for the reason `stop` ended for itself: one that was cut for its length did not.
+#[must_use]
+pub fn ended(stop: &str) -> bool {
+    stop != "length"
+}
+
 impl TextOption {
     /// Log-probability of its text, in nats: without what only showed that it had ended.
     pub fn logprob(&self) -> f32 {

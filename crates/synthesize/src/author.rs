@@ -240,7 +240,7 @@ impl Author<'_> {
             let option = option?;
             let begun = if writing.goes_on(one.operator) { opening(one.question) } else { "" };
             let text = [begun, &option.text].concat();
-            let whole = option.stop != "length" && !option.text.trim().is_empty();
+            let whole = policy::ended(option.stop) && !option.text.trim().is_empty();
             whole.then(|| text.trim().to_owned())
         };
         Ok(wanted.iter().zip(written).map(question).collect())

@@ -88,8 +88,8 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
     check_folders(&runs)?;
     let runs = runs.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut report = report(&runs, &Request { pairs, splits, curves })?;
-    report.made = operators::means_made(of_seeds(&folders, operators::made)?);
-    report.brought = operators::means_brought(of_seeds(&folders, operators::brought)?);
+    report.made = operators::means(of_seeds(&folders, operators::made)?);
+    report.brought = operators::means(of_seeds(&folders, operators::brought)?);
     report.critics = critics::reports(of_seeds(&folders, critics::figures)?);
     report.kept = kept::reports(of_seeds(&folders, kept::audits)?);
     report.costs = costs::means(of_seeds(&folders, costs::spent)?);

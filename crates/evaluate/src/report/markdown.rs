@@ -1,8 +1,8 @@
 //! A report as markdown.
 
 use super::{
-    Brought, CriticReport, DecoderReport, KeptReport, Made, Measured, Plot, Report, SeedAudit,
-    SplitReport, StageCost, Versus,
+    BroughtCounts, CriticReport, DecoderReport, KeptReport, MadeCounts, Measured, OfOperator, Plot,
+    Report, SeedAudit, SplitReport, StageCost, Versus,
 };
 use critic::quality;
 
@@ -183,22 +183,30 @@ fn over_all(title: &str, about: &str, all: &[Versus]) -> Vec<String> {
     vec![format!("### {title}"), about.to_owned(), table(&rows)]
 }
 
+/// How a row of an operator begins.
+fn named<C>(of: &OfOperator<C>) -> [String; 3] {
+    [of.folder.clone(), of.operator.clone(), of.seeds.to_string()]
+}
+
 /// What operators made, and what came of it.
-fn imagination(made: &[Made], brought: &[Brought]) -> Vec<String> {
+fn imagination(
+    made: &[OfOperator<MadeCounts>],
+    brought: &[OfOperator<BroughtCounts>],
+) -> Vec<String> {
     if made.is_empty() && brought.is_empty() {
         return Vec::new();
     }
     let whole = |count: f64| format!("{count:.0}");
-    let of_made = |Made { folder, operator, seeds, counts }: &Made| {
+    let of_made = |of: &OfOperator<MadeCounts>| {
+        let counts = of.counts;
         let figures = [counts.draws, counts.prompts, counts.shapes, counts.distinct_3_percent];
-        let name = [folder.clone(), operator.clone(), seeds.to_string()];
-        name.into_iter().chain(figures.map(whole)).collect::<Vec<_>>()
+        named(of).into_iter().chain(figures.map(whole)).collect::<Vec<_>>()
     };
-    let of_brought = |Brought { folder, operator, seeds, counts }: &Brought| {
+    let of_brought = |of: &OfOperator<BroughtCounts>| {
+        let counts = of.counts;
         let share = one((counts.prompts > 0.0).then(|| 100.0 * counts.kept / counts.prompts));
         let figures = [whole(counts.prompts), whole(counts.kept), share, whole(counts.sft)];
-        let name = [folder.clone(), operator.clone(), seeds.to_string()];
-        name.into_iter().chain(figures).chain([format!("{:.3}", counts.gain)]).collect()
+        named(of).into_iter().chain(figures).chain([format!("{:.3}", counts.gain)]).collect()
     };
     let made_header = ["draws", "prompts", "kinds", "distinct trigrams %"];
     let brought_header = ["searched", "kept", "yield %", "examples", "gain"];

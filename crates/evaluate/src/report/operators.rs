@@ -11,10 +11,10 @@ use stage::{Failure, ResultExt};
 use super::folder::{self, BySeed};
 use crate::bill::METRICS;
 
-/// What an operator made in a round, means over seeds.
+/// What the metrics say of an operator in a round, means over seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Made {
-    /// The prompts' folder within the run.
+pub struct OfOperator<C> {
+    /// The folder of the prompts or of the examples within the run.
     pub folder: String,
     /// The operator.
     pub operator: String,
@@ -22,7 +22,7 @@ pub struct Made {
     pub seeds: usize,
     /// The counts.
     #[serde(flatten)]
-    pub counts: MadeCounts,
+    pub counts: C,
 }
 
 /// The counts of what an operator made.
@@ -37,20 +37,6 @@ pub struct MadeCounts {
     pub shapes: f64,
     /// Different runs of three words, in percent of all.
     pub distinct_3_percent: f64,
-}
-
-/// What came of an operator's prompts in a round, means over seeds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Brought {
-    /// The examples' folder within the run.
-    pub folder: String,
-    /// The operator.
-    pub operator: String,
-    /// Seeds that have it.
-    pub seeds: usize,
-    /// The counts.
-    #[serde(flatten)]
-    pub counts: BroughtCounts,
 }
 
 /// The counts of what came of an operator's prompts.
@@ -130,49 +116,52 @@ fn lines<L: serde::de::DeserializeOwned, T>(
     Ok(found)
 }
 
-/// Means over the seeds that have an operator, by folder and operator.
-pub(super) fn means_made(seeds: BySeed<Counts<MadeCounts>>) -> Vec<Made> {
-    let report = |(folder, operator, all): (String, String, Vec<MadeCounts>)| {
-        let mean = |figure: fn(&MadeCounts) -> f64| mean(&all, figure);
-        let counts = MadeCounts {
-            draws: mean(|it| it.draws),
-            prompts: mean(|it| it.prompts),
-            shapes: mean(|it| it.shapes),
-            distinct_3_percent: mean(|it| it.distinct_3_percent),
-        };
-        Made { folder, operator, seeds: all.len(), counts }
-    };
-    by_operator(seeds).into_iter().map(report).collect()
+/// Counts with a mean.
+pub(super) trait Averaged: Sized {
+    /// The mean of each count; not a number of none.
+    fn average(all: &[Self]) -> Self;
 }
 
-/// The same of what came of their prompts.
-pub(super) fn means_brought(seeds: BySeed<Counts<BroughtCounts>>) -> Vec<Brought> {
-    let report = |(folder, operator, all): (String, String, Vec<BroughtCounts>)| {
-        let mean = |figure: fn(&BroughtCounts) -> f64| mean(&all, figure);
-        let counts = BroughtCounts {
-            prompts: mean(|it| it.prompts),
-            kept: mean(|it| it.kept),
-            sft: mean(|it| it.sft),
-            gain: mean(|it| it.gain),
-        };
-        Brought { folder, operator, seeds: all.len(), counts }
-    };
-    by_operator(seeds).into_iter().map(report).collect()
+impl Averaged for MadeCounts {
+    fn average(all: &[Self]) -> Self {
+        Self {
+            draws: mean(all, |it| it.draws),
+            prompts: mean(all, |it| it.prompts),
+            shapes: mean(all, |it| it.shapes),
+            distinct_3_percent: mean(all, |it| it.distinct_3_percent),
+        }
+    }
+}
+
+impl Averaged for BroughtCounts {
+    fn average(all: &[Self]) -> Self {
+        Self {
+            prompts: mean(all, |it| it.prompts),
+            kept: mean(all, |it| it.kept),
+            sft: mean(all, |it| it.sft),
+            gain: mean(all, |it| it.gain),
+        }
+    }
 }
 
 fn mean<T>(all: &[T], figure: fn(&T) -> f64) -> f64 {
     all.iter().map(figure).sum::<f64>() / all.len() as f64
 }
 
-/// What the seeds have of each folder's operators.
-fn by_operator<T>(seeds: BySeed<Counts<T>>) -> Vec<(String, String, Vec<T>)> {
+/// Means over the seeds that have an operator, by folder and operator.
+pub(super) fn means<C: Averaged>(seeds: BySeed<Counts<C>>) -> Vec<OfOperator<C>> {
     let mut found = Vec::new();
     for (folder, seeds) in folder::by_folder(seeds) {
-        let mut operators = BTreeMap::<String, Vec<T>>::new();
+        let mut operators = Counts::<Vec<C>>::new();
         for (operator, counts) in seeds.into_iter().flat_map(|(_, all)| all) {
             operators.entry(operator).or_default().push(counts);
         }
-        found.extend(operators.into_iter().map(|(name, all)| (folder.clone(), name, all)));
+        found.extend(operators.into_iter().map(|(operator, all)| OfOperator {
+            folder: folder.clone(),
+            operator,
+            seeds: all.len(),
+            counts: C::average(&all),
+        }));
     }
     found
 }
@@ -207,7 +196,7 @@ mod tests {
             run_with(&[("round-01/prompts", &[line("fresh", 99), again])]),
             run_with(&[("round-01/prompts", &[line("mutate", 20), line("extend", 7), cost])]),
         ];
-        let found = means_made(seeds(&runs, made));
+        let found = means(seeds(&runs, made));
         let figures: Vec<_> =
             found.iter().map(|it| (it.operator.as_str(), it.seeds, it.counts.draws)).collect();
         assert_eq!(figures, [("extend", 1, 7.0), ("mutate", 2, 15.0)]);
@@ -223,7 +212,7 @@ mod tests {
             ("round-02/sft", &[line(6), none]),
             ("round-02/steps", &[line(6)]),
         ]);
-        let found = means_brought(seeds(&[run], brought));
+        let found = means(seeds(&[run], brought));
         let [one] = &found[..] else { panic!("{found:?}") };
         assert_eq!(
             (one.folder.as_str(), one.counts.kept, one.counts.sft),
