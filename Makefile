@@ -38,7 +38,8 @@ FILTER_FLAGS   ?=
 N       ?= 1
 
 P    ?= pipelines/$(PRESET)
-R    ?= data/runs/$(RUN)
+RUNS ?= data/runs
+R    ?= $(RUNS)/$(RUN)
 # How the base models are trained from nothing: a preset with base.toml has its own, the others those that are shipped.
 B    := $(if $(wildcard $(P)/base.toml),$(P),pipelines/base)
 BASE ?= $(if $(filter pipelines/base,$(B)),data/base,data/bases/$(notdir $(B)))
@@ -209,10 +210,22 @@ $(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,
 # $(call measure,<round>,<policy>,[settings],[splits]): evaluates a policy, on every evaluation split unless others are named.
 measure = $(BIN)/evaluate run $(call flags,$(or $(3),$(MEASURED)),$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
 	  $(call judges,00) $(foreach s,$(or $(4),$(SPLITS)),--problems $(R)/world/$(s)) --out $(@D) $(done)
-SCALES := $(P)/$(MEASURED).toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00) $(TESTS)
+# $(call scales,<settings>): what that needs beside the policy and the problems.
+scales = $(P)/$(1).toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00)
+SCALES := $(call scales,$(MEASURED)) $(TESTS)
 
 $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build
 	$(call measure,0,$(Z)/policy)
+
+# The same on problems of another seed of the world, by which nothing was ever chosen.
+$(R)/fresh-world/%/$(M): $(P)/fresh-world.toml | build $(R)/made-with
+	$(BIN)/synthesize world $(call flags,fresh-world,0) --split $* --out $(@D) $(done)
+
+measure_fresh = $(subst $(R)/world/,$(R)/fresh-world/,$(call measure,$(1),$(2),fresh))
+FRESH_SCALES := $(call scales,fresh) $(foreach s,$(SPLITS),$(R)/fresh-world/$(s)/$(M))
+
+$(Z)/fresh/$(M): $(Z)/policy/$(M) $(FRESH_SCALES) | build
+	$(call measure_fresh,0,$(Z)/policy)
 
 # ------------------------------------------------------------------------------------------------- round n, after round m
 # $(call start,<checkpoint>): where fine-tuning starts that would start from this checkpoint.
@@ -253,6 +266,12 @@ $(A)/round-$(2)/evaluation/$(M): $(A)/round-$(2)/policy/$(M) $(SCALES) | build
 $(A)/round-$(2)/control-evaluation/$(M): $(A)/round-$(2)/control/$(M) $(SCALES) | build
 	$$(call measure,$(1),$(A)/round-$(2)/control)
 
+$(A)/round-$(2)/fresh/$(M): $(A)/round-$(2)/policy/$(M) $(FRESH_SCALES) | build
+	$$(call measure_fresh,$(1),$(A)/round-$(2)/policy)
+
+$(A)/round-$(2)/control-fresh/$(M): $(A)/round-$(2)/control/$(M) $(FRESH_SCALES) | build
+	$$(call measure_fresh,$(1),$(A)/round-$(2)/control)
+
 $(A)/round-$(2)/comparison.json: $(Z)/evaluation/$(M) $(A)/round-$(2)/evaluation/$(M) $(A)/round-$(2)/control-evaluation/$(M) $(if $(filter 00,$(3)),,$(A)/round-$(3)/comparison.json)
 	@$$(BIN)/evaluate compare $$(call models,$(1)) --out $$@ $$(done)
 
@@ -268,6 +287,11 @@ $(call audited,$(2))/sft/$(M): $(call settings,filter) $(call audited,$(2))/crit
 
 $(call audited,$(2))/audit.json: $(call audited,$(2))/sft/$(M) | build
 	$$(BIN)/evaluate audit --sft $(call audited,$(2))/sft --problems $(R)/world/$(ON) --out $$@ $$(done)
+
+# How well critics and agreement tell right from wrong there; the calibration that comes with it is not used.
+$(call audited,$(2))/quality/$(M): $(call settings,confidence) $(call audited,$(2))/critiques/$(M) | build
+	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(call audited,$(2))/trajectories \
+	  --critiques $(call audited,$(2))/critiques --problems $(R)/world/$(ON) --out $$(@D) $$(done)
 endef
 
 # $(call models,n): the models that round n is compared with.
@@ -336,36 +360,44 @@ ARMS     ?= $(notdir $(patsubst %/,%,$(wildcard $(P)/*/)))
 ARM_N    ?= $(N)
 # A preset may have its rounds measured more closely.
 results: export MEASURED := $(if $(wildcard $(P)/results.toml),results,$(MEASURED))
-# Which decoder, and what it is made of: the tables that the preset has settings for, of the policy of round OF.
-TABLES   ?= $(foreach t,compare ablation,$(if $(wildcard $(P)/$(t).toml),$(t)))
+# The tables that the preset has settings for: which decoder, and what it is made of, of the policy of round OF; and the
+# rounds on fresh problems.
+TABLES   ?= $(foreach t,compare ablation fresh,$(if $(wildcard $(P)/$(t).toml),$(t)))
 RESULTS  ?= docs/results/$(PRESET)
-seed_run  = data/runs/$(PRESET)-seed$(1)
-# $(call evaluated,<seed>): the evaluations of a seed's run.
-evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/evaluation' \
-	  $(foreach k,$(shell seq $(N)),--run '$(1):control $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/control-evaluation' \
-	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/evaluation') \
-	  $(foreach k,$(shell seq $(ARM_N)),$(foreach a,$(ARMS),--run '$(1):$(a) $(k)=$(call seed_run,$(1))/$(a)/round-$(call two,$(k))/evaluation'))
+seed_run  = $(RUNS)/$(PRESET)-seed$(1)
+# $(call evaluated,<seed>,<folder>): the evaluations of a seed's run in the folders of this name.
+evaluated = --run '$(1):base=$(call seed_run,$(1))/round-00/$(2)' \
+	  $(foreach k,$(shell seq $(N)),--run '$(1):control $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/control-$(2)' \
+	  --run '$(1):round $(k)=$(call seed_run,$(1))/round-$(call two,$(k))/$(2)') \
+	  $(foreach k,$(shell seq $(ARM_N)),$(foreach a,$(ARMS),--run '$(1):$(a) $(k)=$(call seed_run,$(1))/$(a)/round-$(call two,$(k))/$(2)'))
+
+# $(call report_of,<folder>): the report of these evaluations of all seeds.
+report_of = $(BIN)/evaluate report $(foreach s,$(SEEDS),$(call evaluated,$(s),$(1))) \
+	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base') \
+	  $(foreach k,$(shell seq $(ARM_N)),$(foreach a,$(ARMS),--pair 'round $(k)=$(a) $(k)' --pair '$(a) $(k)=base'))
 
 # $(call tabled,<name>=<folder> ...): the same of evaluations of round OF on the split ON, spaces in names being underscores.
 tabled    = $(foreach s,$(SEEDS),$(foreach t,$(1),--run '$(s):$(subst _, ,$(firstword $(subst =, ,$(t))))=$(call seed_run,$(s))/round-$(call two,$(OF))/$(lastword $(subst =, ,$(t)))-$(ON)'))
 
-.PHONY: measured audit
+.PHONY: measured audit fresh
 ## measured: the rounds of ARM=name up to ROUND=n and their evaluations, without controls
 measured: $(foreach k,$(shell seq $(ROUND)),$(A)/round-$(call two,$(k))/evaluation/$(M))
 
-## audit: what the filters of these rounds keep of the problems of the split ON=test, beside their answers
-audit: $(foreach k,$(shell seq $(ROUND)),$(call audited,$(call two,$(k)))/audit.json)
+## audit: what the filters of these rounds keep of the problems of the split ON=test, and how well critics judge there
+audit: $(foreach k,$(shell seq $(ROUND)),$(call audited,$(call two,$(k)))/audit.json $(if $(wildcard $(P)/confidence.toml),$(call audited,$(call two,$(k)))/quality/$(M)))
+
+## fresh: the rounds up to ROUND=n and their controls, or those of ARM=name, on problems by which nothing was ever chosen
+fresh: $(if $(ARM),,$(Z)/fresh/$(M)) $(foreach k,$(shell seq $(ROUND)),$(A)/round-$(call two,$(k))/fresh/$(M) $(if $(ARM),,$(A)/round-$(call two,$(k))/control-fresh/$(M)))
 
 ## results: N=1 rounds of each of SEEDS='0 1 2', and of every arm, and all decoders, then their tables and plots, in docs/results
 results:
 	@for s in $(SEEDS); do \
-	  $(MAKE) --no-print-directory all audit RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
-	  for a in $(ARMS); do $(MAKE) --no-print-directory measured audit RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(ARM_N) ARM=$$a || exit; done; \
-	  for t in $(TABLES); do $(MAKE) --no-print-directory $$t RUN=$(PRESET)-seed$$s SEED=$$s || exit; done; done
-	@$(BIN)/evaluate report $(foreach s,$(SEEDS),--folder $(s)=$(call seed_run,$(s)) $(call evaluated,$(s))) \
-	  $(foreach k,$(shell seq $(N)),--pair 'round $(k)=control $(k)' --pair 'round $(k)=base') \
-	  $(foreach k,$(shell seq $(ARM_N)),$(foreach a,$(ARMS),--pair 'round $(k)=$(a) $(k)' --pair '$(a) $(k)=base')) --out $(RESULTS)
-	@$(foreach t,$(TABLES),$(BIN)/evaluate report $(call tabled,round_$(OF)=$(t)) --out $(RESULTS)/$(t) &&) true
+	  $(MAKE) --no-print-directory all audit $(filter fresh,$(TABLES)) RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
+	  for a in $(ARMS); do $(MAKE) --no-print-directory measured audit $(filter fresh,$(TABLES)) RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(ARM_N) ARM=$$a || exit; done; \
+	  for t in $(filter-out fresh,$(TABLES)); do $(MAKE) --no-print-directory $$t RUN=$(PRESET)-seed$$s SEED=$$s || exit; done; done
+	@$(call report_of,evaluation) $(foreach s,$(SEEDS),--folder $(s)=$(call seed_run,$(s))) --out $(RESULTS)
+	@$(if $(filter fresh,$(TABLES)),$(call report_of,fresh) --out $(RESULTS)/fresh)
+	@$(foreach t,$(filter-out fresh,$(TABLES)),$(BIN)/evaluate report $(call tabled,round_$(OF)=$(t)) --out $(RESULTS)/$(t) &&) true
 	@$(if $(filter ablation,$(TABLES)),$(BIN)/evaluate report $(call tabled,with_both=with-both without_tool=without-tool without_options=without-options without_both=without-both) \
 	  --pair 'with both=without tool' --pair 'with both=without options' --pair 'with both=without both' --out $(RESULTS)/parts)
 

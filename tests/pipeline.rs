@@ -76,11 +76,47 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     nothing_is_left_to_do_until_a_preset_changes(&calm);
     no_synthesized_prompt_has_an_answer(&calm);
     every_evaluation_is_there(&calm);
+    a_control_makes_as_many_updates(&calm);
     an_arm_shares_what_it_does_not_change(&calm);
     decoders_are_compared_at_equal_tokens(&calm);
+    results_have_tables_and_plots(&calm);
     pairs_are_learned_from_where_an_arm_says_so(&calm);
     a_second_round_builds_on_the_first(&calm);
     rounds_start_and_learn_as_told(&dir.path().join("base"));
+}
+
+fn a_control_makes_as_many_updates(run_dir: &Path) {
+    let updates = |model: &str| {
+        let text = std::fs::read(run_dir.join(model).join("training.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&text).unwrap()["updates"].as_u64().unwrap()
+    };
+    assert_eq!(updates("round-01/control"), updates("round-01/policy"));
+}
+
+/// `make results` on a round that exists: audits, decoders and problems of another seed of the world.
+fn results_have_tables_and_plots(run_dir: &Path) {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(run_dir, dir.path().join("smoke-seed0")).unwrap();
+    let (runs, results) = (format!("RUNS={}", dir.path().display()), dir.path().join("results"));
+    let out = format!("RESULTS={}", results.display());
+    let tables = "TABLES=compare fresh";
+    run(make(run_dir, &["results", "SEEDS=0", "ARMS=", tables, &runs, &out]));
+    let report = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(results.join(name)).unwrap()).unwrap()
+    };
+    let whole = report("report.json");
+    for part in ["splits", "made", "brought", "critics", "kept", "costs"] {
+        assert!(!whole[part].as_array().unwrap().is_empty(), "{part}");
+    }
+    assert_eq!(whole["models"], serde_json::json!(["base", "control 1", "round 1"]));
+    assert_eq!(report("fresh/report.json")["models"], whole["models"]);
+    assert!(results.join("rounds.alphallm-world.test.svg").exists());
+    assert!(results.join("compare/report.md").exists());
+    let questions = |split: &str| -> BTreeSet<String> {
+        let rows = Dataset::<Prompt>::open(&run_dir.join(split)).unwrap().rows().unwrap();
+        rows.into_iter().map(|row| row.prompt).collect()
+    };
+    assert!(questions("fresh-world/test").is_disjoint(&questions("world/test")));
 }
 
 /// `make compare` on a run that exists: every decoder has its row and what it cost.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use dataset::{Begin, Dataset, Output, chunk, row_id, seed_for};
+use dataset::{Begin, Dataset, METRICS, Output, chunk, row_id, seed_for};
 use decoding::{AnyModel, Cost, ModelAt, Place, TextConfig};
 use lm::{Prefixes, Sampling};
 use policy::{Policy, StateRequest};
@@ -134,15 +134,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     drop(model);
     let mut labeller =
         Labeller { policy, config: preset.value, common: &args.common, totals: Totals::default() };
-    let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
+    let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let progress = Progress::new("label", problems.len() as u64);
     for (index, range) in chunks.into_iter().enumerate() {
         let count = range.len() as u64;
         if output.missing().contains(&index) {
             output.write_part(index, &labeller.chunk(&problems[range])?)?;
             metrics.row(&labeller.totals)?;
+            progress.add(count);
+        } else {
+            progress.skip(count);
         }
-        progress.add(count);
     }
     progress.done();
     output.commit()?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use critic::agreement::{self, Voter};
 use critic::{Confidence, Critic, Evidence, Memory, Scores, Solution, confidence};
-use dataset::{Begin, Dataset, Files, Input, Output};
+use dataset::{Begin, Dataset, Files, Input, METRICS, Output};
 use decoding::models;
 use decoding::{AnyModel, Cost, ModelAt, Place, TextConfig};
 use schema::critiques::{Check, CriticModels};
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         models: names(&loaded, &text.value),
         round: args.common.round,
     };
-    let mut metrics = Metrics::open(&args.out.join("metrics.jsonl"))?;
+    let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let mut totals = Totals::default();
     let progress = Progress::new("critique", trajectories.len() as u64);
     for index in 0..parts {
@@ -131,8 +131,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             totals.cost += Cost::of_critic(memory.counts());
             output.write_part(index, &critiques)?;
             metrics.row(&totals)?;
+            progress.add(rows.len() as u64);
+        } else {
+            progress.skip(rows.len() as u64);
         }
-        progress.add(rows.len() as u64);
     }
     progress.done();
     output.commit()?;

@@ -5,12 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::manifest::Manifest;
 use crate::state::{self, Plan, State};
 use crate::work::{Begin, Mode, RESERVED, Work};
-use crate::{Error, Recipe};
+use crate::{Error, METRICS, Recipe};
 
 const KIND: &str = "files@1";
-
-/// The one file in the folder that anyone may append to.
-const METRICS: &str = "metrics.jsonl";
 
 /// A folder of files that is being written. Dropping it keeps the scratch folder for the next run.
 #[derive(Debug)]

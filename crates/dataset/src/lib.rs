@@ -34,7 +34,7 @@ pub use error::{Error, ErrorClass};
 pub use files::{Files, FilesOutput};
 pub use foreign::{ForeignRow, read_foreign_parquet};
 pub use manifest::{Entry, MANIFEST, Manifest};
-pub use metrics::MetricsLog;
+pub use metrics::{METRICS, MetricsLog};
 pub use output::Output;
 pub use part::parquet_size;
 pub use read::Dataset;

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::{Error, atomic};
 
+/// The name of the log in a dataset's folder. What replaces a dataset with another recipe's begins a log of its own.
+pub const METRICS: &str = "metrics.jsonl";
+
 /// An open log.
 #[derive(Debug)]
 pub struct MetricsLog {

@@ -23,8 +23,8 @@ impl<T: Table> Output<T> {
     /// Becomes the only writer of the dataset in `dir`, which will have `parts` parts. Finds out whether the same recipe
     /// was already followed to the end, or some of the way.
     ///
-    /// The work of another recipe is refused, unless `force` is set: then its manifest is taken away first, and its
-    /// parts after that.
+    /// The work of another recipe is refused, unless `force` is set: then its metrics and its manifest are taken away first,
+    /// and its parts after that.
     pub fn begin(
         dir: &Path,
         recipe: Recipe,

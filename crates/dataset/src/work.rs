@@ -10,7 +10,7 @@ use crate::atomic::{self, TEMPORARY};
 use crate::lock::{LOCK, Lock};
 use crate::manifest::{Entry, MANIFEST, Manifest};
 use crate::state::{self, Plan, State};
-use crate::{Error, card};
+use crate::{Error, METRICS, card};
 
 /// What there is to do.
 #[derive(Debug)]
@@ -220,6 +220,10 @@ fn settle_plan(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<(),
     }
     if begun.is_none() || difference.is_some() {
         state.clear_scratch()?;
+        if mode == Mode::Replace {
+            // Before the plan: killed in between, the next run still sees another one and goes on here.
+            atomic::remove(&dir.join(METRICS))?;
+        }
         state.set_plan(plan)?;
     }
     state.create()?;

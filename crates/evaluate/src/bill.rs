@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dataset::MetricsLog;
+use dataset::{METRICS, MetricsLog};
 use decoding::Cost;
 use serde::{Deserialize, Serialize};
-
-/// The name of the metrics in a dataset's folder.
-pub(crate) const METRICS: &str = "metrics.jsonl";
 
 /// What some decoders that share their work cost for some problems.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,8 +27,6 @@ pub(crate) struct Bill {
 /// A line of the metrics.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Billed {
-    /// The recipe's digest of the settings it was measured with: the log outlives them.
-    pub(crate) settings: String,
     /// The part of the dataset: one that was measured again counts once.
     pub(crate) part: usize,
     /// What it cost.
@@ -52,21 +47,29 @@ pub struct MeanCost {
     pub milliseconds: f64,
 }
 
-/// What each decoder of a measurement with these settings cost, by its name; decoders that share their work each cost
-/// all of it. Empty without metrics.
-pub(crate) fn costs(
-    measurement: &Path,
-    digest: &str,
-) -> Result<BTreeMap<String, MeanCost>, dataset::Error> {
+impl MeanCost {
+    /// The mean of several; there has to be one.
+    pub(crate) fn over(all: &[Self]) -> Self {
+        let mean =
+            |figure: fn(&Self) -> f64| all.iter().map(figure).sum::<f64>() / all.len() as f64;
+        Self {
+            through_models: mean(|it| it.through_models),
+            gflop: mean(|it| it.gflop),
+            judged: mean(|it| it.judged),
+            milliseconds: mean(|it| it.milliseconds),
+        }
+    }
+}
+
+/// What each decoder of a measurement cost, by its name; decoders that share their work each cost all of it. Empty without
+/// metrics.
+pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, dataset::Error> {
     let lines = MetricsLog::read(&measurement.join(METRICS))?;
     let mut last = BTreeMap::new();
     for line in lines {
         // Other lines are not ours.
-        match serde_json::from_value(line) {
-            Ok(Billed { settings, part, bill }) if settings == digest => {
-                last.insert((part, bill.decoders.clone()), bill);
-            }
-            _ => {}
+        if let Ok(Billed { part, bill }) = serde_json::from_value(line) {
+            last.insert((part, bill.decoders.clone()), bill);
         }
     }
     let mut sums = BTreeMap::<String, Bill>::new();
@@ -109,7 +112,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut log = MetricsLog::open(&folder.path().join(METRICS)).unwrap();
         let line = |part, seconds| Billed {
-            settings: "these".to_owned(),
             part,
             bill: Bill {
                 decoders: vec!["mcts-vote".to_owned(), "mcts-rerank".to_owned()],
@@ -130,8 +132,7 @@ mod tests {
         log.append(&serde_json::json!({"problems": 3})).unwrap();
         log.append(&line(0, 1.0)).unwrap();
         log.append(&line(1, 2.0)).unwrap();
-        log.append(&Billed { settings: "others".to_owned(), ..line(2, 90.0) }).unwrap();
-        let costs = costs(folder.path(), "these").unwrap();
+        let costs = costs(folder.path()).unwrap();
         let expected =
             MeanCost { through_models: 80.0, gflop: 0.2, judged: 5.0, milliseconds: 150.0 };
         assert_eq!(costs["mcts-vote"], expected);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use dataset::{Begin, Dataset, Input, Output, chunk, seed_for};
+use dataset::{Begin, Dataset, Input, METRICS, Output, chunk, seed_for};
 use decoding::{
     Cost, ModelAt, Models, Place, Question, SearchConfig, Searcher, StepMethod, TextConfig,
 };
@@ -14,7 +14,7 @@ use schema::{Evaluation, Prompt};
 use serde::Serialize;
 use stage::{Common, Failure, Metrics, Preset, Progress};
 
-use crate::bill::{Bill, Billed, METRICS};
+use crate::bill::{Bill, Billed};
 use crate::config::Config;
 use crate::decoder::GREEDY;
 use crate::decoders::{Answer, Decoded, by_samples, by_steps, by_tree};
@@ -80,7 +80,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("would evaluate {} problems in {} parts", jobs.len(), chunks.len());
         return Ok(());
     }
-    let made_with = recipe.config.clone();
     let Begin::Work(output) = Output::begin(&args.out, recipe, chunks.len(), args.common.force)?
     else {
         tracing::info!("up to date");
@@ -104,10 +103,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let (rows, bills) = evaluator.chunk(chunk)?;
             output.write_part(index, &rows)?;
             for bill in bills {
-                metrics.row(&Billed { settings: made_with.clone(), part: index, bill })?;
+                metrics.row(&Billed { part: index, bill })?;
             }
+            progress.add(chunk.len() as u64);
+        } else {
+            progress.skip(chunk.len() as u64);
         }
-        progress.add(chunk.len() as u64);
     }
     progress.done();
     finish(output, args, &evaluator.model)

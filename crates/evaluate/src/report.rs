@@ -18,6 +18,7 @@ mod kept;
 mod markdown;
 mod operators;
 mod plots;
+mod priced;
 mod svg;
 
 pub use arguments::{ReportArgs, SeedRun, run};
@@ -29,6 +30,7 @@ pub use kept::{KeptReport, SeedAudit};
 pub use markdown::markdown;
 pub use operators::{BroughtCounts, MadeCounts, OfOperator};
 pub use plots::{Plot, plots};
+pub use priced::DecoderCost;
 
 use std::fmt;
 use std::str::FromStr;
@@ -101,6 +103,8 @@ pub struct Report {
     pub curves: Vec<String>,
     /// One for every split of every task, in a fixed order: `test`, `ood-templates`, `ood-chains`, others by name.
     pub splits: Vec<SplitReport>,
+    /// What the decoders cost, where their metrics are there.
+    pub decoder_costs: Vec<DecoderCost>,
     /// What the operators of imagination made, by the prompts' folders; none where no run's folder was given, as in the next
     /// four.
     pub made: Vec<OfOperator<MadeCounts>>,

@@ -234,6 +234,17 @@ fn plots_have_a_mark_and_a_whisker_for_every_point() {
 }
 
 #[test]
+fn rounds_are_shown_by_the_vote_of_every_search() {
+    let decoders =
+        [("greedy", "x."), ("mcts-greedy", "xx"), ("mcts-vote", "x."), ("mcts-vote@large", "xx")];
+    let runs = ["base", "round 1"].map(|model| of(0, model, &decoders));
+    let found = plots(&report(&runs, &Request::default()).unwrap());
+    let rounds = &found[0].svg;
+    assert_eq!(rounds.matches("class=\"mark\"").count(), 6, "{rounds}");
+    assert!(rounds.contains(">round, mcts-vote@large</text>"), "{rounds}");
+}
+
+#[test]
 fn a_line_joins_numbers_of_samples_and_a_variant_stands_alone() {
     let mut run = of(0, "base", &[("greedy", "x."), ("best-of-n@4", "x."), ("best-of-n@8", "xx")]);
     run.rows.extend(of(0, "base", &[("mcts-vote", "x."), ("mcts-vote@deep", "xx")]).rows);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dataset::{Begin, Output, Recipe};
+use dataset::{Begin, METRICS, Output, Recipe};
 use schema::{Preference, SftExample, Steps, Table};
 use stage::{Failure, Metrics};
 
@@ -66,7 +66,7 @@ impl<'a, T: Table> Pending<'a, T> {
         for index in output.missing() {
             output.write_part(index, &rows[ranges[index].clone()])?;
         }
-        let mut metrics = Metrics::open(&self.dir.join("metrics.jsonl"))?;
+        let mut metrics = Metrics::open(&self.dir.join(METRICS))?;
         metrics.row(summary)?;
         output.commit()?;
         Ok(true)

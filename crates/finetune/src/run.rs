@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dataset::FilesOutput;
+use dataset::{FilesOutput, METRICS};
 use decoding::Place;
 use lm::train::{Event, Example, Outcome, Preferences, Preferred, TrainConfig, Training};
 use lm::{Checkpoint, ModelConfig};
@@ -121,7 +121,7 @@ pub(crate) fn train(
         seed: job.seed,
         workers: place.options.workers,
     };
-    let mut log = Log { metrics: Metrics::open(&dir.join("metrics.jsonl"))?, progress: None };
+    let mut log = Log { metrics: Metrics::open(&dir.join(METRICS))?, progress: None };
     let outcome = training.run::<Stopped>(&place.devices, saved.as_deref(), &mut |event| {
         if let Event::Save(state) = &event {
             output.write_scratch(STATE, &state.to_bytes()).map_err(Failure::from)?;
@@ -218,7 +218,7 @@ impl Log {
                     if done > 0 {
                         tracing::info!("going on from update {done}");
                     }
-                    progress.add(done as u64);
+                    progress.skip(done as u64);
                     progress
                 });
                 progress.add(1);

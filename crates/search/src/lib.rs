@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use dataset::{Begin, Dataset, Output, Recipe, chunk, seed_for};
+use dataset::{Begin, Dataset, METRICS, Output, Recipe, chunk, seed_for};
 use decoding::models;
 use decoding::{
     Bar, ModelAt, Models, Place, Pulse, Question, SampleBudget, SearchConfig, Searcher, TextConfig,
@@ -245,7 +245,7 @@ impl Job<'_> {
         outputs: &Outputs,
         args: &Args,
     ) -> Result<(), Failure> {
-        let mut metrics = Metrics::open(&args.out_trajectories.join("metrics.jsonl"))?;
+        let mut metrics = Metrics::open(&args.out_trajectories.join(METRICS))?;
         let ranges = chunk(questions.len(), chunk_prompts);
         let parts = ranges.len();
         let missing: Vec<_> =

@@ -19,6 +19,8 @@ pub struct Progress {
     label: String,
     total: u64,
     done: AtomicU64,
+    /// How many of these an earlier run did.
+    skipped: AtomicU64,
     start: Instant,
     interval: Duration,
     bar: Option<ProgressBar>,
@@ -41,6 +43,7 @@ impl Progress {
             label,
             total,
             done: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
             start: Instant::now(),
             interval: INTERVAL,
             bar,
@@ -55,6 +58,16 @@ impl Progress {
             bar.inc(n);
         } else if let Some(message) = self.due() {
             tracing::info!("{}", self.line(done, self.start.elapsed(), &message));
+        }
+    }
+
+    /// Counts `n` units as done that an earlier run did: the pace is that of this one.
+    pub fn skip(&self, n: u64) {
+        self.skipped.fetch_add(n, Ordering::Relaxed);
+        self.done.fetch_add(n, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.inc(n);
+            bar.reset_eta();
         }
     }
 
@@ -86,7 +99,7 @@ impl Progress {
 
     /// `label: 5/20 (25 %), 2.5/s, 00:00:06 left, message`.
     fn line(&self, done: u64, elapsed: Duration, message: &str) -> String {
-        let (label, total, rate) = (&self.label, self.total, rate(done, elapsed));
+        let (label, total, rate) = (&self.label, self.total, self.rate(done, elapsed));
         let mut parts = vec![format!("{label}: {done}"), format!("{rate:.1}/s")];
         if total > 0 {
             let percent = 100.0 * done as f64 / total as f64;
@@ -105,8 +118,14 @@ impl Progress {
     fn ending(&self, elapsed: Duration) -> String {
         let done = self.done();
         let of = if self.total > 0 { format!(" of {}", self.total) } else { String::new() };
-        let (time, rate) = (FormattedDuration(elapsed), rate(done, elapsed));
+        let (time, rate) = (FormattedDuration(elapsed), self.rate(done, elapsed));
         format!("{}: {done}{of} in {time}, {rate:.1}/s", self.label)
+    }
+
+    /// Units of this run a second; 0 when no time has passed.
+    fn rate(&self, done: u64, elapsed: Duration) -> f64 {
+        let own = done.saturating_sub(self.skipped.load(Ordering::Relaxed));
+        if elapsed.is_zero() { 0.0 } else { own as f64 / elapsed.as_secs_f64() }
     }
 }
 
@@ -118,11 +137,6 @@ impl Drop for Progress {
         }
         tracing::info!("{}", self.ending(self.start.elapsed()));
     }
-}
-
-/// Units a second; 0 when no time has passed.
-fn rate(done: u64, elapsed: Duration) -> f64 {
-    if elapsed.is_zero() { 0.0 } else { done as f64 / elapsed.as_secs_f64() }
 }
 
 fn bar(label: &str, total: u64) -> ProgressBar {
@@ -221,6 +235,9 @@ mod tests {
         let line = progress.line(5, Duration::from_secs(2), "");
         assert_eq!(line, "search: 5/20 (25 %), 2.5/s, 00:00:06 left");
         assert_eq!(progress.line(0, Duration::ZERO, ""), "search: 0/20 (0 %), 0.0/s");
+        progress.skip(10);
+        let line = progress.line(15, Duration::from_secs(2), "");
+        assert_eq!(line, "search: 15/20 (75 %), 2.5/s, 00:00:02 left");
         let endless = unwatched(0, INTERVAL);
         assert_eq!(endless.line(5, Duration::from_secs(2), "x"), "search: 5, 2.5/s, x");
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dataset::{Begin, Input, Output, Recipe, digest_of};
+use dataset::{Begin, Input, METRICS, Output, Recipe, digest_of};
 use schema::Table;
 use serde::{Serialize, Serializer};
 use stage::{Common, Failure, Metrics};
@@ -74,7 +74,7 @@ pub(crate) fn write<T: Table>(
         }
         Begin::Work(output) => output,
     };
-    let mut metrics = Metrics::open(&out.join("metrics.jsonl"))?;
+    let mut metrics = Metrics::open(&out.join(METRICS))?;
     let Made { rows, tallies, spent } = make()?;
     let rows = sorted(rows);
     for index in output.missing() {

@@ -73,7 +73,7 @@ fn force_leaves_nothing_of_the_old_checkpoint() {
     output.write("new.json", b"[]").unwrap();
     output.commit().unwrap();
     let names: Vec<_> = bytes(dir.path()).into_keys().collect();
-    assert_eq!(names, [".lock", "README.md", MANIFEST, "metrics.jsonl", "new.json"]);
+    assert_eq!(names, [".lock", "README.md", MANIFEST, "new.json"]);
 }
 
 #[test]

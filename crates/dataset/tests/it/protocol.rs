@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{bytes, done, message, prompts, read, recipe, work, written};
-use dataset::{ErrorClass, MANIFEST, Output, Status};
+use dataset::{Begin, ErrorClass, MANIFEST, METRICS, MetricsLog, Output, Status};
 use schema::Prompt;
+use serde_json::json;
 
 type Prompts = Output<Prompt>;
 
@@ -167,6 +168,28 @@ fn force_takes_the_manifest_away_and_replaces_the_parts() {
     output.write_part(0, &prompts(7..9)).unwrap();
     output.commit().unwrap();
     assert_eq!(read(dir.path()).unwrap(), prompts(7..9));
+}
+
+#[test]
+fn the_metrics_of_what_is_replaced_go_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(METRICS);
+    let log = |row: i32| MetricsLog::open(&path).unwrap().append(&json!({"row": row})).unwrap();
+    let rows =
+        || MetricsLog::read(&path).unwrap().iter().map(|it| it["row"].clone()).collect::<Vec<_>>();
+    written(dir.path(), 3);
+    log(1);
+    // What is up to date, or taken up again, keeps its log.
+    assert!(matches!(Prompts::begin(dir.path(), recipe(1), 3, true).unwrap(), Begin::UpToDate(_)));
+    assert_eq!(rows(), [1]);
+    drop(work(Prompts::begin(dir.path(), recipe(2), 1, true)));
+    assert_eq!(rows(), [] as [i32; 0]);
+    log(2);
+    drop(work(Prompts::begin(dir.path(), recipe(2), 1, true)));
+    assert_eq!(rows(), [2]);
+    // So does what is unfinished and has another recipe.
+    drop(work(Prompts::begin(dir.path(), recipe(3), 1, true)));
+    assert_eq!(rows(), [] as [i32; 0]);
 }
 
 #[test]

@@ -66,15 +66,14 @@ impl FromStr for Labelled {
 pub fn run(args: CompareArgs) -> Result<(), Failure> {
     let CompareArgs { runs, against, costs, out, json } = args;
     let against = against.unwrap_or_else(|| default_against(&runs));
-    let (mut models, mut settings) = (Vec::new(), Vec::new());
+    let mut models = Vec::new();
     for run in &runs {
         let dataset = Dataset::<Evaluation>::open(&run.dir)?.require_rows()?;
-        settings.push(dataset.manifest().recipe.config.clone());
         models.push((run.label.clone(), dataset.rows()?));
     }
     let mut comparison = compare(&models, &against)?;
-    for (run, settings) in runs.iter().zip(settings).filter(|_| costs) {
-        comparison.add_costs(&run.label, &bill::costs(&run.dir, &settings)?);
+    for run in runs.iter().filter(|_| costs) {
+        comparison.add_costs(&run.label, &bill::costs(&run.dir)?);
     }
     if let Some(path) = out {
         let text = serde_json::to_string_pretty(&comparison).or_bug("cannot write JSON")?;

@@ -11,7 +11,7 @@ use stage::{Failure, ResultExt, print_json, print_table};
 use super::folder::BySeed;
 use super::{
     Error, Pair, Report, Request, Run, SplitReport, Versus, costs, critics, kept, markdown,
-    operators, plots, report,
+    operators, plots, priced, report,
 };
 use crate::compare::Labelled;
 use crate::format::{none, one, p_value, signed_range};
@@ -86,8 +86,10 @@ impl FromStr for SeedRun {
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let ReportArgs { runs, pairs, splits, curves, folders, out, json } = args;
     check_folders(&runs)?;
+    let decoder_costs = priced::of_decoders(&runs)?;
     let runs = runs.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut report = report(&runs, &Request { pairs, splits, curves })?;
+    report.decoder_costs = decoder_costs;
     report.made = operators::means(of_seeds(&folders, operators::made)?);
     report.brought = operators::means(of_seeds(&folders, operators::brought)?);
     report.critics = critics::reports(of_seeds(&folders, critics::figures)?);

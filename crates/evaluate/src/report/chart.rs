@@ -52,12 +52,12 @@ pub(super) struct Point {
     pub(super) told: String,
 }
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 800.0;
 /// The height, unless the legend needs more.
 const HEIGHT: f64 = 420.0;
 /// The margins of the plot.
 const LEFT: f64 = 56.0;
-const RIGHT: f64 = 200.0;
+const RIGHT: f64 = 216.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 52.0;
 /// The height of an entry of the legend.
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn names_that_are_too_long_for_one_row_take_turns_in_two() {
         let axis = |name: &str| Axis::of_names(&[name, "b", "c"].map(str::to_owned));
-        let (short, long) = (axis("a"), axis("a name of 26 letters, or so"));
+        let (short, long) = (axis("a"), axis("a name of thirty letters, or so"));
         assert_eq!((ticks(&short), short.rows), (vec!["a", "b", "c"], 1));
         assert_eq!(long.rows, 2);
         assert!((short.share(1.0) - 0.5).abs() < 1e-12 && (short.share(2.5) - 1.0).abs() < 1e-12);

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dataset::MetricsLog;
+use dataset::{METRICS, MetricsLog};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, ResultExt};
 
 use super::folder::{self, BySeed};
-use crate::bill::METRICS;
 
-/// What a stage of a run cost. What was begun again or done twice was paid for twice.
+/// What a stage of a run cost. What was killed and done again was paid for twice; what was replaced by what other settings
+/// make is not in the metrics any more.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Spent {
     seconds: f64,
@@ -38,6 +38,29 @@ pub struct StageCost {
     /// 10¹² floating point operations of models: two for each weight and token on the way through, three times as many in
     /// training. Attention is not counted, nor what a server does.
     pub tflop: f64,
+}
+
+impl StageCost {
+    /// What several stages cost together.
+    pub(super) fn sum(stages: &[&Self]) -> Self {
+        let none = Self {
+            stage: String::new(),
+            seeds: 0,
+            seconds: 0.0,
+            generated: 0.0,
+            through_models: 0.0,
+            trained: 0.0,
+            tflop: 0.0,
+        };
+        stages.iter().fold(none, |sum, one| Self {
+            seconds: sum.seconds + one.seconds,
+            generated: sum.generated + one.generated,
+            through_models: sum.through_models + one.through_models,
+            trained: sum.trained + one.trained,
+            tflop: sum.tflop + one.tflop,
+            ..sum
+        })
+    }
 }
 
 /// A line of a stage's metrics: what it says of costs.

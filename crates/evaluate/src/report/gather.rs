@@ -43,6 +43,7 @@ pub fn report(runs: &[Run], request: &Request) -> Result<Report, Error> {
         models,
         curves,
         splits,
+        decoder_costs: Vec::new(),
         made: Vec::new(),
         brought: Vec::new(),
         critics: Vec::new(),

@@ -1,11 +1,12 @@
 //! A report as markdown.
 
 use super::{
-    BroughtCounts, CriticReport, DecoderReport, KeptReport, MadeCounts, Measured, OfOperator, Plot,
-    Report, SeedAudit, SplitReport, StageCost, Versus,
+    BroughtCounts, CriticReport, DecoderCost, DecoderReport, KeptReport, MadeCounts, Measured,
+    OfOperator, Plot, Report, SeedAudit, SplitReport, StageCost, Versus,
 };
 use critic::quality;
 
+use crate::bill::MeanCost;
 use crate::format::{none, one, p_value, range, signed_range};
 use crate::stats::Spread;
 
@@ -37,6 +38,7 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
         blocks.extend(against_best_of_n("as many", &split.against_best_of_n));
         blocks.extend(against_best_of_n("twice as many", &split.against_twice));
     }
+    blocks.extend(decoder_costs(&report.decoder_costs));
     blocks.extend(imagination(&report.made, &report.brought));
     blocks.extend(critics(&report.critics));
     blocks.extend(kept(&report.kept));
@@ -199,7 +201,8 @@ fn imagination(
     let whole = |count: f64| format!("{count:.0}");
     let of_made = |of: &OfOperator<MadeCounts>| {
         let counts = of.counts;
-        let figures = [counts.draws, counts.prompts, counts.shapes, counts.distinct_3_percent];
+        let percent = [counts.coverage_percent, counts.distinct_3_percent];
+        let figures = [counts.draws, counts.prompts, counts.shapes].into_iter().chain(percent);
         named(of).into_iter().chain(figures.map(whole)).collect::<Vec<_>>()
     };
     let of_brought = |of: &OfOperator<BroughtCounts>| {
@@ -208,7 +211,8 @@ fn imagination(
         let figures = [whole(counts.prompts), whole(counts.kept), share, whole(counts.sft)];
         named(of).into_iter().chain(figures).chain([format!("{:.3}", counts.gain)]).collect()
     };
-    let made_header = ["draws", "prompts", "kinds", "distinct trigrams %"];
+    let made_header =
+        ["draws", "prompts", "kinds", "kinds of the seeds covered %", "distinct trigrams %"];
     let brought_header = ["searched", "kept", "yield %", "examples", "gain"];
     let header = |figures: &[&str]| {
         let names = ["folder", "operator", "seeds"].iter().chain(figures);
@@ -289,6 +293,26 @@ fn kept(filters: &[KeptReport]) -> Vec<String> {
     vec!["## Filter".to_owned(), about.to_owned(), table(&rows)]
 }
 
+/// What each decoder cost.
+fn decoder_costs(decoders: &[DecoderCost]) -> Vec<String> {
+    if decoders.is_empty() {
+        return Vec::new();
+    }
+    let header = ["model", "decoder", "seeds", "through models", "GFLOP", "judged", "milliseconds"];
+    let row = |it: &DecoderCost| {
+        let MeanCost { through_models, gflop, judged, milliseconds } = it.cost;
+        let figures = [through_models, gflop, judged, milliseconds].map(|figure| one(Some(figure)));
+        let name = [it.model.clone(), it.decoder.clone(), it.seeds.to_string()].into_iter();
+        name.chain(figures).collect::<Vec<_>>()
+    };
+    let mut rows = vec![header.map(str::to_owned).into()];
+    rows.extend(decoders.iter().map(row));
+    let about = "Means per problem, over all splits that were measured together and over the seeds whose metrics are there: \
+                 tokens that policies and critics read or wrote, operations, what the critics judged, and time, many \
+                 problems at once. Decoders that share their work each cost all of it.";
+    vec!["## Costs of decoders".to_owned(), about.to_owned(), table(&rows)]
+}
+
 /// What each stage cost.
 fn costs(stages: &[StageCost]) -> Vec<String> {
     if stages.is_empty() {
@@ -297,23 +321,24 @@ fn costs(stages: &[StageCost]) -> Vec<String> {
     let header =
         ["stage", "seeds", "seconds", "generated", "through models", "trained on", "TFLOP"];
     let whole = |tokens: f64| format!("{tokens:.0}");
+    let figures = |cost: &StageCost| {
+        let StageCost { seconds, generated, through_models, trained, tflop, .. } = *cost;
+        let counts = [seconds, generated, through_models, trained].into_iter().map(whole);
+        counts.chain([format!("{tflop:.2}")])
+    };
     let row = |cost: &StageCost| {
-        vec![
-            cost.stage.clone(),
-            cost.seeds.to_string(),
-            format!("{:.0}", cost.seconds),
-            whole(cost.generated),
-            whole(cost.through_models),
-            whole(cost.trained),
-            format!("{:.2}", cost.tflop),
-        ]
+        let name = [cost.stage.clone(), cost.seeds.to_string()].into_iter();
+        name.chain(figures(cost)).collect::<Vec<_>>()
     };
     let with_models = stages.iter().filter(|cost| cost.through_models + cost.trained > 0.0);
+    let with_models: Vec<&StageCost> = with_models.collect();
     let mut rows = vec![header.map(str::to_owned).into()];
-    rows.extend(with_models.map(row));
+    rows.extend(with_models.iter().copied().map(row));
+    let total = StageCost::sum(&with_models);
+    rows.push(["all".to_owned(), none()].into_iter().chain(figures(&total)).collect());
     let about = "Of the stages that run a model; means over the seeds that have one: two operations for each weight and \
                  token on the way through a model, three times as many in training; attention is not counted, nor what \
-                 a server does. What was begun again was paid for twice.";
+                 a server does. What was killed and done again was paid for twice.";
     vec!["## Costs".to_owned(), about.to_owned(), table(&rows)]
 }
 

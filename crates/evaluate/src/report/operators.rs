@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dataset::MetricsLog;
+use dataset::{METRICS, MetricsLog};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, ResultExt};
 
 use super::folder::{self, BySeed};
-use crate::bill::METRICS;
 
 /// What the metrics say of an operator in a round, means over seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +34,8 @@ pub struct MadeCounts {
     pub prompts: f64,
     /// Kinds of questions among them: what is left without names, objects and numbers.
     pub shapes: f64,
+    /// How many of the kinds of the seeds are among them, in percent.
+    pub coverage_percent: f64,
     /// Different runs of three words, in percent of all.
     pub distinct_3_percent: f64,
 }
@@ -79,14 +80,14 @@ type Counts<T> = BTreeMap<String, T>;
 /// By the folder of a dataset, and by operator.
 type Found<T> = Result<BTreeMap<String, Counts<T>>, Failure>;
 
-/// What operators made, by the folders of the prompts below a run's; of prompts that were made again the last.
+/// What operators made, by the folders of the prompts below a run's.
 pub(super) fn made(run: &Path) -> Found<MadeCounts> {
     lines(run, ("prompts", "operator"), |all, line: MadeLine| {
         all.insert(line.operator, line.counts);
     })
 }
 
-/// What came of their prompts, by the folders of the examples; of what was filtered again the last.
+/// What came of their prompts, by the folders of the examples; of what a killed run filtered and the next one filtered again, the last.
 pub(super) fn brought(run: &Path) -> Found<BroughtCounts> {
     lines(run, ("sft", "operators"), |all, line: BroughtLine| {
         *all = line.operators.into_iter().map(|one| (one.operator, one.counts)).collect();
@@ -102,11 +103,8 @@ fn lines<L: serde::de::DeserializeOwned, T>(
     let mut found = folder::each(run, METRICS, |path| {
         let mut all = Counts::new();
         if path.parent().is_some_and(|folder| folder.ends_with(dataset)) {
-            let lines = MetricsLog::read(path)?;
-            // What was made by other settings is gone, and its lines are still there.
-            let start = lines.last().map(|line| line["start"].clone());
-            let last = lines.into_iter().filter(|line| Some(&line["start"]) == start.as_ref());
-            for line in last.filter(|line| line.get(key).is_some()) {
+            let lines = MetricsLog::read(path)?.into_iter();
+            for line in lines.filter(|line| line.get(key).is_some()) {
                 add(&mut all, serde_json::from_value(line).or_data(path.display())?);
             }
         }
@@ -128,6 +126,7 @@ impl Averaged for MadeCounts {
             draws: mean(all, |it| it.draws),
             prompts: mean(all, |it| it.prompts),
             shapes: mean(all, |it| it.shapes),
+            coverage_percent: mean(all, |it| it.coverage_percent),
             distinct_3_percent: mean(all, |it| it.distinct_3_percent),
         }
     }
@@ -188,12 +187,10 @@ mod tests {
 
     #[test]
     fn operators_have_means_over_the_seeds_that_used_them() {
-        let line = |operator: &str, draws: u32| json!({"operator": operator, "draws": draws, "unchanged": 1, "kept": 5, "shapes": 4, "distinct_3_percent": 50});
+        let line = |operator: &str, draws: u32| json!({"operator": operator, "draws": draws, "unchanged": 1, "kept": 5, "shapes": 4, "coverage_percent": 20, "distinct_3_percent": 50});
         let cost = json!({"tokens": 3, "policy_tokens": 9});
-        let mut again = line("mutate", 10);
-        again["start"] = json!(1);
         let runs = [
-            run_with(&[("round-01/prompts", &[line("fresh", 99), again])]),
+            run_with(&[("round-01/prompts", &[line("mutate", 99), line("mutate", 10)])]),
             run_with(&[("round-01/prompts", &[line("mutate", 20), line("extend", 7), cost])]),
         ];
         let found = means(seeds(&runs, made));

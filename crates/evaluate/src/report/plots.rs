@@ -1,6 +1,6 @@
 //! Which charts a report has.
 //!
-//! `rounds.<task>.<split>.svg`: accuracy by round, greedy and by the vote of a tree, as the paper's Figure 2.
+//! `rounds.<task>.<split>.svg`: accuracy by round, greedy and by the vote of each tree, as the paper's Figure 2.
 //! `models.<task>.<split>.svg`: the same by model in the order given, where no model is a round.
 //! `tokens.<task>.<split>.<model>.svg`: accuracy over what a decoder generates.
 
@@ -73,6 +73,15 @@ fn shown(split: &SplitReport) -> impl Iterator<Item = &DecoderReport> {
     split.decoders.iter().filter(|it| [GREEDY, VOTE].contains(&it.decoder.as_str()))
 }
 
+/// Those that are shown for every round: the votes of the other searches that rounds were measured with, too.
+fn shown_by_round(split: &SplitReport) -> impl Iterator<Item = &DecoderReport> {
+    let votes = |decoder: &str| decoder.split_once('@').is_some_and(|(kind, _)| kind == VOTE);
+    split
+        .decoders
+        .iter()
+        .filter(move |it| it.decoder == GREEDY || it.decoder == VOTE || votes(&it.decoder))
+}
+
 /// Models side by side, a series for each decoder.
 fn by_model(split: &SplitReport, models: &[String]) -> Option<Chart> {
     let has = |it: &DecoderReport, model: &String| it.models.iter().any(|it| it.model == *model);
@@ -102,7 +111,7 @@ fn by_model(split: &SplitReport, models: &[String]) -> Option<Chart> {
 fn by_round(split: &SplitReport) -> Option<Chart> {
     let mut names: Vec<&str> = Vec::new();
     let mut series = Vec::new();
-    for decoder in shown(split) {
+    for (shape, decoder) in shown_by_round(split).enumerate() {
         let groups = groups(decoder);
         let start = start(&groups).map(|group| series.len() + group);
         for (name, models) in groups {
@@ -110,10 +119,9 @@ fn by_round(split: &SplitReport) -> Option<Chart> {
                 names.push(name);
                 names.len() - 1
             });
-            let votes = decoder.decoder == VOTE;
             series.push(Series {
                 name: format!("{name}, {}", decoder.decoder),
-                style: Style { colour, shape: usize::from(votes), dashed: votes },
+                style: Style { colour, shape, dashed: decoder.decoder != GREEDY },
                 joined: models.iter().any(|(round, _)| *round > 0),
                 start: start.filter(|_| models.iter().all(|(round, _)| *round > 0)),
                 points: models

@@ -25,10 +25,13 @@ impl Diversity {
         self.ngrams.extend(words.windows(NGRAM).map(|gram| gram.join(" ")));
     }
 
-    /// Texts that differ in more than names, objects and numbers; and how many of all trigrams are distinct, in percent.
-    pub(super) fn counts(&self) -> [(&'static str, usize); 2] {
+    /// Texts that differ in more than names, objects and numbers; how many of the shapes of the seeds they cover, in percent;
+    /// and how many of all trigrams are distinct, in percent.
+    pub(super) fn counts(&self, of_seeds: &BTreeSet<String>) -> [(&'static str, usize); 3] {
+        let covered = 100 * self.shapes.intersection(of_seeds).count() / of_seeds.len().max(1);
         let distinct = 100 * self.ngrams.len() / self.total.max(1);
-        [("shapes", self.shapes.len()), ("distinct_3_percent", distinct)]
+        let shapes = self.shapes.len();
+        [("shapes", shapes), ("coverage_percent", covered), ("distinct_3_percent", distinct)]
     }
 }
 
@@ -38,12 +41,17 @@ mod tests {
 
     #[test]
     fn shapes_and_trigrams_are_counted_once() {
+        let seeds =
+            ["Tom has 8 red pears?", "Tom has 8 red pears and 2 old ones."].map(shape).into();
         let mut texts = Diversity::default();
-        assert_eq!(texts.counts(), [("shapes", 0), ("distinct_3_percent", 0)]);
+        let none = [("shapes", 0), ("coverage_percent", 0), ("distinct_3_percent", 0)];
+        assert_eq!(texts.counts(&seeds), none);
+        assert_eq!(texts.counts(&BTreeSet::new()), none);
         // Four trigrams each; the second has one that the first has not, the third none.
         for text in ["Tom has 3 red apples.", "Tom has 3 red pears.", "Tom has 3 red pears?"] {
             texts.add(text);
         }
-        assert_eq!(texts.counts(), [("shapes", 2), ("distinct_3_percent", 44)]);
+        let some = [("shapes", 2), ("coverage_percent", 50), ("distinct_3_percent", 44)];
+        assert_eq!(texts.counts(&seeds), some);
     }
 }

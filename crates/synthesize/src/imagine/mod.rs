@@ -13,7 +13,7 @@ mod near;
 mod operator;
 mod screen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dataset::seed_for;
 use rand::SeedableRng;
@@ -22,7 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use schema::{Prompt, Question};
 use stage::{Failure, Progress};
 use task::operators::{backward, compose, extend, mutate, requestion, shorten};
-use task::world::{Split, draw};
+use task::world::{Split, draw, shape};
 
 use crate::author::{Author, Commission, Probe, Verdict};
 use crate::avoid::Avoid;
@@ -107,13 +107,13 @@ impl Ends {
         *self.dropped.entry(end).or_default() += 1;
     }
 
-    fn tally(&self, operator: &str) -> Tally {
+    fn tally(&self, operator: &str, shapes_of_seeds: &BTreeSet<String>) -> Tally {
         let ends =
             End::ALL.map(|(end, name)| (name, self.dropped.get(&end).copied().unwrap_or_default()));
         let mut counts = vec![("draws", self.kept + self.dropped.values().sum::<usize>())];
         counts.extend(ends);
         counts.extend([("kept", self.kept), ("missing", self.missing)]);
-        counts.extend(self.diversity.counts());
+        counts.extend(self.diversity.counts(shapes_of_seeds));
         Tally { about: "operator", name: operator.to_owned(), counts }
     }
 }
@@ -148,7 +148,7 @@ pub(crate) fn imagine(
     for slot in open {
         making.ends(slot.operator).missing += 1;
     }
-    Ok(making.finish())
+    Ok(making.finish(material.seeds))
 }
 
 /// Prompts in the making.
@@ -207,8 +207,9 @@ impl Making<'_> {
         self.prompts.push(plan.row(draft));
     }
 
-    fn finish(self) -> (Vec<Prompt>, Vec<Tally>) {
-        let tally = |(operator, ends): (&Operator, &Ends)| ends.tally(operator.name());
+    fn finish(self, seeds: &[Question]) -> (Vec<Prompt>, Vec<Tally>) {
+        let shapes = seeds.iter().map(|seed| shape(&seed.prompt)).collect();
+        let tally = |(operator, ends): (&Operator, &Ends)| ends.tally(operator.name(), &shapes);
         (self.prompts, self.ends.iter().map(tally).collect())
     }
 }

@@ -235,7 +235,7 @@ fn kinds_of_questions_are_balanced() {
     let (prompts, tallies) = made(&plan, &seeds, &avoid(&[]));
     let mut shapes = BTreeMap::<String, usize>::new();
     for prompt in &prompts {
-        *shapes.entry(task::world::shape(&prompt.prompt)).or_default() += 1;
+        *shapes.entry(shape(&prompt.prompt)).or_default() += 1;
     }
     // Four seeds have few shapes; ten prompts of each are all there may be.
     assert!(shapes.values().all(|count| *count <= 10) && prompts.len() < 100, "{shapes:?}");
