@@ -64,8 +64,9 @@ const BOTTOM: f64 = 52.0;
 const ENTRY: f64 = 19.0;
 /// The width of a letter, about.
 const LETTER: f64 = 6.5;
-/// How far the points of two series stand apart that have the same number.
+/// How far the points of two series stand apart that have the same number, and those of all series at most.
 const APART: f64 = 8.0;
+const SPREAD: f64 = 64.0;
 
 impl Chart {
     /// The chart as SVG.
@@ -120,7 +121,8 @@ impl Chart {
     fn shift(&self, at: usize) -> f64 {
         match self.scale {
             Scale::Rounds | Scale::Names(_) => {
-                (at as f64 - (self.series.len() - 1) as f64 / 2.0) * APART
+                let apart = APART.min(SPREAD / self.series.len() as f64);
+                (at as f64 - (self.series.len() - 1) as f64 / 2.0) * apart
             }
             Scale::Logarithm => 0.0,
         }

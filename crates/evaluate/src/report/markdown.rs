@@ -301,7 +301,9 @@ fn decoder_costs(decoders: &[DecoderCost]) -> Vec<String> {
     let header = ["model", "decoder", "seeds", "through models", "GFLOP", "judged", "milliseconds"];
     let row = |it: &DecoderCost| {
         let MeanCost { through_models, gflop, judged, milliseconds } = it.cost;
-        let figures = [through_models, gflop, judged, milliseconds].map(|figure| one(Some(figure)));
+        let [through_models, judged, milliseconds] =
+            [through_models, judged, milliseconds].map(|figure| one(Some(figure)));
+        let figures = [through_models, format!("{gflop:.2}"), judged, milliseconds];
         let name = [it.model.clone(), it.decoder.clone(), it.seeds.to_string()].into_iter();
         name.chain(figures).collect::<Vec<_>>()
     };
