@@ -44,6 +44,8 @@ struct Solved<'a> {
     problem: &'a str,
     completion: &'a str,
     evidence: Evidence,
+    /// The confidence that it was already given.
+    given: Option<f32>,
     right: bool,
 }
 
@@ -121,13 +123,15 @@ fn solved<'a>(
         let Some(evidence) = evidence else { continue };
         if seen.insert((problem, row.completion.as_str())) {
             let right = task::grade(&row.completion, answer);
-            solved.push(Solved { problem, completion: &row.completion, evidence, right });
+            let (completion, given) = (row.completion.as_str(), critique.confidence);
+            solved.push(Solved { problem, completion, evidence, given, right });
         }
     }
     Ok(solved)
 }
 
-/// How far the confidence can be trusted, beside the two that it is made of.
+/// How far the confidence can be trusted, beside the two that it is made of: the one that the critiques have, or else, of each
+/// solution, that of a fit on other problems.
 fn figures(
     solved: &[Solved<'_>],
     judged: &[(Evidence, bool)],
@@ -135,7 +139,8 @@ fn figures(
 ) -> BTreeMap<&'static str, Quality> {
     let fold = |one: &Solved<'_>| (dataset::place_of(one.problem) * config.folds as f64) as usize;
     let folds: Vec<usize> = solved.iter().map(fold).collect();
-    let chances = Confidence::cross_fitted(judged, &folds, config.ridge);
+    let given: Option<Vec<f64>> = solved.iter().map(|one| one.given.map(f64::from)).collect();
+    let chances = given.unwrap_or_else(|| Confidence::cross_fitted(judged, &folds, config.ridge));
     let measured = |score: &dyn Fn(usize) -> f64| {
         let each = solved.iter().enumerate().map(|(i, one)| Judged {
             group: one.problem,
@@ -206,6 +211,27 @@ mod tests {
         let found = solved(&trajectories, &critiques, &[problem("p", Some("5"))]).unwrap();
         let right: Vec<bool> = found.iter().map(|one| one.right).collect();
         assert_eq!(right, [true, false]);
+    }
+
+    #[test]
+    fn a_confidence_that_is_there_is_the_one_that_is_judged() {
+        let trajectories: Vec<Trajectory> = (0..4)
+            .map(|i| {
+                trajectory(&format!("p{i}"), &format!("t{i}"), &format!("#### {}", i % 2), true)
+            })
+            .collect();
+        let problems: Vec<Prompt> = (0..4).map(|i| problem(&format!("p{i}"), Some("1"))).collect();
+        let config = Config { folds: 2, ridge: 1.0 };
+        let auc = |confidence: fn(usize) -> f32| {
+            let critiques: Vec<Critique> = (0..4)
+                .map(|i| Critique { confidence: Some(confidence(i)), ..critique(&format!("t{i}")) })
+                .collect();
+            let solved = solved(&trajectories, &critiques, &problems).unwrap();
+            let judged: Vec<_> = solved.iter().map(|one| (one.evidence, one.right)).collect();
+            figures(&solved, &judged, &config)[CONFIDENCE].auc
+        };
+        assert_eq!(auc(|i| if i % 2 == 1 { 0.9 } else { 0.1 }), Some(1.0));
+        assert_eq!(auc(|i| if i % 2 == 1 { 0.1 } else { 0.9 }), Some(0.0));
     }
 
     #[test]
