@@ -288,8 +288,7 @@ $(call audited,$(2))/sft/$(M): $(call settings,filter) $(call audited,$(2))/crit
 $(call audited,$(2))/audit.json: $(call audited,$(2))/sft/$(M) | build
 	$$(BIN)/evaluate audit --sft $(call audited,$(2))/sft --problems $(R)/world/$(ON) --out $$@ $$(done)
 
-# How well critics, agreement and the confidence that the filter goes by tell right from wrong there; nothing uses the fit that
-# comes with it.
+# How well critics, agreement and the confidence that the filter goes by tell right from wrong there. Nothing is fitted.
 $(call audited,$(2))/quality/$(M): $(call settings,confidence) $(call audited,$(2))/critiques/$(M) | build
 	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(call audited,$(2))/trajectories \
 	  --critiques $(call audited,$(2))/critiques --problems $(R)/world/$(ON) --out $$(@D) $$(done)

@@ -109,6 +109,7 @@ fn results_have_tables_and_plots(run_dir: &Path) {
         assert!(!whole[part].as_array().unwrap().is_empty(), "{part}");
     }
     assert_eq!(whole["models"], serde_json::json!(["base", "control 1", "round 1"]));
+    assert!(run_dir.join("round-01/audit-test/quality/quality.json").exists());
     assert_eq!(report("fresh/report.json")["models"], whole["models"]);
     assert!(results.join("rounds.alphallm-world.test.svg").exists());
     assert!(results.join("compare/report.md").exists());

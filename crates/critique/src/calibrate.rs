@@ -1,5 +1,6 @@
 //! `critique calibrate`: what the chance of being right is, given what critics and agreement say after a search, fitted
-//! on searched problems with known answers that no model has learned from.
+//! on searched problems with known answers that no model has learned from. Critiques that have a confidence already are
+//! judged by it, and nothing is fitted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -79,14 +80,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("up to date");
         return Ok(());
     };
+    let given = given(&solved);
     let judged: Vec<(Evidence, bool)> = solved.iter().map(|s| (s.evidence, s.right)).collect();
-    if judged.iter().all(|(_, right)| !right) {
-        tracing::warn!("no solution is right: the confidence says that none ever is");
-    }
-    let confidence = Confidence::fit(&judged, config.ridge);
-    let figures = figures(&solved, &judged, config);
     let pretty = |value: serde_json::Result<Vec<u8>>| value.map_err(Failure::bug);
-    output.write(FILE, &pretty(serde_json::to_vec_pretty(&confidence))?)?;
+    if given.is_none() {
+        if judged.iter().all(|(_, right)| !right) {
+            tracing::warn!("no solution is right: the confidence says that none ever is");
+        }
+        let confidence = Confidence::fit(&judged, config.ridge);
+        output.write(FILE, &pretty(serde_json::to_vec_pretty(&confidence))?)?;
+    }
+    let chances = given.unwrap_or_else(|| cross_fitted(&solved, &judged, config));
+    let figures = figures(&solved, &chances);
     output.write(quality::FILE, &pretty(serde_json::to_vec_pretty(&figures))?)?;
     output.commit()?;
     if args.common.json {
@@ -130,17 +135,21 @@ fn solved<'a>(
     Ok(solved)
 }
 
-/// How far the confidence can be trusted, beside the two that it is made of: the one that the critiques have, or else, of each
-/// solution, that of a fit on other problems.
-fn figures(
-    solved: &[Solved<'_>],
-    judged: &[(Evidence, bool)],
-    config: &Config,
-) -> BTreeMap<&'static str, Quality> {
+/// The confidence that the critiques have of each solution, where there are some and all have one.
+fn given(solved: &[Solved<'_>]) -> Option<Vec<f64>> {
+    let given: Option<Vec<f64>> = solved.iter().map(|one| one.given.map(f64::from)).collect();
+    given.filter(|chances| !chances.is_empty())
+}
+
+/// The confidence in each solution by a fit on other problems.
+fn cross_fitted(solved: &[Solved<'_>], judged: &[(Evidence, bool)], config: &Config) -> Vec<f64> {
     let fold = |one: &Solved<'_>| (dataset::place_of(one.problem) * config.folds as f64) as usize;
     let folds: Vec<usize> = solved.iter().map(fold).collect();
-    let given: Option<Vec<f64>> = solved.iter().map(|one| one.given.map(f64::from)).collect();
-    let chances = given.unwrap_or_else(|| Confidence::cross_fitted(judged, &folds, config.ridge));
+    Confidence::cross_fitted(judged, &folds, config.ridge)
+}
+
+/// How far the confidence can be trusted, beside the two that it is made of.
+fn figures(solved: &[Solved<'_>], chances: &[f64]) -> BTreeMap<&'static str, Quality> {
     let measured = |score: &dyn Fn(usize) -> f64| {
         let each = solved.iter().enumerate().map(|(i, one)| Judged {
             group: one.problem,
@@ -215,23 +224,21 @@ mod tests {
 
     #[test]
     fn a_confidence_that_is_there_is_the_one_that_is_judged() {
-        let trajectories: Vec<Trajectory> = (0..4)
-            .map(|i| {
-                trajectory(&format!("p{i}"), &format!("t{i}"), &format!("#### {}", i % 2), true)
-            })
-            .collect();
-        let problems: Vec<Prompt> = (0..4).map(|i| problem(&format!("p{i}"), Some("1"))).collect();
-        let config = Config { folds: 2, ridge: 1.0 };
-        let auc = |confidence: fn(usize) -> f32| {
-            let critiques: Vec<Critique> = (0..4)
-                .map(|i| Critique { confidence: Some(confidence(i)), ..critique(&format!("t{i}")) })
-                .collect();
+        let trajectories =
+            [trajectory("p", "right", "#### 5", true), trajectory("q", "wrong", "#### 6", true)];
+        let problems = ["p", "q"].map(|id| problem(id, Some("5")));
+        let auc = |confidences: [Option<f32>; 2]| {
+            let mut critiques = ["right", "wrong"].map(critique);
+            for (one, confidence) in critiques.iter_mut().zip(confidences) {
+                one.confidence = confidence;
+            }
             let solved = solved(&trajectories, &critiques, &problems).unwrap();
-            let judged: Vec<_> = solved.iter().map(|one| (one.evidence, one.right)).collect();
-            figures(&solved, &judged, &config)[CONFIDENCE].auc
+            given(&solved).and_then(|chances| figures(&solved, &chances)[CONFIDENCE].auc)
         };
-        assert_eq!(auc(|i| if i % 2 == 1 { 0.9 } else { 0.1 }), Some(1.0));
-        assert_eq!(auc(|i| if i % 2 == 1 { 0.1 } else { 0.9 }), Some(0.0));
+        assert_eq!(auc([Some(0.9), Some(0.1)]), Some(1.0));
+        assert_eq!(auc([Some(0.1), Some(0.9)]), Some(0.0));
+        assert_eq!(auc([Some(0.9), None]), None);
+        assert_eq!(given(&[]), None);
     }
 
     #[test]

@@ -129,6 +129,8 @@ fn problems(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -152,6 +154,18 @@ mod tests {
         assert_eq!(few.rows, many.rows[..20]);
         assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, (4, 40), 0).rows);
         assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, (3, 41), 0).rows);
+    }
+
+    #[test]
+    fn fresh_problems_are_of_the_same_world_by_another_seed() {
+        for preset in ["tiny", "smoke"] {
+            let [world, fresh] = ["world.toml", "fresh-world.toml"].map(|file| {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+                stage::load::<WorldConfig>(&folder.join(preset).join(file), &[]).unwrap().value
+            });
+            assert_eq!(fresh.templates, world.templates, "{preset}");
+            assert_ne!(fresh.world_seed, world.world_seed, "{preset}");
+        }
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
     }
     dataset::write_file(&out.join("report.md"), markdown(&report, &plots).as_bytes())?;
     // The last one: where it is, all are.
-    let text = serde_json::to_string_pretty(&report).or_bug("cannot write JSON")?;
+    let text = serde_json::to_string(&report).or_bug("cannot write JSON")?;
     dataset::write_file(&out.join("report.json"), format!("{text}\n").as_bytes())?;
     print(&report, json)
 }

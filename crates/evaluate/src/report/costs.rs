@@ -21,7 +21,7 @@ pub(super) struct Spent {
 }
 
 /// What a stage cost, means over seeds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct StageCost {
     /// Its output's folder within the run.
     pub stage: String,
@@ -43,16 +43,7 @@ pub struct StageCost {
 impl StageCost {
     /// What several stages cost together.
     pub(super) fn sum(stages: &[&Self]) -> Self {
-        let none = Self {
-            stage: String::new(),
-            seeds: 0,
-            seconds: 0.0,
-            generated: 0.0,
-            through_models: 0.0,
-            trained: 0.0,
-            tflop: 0.0,
-        };
-        stages.iter().fold(none, |sum, one| Self {
+        stages.iter().fold(Self::default(), |sum, one| Self {
             seconds: sum.seconds + one.seconds,
             generated: sum.generated + one.generated,
             through_models: sum.through_models + one.through_models,

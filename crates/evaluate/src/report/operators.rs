@@ -87,7 +87,7 @@ pub(super) fn made(run: &Path) -> Found<MadeCounts> {
     })
 }
 
-/// What came of their prompts, by the folders of the examples; of what a killed run filtered and the next one filtered again, the last.
+/// What came of their prompts, by the folders of the examples; of what was filtered again after a kill, the last.
 pub(super) fn brought(run: &Path) -> Found<BroughtCounts> {
     lines(run, ("sft", "operators"), |all, line: BroughtLine| {
         *all = line.operators.into_iter().map(|one| (one.operator, one.counts)).collect();
