@@ -1,0 +1,9 @@
+//! What a calculator finds in a text.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    task::calculator::check(text);
+    task::calculator::verdict(text);
+});

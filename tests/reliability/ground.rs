@@ -1,0 +1,257 @@
+//! Where stages are run: a small round that was made undisturbed, and copies of it in which things are broken.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use alphallm::{binaries, root};
+
+use crate::process::{Ended, Process, REVISION, shell};
+
+/// What makes the preset `smoke` smaller still, by file: a key, its section before a dot, and its value.
+const SMALLER: [(&str, &[(&str, i64)]); 10] = [
+    (
+        "world",
+        &[
+            ("splits.seeds", 32),
+            ("splits.validation", 12),
+            ("splits.test", 6),
+            ("splits.ood-templates", 4),
+            ("splits.ood-chains", 4),
+            ("chunk_rows", 10),
+        ],
+    ),
+    ("prompts", &[("count", 12), ("chunk_rows", 5)]),
+    ("tree", &[("mcts.budget.simulations", 10), ("mcts.budget.nodes", 3)]),
+    ("search", &[("chunk_prompts", 4)]),
+    ("evaluate", &[("chunk_problems", 4), ("search_problems", 2)]),
+    ("label", &[("chunk_prompts", 8)]),
+    ("filter", &[("chunk_rows", 4)]),
+    ("finetune", &[("train.epochs", 1), ("train.save_every", 2), ("train.validate_every", 2)]),
+    ("policy", &[("train.epochs", 1), ("train.save_every", 2), ("train.validate_every", 2)]),
+    ("fast-policy", &[("train.epochs", 1), ("train.save_every", 2), ("train.validate_every", 2)]),
+];
+
+/// A stage of the round, as `make` calls it.
+#[derive(Debug, Clone)]
+pub(crate) struct Stage {
+    /// Such as `search` or `finetune policy`.
+    pub(crate) name: String,
+    /// The call, for a shell.
+    pub(crate) call: String,
+    /// The files and folders that it writes, from the folder of the run.
+    pub(crate) outputs: Vec<PathBuf>,
+}
+
+/// Files by their paths, but for logs and locks.
+pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// A folder with a finished run.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    folder: tempfile::TempDir,
+    /// All stages of round 0 and round 1, in an order in which they can be run.
+    pub(crate) stages: Vec<Stage>,
+}
+
+impl Ground {
+    /// Makes the run, undisturbed.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for scratch files");
+        smaller(&folder.path().join("preset"));
+        let mut ground = Self { folder, stages: Vec::new() };
+        let plan = ground.make("round", "-n").to_end();
+        assert_eq!(plan.code, Some(0), "{}", plan.said);
+        ground.stages = stages(&plan.said, &ground.run());
+        let made = ground.make("round", "").to_end();
+        assert_eq!(made.code, Some(0), "{}", made.said);
+        ground.keep();
+        ground
+    }
+
+    /// The folder of the run that things are done to.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// The run as it was made.
+    pub(crate) fn made(&self) -> PathBuf {
+        self.folder.path().join("made")
+    }
+
+    /// A place beside the run.
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The preset of the run.
+    pub(crate) fn preset(&self) -> PathBuf {
+        self.folder.path().join("preset")
+    }
+
+    /// `make` on the run, with more flags.
+    pub(crate) fn make(&self, targets: &str, flags: &str) -> Process {
+        let (preset, run, bin) = (self.preset(), self.run(), binaries());
+        shell(&format!(
+            "exec make --no-print-directory PRESET=smoke BUILD=: ALPHALLM_REVISION={REVISION} WORKERS=1 ROUND=1 P={} R={} BIN={} {flags} {targets}",
+            preset.display(),
+            run.display(),
+            bin.display()
+        ))
+    }
+
+    /// Calls a stage.
+    pub(crate) fn call(&self, stage: &Stage) -> Process {
+        shell(&format!("exec {}", stage.call))
+    }
+
+    /// The stage with this name whose outputs contain a text.
+    pub(crate) fn stage(&self, name: &str, output: &str) -> Stage {
+        let is = |stage: &&Stage| {
+            let writes = stage.outputs.iter().any(|path| path.to_string_lossy().contains(output));
+            stage.name == name && writes
+        };
+        self.stages.iter().find(is).expect("a stage of the round").clone()
+    }
+
+    /// What a stage wrote when nothing disturbed it.
+    pub(crate) fn wanted(&self, stage: &Stage) -> Files {
+        files(&self.made(), &stage.outputs)
+    }
+
+    /// What its outputs hold now.
+    pub(crate) fn found(&self, stage: &Stage) -> Files {
+        files(&self.run(), &stage.outputs)
+    }
+
+    /// Removes what a stage wrote.
+    pub(crate) fn clear(&self, stage: &Stage) {
+        for output in &stage.outputs {
+            remove(&self.run().join(output));
+        }
+    }
+
+    /// Puts the run back as it was made.
+    pub(crate) fn restore(&self) {
+        remove(&self.run());
+        copy(&self.made(), &self.run());
+    }
+
+    fn keep(&self) {
+        copy(&self.run(), &self.made());
+    }
+
+    /// Runs the stage once more, undisturbed: it has to end well, with the bytes of the calm run, leave nothing behind, and
+    /// have nothing to do when it is called again. Says what does not hold.
+    pub(crate) fn recovers(&self, stage: &Stage) -> Result<(), String> {
+        for time in ["the next run", "a run after it"] {
+            let Ended { code, said, .. } = self.call(stage).to_end();
+            if code != Some(0) {
+                return Err(format!("{time} ends with {code:?}: {said}"));
+            }
+            if let Some(path) = difference(&self.wanted(stage), &self.found(stage)) {
+                return Err(format!("{time} leaves another {}", path.display()));
+            }
+        }
+        let around = stage.outputs.iter().filter_map(|path| path.parent());
+        match around.flat_map(|folder| temporary(&self.run().join(folder))).next() {
+            Some(path) => Err(format!("{} is left", path.display())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes the smaller preset.
+fn smaller(folder: &Path) {
+    copy(&root().join("pipelines/smoke"), folder);
+    for (file, values) in SMALLER {
+        let path = folder.join(file).with_extension("toml");
+        let text = std::fs::read_to_string(&path).expect("a preset's file");
+        let mut preset: toml::Table = text.parse().expect("a preset is TOML");
+        for (key, value) in values {
+            set(&mut preset, key, *value);
+        }
+        std::fs::write(&path, preset.to_string()).expect("the scratch folder can be written");
+    }
+}
+
+/// Changes a value that is there.
+fn set(table: &mut toml::Table, key: &str, value: i64) {
+    let (mut table, mut key) = (table, key);
+    while let Some((section, rest)) = key.split_once('.') {
+        table = table[section].as_table_mut().expect("a section of the preset");
+        key = rest;
+    }
+    let place = table.get_mut(key).unwrap_or_else(|| panic!("`{key}` is a key of the preset"));
+    *place = if place.is_float() { (value as f64).into() } else { value.into() };
+}
+
+/// The stages of a plan of `make -n`.
+fn stages(plan: &str, run: &Path) -> Vec<Stage> {
+    let plan = plan.replace("\\\n", " ");
+    let lines = plan.lines().map(str::trim);
+    let calls = lines.filter(|line| line.starts_with(&*binaries().to_string_lossy()));
+    calls.map(|line| stage(line.split(" && ").next().unwrap_or(line), run)).collect()
+}
+
+fn stage(call: &str, run: &Path) -> Stage {
+    let words: Vec<&str> = call.split_whitespace().collect();
+    let binary = Path::new(words[0]).file_name().unwrap_or_default().to_string_lossy();
+    let verb = words.get(1).filter(|word| !word.starts_with('-'));
+    let name = verb.map_or_else(|| binary.to_string(), |verb| format!("{binary} {verb}"));
+    let outputs = words.windows(2).filter(|pair| pair[0].starts_with("--out"));
+    let inside = |pair: &[&str]| Path::new(pair[1]).strip_prefix(run).ok().map(Path::to_owned);
+    Stage { name, call: call.to_owned(), outputs: outputs.filter_map(inside).collect() }
+}
+
+/// The first file that differs.
+pub(crate) fn difference(wanted: &Files, found: &Files) -> Option<PathBuf> {
+    let other = |(path, bytes): (&PathBuf, &Vec<u8>)| {
+        (found.get(path) != Some(bytes)).then(|| path.clone())
+    };
+    let more = || found.keys().find(|path| !wanted.contains_key(*path)).cloned();
+    wanted.iter().find_map(other).or_else(more)
+}
+
+fn files(run: &Path, outputs: &[PathBuf]) -> Files {
+    let mut found = Files::new();
+    let mut open: Vec<PathBuf> = outputs.iter().map(|output| run.join(output)).collect();
+    while let Some(path) = open.pop() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            open.extend(entries(&path));
+        } else if path.is_file() && name != "metrics.jsonl" && name != ".lock" {
+            let bytes = std::fs::read(&path).expect("the file can be read");
+            found.insert(path.strip_prefix(run).expect("it is inside").to_owned(), bytes);
+        }
+    }
+    found
+}
+
+/// Temporary files in a folder.
+fn temporary(folder: &Path) -> Vec<PathBuf> {
+    let is = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp"))
+    };
+    entries(folder).into_iter().filter(is).collect()
+}
+
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
+    let read = std::fs::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
+
+pub(crate) fn remove(path: &Path) {
+    if path.is_dir() && !path.is_symlink() {
+        std::fs::remove_dir_all(path).expect("the folder can be removed");
+    } else if path.symlink_metadata().is_ok() {
+        std::fs::remove_file(path).expect("the file can be removed");
+    }
+}
+
+/// Copies a folder with the times of its files: `make` goes by them.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(status.is_ok_and(|status| status.success()), "{} is copied", from.display());
+}
