@@ -135,7 +135,8 @@ pub enum Merge {
     /// are folded only when identical: `#### 18` and `#### 19` are one edit apart.
     EditDistance {
         /// Edits, in characters, from which two options count as different; at least 1, and 1 folds
-        /// identical options only. The paper's best is 50, for a model that writes long lines.
+        /// identical options only. The paper's best is 50: folding by it leaves a path of any policy whose lines are
+        /// shorter, so its presets take [`Self::MostDistant`].
         threshold: u32,
         /// Further samples drawn after a duplicate before the node is saturated; 0 gives up at once.
         resamples: u32,
@@ -239,6 +240,67 @@ impl Config {
             !unmeasured,
             "is `value` but weights.value is 0: use `total`, or alpha = 0",
         )
+    }
+
+    /// Settings that are in range, but with which a tree can never be what another setting asks for. Such a search runs,
+    /// and finds less than it seems to be told to.
+    pub fn contradictions(&self) -> Vec<ConfigError> {
+        let Budget { simulations, min_terminals, nodes, terminals, .. } = self.budget;
+        let most =
+            if min_terminals.is_some() { simulations.saturating_mul(10) } else { simulations };
+        let least = self.root_width.min;
+        let all = [
+            (
+                "budget.nodes",
+                nodes.is_some_and(|nodes| nodes < least),
+                "is below root_width.min: no root has c_min(0) children",
+            ),
+            (
+                "budget.simulations",
+                most < least,
+                "is below root_width.min: no root has c_min(0) children",
+            ),
+            (
+                "budget.terminals",
+                terminals.zip(min_terminals).is_some_and(|(limit, least)| limit < least),
+                "is below budget.min_terminals, which is never reached",
+            ),
+            (
+                "budget.nodes",
+                nodes.is_some_and(|nodes| nodes > most),
+                "is above budget.simulations, and a simulation makes one node at most: it is never reached",
+            ),
+            (
+                "budget.nodes",
+                nodes.is_some_and(|nodes| nodes > self.most_nodes()),
+                "is more than widths, max_depth and split_depth have room for: it is never reached",
+            ),
+            (
+                "merge.most_distant.saturate_after",
+                matches!(self.merge, Merge::MostDistant { saturate_after: Some(1), .. }),
+                "is 1: every node keeps its first child alone, and the tree is a path",
+            ),
+            (
+                "settled_variance",
+                self.settled_variance.is_some() && self.weights.orm == 0.0,
+                "needs rollouts, and weights.orm = 0 leaves them out",
+            ),
+        ];
+        let found = all.into_iter().filter(|(_, found, _)| *found);
+        found.map(|(field, _, problem)| ConfigError { field, problem }).collect()
+    }
+
+    /// Nodes of a tree in which every node is as wide as it may be, down to a depth that no solution has.
+    fn most_nodes(&self) -> u32 {
+        let widest = |depth| {
+            let Width { min, max } = self.width_at(depth);
+            if self.alpha > 0.0 { max } else { min }
+        };
+        let levels = (0..self.max_depth.min(1000)).scan(1_u32, |level, depth| {
+            *level = level.saturating_mul(widest(depth));
+            Some(*level)
+        });
+        levels.fold(0, u32::saturating_add)
     }
 
     /// Whether importance compares children with `v(root)`, so that the root must be scored.
