@@ -40,6 +40,15 @@ impl<T: Table> Output<T> {
         Self::start(dir, recipe, parts, Mode::Shard)
     }
 
+    /// Begins anew what [`Self::begin`] found up to date: all of it is replaced. For tables that are made together, of which
+    /// another has to be made again.
+    pub fn again(dir: &Path, recipe: Recipe, parts: usize) -> Result<Self, Error> {
+        match Self::start(dir, recipe, parts, Mode::Again)? {
+            Begin::Work(output) => Ok(output),
+            Begin::UpToDate(_) => unreachable!("what is to be made again is never up to date"),
+        }
+    }
+
     fn start(dir: &Path, recipe: Recipe, parts: usize, mode: Mode) -> Result<Begin<Self>, Error> {
         let plan = Plan { kind: T::tag(), parts, recipe };
         let begun = Work::begin(dir, plan, mode, |_| Ok(()))?;
@@ -65,6 +74,16 @@ impl<T: Table> Output<T> {
         let place = self.work.dir().join(&path);
         let bytes = part::encode(rows, self.work.provenance(), &place)?;
         self.work.write(&path, Some(rows.len() as u64), &bytes)
+    }
+
+    /// Takes part `index` away if it is finished, so that it is missing. When this returns no crash brings it back.
+    pub fn discard_part(&self, index: usize) -> Result<(), Error> {
+        self.work.discard(&self.path(index))
+    }
+
+    /// Takes all finished parts away: for rows that are only right together, and are about to be made again.
+    pub fn discard_parts(&self) -> Result<(), Error> {
+        (0..self.work.parts()).try_for_each(|index| self.discard_part(index))
     }
 
     /// The rows of all parts that are finished, in the order of the parts.

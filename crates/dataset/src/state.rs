@@ -87,6 +87,13 @@ impl State {
         write_json(&self.record_path(&entry.path), &record)
     }
 
+    /// Forgets a finished file, durably: whoever writes something else after this relies on it.
+    pub(crate) fn unrecord(&self, entry: &Entry) -> Result<(), Error> {
+        let record = self.record_path(&entry.path);
+        atomic::remove(&record)?;
+        atomic::sync_folder(&record)
+    }
+
     /// The files that `plan` finished and that are as they were written, in the order of their names.
     pub(crate) fn finished(&self, plan: &str) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();

@@ -39,8 +39,17 @@ pub(crate) enum Mode {
     Alone,
     /// The only writer; replaces the work of another recipe.
     Replace,
+    /// The only writer; replaces whatever is complete, of this recipe too.
+    Again,
     /// One of several writers of one recipe.
     Shard,
+}
+
+impl Mode {
+    /// Whether the work of another recipe is replaced.
+    fn replaces(self) -> bool {
+        matches!(self, Self::Replace | Self::Again)
+    }
 }
 
 /// A dataset that is being written. The lock is held as long as this lives.
@@ -70,7 +79,7 @@ impl Work {
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let lock = match mode {
             Mode::Shard => Lock::shared(dir, &plan.recipe.tool)?,
-            Mode::Alone | Mode::Replace => Lock::exclusive(dir, &plan.recipe.tool)?,
+            Mode::Alone | Mode::Replace | Mode::Again => Lock::exclusive(dir, &plan.recipe.tool)?,
         };
         // Whoever held the lock a moment ago may have finished.
         if let Some(manifest) = up_to_date(dir, &plan, mode)? {
@@ -127,6 +136,13 @@ impl Work {
         Ok(())
     }
 
+    /// Takes a finished file away: it is unfinished from the moment its record is gone, for good.
+    pub(crate) fn discard(&self, path: &str) -> Result<(), Error> {
+        let Some(entry) = self.lock().remove(path) else { return Ok(()) };
+        self.state.unrecord(&entry)?;
+        atomic::remove(&entry.place(&self.dir))
+    }
+
     /// Moves a file, which must be on the same disk, into the dataset.
     pub(crate) fn adopt(&self, path: &str, from: &Path) -> Result<(), Error> {
         fs::File::open(from).and_then(|f| f.sync_all()).map_err(Error::io("flush", from))?;
@@ -174,6 +190,9 @@ impl Work {
 
 /// The manifest, if it is there and the plan is its own. Refuses another one's, unless told to replace it.
 fn up_to_date(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<Manifest>, Error> {
+    if mode == Mode::Again {
+        return Ok(None);
+    }
     let manifest = match Manifest::find(dir) {
         Err(Error::Manifest { .. }) if mode == Mode::Replace => return Ok(None),
         other => other?,
@@ -213,14 +232,14 @@ fn settle_plan(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<(),
         None if parts.is_empty() => None,
         None => Some("it holds parts, but not how they were made".to_owned()),
     };
-    if mode != Mode::Replace
+    if !mode.replaces()
         && let Some(difference) = difference
     {
         return Err(Error::Different { dir: dir.to_owned(), difference });
     }
     if begun.is_none() || difference.is_some() {
         state.clear_scratch()?;
-        if mode == Mode::Replace {
+        if mode.replaces() {
             // Before the plan: killed in between, the next run still sees another one and goes on here.
             atomic::remove(&dir.join(METRICS))?;
         }
@@ -228,7 +247,7 @@ fn settle_plan(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<(),
     }
     state.create()?;
     // After the plan: killed in between, the next run finds it and finishes the replacement.
-    if mode == Mode::Replace && dir.join(MANIFEST).exists() {
+    if mode.replaces() && dir.join(MANIFEST).exists() {
         state.retire_manifest()?;
     }
     Ok(())

@@ -6,7 +6,7 @@
 //! columns of labels are not read.
 //!
 //! The three outputs are one commit as far as that is possible: the examples, which fine-tuning waits for, are
-//! committed last.
+//! committed last, and all three are written by one run.
 
 mod args;
 mod config;
@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if args.common.dry_run {
         return summary.print("would be written", args.common.json);
     }
-    let written =
-        Outputs::begin(args, &recipe, &tables, config.chunk_rows)?.write(&tables, &summary)?;
+    let outputs = Outputs::begin(args, &recipe, &tables, config.chunk_rows)?;
+    let written = outputs.write(&recipe, &tables, &summary)?;
     summary.print(if written { "written" } else { "up to date" }, args.common.json)
 }

@@ -1,5 +1,6 @@
 //! The three outputs, written together.
 
+use std::ops::Range;
 use std::path::Path;
 
 use dataset::{Begin, METRICS, Output, Recipe};
@@ -35,12 +36,11 @@ impl Tables {
     }
 }
 
-/// One output: where, and what is left to do.
+/// One output: where, and what was found there.
 struct Pending<'a, T> {
     dir: &'a Path,
-    chunk_rows: usize,
-    /// `None` if it is there already.
-    output: Option<Output<T>>,
+    ranges: Vec<Range<usize>>,
+    begun: Begin<Output<T>>,
 }
 
 impl<'a, T: Table> Pending<'a, T> {
@@ -51,25 +51,44 @@ impl<'a, T: Table> Pending<'a, T> {
         chunk_rows: usize,
         force: bool,
     ) -> Result<Self, Failure> {
-        let parts = dataset::chunk(rows.len(), chunk_rows).len();
-        let output = match Output::begin(dir, recipe.clone(), parts, force)? {
-            Begin::UpToDate(_) => None,
-            Begin::Work(output) => Some(output),
-        };
-        Ok(Self { dir, chunk_rows, output })
+        let ranges = dataset::chunk(rows.len(), chunk_rows);
+        let begun = Output::begin(dir, recipe.clone(), ranges.len(), force)?;
+        Ok(Self { dir, ranges, begun })
     }
 
-    /// Writes and commits it; whether there was something to do.
-    fn write(self, rows: &[T], summary: &Summary) -> Result<bool, Failure> {
-        let Some(output) = self.output else { return Ok(false) };
-        let ranges = dataset::chunk(rows.len(), self.chunk_rows);
-        for index in output.missing() {
-            output.write_part(index, &rows[ranges[index].clone()])?;
+    fn is_complete(&self) -> bool {
+        matches!(self.begun, Begin::UpToDate(_))
+    }
+
+    /// Takes away what is there.
+    fn anew(self, recipe: &Recipe) -> Result<Open<'a, T>, Failure> {
+        let Self { dir, ranges, begun } = self;
+        let output = match begun {
+            Begin::UpToDate(_) => Output::again(dir, recipe.clone(), ranges.len())?,
+            Begin::Work(output) => output,
+        };
+        output.discard_parts()?;
+        Ok(Open { dir, ranges, output })
+    }
+}
+
+/// One output with everything to write.
+struct Open<'a, T> {
+    dir: &'a Path,
+    ranges: Vec<Range<usize>>,
+    output: Output<T>,
+}
+
+impl<T: Table> Open<'_, T> {
+    /// Writes and commits it.
+    fn write(self, rows: &[T], summary: &Summary) -> Result<(), Failure> {
+        for (index, range) in self.ranges.into_iter().enumerate() {
+            self.output.write_part(index, &rows[range])?;
         }
         let mut metrics = Metrics::open(&self.dir.join(METRICS))?;
         metrics.row(summary)?;
-        output.commit()?;
-        Ok(true)
+        self.output.commit()?;
+        Ok(())
     }
 }
 
@@ -103,11 +122,24 @@ impl<'a> Outputs<'a> {
         })
     }
 
-    /// Writes what is not there yet, the examples last; whether there was anything.
-    pub(crate) fn write(self, tables: &Tables, summary: &Summary) -> Result<bool, Failure> {
-        let steps = self.steps.write(&tables.steps, summary)?;
-        let preferences = self.preferences.write(&tables.preferences, summary)?;
-        let sft = self.sft.write(&tables.sft, summary)?;
-        Ok(steps || preferences || sft)
+    /// Writes all three, the examples last, unless all are there; whether there was anything to write. One that is there
+    /// without the others may be of another version of this program: what is written together is of one run.
+    pub(crate) fn write(
+        self,
+        recipe: &Recipe,
+        tables: &Tables,
+        summary: &Summary,
+    ) -> Result<bool, Failure> {
+        let Self { sft, preferences, steps } = self;
+        if sft.is_complete() && preferences.is_complete() && steps.is_complete() {
+            return Ok(false);
+        }
+        // The examples, which stand for the whole, are taken away first.
+        let sft = sft.anew(recipe)?;
+        let (preferences, steps) = (preferences.anew(recipe)?, steps.anew(recipe)?);
+        steps.write(&tables.steps, summary)?;
+        preferences.write(&tables.preferences, summary)?;
+        sft.write(&tables.sft, summary)?;
+        Ok(true)
     }
 }

@@ -77,8 +77,9 @@ pub(crate) fn write<T: Table>(
     let mut metrics = Metrics::open(&out.join(METRICS))?;
     let Made { rows, tallies, spent } = make()?;
     let rows = sorted(rows);
-    for index in output.missing() {
-        let Some(range) = ranges.get(index) else { continue };
+    // Rows that a model wrote may be others than those of a run that was killed: parts of both would repeat some and lack some.
+    output.discard_parts()?;
+    for (index, range) in ranges.iter().enumerate() {
         let end = range.end.min(rows.len());
         output.write_part(index, &rows[range.start.min(end)..end])?;
     }

@@ -43,6 +43,38 @@ fn finished_parts_are_not_written_again() {
 }
 
 #[test]
+fn a_part_that_is_taken_away_is_missing_for_this_run_and_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    interrupted(dir.path(), &[0, 2]);
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    output.discard_part(0).unwrap();
+    output.discard_part(1).unwrap();
+    assert_eq!(output.missing(), [0, 1]);
+    assert!(!dir.path().join(FIRST).exists());
+    drop(output);
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    assert_eq!(output.missing(), [0, 1]);
+    output.discard_parts().unwrap();
+    assert_eq!(output.missing(), [0, 1, 2]);
+    drop(output);
+    written(dir.path(), 3);
+    assert_eq!(bytes(dir.path()), undisturbed());
+}
+
+#[test]
+fn a_complete_dataset_can_be_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    let output = Prompts::again(dir.path(), recipe(1), 3).unwrap();
+    assert_eq!(output.missing(), [0, 1, 2]);
+    assert!(read(dir.path()).is_err(), "it is not there while it is being made");
+    drop(output);
+    written(dir.path(), 3);
+    assert_eq!(bytes(dir.path()), undisturbed());
+    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+}
+
+#[test]
 fn what_an_interrupted_run_left_half_written_is_swept() {
     let dir = tempfile::tempdir().unwrap();
     interrupted(dir.path(), &[0, 1, 2]);

@@ -1,0 +1,243 @@
+//! The two tables of a search, which are only right together: an option of a trajectory names the node that it is.
+//!
+//! A server may answer the same request in another way the second time, so trees that are searched again are other trees. Hence a
+//! part is finished once both tables have it, and its trajectories are never there without the nodes that they are of: nodes are
+//! written first, trajectories are taken away first, and each is on the disk before the other is touched.
+
+use std::path::Path;
+
+use dataset::{Begin, Output, Recipe};
+use schema::{NodeRow, Trajectory};
+use stage::Failure;
+
+/// Where the two tables go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places<'a> {
+    pub(crate) nodes: &'a Path,
+    pub(crate) trajectories: &'a Path,
+}
+
+/// The tables that are left to write.
+pub(crate) struct Outputs {
+    /// None if they are complete: a run was killed between the commits.
+    nodes: Option<Output<NodeRow>>,
+    trajectories: Output<Trajectory>,
+}
+
+impl Outputs {
+    /// Takes up the work; none when both are complete.
+    pub(crate) fn begin(
+        at: Places<'_>,
+        recipe: &Recipe,
+        parts: usize,
+        force: bool,
+    ) -> Result<Option<Self>, Failure> {
+        let nodes = Output::begin(at.nodes, recipe.clone(), parts, force)?;
+        let trajectories = Output::begin(at.trajectories, recipe.clone(), parts, force)?;
+        let (nodes, trajectories) = match (nodes, trajectories) {
+            (Begin::UpToDate(_), Begin::UpToDate(_)) => return Ok(None),
+            (Begin::UpToDate(_), Begin::Work(trajectories))
+                if trajectories.missing().is_empty() =>
+            {
+                return Ok(Some(Self { nodes: None, trajectories }));
+            }
+            (Begin::Work(nodes), Begin::Work(trajectories)) => (nodes, trajectories),
+            (Begin::UpToDate(_), Begin::Work(trajectories)) => {
+                say_again(at.nodes, at.trajectories);
+                (Output::again(at.nodes, recipe.clone(), parts)?, trajectories)
+            }
+            (Begin::Work(nodes), Begin::UpToDate(_)) => {
+                say_again(at.trajectories, at.nodes);
+                (nodes, Output::again(at.trajectories, recipe.clone(), parts)?)
+            }
+        };
+        let outputs = Self { nodes: Some(nodes), trajectories };
+        outputs.discard_halves(parts)?;
+        Ok(Some(outputs))
+    }
+
+    /// Takes away what is finished of parts that one of the tables lacks.
+    fn discard_halves(&self, parts: usize) -> Result<(), Failure> {
+        let Some(nodes) = &self.nodes else { return Ok(()) };
+        let lacking = [nodes.missing(), self.trajectories.missing()];
+        for index in 0..parts {
+            if lacking.iter().any(|missing| missing.contains(&index)) {
+                self.trajectories.discard_part(index)?;
+                nodes.discard_part(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The parts that are to be searched, ascending.
+    pub(crate) fn missing(&self) -> Vec<usize> {
+        self.trajectories.missing()
+    }
+
+    /// Writes a part of both.
+    pub(crate) fn write(
+        &self,
+        index: usize,
+        nodes: &[NodeRow],
+        trajectories: &[Trajectory],
+    ) -> Result<(), Failure> {
+        if let Some(output) = &self.nodes {
+            output.write_part(index, nodes)?;
+        }
+        Ok(self.trajectories.write_part(index, trajectories)?)
+    }
+
+    /// The trajectories last: `make` takes them for the whole.
+    pub(crate) fn commit(self) -> Result<(), Failure> {
+        if let Some(output) = self.nodes {
+            output.commit()?;
+        }
+        self.trajectories.commit()?;
+        Ok(())
+    }
+}
+
+fn say_again(complete: &Path, other: &Path) {
+    tracing::warn!(
+        "{} is complete, but {} lacks parts of the same search: both are made again",
+        complete.display(),
+        other.display()
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataset::Dataset;
+
+    const PARTS: usize = 3;
+
+    fn recipe() -> Recipe {
+        Recipe {
+            tool: "test".to_owned(),
+            tool_version: "0".to_owned(),
+            revision: None,
+            config: String::new(),
+            seed: 0,
+            inputs: Vec::new(),
+        }
+    }
+
+    /// What a run of a server that never repeats itself finds: all texts name the run.
+    fn rows(run: &str, index: usize) -> (Vec<NodeRow>, Vec<Trajectory>) {
+        let prompt_id = format!("p{index}");
+        let node =
+            NodeRow { prompt_id: prompt_id.clone(), text: run.to_owned(), ..NodeRow::default() };
+        let trajectory = Trajectory {
+            trajectory_id: format!("t{index}"),
+            prompt_id,
+            completion: run.to_owned(),
+            ..Trajectory::default()
+        };
+        (vec![node], vec![trajectory])
+    }
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn begin(&self) -> Option<Outputs> {
+            let (nodes, trajectories) =
+                (self.0.path().join("nodes"), self.0.path().join("trajectories"));
+            let at = Places { nodes: &nodes, trajectories: &trajectories };
+            Outputs::begin(at, &recipe(), PARTS, false).unwrap()
+        }
+
+        /// A run to the end; gives the parts that it searched.
+        fn finish(&self, run: &str) -> Vec<usize> {
+            let outputs = self.begin().unwrap();
+            let missing = outputs.missing();
+            for &index in &missing {
+                let (nodes, trajectories) = rows(run, index);
+                outputs.write(index, &nodes, &trajectories).unwrap();
+            }
+            outputs.commit().unwrap();
+            missing
+        }
+
+        /// The run that each part is of, in both tables.
+        fn runs(&self) -> Vec<(String, String)> {
+            let nodes = Dataset::<NodeRow>::open(&self.0.path().join("nodes")).unwrap().rows();
+            let trajectories = Dataset::<Trajectory>::open(&self.0.path().join("trajectories"));
+            let trajectories = trajectories.unwrap().rows().unwrap();
+            let both = nodes.unwrap().into_iter().zip(trajectories);
+            both.map(|(node, trajectory)| (node.text, trajectory.completion)).collect()
+        }
+
+        /// The file of a part.
+        fn part(&self, table: &str, index: usize) -> std::path::PathBuf {
+            let name = format!("data/train-{index:05}-of-{PARTS:05}.parquet");
+            self.0.path().join(table).join(name)
+        }
+    }
+
+    fn of(runs: [&str; PARTS]) -> Vec<(String, String)> {
+        runs.map(|run| (run.to_owned(), run.to_owned())).to_vec()
+    }
+
+    #[test]
+    fn a_part_that_one_table_lacks_is_searched_again_for_both() {
+        let folder = Folder::new();
+        let outputs = folder.begin().unwrap();
+        let (nodes, trajectories) = rows("first", 0);
+        outputs.write(0, &nodes, &trajectories).unwrap();
+        // Killed between the two: the nodes of part 1 are there.
+        outputs.nodes.as_ref().unwrap().write_part(1, &rows("first", 1).0).unwrap();
+        drop(outputs);
+        assert_eq!(folder.finish("second"), [1, 2]);
+        assert_eq!(folder.runs(), of(["first", "second", "second"]));
+        assert!(folder.begin().is_none(), "up to date");
+    }
+
+    #[test]
+    fn a_part_that_was_damaged_takes_its_counterpart_with_it() {
+        for table in ["nodes", "trajectories"] {
+            let folder = Folder::new();
+            let outputs = folder.begin().unwrap();
+            for index in 0..2 {
+                let (nodes, trajectories) = rows("first", index);
+                outputs.write(index, &nodes, &trajectories).unwrap();
+            }
+            drop(outputs);
+            std::fs::write(folder.part(table, 0), b"PAR1").unwrap();
+            // Begun, and killed before anything was searched.
+            drop(folder.begin().unwrap());
+            assert_eq!(folder.finish("second"), [0, 2], "{table}");
+            assert_eq!(folder.runs(), of(["second", "first", "second"]), "{table}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_killed_between_the_commits_is_committed() {
+        let folder = Folder::new();
+        let outputs = folder.begin().unwrap();
+        for index in 0..PARTS {
+            let (nodes, trajectories) = rows("first", index);
+            outputs.write(index, &nodes, &trajectories).unwrap();
+        }
+        let Outputs { nodes, trajectories } = outputs;
+        nodes.unwrap().commit().unwrap();
+        drop(trajectories);
+        assert!(folder.finish("second").is_empty());
+        assert_eq!(folder.runs(), of(["first"; PARTS]));
+    }
+
+    #[test]
+    fn a_table_that_is_gone_is_not_joined_with_another_search() {
+        for table in ["nodes", "trajectories"] {
+            let folder = Folder::new();
+            folder.finish("first");
+            std::fs::remove_dir_all(folder.0.path().join(table)).unwrap();
+            assert_eq!(folder.finish("second"), [0, 1, 2], "{table}");
+            assert_eq!(folder.runs(), of(["second"; PARTS]), "{table}");
+        }
+    }
+}
