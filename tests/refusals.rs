@@ -130,6 +130,44 @@ fn a_broken_checkpoint() {
     refused(&finetune(dir.path(), &copy, &[]), 74, &["model.safetensors"]);
 }
 
+/// A model with a context that holds no question is refused with what to change. One that holds a question and an option is
+/// worked with, though not every path that the settings allow would fit.
+#[test]
+fn a_context_that_is_too_short_for_most_problems() {
+    let dir = world();
+    let label = |context: usize| {
+        let copy = dir.path().join(format!("short-{context}"));
+        std::fs::create_dir(&copy).unwrap();
+        for name in ["tokenizer.json", "model.safetensors"] {
+            std::fs::copy(base().join(name), copy.join(name)).unwrap();
+        }
+        let config = std::fs::read_to_string(base().join("config.json")).unwrap();
+        let (long, short) = ("\"max_position_embeddings\": 1024", "\"max_position_embeddings\": ");
+        assert!(config.contains(long), "{config}");
+        let config = config.replace(long, &format!("{short}{context}"));
+        std::fs::write(copy.join("config.json"), config).unwrap();
+        let out = dir.path().join(format!("labels-{context}"));
+        let mut command = stage("critique");
+        command.args(["label", "--config", "pipelines/smoke/label.toml", "--text", TEXT]);
+        command.arg("--seeds").arg(dir.path().join("seeds"));
+        command.arg("--held-out").arg(dir.path().join("validation"));
+        command.arg("--policy").arg(copy).arg("--out").arg(&out);
+        (command.output().unwrap(), out)
+    };
+    let (output, out) = label(30);
+    let words = [
+        "problems are too long for the models",
+        "the 30 of the policy's context",
+        "max_option_tokens",
+    ];
+    refused(&output, 65, &words);
+    assert!(!out.exists(), "nothing is written");
+    let (output, out) = label(128);
+    assert!(output.status.success(), "{output:?}");
+    let labels = Dataset::<schema::Label>::open(&out).unwrap();
+    assert!(labels.len() > 20, "{}", labels.len());
+}
+
 #[test]
 fn critics_below_the_bar() {
     let dir = world();

@@ -62,11 +62,17 @@ pub struct Critic {
 pub struct Memory {
     members: Vec<Prefixes>,
     readers: Vec<(Prefixes, Said)>,
+    cut: u64,
 }
 
 impl Memory {
     fn all(&self) -> impl Iterator<Item = &Prefixes> {
         self.members.iter().chain(self.readers.iter().map(|(prefixes, _)| prefixes))
+    }
+
+    /// Solutions so far that were longer than the context of a model, which read them as far as it could.
+    pub fn cut(&self) -> u64 {
+        self.cut
     }
 
     /// What reading cost so far, and what it saved.
@@ -167,70 +173,170 @@ impl Critic {
         Memory {
             members: self.members.iter().map(|_| Prefixes::default()).collect(),
             readers: self.readers.iter().map(|_| Default::default()).collect(),
+            cut: 0,
         }
     }
 
-    /// Judges every solution, in order. Solutions of one question share what was read of it, now and
-    /// in earlier calls with the same `memory`, which comes from [`Self::memory`].
+    /// Tokens that a question takes of the context of the model with the least room for it, and that context; none where
+    /// no context is known.
     ///
     /// # Errors
-    /// [`Error::Model`] when a solution does not fit a model's context, [`Error::Reader`] when a model that answers in words
-    /// does not.
+    /// [`Error::Model`] or [`Error::Reader`] when a tokenizer fails.
+    pub fn taken(&self, question: &str) -> Result<Option<(usize, usize)>, Error> {
+        let mut all = Vec::new();
+        for member in &self.members {
+            all.push((member.encoder.encode(question, &[], false)?.ids.len(), member.context()));
+        }
+        for reader in &self.readers {
+            all.extend(reader.taken(question, &self.config)?);
+        }
+        Ok(all.into_iter().min_by_key(|(tokens, context)| context.saturating_sub(*tokens)))
+    }
+
+    /// Judges every solution, in order. Solutions of one question share what was read of it, now and
+    /// in earlier calls with the same `memory`, which comes from [`Self::memory`]. What a model's context has no room for is
+    /// not read: options there, and the outcome of such a solution, are worth 0, as those of one that was cut.
+    ///
+    /// # Errors
+    /// [`Error::Reader`] when a server fails.
     pub fn score(
         &self,
         solutions: &[Solution<'_>],
         memory: &mut Memory,
     ) -> Result<Vec<Scores>, Error> {
         let mut scores = vec![Scores::default(); solutions.len()];
+        let mut cut = vec![false; solutions.len()];
         for (member, prefixes) in self.members.iter().zip(&mut memory.members) {
-            member.score(solutions, &mut scores, prefixes)?;
+            member.score(solutions, (&mut scores[..], &mut cut[..]), prefixes)?;
         }
         for (reader, (prefixes, said)) in self.readers.iter().zip(&mut memory.readers) {
-            reader.score(solutions, &mut scores, &self.config, (prefixes, said))?;
+            let found = (&mut scores[..], &mut cut[..]);
+            reader.score(solutions, found, &self.config, (prefixes, said))?;
         }
+        memory.cut += cut.into_iter().filter(|&cut| cut).count() as u64;
         Ok(scores)
     }
 }
 
 impl Member {
+    /// Tokens that the model reads at most.
+    fn context(&self) -> usize {
+        self.engine.config().max_position_embeddings
+    }
+
+    /// Scores every solution, and says which the context cut.
     fn score(
         &self,
         solutions: &[Solution<'_>],
-        scores: &mut [Scores],
+        (scores, cut): (&mut [Scores], &mut [bool]),
         prefixes: &mut Prefixes,
     ) -> Result<(), Error> {
-        let encoded: Vec<Encoded> = solutions
-            .iter()
-            .map(|s| self.encoder.encode(s.question, &s.options, s.finished))
-            .collect::<Result<_, _>>()?;
-        let requests: Vec<ScoreRequest> = encoded
-            .into_iter()
-            .zip(solutions)
-            .map(|(Encoded { ids, root, marks }, solution)| {
-                let at: Vec<usize> = std::iter::once(root).chain(marks).collect();
-                let keep = at[solution.branch.min(at.len() - 1)] + 1;
-                ScoreRequest { ids, at, scope: scope_of(solution.question), keep }
-            })
-            .collect();
-        self.engine.read_shared(&self.shared, prefixes);
-        let read = self.engine.score(&requests, prefixes)?;
-        for ((scores, solution), read) in scores.iter_mut().zip(solutions).zip(read) {
-            let column = |head: usize| read[1..].iter().map(|at| at[head]).collect();
-            if let Some(head) = self.value {
-                scores.root = read[0][head];
-                scores.values = column(head);
-            }
-            if let Some(head) = self.process {
-                scores.process = column(head);
-            }
-            if let Some(head) = self.outcome.filter(|_| solution.finished) {
-                scores.outcome = read[1..].last().map(|at| at[head]);
+        let (mut requests, mut places) = (Vec::new(), Vec::new());
+        for (place, solution) in solutions.iter().enumerate() {
+            let Encoded { mut ids, root, marks } =
+                self.encoder.encode(solution.question, &solution.options, solution.finished)?;
+            let at: Vec<usize> = std::iter::once(root).chain(marks).collect();
+            // Read from left to right: what stands before the end of the context is read as if nothing came after it.
+            let read = at.partition_point(|&at| at < self.context());
+            cut[place] |= read < at.len();
+            if read > 0 {
+                ids.truncate(at[read - 1] + 1);
+                let keep = at[solution.branch.min(read - 1)] + 1;
+                let scope = scope_of(solution.question);
+                requests.push(ScoreRequest { ids, at: at[..read].to_vec(), scope, keep });
+                places.push(place);
             }
         }
+        if !requests.is_empty() {
+            self.engine.read_shared(&self.shared, prefixes);
+        }
+        let mut read = vec![Vec::new(); solutions.len()];
+        for (place, said) in places.into_iter().zip(self.engine.score(&requests, prefixes)?) {
+            read[place] = said;
+        }
+        for ((scores, solution), read) in scores.iter_mut().zip(solutions).zip(read) {
+            self.tell(scores, solution, &read);
+        }
         Ok(())
+    }
+
+    /// Writes down what was said after the question and after each of the first options; of the others it is 0.
+    fn tell(&self, scores: &mut Scores, solution: &Solution<'_>, read: &[Vec<f32>]) {
+        let options = solution.options.len();
+        let at = |place: usize, head: usize| read.get(place).map_or(0.0, |heads| heads[head]);
+        let column = |head: usize| (1..=options).map(|place| at(place, head)).collect();
+        if let Some(head) = self.value {
+            scores.root = at(0, head);
+            scores.values = column(head);
+        }
+        if let Some(head) = self.process {
+            scores.process = column(head);
+        }
+        if let Some(head) = self.outcome.filter(|_| solution.finished && options > 0) {
+            scores.outcome = Some(at(options, head));
+        }
     }
 }
 
 fn head(config: &ModelConfig, name: &str) -> Option<usize> {
     config.scalar_heads.iter().position(|head| head == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use lm::engine::EngineOptions;
+    use lm::{Checkpoint, device};
+
+    use super::*;
+    use crate::encode::tests::{config, tokenizer};
+
+    fn critic(context: usize) -> Critic {
+        let model = serde_json::json!({
+            "scalar_heads": [VALUE, PRM, ORM],
+            "model_type": "llama", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "max_position_embeddings": context, "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,
+        });
+        let model = serde_json::from_value(model).unwrap();
+        let checkpoint = Checkpoint::fresh(model, tokenizer(), 1, &device::cpu()).unwrap();
+        let engine =
+            Engine::new(&checkpoint, &device::cpu(), EngineOptions { workers: 1, rows: 8 });
+        Critic::new(vec![engine], &PromptFormat::default(), &config()).unwrap()
+    }
+
+    #[test]
+    fn what_a_context_does_not_hold_is_worth_nothing_and_the_rest_what_it_was() {
+        let options: Vec<String> =
+            (0..4).map(|n| format!("2 + {n} = {} apples.\n", n + 2)).collect();
+        let solution = Solution { question: "How many?", options, finished: true, branch: 2 };
+        let score = |context| {
+            let critic = critic(context);
+            let mut memory = critic.memory();
+            let scores = critic.score(&[solution.clone()], &mut memory).unwrap().remove(0);
+            (scores, memory.cut())
+        };
+        let long = critic(256);
+        let encoder = &long.members[0].encoder;
+        let Encoded { root, marks, .. } =
+            encoder.encode(solution.question, &solution.options, true).unwrap();
+        let (whole, cut) = score(256);
+        assert_eq!((whole.values.len(), whole.process.len(), cut), (4, 4, 0));
+        assert!(whole.outcome.unwrap() > 0.0);
+        assert_eq!(score(marks[3] + 1), (whole.clone(), 0), "exactly full");
+        for (read, &context) in marks.iter().enumerate() {
+            let (scores, cut) = score(context);
+            assert_eq!((cut, scores.outcome), (1, Some(0.0)));
+            assert!((scores.root - whole.root).abs() < 1e-6);
+            for (short, long) in
+                [(&scores.values, &whole.values), (&scores.process, &whole.process)]
+            {
+                assert_eq!(short.len(), 4);
+                assert!(short[..read].iter().zip(&long[..read]).all(|(a, b)| (a - b).abs() < 1e-6));
+                assert!(short[read..].iter().all(|score| *score == 0.0), "{short:?}");
+            }
+        }
+        let (nothing, cut) = score(root);
+        assert_eq!((nothing.root, nothing.values, cut), (0.0, vec![0.0; 4], 1));
+        assert_eq!(long.taken(solution.question).unwrap(), Some((root + 1, 256)));
+    }
 }

@@ -119,11 +119,28 @@ impl Reader {
         self.heads.iter().map(|(head, _)| head)
     }
 
-    /// Judges every solution. What was said of a text before is not asked again.
+    /// Tokens that each of the texts about a question alone takes of the model's context, and that context, where both are
+    /// known.
+    pub(crate) fn taken(
+        &self,
+        question: &str,
+        config: &CriticConfig,
+    ) -> Result<Vec<(usize, usize)>, Error> {
+        let bare = Solution { question, options: Vec::new(), finished: false, branch: 0 };
+        let mut all = Vec::new();
+        for (_, words) in &self.heads {
+            let tokens = self.model.tokens(&config.asked(words, &bare, 0))?;
+            all.extend(tokens.zip(self.model.context()));
+        }
+        Ok(all)
+    }
+
+    /// Judges every solution. What was said of a text before is not asked again. A text that the model's context does not
+    /// hold is not asked about: it is worth 0, and its solution was cut.
     pub(crate) fn score(
         &self,
         solutions: &[Solution<'_>],
-        scores: &mut [Scores],
+        (scores, cut): (&mut [Scores], &mut [bool]),
         config: &CriticConfig,
         (prefixes, said): (&mut Prefixes, &mut Said),
     ) -> Result<(), Error> {
@@ -132,7 +149,8 @@ impl Reader {
             let mut new = BTreeMap::<&str, &str>::new();
             for one in asked.iter().filter(|one| one.words == words) {
                 let said = said.get(&scope_of(one.question));
-                if said.is_none_or(|said| !said.contains_key(&words.key(&one.text))) {
+                let unsaid = said.is_none_or(|said| !said.contains_key(&words.key(&one.text)));
+                if unsaid && self.model.reads(&one.text)? {
                     new.insert(&one.text, one.question);
                 }
             }
@@ -147,7 +165,10 @@ impl Reader {
             }
         }
         for one in asked {
-            let score = said[&scope_of(one.question)][&one.words.key(&one.text)];
+            let said = said.get(&scope_of(one.question));
+            let score = said.and_then(|said| said.get(&one.words.key(&one.text))).copied();
+            cut[one.solution] |= score.is_none();
+            let score = score.unwrap_or(0.0);
             let scores = &mut scores[one.solution];
             match one.about {
                 About::Root => scores.root = score,
@@ -351,6 +372,20 @@ mod tests {
         assert_eq!(memory.bytes(), 0);
         assert_eq!(critic.score(&solutions[..1], &mut memory).unwrap()[0], first[0]);
         assert!(memory.counts().forwarded > read.forwarded, "it was read again");
+    }
+
+    #[test]
+    fn a_text_that_the_context_does_not_hold_is_worth_nothing() {
+        let critic = critic(&checkpoint(), &[VALUE, ORM]).unwrap();
+        let (tokens, context) = critic.taken("How many?").unwrap().unwrap();
+        assert!(tokens > 1 && tokens < context && context == 128);
+        let mut long = solution("5", true);
+        long.options.insert(1, "2 + 3 = 5 apples. ".repeat(40));
+        let mut memory = critic.memory();
+        let scores = critic.score(&[long, solution("5", true)], &mut memory).unwrap();
+        assert_eq!((scores[0].values[1..].to_vec(), scores[0].outcome), (vec![0.0; 2], Some(0.0)));
+        assert_eq!(scores[0].values[..1], scores[1].values[..1], "read as far as it goes");
+        assert_eq!((scores[0].root, memory.cut()), (scores[1].root, 1));
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dataset::{Begin, Dataset, METRICS, Output, chunk, row_id, seed_for};
-use decoding::{AnyModel, Cost, ModelAt, Place, TextConfig};
+use decoding::{AnyModel, Cost, Fitting, ModelAt, Place, TextConfig};
 use lm::{Prefixes, Sampling};
-use policy::{Policy, StateRequest};
+use policy::{Policy, StateRequest, TextOption};
 use schema::{Label, Prompt};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Metrics, Preset, Progress};
@@ -67,6 +67,8 @@ struct Settings<'a> {
 struct Totals {
     problems: usize,
     too_long: usize,
+    /// Solutions that are longer than a critic with the policy's context reads, and so are no labels.
+    unreadable: usize,
     solutions: usize,
     right: usize,
     tokens: u64,
@@ -124,16 +126,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("would label {} problems in {} parts", problems.len(), chunks.len());
         return Ok(());
     }
+    let policy = model.policy(&text.value, &place)?;
+    // The policy has its weights in an order of its own: they need not be there twice.
+    drop(model);
+    let each = problems.iter().map(|(p, _)| (p.prompt_id.as_str(), p.prompt.as_str()));
+    let fitting = decoding::fitting(&policy, each).map_err(Failure::from)?;
+    fitting.require("problems")?;
     let begun = Output::begin(&args.out, recipe, chunks.len(), args.common.force)?;
     let Begin::Work(output) = begun else {
         tracing::info!("up to date");
         return Ok(());
     };
-    let policy = model.policy(&text.value, &place)?;
-    // The policy has its weights in an order of its own: they need not be there twice.
-    drop(model);
-    let mut labeller =
-        Labeller { policy, config: preset.value, common: &args.common, totals: Totals::default() };
+    let (config, totals) = (preset.value, Totals::default());
+    let mut labeller = Labeller { policy, fitting, config, common: &args.common, totals };
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let progress = Progress::new("label", problems.len() as u64);
     for (index, range) in chunks.into_iter().enumerate() {
@@ -148,11 +153,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     progress.done();
     output.commit()?;
+    labeller.totals.warn();
     labeller.totals.print(args.common.json)
 }
 
 struct Labeller<'a> {
     policy: Policy,
+    fitting: Fitting,
     config: Config,
     common: &'a Common,
     totals: Totals,
@@ -195,10 +202,7 @@ impl Labeller<'_> {
                 return Err(Failure::data(format!("problem {id} has no answer to label by"))
                     .hint("give labelled problems: the seeds and the validation split"));
             }
-            // Every token of a solution may be an option, with a mark for the critics after it.
-            let room = 2 * self.policy.config().max_solution_tokens;
-            if !self.policy.fits(&problem.prompt, room).map_err(decoding::Error::from)? {
-                tracing::warn!("problem {id} is too long for the policy: skipped");
+            if !self.fitting.holds(id) {
                 self.totals.too_long += 1;
                 continue;
             }
@@ -214,14 +218,25 @@ impl Labeller<'_> {
             .collect();
         let options = self.policy.write(&states, prefixes).map_err(decoding::Error::from)?;
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
-        let sample = |((problem, seed), option): ((&'p Prompt, u64), policy::TextOption)| Sample {
-            problem,
-            options: option.texts().collect(),
-            right: right(problem, &option.text),
-            text: option.text,
-            seed,
-        };
-        Ok(wanted.into_iter().zip(options).map(sample).collect())
+        let mut samples = Vec::with_capacity(options.len());
+        for ((problem, seed), option) in wanted.into_iter().zip(options) {
+            if self.is_readable(problem, &option)? {
+                let options = option.texts().collect();
+                let (right, text) = (right(problem, &option.text), option.text);
+                samples.push(Sample { problem, options, right, text, seed });
+            } else {
+                self.totals.unreadable += 1;
+            }
+        }
+        Ok(samples)
+    }
+
+    /// Whether a critic with the policy's context can learn from a solution, which has a mark after each option then.
+    fn is_readable(&self, problem: &Prompt, option: &TextOption) -> Result<bool, Failure> {
+        let Some(context) = self.policy.context() else { return Ok(true) };
+        let taken = self.policy.taken(&problem.prompt, &option.text);
+        let taken = taken.map_err(decoding::Error::from)?;
+        Ok(taken.is_none_or(|taken| taken + option.parts.len() <= context))
     }
 
     fn state<'p>(&self, problem: &'p Prompt, written: String, seed: u64) -> StateRequest<'p> {
@@ -299,6 +314,16 @@ fn right(problem: &Prompt, text: &str) -> bool {
 }
 
 impl Totals {
+    fn warn(&self) {
+        if self.unreadable > 0 {
+            tracing::warn!(
+                "{} of {} solutions fill the policy's context, and with marks for the critics are longer: left out",
+                self.unreadable,
+                self.unreadable + self.solutions
+            );
+        }
+    }
+
     fn print(&self, json: bool) -> Result<(), Failure> {
         if json {
             return stage::print_json(self);

@@ -78,6 +78,8 @@ struct Totals {
     trajectories: usize,
     /// Of these, those that were judged by the search already.
     judged_before: usize,
+    /// Those of the others that are longer than a critic's context.
+    unread: u64,
     calculator_holds: usize,
     outcome_above_half: usize,
     score: f64,
@@ -129,6 +131,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let critiques = judge.all(&rows, known, &mut memory)?;
             totals.add(&critiques);
             totals.cost += Cost::of_critic(memory.counts());
+            totals.unread += memory.cut();
+            totals.require()?;
             output.write_part(index, &critiques)?;
             metrics.row(&totals)?;
             progress.add(rows.len() as u64);
@@ -138,6 +142,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     progress.done();
     output.commit()?;
+    totals.warn();
     totals.print(args.common.json)
 }
 
@@ -326,6 +331,29 @@ impl Totals {
         self.score += critiques.iter().map(|c| f64::from(c.score)).sum::<f64>();
     }
 
+    fn warn(&self) {
+        if self.unread > 0 {
+            let (unread, all) = (self.unread, self.trajectories);
+            tracing::warn!(
+                "{unread} of {all} trajectories are longer than a critic's context: what it did not read is worth 0"
+            );
+        }
+    }
+
+    /// Refuses to go on where most of what had to be read was too long.
+    fn require(&self) -> Result<(), Failure> {
+        let read = (self.trajectories - self.judged_before) as u64;
+        if 2 * self.unread <= read {
+            return Ok(());
+        }
+        let message = format!(
+            "{} of the {read} trajectories that were read so far are longer than a critic's context",
+            self.unread
+        );
+        Err(Failure::data(message)
+            .hint("take critics with a longer context, or shorter prompts and solutions"))
+    }
+
     fn print(&self, json: bool) -> Result<(), Failure> {
         if json {
             return stage::print_json(self);
@@ -376,6 +404,18 @@ mod tests {
         let likely = Agreement { outcome: true, likelihood: 0.5 };
         let failure = likely.shares(&unknown, &[0.5]).unwrap_err();
         assert!(failure.to_string().contains("log-probability"), "{failure}");
+    }
+
+    #[test]
+    fn it_is_an_error_when_critics_cannot_read_most() {
+        let totals = |trajectories, judged_before, unread| {
+            Totals { trajectories, judged_before, unread, ..Totals::default() }.require()
+        };
+        totals(8, 0, 4).unwrap();
+        totals(8, 8, 0).unwrap();
+        let failure = totals(8, 2, 4).unwrap_err();
+        assert_eq!(failure.exit(), stage::Exit::Data);
+        assert!(failure.to_string().contains("4 of the 6 trajectories"), "{failure}");
     }
 
     #[test]

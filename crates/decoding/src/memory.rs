@@ -20,6 +20,9 @@ pub struct Cost {
     pub reused_tokens: u64,
     /// Solutions and states that the critics judged.
     pub judged: u64,
+    /// Those of them that a critic's context had no room for, and that were read as far as it went.
+    #[serde(default)]
+    pub unread: u64,
     /// The most bytes of keys and values that were kept at once.
     pub kept_bytes: u64,
     /// How often a question's keys and values were given up to make room, and read again later.
@@ -72,6 +75,7 @@ impl std::ops::AddAssign for Cost {
         self.flops += more.flops;
         self.reused_tokens += more.reused_tokens;
         self.judged += more.judged;
+        self.unread += more.unread;
         self.kept_bytes = self.kept_bytes.max(more.kept_bytes);
         self.evicted += more.evicted;
     }
@@ -128,7 +132,8 @@ impl Memory {
     /// What reading and writing cost so far.
     pub(crate) fn cost(&self) -> Cost {
         let (judged, kept_bytes, evicted) = (self.judged, self.most, self.evicted);
-        let mut cost = Cost { judged, kept_bytes, evicted, ..Cost::default() };
+        let unread = self.critic.cut();
+        let mut cost = Cost { judged, unread, kept_bytes, evicted, ..Cost::default() };
         for prefixes in [&self.policy, &self.fast_policy] {
             cost += Cost::of_policy(prefixes.counts());
         }

@@ -38,6 +38,8 @@ pub struct Searched {
     pub picks: Picks,
     /// All tokens generated, completions included.
     pub tokens: u64,
+    /// Paths that ended because the policy's context was full.
+    pub out_of_room: u32,
 }
 
 /// How far the searches of some questions are.
@@ -81,6 +83,9 @@ pub(crate) struct Run<'a> {
     /// What was drawn at each node, where options are drawn without replacement.
     drawn: BTreeMap<NodeId, Vec<Drawn>>,
     pub(crate) tokens: u64,
+    /// What the question takes of the policy's context, where that is known.
+    taken: Option<usize>,
+    pub(crate) out_of_room: u32,
 }
 
 /// A sample that a tree asks for.
@@ -112,7 +117,8 @@ impl Searcher {
         let mut memory = Memory::new(&self.critic);
         let mut pool = Pool::new(self.kept_at_most);
         for (place, &question) in questions.iter().enumerate() {
-            pool.wait(Run::new(place, question, Tree::new(&self.config.mcts)?));
+            let run = Run::new(place, question, Tree::new(&self.config.mcts)?);
+            pool.wait(Run { taken: self.policy.taken(question.text, "")?, ..run });
         }
         let mut found: Vec<(usize, Searched)> = Vec::with_capacity(questions.len());
         loop {
@@ -219,18 +225,10 @@ impl Searcher {
                 (*index, wanted.iter().flat_map(each).collect())
             })
             .collect();
-        let by_tokens = matches!(self.policy.config().termination, Termination::Tokens(_));
-        let distinct = self.draws_distinct();
         let mut actions: Vec<Vec<Action>> = Vec::with_capacity(nodes.len());
         for (index, nodes) in &nodes {
-            let run = &mut runs[*index];
-            let place = |(node, option): (&NodeId, TextOption)| {
-                if distinct {
-                    run.draw(*node, &option);
-                }
-                action(option, by_tokens)
-            };
-            actions.push(nodes.iter().zip(options.by_ref()).map(place).collect());
+            let options: Vec<TextOption> = options.by_ref().take(nodes.len()).collect();
+            actions.push(self.actions(&mut runs[*index], nodes, options)?);
         }
         let similar = self.similar(runs, &nodes, &actions, memory)?;
         for ((index, _), actions) in asked.iter().zip(actions) {
@@ -243,6 +241,46 @@ impl Searcher {
             told.map_err(|source| refused(&run.question, source))?;
         }
         Ok(())
+    }
+
+    /// What was drawn at some nodes of a tree, as the tree takes it.
+    fn actions(
+        &self,
+        run: &mut Run<'_>,
+        nodes: &[NodeId],
+        options: Vec<TextOption>,
+    ) -> Result<Vec<Action>, Error> {
+        let by_tokens = matches!(self.policy.config().termination, Termination::Tokens(_));
+        let distinct = self.draws_distinct();
+        let mut actions = Vec::with_capacity(options.len());
+        for (&node, mut option) in nodes.iter().zip(options) {
+            if distinct {
+                run.draw(node, &option);
+            }
+            let cut = !ended(option.stop);
+            // A server does not say what its context holds, but writes nothing where it is full.
+            let nothing = cut && option.tokens == 0;
+            let full =
+                nothing || ((cut || !option.terminal) && self.is_full(run, node, &option)?);
+            if full {
+                (option.terminal, option.stop) = (true, "length");
+                run.out_of_room += 1;
+            }
+            actions.push(action(option, by_tokens || full));
+        }
+        Ok(actions)
+    }
+
+    /// Whether nothing can be written after an option of a node: the path has run out of the policy's context.
+    fn is_full(&self, run: &Run<'_>, node: NodeId, option: &TextOption) -> Result<bool, Error> {
+        let Some(context) = self.policy.context() else { return Ok(false) };
+        let written = [run.options(node).concat().as_str(), &option.text].concat();
+        // A token has a byte at least.
+        if run.taken.is_some_and(|taken| taken + written.len() < context) {
+            return Ok(false);
+        }
+        let taken = self.policy.taken(run.question.text, &written)?;
+        Ok(taken.is_some_and(|taken| taken >= context))
     }
 
     fn draws_distinct(&self) -> bool {
@@ -298,7 +336,16 @@ impl Searcher {
 
 impl<'a> Run<'a> {
     pub(crate) fn new(place: usize, question: Question<'a>, tree: Tree) -> Self {
-        Self { place, question, tree, rollouts: Vec::new(), drawn: BTreeMap::new(), tokens: 0 }
+        Self {
+            place,
+            question,
+            tree,
+            rollouts: Vec::new(),
+            drawn: BTreeMap::new(),
+            tokens: 0,
+            taken: None,
+            out_of_room: 0,
+        }
     }
 
     /// Takes note of what was drawn at a node; what rollouts have twice is drawn once.
@@ -339,10 +386,10 @@ fn pulse(found: &[(usize, Searched)], pool: &Pool<'_>, memory: &Memory) -> Pulse
     pulse
 }
 
-/// An option as the tree takes it. An empty line is a failed sample, as for the released code; a token may well be a
-/// space, or the end alone.
-fn action(option: TextOption, by_tokens: bool) -> Action {
-    let failed = !by_tokens && option.text.trim().is_empty();
+/// An option as the tree takes it. An empty line is a failed sample, as for the released code, unless it `may_be_blank`: a
+/// token may well be a space, or the end alone, and nothing fits into a context that is full.
+fn action(option: TextOption, may_be_blank: bool) -> Action {
+    let failed = !may_be_blank && option.text.trim().is_empty();
     let logprob = option.logprob();
     Action {
         text: if failed { String::new() } else { option.text },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use critic::Critic;
 use policy::Policy;
 
+use crate::fitting::{Fitting, Taken};
 use crate::{Error, SearchConfig};
 
 /// The models of a search, ready.
@@ -59,6 +60,9 @@ impl Searcher {
                 self.critic.require(head)?;
             }
         }
+        for contradiction in config.mcts.contradictions() {
+            tracing::warn!("{contradiction}");
+        }
         let distinct = matches!(config.mcts.merge, mcts::Merge::Distinct { .. });
         if self.policy.is_served() && (distinct || config.similarity.is_some()) {
             let problem = "needs more of the policy than a server shows: take `edit_distance`, `most_distant` or `off`";
@@ -82,15 +86,57 @@ impl Searcher {
         &self.critic
     }
 
-    /// Whether the models' contexts hold a question and the deepest path below it.
+    /// Which of some questions, each with its id, the models' contexts hold with an option of the longest kind.
     ///
     /// # Errors
-    /// [`Error::Policy`] when the tokenizer fails.
-    pub fn fits(&self, question: &str) -> Result<bool, Error> {
-        let config = self.policy.config();
-        // Every option may be cut at its longest, with a mark for the critic after each.
-        let options = self.config.mcts.max_depth as usize * (config.max_option_tokens + 1);
-        let tokens = options + config.max_solution_tokens;
-        Ok(self.policy.fits(question, tokens)? && self.fast_policy.fits(question, tokens)?)
+    /// [`Error::Policy`] or [`Error::Critic`] when a tokenizer fails.
+    pub fn fitting<'q>(
+        &self,
+        questions: impl IntoIterator<Item = (&'q str, &'q str)>,
+    ) -> Result<Fitting, Error> {
+        let room = option_room(&self.policy);
+        Fitting::of(questions, room, |question| {
+            let of_policy = |policy: &Policy, model| taken_of(policy, model, question, room);
+            let critic = self.critic.taken(question)?;
+            let all = [
+                of_policy(&self.policy, "policy")?,
+                of_policy(&self.fast_policy, "fast policy")?,
+                critic.map(|of| Taken { model: "critic", of: Some(of) }),
+            ];
+            Ok(all.into_iter().flatten().collect())
+        })
     }
+}
+
+/// The room that an option takes at most; what a critic reads has a mark after it.
+fn option_room(policy: &Policy) -> usize {
+    let config = policy.config();
+    config.max_option_tokens.min(config.max_solution_tokens) + 1
+}
+
+/// What a question takes of a policy's context. A server may know no more than that it is too long.
+fn taken_of(
+    policy: &Policy,
+    model: &'static str,
+    question: &str,
+    room: usize,
+) -> Result<Option<Taken>, Error> {
+    if let Some(of) = policy.taken(question, "")?.zip(policy.context()) {
+        return Ok(Some(Taken { model, of: Some(of) }));
+    }
+    Ok((!policy.fits(question, room)?).then_some(Taken { model, of: None }))
+}
+
+/// The same as [`Searcher::fitting`] where nothing but a policy reads the questions.
+///
+/// # Errors
+/// [`Error::Policy`] when the tokenizer fails.
+pub fn fitting<'q>(
+    policy: &Policy,
+    questions: impl IntoIterator<Item = (&'q str, &'q str)>,
+) -> Result<Fitting, Error> {
+    let room = option_room(policy);
+    Fitting::of(questions, room, |question| {
+        Ok(taken_of(policy, "policy", question, room)?.into_iter().collect())
+    })
 }

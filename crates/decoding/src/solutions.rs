@@ -47,7 +47,13 @@ impl Searcher {
                 solved.extend(beside);
             }
             let picks = Picks::of(&run.tree, &solved, self.config.vote_likelihood);
-            Searched { picks, solved, tokens: run.tokens + rolled, tree: run.tree }
+            Searched {
+                picks,
+                solved,
+                tokens: run.tokens + rolled,
+                out_of_room: run.out_of_room,
+                tree: run.tree,
+            }
         });
         Ok(searched.collect())
     }

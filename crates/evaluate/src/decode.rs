@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use dataset::{Begin, Dataset, Input, METRICS, Output, chunk, seed_for};
 use decoding::{
-    Cost, ModelAt, Models, Place, Question, SearchConfig, Searcher, StepMethod, TextConfig,
+    Cost, Fitting, ModelAt, Models, Place, Question, SearchConfig, Searcher, StepMethod, TextConfig,
 };
 use lm::{Prefixes, Sampling};
 use policy::StateRequest;
@@ -18,7 +18,7 @@ use crate::bill::{Bill, Billed};
 use crate::config::Config;
 use crate::decoder::GREEDY;
 use crate::decoders::{Answer, Decoded, by_samples, by_steps, by_tree};
-use crate::results::results_json;
+use crate::results::{is_too_long, results_json};
 use crate::stats::wilson;
 
 #[derive(Debug, clap::Args)]
@@ -80,17 +80,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("would evaluate {} problems in {} parts", jobs.len(), chunks.len());
         return Ok(());
     }
+    let model = models.policy.label();
+    let searchers = searchers(searches, models, &text.value, &place)?;
+    let each = jobs.iter().map(|job| (job.problem.prompt_id.as_str(), job.problem.prompt.as_str()));
+    let fitting = searchers[0].1.fitting(each).map_err(Failure::from)?;
+    fitting.require("problems")?;
     let Begin::Work(output) = Output::begin(&args.out, recipe, chunks.len(), args.common.force)?
     else {
         tracing::info!("up to date");
         return Ok(());
     };
-    let evaluator = Evaluator {
-        common: &args.common,
-        config: &preset.value,
-        model: models.policy.label(),
-        searchers: searchers(searches, models, &text.value, &place)?,
-    };
+    let (common, config) = (&args.common, &preset.value);
+    let evaluator = Evaluator { common, config, searchers, fitting, model };
     if preset.value.steps.is_some() {
         // What needs one comes late in a part.
         evaluator.searcher().critic().require(critic::PRM).map_err(decoding::Error::from)?;
@@ -180,7 +181,14 @@ fn finish(output: Output<Evaluation>, args: &Args, model: &str) -> Result<(), Fa
     };
     let lines: Vec<Vec<String>> = groups.iter().map(line).collect();
     let header = ["split", "decoder", "problems", "accuracy %", "95 % interval"];
-    stage::print_table("evaluate", &header, &lines)
+    let long = rows.iter().filter(|row| is_too_long(row)).count();
+    let title = match long {
+        0 => "evaluate".to_owned(),
+        long => format!(
+            "evaluate; {long} problems are too long for the models: no decoder was asked, wrong for all"
+        ),
+    };
+    stage::print_table(&title, &header, &lines)
 }
 
 struct Evaluator<'a> {
@@ -188,6 +196,9 @@ struct Evaluator<'a> {
     config: &'a Config,
     /// The search and its variants, with what follows the names of their decoders.
     searchers: Vec<(String, Searcher)>,
+    /// The problems that all decoders are asked. One that is too long for a model of any of them is answered by none, and
+    /// counts as wrong for all: their accuracies are over the same problems.
+    fitting: Fitting,
     model: String,
 }
 
@@ -211,10 +222,9 @@ impl Evaluator<'_> {
         let policy = self.searcher().policy();
         let (mut asked, mut rows) = (Vec::with_capacity(jobs.len()), Vec::new());
         for Job { problem, .. } in jobs {
-            if policy.fits(&problem.prompt, 1).map_err(decoding::Error::from)? {
+            if self.fitting.holds(&problem.prompt_id) {
                 asked.push(problem);
             } else {
-                tracing::warn!("problem {} is too long to answer", problem.prompt_id);
                 rows.push(self.row(problem, Answer::new(GREEDY, None, 0))?);
             }
         }
@@ -252,12 +262,11 @@ impl Evaluator<'_> {
         let mut asked = Vec::with_capacity(problems.len());
         let mut long = Vec::new();
         for &problem in problems {
-            if self.fits(problem)? {
+            if self.fitting.holds(&problem.prompt_id) {
                 let seed = seed(problem);
                 let question = Question { id: &problem.prompt_id, text: &problem.prompt, seed };
                 asked.push((problem, question));
             } else {
-                tracing::warn!("problem {} is too long to search: no answer", problem.prompt_id);
                 long.push(problem);
             }
         }
@@ -279,13 +288,6 @@ impl Evaluator<'_> {
             bills.push(bill);
         }
         Ok((rows, bills))
-    }
-
-    fn fits(&self, problem: &Prompt) -> Result<bool, Failure> {
-        let fits = |(_, searcher): &(String, Searcher)| searcher.fits(&problem.prompt);
-        let fits: Vec<bool> =
-            self.searchers.iter().map(fits).collect::<Result<_, _>>().map_err(Failure::from)?;
-        Ok(fits.into_iter().all(|fits| fits))
     }
 
     /// What all decoders but greedy answer, one kind of decoder after the other.

@@ -9,6 +9,7 @@ use schema::{Evaluation, Table};
 use serde_json::{Map, Value, json};
 
 use crate::compare::Rank;
+use crate::decoder::GREEDY;
 use crate::stats::{mean, standard_error};
 
 /// The one metric: the share of problems answered exactly right.
@@ -25,7 +26,8 @@ type Decoders<'a> = BTreeMap<Rank<'a>, Problems<'a>>;
 /// `results.<task>` holds `exact_match,<decoder>` (0 to 1) and `exact_match_stderr,<decoder>` (`"N/A"` for one
 /// problem). Several answers of a decoder to a problem count as their mean, since they do not tell about other problems.
 /// `n-samples.<task>` counts problems: `original` are those of the split, `effective` those that every decoder
-/// answered, and each decoder's number stands beside them. `versions` is the version of the evaluations table.
+/// answered, and each decoder's number stands beside them. Where problems were too long for the models, `too_long` is their
+/// number: no decoder was asked, and they count as wrong for all. `versions` is the version of the evaluations table.
 pub fn results_json(rows: &[Evaluation], model: &str) -> Value {
     let (mut results, mut samples) = (Map::new(), Map::new());
     let (mut configs, mut versions) = (Map::new(), Map::new());
@@ -33,7 +35,10 @@ pub fn results_json(rows: &[Evaluation], model: &str) -> Value {
     for ((task, split), decoders) in grouped(rows) {
         let name = format!("{task}_{}", split.name());
         results.insert(name.clone(), scores(&name, &decoders));
-        samples.insert(name.clone(), counts(&decoders));
+        let long = rows
+            .iter()
+            .filter(|row| row.task == task && row.split == split.name() && is_too_long(row));
+        samples.insert(name.clone(), counts(&decoders, long.count()));
         configs.insert(name.clone(), config(&name, split.name(), &decoders));
         versions.insert(name.clone(), Evaluation::VERSION.into());
         better.insert(name, json!({ METRIC: true }));
@@ -73,13 +78,21 @@ fn scores(name: &str, decoders: &Decoders<'_>) -> Value {
     Value::Object(scores)
 }
 
-fn counts(decoders: &Decoders<'_>) -> Value {
+/// Whether a row says that its problem was too long: every problem is asked greedily, and nothing was written for it.
+pub(crate) fn is_too_long(row: &Evaluation) -> bool {
+    row.decoder == GREEDY && row.completion.is_none() && row.tokens == Some(0)
+}
+
+fn counts(decoders: &Decoders<'_>, too_long: usize) -> Value {
     let all: BTreeSet<&str> = decoders.values().flat_map(BTreeMap::keys).copied().collect();
     let answered = |id: &&&str| decoders.values().all(|problems| problems.contains_key(**id));
     let effective = all.iter().filter(answered).count();
     let mut counts = Map::new();
     counts.insert("original".to_owned(), all.len().into());
     counts.insert("effective".to_owned(), effective.into());
+    if too_long > 0 {
+        counts.insert("too_long".to_owned(), too_long.into());
+    }
     for (decoder, problems) in decoders {
         counts.insert(decoder.name().to_owned(), problems.len().into());
     }
@@ -143,6 +156,24 @@ mod tests {
         assert_eq!(found["n-samples"]["world_test"], expected);
         assert_eq!(found["versions"]["world_test"], 1);
         assert_eq!(found["configs"]["world_test"]["filter_list"][1]["name"], "mcts-vote");
+    }
+
+    #[test]
+    fn problems_that_are_too_long_are_counted_and_wrong_for_all() {
+        let mut rows = rows();
+        for decoder in ["greedy", "mcts-vote"] {
+            let long = Evaluation {
+                tokens: Some(0),
+                completion: None,
+                ..row("test", decoder, 200, false)
+            };
+            rows.push(long);
+        }
+        let found = results_json(&rows, "m");
+        let samples = &found["n-samples"]["world_test"];
+        assert_eq!((&samples["too_long"], &samples["original"]), (&json!(1), &json!(101)));
+        assert_eq!(found["results"]["world_test"]["exact_match,mcts-vote"], 0.6);
+        assert!(found["n-samples"]["world_ood-chains"]["too_long"].is_null());
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Policy {
     /// share what was read of it, now and in earlier calls with the same `prefixes`.
     ///
     /// # Errors
-    /// [`lm::Error::TooLong`] for a state that fills the model's context; a server's failure.
+    /// A server's failure. After a state that fills the model's context nothing is written, for its length.
     pub fn write(
         &self,
         requests: &[StateRequest<'_>],
@@ -171,10 +171,13 @@ impl Policy {
                 Writer::Local(engine) => self.write_here(engine, &rows, prefixes)?,
                 Writer::Server(server) => self.write_there(server, &rows, prefixes)?,
             };
+            // A row that nothing was added to would go on for ever.
+            let grows: Vec<bool> = written.iter().map(|written| written.len() > 0).collect();
             for (&i, written) in open.iter().zip(written) {
                 drafts[i].extend(written);
             }
-            open.retain(|&i| self.goes_on(&requests[i], &drafts[i]));
+            let mut grows = grows.into_iter();
+            open.retain(|&i| grows.next() == Some(true) && self.goes_on(&requests[i], &drafts[i]));
         }
         Ok(requests
             .iter()

@@ -1,6 +1,6 @@
 //! The policy over a model of this process.
 
-use lm::engine::{EmbedRequest, Generation, GenerationRequest, Stop};
+use lm::engine::{EmbedRequest, Generation, GenerationRequest, Stop, StopReason};
 use lm::prefix::scope_of;
 use lm::{Engine, Prefixes};
 
@@ -17,13 +17,22 @@ impl Policy {
     ) -> Result<Vec<Draft>, Error> {
         let row = |(request, draft): &(&StateRequest<'_>, &Draft)| self.row(engine, request, draft);
         let rows: Vec<GenerationRequest> = rows.iter().map(row).collect::<Result<_, _>>()?;
+        let most = engine.config().max_position_embeddings - 1;
+        let fits: Vec<bool> = rows.iter().map(|row| row.prompt.len() <= most).collect();
+        let rows: Vec<_> = rows.into_iter().filter(|row| row.prompt.len() <= most).collect();
+        let full = Draft { stop: Some(StopReason::Length), ..Draft::default() };
+        if rows.is_empty() {
+            return Ok(vec![full; fits.len()]);
+        }
         engine.read_shared(&self.shared, prefixes);
         let draft = |Generation { drawn, stop }: Generation| {
             let bytes = |&id: &u32| engine.tokenizer().token_bytes(id).to_vec();
             let bytes = drawn.ids.iter().map(bytes).collect();
             Draft { drawn, bytes, stop: Some(stop) }
         };
-        Ok(engine.generate(&rows, prefixes)?.into_iter().map(draft).collect())
+        let mut written = engine.generate(&rows, prefixes)?.into_iter().map(draft);
+        let next = |fits: bool| if fits { written.next() } else { None };
+        Ok(fits.into_iter().map(next).map(|one| one.unwrap_or_else(|| full.clone())).collect())
     }
 
     fn row(
@@ -123,8 +132,41 @@ impl Policy {
     /// # Errors
     /// [`lm::Error::Tokenizer`] when the tokenizer fails.
     pub fn fits(&self, question: &str, solution_tokens: usize) -> Result<bool, Error> {
-        let Writer::Local(engine) = &*self.writer else { return Ok(true) };
-        let tokens = engine.tokenizer().encode(&self.prompt.render(question, ""))?.len();
-        Ok(tokens + solution_tokens < engine.config().max_position_embeddings)
+        let (taken, context) = (self.taken(question, "")?, self.context());
+        Ok(taken.zip(context).is_none_or(|(taken, context)| taken + solution_tokens < context))
+    }
+
+    /// Tokens that the model reads at most, those that it writes included; none where a server does not say.
+    pub fn context(&self) -> Option<usize> {
+        match &*self.writer {
+            Writer::Local(engine) => Some(engine.config().max_position_embeddings),
+            Writer::Server(_) => None,
+        }
+    }
+
+    /// Tokens of a state: the question with the format around it, and what is written. Of a server's model they are not
+    /// known: its tokenizer is not here.
+    ///
+    /// # Errors
+    /// [`lm::Error::Tokenizer`] when the tokenizer fails.
+    pub fn taken(&self, question: &str, written: &str) -> Result<Option<usize>, Error> {
+        self.tokens(&self.prompt.render(question, written))
+    }
+
+    /// Whether the model's context holds a text. Of a server that is not known beforehand.
+    ///
+    /// # Errors
+    /// [`lm::Error::Tokenizer`] when the tokenizer fails.
+    pub fn reads(&self, text: &str) -> Result<bool, Error> {
+        let tokens = self.tokens(text)?;
+        Ok(tokens.zip(self.context()).is_none_or(|(tokens, context)| tokens <= context))
+    }
+
+    /// Tokens of a text, where the tokenizer is here.
+    pub fn tokens(&self, text: &str) -> Result<Option<usize>, Error> {
+        match &*self.writer {
+            Writer::Local(engine) => Ok(Some(engine.tokenizer().encode(text)?.len())),
+            Writer::Server(_) => Ok(None),
+        }
     }
 }

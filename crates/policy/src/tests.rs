@@ -182,3 +182,39 @@ fn a_question_that_fills_the_context_does_not_fit() {
     assert!(policy.fits(QUESTION, 80).unwrap());
     assert!(!policy.fits(&QUESTION.repeat(12), 80).unwrap());
 }
+
+/// The context has 256 tokens. What fills it ends there, and a state that fills it has nothing after it.
+#[test]
+fn a_path_that_runs_out_of_room_is_cut_there() {
+    let policy = policy();
+    let taken = |written: &str| policy.taken(QUESTION, written).unwrap().unwrap();
+    assert_eq!(policy.context(), Some(256));
+    let mut written = String::new();
+    while taken(&written) < 250 {
+        written.push_str("z ");
+    }
+    let state = |written: &str, to_end| StateRequest {
+        question: QUESTION,
+        written: written.to_owned(),
+        sampling: Sampling::Temperature { temperature: 1.0 },
+        to_end,
+        keep: false,
+        excluded: Vec::new(),
+        seed: 7,
+    };
+    let over = "z ".repeat(300);
+    let states = [state(&over, false), state(&written, false), state(&over, true), state("", true)];
+    let options = policy.write(&states, &mut Prefixes::default()).unwrap();
+    for (option, whole) in options.iter().zip([false, true, false, true]) {
+        assert_eq!(option.tokens > 0, whole, "{option:?}");
+    }
+    for full in [&options[0], &options[2]] {
+        assert_eq!((full.text.as_str(), full.stop), ("", "length"));
+    }
+    let near = &options[1];
+    let room = 256 - taken(&written);
+    assert!(near.tokens as usize <= room, "{near:?}");
+    // Alone it is the same.
+    assert_eq!(policy.write(&states[1..2], &mut Prefixes::default()).unwrap()[0], *near);
+    assert!(policy.reads(&"z".repeat(9)).unwrap() && !policy.reads(&over.repeat(2)).unwrap());
+}

@@ -8,6 +8,7 @@
 //! by outcome reward, and `nodes` has as many parts, all empty.
 
 mod estimate;
+mod outputs;
 mod rows;
 mod totals;
 
@@ -15,16 +16,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use dataset::{Begin, Dataset, METRICS, Output, Recipe, chunk, seed_for};
+use dataset::{Dataset, METRICS, chunk, seed_for};
 use decoding::models;
 use decoding::{
-    Bar, ModelAt, Models, Place, Pulse, Question, SampleBudget, SearchConfig, Searcher, TextConfig,
+    Bar, Fitting, ModelAt, Models, Place, Pulse, Question, SampleBudget, SearchConfig, Searcher,
+    TextConfig,
 };
 use schema::{NodeRow, Prompt, Trajectory, prompts};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Metrics, Preset, Progress};
 
 use estimate::{Estimate, Pilot};
+use outputs::{Outputs, Places};
 use totals::Totals;
 
 /// Searches the prompts with eta-MCTS, or samples them, and writes the trees and the solutions found.
@@ -36,7 +39,7 @@ pub struct Args {
     /// How questions become text: the preset's text.toml.
     #[arg(long)]
     text: PathBuf,
-    /// How trees are searched: the preset's tree.toml. Of samples it decides only which prompts are too long.
+    /// How trees are searched: the preset's tree.toml. Of samples it decides nothing.
     #[arg(long)]
     tree: PathBuf,
     /// The prompts to search.
@@ -143,11 +146,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let critics = models::critics_id(&models.critics, &text)?;
     // The searcher has its weights in an order of its own: they need not be there twice.
     drop(models);
+    let searcher = searcher.map_err(Failure::from)?.within(place.kept_at_most);
+    let each = questions.iter().map(|prompt| (prompt.prompt_id.as_str(), prompt.prompt.as_str()));
+    let fitting = searcher.fitting(each).map_err(Failure::from)?;
+    fitting.require("prompts")?;
     let mut job = Job {
         common: &args.common,
         model,
         critics,
-        searcher: searcher.map_err(Failure::from)?.within(place.kept_at_most),
+        searcher,
+        fitting,
         keep: trajectories_per_prompt,
         samples,
         totals: Totals::default(),
@@ -156,69 +164,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Some(pilot) = args.estimate {
         return job.estimate(&questions, pilot, args);
     }
-    let Some(outputs) = Outputs::begin(args, recipe, parts)? else {
+    let at = Places { nodes: &args.out_nodes, trajectories: &args.out_trajectories };
+    let Some(outputs) = Outputs::begin(at, &recipe, parts, args.common.force)? else {
         tracing::info!("up to date");
         return Ok(());
     };
     job.parts(&questions, chunk_prompts, &outputs, args)?;
     outputs.commit()?;
+    job.warn();
     job.totals.print(args.common.json, job.samples.is_some())
-}
-
-/// The two datasets of a search. One may be complete already: a run was killed between the commits.
-struct Outputs {
-    nodes: Option<Output<NodeRow>>,
-    trajectories: Option<Output<Trajectory>>,
-}
-
-impl Outputs {
-    /// Takes up the work; none when both are complete.
-    fn begin(args: &Args, recipe: Recipe, parts: usize) -> Result<Option<Self>, Failure> {
-        let force = args.common.force;
-        let nodes = work(Output::begin(&args.out_nodes, recipe.clone(), parts, force)?);
-        let trajectories = work(Output::begin(&args.out_trajectories, recipe, parts, force)?);
-        let done = nodes.is_none() && trajectories.is_none();
-        Ok((!done).then_some(Self { nodes, trajectories }))
-    }
-
-    /// Whether a part is missing in either.
-    fn miss(&self, index: usize) -> bool {
-        self.nodes.as_ref().is_some_and(|o| o.missing().contains(&index))
-            || self.trajectories.as_ref().is_some_and(|o| o.missing().contains(&index))
-    }
-
-    fn write(
-        &self,
-        index: usize,
-        nodes: &[NodeRow],
-        trajectories: &[Trajectory],
-    ) -> Result<(), Failure> {
-        if let Some(output) = &self.nodes {
-            output.write_part(index, nodes)?;
-        }
-        if let Some(output) = &self.trajectories {
-            output.write_part(index, trajectories)?;
-        }
-        Ok(())
-    }
-
-    /// The trajectories last: `make` takes them for the whole.
-    fn commit(self) -> Result<(), Failure> {
-        if let Some(output) = self.nodes {
-            output.commit()?;
-        }
-        if let Some(output) = self.trajectories {
-            output.commit()?;
-        }
-        Ok(())
-    }
-}
-
-fn work<W>(begin: Begin<W>) -> Option<W> {
-    match begin {
-        Begin::Work(work) => Some(work),
-        Begin::UpToDate(_) => None,
-    }
 }
 
 /// The rows of a part, of both tables.
@@ -230,6 +184,7 @@ struct Job<'a> {
     model: String,
     critics: String,
     searcher: Searcher,
+    fitting: Fitting,
     keep: usize,
     samples: Option<SampleBudget>,
     totals: Totals,
@@ -248,8 +203,9 @@ impl Job<'_> {
         let mut metrics = Metrics::open(&args.out_trajectories.join(METRICS))?;
         let ranges = chunk(questions.len(), chunk_prompts);
         let parts = ranges.len();
+        let missing = outputs.missing();
         let missing: Vec<_> =
-            ranges.into_iter().enumerate().filter(|(index, _)| outputs.miss(*index)).collect();
+            ranges.into_iter().enumerate().filter(|(index, _)| missing.contains(index)).collect();
         let left: usize = missing.iter().map(|(_, range)| range.len()).sum();
         let progress = Progress::new("search", left as u64);
         for (index, range) in missing {
@@ -292,10 +248,9 @@ impl Job<'_> {
         let mut questions = Vec::with_capacity(prompts.len());
         for prompt in prompts {
             let seed = seed_for(run_seed, "search", round, &prompt.prompt_id);
-            if self.searcher.fits(&prompt.prompt).map_err(Failure::from)? {
+            if self.fitting.holds(&prompt.prompt_id) {
                 questions.push(Question { id: &prompt.prompt_id, text: &prompt.prompt, seed });
             } else {
-                tracing::warn!("prompt {} is too long for the models: skipped", prompt.prompt_id);
                 self.totals.too_long += 1;
             }
         }
@@ -320,16 +275,22 @@ impl Job<'_> {
     ) -> Result<Rows, decoding::Error> {
         let searched = self.searcher.search_watched(questions, watch)?;
         self.totals.cost += searched.cost;
-        let budget = self.searcher.config().mcts.budget;
+        let config = self.searcher.config().mcts.clone();
         let round = self.common.round;
         let (mut nodes, mut trajectories) = (Vec::new(), Vec::new());
         for (question, searched) in questions.iter().zip(&searched.found) {
-            self.totals.add_tree(searched, budget);
+            self.totals.add_tree(searched, &config);
             nodes.extend(rows::nodes(question, &searched.tree, round));
             let from = self.source(question);
             trajectories.extend(rows::trajectories(&from, searched, self.keep));
         }
         Ok((nodes, trajectories))
+    }
+
+    /// Says what kept trees from growing, or cut what was found.
+    fn warn(&self) {
+        let warnings = self.totals.warnings(&self.searcher.config().mcts);
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     }
 
     /// Independent samples of some questions, which have no nodes.
@@ -367,6 +328,7 @@ impl Job<'_> {
         (used.tokens, used.nodes) = self.totals.by_prompt.iter().copied().unzip();
         used.tokens.resize(some.len(), 0.0);
         used.nodes.resize(some.len(), 0.0);
+        self.warn();
         let estimate = Estimate::of(&used, prompts.len(), args.seconds_per_prompt);
         let budget = if self.samples.is_some() { "samples.tokens" } else { "budget.tokens" };
         estimate.print(args.common.json, budget)

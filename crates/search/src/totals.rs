@@ -1,9 +1,12 @@
 //! What a run did, for the summary and the metrics.
 
 use decoding::{Cost, Pulse, Sampled, Searched};
-use mcts::{Budget, StopReason};
+use mcts::{Config, Merge, NodeId, StopReason};
 use serde::Serialize;
 use stage::Failure;
+
+/// One in so many trees that do not grow is worth a warning.
+const SOME: usize = 4;
 
 /// What a run did; of trees what samples do not have is 0, and the other way round.
 #[derive(Debug, Default, Serialize)]
@@ -13,8 +16,18 @@ pub(crate) struct Totals {
     pub(crate) trees: usize,
     pub(crate) nodes: u64,
     pub(crate) simulations: u64,
+    /// Options drawn in trees, and those of them that were merged with siblings.
+    pub(crate) sampled: u64,
     pub(crate) merged: u64,
+    /// Trees whose root is saturated with fewer children than `c_min(0)`.
+    pub(crate) narrow_roots: usize,
+    /// Trees that ended before their budgets because no node could have another child, some being saturated.
+    pub(crate) starved: usize,
+    /// The nodes that the trees' budgets allow together; 0 without such a budget.
+    pub(crate) budget_nodes: u64,
     pub(crate) terminals: u64,
+    /// Paths that ended because the policy's context was full.
+    pub(crate) out_of_room: u64,
     /// Samples within the budget.
     pub(crate) samples: u64,
     /// All tokens generated.
@@ -35,8 +48,16 @@ pub(crate) struct Totals {
 
 impl Totals {
     /// Counts a tree that was searched within a budget.
-    pub(crate) fn add_tree(&mut self, searched: &Searched, budget: Budget) {
-        let tally = searched.tree.tally();
+    pub(crate) fn add_tree(&mut self, searched: &Searched, config: &Config) {
+        let (tree, budget) = (&searched.tree, config.budget);
+        let (tally, root) = (tree.tally(), tree.node(NodeId::ROOT));
+        let saturated = tree.nodes().any(|(_, node)| node.saturated);
+        let narrow = root.saturated && root.children.len() < config.root_width.min as usize;
+        self.narrow_roots += usize::from(narrow);
+        self.starved += usize::from(tree.stop() == Some(StopReason::Exhausted) && saturated);
+        self.budget_nodes += budget.nodes.map_or(0, u64::from);
+        self.sampled += u64::from(tally.sampled);
+        self.out_of_room += u64::from(searched.out_of_room);
         self.trees += 1;
         self.nodes += u64::from(tally.nodes);
         self.simulations += u64::from(tally.simulations);
@@ -45,7 +66,7 @@ impl Totals {
         self.tokens += searched.tokens;
         self.answered += usize::from(searched.picks.vote.is_some());
         self.by_prompt.push((searched.tokens as f64, f64::from(tally.nodes)));
-        if searched.tree.stop() == Some(StopReason::Settled) {
+        if tree.stop() == Some(StopReason::Settled) {
             self.settled += 1;
             let nodes = budget.nodes.map_or(0, |most| most.saturating_sub(tally.nodes));
             let tokens = budget.tokens.map_or(0, |most| most.saturating_sub(tally.tokens));
@@ -63,6 +84,44 @@ impl Totals {
             sampled.tokens - candidates().map(|c| u64::from(c.tokens)).sum::<u64>();
         self.answered += usize::from(candidates().any(|c| c.answer.is_some()));
         self.by_prompt.push((sampled.tokens as f64, 0.0));
+    }
+
+    /// What a user has to know of the trees: that merging starved them, or that contexts cut what was found.
+    pub(crate) fn warnings(&self, config: &Config) -> Vec<String> {
+        let mut warnings = Vec::new();
+        // Drawn without replacement a node is saturated when the policy has no more to say: that is no merging.
+        let merges = !matches!(config.merge, Merge::Off | Merge::Distinct { .. });
+        let some = self.trees.div_ceil(SOME);
+        if merges && self.trees > 0 && (self.starved >= some || self.narrow_roots >= some) {
+            warnings.push(self.starving(config));
+        }
+        if self.out_of_room > 0 || self.cost.unread > 0 {
+            warnings.push(format!(
+                "contexts are short: {} paths ended where the policy's was full, and of {} solutions that were judged {} were longer \
+                 than a critic's; what was cut is worth nothing",
+                self.out_of_room, self.cost.judged, self.cost.unread
+            ));
+        }
+        warnings
+    }
+
+    fn starving(&self, config: &Config) -> String {
+        let each = |sum: u64| format!("{:.1}", sum as f64 / self.trees as f64);
+        let nodes = match config.budget.nodes {
+            Some(budget) => format!("{} nodes a tree, of {budget}", each(self.nodes)),
+            None => format!("{} nodes a tree", each(self.nodes)),
+        };
+        format!(
+            "merging starves the trees: of {} trees {} ended with no node that could have another child, and {} have a root of fewer \
+             than {} children, c_min(0); {:.0} % of {} options drawn were merged with siblings; {nodes}. Lower the threshold of `merge` \
+             in tree.toml, or take `most_distant`, which makes a child of the most distant attempt",
+            self.trees,
+            self.starved,
+            self.narrow_roots,
+            config.root_width.min,
+            100.0 * self.merged as f64 / self.sampled.max(1) as f64,
+            self.sampled,
+        )
     }
 
     /// How far the run is.
@@ -97,6 +156,10 @@ impl Totals {
             ("too long", self.too_long.to_string()),
             ("answered", self.answered.to_string()),
         ];
+        if !samples {
+            columns.push(("narrow roots", self.narrow_roots.to_string()));
+            columns.push(("starved", self.starved.to_string()));
+        }
         columns.extend(found.into_iter().map(|(name, sum)| (name, mean(sum))));
         columns.extend([
             ("tokens", mean(self.tokens)),
@@ -117,4 +180,54 @@ pub(crate) fn pace(pulse: Pulse, seconds: f64) -> String {
         if pulse.samples > 0 { (pulse.samples, "samples") } else { (pulse.nodes, "nodes") };
     let (found, tokens) = (per_second(found), per_second(pulse.tokens));
     format!("{found:.0} {what}/s, {tokens:.0} tokens/s, {kept:.0} % kept")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcts::Width;
+
+    fn config(merge: &str) -> Config {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines/chat-gsm8k/tree.toml");
+        let tree: stage::Preset<decoding::SearchConfig> = stage::load(path.as_ref(), &[]).unwrap();
+        let merge = serde_json::from_str(merge).unwrap();
+        Config { merge, root_width: Width { min: 10, max: 60 }, ..tree.value.mcts }
+    }
+
+    #[test]
+    fn merging_that_starves_trees_is_told_with_counts() {
+        let folding = config(r#"{ "edit_distance": { "threshold": 50, "resamples": 5 } }"#);
+        let totals = |starved, narrow_roots| Totals {
+            trees: 8,
+            nodes: 32,
+            sampled: 200,
+            merged: 150,
+            starved,
+            narrow_roots,
+            ..Totals::default()
+        };
+        let told = totals(7, 8).warnings(&folding);
+        assert_eq!(told.len(), 1, "{told:?}");
+        for word in [
+            "of 8 trees 7",
+            "8 have a root of fewer than 10",
+            "75 % of 200",
+            "4.0 nodes a tree, of 16",
+        ] {
+            assert!(told[0].contains(word), "{told:?}");
+        }
+        assert_eq!(totals(2, 0).warnings(&folding).len(), 1);
+        assert_eq!(totals(1, 1).warnings(&folding), [""; 0], "some questions have one answer");
+        let distinct = config(r#"{ "distinct": { "least_mass": 0.05 } }"#);
+        assert_eq!(totals(8, 8).warnings(&distinct), [""; 0]);
+        assert_eq!(Totals::default().warnings(&folding), [""; 0]);
+    }
+
+    #[test]
+    fn what_contexts_cut_is_told() {
+        let merge = config(r#""off""#);
+        let cost = Cost { judged: 40, unread: 3, ..Cost::default() };
+        let told = Totals { out_of_room: 5, cost, ..Totals::default() }.warnings(&merge);
+        assert!(told[0].contains("5 paths") && told[0].contains("of 40 solutions"), "{told:?}");
+    }
 }

@@ -282,11 +282,8 @@ impl Author<'_> {
             let (mut fitting, mut fits) = (Vec::new(), Vec::new());
             for state in states {
                 let config = policy.config();
-                let room = if state.to_end {
-                    config.max_solution_tokens
-                } else {
-                    config.max_option_tokens
-                };
+                // What is longer than the context is cut there: how long it becomes is not known before.
+                let room = config.max_option_tokens.min(config.max_solution_tokens);
                 let fit = policy.fits(state.question, room).map_err(decoding::Error::from)?;
                 fits.push(fit);
                 fitting.extend(fit.then(|| state.clone()));

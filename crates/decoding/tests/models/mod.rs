@@ -12,13 +12,13 @@ use policy::{Policy, PolicyConfig, PromptFormat, Termination};
 pub(crate) const QUESTIONS: [&str; 3] =
     ["How many apples?", "Tom has 12 + 5 = 17 apples.", "He buys 3 bags of 40."];
 
-fn checkpoint(heads: &[&str]) -> Checkpoint {
+fn checkpoint(heads: &[&str], context: usize) -> Checkpoint {
     let special = ["<|bos|>", "<|eos|>", "<|answer|>", "<|mark|>"].map(str::to_owned);
     let tokenizer = Tokenizer::train(QUESTIONS.into_iter(), 300, &special).unwrap();
     let model = serde_json::from_value(serde_json::json!({
         "scalar_heads": heads,
         "model_type": "llama", "vocab_size": 300, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "max_position_embeddings": 256, "rms_norm_eps": 1e-5,
+        "num_attention_heads": 2, "max_position_embeddings": context, "rms_norm_eps": 1e-5,
         "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,
     }));
     Checkpoint::fresh(model.unwrap(), tokenizer, 5, &device::cpu()).unwrap()
@@ -31,8 +31,19 @@ pub(crate) fn searcher(rows: usize, config: SearchConfig) -> Searcher {
 
 /// The same with some of the critics.
 pub(crate) fn searcher_with(heads: &[&str], rows: usize, config: SearchConfig) -> Searcher {
+    searcher_within([256; 3], heads, rows, config)
+}
+
+/// The same with policy, fast policy and critic that read so many tokens each.
+pub(crate) fn searcher_within(
+    [policy, fast, critic]: [usize; 3],
+    heads: &[&str],
+    rows: usize,
+    config: SearchConfig,
+) -> Searcher {
     let options = EngineOptions { workers: 1, rows };
-    let engine = |heads: &[&str]| Engine::new(&checkpoint(heads), &device::cpu(), options);
+    let engine =
+        |heads: &[&str], context| Engine::new(&checkpoint(heads, context), &device::cpu(), options);
     let text = PolicyConfig {
         format: PromptFormat {
             prefix: "<|bos|>".to_owned(),
@@ -46,11 +57,12 @@ pub(crate) fn searcher_with(heads: &[&str], rows: usize, config: SearchConfig) -
     };
     let mark = || "<|mark|>".to_owned();
     let marks = || Marks { holds: mark(), fails: mark(), nothing: mark() };
-    let all = engine(heads);
+    let all = engine(heads, critic);
     let told = CriticConfig { option: marks(), solution: marks(), words: BTreeMap::new() };
     let critic = Critic::new(vec![all], &text.format, &told).unwrap();
-    let policy = || Policy::new(engine(&[]), text.clone()).unwrap();
-    Searcher::new([policy(), policy()].map(Arc::new), critic, config).unwrap()
+    let written =
+        [policy, fast].map(|context| Policy::new(engine(&[], context), text.clone()).unwrap());
+    Searcher::new(written.map(Arc::new), critic, config).unwrap()
 }
 
 /// Trees that grow along so many rollouts of each node.
