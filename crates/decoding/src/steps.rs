@@ -12,7 +12,7 @@
 use critic::{Scores, Solution};
 use dataset::seed_for;
 use lm::Sampling;
-use policy::{StateRequest, TextOption};
+use policy::{StateRequest, TextOption, ended};
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
@@ -194,7 +194,11 @@ impl Searcher {
             }
             let requests: Vec<StateRequest<'_>> =
                 states.iter().map(|(_, _, request)| request.clone()).collect();
-            let options = self.policy().write(&requests, &mut memory.policy)?;
+            let mut options = self.policy().write(&requests, &mut memory.policy)?;
+            for option in &mut options {
+                // There is no room for more: the way ends there.
+                option.terminal |= option.tokens == 0 && !ended(option.stop);
+            }
             let solutions: Vec<Solution<'_>> = states
                 .iter()
                 .zip(&options)

@@ -5,7 +5,7 @@ use mcts::{Config, Merge, NodeId, StopReason};
 use serde::Serialize;
 use stage::Failure;
 
-/// One in so many trees that do not grow is worth a warning.
+/// One in so many trees that do not grow, or options that are blank, is worth a warning.
 const SOME: usize = 4;
 
 /// What a run did; of trees what samples do not have is 0, and the other way round.
@@ -19,6 +19,8 @@ pub(crate) struct Totals {
     /// Options drawn in trees, and those of them that were merged with siblings.
     pub(crate) sampled: u64,
     pub(crate) merged: u64,
+    /// Options that were blank.
+    pub(crate) blank: u64,
     /// Trees whose root is saturated with fewer children than `c_min(0)`.
     pub(crate) narrow_roots: usize,
     /// Trees that ended before their budgets because no node could have another child, some being saturated.
@@ -57,6 +59,7 @@ impl Totals {
         self.starved += usize::from(tree.stop() == Some(StopReason::Exhausted) && saturated);
         self.budget_nodes += budget.nodes.map_or(0, u64::from);
         self.sampled += u64::from(tally.sampled);
+        self.blank += u64::from(tally.failed);
         self.out_of_room += u64::from(searched.out_of_room);
         self.trees += 1;
         self.nodes += u64::from(tally.nodes);
@@ -94,6 +97,13 @@ impl Totals {
         let some = self.trees.div_ceil(SOME);
         if merges && self.trees > 0 && (self.starved >= some || self.narrow_roots >= some) {
             warnings.push(self.starving(config));
+        }
+        if self.blank > 0 && self.blank >= self.sampled.div_ceil(SOME as u64) {
+            warnings.push(format!(
+                "{} of {} options drawn were blank, and after five in a row a node gets no more children: a model that writes empty \
+                 lines between its steps needs another `termination` in text.toml, such as `paragraph`",
+                self.blank, self.sampled
+            ));
         }
         if self.out_of_room > 0 || self.cost.unread > 0 {
             warnings.push(format!(
@@ -221,6 +231,15 @@ mod tests {
         let distinct = config(r#"{ "distinct": { "least_mass": 0.05 } }"#);
         assert_eq!(totals(8, 8).warnings(&distinct), [""; 0]);
         assert_eq!(Totals::default().warnings(&folding), [""; 0]);
+    }
+
+    #[test]
+    fn blank_options_are_told() {
+        let off = config(r#""off""#);
+        let totals = |blank| Totals { trees: 2, sampled: 40, blank, ..Totals::default() };
+        assert_eq!(totals(9).warnings(&off), [""; 0]);
+        let told = totals(10).warnings(&off);
+        assert!(told.len() == 1 && told[0].contains("10 of 40 options"), "{told:?}");
     }
 
     #[test]
