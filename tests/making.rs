@@ -121,7 +121,7 @@ fn a_run_is_deleted_by_its_name_alone() {
     let stranger = dir.path().join("stranger");
     std::fs::create_dir(&stranger).unwrap();
     let stranger = format!("R={}", stranger.display());
-    refused(&[&stranger, "clean-run"], &["is not the folder of a run"]);
+    refused(&[stranger.as_str(), "clean-run"], &["is not the folder of a run"]);
     let planned = planned(&[runs, "clean-run", "RUN=run"]);
     assert_eq!(planned.trim(), format!("rm -rf '{}'", run.display()));
 }

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 /// The text with every character shown that a terminal would obey: `\u{1b}` for an escape. Line breaks are obeyed, too.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
-    shown(text, |c| is_control(c))
+    shown(text, is_control)
 }
 
 /// As [`one_line`], but line breaks stay.
