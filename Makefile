@@ -1,30 +1,93 @@
 # The loop of AlphaLLM: files and arrows. Hyperparameters are in pipelines/<preset>/, a file per stage; what a stage does is
 # in its binary. The target of a stage is the manifest of its output, which is written last.
 
-PRESET  ?= tiny
-RUN     ?= $(PRESET)
-SEED    ?= 0
+# --------------------------------------------------------------------------------------------------- what may be given
+# Values become folders, targets and words of commands: each is looked at as it was given, before anything expands it.
+space := $() $()
+backslash := $(subst x,,\x)
+hash := \#
+comma := ,
+open := (
+close := )
+define newline
+
+
+endef
+DIGITS  := 0 1 2 3 4 5 6 7 8 9
+PLAIN   := $(DIGITS) a b c d e f g h i j k l m n o p q r s t u v w x y z \
+  A B C D E F G H I J K L M N O P Q R S T U V W X Y Z . _ -
+# What means something to the shell, and what means something to make.
+COMMANDS := ; & | < > ` $$
+PATTERNS := $(open) $(close) { } [ ] * ? ! " ' $(backslash) $(hash) % :
+# $(call rest,<text>,<characters>): what is left of a text without them. $(call apart,...): a space after each of them.
+rest     = $(if $(2),$(call rest,$(subst $(firstword $(2)),,$(1)),$(wordlist 2,99,$(2))),$(1))
+apart    = $(if $(2),$(call apart,$(subst $(firstword $(2)),$(firstword $(2)) ,$(1)),$(wordlist 2,99,$(2))),$(1))
+# $(call some,<text>): whether there is any of it, be it only space.
+some     = $(filter-out [],[$(1)])
+given    = $(filter-out undefined default file override automatic,$(origin $(1)))
+refuse   = $(error $(1)=$(value $(1)): $(2))
+# $(call each,<check>,<variables>): checks those that were given.
+each     = $(foreach v,$(2),$(if $(call given,$(v)),$(call $(1),$(v),$(value $(v)))))
+held     = $(strip $(foreach c,$(2),$(findstring $(c),$(1)))$(if $(findstring $(newline),$(1)),line))
+spaced   = $(filter-out [$(firstword $(1))],[$(1)])
+a_name   = $(if $(or $(call some,$(call rest,$(2),$(PLAIN))),$(filter -% .%,$(2))),$(call \
+  refuse,$(1),a name has letters$(comma) digits$(comma) "."$(comma) "_" and "-" alone$(comma) and begins with a letter or a digit))
+a_choice = $(if $(call some,$(2)),$(call a_name,$(1),$(2)))
+no_blank = $(if $(call some,$(2)),,$(call refuse,$(1),give one$(comma) or leave the variable out))
+names    = $(if $(call some,$(call rest,$(subst $(space),,$(2)),$(PLAIN))),$(call refuse,$(1),it has to be names with a space between them))
+a_number = $(if $(or $(call some,$(call rest,$(2),$(DIGITS))),$(filter 0%,$(filter-out 0,$(2)))),$(call refuse,$(1),it has to be a number))
+a_count  = $(if $(filter-out 0 1 2 3 4,$(words $(call apart,$(2),$(DIGITS)))),$(call refuse,$(1),it is too large))
+a_path   = $(if $(or $(call spaced,$(2)),$(call held,$(2),$(COMMANDS) $(PATTERNS)),$(filter -%,$(2))),$(call \
+  refuse,$(1),a path here has no spaces and none of $(COMMANDS) $(PATTERNS)$(comma) and begins with no "-"; a link to it will do))
+address  = $(if $(or $(call spaced,$(2)),$(call held,$(2),$(COMMANDS) $(open) $(close) { } * ! " ' $(backslash)),$(filter-out \
+  http://% https://%,$(2))),$(call refuse,$(1),it has to be an address$(comma) http://host:port/v1$(hash)model))
+flags_of = $(if $(call held,$(2),$(COMMANDS)),$(call refuse,$(1),flags have none of $(COMMANDS)))
+
+# The settings that rounds are measured with may be given by `results`, too.
+NAMES := PRESET RUN ON START KEPT MEASURED DEVICE
+PATHS := R P RUNS BASE BIN RESULTS
+$(call each,no_blank,$(NAMES) $(PATHS) SPLITS SEED ROUND N OF)
+$(call each,a_choice,$(filter-out DEVICE,$(NAMES)) ARM TRAINER KV_MEMORY)
+$(if $(call given,DEVICE),$(call a_name,DEVICE,$(subst :,,$(subst $(comma),,$(value DEVICE)))))
+$(if $(filter-out external,$(value TRAINER)),$(call refuse,TRAINER,it is external or nothing))
+$(call each,names,SPLITS SEEDS ARMS TABLES)
+$(call each,a_number,SEED ROUND N OF ARM_N WORKERS RETRAIN)
+$(call each,a_count,ROUND N OF ARM_N)
+$(call each,a_path,$(PATHS) DATA INIT FAST_INIT)
+$(call each,address,$(foreach v,SERVER SERVER_FAST,$(if $(call some,$(value $(v))),$(v))))
+$(call each,flags_of,SEARCH_FLAGS CRITIQUE_FLAGS FILTER_FLAGS IMPORT_FLAGS BENCH_FLAGS)
+$(if $(filter 0,$(value ROUND)),$(call refuse,ROUND,rounds are counted from 1; `make bootstrap` is what comes before))
+
+# What a run was begun with; what belongs to a run need not be given again.
+RUNS    ?= data/runs
+RUN     ?= $(or $(PRESET),tiny)
+R       ?= $(RUNS)/$(RUN)
+BEGUN   := $(wildcard $(R)/made-with)
+FOUND   := $(if $(BEGUN),$(shell sed -n 1p $(R)/made-with))
+# $(call begun,<variable>): what its first line says of it.
+begun    = $(patsubst $(1)=%,%,$(filter $(1)=%,$(FOUND)))
+PRESET  ?= $(or $(call begun,PRESET),tiny)
+SEED    ?= $(or $(call begun,SEED),0)
 DEVICE  ?= cpu
 WORKERS ?=
 # The most memory for what models have read, such as 8GiB; none is no limit.
 KV_MEMORY ?=
 # 1: critics are trained anew in every round, on solutions of its policy, and judge the next one.
-RETRAIN ?=
+RETRAIN ?= $(call begun,RETRAIN)
 override RETRAIN := $(filter-out 0,$(RETRAIN))
 # A folder with problems from outside instead of the embedded world's: seeds.jsonl, validation.jsonl and a file for each of
 # SPLITS, as `synthesize import` reads them with these flags.
-DATA    ?=
-IMPORT_FLAGS ?= --format gsm8k
+# DATA and IMPORT_FLAGS, which are those that the run was begun with.
 # The address of a server, http://host:port/v1#model, that has the policy of the round before: it then writes the labels and
 # the searches, and so does SERVER_FAST for the rollouts.
 SERVER  ?=
 SERVER_FAST ?= $(SERVER)
 # `external` lets the preset's `external_trainer` fine-tune the policy and the control of a round.
-TRAINER ?=
+# TRAINER, which is that of the run.
 # Where a round's policy and control start: `previous`, from those of the round before, or `base`, from INIT.
-START   ?= previous
+START   ?= $(or $(call begun,START),previous)
 # Which rounds' examples a policy learns from beside the seeds: `all` so far, or the `last`, its own.
-KEPT    ?= all
+KEPT    ?= $(or $(call begun,KEPT),all)
 ifneq ($(filter-out previous base,$(START))$(filter-out all last,$(KEPT)),)
 $(error START has to be previous or base, and KEPT all or last)
 endif
@@ -37,15 +100,30 @@ CRITIQUE_FLAGS ?=
 FILTER_FLAGS   ?=
 N       ?= 1
 
-P    ?= pipelines/$(PRESET)
-RUNS ?= data/runs
-R    ?= $(RUNS)/$(RUN)
+# What else belongs to a run: the further lines of made-with, empty for the usual. A run that was begun when there were no
+# such lines has what is given with every call.
+REMEMBERED := P INIT FAST_INIT DATA SPLITS IMPORT_FLAGS TRAINER
+usual_P            = pipelines/$(PRESET)
+usual_INIT         = $(BASE)/policy
+usual_FAST_INIT    = $(BASE)/fast_policy
+usual_DATA         =
+usual_SPLITS       = test ood-templates ood-chains
+usual_IMPORT_FLAGS = --format gsm8k
+usual_TRAINER      =
+ALL_LINES := $(if $(BEGUN),$(shell sed -n 's/^INIT=.*/yes/p' $(R)/made-with))
+# $(call recall,<variable>): gives it its value; told_... is what made-with says or will say, was_... what it would be by that.
+define recall
+was_line_$(1) := $(if $(ALL_LINES),$(shell sed -n 's/^$(1)=//p' $(R)/made-with))
+told_$(1) := $$(if $$(call given,$(1)),$$(patsubst %/,%,$$($(1))),$$(was_line_$(1)))
+override $(1) = $$(or $$(told_$(1)),$$(usual_$(1)))
+endef
+$(foreach v,$(REMEMBERED),$(eval $(call recall,$(v))))
+
 # How the base models are trained from nothing: a preset with base.toml has its own, the others those that are shipped.
 B    := $(if $(wildcard $(P)/base.toml),$(P),pipelines/base)
 BASE ?= $(if $(filter pipelines/base,$(B)),data/base,data/bases/$(notdir $(B)))
 # The models that round 0 starts from; any Hugging Face directory of a supported model will do.
-INIT      ?= $(BASE)/policy
-FAST_INIT ?= $(BASE)/fast_policy
+# INIT and FAST_INIT are those of the run, or else these bases.
 M    := _MANIFEST.json
 
 # The folder of the rounds of the arm.
@@ -70,7 +148,7 @@ VARIED := prompts search tree critique confidence filter finetune
 ifneq ($(ARM),)
 ARM_FILES := $(wildcard $(P)/$(ARM)/*)
 ifneq ($(if $(ARM_FILES),$(filter-out $(VARIED:%=$(P)/$(ARM)/%.toml),$(ARM_FILES)),none),)
-$(error ARM=$(ARM): $(P)/$(ARM) has to hold some of $(VARIED:%=%.toml), and nothing else)
+$(error ARM=$(ARM): $(P)/$(ARM) has to hold some of $(VARIED:%=%.toml), and nothing else; folders there are: $(notdir $(patsubst %/,%,$(wildcard $(P)/*/))))
 endif
 endif
 # $(call settings,<stage>): its file, the arm's if that has one.
@@ -78,9 +156,15 @@ settings = $(or $(if $(ARM),$(wildcard $(P)/$(ARM)/$(1).toml)),$(P)/$(1).toml)
 # $(call flags,<stage>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
 flags   = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS)) $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY)) --force
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
-done    = && touch $@
+done    = $(if $(TRIED),,&& touch -c $@)
+# With these a stage only tells something; its output is as old as it was.
+TELLING := --estimate --estimate=% --dry-run --help --version -h -V
+TRIED   := $(strip $(foreach v,SEARCH CRITIQUE FILTER IMPORT,$(if $(filter $(TELLING),$($(v)_FLAGS)),$(v)_FLAGS)))
+# What may be made with them: the stage itself.
+trying   = $(if $(filter SEARCH_FLAGS,$(1)),search,$(if $(filter CRITIQUE_FLAGS,$(1)),critique,$(if $(filter FILTER_FLAGS,$(1)),filter)))
+$(foreach v,$(TRIED),$(if $(filter-out [$(or $(call trying,$(v)),-)],[$(or $(MAKECMDGOALS),all)]),$(error \
+  $(v)=$($(v)): it makes nothing that other stages could go on from$(if $(call trying,$(v)),; only `make $(call trying,$(v))` may have it))))
 
-SPLITS  := test ood-templates ood-chains
 # The settings that rounds are measured with.
 MEASURED ?= evaluate
 # The split of figures that are made of one.
@@ -117,14 +201,59 @@ TESTS   := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 
 # A run belongs to one preset, one seed and one way to learn: files do not say so to make, and mixing them would go unnoticed.
 MADE_WITH := PRESET=$(PRESET) SEED=$(SEED)$(if $(RETRAIN), RETRAIN=1)$(if $(filter base,$(START)), START=base)$(if $(filter last,$(KEPT)), KEPT=last)
-FOUND     := $(shell cat $(R)/made-with 2>/dev/null)
-ifneq ($(filter-out clean-run help test test-server lint schemas status build base bench results,$(or $(MAKECMDGOALS),all)),)
-ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
-$(error $(R) was made with $(FOUND): give another RUN, or `make clean-run RUN=$(RUN)` first)
+# Whoever serves the policy may move, but the name of the model stays.
+model    = $(if $(1),$(hash)$(word 2,$(subst $(hash), ,$(1))))
+SERVED  := $(call model,$(SERVER)) $(call model,$(SERVER_FAST))
+WAS_SERVED := $(if $(wildcard $(R)/served-with),$(shell cat $(R)/served-with))
+LOCAL   := $(if $(WAS_SERVED),,$(wildcard $(R)/round-*/trajectories/$(M) $(A)/round-*/trajectories/$(M)))
+another := give another RUN, or `make clean-run RUN=$(RUN)` first
+joined   = [$(subst $(space),|,$(strip $(1)))]
+differ   = $(filter-out $(call joined,$(1)),$(call joined,$(2)))
+list     = $(or $(strip $(1)),none)
+PRESETS := $(patsubst pipelines/%/policy.toml,%,$(wildcard pipelines/*/policy.toml))
+ALL_RUNS := $(patsubst $(RUNS)/%/made-with,%,$(wildcard $(RUNS)/*/made-with))
+# A preset with neither problems nor a base of its own is for a model from outside; so is one that talks to a model as a chat.
+FOREIGN := $(if $(wildcard $(P)/base.toml),,$(if $(wildcard $(P)/world.toml),$(shell grep -l '^\[policy\.format\.chat\]' $(P)/text.toml 2>/dev/null),$(P)))
+
+define check_run
+ifeq ($(wildcard $(P)/policy.toml),)
+$$(error $(if $(told_P),P=$(P),PRESET=$(PRESET)): there is no $(P)/policy.toml; presets are: $(call list,$(PRESETS)))
 endif
+ifneq ($(or $(FOUND),$(MADE_WITH)),$(MADE_WITH))
+$$(error $(R) was made with $(FOUND): $(another))
+endif
+$(if $(ALL_LINES),$(foreach v,$(REMEMBERED),$(if $(call differ,$(or $(was_line_$(v)),$(usual_$(v))),$($(v))),$$(error \
+  $(R) was made with $(v)=$(or $(was_line_$(v)),$(usual_$(v))), not $(v)=$($(v)): leave $(v) out, or $(another)))))
+$(if $(WAS_SERVED),$(if $(call differ,$(WAS_SERVED),$(SERVED)),$$(error \
+  $(R) was made with a server that has the models $(WAS_SERVED) (policy, fast policy), not $(call list,$(SERVED)): give SERVER=http://host:port/v1$(hash)model with the same model, or $(another))))
+$(if $(strip $(SERVED)),$(if $(LOCAL),$$(error $(R) was searched without SERVER, as $(firstword $(LOCAL)) was: leave SERVER out, or $(another))))
+$(if $(FOREIGN),$(if $(or $(told_INIT),$(call given,BASE)),,$$(error \
+  INIT is missing: $(P) is for a model of yours (INIT=folder with config.json), not for the shipped one, which knows the embedded world alone)))
+$(if $(and $(FOREIGN),$(wildcard $(P)/fast-policy.toml)),$(if $(or $(told_FAST_INIT),$(call given,BASE)),,$$(error \
+  FAST_INIT is missing: $(P) has a fast policy, for which it takes a smaller model of yours (FAST_INIT=folder with config.json))))
+$(foreach v,INIT FAST_INIT,$(if $(told_$(v)),$(if $(wildcard $($(v))/config.json),,$$(error $(v)=$($(v)): there is no $($(v))/config.json))))
+$(if $(DATA),$(check_data),$(if $(wildcard $(P)/world.toml),,$(check_world)))
+$(if $(filter-out seeds validation $(SPLITS),$(ON)),$$(error ON=$(ON): is none of SPLITS, which are $(SPLITS)))
+endef
+# Problems from outside: the folder, the preset's settings and a file for each split.
+absent   = $(strip $(foreach s,seeds validation $(SPLITS),$(if $(wildcard $(DATA)/$(s).jsonl),,$(s).jsonl)))
+check_data = $(if $(wildcard $(P)/import.toml),,$$(error DATA=$(DATA): $(P) has no import.toml, by which problems are imported))$(if \
+  $(wildcard $(DATA)/.),,$$(error DATA=$(DATA): there is no such folder))$(if \
+  $(absent),$$(error DATA=$(DATA): there is no $(firstword $(absent)) for the split that SPLITS="$(SPLITS)" names; there are $(call \
+  list,$(notdir $(wildcard $(DATA)/*.jsonl))): give SPLITS="..." with those that are to be measured on))
+unmade   = $(strip $(foreach s,seeds validation $(SPLITS),$(if $(wildcard $(R)/world/$(s)/$(M)),,$(s))))
+check_world = $(if $(unmade),$$(error DATA is missing: $(P) has no world.toml to make problems by. Give DATA=folder with seeds.jsonl, \
+  validation.jsonl and a file for each of SPLITS="$(SPLITS)", or put datasets into $(R)/world))
+NOT_OF_A_RUN := clean-run help test test-server lint schemas status build base bench results
+ifneq ($(filter-out $(NOT_OF_A_RUN),$(or $(MAKECMDGOALS),all)),)
+$(eval $(check_run))
+endif
+ifneq ($(filter clean-run,$(MAKECMDGOALS)),)
+$(if $(or $(call given,RUN),$(call given,R)),,$(error clean-run deletes a run: say which, RUN=name; there are: $(call list,$(ALL_RUNS))))
+$(if $(wildcard $(R)/.),,$(error clean-run: there is no $(R); there are: $(call list,$(ALL_RUNS))))
+$(if $(call given,R),$(if $(BEGUN),,$(error clean-run: $(R) is not the folder of a run, it has no made-with)))
 endif
 
-.DELETE_ON_ERROR:
 .PHONY: all help round rounds compare ablation results build base bench test test-server lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
 ## all: bring the last round up to date (the first one if there is none)
@@ -152,8 +281,16 @@ build:
 	@$(BUILD)
 
 # ---------------------------------------------------------------------------------------------------- the embedded world
-$(R)/made-with:
-	@mkdir -p $(R) && echo '$(MADE_WITH)' > $@
+# $(call write_once,<words of the shell>): a line for each word. Whoever comes second has to find the same.
+write_once = mkdir -p $(@D) && new=$(@D)/.$(@F).$$$$ && printf '%s\n' $(1) > $$new && { mv -n $$new $@; [ ! -e $$new ] || \
+	  { cmp -s $$new $@ || { rm -f $$new; echo '$@: another make began this run with other settings' >&2; exit 1; }; rm -f $$new; }; }
+quoted   = '$(subst ','\'',$(1))'
+
+$(R)/made-with: | $(if $(strip $(SERVED)),$(R)/served-with)
+	@$(if $(BEGUN),:,$(call write_once,$(call quoted,$(MADE_WITH)) $(foreach v,$(REMEMBERED),$(call quoted,$(v)=$(told_$(v))))))
+
+$(R)/served-with:
+	@$(call write_once,$(call quoted,$(SERVED)))
 
 ifeq ($(DATA),)
 $(R)/world/%/$(M): $(P)/world.toml | build $(R)/made-with
@@ -164,7 +301,7 @@ $(R)/world/%/$(M): $(DATA)/%.jsonl $(P)/import.toml | build $(R)/made-with
 endif
 
 # ------------------------------------------------------------------------------- round 0: what the labelled seeds teach
-$(Z)/policy/$(M): $(P)/policy.toml $(P)/text.toml $(INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
+$(Z)/policy/$(M): $(P)/policy.toml $(P)/text.toml $(INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build $(R)/made-with
 	$(BIN)/finetune policy $(call flags,policy,0) --text $(P)/text.toml --init $(INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
@@ -392,9 +529,9 @@ fresh: $(if $(ARM),,$(Z)/fresh/$(M)) $(foreach k,$(shell seq $(ROUND)),$(A)/roun
 ## results: N=1 rounds of each of SEEDS='0 1 2', and of every arm, and all decoders, then their tables and plots, in docs/results
 results:
 	@for s in $(SEEDS); do \
-	  $(MAKE) --no-print-directory all audit $(filter fresh,$(TABLES)) RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
-	  for a in $(ARMS); do $(MAKE) --no-print-directory measured audit $(filter fresh,$(TABLES)) RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(ARM_N) ARM=$$a || exit; done; \
-	  for t in $(filter-out fresh,$(TABLES)); do $(MAKE) --no-print-directory $$t RUN=$(PRESET)-seed$$s SEED=$$s || exit; done; done
+	  $(MAKE) --no-print-directory all audit $(filter fresh,$(TABLES)) PRESET=$(PRESET) RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(N) || exit; \
+	  for a in $(ARMS); do $(MAKE) --no-print-directory measured audit $(filter fresh,$(TABLES)) PRESET=$(PRESET) RUN=$(PRESET)-seed$$s SEED=$$s ROUND=$(ARM_N) ARM=$$a || exit; done; \
+	  for t in $(filter-out fresh,$(TABLES)); do $(MAKE) --no-print-directory $$t PRESET=$(PRESET) RUN=$(PRESET)-seed$$s SEED=$$s || exit; done; done
 	@$(call report_of,evaluation) $(foreach s,$(SEEDS),--folder $(s)=$(call seed_run,$(s))) --out $(RESULTS)
 	@$(if $(filter fresh,$(TABLES)),$(call report_of,fresh) --out $(RESULTS)/fresh)
 	@$(foreach t,$(filter-out fresh,$(TABLES)),$(BIN)/evaluate report $(call tabled,round_$(OF)=$(t)) --out $(RESULTS)/$(t) &&) true
@@ -466,6 +603,16 @@ status:
 	@for round in $(A)/round-*; do [ -d "$$round" ] || continue; echo "$$round"; \
 	  for output in "$$round"/*/ "$$round"/critics/*/ "$$round"/held-out/*/; do [ -d "$$output/data" ] || [ -e "$$output/config.json" ] || [ -e "$$output/$(M)" ] || [ -e "$$output/.lock" ] || continue; \
 	    if [ -e "$$output/$(M)" ]; then state=complete; else state=unfinished; fi; printf '  %-12s %s\n' "$$state" "$${output#$$round/}"; done; done
+
+# What a stage has committed stays, though make is interrupted or the stage ends badly after that: its manifest is what says
+# so, and it appears last. The patterns are those of the rules; the rest are files.
+.PRECIOUS: $(R)/made-with $(R)/served-with $(R)/world/%/$(M) $(R)/fresh-world/%/$(M) $(foreach k,00 $(foreach n,$(shell seq $(ROUND)),$(call two,$(n))),$(call at,$(k))/critics/%/$(M)) \
+  $(Z)/blind-critics/%/$(M) $(Z)/token-critics/%/$(M) $(Z)/blind-token-critics/%/$(M) $(Z)/token-labels/$(M) $(Z)/policy/$(M) $(Z)/fast_policy/$(M) \
+  $(foreach k,00 $(foreach n,$(shell seq $(ROUND)),$(call two,$(n))),$(foreach f,labels policy control evaluation control-evaluation fresh control-fresh,$(call at,$(k))/$(f)/$(M)) \
+    $(foreach f,held-out/trajectories held-out/critiques confidence,$(call calibrated,$(k))/$(f)/$(M)) \
+    $(call prompted,$(k))/prompts/$(M) $(call searched,$(k))/trajectories/$(M) $(call judged,$(k))/critiques/$(M) $(call filtered,$(k))/sft/$(M) \
+    $(foreach f,trajectories critiques sft quality,$(call audited,$(k))/$(f)/$(M)) $(call audited,$(k))/audit.json $(A)/round-$(k)/comparison.json) \
+  $(foreach f,compare ablation with-both without-tool without-options without-both,$(D)/$(f)-$(ON)/$(M)) $(foreach f,corpus policy fast_policy,$(BASE)/$(f)/$(M))
 
 ## clean-run: delete the run's folder, RUN=name
 clean-run:

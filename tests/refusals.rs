@@ -291,6 +291,118 @@ fn another_trainer_that_fails_or_lies() {
     refused(&output, 78, &["the preset has no `external_trainer`"]);
 }
 
+#[test]
+fn another_trainer_that_leaves_links_and_pipes() {
+    let dir = world();
+    let of = |command: &str| external(dir.path(), command, &["--force"]);
+    let record = "echo '{\"updates\": 3}' > {out}/training.json";
+    // A link becomes what it leads to: the output has to be whole when that is gone.
+    let copy = dir.path().join("weights");
+    std::fs::copy(base().join("model.safetensors"), &copy).unwrap();
+    let link = format!(
+        "cp {{init}}/config.json {{init}}/tokenizer.json {{out}} && ln -s {} {{out}}/model.safetensors && {record}",
+        copy.display()
+    );
+    let output = of(&link);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::remove_file(&copy).unwrap();
+    let made = dir.path().join("out/model.safetensors");
+    assert!(std::fs::symlink_metadata(&made).unwrap().is_file());
+    assert_eq!(
+        std::fs::read(made).unwrap(),
+        std::fs::read(base().join("model.safetensors")).unwrap()
+    );
+    let pipe = format!("{COPY} && {record} && mkfifo {{out}}/vocab.json");
+    refused(&of(&pipe), 65, &["what the trainer left as", "vocab.json is a named pipe"]);
+    let dangling = format!("{COPY} && {record} && ln -s /nowhere {{out}}/merges.txt");
+    refused(&of(&dangling), 65, &["what the trainer left as", "merges.txt"]);
+    let device = format!("{COPY} && {record} && ln -s /dev/zero {{out}}/merges.txt");
+    refused(&of(&device), 65, &["what the trainer left as", "is a device"]);
+}
+
+/// `synthesize import` of a file.
+fn import(file: &Path, out: &Path, more: &[&str]) -> Output {
+    let mut command = stage("synthesize");
+    command.args(["import", "--config", "pipelines/tiny/import.toml", "--split", "test"]);
+    command.arg("--input").arg(file).arg("--out").arg(out).args(more).output().unwrap()
+}
+
+#[test]
+fn inputs_that_are_no_files() {
+    let dir = world();
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let out = dir.path().join("out");
+    for format in ["gsm8k", "parquet"] {
+        let format = ["--format", format];
+        refused(&import(&pipe, &out, &format), 65, &["pipe is a named pipe, not a file"]);
+        refused(&import(Path::new("/dev/zero"), &out, &format), 65, &["/dev/zero is a device"]);
+        refused(&import(dir.path(), &out, &format), 65, &["is a folder"]);
+        // It can be opened, and reading it fails.
+        refused(&import(Path::new("/proc/self/mem"), &out, &format), 74, &["/proc/self/mem"]);
+    }
+    let copy = dir.path().join("init");
+    std::fs::create_dir(&copy).unwrap();
+    for name in ["config.json", "tokenizer.json"] {
+        std::fs::copy(base().join(name), copy.join(name)).unwrap();
+    }
+    std::fs::rename(&pipe, copy.join("model.safetensors")).unwrap();
+    refused(&finetune(dir.path(), &copy, &[]), 65, &["model.safetensors is a named pipe"]);
+    assert!(!out.exists());
+}
+
+#[test]
+fn what_others_wrote_does_not_reach_the_terminal_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a\u{1b}[2J.jsonl");
+    let row = r#"{"\u001b]0;owned\u0007\u202e": "How many?", "answer": "five\u009b31m"}"#;
+    std::fs::write(&file, format!("{row}\n")).unwrap();
+    for more in [&["--format", "jsonl"][..], &["--format", "gsm8k"], &["--format", "jso\u{1b}nl"]] {
+        let output = import(&file, &dir.path().join("out"), more);
+        let err = String::from_utf8(output.stderr.clone()).unwrap();
+        let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!err.chars().any(obeyed), "{err:?}");
+        assert!(err.contains(r"\u{1b}"), "{err}");
+    }
+}
+
+#[test]
+fn problems_that_are_given_twice() {
+    let dir = world();
+    let seeds = dir.path().join("seeds");
+    let mut command = stage("evaluate");
+    command.args(["run", "--config", "pipelines/smoke/evaluate.toml", "--text", TEXT]);
+    command.args(["--tree", "pipelines/smoke/tree.toml", "--policy"]).arg(base());
+    command.arg("--fast-policy").arg(base()).arg("--critic").arg(base());
+    command.arg("--problems").arg(&seeds).arg("--problems").arg(&seeds);
+    let output = command.arg("--out").arg(dir.path().join("out")).output().unwrap();
+    refused(&output, 65, &["seeds", "is among the others, too"]);
+    let mut command = stage("critique");
+    command.args(["label", "--config", "pipelines/smoke/label.toml", "--text", TEXT, "--policy"]);
+    command.arg(base()).arg("--seeds").arg(&seeds).arg("--held-out").arg(&seeds);
+    let output = command.arg("--out").arg(dir.path().join("out")).output().unwrap();
+    refused(&output, 65, &["seeds", "is among the seeds, too"]);
+    assert!(!dir.path().join("out").exists());
+}
+
+#[test]
+fn counts_that_would_never_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |set: &[&str]| {
+        let mut command = stage("synthesize");
+        command.args(["world", "--config", "pipelines/smoke/world.toml", "--split", "seeds"]);
+        command.arg("--out").arg(dir.path().join("out"));
+        for set in set {
+            command.args(["--set", set]);
+        }
+        command.output().unwrap()
+    };
+    refused(&make(&["splits.seeds=9000000000000000000"]), 78, &["splits.seeds is 9", "the most"]);
+    refused(&make(&["templates=18446744073709551615"]), 78, &["templates"]);
+    refused(&make(&["world_seed=9000000000000000000", "templates=0"]), 78, &["`templates` is 0"]);
+    assert!(!dir.path().join("out").exists());
+}
+
 /// Pairs of a seed's solution and another text.
 fn pairs(dir: &Path) -> usize {
     let seeds: Vec<Prompt> = Dataset::open(&dir.join("seeds")).unwrap().rows().unwrap();

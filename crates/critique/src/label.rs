@@ -2,8 +2,8 @@
 //!
 //! What their targets are is in [`crate::targets`].
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use dataset::{Begin, Dataset, METRICS, Output, chunk, row_id, seed_for};
 use decoding::{AnyModel, Cost, Fitting, ModelAt, Place, TextConfig};
@@ -101,6 +101,20 @@ impl Config {
     }
 }
 
+/// Refuses a problem that critics would learn from and be measured on.
+fn refuse_shared(problems: &[(Prompt, &str)], held_out: &Path) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for (problem, _) in problems {
+        let id = problem.prompt_id.as_str();
+        if !seen.insert(id) {
+            let dir = held_out.display();
+            return Err(Failure::data(format!("{dir}: problem {id} is among the seeds, too"))
+                .hint("give held-out problems that nothing learns from"));
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = args.common.preset()?;
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
@@ -121,6 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .map(|p| (p, "train"))
         .chain(held_out.rows()?.into_iter().map(|p| (p, "held_out")))
         .collect();
+    refuse_shared(&problems, &args.held_out)?;
     let chunks = chunk(problems.len(), preset.value.chunk_prompts);
     if args.common.dry_run {
         tracing::info!("would label {} problems in {} parts", problems.len(), chunks.len());
@@ -185,7 +200,7 @@ impl Labeller<'_> {
             .map(|sample| self.label(sample, &tally, splits[sample.problem.prompt_id.as_str()]))
             .collect();
         // Samples of one text are one row: a policy that is sure of itself must not count manifold.
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         rows.retain(|row| seen.insert(row.trajectory_id.clone()));
         Ok(rows)
     }

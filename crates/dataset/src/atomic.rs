@@ -23,7 +23,30 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
+    sweep_beside(path);
     write(path, bytes)
+}
+
+/// Deletes what processes that were killed left of a file that lies in no dataset, where the system says who is running.
+/// What cannot be deleted now is in nobody's way.
+fn sweep_beside(path: &Path) {
+    let processes = Path::new("/proc");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Ok(entries) = fs::read_dir(folder.unwrap_or(Path::new("."))) else { return };
+    if !processes.join("self").exists() {
+        return;
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    for entry in entries.flatten() {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        // As `create_beside` names them: process, number, name.
+        let parts = found.strip_prefix(TEMPORARY).and_then(|rest| rest.split_once('-'));
+        let Some((process, rest)) = parts else { continue };
+        let ours = rest.split_once('-').is_some_and(|(_, of)| of == name);
+        if ours && process.parse::<u32>().is_ok() && !processes.join(process).exists() {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
 }
 
 /// Writes `bytes` to `path`, replacing what is there.
@@ -61,18 +84,51 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Opens a file for reading. Refuses what is none, such as a named pipe, which would be waited for, or a device, which
+/// may never end.
+///
+/// # Errors
+/// [`Error::NotAFile`] for anything but a file or a link to one; [`Error::Io`] names the file.
+pub fn open_file(path: &Path) -> Result<File, Error> {
+    let kind = fs::metadata(path).map_err(Error::io("read", path))?.file_type();
+    if !kind.is_file() {
+        return Err(Error::NotAFile { path: path.to_owned(), found: other_than_file(kind) });
+    }
+    File::open(path).map_err(Error::io("read", path))
+}
+
+#[cfg(unix)]
+fn other_than_file(kind: fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        _ if kind.is_dir() => "a folder",
+        _ if kind.is_fifo() => "a named pipe",
+        _ if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+#[cfg(not(unix))]
+fn other_than_file(kind: fs::FileType) -> &'static str {
+    if kind.is_dir() { "a folder" } else { "something else" }
+}
+
 /// The contents of a file, or nothing if there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match fs::read(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some).map_err(Error::io("read", path)),
-    }
+    let mut file = match open_file(path) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        other => other?,
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    Ok(Some(bytes))
 }
 
 /// Size and blake3 of a file.
 pub(crate) fn digest(path: &Path) -> Result<(u64, String), Error> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
-    digest_open(&mut file).map_err(Error::io("read", path))
+    digest_open(&mut open_file(path)?).map_err(Error::io("read", path))
 }
 
 /// Size and blake3 of what is left of an open file.
@@ -107,5 +163,32 @@ fn create_beside(path: &Path) -> Result<(PathBuf, File), Error> {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(Error::io("write", &temporary)(e)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_killed_process_left_of_a_file_is_swept_and_no_other_s() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("comparison.json");
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let names = [
+            format!(".tmp-{}-0-comparison.json", ended.id()),
+            format!(".tmp-{}-0-audit.json", ended.id()),
+            format!(".tmp-{}-7-comparison.json", std::process::id()),
+            ".tmp-notes-0-comparison.json".to_owned(),
+        ];
+        for name in &names {
+            fs::write(dir.path().join(name), "half").unwrap();
+        }
+        write_file(&path, b"whole").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        let left: Vec<bool> = names.iter().map(|name| dir.path().join(name).exists()).collect();
+        assert_eq!(left, [false, true, true, true]);
     }
 }

@@ -60,6 +60,14 @@ pub enum Error {
         /// The column or row.
         source: schema::Error,
     },
+    /// What should be a file is none.
+    #[error("{} is {found}, not a file that can be read again; give a file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What is there instead.
+        found: &'static str,
+    },
     /// Two rows have one key.
     #[error("{}: two rows of {table} have the key {key}", dir.display())]
     Duplicate {
@@ -150,6 +158,7 @@ impl Error {
             | Self::Damaged { .. }
             | Self::Unreadable { .. }
             | Self::Content { .. }
+            | Self::NotAFile { .. }
             | Self::Duplicate { .. }
             | Self::Empty { .. } => ErrorClass::Data,
         }

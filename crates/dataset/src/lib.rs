@@ -7,16 +7,20 @@
 //!
 //! What is refused, each with the path and the remedy: a dataset without a manifest, a part that changed after it was
 //! written, another table or version, another recipe than the one on the disk (unless told to replace it), and a second
-//! writer. Nothing is deleted that was not written by this crate. There is no clock in anything that is written, so
+//! writer. Nothing is deleted that was not written by this crate. A dataset that lost its manifest is given it back where
+//! its files are those that were committed. There is no clock in anything that is written, so
 //! equal inputs give equal bytes.
 
 mod atomic;
 mod card;
 mod chunk;
+mod commit;
 mod error;
 mod files;
 mod foreign;
+mod keys;
 mod lock;
+mod lost;
 mod manifest;
 mod metrics;
 mod output;
@@ -28,7 +32,7 @@ mod state;
 mod status;
 mod work;
 
-pub use atomic::write_file;
+pub use atomic::{open_file, write_file};
 pub use chunk::{array_spec, chunk};
 pub use error::{Error, ErrorClass};
 pub use files::{Files, FilesOutput};
@@ -42,3 +46,6 @@ pub use recipe::{Input, Recipe, digest_of};
 pub use seed::{place_of, row_id, seed_for};
 pub use status::Status;
 pub use work::Begin;
+
+#[cfg(test)]
+mod hostile_tests;

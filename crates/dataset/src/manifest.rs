@@ -1,14 +1,19 @@
 //! The manifest: what a dataset consists of and how it was made. It is written last, so it is the commit point.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::seed::Digest;
-use crate::{Error, Recipe, atomic};
+use crate::{Error, Recipe, atomic, part};
 
 /// The manifest's name.
 pub const MANIFEST: &str = "_MANIFEST.json";
+
+/// The manifest's name until everything that led to it is tidied up.
+pub(crate) const PENDING: &str = ".manifest.json";
 
 /// The version of the manifest's own layout.
 const FORMAT: u32 = 1;
@@ -66,9 +71,17 @@ impl Manifest {
 
     /// The manifest of the dataset in `dir`, if it is complete.
     pub fn find(dir: &Path) -> Result<Option<Self>, Error> {
-        let path = dir.join(MANIFEST);
-        let Some(bytes) = atomic::read(&path)? else { return Ok(None) };
-        let refuse = |detail: String| Error::Manifest { path: path.clone(), detail };
+        Self::find_at(&dir.join(MANIFEST))
+    }
+
+    /// The manifest that is about to be published in `dir`: all is written but for its name.
+    pub(crate) fn find_pending(dir: &Path) -> Result<Option<Self>, Error> {
+        Self::find_at(&dir.join(PENDING))
+    }
+
+    fn find_at(path: &Path) -> Result<Option<Self>, Error> {
+        let Some(bytes) = atomic::read(path)? else { return Ok(None) };
+        let refuse = |detail: String| Error::Manifest { path: path.to_owned(), detail };
         let probe: Probe = serde_json::from_slice(&bytes)
             .map_err(|e| refuse(format!("it is not a manifest ({e})")))?;
         if probe.format != FORMAT {
@@ -83,12 +96,17 @@ impl Manifest {
         if let Some(entry) = manifest.entries().find(|entry| !entry.is_inside()) {
             return Err(refuse(format!("it lists {:?}, which is outside the dataset", entry.path)));
         }
+        if let Some(entry) = manifest.entries().find(|entry| !entry.is_possible()) {
+            let (rows, bytes) = (entry.rows.unwrap_or_default(), entry.bytes);
+            let path = &entry.path;
+            return Err(refuse(format!("it lists {path:?} with {rows} rows in {bytes} bytes")));
+        }
         Ok(Some(manifest))
     }
 
     /// The rows of all parts.
     pub fn rows(&self) -> u64 {
-        self.parts.iter().filter_map(|part| part.rows).sum()
+        self.parts.iter().filter_map(|part| part.rows).fold(0, u64::saturating_add)
     }
 
     /// Everything listed: the parts, then the files.
@@ -96,9 +114,14 @@ impl Manifest {
         self.parts.iter().chain(&self.files)
     }
 
-    /// Writes it into `dir`: from then on the dataset exists.
-    pub(crate) fn write(&self, dir: &Path) -> Result<(), Error> {
-        atomic::write(&dir.join(MANIFEST), self.text().as_bytes())
+    /// Writes it into `dir` under a name that no reader looks at.
+    pub(crate) fn propose(&self, dir: &Path) -> Result<(), Error> {
+        atomic::write(&dir.join(PENDING), self.text().as_bytes())
+    }
+
+    /// Gives what was proposed its name: from then on the dataset exists.
+    pub(crate) fn publish(dir: &Path) -> Result<(), Error> {
+        atomic::rename(&dir.join(PENDING), &dir.join(MANIFEST))
     }
 
     /// Whether it is of the kind asked for.
@@ -132,7 +155,8 @@ struct Probe {
     format: u32,
 }
 
-fn content(kind: &str, parts: &[Entry], files: &[Entry]) -> String {
+/// The hash of a kind, parts and files that a manifest with them has as its `content`.
+pub(crate) fn content(kind: &str, parts: &[Entry], files: &[Entry]) -> String {
     let mut digest = Digest::new("content");
     digest.text(kind).number(parts.len() as u64);
     for entry in parts.iter().chain(files) {
@@ -153,28 +177,48 @@ impl Entry {
         !self.path.is_empty() && Path::new(&self.path).components().all(normal)
     }
 
-    /// Whether the file has the listed size, without reading it.
-    pub(crate) fn verify_size(&self, dir: &Path) -> Result<(), Error> {
-        let path = self.place(dir);
-        match std::fs::metadata(&path) {
-            Ok(found) => self.compare(&path, found.len(), &self.blake3),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::Damaged { path, detail: "it is missing".to_owned() })
-            }
-            Err(e) => Err(Error::io("read", &path)(e)),
-        }
+    /// Whether a file of so many bytes may have so many rows.
+    fn is_possible(&self) -> bool {
+        self.rows.is_none_or(|rows| rows <= part::most_unpacked(self.bytes))
     }
 
     /// Reads the file and compares it with what is listed.
     pub(crate) fn verify(&self, dir: &Path) -> Result<(), Error> {
-        self.verify_size(dir)?;
         let path = self.place(dir);
-        let (bytes, blake3) = atomic::digest(&path)?;
+        let digest = atomic::digest_open(&mut self.open(&path)?);
+        let (bytes, blake3) = digest.map_err(Error::io("read", &path))?;
         self.compare(&path, bytes, &blake3)
     }
 
+    /// The bytes of the file at `path`, which are those that are listed.
+    pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        let file = self.open(path)?;
+        let (mut bytes, io) = (Vec::new(), || Error::io("read", path));
+        bytes.try_reserve_exact(self.bytes as usize).map_err(|e| io()(std::io::Error::other(e)))?;
+        // A file that grows meanwhile is not read to its end.
+        file.take(self.bytes).read_to_end(&mut bytes).map_err(io())?;
+        let blake3 = blake3::hash(&bytes).to_hex().to_string();
+        self.compare(path, bytes.len() as u64, &blake3)?;
+        Ok(bytes)
+    }
+
+    /// Opens the file at `path`, which has the listed size.
+    fn open(&self, path: &Path) -> Result<File, Error> {
+        let damaged = |detail: String| Error::Damaged { path: path.to_owned(), detail };
+        let file = atomic::open_file(path).map_err(|e| match e {
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                damaged("it is missing".to_owned())
+            }
+            Error::NotAFile { found, .. } => damaged(format!("it is {found}")),
+            other => other,
+        })?;
+        let found = file.metadata().map_err(Error::io("read", path))?;
+        self.compare(path, found.len(), &self.blake3)?;
+        Ok(file)
+    }
+
     /// Compares a size and a blake3 with what is listed.
-    pub(crate) fn compare(&self, path: &Path, bytes: u64, blake3: &str) -> Result<(), Error> {
+    fn compare(&self, path: &Path, bytes: u64, blake3: &str) -> Result<(), Error> {
         let detail = if bytes != self.bytes {
             format!("it has {bytes} bytes instead of {}", self.bytes)
         } else if blake3 != self.blake3 {

@@ -1,11 +1,11 @@
 //! Writing a table: part by part, then the manifest.
 
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::path::Path;
 
 use schema::Table;
 
+use crate::keys::Keys;
 use crate::manifest::Manifest;
 use crate::part;
 use crate::state::Plan;
@@ -102,7 +102,7 @@ impl<T: Table> Output<T> {
         self.work.write(name, None, bytes)
     }
 
-    /// Reads all parts back, writes the card, then the manifest: from then on the dataset exists.
+    /// Reads the keys of all parts back, writes the card, then the manifest: from then on the dataset exists.
     ///
     /// Refuses while parts are missing, and if two rows have one key.
     pub fn commit(self) -> Result<Manifest, Error> {
@@ -120,29 +120,12 @@ impl<T: Table> Output<T> {
         let mut keys = Keys::default();
         for index in 0..self.work.parts() {
             let Some(entry) = self.work.entry(&self.path(index)) else { continue };
-            keys.add(&part::decode::<T>(&entry, self.work.dir())?, self.work.dir())?;
+            part::add_keys::<T>(&entry, self.work.dir(), &mut keys)?;
         }
         Ok(())
     }
 
     fn path(&self, index: usize) -> String {
         part::part_path(index, self.work.parts())
-    }
-}
-
-/// The keys seen so far.
-#[derive(Default)]
-pub(crate) struct Keys(BTreeSet<String>);
-
-impl Keys {
-    /// Adds the rows' keys; refuses one that was seen.
-    pub(crate) fn add<T: Table>(&mut self, rows: &[T], dir: &Path) -> Result<(), Error> {
-        for row in rows {
-            let key = row.id();
-            if !self.0.insert(key.clone()) {
-                return Err(Error::Duplicate { dir: dir.to_owned(), table: T::tag(), key });
-            }
-        }
-        Ok(())
     }
 }

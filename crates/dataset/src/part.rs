@@ -1,20 +1,21 @@
 //! One part: rows as the bytes of a Parquet file, and back.
 
-use std::fs::File;
-use std::io::Seek;
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
+use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use schema::{Table, View};
 
+use crate::Error;
+use crate::keys::Keys;
 use crate::manifest::Entry;
-use crate::{Error, atomic};
 
 /// Constant, so that equal rows give equal bytes.
 const CREATED_BY: &str = "alphallm";
@@ -72,65 +73,134 @@ fn properties<T: Table>(provenance: &str) -> WriterProperties {
 
 /// All rows of a part.
 pub(crate) fn decode<T: Table>(entry: &Entry, dir: &Path) -> Result<Vec<T>, Error> {
-    let place = entry.place(dir);
-    let batches = batches::<T>(entry, &place, None)?;
-    gather(&place, &batches, schema::from_batch)
+    gather::<T, T>(entry, dir, None, schema::from_batch)
 }
 
 /// All rows of a part, with the columns of a view alone.
 pub(crate) fn decode_view<V: View>(entry: &Entry, dir: &Path) -> Result<Vec<V>, Error> {
-    let place = entry.place(dir);
-    let batches = batches::<V::Of>(entry, &place, Some(V::columns()))?;
-    gather(&place, &batches, schema::view_batch)
+    gather::<V::Of, V>(entry, dir, Some(V::columns()), schema::view_batch)
 }
 
-/// The part's batches, with the given columns or all. The file is verified through the handle it is then read through.
-fn batches<T: Table>(
+/// Verifies a part and adds the keys of its rows, of which it reads no other column.
+pub(crate) fn add_keys<T: Table>(entry: &Entry, dir: &Path, keys: &mut Keys) -> Result<(), Error> {
+    let place = entry.place(dir);
+    for_each::<T>(entry, &place, Some(T::KEY), |batch, first| {
+        for row in 0..batch.num_rows() {
+            let cell = |name: &&str| cell(batch, name, row);
+            let parts: Result<Vec<String>, String> = T::KEY.iter().map(cell).collect();
+            let key = parts.map_err(|what| Error::Unreadable {
+                path: place.clone(),
+                detail: format!("row {}: {what}", first + row),
+            })?;
+            keys.add::<T>(&key.join("/"), dir)?;
+        }
+        Ok(())
+    })
+}
+
+/// A value of a key as text.
+fn cell(batch: &RecordBatch, column: &str, row: usize) -> Result<String, String> {
+    let values = batch.column_by_name(column).ok_or_else(|| format!("no column `{column}`"))?;
+    if values.is_null(row) {
+        return Err(format!("column `{column}` is null"));
+    }
+    array_value_to_string(values, row).map_err(|e| format!("column `{column}`: {e}"))
+}
+
+fn gather<T: Table, R>(
+    entry: &Entry,
+    dir: &Path,
+    columns: Option<&[&str]>,
+    convert: fn(&RecordBatch) -> Result<Vec<R>, schema::Error>,
+) -> Result<Vec<R>, Error> {
+    let (place, mut rows) = (entry.place(dir), Vec::new());
+    for_each::<T>(entry, &place, columns, |batch, first| {
+        rows.extend(convert(batch).map_err(|e| content(&place, first, e))?);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Hands over a part's batches, with the given columns or all, each with the number of its first row. What is read is
+/// what was verified, and all of it was read before: what goes wrong from then on is in the part, not on the disk.
+fn for_each<T: Table>(
     entry: &Entry,
     place: &Path,
     columns: Option<&[&str]>,
-) -> Result<Vec<RecordBatch>, Error> {
-    let mut file = File::open(place).map_err(Error::io("read", place))?;
-    let (bytes, blake3) = atomic::digest_open(&mut file).map_err(Error::io("read", place))?;
-    entry.compare(place, bytes, &blake3)?;
-    file.rewind().map_err(Error::io("read", place))?;
-    let batches = open::<T>(file, place, columns)?;
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if entry.rows != Some(rows as u64) {
-        let detail = format!("it has {rows} rows instead of {}", entry.rows.unwrap_or_default());
-        return Err(Error::Damaged { path: place.to_owned(), detail });
+    mut take: impl FnMut(&RecordBatch, usize) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let bytes = entry.read(place)?;
+    let limit = most_unpacked(entry.bytes);
+    let (mut first, mut unpacked) = (0, 0);
+    for batch in open::<T>(bytes.into(), entry, place, columns)? {
+        let batch = batch.map_err(|e| unreadable(place, &e))?;
+        unpacked += batch.get_array_memory_size() as u64;
+        if unpacked > limit {
+            return Err(too_large(place, entry.bytes));
+        }
+        take(&batch, first)?;
+        first += batch.num_rows();
     }
-    Ok(batches)
+    same_rows(entry, place, first as u64)
+}
+
+/// What the columns of a part may take in memory: many times the size of a file with texts that repeat, and something
+/// for a small one. Without a limit a file of a few kilobytes could ask for all the memory there is.
+pub(crate) fn most_unpacked(bytes: u64) -> u64 {
+    bytes.saturating_mul(1000).max(256 << 20)
+}
+
+fn too_large(place: &Path, bytes: u64) -> Error {
+    let limit = most_unpacked(bytes) >> 20;
+    let detail = format!("its {bytes} bytes would unpack to more than {limit} MiB");
+    Error::Unreadable { path: place.to_owned(), detail }
+}
+
+fn same_rows(entry: &Entry, place: &Path, rows: u64) -> Result<(), Error> {
+    if entry.rows == Some(rows) {
+        return Ok(());
+    }
+    let detail = format!("it has {rows} rows instead of {}", entry.rows.unwrap_or_default());
+    Err(Error::Damaged { path: place.to_owned(), detail })
 }
 
 fn open<T: Table>(
-    file: File,
+    bytes: Bytes,
+    entry: &Entry,
     place: &Path,
     columns: Option<&[&str]>,
-) -> Result<Vec<RecordBatch>, Error> {
+) -> Result<ParquetRecordBatchReader, Error> {
     let builder =
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(place, &e))?;
+        ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| unreadable(place, &e))?;
     schema::check_columns::<T>(builder.schema()).map_err(|e| content(place, 0, e))?;
+    let batch = batch_rows(entry, place, builder.metadata())?;
     let mask = match columns {
         None => ProjectionMask::all(),
         Some(names) => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
     };
-    let reader = builder.with_projection(mask).with_batch_size(BATCH).build();
-    let reader: ParquetRecordBatchReader = reader.map_err(|e| unreadable(place, &e))?;
-    reader.collect::<Result<_, _>>().map_err(|e| unreadable(place, &e))
+    let reader = builder.with_projection(mask).with_batch_size(batch).build();
+    reader.map_err(|e| unreadable(place, &e))
 }
 
-fn gather<R>(
-    place: &Path,
-    batches: &[RecordBatch],
-    convert: fn(&RecordBatch) -> Result<Vec<R>, schema::Error>,
-) -> Result<Vec<R>, Error> {
-    let mut rows = Vec::new();
-    for batch in batches {
-        let more = convert(batch).map_err(|e| content(place, rows.len(), e))?;
-        rows.extend(more);
+/// How many rows the bytes of a part say that it has; none where they are no Parquet.
+pub(crate) fn rows(bytes: Vec<u8>) -> u64 {
+    let found = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
+    let rows = found.map_or(0, |found| found.metadata().file_metadata().num_rows());
+    u64::try_from(rows).unwrap_or_default()
+}
+
+/// How many rows are read at a time: so few that a batch keeps to the limit even if every row of it is the longest. Refuses
+/// a part that says itself that it has other rows, or more to unpack.
+fn batch_rows(entry: &Entry, place: &Path, found: &ParquetMetaData) -> Result<usize, Error> {
+    let size = |bytes: i64| u64::try_from(bytes).unwrap_or(u64::MAX);
+    same_rows(entry, place, size(found.file_metadata().num_rows()))?;
+    let groups = || found.row_groups().iter().map(|group| size(group.total_byte_size()));
+    let limit = most_unpacked(entry.bytes);
+    if groups().fold(0, u64::saturating_add) > limit {
+        return Err(too_large(place, entry.bytes));
     }
-    Ok(rows)
+    let largest = groups().max().unwrap_or_default().max(1);
+    Ok((limit / largest).clamp(1, BATCH as u64) as usize)
 }
 
 fn unreadable(place: &Path, error: &dyn std::error::Error) -> Error {

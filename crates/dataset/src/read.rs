@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use schema::{Table, View};
 
+use crate::keys::Keys;
 use crate::manifest::Manifest;
-use crate::output::Keys;
 use crate::{Error, part};
 
 /// A complete and verified dataset.
@@ -18,12 +18,17 @@ pub struct Dataset<T> {
 }
 
 impl<T: Table> Dataset<T> {
-    /// Opens the dataset in `dir`. It must have a manifest, of this table in this version, and every part must have the
-    /// size and the hash that the manifest records.
+    /// Opens the dataset in `dir`. It must have a manifest, of this table in this version, every part must have the
+    /// size and the hash that the manifest records, and no two rows may have one key: what is wrong is said before anybody
+    /// works with a row.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let manifest = Manifest::read(dir)?;
         manifest.expect_kind(dir, &T::tag())?;
-        manifest.verify(dir)?;
+        manifest.files.iter().try_for_each(|entry| entry.verify(dir))?;
+        let mut keys = Keys::default();
+        for entry in &manifest.parts {
+            part::add_keys::<T>(entry, dir, &mut keys)?;
+        }
         Ok(Self { dir: dir.to_owned(), manifest, table: PhantomData })
     }
 
@@ -65,20 +70,18 @@ impl<T: Table> Dataset<T> {
         part::decode(self.part(index)?, &self.dir)
     }
 
-    /// All rows, in the order of the parts. Refuses two rows with one key.
+    /// All rows, in the order of the parts.
     pub fn rows(&self) -> Result<Vec<T>, Error> {
-        let (mut keys, mut all) = (Keys::default(), Vec::with_capacity(self.len()));
-        for index in 0..self.parts() {
-            let rows = self.part_rows(index)?;
-            keys.add(&rows, &self.dir)?;
-            all.extend(rows);
+        let mut all = Vec::new();
+        for entry in &self.manifest.parts {
+            all.extend(part::decode::<T>(entry, &self.dir)?);
         }
         Ok(all)
     }
 
     /// All rows with some of their columns. The others are not read.
     pub fn view<V: View<Of = T>>(&self) -> Result<Vec<V>, Error> {
-        let mut all = Vec::with_capacity(self.len());
+        let mut all = Vec::new();
         for entry in &self.manifest.parts {
             all.extend(part::decode_view::<V>(entry, &self.dir)?);
         }

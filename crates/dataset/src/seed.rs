@@ -49,11 +49,16 @@ pub fn place_of(row_id: &str) -> f64 {
 
 /// The id of a row: 32 hexadecimal digits of a hash of `parts`, which should be all that makes the row what it is.
 pub fn row_id(parts: &[&str]) -> String {
+    format!("{:032x}", row_hash(parts))
+}
+
+/// [`row_id`] as a number.
+pub(crate) fn row_hash(parts: &[&str]) -> u128 {
     let mut digest = Digest::new("row");
     for part in parts {
         digest.text(part);
     }
-    format!("{:032x}", u128::from_be_bytes(digest.half()))
+    u128::from_be_bytes(digest.half())
 }
 
 #[cfg(test)]

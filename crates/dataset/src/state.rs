@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Entry, MANIFEST};
+use crate::manifest::{Entry, Manifest};
 use crate::{Error, Recipe, atomic};
 
 /// The folder of what is known.
@@ -41,6 +41,12 @@ pub(crate) struct State {
 }
 
 impl Plan {
+    /// The plan that was followed to the end.
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let (kind, recipe) = (manifest.kind.clone(), manifest.recipe.clone());
+        Self { kind, parts: manifest.parts.len(), recipe }
+    }
+
     /// What decides the contents of every part.
     pub(crate) fn digest(&self) -> String {
         self.recipe.digest(&self.kind)
@@ -120,11 +126,16 @@ impl State {
         Ok(entries)
     }
 
-    /// Takes the manifest away, keeping its list of files until they are deleted.
-    pub(crate) fn retire_manifest(&self) -> Result<(), Error> {
-        let manifest = self.dir.join(MANIFEST);
-        atomic::rename(&manifest, &self.replaced_path())?;
-        atomic::sync_folder(&manifest)
+    /// Takes a manifest away, published or not, keeping its list of files until they are deleted.
+    pub(crate) fn retire(&self, manifest: &Path) -> Result<(), Error> {
+        atomic::rename(manifest, &self.replaced_path())?;
+        atomic::sync_folder(manifest)
+    }
+
+    /// Takes note of files that are about to be deleted, as [`Self::retire`] does, where no manifest lists them any more.
+    pub(crate) fn replace(&self, files: Vec<Entry>) -> Result<(), Error> {
+        self.create()?;
+        write_json(&self.replaced_path(), &Replaced { parts: Vec::new(), files })
     }
 
     /// Forgets what was known of files that are no longer there.
@@ -173,13 +184,14 @@ impl State {
 }
 
 /// A manifest that is being replaced; only its lists matter any more.
-#[derive(Default, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Replaced {
     parts: Vec<Entry>,
     files: Vec<Entry>,
 }
 
-fn whole(entry: &Entry, dir: &Path) -> Result<bool, Error> {
+/// Whether a file is as it was written.
+pub(crate) fn whole(entry: &Entry, dir: &Path) -> Result<bool, Error> {
     match entry.verify(dir) {
         Err(Error::Damaged { .. }) => Ok(false),
         other => other.map(|()| true),

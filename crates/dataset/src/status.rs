@@ -27,6 +27,10 @@ impl Status {
             let (kind, parts) = (manifest.kind, manifest.parts.len());
             return Ok(Some(Self { kind, parts, missing: String::new(), complete: true }));
         }
+        if let Some(manifest) = Manifest::find_pending(dir)? {
+            let (kind, parts) = (manifest.kind, manifest.parts.len());
+            return Ok(Some(Self { kind, parts, missing: String::new(), complete: false }));
+        }
         let state = State::of(dir);
         let Some(plan) = state.plan()? else { return Ok(None) };
         let finished = state.finished(&plan.digest())?;

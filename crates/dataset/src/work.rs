@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::atomic::{self, TEMPORARY};
+use crate::commit::{self, Left};
 use crate::lock::{LOCK, Lock};
 use crate::manifest::{Entry, MANIFEST, Manifest};
 use crate::state::{self, Plan, State};
-use crate::{Error, METRICS, card};
+use crate::{Error, METRICS, card, lost};
 
 /// What there is to do.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl Work {
         mode: Mode,
         admit: fn(&Path) -> Result<(), Error>,
     ) -> Result<Begin<Self>, Error> {
-        if let Some(manifest) = up_to_date(dir, &plan, mode)? {
+        if let Some(manifest) = commit::up_to_date(dir, &plan, mode)? {
             clear_after(dir, &plan)?;
             return Ok(Begin::UpToDate(manifest));
         }
@@ -81,15 +82,16 @@ impl Work {
             Mode::Shard => Lock::shared(dir, &plan.recipe.tool)?,
             Mode::Alone | Mode::Replace | Mode::Again => Lock::exclusive(dir, &plan.recipe.tool)?,
         };
-        // Whoever held the lock a moment ago may have finished.
-        if let Some(manifest) = up_to_date(dir, &plan, mode)? {
-            return Ok(Begin::UpToDate(manifest));
-        }
-        if !dir.join(MANIFEST).exists() {
+        let (state, digest) = (State::of(dir), plan.digest());
+        let known = match commit::left(dir, &state, &plan, mode)? {
+            Left::Finished(manifest) => return Ok(Begin::UpToDate(manifest)),
+            Left::Ours => true,
+            Left::Unknown => false,
+        };
+        if !known {
             admit(dir)?;
         }
-        let (state, digest) = (State::of(dir), plan.digest());
-        settle_plan(dir, &state, &plan, mode)?;
+        settle_plan(dir, &state, &plan, mode, known)?;
         let finished = state.finished(&digest)?;
         if mode != Mode::Shard {
             sweep(dir, &state, &finished)?;
@@ -145,7 +147,12 @@ impl Work {
 
     /// Moves a file, which must be on the same disk, into the dataset.
     pub(crate) fn adopt(&self, path: &str, from: &Path) -> Result<(), Error> {
-        fs::File::open(from).and_then(|f| f.sync_all()).map_err(Error::io("flush", from))?;
+        let found = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
+        if found.is_symlink() {
+            // The dataset has to hold what is linked to, wherever that is later.
+            return Err(Error::NotAFile { path: from.to_owned(), found: "a link" });
+        }
+        atomic::open_file(from)?.sync_all().map_err(Error::io("flush", from))?;
         let (bytes, blake3) = atomic::digest(from)?;
         let entry = Entry { path: path.to_owned(), rows: None, bytes, blake3 };
         let place = self.prepare(&entry)?;
@@ -167,10 +174,9 @@ impl Work {
         let files: Vec<Entry> = finished.into_values().collect();
         let manifest = Manifest::new(&self.plan.kind, parts, files, self.plan.recipe);
         manifest.verify(&self.dir)?;
-        let card = card::text(&manifest, columns);
+        let card = card::text(&manifest, columns) + &lost::line(&manifest);
         atomic::write(&self.dir.join(card::NAME), card.as_bytes())?;
-        manifest.write(&self.dir)?;
-        self.state.clear()?;
+        commit::publish(&self.dir, &self.state, &manifest)?;
         Ok(manifest)
     }
 
@@ -188,28 +194,7 @@ impl Work {
     }
 }
 
-/// The manifest, if it is there and the plan is its own. Refuses another one's, unless told to replace it.
-fn up_to_date(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<Manifest>, Error> {
-    if mode == Mode::Again {
-        return Ok(None);
-    }
-    let manifest = match Manifest::find(dir) {
-        Err(Error::Manifest { .. }) if mode == Mode::Replace => return Ok(None),
-        other => other?,
-    };
-    let Some(manifest) = manifest else { return Ok(None) };
-    let (kind, recipe) = (manifest.kind.clone(), manifest.recipe.clone());
-    let difference = Plan { kind, parts: manifest.parts.len(), recipe }.difference(plan);
-    let sound = manifest.entries().try_for_each(|entry| entry.verify_size(dir));
-    match (difference, sound) {
-        (None, Ok(())) => Ok(Some(manifest)),
-        _ if mode == Mode::Replace => Ok(None),
-        (None, Err(e)) => Err(e),
-        (Some(difference), _) => Err(Error::Different { dir: dir.to_owned(), difference }),
-    }
-}
-
-/// Deletes what a run left that was killed between writing the manifest and tidying up.
+/// Deletes what stands beside a manifest though it is of no use any more.
 fn clear_after(dir: &Path, plan: &Plan) -> Result<(), Error> {
     if !dir.join(state::STATE).exists() {
         return Ok(());
@@ -222,14 +207,21 @@ fn clear_after(dir: &Path, plan: &Plan) -> Result<(), Error> {
     }
 }
 
-/// Makes `plan` the one that is followed here, if nothing or the same was begun, or if it may be replaced.
-fn settle_plan(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<(), Error> {
+/// Makes `plan` the one that is followed here, if nothing or the same was begun, or if it may be replaced. `known` says
+/// that parts without a plan are of this program: they are written again.
+fn settle_plan(
+    dir: &Path,
+    state: &State,
+    plan: &Plan,
+    mode: Mode,
+    known: bool,
+) -> Result<(), Error> {
     // The parts are listed before the plan is read: another shard writes the plan first.
     let parts = state::list(&dir.join(DATA))?;
     let begun = state.plan()?;
     let difference = match &begun {
         Some(begun) => begun.difference(plan),
-        None if parts.is_empty() => None,
+        None if parts.is_empty() || known => None,
         None => Some("it holds parts, but not how they were made".to_owned()),
     };
     if !mode.replaces()
@@ -248,7 +240,7 @@ fn settle_plan(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<(),
     state.create()?;
     // After the plan: killed in between, the next run finds it and finishes the replacement.
     if mode.replaces() && dir.join(MANIFEST).exists() {
-        state.retire_manifest()?;
+        state.retire(&dir.join(MANIFEST))?;
     }
     Ok(())
 }

@@ -52,6 +52,9 @@ impl From<Error> for Failure {
             | Error::Critic(critic::Error::Reader(policy::Error::Unavailable { .. })) => {
                 Self::unavailable(message)
             }
+            Error::Model { source: policy::Error::Model(lm::Error::Io { .. }), .. } => {
+                Self::io(message)
+            }
             Error::Model { .. } | Error::Policy(_) | Error::Critic(_) | Error::Tree { .. } => {
                 Self::data(message)
             }

@@ -63,21 +63,23 @@ impl Cost {
 
     /// The share of all tokens that did not have to go through a model; none without tokens.
     pub fn hit_rate(&self) -> Option<f64> {
-        let all = self.policy_tokens + self.critic_tokens + self.reused_tokens;
+        let all = self.policy_tokens.saturating_add(self.critic_tokens);
+        let all = all.saturating_add(self.reused_tokens);
         (all > 0).then(|| self.reused_tokens as f64 / all as f64)
     }
 }
 
 impl std::ops::AddAssign for Cost {
+    // Costs are read from logs, too, and those may hold any number.
     fn add_assign(&mut self, more: Self) {
-        self.policy_tokens += more.policy_tokens;
-        self.critic_tokens += more.critic_tokens;
-        self.flops += more.flops;
-        self.reused_tokens += more.reused_tokens;
-        self.judged += more.judged;
-        self.unread += more.unread;
+        self.policy_tokens = self.policy_tokens.saturating_add(more.policy_tokens);
+        self.critic_tokens = self.critic_tokens.saturating_add(more.critic_tokens);
+        self.flops = self.flops.saturating_add(more.flops);
+        self.reused_tokens = self.reused_tokens.saturating_add(more.reused_tokens);
+        self.judged = self.judged.saturating_add(more.judged);
+        self.unread = self.unread.saturating_add(more.unread);
         self.kept_bytes = self.kept_bytes.max(more.kept_bytes);
-        self.evicted += more.evicted;
+        self.evicted = self.evicted.saturating_add(more.evicted);
     }
 }
 

@@ -82,9 +82,9 @@ pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, da
                 tokens: 0,
                 cost: Cost::default(),
             });
-            sum.problems += bill.problems;
+            sum.problems = sum.problems.saturating_add(bill.problems);
             sum.seconds += bill.seconds;
-            sum.tokens += bill.tokens;
+            sum.tokens = sum.tokens.saturating_add(bill.tokens);
             sum.cost += bill.cost;
         }
     }
@@ -95,7 +95,7 @@ impl Bill {
     fn mean(&self) -> MeanCost {
         let per = |total: f64| total / self.problems.max(1) as f64;
         MeanCost {
-            through_models: per((self.cost.policy_tokens + self.cost.critic_tokens) as f64),
+            through_models: per(self.cost.policy_tokens as f64 + self.cost.critic_tokens as f64),
             gflop: per(self.cost.flops as f64 / 1e9),
             judged: per(self.cost.judged as f64),
             milliseconds: per(self.seconds * 1e3),

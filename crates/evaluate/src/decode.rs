@@ -122,7 +122,7 @@ fn jobs(
     inputs: &mut Vec<Input>,
 ) -> Result<Vec<Job>, Failure> {
     let mut jobs = Vec::new();
-    let mut splits = BTreeSet::new();
+    let (mut splits, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for (i, dir) in problems.iter().enumerate() {
         let dataset = Dataset::<Prompt>::open(dir)?.require_rows()?;
         inputs.push(dataset.input(&format!("problems-{i}")));
@@ -130,6 +130,14 @@ fn jobs(
         for (at, problem) in rows.enumerate() {
             let searched = at < config.searched(&problem.split);
             splits.insert(problem.split.clone());
+            if !seen.insert((problem.split.clone(), problem.prompt_id.clone())) {
+                let (id, split) = (&problem.prompt_id, &problem.split);
+                return Err(Failure::data(format!(
+                    "{}: problem {id} of the split `{split}` is among the others, too",
+                    dir.display()
+                ))
+                .hint("give every --problems once"));
+            }
             jobs.push(Job { problem, searched });
         }
     }

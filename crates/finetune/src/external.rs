@@ -1,6 +1,7 @@
 //! `--trainer external`: another program trains on exported examples and leaves a Hugging Face directory.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -66,10 +67,11 @@ pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result
     let examples = export("examples.jsonl", job.examples)?;
     let validation = export("validation.jsonl", job.validation)?;
     execute(job, [&examples, &validation, &out])?;
+    own_files(&out)?;
     let loaded = Checkpoint::load(&out, place.device());
     loaded.or_data(format!("what the trainer left in {}", out.display()))?;
     let record = record(job, &out)?;
-    for file in files(&out)? {
+    for file in kept(&out)?.into_iter().filter(|file| !file.ends_with(RECORD)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         output.adopt(&name, &file)?;
     }
@@ -101,6 +103,24 @@ fn execute(job: &Job<'_>, [examples, validation, out]: [&PathBuf; 3]) -> Result<
         .hint("its own messages are above; the examples are still there, to try it by hand"))
 }
 
+/// Makes every file of the checkpoint in `out` one of its own: a link becomes what it leads to, since that may be gone or
+/// changed later. Refuses what could not be read to an end.
+fn own_files(out: &Path) -> Result<(), Failure> {
+    for path in kept(out)? {
+        let link = fs::symlink_metadata(&path).or_io(path.display())?.is_symlink();
+        let left = || format!("what the trainer left as {}", path.display());
+        let mut file = dataset::open_file(&path).or_data(left())?;
+        if !link {
+            continue;
+        }
+        let copy = path.with_extension("copied");
+        let mut to = fs::File::create(&copy).or_io(copy.display())?;
+        io::copy(&mut file, &mut to).or_io(copy.display())?;
+        fs::rename(&copy, &path).or_io(path.display())?;
+    }
+    Ok(())
+}
+
 /// What the program says of its run in `training.json`: at least `{"updates": n}`.
 fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     #[derive(serde::Deserialize)]
@@ -130,13 +150,13 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     })
 }
 
-/// The files of a checkpoint in a folder, but for the record.
-fn files(out: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// What has the name of a file of a checkpoint, whatever it is; folders are left behind.
+fn kept(out: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in fs::read_dir(out).or_io(out.display())? {
         let path = entry.or_io(out.display())?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let kept = path.is_file() && KEPT.iter().any(|end| name.ends_with(end)) && name != RECORD;
+        let kept = !path.is_dir() && KEPT.iter().any(|end| name.ends_with(end));
         files.extend(kept.then_some(path));
     }
     files.sort();

@@ -78,6 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if config.special_tokens.len() <= PAD as usize {
         return Err(Failure::config("special_tokens: name the opening, the end and the filler"));
     }
+    config.model.check(config.vocab_size)?;
     let place = Place::of(&args.common)?;
     let corpus = Dataset::<CorpusText>::open(&args.corpus)?.require_rows()?;
     let mut inputs = vec![corpus.input("corpus")];
@@ -124,7 +125,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     run::summary("pretrain", &trained.record, args.common.json)
 }
 
+/// The most weights of a model that is trained from nothing: sixteen bytes each are needed to train them.
+const MOST_WEIGHTS: f64 = 1e10;
+
 impl Shape {
+    /// Refuses a model that nothing could hold, before memory is asked for.
+    fn check(&self, vocabulary: usize) -> Result<(), Failure> {
+        let [hidden, inner, layers] =
+            [self.hidden_size, self.intermediate_size, self.num_hidden_layers].map(|n| n as f64);
+        let weights = hidden * vocabulary as f64 + layers * hidden * (4.0 * hidden + 3.0 * inner);
+        if weights <= MOST_WEIGHTS {
+            return Ok(());
+        }
+        Err(Failure::config(format!(
+            "model: {layers} layers of {hidden} and {inner} with {vocabulary} tokens have some \
+             {weights:.1e} weights; the most is {MOST_WEIGHTS:.0e}"
+        )))
+    }
+
     fn with_vocabulary(&self, vocab_size: usize) -> ModelConfig {
         ModelConfig {
             vocab_size,
@@ -177,6 +195,10 @@ mod tests {
         assert!(values.len() >= 2, "{} files", values.len());
         for value in values {
             value.train.validate().unwrap();
+            value.model.check(value.vocab_size).unwrap();
+            let huge = Shape { hidden_size: 10_000_000, ..value.model };
+            let refused = huge.check(value.vocab_size).unwrap_err().to_string();
+            assert!(refused.contains("layers of 10000000"), "{refused}");
         }
     }
 }

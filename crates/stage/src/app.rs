@@ -3,13 +3,13 @@
 //! Nothing below a stage's `run` may end the process, so that files are closed and locks released
 //! on every way out.
 
-use std::io;
+use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Exit, Failure};
-use crate::terminal;
+use crate::{plain, terminal};
 
 /// Parses the arguments, runs the stage, prints its failure and returns its exit code.
 ///
@@ -33,8 +33,13 @@ pub fn main<A: clap::Parser>(run: impl FnOnce(A) -> Result<(), Failure>) -> Exit
 /// Prints what clap has to say; its own code for a wrong command line would be 2.
 fn usage(error: &clap::Error) -> Exit {
     // When the output is closed there is nobody left to tell.
+    if error.use_stderr() {
+        let text = error.render().to_string();
+        drop(io::stderr().write_all(plain::lines(&text).as_bytes()));
+        return Exit::Usage;
+    }
     drop(error.print());
-    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
+    Exit::Ok
 }
 
 /// Makes a write past the file-size limit an error instead of a silent death.

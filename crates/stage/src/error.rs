@@ -11,6 +11,8 @@ use std::process::ExitCode;
 
 use dataset::ErrorClass;
 
+use crate::plain;
+
 /// How a process ends, after `sysexits.h`, so that `make` and a scheduler can tell the cases apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -103,8 +105,10 @@ impl Failure {
     /// Writes `error: <stage>: message`, then `hint: ...` where there is one. When `out` itself
     /// fails there is nobody left to tell, and the exit code still says what happened.
     pub(crate) fn print(&self, stage: &str, out: &mut dyn Write) {
-        let hint = self.hint.as_ref().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
-        drop(write!(out, "error: {stage}: {}\n{hint}", self.message.trim_end()));
+        let safe = |text: &str| plain::one_line(text.trim_end()).into_owned();
+        let hint =
+            self.hint.as_ref().map_or_else(String::new, |hint| format!("hint: {}\n", safe(hint)));
+        drop(write!(out, "error: {stage}: {}\n{hint}", safe(&self.message)));
     }
 }
 
@@ -271,6 +275,15 @@ mod tests {
     #[test]
     fn a_broken_stderr_does_not_panic() {
         Failure::io("full").hint("free some space").print("search", &mut &mut [0_u8; 3][..]);
+    }
+
+    #[test]
+    fn a_message_is_one_line_that_a_terminal_only_shows() {
+        let failure = Failure::data("column `a\u{1b}[2J\nerror: b`").hint("try\u{7} c");
+        assert_eq!(
+            printed(&failure),
+            "error: filter: column `a\\u{1b}[2J\\nerror: b`\nhint: try\\u{7} c\n"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod app;
 mod args;
 mod error;
 mod metrics;
+mod plain;
 mod preset;
 mod progress;
 mod recipe;

@@ -24,7 +24,7 @@ impl Metrics {
     /// clock: each run's rows count from that run's start.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let last = MetricsLog::read(path)?.pop();
-        let start = last.map_or(0, |row| row["start"].as_u64().unwrap_or(0) + 1);
+        let start = last.map_or(0, |row| row["start"].as_u64().unwrap_or(0).saturating_add(1));
         Ok(Self { log: MetricsLog::open(path)?, start, watch: Stopwatch::start() })
     }
 
@@ -93,6 +93,15 @@ mod tests {
         let starts: Vec<_> = rows.iter().map(|row| row["start"].as_u64()).collect();
         assert_eq!(starts, [Some(0), Some(0), Some(1), Some(1)]);
         assert!(rows.iter().all(|row| row["elapsed_s"].is_f64()));
+    }
+
+    #[test]
+    fn a_count_of_starts_without_a_next_one_is_no_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        std::fs::write(&path, "{\"start\": 18446744073709551615}\n").unwrap();
+        Metrics::open(&path).unwrap().row(&json!({"step": 1})).unwrap();
+        assert_eq!(MetricsLog::read(&path).unwrap()[1]["start"], u64::MAX);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! [`digest`]: Preset::digest
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -33,11 +34,16 @@ pub fn load<T: Serialize + DeserializeOwned>(
     set: &[String],
 ) -> Result<Preset<T>, Failure> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).or_config(format!("cannot read preset {file}"))?;
+    let text = read(path)
+        .map_err(|problem| Failure::config(format!("cannot read preset {file}: {problem}")))?;
     let mut table: Table = toml::from_str(&text).map_err(|e| in_file(&file, &text, &e))?;
     for assignment in set {
         apply(&mut table, assignment)?;
     }
+    table
+        .iter()
+        .try_for_each(|(key, value)| in_range(key, value))
+        .map_err(|problem| Failure::config(format!("{file}: {problem}")))?;
     let value: T = typed(table).map_err(|problem| match problem {
         Problem::Type(error) => in_file(&file, &text, &locate::<T>(&text, error)),
         Problem::Unknown(keys) => {
@@ -46,6 +52,49 @@ pub fn load<T: Serialize + DeserializeOwned>(
     })?;
     let digest = dataset::digest_of(&value).or_bug(&file)?;
     Ok(Preset { value, digest })
+}
+
+/// The most bytes that a preset has: far more than anybody writes.
+const LONGEST: u64 = 16 << 20;
+
+fn read(path: &Path) -> Result<String, String> {
+    let file = dataset::open_file(path).map_err(|e| match e {
+        dataset::Error::Io { source, .. } => source.to_string(),
+        dataset::Error::NotAFile { found, .. } => format!("it is {found}, not a file"),
+        other => other.to_string(),
+    })?;
+    let mut text = String::new();
+    file.take(LONGEST + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    if text.len() as u64 > LONGEST {
+        return Err(format!("it has more than {} MiB", LONGEST >> 20));
+    }
+    Ok(text)
+}
+
+/// The largest number that counts or weighs anything. It leaves room to multiply two of them, and a stage that is asked for
+/// more would not end.
+const LARGEST: i64 = 10_000_000;
+/// The same for numbers of tokens, which may limit a whole run, and for those that are no counts.
+const LARGEST_REAL: f64 = 1e12;
+
+/// Refuses a number that no stage can mean, wherever it stands.
+fn in_range(key: &str, value: &Value) -> Result<(), String> {
+    // A seed is any number; only its bits matter.
+    let free = key.ends_with("seed");
+    let most = if key.ends_with("tokens") { LARGEST_REAL as i64 } else { LARGEST };
+    match value {
+        Value::Integer(number) if !free && number.unsigned_abs() > most.unsigned_abs() => {
+            Err(format!("{key} is {number}; the most is {most}"))
+        }
+        Value::Float(number) if number.is_nan() || number.abs() > LARGEST_REAL => {
+            Err(format!("{key} is {number:e}; the most is {LARGEST_REAL:e}"))
+        }
+        Value::Array(values) => values.iter().try_for_each(|value| in_range(key, value)),
+        Value::Table(table) => {
+            table.iter().try_for_each(|(name, value)| in_range(&format!("{key}.{name}"), value))
+        }
+        _ => Ok(()),
+    }
 }
 
 enum Problem {
@@ -83,13 +132,16 @@ fn in_file(file: &str, text: &str, error: &toml::de::Error) -> Failure {
     Failure::config(format!("{file}:{line}: {}", error.message().replace('\n', " ")))
 }
 
+/// The most sections that a key is in.
+const DEEPEST: usize = 32;
+
 /// Sets one key of the table, making the sections on its way.
 fn apply(table: &mut Table, assignment: &str) -> Result<(), Failure> {
     let malformed = || Failure::usage(format!("`--set {assignment}` is not key=value"));
     let (path, raw) = assignment.split_once('=').ok_or_else(malformed)?;
     let mut keys: Vec<&str> = path.trim().split('.').collect();
     let last = keys.pop().unwrap_or_default();
-    if last.is_empty() || keys.contains(&"") {
+    if last.is_empty() || keys.contains(&"") || keys.len() > DEEPEST {
         return Err(malformed());
     }
     let mut section = table;

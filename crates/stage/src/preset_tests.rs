@@ -105,6 +105,44 @@ fn wrong_values_in_the_file_are_refused_with_their_line() {
 }
 
 #[test]
+fn numbers_that_nothing_can_mean_are_refused_with_their_key() {
+    for (text, key) in [
+        (TEXT.replace("rate = 1", "rate = 1e308"), "rate is 1e308"),
+        (TEXT.replace("rate = 1", "rate = inf"), "rate is inf"),
+        (TEXT.replace("rate = 1", "rate = nan"), "rate is NaN"),
+        (TEXT.replace("= 4", "= 9223372036854775807"), "search.width is 9223372036854775807"),
+        (TEXT.replace("= 4", "= 4\ndepth = 4000000000"), "search.depth is 4000000000"),
+    ] {
+        let refused = refusal(&text, &[], Exit::Config);
+        assert!(refused.contains(key) && refused.contains("the most is"), "{refused}");
+    }
+    assert!(refusal(TEXT, &["rate=-1e300"], Exit::Config).contains("rate is -1e300"));
+}
+
+#[test]
+fn a_key_in_sections_without_end_is_refused() {
+    let deep = format!("{}=1", vec!["a"; 50_000].join("."));
+    assert!(refusal(TEXT, &[&deep], Exit::Usage).ends_with("is not key=value"));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let device = load::<Toy>(Path::new("/dev/zero"), &[]).unwrap_err();
+    assert_eq!(
+        (device.exit(), device.to_string().as_str()),
+        (Exit::Config, "cannot read preset /dev/zero: it is a device, not a file")
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let piped = load::<Toy>(&pipe, &[]).unwrap_err().to_string();
+    assert!(piped.ends_with("pipe.toml: it is a named pipe, not a file"), "{piped}");
+    let folder = load::<Toy>(folder.path(), &[]).unwrap_err().to_string();
+    assert!(folder.ends_with("it is a folder, not a file"), "{folder}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let failure = load::<Toy>(Path::new("/nowhere/toy.toml"), &[]).unwrap_err();
     assert_eq!(failure.exit(), Exit::Config);

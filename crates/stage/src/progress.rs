@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 
-use crate::terminal;
+use crate::{plain, terminal};
 
 /// Between two log lines when nobody watches: a day of them still reads well.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -37,7 +37,8 @@ struct Log {
 impl Progress {
     /// Starts counting to `total` units; 0 when that is not known.
     pub fn new(label: impl Into<String>, total: u64) -> Self {
-        let label = label.into();
+        let label: String = label.into();
+        let label = plain::one_line(&label).into_owned();
         let bar = terminal::is_watched().then(|| bar(&label, total));
         Self {
             label,
@@ -73,7 +74,8 @@ impl Progress {
 
     /// Shows a few words beside the count, such as the loss, until the next ones.
     pub fn message(&self, text: impl Into<String>) {
-        let text = text.into();
+        let text: String = text.into();
+        let text = plain::one_line(&text).into_owned();
         if let Some(bar) = &self.bar {
             bar.set_message(text);
         } else {

@@ -8,23 +8,26 @@ use std::io::{self, ErrorKind, Write};
 use serde::Serialize;
 
 use crate::error::{Failure, ResultExt};
-use crate::terminal;
+use crate::{plain, terminal};
 
 /// Prints a table as text. See [`render_table`].
 pub fn print_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
-    emit(&render_table(title, header, rows))
+    emit(&plain::lines(&render_table(title, header, rows)))
 }
 
 /// Prints a value as indented JSON. A number that is not finite becomes `null`.
 pub fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).or_bug("cannot write the summary as JSON")?;
-    emit(&(text + "\n"))
+    emit(&(plain::json(&text).into_owned() + "\n"))
 }
 
 /// The title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
 /// apart; a column of numbers is aligned to the right. A short row ends in empty cells, and cells
-/// past the header are shown too. An empty title takes no line.
+/// past the header are shown too. An empty title takes no line. What a terminal would obey in a cell is shown.
 pub fn render_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> String {
+    let safe = |cell: &String| plain::one_line(cell).into_owned();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(safe).collect()).collect();
+    let rows = rows.as_slice();
     let header: Vec<String> = header.iter().map(ToString::to_string).collect();
     let count = rows.iter().map(Vec::len).chain([header.len()]).max().unwrap_or(0);
     let columns: Vec<Column> = (0..count).map(|i| Column::of(i, &header, rows)).collect();
@@ -102,6 +105,14 @@ greedy     61.2 %      9
         assert_eq!(render_table("", &["a", "b"], &[]), "a  b\n-  -\n");
         let uneven = rows(&[&["x"], &["y", "1", "extra"]]);
         assert_eq!(render_table("", &["a", "b"], &uneven), "a  b\n-  -  -----\nx\ny  1  extra\n");
+    }
+
+    #[test]
+    fn a_cell_cannot_break_out_of_its_line() {
+        let hostile = rows(&[&["x\u{1b}[1A\ny", "1"]]);
+        let text = render_table("", &["split", "n"], &hostile);
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.contains(r"x\u{1b}[1A\ny  1"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::uptime;
 
+use crate::plain;
+
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// All bars on screen; hidden unless standard error is a terminal.
@@ -41,7 +43,11 @@ struct BesideBars;
 
 impl Write for BesideBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        bars().suspend(|| io::stderr().write_all(bytes))?;
+        // An event comes whole, with its line break at the end.
+        let text = String::from_utf8_lossy(bytes);
+        let event = text.strip_suffix('\n').unwrap_or(&text);
+        let safe = plain::one_line(event).into_owned() + if event == text { "" } else { "\n" };
+        bars().suspend(|| io::stderr().write_all(safe.as_bytes()))?;
         Ok(bytes.len())
     }
 

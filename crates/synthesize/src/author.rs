@@ -252,7 +252,7 @@ impl Author<'_> {
             return Ok(vec![Verdict::Fits(None); questions.len()]);
         };
         let rollouts = difficulty.rollouts as usize;
-        let mut states = Vec::with_capacity(questions.len() * rollouts);
+        let mut states = Vec::new();
         for probe in questions {
             for rollout in 0..difficulty.rollouts {
                 let seed = seed_for(probe.seed, "probe", 0, &rollout.to_string());

@@ -5,15 +5,14 @@
 //! one stays, and the summary counts them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use dataset::{Input, read_foreign_parquet};
 use schema::Prompt;
 use serde::{Deserialize, Serialize};
-use stage::{Failure, ResultExt};
-use task::{ColumnMap, Fields, Imported, Rows, same};
+use stage::Failure;
+use task::{ColumnMap, Fields, ImportError, Imported, Rows, same};
 
 use crate::args::{Format, ImportArgs};
 use crate::output::{self, Job, Made, Tally};
@@ -77,10 +76,14 @@ fn read(args: &ImportArgs, map: ColumnMap) -> Result<Vec<Imported>, Failure> {
     if args.format == Format::Parquet {
         return read_parquet(path, &map);
     }
-    let file = File::open(path).or_io(format!("cannot read {place}"))?;
-    // The message begins with the line.
-    let rows = Rows::new(BufReader::new(file), map);
-    rows.map(|row| row.map_err(|error| Failure::data(format!("{place}: {error}")))).collect()
+    let rows = Rows::new(BufReader::new(dataset::open_file(path)?), map);
+    let refused = |error: ImportError| {
+        // The message begins with the line.
+        let message = format!("{place}: {error}");
+        let io = matches!(error, ImportError::Io { .. });
+        if io { Failure::io(message) } else { Failure::data(message) }
+    };
+    rows.map(|row| row.map_err(&refused)).collect()
 }
 
 fn read_parquet(path: &Path, map: &ColumnMap) -> Result<Vec<Imported>, Failure> {

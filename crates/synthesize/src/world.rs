@@ -69,7 +69,7 @@ pub(crate) fn run(args: &WorldArgs) -> Result<(), Failure> {
     recipe.seed = world_seed;
     let (common, out, rows) = (&args.common, args.out.as_path(), count);
     let job = Job { common, out, recipe, rows, chunk_rows };
-    output::write(job, || Ok(problems(split, count, (world_seed, templates), args.common.round)))
+    output::write(job, || problems(split, count, (world_seed, templates), args.common.round))
 }
 
 /// What a preset says that names no number of templates.
@@ -86,6 +86,9 @@ pub(crate) fn check_templates(templates: usize) -> Result<(), Failure> {
     Err(Failure::config(format!("`templates` is {templates}: it has to be 1 to {most}")))
 }
 
+/// How often a problem that is not there yet is drawn in vain before the world counts as used up.
+const IN_VAIN: usize = 100_000;
+
 /// Distinct problems of a split of the world of a seed and so many templates. The seed of a row draws its problem
 /// at once.
 fn problems(
@@ -93,18 +96,17 @@ fn problems(
     count: usize,
     (world_seed, templates): (u64, usize),
     round: i32,
-) -> Made<Prompt> {
+) -> Result<Made<Prompt>, Failure> {
     let (mut seen, mut duplicates) = (BTreeSet::new(), 0);
     let stream = format!("world/{}", split.name());
     let progress = Progress::new(split.name(), count as u64);
     let mut fresh = |index: usize| {
-        let mut attempt = 0;
-        loop {
+        for attempt in 0..IN_VAIN {
             let seed = seed_for(world_seed, &stream, 0, &format!("{index}.{attempt}"));
             let problem = draw(split.of_world(), templates, &mut ChaCha8Rng::seed_from_u64(seed));
             if seen.insert(normalise(&problem.question)) {
                 progress.add(1);
-                return Prompt {
+                return Ok(Prompt {
                     prompt_id: prompt_id(&problem.question),
                     answer: Some(problem.answer.to_string()),
                     solution: Some(problem.solution()),
@@ -115,16 +117,18 @@ fn problems(
                     round,
                     prompt: problem.question,
                     ..Prompt::default()
-                };
+                });
             }
             duplicates += 1;
-            attempt += 1;
         }
+        let name = split.name();
+        let message = format!("`splits.{name}` is {count}: only {index} different ones were found");
+        Err(Failure::config(message).hint("more `templates` make more different problems"))
     };
-    let rows: Vec<Prompt> = (0..count).map(&mut fresh).collect();
+    let rows: Vec<Prompt> = (0..count).map(&mut fresh).collect::<Result<_, Failure>>()?;
     let counts = vec![("draws", count + duplicates), ("duplicate", duplicates), ("kept", count)];
     let tally = Tally { about: "split", name: split.name().to_owned(), counts };
-    Made { rows, tallies: vec![tally], spent: None }
+    Ok(Made { rows, tallies: vec![tally], spent: None })
 }
 
 #[cfg(test)]
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn problems_are_distinct_labelled_and_in_their_split() {
-        let made = problems(WorldSplit::Test, 300, (1, 78), 0);
+        let made = problems(WorldSplit::Test, 300, (1, 78), 0).unwrap();
         let ids: BTreeSet<_> = made.rows.iter().map(|row| &row.prompt_id).collect();
         assert_eq!(ids.len(), 300);
         for row in &made.rows {
@@ -148,12 +152,12 @@ mod tests {
     #[test]
     fn more_problems_begin_with_the_same_ones() {
         let (few, many) = (
-            problems(WorldSplit::Seeds, 20, (3, 40), 0),
-            problems(WorldSplit::Seeds, 40, (3, 40), 0),
+            problems(WorldSplit::Seeds, 20, (3, 40), 0).unwrap(),
+            problems(WorldSplit::Seeds, 40, (3, 40), 0).unwrap(),
         );
         assert_eq!(few.rows, many.rows[..20]);
-        assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, (4, 40), 0).rows);
-        assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, (3, 41), 0).rows);
+        assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, (4, 40), 0).unwrap().rows);
+        assert_ne!(few.rows, problems(WorldSplit::Seeds, 20, (3, 41), 0).unwrap().rows);
     }
 
     #[test]
@@ -170,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_seed_of_a_row_draws_it() {
-        for row in problems(WorldSplit::OodChains, 5, (1, 20), 0).rows {
+        for row in problems(WorldSplit::OodChains, 5, (1, 20), 0).unwrap().rows {
             let mut rng = ChaCha8Rng::seed_from_u64(row.seed.unwrap() as u64);
             assert_eq!(draw(task::world::Split::OodChains, 20, &mut rng).question, row.prompt);
         }

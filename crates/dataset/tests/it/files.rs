@@ -127,3 +127,57 @@ fn names_that_leave_the_folder_or_are_taken_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_checkpoint_whose_manifest_was_deleted_is_known_again() {
+    let dir = tempfile::tempdir().unwrap();
+    checkpoint(dir.path(), b"weights");
+    let whole = bytes(dir.path());
+    let lose = || fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+    lose();
+    done(FilesOutput::begin(dir.path(), recipe(1), false));
+    assert_eq!(bytes(dir.path()), whole);
+    // Changed, or of a version whose cards did not say what was in the folder, it is written again.
+    lose();
+    fs::write(dir.path().join("model.safetensors"), b"Weights").unwrap();
+    checkpoint(dir.path(), b"weights");
+    assert_eq!(bytes(dir.path()), whole);
+    lose();
+    let card = fs::read_to_string(dir.path().join("README.md")).unwrap();
+    let (old, _) = card.split_once("\nRecipe `").unwrap();
+    fs::write(dir.path().join("README.md"), old).unwrap();
+    checkpoint(dir.path(), b"weights");
+    assert_eq!(bytes(dir.path()), whole);
+    // Another recipe may replace it if told so, and leaves nothing of it.
+    lose();
+    assert!(FilesOutput::begin(dir.path(), recipe(2), false).is_err());
+    let output = work(FilesOutput::begin(dir.path(), recipe(2), true));
+    output.write("new.json", b"[]").unwrap();
+    output.commit().unwrap();
+    assert!(!dir.path().join("model.safetensors").exists());
+}
+
+#[test]
+fn force_repairs_a_checkpoint_with_a_flipped_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    checkpoint(dir.path(), b"weights");
+    let whole = bytes(dir.path());
+    fs::write(dir.path().join("model.safetensors"), b"Weights").unwrap();
+    assert!(FilesOutput::begin(dir.path(), recipe(1), false).is_err());
+    drop(work(FilesOutput::begin(dir.path(), recipe(1), true)));
+    checkpoint(dir.path(), b"weights");
+    assert_eq!(bytes(dir.path()), whole);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_files_of_its_own_become_part_of_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = work(FilesOutput::begin(dir.path(), recipe(1), false));
+    let link = output.scratch().unwrap().join("link");
+    std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+    assert!(message(output.adopt("model.safetensors", &link), dir.path()).contains("a link"));
+    let pipe = output.scratch().unwrap().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(message(output.adopt("config.json", &pipe), dir.path()).contains("a named pipe"));
+}

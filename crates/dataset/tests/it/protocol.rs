@@ -138,7 +138,97 @@ fn up_to_date_is_not_said_of_a_dataset_with_a_lost_part() {
         message(refused, dir.path())
             .starts_with("DIR/data/train-00000-of-00003.parquet: it is missing")
     );
+    // The parts that are whole stay.
     let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
+    assert_eq!(output.missing(), [0]);
+}
+
+#[test]
+fn force_repairs_what_was_damaged_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    let log = dir.path().join(METRICS);
+    MetricsLog::open(&log).unwrap().append(&json!({"row": 1})).unwrap();
+    let second = dir.path().join("data/train-00001-of-00003.parquet");
+    let whole = fs::read(&second).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::write(&second, flipped).unwrap();
+    let refused = Prompts::begin(dir.path(), recipe(1), 3, false);
+    assert!(message(refused, dir.path()).contains("its blake3 is not the recorded one"));
+    let stamp = || fs::metadata(dir.path().join(FIRST)).unwrap().modified().unwrap();
+    let before = stamp();
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
+    assert_eq!(output.missing(), [1]);
+    assert!(read(dir.path()).is_err(), "what is being repaired is not there");
+    // Killed here, it goes on without force.
+    drop(output);
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    output.write_part(1, &prompts(3..6)).unwrap();
+    output.commit().unwrap();
+    assert_eq!((fs::read(&second).unwrap(), stamp()), (whole, before));
+    assert_eq!(MetricsLog::read(&log).unwrap().len(), 1);
+    fs::remove_file(&log).unwrap();
+    assert_eq!(bytes(dir.path()), undisturbed());
+}
+
+/// Makes of a dataset what a writer leaves that is killed after its manifest is written and before it has its name.
+fn unpublish(dir: &Path) {
+    fs::rename(dir.join(MANIFEST), dir.join(".manifest.json")).unwrap();
+    fs::create_dir_all(dir.join(".state/scratch")).unwrap();
+    fs::write(dir.join(".state/scratch/weights"), "much").unwrap();
+}
+
+#[test]
+fn a_manifest_without_its_name_is_published_and_nothing_is_left_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    unpublish(dir.path());
+    assert!(read(dir.path()).is_err(), "no reader takes it for the manifest");
+    let status = Status::of(dir.path()).unwrap().unwrap();
+    assert_eq!((status.missing.as_str(), status.complete), ("", false));
+    done(Prompts::join(dir.path(), recipe(1), 3));
+    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    assert_eq!(bytes(dir.path()), undisturbed());
+    assert!(!dir.path().join(".state").exists());
+}
+
+#[test]
+fn a_manifest_without_its_name_is_not_published_over_another_plan_or_other_files() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    unpublish(dir.path());
+    let refused = Prompts::begin(dir.path(), recipe(2), 3, false);
+    assert!(message(refused, dir.path()).contains("the seed is 1, not 2"));
+    fs::write(dir.path().join(FIRST), "cut").unwrap();
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    assert_eq!(output.missing(), [0]);
+    output.write_part(0, &prompts(0..3)).unwrap();
+    output.commit().unwrap();
+    assert_eq!(bytes(dir.path()), undisturbed());
+    unpublish(dir.path());
+    let output = work(Prompts::begin(dir.path(), recipe(2), 3, true));
+    assert_eq!(output.missing(), [0, 1, 2]);
+    assert!(!dir.path().join(".manifest.json").exists());
+}
+
+#[test]
+fn a_dataset_whose_manifest_was_deleted_gets_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    assert_eq!(bytes(dir.path()), undisturbed());
+    // Not one with another part, which is written again.
+    fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+    fs::write(dir.path().join(FIRST), "cut").unwrap();
+    written(dir.path(), 3);
+    assert_eq!(bytes(dir.path()), undisturbed());
+    // Nor for another recipe, which may replace it.
+    fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+    let refused = Prompts::begin(dir.path(), recipe(2), 3, false);
+    assert!(message(refused, dir.path()).contains("its manifest was deleted"));
+    let output = work(Prompts::begin(dir.path(), recipe(2), 3, true));
     assert_eq!(output.missing(), [0, 1, 2]);
 }
 

@@ -77,7 +77,7 @@ impl Line {
         Spent {
             seconds: 0.0,
             generated: self.tokens,
-            through_models: self.policy_tokens + self.critic_tokens,
+            through_models: self.policy_tokens.saturating_add(self.critic_tokens),
             trained: self.trained_tokens,
             flops: self.flops,
         }
@@ -85,12 +85,13 @@ impl Line {
 }
 
 impl std::ops::AddAssign for Spent {
+    // What a log says may be any number.
     fn add_assign(&mut self, more: Self) {
         self.seconds += more.seconds;
-        self.generated += more.generated;
-        self.through_models += more.through_models;
-        self.trained += more.trained;
-        self.flops += more.flops;
+        self.generated = self.generated.saturating_add(more.generated);
+        self.through_models = self.through_models.saturating_add(more.through_models);
+        self.trained = self.trained.saturating_add(more.trained);
+        self.flops = self.flops.saturating_add(more.flops);
     }
 }
 
@@ -192,6 +193,13 @@ mod tests {
         let [cost] = &costs[..] else { panic!("{costs:?}") };
         assert_eq!((cost.stage.as_str(), cost.seeds, cost.seconds), ("round-01/policy", 1, 7.0));
         assert_eq!((cost.generated, cost.trained, cost.tflop), (0.0, 9000.0, 3.0));
+    }
+
+    #[test]
+    fn counts_that_no_stage_can_have_are_no_panic() {
+        let part = |part: usize| json!({"part": part, "policy_tokens": u64::MAX, "critic_tokens": u64::MAX, "tokens": u64::MAX, "flops": u64::MAX});
+        let run = run_with(&[("round-01/evaluation", &[part(0), part(1)])]);
+        assert_eq!(spent(run.path()).unwrap()["round-01/evaluation"].flops, u64::MAX);
     }
 
     #[test]

@@ -133,7 +133,7 @@ pub(crate) fn imagine(
     let mut making = Making {
         screen: Screen::new(material.texts(), avoid, plan.quality, plan.count),
         ends: counts.iter().map(|(operator, _)| (*operator, Ends::default())).collect(),
-        prompts: Vec::with_capacity(plan.count),
+        prompts: Vec::new(),
     };
     let (pool, progress) = (plan.pool(material), Progress::new("prompts", plan.count as u64));
     for attempt in 0..plan.attempts {

@@ -30,7 +30,7 @@ pub fn corpus(mix: CorpusMix, seed: u64) -> Vec<(&'static str, String)> {
     let question = |rng: &mut ChaCha8Rng| {
         ("question", draw(Split::Pretraining, TEMPLATES.len(), rng).question)
     };
-    let mut texts = Vec::with_capacity(mix.arithmetic + mix.stories + mix.questions);
+    let mut texts = Vec::new();
     texts
         .extend((0..mix.arithmetic).map(|index| arithmetic(&mut derived(seed, 100, index as u64))));
     texts.extend((0..mix.stories).map(|index| tale(&mut derived(seed, 101, index as u64))));

@@ -1,0 +1,84 @@
+//! Text that others wrote, made safe for a terminal.
+//!
+//! Ids, columns, paths, a server's answers and a trainer's names may hold anything: sequences that move the cursor, recolour
+//! or retitle a terminal, or turn the direction of text, so that a message says something else than it does. Everything
+//! that is printed goes through here.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// The text with every character shown that a terminal would obey: `\u{1b}` for an escape. Line breaks are obeyed, too.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    shown(text, is_control)
+}
+
+/// As [`one_line`], but line breaks stay.
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
+    shown(text, |c| c != '\n' && is_control(c))
+}
+
+/// As [`lines`], for JSON, where only texts can hold such characters: they are escaped as JSON escapes them.
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c != '\n' && is_control(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || !is_control(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            write!(out, "\\u{unit:04x}").expect("a string takes any text");
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn shown(text: &str, obeyed: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if obeyed(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// What a terminal acts upon in place of showing it: controls of both kinds, separators of lines, marks of direction and
+/// characters without width that hide what stands beside them. A tab is one, since it breaks the columns of a table.
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_shown() {
+        let hostile = "a\u{1b}]0;title\u{7}\u{9b}31m\r\u{202e}b\nc\td\u{7f}";
+        assert_eq!(one_line(hostile), r"a\u{1b}]0;title\u{7}\u{9b}31m\r\u{202e}b\nc\td\u{7f}");
+        assert_eq!(lines("a\n\u{1b}b\n"), "a\n\\u{1b}b\n");
+        for plain in ["η-MCTS", "Größe 7 ± 2 %", "漢字 \\ \"quoted\"", ""] {
+            assert!(matches!(one_line(plain), Cow::Borrowed(text) if text == plain));
+        }
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let value = serde_json::json!({"id": "a\u{1b}\u{9b}\u{202e}\u{e0041}\u{7f}\n"});
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let safe = json(&text);
+        assert!(safe.is_ascii(), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+    }
+}

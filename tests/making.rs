@@ -1,0 +1,293 @@
+//! What `make` accepts and refuses, before anything is built: which variable, what is wrong with it, and what there is.
+
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use alphallm::root;
+
+/// `make` with these words and no others; it only plans.
+fn make(words: &[&str]) -> Output {
+    let mut command = Command::new("make");
+    command.current_dir(root()).args(["--no-print-directory", "-n", "BUILD=:"]).args(words);
+    command.stdin(Stdio::null()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Checks that it refuses and says all of `parts`.
+fn refused(words: &[&str], parts: &[&str]) {
+    let output = make(words);
+    let said = said(&output);
+    assert!(!output.status.success(), "{words:?}: {said}");
+    assert!(said.contains("*** "), "{words:?}: {said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not said of {words:?}: {said}");
+    }
+}
+
+/// What it plans.
+fn planned(words: &[&str]) -> String {
+    let output = make(words);
+    assert!(output.status.success(), "{words:?}: {}", said(&output));
+    said(&output)
+}
+
+fn folder() -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = format!("RUNS={}", dir.path().display());
+    (dir, runs)
+}
+
+fn both<'a>(words: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [words, more].concat()
+}
+
+/// The folder of a run, and what `made-with` says in it.
+fn run_with(dir: &Path, made_with: &str) -> PathBuf {
+    let run = dir.join("run");
+    std::fs::create_dir_all(&run).unwrap();
+    std::fs::write(run.join("made-with"), made_with).unwrap();
+    run
+}
+
+/// The file of a run that was begun with these lines beside the usual.
+fn lines(first: &str, others: &[&str]) -> String {
+    let names = ["P", "INIT", "FAST_INIT", "DATA", "SPLITS", "IMPORT_FLAGS", "TRAINER"];
+    let line = |name: &&str| {
+        let start = format!("{name}=");
+        others.iter().find(|other| other.starts_with(&start)).map_or(start, |o| (*o).to_owned())
+    };
+    format!("{first}\n{}\n", names.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn names_are_names() {
+    let (dir, runs) = folder();
+    let runs = runs.as_str();
+    let trap = dir.path().join("trap");
+    let touch = format!("touch {}", trap.display());
+    let commands = [
+        format!("a;{touch}"),
+        format!("$(shell {touch})"),
+        format!("`{touch}`"),
+        format!("a\n{touch}"),
+    ];
+    let others =
+        ["a b", "a ", "a$b", "..", ".", "", "/", "../x", "a/b", "-rf", "a'b", "a\"b", "a#b"];
+    for name in commands.iter().map(String::as_str).chain(others) {
+        for variable in ["RUN", "PRESET", "ON"] {
+            refused(&[runs, &format!("{variable}={name}")], &[&format!("{variable}=")]);
+        }
+        refused(&[runs, "clean-run", &format!("RUN={name}")], &["RUN="]);
+        for variable in ["ARM", "TRAINER", "KV_MEMORY", "DEVICE", "ROUND", "SEED", "N", "WORKERS"] {
+            if !name.is_empty() {
+                let given = format!("{variable}={name}");
+                refused(&[runs, &given, "measured"], &[&format!("{variable}=")]);
+            }
+        }
+    }
+    for command in &commands {
+        for variable in ["SEARCH_FLAGS", "FILTER_FLAGS", "CRITIQUE_FLAGS", "IMPORT_FLAGS", "SPLITS"]
+        {
+            refused(&[runs, &format!("{variable}=--x {command}")], &[&format!("{variable}=")]);
+        }
+        for variable in ["INIT", "FAST_INIT", "DATA", "R", "P", "RUNS", "RESULTS", "SERVER"] {
+            refused(&[runs, &format!("{variable}=x{command}")], &[&format!("{variable}=")]);
+        }
+    }
+    assert!(!trap.exists(), "what stands in a name was run");
+    refused(&[runs, "INIT=/models/my model"], &["INIT=/models/my model", "no spaces"]);
+    refused(&[runs, "RUNS="], &["RUNS="]);
+    for round in ["0", "00", "08", "-1", "1.5", "99999"] {
+        refused(&[runs, "round", &format!("ROUND={round}")], &["ROUND="]);
+    }
+    let accepted = planned(&[runs, "PRESET=smoke", "RUN=a.b_c-9", "DEVICE=cuda:0,1"]);
+    assert!(accepted.contains("/a.b_c-9/round-01"), "{accepted}");
+}
+
+#[test]
+fn a_run_is_deleted_by_its_name_alone() {
+    let (dir, runs) = folder();
+    let runs = runs.as_str();
+    let run = run_with(dir.path(), "PRESET=smoke SEED=0\n");
+    refused(&[runs, "clean-run"], &["RUN=name", "run"]);
+    refused(&[runs, "clean-run", "RUN=rum"], &["there is no", "there are: run"]);
+    let stranger = dir.path().join("stranger");
+    std::fs::create_dir(&stranger).unwrap();
+    let stranger = format!("R={}", stranger.display());
+    refused(&[stranger.as_str(), "clean-run"], &["is not the folder of a run"]);
+    let planned = planned(&[runs, "clean-run", "RUN=run"]);
+    assert_eq!(planned.trim(), format!("rm -rf '{}'", run.display()));
+}
+
+#[test]
+fn a_preset_an_arm_and_a_split_that_are_not_there() {
+    let (_dir, runs) = folder();
+    let runs = runs.as_str();
+    refused(&[runs, "PRESET=tinny"], &["PRESET=tinny", "chat-gsm8k", "smoke", "tiny"]);
+    refused(&[runs, "PRESET=base"], &["PRESET=base", "policy.toml"]);
+    refused(&[runs, "P=pipelines/tinny"], &["P=pipelines/tinny", "policy.toml"]);
+    let arm = [runs, "PRESET=smoke", "measured", "ARM=rerankd"];
+    refused(&arm, &["ARM=rerankd", "by-q", "reranked"]);
+    refused(&[runs, "PRESET=smoke", "audit", "ON=tset"], &["ON=tset", "test ood-templates"]);
+}
+
+#[test]
+fn problems_and_models_from_outside_that_are_not_there() {
+    let (dir, runs) = folder();
+    let runs = runs.as_str();
+    let chat = [runs, "PRESET=chat-gsm8k"];
+    let init = "INIT=data/base/policy";
+    refused(&both(&chat, &[]), &["INIT is missing", "pipelines/chat-gsm8k"]);
+    refused(&both(&chat, &[init]), &["DATA is missing", "world.toml"]);
+    refused(&both(&chat, &[init, "DATA=gsmk"]), &["DATA=gsmk: there is no such folder"]);
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    for split in ["seeds", "validation", "test"] {
+        std::fs::write(data.join(split).with_extension("jsonl"), "").unwrap();
+    }
+    let data = format!("DATA={}", data.display());
+    let forgotten = ["no ood-templates.jsonl", "SPLITS", "seeds.jsonl test.jsonl validation.jsonl"];
+    refused(&both(&chat, &[init, &data]), &forgotten);
+    refused(&both(&chat, &[init, &data, "SPLITS=tset"]), &["no tset.jsonl", "SPLITS=\"tset\""]);
+    refused(
+        &both(&chat, &["INIT=data/base/polcy", &data, "SPLITS=test"]),
+        &["data/base/polcy/config.json"],
+    );
+    let smoke = [runs, "PRESET=smoke", data.as_str(), "SPLITS=test"];
+    refused(&smoke, &["DATA=", "pipelines/smoke has no import.toml"]);
+    let paper = [runs, "PRESET=paper-math", data.as_str(), "SPLITS=test", init];
+    refused(&paper, &["FAST_INIT is missing"]);
+    let plan = planned(&both(&chat, &[init, &data, "SPLITS=test"]));
+    assert!(
+        plan.contains("synthesize import") && plan.contains("--init data/base/policy"),
+        "{plan}"
+    );
+}
+
+#[test]
+fn what_only_tells_something_makes_nothing_look_fresh() {
+    let (_dir, runs) = folder();
+    let runs = runs.as_str();
+    let smoke = [runs, "PRESET=smoke"];
+    for flags in
+        ["SEARCH_FLAGS=--estimate", "SEARCH_FLAGS=--json --estimate=3", "SEARCH_FLAGS=--dry-run"]
+    {
+        refused(&both(&smoke, &[flags]), &["SEARCH_FLAGS", "`make search`"]);
+        refused(&both(&smoke, &["round", flags]), &["SEARCH_FLAGS"]);
+        let plan = planned(&both(&smoke, &["search", flags]));
+        assert!(plan.contains("--out-trajectories") && !plan.contains("touch"), "{plan}");
+    }
+    refused(
+        &both(&smoke, &["search", "FILTER_FLAGS=--dry-run"]),
+        &["FILTER_FLAGS", "`make filter`"],
+    );
+    refused(&both(&smoke, &["IMPORT_FLAGS=--dry-run"]), &["IMPORT_FLAGS=--dry-run"]);
+    let plan = planned(&both(&smoke, &["search", "SEARCH_FLAGS=--weak-critics"]));
+    assert!(
+        plan.contains("touch -c"),
+        "a stage that was up to date is newer than what it was made from: {plan}"
+    );
+}
+
+#[test]
+fn a_run_remembers_what_it_was_begun_with() {
+    let (dir, runs) = folder();
+    let runs = runs.as_str();
+    let of = [runs, "RUN=run"];
+    let init = "INIT=data/base/fast_policy";
+    run_with(
+        dir.path(),
+        &lines("PRESET=smoke SEED=3 KEPT=last", &[init, "SPLITS=test ood-chains"]),
+    );
+    let plan = planned(&both(&of, &[]));
+    for word in ["pipelines/smoke/", "--seed 3", "--init data/base/fast_policy", "world/ood-chains"]
+    {
+        assert!(plan.contains(word), "`{word}` is forgotten: {plan}");
+    }
+    assert!(!plan.contains("ood-templates"), "{plan}");
+    planned(&both(
+        &of,
+        &["PRESET=smoke", "SEED=3", "INIT=data/base/fast_policy/", "SPLITS=test ood-chains"],
+    ));
+    for (given, was) in [
+        ("SEED=0", "was made with PRESET=smoke SEED=3 KEPT=last"),
+        ("PRESET=tiny", "was made with PRESET=smoke SEED=3"),
+        ("INIT=data/base/policy", "was made with INIT=data/base/fast_policy"),
+        ("FAST_INIT=data/base/policy", "was made with FAST_INIT=data/base/fast_policy"),
+        ("SPLITS=test", "was made with SPLITS=test ood-chains"),
+        ("SPLITS=ood-chains test", "was made with SPLITS=test ood-chains"),
+        ("P=pipelines/tiny", "was made with P=pipelines/smoke"),
+        ("DATA=gsm8k", "was made with DATA="),
+        ("IMPORT_FLAGS=--format jsonl", "was made with IMPORT_FLAGS=--format gsm8k"),
+        ("TRAINER=external", "was made with TRAINER="),
+    ] {
+        refused(&both(&of, &[given]), &[was, "give another RUN", "clean-run RUN=run"]);
+    }
+}
+
+#[test]
+fn a_run_of_an_earlier_version_takes_what_is_given() {
+    let (dir, runs) = folder();
+    let runs = runs.as_str();
+    run_with(dir.path(), "PRESET=smoke SEED=0\n");
+    let of = [runs, "RUN=run"];
+    let plan = planned(&both(&of, &["INIT=data/base/fast_policy"]));
+    assert!(plan.contains("--init data/base/fast_policy"), "{plan}");
+    refused(&both(&of, &["SEED=1"]), &["was made with PRESET=smoke SEED=0"]);
+}
+
+#[test]
+fn a_server_may_move_and_its_model_may_not_change() {
+    let (dir, runs) = folder();
+    let runs = runs.as_str();
+    let run = run_with(dir.path(), &lines("PRESET=smoke SEED=0", &[]));
+    let of = [runs, "RUN=run"];
+    let plan = planned(&both(&of, &["SERVER=http://one:80/v1#m"]));
+    assert!(plan.contains("--policy http://one:80/v1#m") && plan.contains("served-with"), "{plan}");
+    std::fs::write(run.join("served-with"), "#m #m\n").unwrap();
+    planned(&both(&of, &["SERVER=https://two:443/v1#m"]));
+    refused(&both(&of, &["SERVER=http://one:80/v1#other"]), &["#m #m", "not #other #other"]);
+    refused(&both(&of, &[]), &["give SERVER=http://host:port/v1#model"]);
+    refused(&both(&of, &["SERVER=one:80"]), &["SERVER=one:80", "http://host:port/v1#model"]);
+    std::fs::remove_file(run.join("served-with")).unwrap();
+    std::fs::create_dir_all(run.join("round-01/trajectories")).unwrap();
+    std::fs::write(run.join("round-01/trajectories/_MANIFEST.json"), "").unwrap();
+    refused(&both(&of, &["SERVER=http://one:80/v1#m"]), &["was searched without SERVER"]);
+}
+
+/// `make` deletes what it was making when it is interrupted or a command fails, unless told not to.
+#[test]
+fn what_a_stage_has_committed_is_never_deleted() {
+    let (_dir, runs) = folder();
+    let runs = runs.as_str();
+    let goals = [
+        &["round", "ROUND=2", "RETRAIN=1"][..],
+        &["measured", "ARM=reranked", "ROUND=2"],
+        &["audit", "ROUND=2"],
+        &["fresh", "ROUND=1"],
+        &["compare"],
+    ];
+    for goal in goals {
+        let output = make(&both(&["-p", runs, "PRESET=smoke"], goal));
+        let database = said(&output);
+        let mut made = 0;
+        for block in database.split("\n\n") {
+            let name = block.lines().find(|line| !line.starts_with('#')).unwrap_or_default();
+            let Some((target, _)) = name.split_once(':') else { continue };
+            let recipe = block.contains("#  recipe to execute");
+            let named = ["/_MANIFEST.json", "comparison.json", "audit.json", "/made-with"];
+            if recipe && !target.contains('%') && named.iter().any(|end| target.ends_with(end)) {
+                made += 1;
+                assert!(block.contains("#  Precious file"), "{goal:?}: {target} may be deleted");
+            }
+        }
+        assert!(made >= 9, "{goal:?}: only {made} targets in {database}");
+    }
+}
