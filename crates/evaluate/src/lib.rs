@@ -17,6 +17,7 @@ mod format;
 mod measured;
 pub mod report;
 pub mod results;
+mod rivals;
 pub mod stats;
 
 use stage::Failure;
