@@ -324,11 +324,11 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
         "synthesize prompts --config smoke/prompts.toml {models} --seeds {{}}/seeds --avoid {{}}/test --out {{}}/prompts"
     ));
     call(&format!(
-        "critique label --config smoke/label.toml {models} --seeds {{world}}/seeds --held-out {{world}}/validation --out {{}}/labels"
+        "critique label --config smoke/label.toml {models} --seeds {{world}}/seeds --held-out {{world}}/validation --allow-one-class --out {{}}/labels"
     ));
     call(
         "finetune critic --config smoke/critic-all.toml --text smoke/text.toml --init data/base/policy \
-         --labels {}/labels --out {}/critic",
+         --labels {}/labels --allow-one-class --out {}/critic",
     );
     let search = format!(
         "search --config smoke/search.toml {models} --tree smoke/tree.toml --fast-policy data/base/policy --critic {{}}/critic \
@@ -351,7 +351,7 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
     );
     call(
         "critique calibrate --config smoke/confidence.toml --trajectories {}/held-out \
-         --critiques {}/held-out-critiques --problems {world}/validation --out {}/confidence",
+         --critiques {}/held-out-critiques --problems {world}/validation --allow-one-class --out {}/confidence",
     );
     call(
         "critique score --config smoke/critique.toml --text smoke/text.toml --critic {}/critic \

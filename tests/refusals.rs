@@ -347,6 +347,52 @@ fn a_control_has_the_learning_rates_of_a_policy_that_stopped_early() {
     assert_eq!(ends(&out), ends(&round));
 }
 
+/// A base that has read no solution writes none. That is no success, and whoever means it says so.
+#[test]
+fn labels_that_are_all_wrong_are_refused_and_so_is_what_would_learn_from_them() {
+    let dir = world();
+    let of = |name: &str| dir.path().join(name).display().to_string();
+    let base = base().display().to_string();
+    let call = |line: &str, more: &[&str]| {
+        let line = line.replace("smoke/", "pipelines/smoke/");
+        let line = line.replace("{base}", &base).replace("{}", &dir.path().display().to_string());
+        let mut words = line.split_whitespace();
+        let mut command = stage(words.next().unwrap());
+        command.args(words).args(["--text", TEXT]).args(more).output().unwrap()
+    };
+    let label = "critique label --config smoke/label.toml --policy {base} --seeds {}/seeds --held-out {}/validation --out {}/labels";
+    let nothing = [
+        "0 of ",
+        "labelled solutions of the seeds are right",
+        "no answer can be read from",
+        "max_solution_tokens",
+        "has the answer Some(",
+        "--allow-one-class",
+    ];
+    refused(&call(label, &[]), 65, &nothing);
+    assert!(!dir.path().join("labels/_MANIFEST.json").exists());
+    let allow = ["--allow-one-class"];
+    assert!(call(label, &allow).status.success(), "it goes on from what was labelled");
+    let metrics = std::fs::read_to_string(dir.path().join("labels/metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert_eq!(last["labels"]["train"]["right"], 0);
+    assert!(last["labels"]["train"]["all"].as_u64().unwrap() > 0, "{last}");
+    let critic = "finetune critic --config smoke/critic-all.toml --init {base} --labels {}/labels --out {}/critic";
+    let nothing = ["labels that tell nothing apart: ", "orm: 0 of ", "--allow-one-class"];
+    refused(&call(critic, &[]), 65, &nothing);
+    assert!(!dir.path().join("critic/_MANIFEST.json").exists());
+    assert!(call(critic, &allow).status.success());
+    let evaluate = format!(
+        "evaluate run --config smoke/evaluate.toml --tree smoke/tree.toml --policy {{base}} --fast-policy {{base}} --critic {{}}/critic \
+         --set problems=4 --set search_problems=0 --problems {{}}/validation --out {}",
+        of("evaluation")
+    );
+    let output = call(&evaluate, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("greedy: no output has an answer that can be read"), "{said}");
+}
+
 #[test]
 fn the_control_of_another_trainer_that_stopped_early_is_told_its_course() {
     let dir = world();

@@ -18,6 +18,7 @@ mod measured;
 pub mod report;
 pub mod results;
 mod rivals;
+mod silent;
 pub mod stats;
 
 use stage::Failure;

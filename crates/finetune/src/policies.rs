@@ -151,6 +151,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let writer = Writer::new(&init.checkpoint, &text.value.policy.format)?;
+    data.warn_of_nothing_kept();
     let (lesson, seed) = (data.lesson(&preset.value)?, args.common.seed);
     let record = if preset.value.seed_share == 0.0 && lesson.is_empty() {
         run::finish(output, &Trained::as_it_is(init.checkpoint))?
@@ -210,6 +211,23 @@ impl Data {
     fn len(&self) -> (usize, usize) {
         let rows = self.seeds.len() + self.sft.iter().map(Dataset::len).sum::<usize>();
         (rows, self.preferences.iter().map(Dataset::len).sum())
+    }
+
+    /// Says so where there are datasets of kept trajectories, or pairs, and nothing is in them.
+    fn warn_of_nothing_kept(&self) {
+        let sft = self.sft.iter().map(Dataset::len).collect::<Vec<_>>();
+        let preferences = self.preferences.iter().map(Dataset::len).collect::<Vec<_>>();
+        for (lengths, option, what) in
+            [(sft, "--sft", "examples"), (preferences, "--preferences", "pairs")]
+        {
+            if !lengths.is_empty() && lengths.iter().all(|len| *len == 0) {
+                tracing::warn!(
+                    "{option}: there are no {what} in any of {} datasets: nothing of what was searched is learned from, \
+                     and a policy that learns from the seeds alone is its own control",
+                    lengths.len()
+                );
+            }
+        }
     }
 
     /// What there is to learn. Problems of which the answers alone are known can be neither learned from nor judged by; where
