@@ -326,7 +326,7 @@ fn a_control_has_the_learning_rates_of_a_policy_that_stopped_early() {
         "train.learning_rate=1e-30",
         "train.validate_every=20",
         "train.patience=2",
-        "train.epochs=30",
+        "train.epochs=200",
     ];
     let set: Vec<&str> = set.into_iter().flat_map(|set| ["--set", set]).collect();
     let output = finetune(dir.path(), &base(), &set);

@@ -198,7 +198,7 @@ impl Written<'_> {
                 tracing::warn!("{rare}: critics learn little of what is rare");
             }
         }
-        let alike = |(split, labels)| classes[split].alike(labels);
+        let alike = |(split, labels): (&str, &str)| classes[split].alike(labels);
         let alike: Vec<String> = SPLITS.into_iter().filter_map(alike).collect();
         if alike.is_empty() {
             return Ok(());

@@ -86,7 +86,8 @@ mod tests {
             row("dvts", None, false),
             row("dvts", Some("42"), true),
         ];
-        let [silent, wrong] = &complaints(&rows)[..] else { panic!("two complaints") };
+        let said = complaints(&rows);
+        let [silent, wrong] = &said[..] else { panic!("{said:?}") };
         assert!(silent.starts_with("greedy, mcts-vote: no output has an answer"), "{silent}");
         let example = "of problem p the answer is \"42\", read was none, from the end of \"!!!!\"";
         assert!(silent.ends_with(example), "{silent}");

@@ -285,7 +285,8 @@ fn judged<'a>(
     let mut judged = BTreeMap::<&str, Vec<Judged<'_>>>::new();
     for (row, scores) in labels.iter().zip(scores) {
         let right = row.outcome > 0.5;
-        let one = |(shown, (score, right))| Judged { group: &row.prompt_id, shown, score, right };
+        let group: &'a str = &row.prompt_id;
+        let one = |(shown, (score, right))| Judged { group, shown, score, right };
         let mut add = |head: &'static str, scores: Vec<(f32, bool)>| {
             let told = shown.to(head, &row.options).into_iter();
             // The ORM judges the last option alone.
