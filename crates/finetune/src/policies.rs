@@ -151,7 +151,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let writer = Writer::new(&init.checkpoint, &text.value.policy.format)?;
-    data.warn_of_nothing_kept();
     let (lesson, seed) = (data.lesson(&preset.value)?, args.common.seed);
     let record = if preset.value.seed_share == 0.0 && lesson.is_empty() {
         run::finish(output, &Trained::as_it_is(init.checkpoint))?
@@ -233,6 +232,7 @@ impl Data {
     /// What there is to learn. Problems of which the answers alone are known can be neither learned from nor judged by; where
     /// nothing is judged, they are passed over.
     fn lesson(&self, config: &Config) -> Result<Lesson, Failure> {
+        self.warn_of_nothing_kept();
         let mut rows = labelled(&self.seeds, config.seed_share)?;
         for dataset in &self.sft {
             rows.extend(kept(dataset)?);
