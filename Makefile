@@ -98,6 +98,9 @@ ARM     ?=
 SEARCH_FLAGS   ?=
 CRITIQUE_FLAGS ?=
 FILTER_FLAGS   ?=
+# When set, labels of which all are right, or none, are no error: critics learn a constant from them.
+ONE_CLASS ?=
+one_class := $(if $(ONE_CLASS),--allow-one-class)
 N       ?= 1
 
 # What else belongs to a run: the further lines of made-with, empty for the usual. A run that was begun when there were no
@@ -324,11 +327,11 @@ filter_with = $(BIN)/filter $(call flags,filter,$(1)) $(FILTER_FLAGS) --prompts 
 define critic_rules
 $(call at,$(2))/labels/$(M): $(P)/label.toml $(P)/text.toml $(call at,$(2))/policy/$(M) | build
 	$$(BIN)/critique label $$(call flags,label,$(1)) --text $(P)/text.toml --policy $(or $(SERVER),$(call at,$(2))/policy) \
-	  --seeds $(R)/world/seeds --held-out $(R)/world/validation --out $$(@D) $$(done)
+	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $$(@D) $$(done)
 
 $(call at,$(2))/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(call at,$(2))/labels/$(M) | build
 	$$(BIN)/finetune critic $$(call flags,critic-$$*,$(1)) --text $(P)/text.toml --init $(call at,$(2))/policy \
-	  --labels $(call at,$(2))/labels --out $$(@D) $$(done)
+	  --labels $(call at,$(2))/labels $(one_class) --out $$(@D) $$(done)
 
 # How likely a solution is right of which these critics say so much: fitted to a search of the validation problems.
 $(call calibrated,$(2))/held-out/trajectories/$(M): $(call settings,search) $(P)/text.toml $(call settings,tree) $(R)/world/validation/$(M) $(call at,$(2))/policy/$(M) $(FAST)/$(M) $(call judge_manifests,$(2)) | build
@@ -339,7 +342,7 @@ $(call calibrated,$(2))/held-out/critiques/$(M): $(call settings,critique) $(P)/
 
 $(call calibrated,$(2))/confidence/$(M): $(call settings,confidence) $(call calibrated,$(2))/held-out/critiques/$(M) | build
 	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(call calibrated,$(2))/held-out/trajectories \
-	  --critiques $(call calibrated,$(2))/held-out/critiques --problems $(R)/world/validation --out $$(@D) $$(done)
+	  --critiques $(call calibrated,$(2))/held-out/critiques --problems $(R)/world/validation $(one_class) --out $$(@D) $$(done)
 endef
 
 $(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,$(n),$(call two,$(n)))))
@@ -455,21 +458,21 @@ ablation: $(D)/ablation-$(ON)/$(M) $(D)/with-both-$(ON)/$(M) $(D)/without-tool-$
 # Critics that learn from the same labels and are not told what the calculator finds (the paper's Table 3b).
 BLIND := $(patsubst $(Z)/critics/%,$(Z)/blind-critics/%,$(call judge_manifests,00))
 $(Z)/blind-critics/%/$(M): $(P)/critic-%.toml $(P)/text-blind.toml $(Z)/labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind.toml --init $(Z)/policy --labels $(Z)/labels --out $(@D) $(done)
+	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind.toml --init $(Z)/policy --labels $(Z)/labels $(one_class) --out $(@D) $(done)
 
 # Critics that learn from the same seeds, judged and searched in pieces of so many tokens instead of lines (Table 3b again).
 TOKENS := $(patsubst $(Z)/critics/%,$(Z)/token-critics/%,$(call judge_manifests,00))
 $(Z)/token-labels/$(M): $(P)/label.toml $(P)/text-tokens.toml $(Z)/policy/$(M) | build
 	$(BIN)/critique label $(call flags,label,0) --text $(P)/text-tokens.toml --policy $(Z)/policy \
-	  --seeds $(R)/world/seeds --held-out $(R)/world/validation --out $(@D) $(done)
+	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $(@D) $(done)
 
 $(Z)/token-critics/%/$(M): $(P)/critic-%.toml $(P)/text-tokens.toml $(Z)/token-labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels --out $(@D) $(done)
+	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels $(one_class) --out $(@D) $(done)
 
 # Both at once.
 NEITHER := $(patsubst $(Z)/critics/%,$(Z)/blind-token-critics/%,$(call judge_manifests,00))
 $(Z)/blind-token-critics/%/$(M): $(P)/critic-%.toml $(P)/text-blind-tokens.toml $(Z)/token-labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels --out $(@D) $(done)
+	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels $(one_class) --out $(@D) $(done)
 
 # $(call measure_with,<critics>,<text>): the search of the preset with other critics, which read another text.
 measure_with = $(subst $(Z)/critics/,$(Z)/$(1)/,$(subst $(P)/text.toml,$(P)/$(2).toml,$(call measure,$(OF),$(D)/policy,tool,$(ON))))

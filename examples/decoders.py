@@ -3,7 +3,8 @@ sum over the evaluations, which are those of several seeds.
 
     python examples/decoders.py 'mcts-vote@5-merge' 'mcts-vote@4-rollouts' data/runs/tiny-seed*/round-00/ablation-test
 
-Needs pyarrow. `evaluate report` pairs models, and other decoders with greedy and best-of-n; this pairs any two decoders of a model.
+Needs pyarrow. `evaluate report` pairs models, and other decoders with greedy and
+searches with samples that are picked from in their way; this pairs any two decoders of a model.
 """
 
 import sys

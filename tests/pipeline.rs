@@ -123,10 +123,12 @@ fn results_have_tables_and_plots(run_dir: &Path) {
 /// `make compare` on a run that exists: every decoder has its row and what it cost.
 fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
     let table = run(make(run_dir, &["compare"]));
-    for decoder in ["greedy", "sampling", "best-of-n@4", "beam", "dvts", "rebase", "mcts-vote"] {
+    for decoder in
+        ["greedy", "sampling", "best-of-n@4", "best-leaf@4", "beam", "dvts", "rebase", "mcts-vote"]
+    {
         assert!(table.contains(decoder), "{decoder} is missing from:\n{table}");
     }
-    for column in ["vs best-of-n", "through models", "GFLOP", "judged"] {
+    for column in ["vs rival", "its tokens", "through models", "GFLOP", "judged"] {
         assert!(table.contains(column), "no column `{column}` in:\n{table}");
     }
     // The last six are generated tokens, nodes, tokens through models, operations, judgements and milliseconds.
@@ -144,7 +146,10 @@ fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
         costs("@settled")[0] < costs("")[0],
         "a search whose answer is settled goes on:\n{table}"
     );
-    assert!(table.contains("best-of-n at equal tokens"), "{table}");
+    for rival in ["best-of-n@", "best-leaf@", "orm-vote@"] {
+        let paired = |line: &str| line.contains(" mcts-") && line.contains(rival);
+        assert!(table.lines().any(paired), "no search is paired with {rival} in:\n{table}");
+    }
 }
 
 fn nothing_is_left_to_do_until_a_preset_changes(run_dir: &Path) {
@@ -319,11 +324,11 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
         "synthesize prompts --config smoke/prompts.toml {models} --seeds {{}}/seeds --avoid {{}}/test --out {{}}/prompts"
     ));
     call(&format!(
-        "critique label --config smoke/label.toml {models} --seeds {{world}}/seeds --held-out {{world}}/validation --out {{}}/labels"
+        "critique label --config smoke/label.toml {models} --seeds {{world}}/seeds --held-out {{world}}/validation --allow-one-class --out {{}}/labels"
     ));
     call(
         "finetune critic --config smoke/critic-all.toml --text smoke/text.toml --init data/base/policy \
-         --labels {}/labels --out {}/critic",
+         --labels {}/labels --allow-one-class --out {}/critic",
     );
     let search = format!(
         "search --config smoke/search.toml {models} --tree smoke/tree.toml --fast-policy data/base/policy --critic {{}}/critic \
@@ -346,7 +351,7 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
     );
     call(
         "critique calibrate --config smoke/confidence.toml --trajectories {}/held-out \
-         --critiques {}/held-out-critiques --problems {world}/validation --out {}/confidence",
+         --critiques {}/held-out-critiques --problems {world}/validation --allow-one-class --out {}/confidence",
     );
     call(
         "critique score --config smoke/critique.toml --text smoke/text.toml --critic {}/critic \

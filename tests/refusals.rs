@@ -457,3 +457,104 @@ fn pairs_are_learned_from_where_there_are_some() {
     assert!(learned != plain, "pairs change what is learned");
     assert!(record.contains(&format!("\"pairs\": {count}")), "{record}");
 }
+
+/// The learning rates of a finetuning by its metrics, by update.
+fn rates(out: &Path) -> Vec<(u64, String)> {
+    let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let rate = |line: serde_json::Value| {
+        Some((line["update"].as_u64()?, line.get("learning_rate")?.to_string()))
+    };
+    lines.filter_map(rate).collect()
+}
+
+/// With a learning rate that changes no weight no look at the validation loss finds a better one than the first.
+#[test]
+fn a_control_has_the_learning_rates_of_a_policy_that_stopped_early() {
+    let dir = world();
+    let set = [
+        "train.learning_rate=1e-30",
+        "train.validate_every=20",
+        "train.patience=2",
+        "train.epochs=200",
+    ];
+    let set: Vec<&str> = set.into_iter().flat_map(|set| ["--set", set]).collect();
+    let output = finetune(dir.path(), &base(), &set);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (out, round) = (dir.path().join("out"), dir.path().join("round"));
+    std::fs::rename(&out, &round).unwrap();
+    let record = |dir: &Path| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(dir.join("training.json")).unwrap()).unwrap()
+    };
+    let planned = record(&round)["planned"].as_u64().unwrap();
+    assert!(record(&round)["updates"] == 60 && planned > 60, "{}", record(&round));
+    let control = [&set[..], &["--updates-of", round.to_str().unwrap()]].concat();
+    let output = finetune(dir.path(), &base(), &control);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(rates(&round).len(), 3);
+    assert_eq!(rates(&out), rates(&round));
+    let ends = |dir: &Path| [record(dir)["updates"].clone(), record(dir)["planned"].clone()];
+    assert_eq!(ends(&out), ends(&round));
+}
+
+/// A base that has read no solution writes none. That is no success, and whoever means it says so.
+#[test]
+fn labels_that_are_all_wrong_are_refused_and_so_is_what_would_learn_from_them() {
+    let dir = world();
+    let of = |name: &str| dir.path().join(name).display().to_string();
+    let base = base().display().to_string();
+    let call = |line: &str, more: &[&str]| {
+        let line = line.replace("smoke/", "pipelines/smoke/");
+        let line = line.replace("{base}", &base).replace("{}", &dir.path().display().to_string());
+        let mut words = line.split_whitespace();
+        let mut command = stage(words.next().unwrap());
+        command.args(words).args(["--text", TEXT]).args(more).output().unwrap()
+    };
+    let label = "critique label --config smoke/label.toml --policy {base} --seeds {}/seeds --held-out {}/validation --out {}/labels";
+    let nothing = [
+        "0 of ",
+        "labelled solutions of the seeds are right",
+        "no answer can be read from",
+        "max_solution_tokens",
+        "has the answer Some(",
+        "--allow-one-class",
+    ];
+    refused(&call(label, &[]), 65, &nothing);
+    assert!(!dir.path().join("labels/_MANIFEST.json").exists());
+    let allow = ["--allow-one-class"];
+    assert!(call(label, &allow).status.success(), "it goes on from what was labelled");
+    let metrics = std::fs::read_to_string(dir.path().join("labels/metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert_eq!(last["labels"]["train"]["right"], 0);
+    assert!(last["labels"]["train"]["all"].as_u64().unwrap() > 0, "{last}");
+    let critic = "finetune critic --config smoke/critic-all.toml --init {base} --labels {}/labels --out {}/critic";
+    let nothing = ["labels that tell nothing apart: ", "orm: 0 of ", "--allow-one-class"];
+    refused(&call(critic, &[]), 65, &nothing);
+    assert!(!dir.path().join("critic/_MANIFEST.json").exists());
+    assert!(call(critic, &allow).status.success());
+    let evaluate = format!(
+        "evaluate run --config smoke/evaluate.toml --tree smoke/tree.toml --policy {{base}} --fast-policy {{base}} --critic {{}}/critic \
+         --set problems=4 --set search_problems=0 --problems {{}}/validation --out {}",
+        of("evaluation")
+    );
+    let output = call(&evaluate, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("greedy: no output has an answer that can be read"), "{said}");
+}
+
+#[test]
+fn the_control_of_another_trainer_that_stopped_early_is_told_its_course() {
+    let dir = world();
+    let command =
+        format!("{COPY} && echo '{{\"updates\": 3, \"planned\": 5}}' > {{out}}/training.json");
+    let output = external(dir.path(), &command, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let round = dir.path().join("round");
+    std::fs::rename(dir.path().join("out"), &round).unwrap();
+    let told = dir.path().join("told");
+    let control = format!("echo {{updates}} {{planned}} > {} && {command}", told.display());
+    let output = external(dir.path(), &control, &["--updates-of", round.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_to_string(told).unwrap().trim(), "3 5");
+}

@@ -34,6 +34,59 @@ pub struct Marks {
     pub nothing: String,
 }
 
+/// The calculator's findings in the order in which a critic is told of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Of an option.
+    Option(Finding),
+    /// Of the whole, after the last option of a finished solution.
+    Solution(Finding),
+}
+
+/// What stands after each option; `finished` when the last one ends the solution.
+fn told(options: &[String], finished: bool) -> Vec<Told> {
+    let mut all: Vec<Told> =
+        options.iter().map(|option| Told::Option(task::finding(option))).collect();
+    if let Some(last) = all.last_mut().filter(|_| finished) {
+        *last = Told::Solution(task::verdict(&options.concat()));
+    }
+    all
+}
+
+impl CriticConfig {
+    /// A mark of its own for each finding, for solutions of which it is not known how a critic was told of them.
+    pub fn plain() -> Self {
+        let marks = |of: &str| Marks {
+            holds: format!("{of} holds"),
+            fails: format!("{of} fails"),
+            nothing: format!("{of} has nothing"),
+        };
+        Self { option: marks("option"), solution: marks("solution"), words: BTreeMap::new() }
+    }
+
+    /// All that the calculator has told a critic by the time that it judges each option of a finished solution: the marks
+    /// that it has read so far, in their order. Two judgements with equal marks differ by what the critic itself knows.
+    pub fn shown(&self, options: &[String]) -> Vec<Vec<&str>> {
+        let mut marks = Vec::with_capacity(options.len());
+        let mut read = |told: Told| {
+            marks.push(match told {
+                Told::Option(finding) => self.option.of(finding),
+                Told::Solution(finding) => self.solution.of(finding),
+            });
+            marks.clone()
+        };
+        told(options, true).into_iter().map(&mut read).collect()
+    }
+
+    /// The same for a critic that is asked for a head in words: each question is a text of its own, and has one mark at
+    /// most.
+    pub fn shown_in_words(&self, head: &str, options: &[String]) -> Vec<Vec<&str>> {
+        let asked = self.words.get(head).is_some_and(|words| words.template.contains("{finding}"));
+        let last = |read: Vec<_>| read.into_iter().next_back().filter(|_| asked);
+        self.shown(options).into_iter().map(|read| last(read).into_iter().collect()).collect()
+    }
+}
+
 impl Marks {
     /// The mark of a finding.
     pub(crate) fn of(&self, finding: Finding) -> &str {
@@ -112,15 +165,12 @@ impl Encoder {
         let mut ids = self.tokenizer.encode(&self.prompt.render(question, ""))?;
         let root = ids.len().saturating_sub(1);
         let mut marks = Vec::with_capacity(options.len());
-        for (i, option) in options.iter().enumerate() {
+        for (option, told) in options.iter().zip(told(options, finished)) {
             ids.extend(self.tokenizer.encode_after(option)?);
-            let last = finished && i + 1 == options.len();
-            let mark = if last {
-                self.solution.of(task::verdict(&options.concat()))
-            } else {
-                self.option.of(task::finding(option))
-            };
-            ids.push(mark);
+            ids.push(match told {
+                Told::Option(finding) => self.option.of(finding),
+                Told::Solution(finding) => self.solution.of(finding),
+            });
             marks.push(ids.len() - 1);
         }
         Ok(Encoded { ids, root, marks })
@@ -191,6 +241,49 @@ pub(crate) mod tests {
         assert_eq!(tokenizer.token(encoded.ids[encoded.root]).unwrap(), "<|answer|>");
         let open = encoder.encode("How many?", &options[..1], false).unwrap();
         assert_eq!(open.ids[..], encoded.ids[..=encoded.marks[0]], "a prefix reads the same");
+    }
+
+    /// What is shown for figures is what stands in the text.
+    #[test]
+    fn what_a_critic_was_shown_are_all_marks_up_to_its_judgement() {
+        let (tokenizer, config) = (tokenizer(), config());
+        let encoder = Encoder::new(&tokenizer, &prompt(), &config).unwrap();
+        let options = ["Tom has 2 + 3 = 5.\n", "So 5 * 2 = 11.\n", "Well.\n", "#### 11"];
+        let options = options.map(str::to_owned);
+        let encoded = encoder.encode("How many?", &options, true).unwrap();
+        let read: Vec<String> =
+            encoded.marks.iter().map(|&at| tokenizer.token(encoded.ids[at]).unwrap()).collect();
+        let shown = config.shown(&options);
+        for (i, shown) in shown.iter().enumerate() {
+            assert_eq!(shown[..], read[..=i]);
+        }
+        // The same line with another one before it, and another whole, is another thing to read.
+        let other = [options[1].clone(), options[1].clone(), "#### 11".to_owned()];
+        assert_ne!(config.shown(&other)[1], shown[1]);
+        let blind = Marks {
+            holds: "<|option|>".to_owned(),
+            fails: "<|option|>".to_owned(),
+            nothing: "<|option|>".to_owned(),
+        };
+        let blind = CriticConfig { option: blind.clone(), solution: blind, ..config };
+        assert_eq!(blind.shown(&other)[1], blind.shown(&options)[1], "it was told nothing");
+    }
+
+    #[test]
+    fn a_critic_in_words_is_shown_one_finding_if_its_text_has_a_place_for_it() {
+        let words = |template: &str| Words {
+            template: template.to_owned(),
+            yes: "y".to_owned(),
+            no: "n".to_owned(),
+        };
+        let all = [("value", "{solution}?"), ("prm", "{before}{option}{finding}?")];
+        let words = all.map(|(head, text)| (head.to_owned(), words(text))).into();
+        let config = CriticConfig { words, ..config() };
+        let options = ["Tom has 2 + 3 = 5.\n", "#### 6"].map(str::to_owned);
+        let none: Vec<Vec<&str>> = vec![vec![], vec![]];
+        assert_eq!(config.shown_in_words("value", &options), none);
+        let last = [vec!["<|option-holds|>"], vec!["<|solution-fails|>"]];
+        assert_eq!(config.shown_in_words("prm", &options), last);
     }
 
     #[test]

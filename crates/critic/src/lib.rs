@@ -7,6 +7,7 @@
 //! Nothing here reads a gold answer: targets come in as numbers.
 
 pub mod agreement;
+mod classes;
 pub mod confidence;
 mod encode;
 mod error;
@@ -15,6 +16,7 @@ mod score;
 pub mod targets;
 pub mod words;
 
+pub use classes::Classes;
 pub use confidence::{Confidence, Evidence};
 pub use encode::{CriticConfig, Encoder, Marks};
 pub use error::Error;

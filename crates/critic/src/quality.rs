@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use task::Finding;
 
 /// The name of a critic's figures in its checkpoint: a map from head to [`Quality`].
 pub const FILE: &str = "quality.json";
@@ -13,8 +12,8 @@ pub const FILE: &str = "quality.json";
 pub struct Judged<'a> {
     /// The group within which solutions compete: the prompt.
     pub group: &'a str,
-    /// What the calculator says of it.
-    pub tool: Finding,
+    /// All that the critic was told by the calculator when it judged: the marks that it had read, in their order.
+    pub shown: Vec<&'a str>,
     /// The critic's score, in `[0, 1]`.
     pub score: f32,
     /// Whether it was right.
@@ -33,7 +32,8 @@ pub struct Quality {
     /// Share of pairs of a right and a wrong one of the same prompt that are ranked rightly, ties
     /// half: what search needs; none without such pairs.
     pub within_prompt: Option<f64>,
-    /// The same over the pairs of which the calculator says the same: what the critic knows beyond its tool.
+    /// The same over the pairs of which the critic was told the same by the calculator, up to its judgement: what it knows
+    /// beyond its tool.
     #[serde(default)]
     pub within_tool: Option<f64>,
     /// Expected calibration error over ten bins of equal width.
@@ -105,7 +105,7 @@ pub struct Bar {
     pub auc: Option<f64>,
     /// Least share of pairs within a prompt that are ranked rightly, in `[0, 1]`.
     pub within_prompt: Option<f64>,
-    /// The same of those pairs of which the calculator says the same.
+    /// The same of those pairs of which the critic was told the same by the calculator.
     pub within_tool: Option<f64>,
     /// Largest expected calibration error, in `[0, 1]`.
     pub ece: Option<f64>,
@@ -149,7 +149,7 @@ pub fn measure(judged: &[Judged<'_>]) -> Quality {
         base_rate: share(right, judged.len()).unwrap_or(0.0),
         auc: ratio(ordered(&all)),
         within_prompt: ratio(within(judged, |one| one.group)),
-        within_tool: ratio(within(judged, |one| (one.group, one.tool))),
+        within_tool: ratio(within(judged, |one| (one.group, one.shown.as_slice()))),
         ece: ece(&reliability),
         precision: share(both, above),
         recall: share(both, right),
@@ -211,8 +211,8 @@ mod tests {
     use super::*;
 
     fn judged<'a>(rows: &[(&'a str, f32, bool)]) -> Vec<Judged<'a>> {
-        let tool = Finding::Holds;
-        rows.iter().map(|&(group, score, right)| Judged { group, tool, score, right }).collect()
+        let one = |&(group, score, right)| Judged { group, shown: vec!["holds"], score, right };
+        rows.iter().map(one).collect()
     }
 
     #[test]
@@ -243,8 +243,8 @@ mod tests {
     /// A critic that only repeats the calculator tells nothing apart of which it says the same.
     #[test]
     fn what_is_known_beyond_the_tool_is_measured_among_equals() {
-        let judged = |tool, score, right| Judged { group: "a", tool, score, right };
-        let (holds, fails) = (Finding::Holds, Finding::Fails);
+        let judged = |mark, score, right| Judged { group: "a", shown: vec![mark], score, right };
+        let (holds, fails) = ("holds", "fails");
         let rows = [
             judged(holds, 0.9, true),
             judged(holds, 0.9, false),
@@ -255,6 +255,24 @@ mod tests {
         assert_eq!((quality.within_prompt, quality.within_tool), (Some(0.5), Some(0.5)));
         let rows = [judged(holds, 0.9, true), judged(holds, 0.8, false), judged(fails, 0.1, false)];
         assert_eq!(measure(&rows).within_tool, Some(1.0));
+    }
+
+    /// It repeats an earlier finding that it was told, so it knows nothing of its own, though what it judges itself has the
+    /// same finding in both.
+    #[test]
+    fn what_an_earlier_mark_tells_is_no_knowledge_of_the_critics() {
+        let judged = |shown: [&'static str; 2], score, right| Judged {
+            group: "a",
+            shown: shown.into(),
+            score,
+            right,
+        };
+        let told = [judged(["holds", "holds"], 0.9, true), judged(["fails", "holds"], 0.1, false)];
+        let quality = measure(&told);
+        assert_eq!((quality.within_prompt, quality.within_tool), (Some(1.0), None));
+        let by_itself =
+            [judged(["holds", "holds"], 0.05, true), judged(["holds", "holds"], 0.1, false)];
+        assert_eq!(measure(&[&told[..], &by_itself].concat()).within_tool, Some(0.5));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use critic::confidence::{Confidence, Evidence, FILE};
 use critic::quality::{self, Judged, Quality, measure};
+use critic::{Classes, CriticConfig};
 use dataset::{Begin, Dataset, FilesOutput};
 use schema::{Critique, Prompt, Trajectory};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// Where the calibration goes.
     #[arg(long)]
     out: PathBuf,
+    /// Fit a confidence to solutions of which all are right, or none, too: it says that all are, or that none is.
+    #[arg(long)]
+    allow_one_class: bool,
 }
 
 /// The preset's `confidence.toml`.
@@ -43,7 +47,7 @@ struct Config {
 /// A solution that can be right: it has an end and an answer.
 struct Solved<'a> {
     problem: &'a str,
-    completion: &'a str,
+    options: Vec<String>,
     evidence: Evidence,
     /// The confidence that it was already given.
     given: Option<f32>,
@@ -83,10 +87,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let given = given(&solved);
     let judged: Vec<(Evidence, bool)> = solved.iter().map(|s| (s.evidence, s.right)).collect();
     let pretty = |value: serde_json::Result<Vec<u8>>| value.map_err(Failure::bug);
+    both_classes(&solved, given.is_some() || args.allow_one_class)?;
     if given.is_none() {
-        if judged.iter().all(|(_, right)| !right) {
-            tracing::warn!("no solution is right: the confidence says that none ever is");
-        }
         let confidence = Confidence::fit(&judged, config.ridge);
         output.write(FILE, &pretty(serde_json::to_vec_pretty(&confidence))?)?;
     }
@@ -99,6 +101,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let rows: Vec<Vec<String>> = figures.iter().map(|(name, q)| q.cells(name)).collect();
     stage::print_table("solutions of the search, on held-out problems", &quality::COLUMNS, &rows)
+}
+
+/// Says where the solutions are all right, or none is, or nearly so: a fit to those says the same of every solution, and
+/// nothing is measured by them. An error, unless nothing is fitted or that is meant.
+fn both_classes(solved: &[Solved<'_>], allowed: bool) -> Result<(), Failure> {
+    const SOLUTIONS: &str = "solutions that the search found";
+    let classes: Classes = solved.iter().map(|one| one.right).collect();
+    if let Some(rare) = classes.rare(SOLUTIONS) {
+        tracing::warn!("{rare}: the figures, and a confidence, rest on few of them");
+    }
+    let Some(alike) = classes.alike(SOLUTIONS) else { return Ok(()) };
+    let message = format!("{alike}: a confidence that is fitted to them says one thing of all");
+    if allowed {
+        tracing::warn!("{message}");
+        return Ok(());
+    }
+    Err(Failure::data(message).hint(
+        "search more problems, or with a policy and critics that are right more (or less) often; --allow-one-class \
+         (ONE_CLASS=1 of make) goes on all the same",
+    ))
 }
 
 /// The solutions that can be right, each text of a problem once.
@@ -128,8 +150,9 @@ fn solved<'a>(
         let Some(evidence) = evidence else { continue };
         if seen.insert((problem, row.completion.as_str())) {
             let right = task::grade(&row.completion, answer);
-            let (completion, given) = (row.completion.as_str(), critique.confidence);
-            solved.push(Solved { problem, completion, evidence, given, right });
+            let options = row.options.iter().map(|option| option.text.clone()).collect();
+            let given = critique.confidence;
+            solved.push(Solved { problem, options, evidence, given, right });
         }
     }
     Ok(solved)
@@ -150,10 +173,12 @@ fn cross_fitted(solved: &[Solved<'_>], judged: &[(Evidence, bool)], config: &Con
 
 /// How far the confidence can be trusted, beside the two that it is made of.
 fn figures(solved: &[Solved<'_>], chances: &[f64]) -> BTreeMap<&'static str, Quality> {
+    // How critics were told of the findings is not known here: what the calculator says of every option and of the whole.
+    let marks = CriticConfig::plain();
     let measured = |score: &dyn Fn(usize) -> f64| {
         let each = solved.iter().enumerate().map(|(i, one)| Judged {
             group: one.problem,
-            tool: task::verdict(one.completion),
+            shown: marks.shown(&one.options).pop().unwrap_or_default(),
             score: score(i) as f32,
             right: one.right,
         });
@@ -239,6 +264,29 @@ mod tests {
         assert_eq!(auc([Some(0.1), Some(0.9)]), Some(0.0));
         assert_eq!(auc([Some(0.9), None]), None);
         assert_eq!(given(&[]), None);
+    }
+
+    #[test]
+    fn one_class_is_no_ground_for_a_confidence() {
+        let trajectories =
+            [trajectory("p", "a", "#### 5", true), trajectory("q", "b", "#### 6", true)];
+        let critiques = ["a", "b"].map(critique);
+        let refused = |answers: [&str; 2]| {
+            let problems = [problem("p", Some(answers[0])), problem("q", Some(answers[1]))];
+            let solved = solved(&trajectories, &critiques, &problems).unwrap();
+            both_classes(&solved, true).unwrap();
+            both_classes(&solved, false).err().map(|failure| failure.to_string())
+        };
+        assert_eq!(refused(["5", "7"]), None);
+        let says = |said: &str| {
+            format!("{said}: a confidence that is fitted to them says one thing of all")
+        };
+        let none = says("0 of 2 solutions that the search found are right");
+        assert_eq!(refused(["7", "7"]), Some(none));
+        let all = says("all of 2 solutions that the search found are right");
+        assert_eq!(refused(["5", "6"]), Some(all));
+        let nothing = both_classes(&[], false).unwrap_err().to_string();
+        assert_eq!(nothing, says("there are no solutions that the search found"));
     }
 
     #[test]

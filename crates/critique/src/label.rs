@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use critic::Classes;
 use dataset::{Begin, Dataset, METRICS, Output, chunk, row_id, seed_for};
 use decoding::{AnyModel, Cost, Fitting, ModelAt, Place, TextConfig};
 use lm::{Prefixes, Sampling};
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Where the labels go.
     #[arg(long)]
     out: PathBuf,
+    /// Write labels of which all are right, or none, too: critics learn nothing from them.
+    #[arg(long)]
+    allow_one_class: bool,
 }
 
 /// The preset's `label.toml`.
@@ -71,6 +75,11 @@ struct Totals {
     unreadable: usize,
     solutions: usize,
     right: usize,
+    /// Solutions without an answer to read.
+    without_answer: usize,
+    /// All labels by their split, those of earlier runs too; there when the last part is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<BTreeMap<&'static str, Classes>>,
     tokens: u64,
     #[serde(flatten)]
     cost: Cost,
@@ -132,8 +141,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .rows()?
         .into_iter()
         .filter(|p| dataset::place_of(&p.prompt_id) >= preset.value.skip_share)
-        .map(|p| (p, "train"))
-        .chain(held_out.rows()?.into_iter().map(|p| (p, "held_out")))
+        .map(|p| (p, TRAIN))
+        .chain(held_out.rows()?.into_iter().map(|p| (p, HELD_OUT)))
         .collect();
     refuse_shared(&problems, &args.held_out)?;
     let chunks = chunk(problems.len(), preset.value.chunk_prompts);
@@ -167,9 +176,96 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     progress.done();
+    let written = Written { rows: output.rows()?, problems: &problems };
+    labeller.totals.labels = Some(written.classes());
+    metrics.row(&labeller.totals)?;
+    written.check(args.allow_one_class)?;
     output.commit()?;
     labeller.totals.warn();
     labeller.totals.print(args.common.json)
+}
+
+/// The splits of the labels, and what is in them.
+const TRAIN: &str = "train";
+const HELD_OUT: &str = "held_out";
+const SPLITS: [(&str, &str); 2] = [
+    (TRAIN, "labelled solutions of the seeds"),
+    (HELD_OUT, "labelled solutions of the held-out problems"),
+];
+
+/// Solutions that are shown where none is as it has to be.
+const SHOWN: usize = 3;
+
+/// All labels, and the problems that they are of.
+struct Written<'a> {
+    rows: Vec<Label>,
+    problems: &'a [(Prompt, &'a str)],
+}
+
+impl Written<'_> {
+    /// How many labels of each split are right.
+    fn classes(&self) -> BTreeMap<&'static str, Classes> {
+        let of = |split: &'static str| self.rows.iter().filter(move |row| row.split == split);
+        let classes =
+            |(split, _)| (split, of(split).map(|row| row.outcome > 0.5).collect::<Classes>());
+        SPLITS.map(classes).into()
+    }
+
+    /// Says which labels are all alike, or nearly so; an error where they are, unless that is meant.
+    fn check(&self, allowed: bool) -> Result<(), Failure> {
+        let classes = self.classes();
+        for (split, labels) in SPLITS {
+            if let Some(rare) = classes[split].rare(labels) {
+                tracing::warn!("{rare}: critics learn little of what is rare");
+            }
+        }
+        let alike = |(split, labels): (&str, &str)| classes[split].alike(labels);
+        let alike: Vec<String> = SPLITS.into_iter().filter_map(alike).collect();
+        if alike.is_empty() {
+            return Ok(());
+        }
+        let (silent, all) = (self.rows.iter().filter(|row| said(row).1.is_none()), self.rows.len());
+        let message = format!(
+            "{}: critics would learn a constant (no answer can be read from {} of {all})",
+            alike.join("; "),
+            silent.count()
+        );
+        self.show();
+        if allowed {
+            tracing::warn!("{message}");
+            return Ok(());
+        }
+        Err(Failure::data(message).hint(
+            "look at the solutions above: the prompt's format and `answer_mark` in text.toml, `max_solution_tokens`, \
+             `samples` and the sampling in label.toml, or a policy that can (not) solve these problems; \
+             --allow-one-class (ONE_CLASS=1 of make) goes on all the same",
+        ))
+    }
+
+    /// Some solutions beside what was right.
+    fn show(&self) {
+        let gold: BTreeMap<&str, Option<&str>> = self
+            .problems
+            .iter()
+            .map(|(p, _)| (p.prompt_id.as_str(), p.answer.as_deref()))
+            .collect();
+        for row in self.rows.iter().take(SHOWN) {
+            let (text, answer) = said(row);
+            let gold = gold.get(row.prompt_id.as_str()).copied().flatten();
+            tracing::warn!(
+                "problem {} has the answer {gold:?}; read was {answer:?}, from the end of what was written: {}",
+                row.prompt_id,
+                stage::tail(&text)
+            );
+        }
+    }
+}
+
+/// The text of a labelled solution, and the answer that was read from it.
+fn said(row: &Label) -> (String, Option<String>) {
+    let text = row.options.concat();
+    let answer = task::extract(&text).map(str::to_owned);
+    (text, answer)
 }
 
 struct Labeller<'a> {
@@ -195,6 +291,8 @@ impl Labeller<'_> {
         self.totals.problems += problems.len();
         self.totals.solutions += samples.len();
         self.totals.right += samples.iter().filter(|s| s.right).count();
+        let silent = samples.iter().filter(|s| task::extract(&s.text).is_none());
+        self.totals.without_answer += silent.count();
         let mut rows: Vec<Label> = samples
             .iter()
             .map(|sample| self.label(sample, &tally, splits[sample.problem.prompt_id.as_str()]))
@@ -357,6 +455,54 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn label(problem: &str, split: &str, text: &str, right: bool) -> Label {
+        Label {
+            trajectory_id: format!("{problem}: {text}"),
+            prompt_id: problem.to_owned(),
+            options: vec![text.to_owned()],
+            outcome: f32::from(u8::from(right)),
+            split: split.to_owned(),
+            ..Label::default()
+        }
+    }
+
+    #[test]
+    fn labels_of_one_kind_are_refused_with_their_counts_unless_they_are_meant() {
+        let problem =
+            Prompt { prompt_id: "p".to_owned(), answer: Some("5".to_owned()), ..Prompt::default() };
+        let problems = [(problem, TRAIN)];
+        let check = |train: &[bool], held_out: &[bool], allowed: bool| {
+            let of = |split: &str, right: &[bool]| {
+                let one = |(i, &right): (usize, &bool)| {
+                    let text = if right { "#### 5" } else { "Well." };
+                    Label { trajectory_id: format!("{split}{i}"), ..label("p", split, text, right) }
+                };
+                right.iter().enumerate().map(one).collect::<Vec<_>>()
+            };
+            let rows = [of(TRAIN, train), of(HELD_OUT, held_out)].concat();
+            Written { rows, problems: &problems }.check(allowed)
+        };
+        check(&[true, false], &[false, true], false).unwrap();
+        let refused = |train: &[bool], held_out: &[bool]| {
+            check(train, held_out, true).unwrap();
+            let failure = check(train, held_out, false).unwrap_err();
+            assert_eq!(failure.exit(), stage::Exit::Data);
+            failure.to_string()
+        };
+        let none = refused(&[false, false], &[false, true]);
+        let says = "0 of 2 labelled solutions of the seeds are right: critics would learn a constant (no answer can be read from 3 of 4)";
+        assert_eq!(none, says);
+        let all = refused(&[true, false], &[true]);
+        assert!(
+            all.starts_with("all of 1 labelled solutions of the held-out problems are right: ")
+        );
+        let both = refused(&[], &[]);
+        assert!(
+            both.contains("no labelled solutions of the seeds; there are no labelled"),
+            "{both}"
+        );
+    }
 
     #[test]
     fn every_preset_is_read_and_in_range() {

@@ -80,6 +80,10 @@ struct Totals {
     judged_before: usize,
     /// Those of the others that are longer than a critic's context.
     unread: u64,
+    /// Those that have an end and an answer, and can be right.
+    answered: usize,
+    /// The smallest and the largest outcome reward of these.
+    outcomes: Option<[f32; 2]>,
     calculator_holds: usize,
     outcome_above_half: usize,
     score: f64,
@@ -129,7 +133,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             let known: Vec<Option<Scores>> = rows.iter().map(|row| judge.known(row)).collect();
             totals.judged_before += known.iter().flatten().count();
             let critiques = judge.all(&rows, known, &mut memory)?;
-            totals.add(&critiques);
+            totals.add(&rows, &critiques);
             totals.cost += Cost::of_critic(memory.counts());
             totals.unread += memory.cut();
             totals.require()?;
@@ -143,6 +147,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     progress.done();
     output.commit()?;
     totals.warn();
+    if let Some(nothing) = totals.tells_nothing_apart() {
+        tracing::warn!("{nothing}");
+    }
     totals.print(args.common.json)
 }
 
@@ -323,7 +330,15 @@ impl Config {
 }
 
 impl Totals {
-    fn add(&mut self, critiques: &[Critique]) {
+    fn add(&mut self, rows: &[Trajectory], critiques: &[Critique]) {
+        for (row, critique) in rows.iter().zip(critiques) {
+            if row.finished && row.answer.is_some() {
+                let outcome = critique.outcome_reward;
+                let [least, most] = self.outcomes.unwrap_or([outcome; 2]);
+                self.outcomes = Some([least.min(outcome), most.max(outcome)]);
+                self.answered += 1;
+            }
+        }
         let holds = |c: &&Critique| Check::all_hold(&c.checks);
         self.trajectories += critiques.len();
         self.calculator_holds += critiques.iter().filter(holds).count();
@@ -352,6 +367,20 @@ impl Totals {
         );
         Err(Failure::data(message)
             .hint("take critics with a longer context, or shorter prompts and solutions"))
+    }
+
+    /// Why what was judged in this run cannot be told apart by it; none where it can.
+    fn tells_nothing_apart(&self) -> Option<String> {
+        let Self { trajectories, answered, .. } = *self;
+        match self.outcomes {
+            None if trajectories > 0 => Some(format!(
+                "0 of {trajectories} trajectories have an end and an answer: all count as wrong"
+            )),
+            Some([least, most]) if answered > 1 && least >= most => Some(format!(
+                "all of {answered} solutions have the outcome reward {least}: these critics tell nothing apart"
+            )),
+            _ => None,
+        }
     }
 
     fn print(&self, json: bool) -> Result<(), Failure> {
@@ -434,6 +463,33 @@ mod tests {
         let scores = said(&unread, &[critic::ORM]).unwrap();
         assert_eq!((scores.values.len(), scores.outcome), (0, Some(0.125)));
         assert_eq!(said(&Trajectory { reward: None, ..row }, &all), None);
+    }
+
+    #[test]
+    fn critics_that_say_one_thing_of_all_are_named() {
+        let row = |answer: Option<&str>| Trajectory {
+            answer: answer.map(str::to_owned),
+            finished: true,
+            ..Trajectory::default()
+        };
+        let of = |outcomes: &[(Option<&str>, f32)]| {
+            let mut totals = Totals::default();
+            for &(answer, outcome_reward) in outcomes {
+                totals.add(&[row(answer)], &[Critique { outcome_reward, ..Critique::default() }]);
+            }
+            totals.tells_nothing_apart()
+        };
+        let (some, none) = (Some("5"), None);
+        let constant = of(&[(some, 0.5), (none, 0.0), (some, 0.5)]).unwrap();
+        assert!(
+            constant.starts_with("all of 2 solutions have the outcome reward 0.5"),
+            "{constant}"
+        );
+        let mute = of(&[(none, 0.0), (none, 0.0)]).unwrap();
+        assert!(mute.starts_with("0 of 2 trajectories have an end and an answer"), "{mute}");
+        for fine in [&[(some, 0.5), (some, 0.75)][..], &[(some, 0.5)], &[]] {
+            assert_eq!(of(fine), None);
+        }
     }
 
     #[test]

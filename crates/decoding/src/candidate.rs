@@ -1,5 +1,6 @@
 //! Solutions found without a tree, and the ways to pick one of them.
 
+use critic::Scores;
 use policy::ended;
 
 /// A finished solution of a question.
@@ -11,6 +12,9 @@ pub struct Candidate {
     pub answer: Option<String>,
     /// The outcome reward, in `[0, 1]`; 0 for one that does not end or has no answer.
     pub outcome: f64,
+    /// What it is worth as a leaf of a tree, by the weights of the search; the outcome reward for what a step search found,
+    /// which only that judges.
+    pub score: f64,
     /// Tokens written for it alone.
     pub tokens: u32,
 }
@@ -20,7 +24,14 @@ impl Candidate {
     pub(crate) fn new(text: String, stop: &str, outcome: Option<f32>, tokens: u32) -> Self {
         let answer = task::extract(&text).and_then(task::canonical);
         let outcome = worth(ended(stop), answer.as_deref(), outcome.map(f64::from));
-        Self { text, answer, outcome, tokens }
+        Self { text, answer, outcome, score: outcome, tokens }
+    }
+
+    /// The same with what a search by these settings would make of it as a leaf.
+    pub(crate) fn scored(self, scores: &Scores, config: &mcts::Config) -> Self {
+        let path: Vec<Option<f64>> = scores.process.iter().map(|p| Some(f64::from(*p))).collect();
+        let value = scores.values.last().copied().map(f64::from);
+        Self { score: config.leaf_score(value, &path, Some(self.outcome)), ..self }
     }
 }
 
@@ -62,6 +73,12 @@ pub fn best(candidates: &[Candidate]) -> Option<usize> {
     heaviest(&by_outcome(candidates))
 }
 
+/// The candidate of the highest score: what a search that picks the leaf of the largest return makes of samples.
+pub fn best_leaf(candidates: &[Candidate]) -> Option<usize> {
+    let scored: Vec<_> = candidates.iter().map(|c| (c.answer.as_deref(), c.score)).collect();
+    heaviest(&scored)
+}
+
 /// The best candidate of the answer with the highest sum of outcome rewards.
 pub fn weighted(candidates: &[Candidate]) -> Option<usize> {
     elected(&by_outcome(candidates))
@@ -88,6 +105,31 @@ mod tests {
         assert_eq!(best(&all), Some(5));
         assert_eq!(weighted(&all), Some(4));
         assert_eq!(majority(&[]), None);
+    }
+
+    /// The judges of a tree's leaf see more than the ORM: the first is worth 0.2 + 0.9 + 0.8, the second 0.5 + 0.1 + 0.1.
+    #[test]
+    fn the_best_leaf_is_by_value_process_and_outcome() {
+        let weights = mcts::Weights { value: 1.0, prm: 1.0, orm: 1.0 };
+        let config = mcts::Config { weights, ..crate::fixtures::config(2) };
+        let all: Vec<Candidate> = [(0.2, [0.1, 0.8], 0.9), (0.5, [0.9, 0.1], 0.1)]
+            .map(|(outcome, process, value): (f32, [f32; 2], f32)| {
+                let scores = Scores {
+                    values: vec![0.0, value],
+                    process: process.into(),
+                    ..Scores::default()
+                };
+                Candidate::new("#### 1".to_owned(), "end", Some(outcome), 9)
+                    .scored(&scores, &config)
+            })
+            .into();
+        assert_eq!((best(&all), best_leaf(&all)), (Some(1), Some(0)));
+        assert!((all[0].score - 1.9).abs() < 1e-6, "{}", all[0].score);
+        let bare = Candidate::new("#### 1".to_owned(), "end", Some(0.5), 9);
+        assert!(
+            (bare.scored(&Scores::default(), &config).score - 0.5).abs() < 1e-12,
+            "what is missing adds nothing"
+        );
     }
 
     #[test]

@@ -122,10 +122,11 @@ fn lengths(options: &[TextOption]) -> Vec<u32> {
 }
 
 impl Sample {
-    fn new(option: TextOption, scores: Scores) -> Self {
+    fn new(option: TextOption, scores: Scores, config: &mcts::Config) -> Self {
         let TextOption { text, parts, tokens, stop, .. } = option;
+        let candidate = Candidate::new(text, stop, scores.outcome, tokens);
         Self {
-            candidate: Candidate::new(text, stop, scores.outcome, tokens),
+            candidate: candidate.scored(&scores, config),
             parts,
             values: scores.values,
             process: scores.process,
@@ -173,7 +174,8 @@ impl Searcher {
         memory.measure();
         let judged = |(options, tokens): (Vec<TextOption>, u64)| {
             let each = options.into_iter().zip(scores.by_ref());
-            Sampled { samples: each.map(|(option, s)| Sample::new(option, s)).collect(), tokens }
+            let sample = |(option, scores)| Sample::new(option, scores, &self.config.mcts);
+            Sampled { samples: each.map(sample).collect(), tokens }
         };
         let found = drawn.into_iter().map(judged).collect();
         Ok(Found { found, cost: memory.cost() })

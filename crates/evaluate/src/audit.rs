@@ -51,6 +51,18 @@ impl Audit {
         percent(self.right, self.examples)
     }
 
+    /// Why the counts tell little of a filter; none where they do.
+    fn says_nothing(&self) -> Option<String> {
+        let Self { problems, examples, right, .. } = *self;
+        match () {
+            () if examples == 0 => Some(format!(
+                "nothing was kept of the solutions of {problems} problems: how much of what the filter keeps is right is not known"
+            )),
+            () if right == 0 => Some(format!("of {examples} kept solutions none is right")),
+            () => None,
+        }
+    }
+
     /// Counts what was kept of these problems.
     fn of(examples: &[SftExample], problems: &[Prompt]) -> Result<Self, Failure> {
         let answers: BTreeMap<&str, Option<&str>> =
@@ -83,6 +95,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let audit = Audit::of(&examples, &problems)?;
     let text = serde_json::to_string_pretty(&audit).or_bug("cannot write JSON")?;
     dataset::write_file(&args.out, format!("{text}\n").as_bytes())?;
+    if let Some(nothing) = audit.says_nothing() {
+        tracing::warn!("{nothing}");
+    }
     if args.json {
         return print_json(&audit);
     }
@@ -131,6 +146,10 @@ mod tests {
         assert_eq!(audit, Audit { problems: 3, kept: 2, examples: 3, right: 2 });
         let nothing = Audit::of(&[], &problems).unwrap();
         assert_eq!((nothing.share_kept(), nothing.precision()), (Some(0.0), None));
+        assert_eq!(audit.says_nothing(), None);
+        assert!(nothing.says_nothing().unwrap().contains("of the solutions of 3 problems"));
+        let wrong = Audit::of(&[example("a", "#### 6")], &problems).unwrap();
+        assert_eq!(wrong.says_nothing().unwrap(), "of 1 kept solutions none is right");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use decoding::Place;
 use decoding::models::Model;
 use lm::engine::Stop;
 use lm::lora::{LoraConfig, Target};
-use lm::train::{Event, Example, TrainConfig, Training};
+use lm::train::{Course, Event, Example, TrainConfig, Training};
 use lm::{Checkpoint, Engine, GenerationRequest, Precision, Prefixes, Sampling};
 use serde::Serialize;
 use stage::{Device, Failure, ResultExt};
@@ -142,7 +142,7 @@ impl Step {
             preferences: None,
             validation: &[],
             config: &one_step(precision, examples.len()),
-            updates: Some(1),
+            updates: Some(Course { updates: 1, planned: 1 }),
             seed: 0,
             workers: 1,
         };

@@ -1,7 +1,8 @@
 //! `evaluate compare`: measurements of several models side by side, paired problem by problem.
 //!
-//! Every other model is paired with one of them (the control) per split and decoder, and every search decoder with the
-//! greedy answers of its own model. Only problems that both have answered are paired. Models that were measured on
+//! Every other model is paired with one of them (the control) per split and decoder, every other decoder with the greedy
+//! answers of its own model, and every search with its rival at equal tokens: what picks from samples as the search picks
+//! from what it found. Only problems that both have answered are paired. Models that were measured on
 //! different problems are refused, unless one set holds the other; so are several answers of a decoder to a problem,
 //! since the intervals and tests hold for independent problems.
 //!
@@ -15,6 +16,7 @@ mod text;
 mod words;
 
 pub use crate::bill::MeanCost;
+pub use crate::rivals::{Lacking, Reason};
 pub use arguments::{CompareArgs, Labelled, run};
 pub use error::Error;
 pub use pairing::compare;
@@ -71,9 +73,11 @@ pub struct Row {
     pub against_control: Option<Paired>,
     /// This decoder against greedy with the same model; null for greedy, and where greedy is lacking.
     pub against_greedy: Option<Paired>,
-    /// This decoder against best-of-n of the same model that generates as many tokens; null for greedy and best-of-n, and
-    /// where no best-of-n generates as many.
-    pub against_best_of_n: Option<Rival>,
+    /// This search against what picks from samples of the same model as it does and generates as many tokens; null for
+    /// greedy and samples, and where `lacking` says why.
+    pub against_rival: Option<Rival>,
+    /// Why a search is not compared so.
+    pub lacking: Option<Lacking>,
     /// Mean generated tokens of a problem, where recorded.
     pub tokens: Option<f64>,
     /// Mean nodes of a search tree, where there is one.
@@ -83,7 +87,7 @@ pub struct Row {
     pub cost: Option<MeanCost>,
 }
 
-/// The best-of-n that a decoder is compared with: the cheapest that generates at least as many tokens.
+/// What a search is compared with: the cheapest of its kind that generates at least as many tokens.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rival {
     /// Its decoder.

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::decoder::GREEDY;
 use crate::decoders::{Answer, Decoded, by_samples, by_steps, by_tree};
 use crate::results::{is_too_long, results_json};
+use crate::silent::{Read, complaints};
 use crate::stats::wilson;
 
 #[derive(Debug, clap::Args)]
@@ -112,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     progress.done();
-    finish(output, args, &evaluator.model)
+    finish(output, args, &evaluator.model, &mut metrics)
 }
 
 /// The problems of all splits; their datasets are added to the inputs.
@@ -165,8 +166,17 @@ fn searchers(
 }
 
 /// Writes the results and commits.
-fn finish(output: Output<Evaluation>, args: &Args, model: &str) -> Result<(), Failure> {
+fn finish(
+    output: Output<Evaluation>,
+    args: &Args,
+    model: &str,
+    metrics: &mut Metrics,
+) -> Result<(), Failure> {
     let rows = output.rows()?;
+    let mut all = Read::default();
+    rows.iter().for_each(|row| all.add(row));
+    metrics.row(&all)?;
+    complaints(&rows).iter().for_each(|said| tracing::warn!("{said}"));
     let results = results_json(&rows, model);
     let text = serde_json::to_vec_pretty(&results).map_err(Failure::bug)?;
     output.write_file("results.json", &text)?;
@@ -174,21 +184,20 @@ fn finish(output: Output<Evaluation>, args: &Args, model: &str) -> Result<(), Fa
     if args.common.json {
         return stage::print_json(&results);
     }
-    let mut groups = BTreeMap::<(&str, &str), (u64, u64)>::new();
+    let mut groups = BTreeMap::<(&str, &str), Read>::new();
     for row in &rows {
-        let entry = groups.entry((&row.split, &row.decoder)).or_default();
-        entry.0 += u64::from(row.correct);
-        entry.1 += 1;
+        groups.entry((&row.split, &row.decoder)).or_default().add(row);
     }
-    let line = |(&(split, decoder), &(correct, count)): (&(&str, &str), &(u64, u64))| {
-        let interval = wilson(correct, count);
+    let line = |(&(split, decoder), read): (&(&str, &str), &Read)| {
+        let interval = wilson(read.right, read.outputs);
         let percent = |x: f64| format!("{:.1}", x * 100.0);
         let range = format!("{} to {}", percent(interval.low), percent(interval.high));
         let accuracy = percent(interval.estimate);
-        vec![split.to_owned(), decoder.to_owned(), count.to_string(), accuracy, range]
+        let [outputs, answered] = [read.outputs, read.answered].map(|count| count.to_string());
+        vec![split.to_owned(), decoder.to_owned(), outputs, answered, accuracy, range]
     };
     let lines: Vec<Vec<String>> = groups.iter().map(line).collect();
-    let header = ["split", "decoder", "problems", "accuracy %", "95 % interval"];
+    let header = ["split", "decoder", "problems", "answered", "accuracy %", "95 % interval"];
     let long = rows.iter().filter(|row| is_too_long(row)).count();
     let title = match long {
         0 => "evaluate".to_owned(),

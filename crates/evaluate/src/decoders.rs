@@ -10,7 +10,7 @@ use lm::Sampling;
 use stage::Failure;
 
 use crate::bill::Bill;
-use crate::decoder::{BEST_OF_N, ORM_VOTE, SAMPLING, SELF_CONSISTENCY};
+use crate::decoder::{BEST_LEAF, BEST_OF_N, ORM_VOTE, SAMPLING, SELF_CONSISTENCY};
 
 /// What some decoders that share their work answered, by the place of the question.
 pub(crate) struct Decoded {
@@ -98,9 +98,10 @@ pub(crate) fn by_samples(
     let picks: Vec<(String, Pick)> = if count == 1 {
         vec![(SAMPLING.to_owned(), candidate::best)]
     } else {
-        let several: [(&str, Pick); 3] = [
+        let several: [(&str, Pick); 4] = [
             (SELF_CONSISTENCY, candidate::majority),
             (BEST_OF_N, candidate::best),
+            (BEST_LEAF, candidate::best_leaf),
             (ORM_VOTE, candidate::weighted),
         ];
         several.map(|(name, pick)| (format!("{name}@{count}"), pick)).into()

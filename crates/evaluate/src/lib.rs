@@ -17,6 +17,8 @@ mod format;
 mod measured;
 pub mod report;
 pub mod results;
+mod rivals;
+mod silent;
 pub mod stats;
 
 use stage::Failure;

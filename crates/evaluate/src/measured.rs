@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schema::Evaluation;
 
 use crate::compare::{Error, Paired, Rank};
-use crate::decoder::{BEST_OF_N, GREEDY};
+use crate::rivals::Priced;
 use crate::stats::{Pairs, mean};
 
 /// A test set: the task and the split.
@@ -93,17 +93,6 @@ pub(crate) fn paired(place: Place<'_>, first: Cell<'_>, second: Cell<'_>) -> Res
     Ok(Paired::of(pairs, partial))
 }
 
-/// What a decoder that generates so many tokens of a problem is compared with, and its tokens: of some best-of-n, each with
-/// its own, the cheapest that generates at least as many. None for greedy and for best-of-n itself.
-pub(crate) fn rival<T>(
-    (decoder, tokens): (&str, Option<f64>),
-    samples: impl Iterator<Item = (T, Option<f64>)>,
-) -> Option<(T, f64)> {
-    let tokens = tokens.filter(|_| decoder != GREEDY && !decoder.starts_with(BEST_OF_N))?;
-    let priced = samples.filter_map(|(it, price)| Some((it, price?)));
-    priced.filter(|(_, price)| *price >= tokens).min_by(|a, b| a.1.total_cmp(&b.1))
-}
-
 impl<'a> Cell<'a> {
     /// The number of problems.
     pub(crate) fn n(&self) -> u64 {
@@ -133,6 +122,11 @@ impl<'a> Cell<'a> {
     /// Mean generated tokens of a problem.
     pub(crate) fn tokens(&self) -> Option<f64> {
         self.average(|row| row.tokens)
+    }
+
+    /// The decoder with its tokens.
+    pub(crate) fn priced(&self) -> Priced<'a> {
+        Priced { decoder: self.decoder, tokens: self.tokens() }
     }
 
     /// Mean nodes of a search tree; none without one.

@@ -2,7 +2,8 @@
 //!
 //! A run is one model of one seed. Every seed has every model, measured on the same splits with the same decoders, so
 //! that a mean over seeds is one of like with like. Models are paired as asked, per seed and over all of them; every
-//! other decoder is paired with the greedy answers of its own model, and with best-of-n at as many and at twice the tokens.
+//! other decoder is paired with the greedy answers of its own model, and every search with its rival at as many and at twice
+//! the tokens: with what picks from samples as the search picks from what it found.
 //!
 //! [`report`] is pure; [`markdown()`] and [`plots()`] write what it found, equal bytes for equal rows; [`run`] reads the
 //! datasets and writes the files.
@@ -38,7 +39,7 @@ use std::str::FromStr;
 use schema::Evaluation;
 use serde::Serialize;
 
-use crate::compare::Paired;
+use crate::compare::{Lacking, Paired};
 use crate::stats::{Interval, Spread};
 
 /// The evaluation of one model of one seed.
@@ -129,11 +130,24 @@ pub struct SplitReport {
     pub decoders: Vec<DecoderReport>,
     /// Every other decoder against greedy of the same model, by model, then by decoder.
     pub against_greedy: Vec<Versus>,
-    /// Every other decoder but best-of-n against the cheapest best-of-n of the same model that generates as many tokens, in
-    /// the same order; those of models without one are not there.
-    pub against_best_of_n: Vec<Versus>,
-    /// The same against the cheapest that generates twice as many.
+    /// Every search against its rival of the same model, the cheapest that generates as many tokens, in the same order.
+    pub against_rival: Vec<Versus>,
+    /// The searches that have none.
+    pub without_rival: Vec<Lone>,
+    /// The same as `against_rival`, of the cheapest that generates twice as many.
     pub against_twice: Vec<Versus>,
+    /// The searches that have none of those.
+    pub without_twice: Vec<Lone>,
+}
+
+/// A search that is compared with nothing at equal tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lone {
+    /// The search.
+    #[serde(flatten)]
+    pub side: Side,
+    /// Why.
+    pub lacking: Lacking,
 }
 
 /// One decoder on one test set.

@@ -95,45 +95,80 @@ fn a_gain_a_loss_and_search_that_wins_are_said() {
     }
 }
 
-/// Of `best-of-n@4` (100 tokens), `@8` (200) and `@16` (400) a search of 150 tokens is compared with the second.
+/// Of `orm-vote@4` (100 tokens), `@8` (200) and `@16` (400) a vote of 150 tokens is compared with the second, whatever
+/// best-of-n has; the best by the ORM with best-of-n, and a leaf of the tree with the best leaf of as many samples.
 #[test]
-fn search_is_compared_with_the_best_of_n_that_costs_as_much() {
+fn a_search_is_compared_with_samples_that_are_picked_from_in_its_way_at_equal_tokens() {
     let mut all = greedy("test", 4, 10);
-    let samples = [(4, "xxxx......"), (8, "xxxxx....."), (16, "xxxxxxxxxx")];
-    for (count, right) in samples {
-        let answers = rows("test", &format!("best-of-n@{count}"), 0, right);
-        let priced = |row| Evaluation { tokens: Some(25 * count), ..row };
-        all.extend(answers.into_iter().map(priced));
-    }
-    let cheap = |row| Evaluation { tokens: Some(150), ..row };
-    all.extend(rows("test", "mcts-vote", 0, "xxxxxx....").into_iter().map(cheap));
-    all.extend(rows("test", "beam", 0, "x........."));
-    let dearest = |row| Evaluation { tokens: Some(401), ..row };
-    all.extend(rows("test", "dvts", 0, "xxxx......").into_iter().map(dearest));
+    let mut samples = |kind: &str, right: [&str; 3]| {
+        for (count, right) in [4, 8, 16].into_iter().zip(right) {
+            let answers = rows("test", &format!("{kind}@{count}"), 0, right);
+            let priced = |row| Evaluation { tokens: Some(25 * count), ..row };
+            all.extend(answers.into_iter().map(priced));
+        }
+    };
+    samples("best-of-n", ["xxxx......", "xxxxx.....", "xxxxxxxxxx"]);
+    samples("best-leaf", ["x.........", "xx........", "xxx......."]);
+    samples("orm-vote", ["xxxx......", "xxxxxxx...", "xxxxxxxxx."]);
+    samples("self-consistency", [".........."; 3]);
+    let mut search = |decoder: &str, tokens: i32, right: &str| {
+        let priced = |row| Evaluation { tokens: Some(tokens), ..row };
+        all.extend(rows("test", decoder, 0, right).into_iter().map(priced));
+    };
+    search("mcts-vote", 150, "xxxxxx....");
+    search("mcts-rerank", 150, "xxxxxx....");
+    search("mcts-greedy", 150, "xxxxxx....");
+    search("mcts-global@large", 201, "xxxxxx....");
+    search("beam", 400, "x.........");
+    search("dvts", 401, "xxxx......");
     let found = compare::compare(&[model("a", all)], "a").unwrap();
-    let rival = find(&found, "a", "mcts-vote").against_best_of_n.clone().unwrap();
-    assert_eq!((rival.decoder.as_str(), rival.tokens), ("best-of-n@8", 200.0));
-    assert_eq!((rival.paired.pairs.first, rival.paired.pairs.second), (1, 0));
-    let dear = find(&found, "a", "beam").against_best_of_n.clone().unwrap();
-    assert_eq!(dear.decoder, "best-of-n@16", "as many tokens are enough");
-    assert_eq!(find(&found, "a", "dvts").against_best_of_n, None, "none generates as many");
-    assert_eq!(find(&found, "a", "greedy").against_best_of_n, None);
-    let decoders: Vec<&str> = found.splits[0].rows.iter().map(|row| row.decoder.as_str()).collect();
-    let samples = ["greedy", "best-of-n@4", "best-of-n@8", "best-of-n@16"];
-    let order = [&samples[..], &["beam", "dvts", "mcts-vote"]].concat();
-    assert_eq!(decoders, order);
-    let said = &found.splits[0].conclusion;
-    let starts = [
-        "a: best-of-n@16 beats greedy by 60.0 points (",
-        "a: beam is worse than best-of-n@16 (400 tokens) by 90.0 points (",
-        "no significant difference in 6 other comparisons",
-        "in short: search does not beat greedy, nor lose to it",
-        "in short: search does not beat best-of-n at equal tokens, nor lose to it",
-    ];
-    assert_eq!(said.len(), starts.len(), "{said:?}");
-    for (sentence, start) in said.iter().zip(starts) {
-        assert!(sentence.starts_with(start), "{sentence}");
+    let against = |decoder: &str| {
+        let rival = find(&found, "a", decoder).against_rival.clone();
+        rival.map(|it| (it.decoder, it.tokens, it.paired.pairs.first, it.paired.pairs.second))
+    };
+    let pair = |rival: &str, tokens, first, second| Some((rival.to_owned(), tokens, first, second));
+    assert_eq!(against("mcts-vote"), pair("orm-vote@8", 200.0, 0, 1), "best-of-n@8 has one less");
+    assert_eq!(against("mcts-rerank"), pair("best-of-n@8", 200.0, 1, 0));
+    assert_eq!(against("mcts-greedy"), pair("best-leaf@8", 200.0, 4, 0));
+    assert_eq!(against("mcts-global@large"), pair("best-leaf@16", 400.0, 3, 0));
+    assert_eq!(against("beam"), pair("orm-vote@16", 400.0, 0, 8), "as many tokens are enough");
+    for nobody in ["dvts", "greedy", "orm-vote@8", "best-of-n@4", "self-consistency@16"] {
+        assert_eq!(against(nobody), None, "{nobody}");
     }
+    let lacking = find(&found, "a", "dvts").lacking.unwrap();
+    assert_eq!(lacking.to_string(), "every orm-vote generates fewer tokens");
+    assert_eq!(find(&found, "a", "orm-vote@8").lacking, None, "samples need no rival");
+    let said = &found.splits[0].conclusion;
+    let has = |sentence: &str| assert!(said.iter().any(|it| it.starts_with(sentence)), "{said:?}");
+    has("a: beam is worse than orm-vote@16 (400 tokens) by 80.0 points (");
+    has("no rival at equal tokens: dvts (every orm-vote generates fewer tokens)");
+    has("in short: search does not beat its rival at equal tokens, nor lose to it");
+    let page = render(&found);
+    assert!(page.contains("rival         its tokens  vs rival"), "{page}");
+    let decoders: Vec<&str> = found.splits[0].rows.iter().map(|row| row.decoder.as_str()).collect();
+    let order =
+        ["self-consistency@16", "best-of-n@4", "best-of-n@8", "best-of-n@16", "best-leaf@4"];
+    assert_eq!(decoders[3..8], order);
+    assert_eq!(
+        decoders[13..],
+        ["beam", "dvts", "mcts-greedy", "mcts-global@large", "mcts-rerank", "mcts-vote"]
+    );
+}
+
+/// Nothing but best-of-n was measured: a vote is compared with nothing rather than with that.
+#[test]
+fn where_there_is_no_like_none_is_taken_and_it_is_said() {
+    let mut all = greedy("test", 4, 10);
+    for decoder in ["best-of-n@4", "mcts-vote", "mcts-greedy", "mcts-rerank"] {
+        all.extend(rows("test", decoder, 0, "xxxxx....."));
+    }
+    let found = compare::compare(&[model("a", all)], "a").unwrap();
+    let rival = |decoder| find(&found, "a", decoder).against_rival.clone().map(|it| it.decoder);
+    let rivals = ["mcts-vote", "mcts-greedy", "mcts-rerank"].map(rival);
+    assert_eq!(rivals, [None, None, Some("best-of-n@4".to_owned())]);
+    let says = "no rival at equal tokens: mcts-greedy (no best-leaf was measured); mcts-vote (no orm-vote was measured)";
+    let said = &found.splits[0].conclusion;
+    assert!(said.iter().any(|sentence| sentence == says), "{said:?}");
 }
 
 #[test]

@@ -7,8 +7,10 @@ mod support;
 use std::path::Path;
 
 use clap::Parser;
+use evaluate::compare::Reason;
 use evaluate::report::{
-    Error, Pair, Report, ReportArgs, Request, Run, SeedRun, StageCost, markdown, plots, report, run,
+    Error, Lone, Pair, Report, ReportArgs, Request, Run, SeedRun, StageCost, markdown, plots,
+    report, run,
 };
 use stage::{Exit, Failure};
 use support::{rows, write};
@@ -464,13 +466,20 @@ fn a_run_is_a_seed_a_model_and_a_folder() {
     assert!(missing.to_string().contains(&dir), "{missing}");
 }
 
-/// Four samples generate less than the search, eight as much. Of 4 and 3 errors of the latter 2 and 1 are gone.
+/// Four samples generate less than the search, eight as much. Of 4 and 3 errors of the latter 2 and 1 are gone. That
+/// best-of-n has most right at as many tokens says nothing of a vote.
 #[test]
-fn of_one_model_decoders_stand_below_each_other_and_searches_beside_best_of_n() {
+fn of_one_model_decoders_stand_below_each_other_and_searches_beside_their_rivals() {
     let of = |seed: usize, four: &str, eight: &str, vote: &str| {
-        let decoders = [("best-of-n@4", four), ("best-of-n@8", eight), ("mcts-vote", vote)];
+        let decoders = [
+            ("best-of-n@8", "xxxxx"),
+            ("orm-vote@4", four),
+            ("orm-vote@8", eight),
+            ("mcts-greedy", "....."),
+            ("mcts-vote", vote),
+        ];
         let mut run = of(seed, "round 0", &decoders);
-        let few = run.rows.iter_mut().filter(|row| row.decoder == "best-of-n@4");
+        let few = run.rows.iter_mut().filter(|row| row.decoder == "orm-vote@4");
         few.for_each(|row| row.tokens = Some(200));
         run
     };
@@ -478,14 +487,27 @@ fn of_one_model_decoders_stand_below_each_other_and_searches_beside_best_of_n() 
     let found = report(&runs, &Request::default()).unwrap();
     let split = &found.splits[0];
     assert!(split.against_greedy.is_empty(), "there is none");
-    let [search] = &split.against_best_of_n[..] else { panic!("one search") };
-    assert_eq!(search.other.decoder, "best-of-n@8");
+    let [search] = &split.against_rival[..] else { panic!("one search") };
+    assert_eq!(
+        (search.this.decoder.as_str(), search.other.decoder.as_str()),
+        ("mcts-vote", "orm-vote@8")
+    );
     close(search.gain.mean, 30.0);
+    let lone = |all: &[Lone]| {
+        let one = |it: &Lone| (it.side.decoder.clone(), it.lacking.reason);
+        all.iter().map(one).collect::<Vec<_>>()
+    };
+    let leaf = ("mcts-greedy".to_owned(), Reason::Unmeasured);
+    assert_eq!(lone(&split.without_rival), [leaf.clone()]);
+    assert!(split.against_twice.is_empty());
+    assert_eq!(lone(&split.without_twice), [leaf, ("mcts-vote".to_owned(), Reason::Cheaper)]);
     let page = markdown(&found, &[]);
     for line in [
         "| decoder | seed 0 | seed 1 | mean | 95 % interval | problems | tokens | nodes |",
-        "| best-of-n@4 | 100.0 | 100.0 | 100.0 | 100.0 to 100.0 | 5 | 200.0 | 20.4 |",
-        "| round 0 | mcts-vote | best-of-n@8 | +30.0 | -97.1 to +157.1 | 0.250 | 10 | 41.7 |",
+        "| orm-vote@4 | 100.0 | 100.0 | 100.0 | 100.0 to 100.0 | 5 | 200.0 | 20.4 |",
+        "| round 0 | mcts-vote | orm-vote@8 | +30.0 | -97.1 to +157.1 | 0.250 | 10 | 41.7 |",
+        "Without a rival with as many tokens: mcts-greedy (no best-leaf was measured).",
+        "Without a rival with twice as many tokens: mcts-vote (every orm-vote generates fewer tokens).",
     ] {
         assert!(page.contains(&format!("\n{line}\n")), "{line} is missing from:\n{page}");
     }

@@ -122,7 +122,11 @@ impl Summary {
     /// Prints it; says so if nothing is left to learn from.
     pub(crate) fn print(&self, status: &str, json: bool) -> Result<(), Failure> {
         if self.sft == 0 {
-            tracing::warn!("no trajectory was kept: the examples are empty");
+            tracing::warn!(
+                "no trajectory was kept: the examples are empty, and a policy that learns from them learns from the seeds \
+                 alone, as its control does. {}",
+                self.emptied_by()
+            );
         }
         if json {
             return stage::print_json(&Report { status, summary: self });
@@ -139,6 +143,20 @@ impl Summary {
         }
         let title = format!("\nPrompts and rows, {status}");
         stage::print_table(&title, &HEADER, &[self.cells()])
+    }
+
+    /// Which criterion took what was left.
+    fn emptied_by(&self) -> String {
+        match self.criteria.iter().find(|one| one.left == 0) {
+            Some(Cut { removed: 0, .. }) | None => {
+                "There was no trajectory to begin with".to_owned()
+            }
+            Some(Cut { criterion, removed, .. }) => {
+                format!(
+                    "`{criterion}` removed the last {removed} of them: lower it, or look at what critics say of them"
+                )
+            }
+        }
     }
 
     fn cells(&self) -> Vec<String> {

@@ -119,10 +119,13 @@ fn a_dry_run_writes_nothing() {
 
 #[test]
 fn nothing_kept_is_a_valid_dataset_and_a_warning() {
-    for place in [place(), Place::new(&[], &[])] {
+    let nothing = (Place::new(&[], &[]), "There was no trajectory to begin with");
+    for (place, why) in [(place(), "`outcome_above` removed the last 4 of them"), nothing] {
         let run = place.filter("--set outcome_above=0.95");
         run.succeeds();
-        assert!(run.err.contains("no trajectory was kept"), "{}", run.err);
+        for said in ["no trajectory was kept", "learns from the seeds alone", why] {
+            assert!(run.err.contains(said), "no `{said}` in: {}", run.err);
+        }
         assert!(place.rows::<SftExample>("sft").is_empty());
         assert!(place.rows::<Preference>("preferences").is_empty());
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use critic::agreement::{self, Voter};
 use critic::quality::{self, Judged, Quality, measure};
 use critic::targets::{Labelled, examples};
-use critic::{Encoder, ORM, PRM, Scores, Solution, VALUE, words};
+use critic::{Classes, CriticConfig, Encoder, ORM, PRM, Scores, Solution, VALUE, words};
 use dataset::{Begin, Dataset, FilesOutput};
 use decoding::models::{self, Model};
 use decoding::{AnyModel, Place, TextConfig};
@@ -15,7 +15,6 @@ use lm::{Checkpoint, ModelConfig};
 use schema::Label;
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
-use task::Finding;
 
 use crate::run::{self, Job};
 
@@ -35,6 +34,9 @@ pub(crate) struct Args {
     /// Where the checkpoint goes.
     #[arg(long)]
     out: PathBuf,
+    /// Learn from labels of which all are right, or none, too, or be judged on such: a head learns a constant from them.
+    #[arg(long)]
+    allow_one_class: bool,
 }
 
 /// The preset's `critic.toml`.
@@ -86,6 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let (train, held_out): (Vec<Label>, Vec<Label>) =
         labels.rows()?.into_iter().partition(|row| row.split == TRAIN);
+    teaches(&config.heads, &train, &held_out, args.allow_one_class)?;
     let start = config.start(init.checkpoint.clone(), &place)?;
     let rows = |labels: &[Label]| rows(labels, &start, &text.value);
     let (learned, judged) = (rows(&train)?, rows(&held_out)?);
@@ -100,7 +103,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let trained = run::train(&job, &output, &args.out, &place)?;
     let model = Model { checkpoint: trained.checkpoint.clone(), ..init };
-    let figures = figures(AnyModel::Model(Box::new(model)), &held_out, &text.value, &place)?;
+    let figures = figures(model, &held_out, &text.value, &place)?;
     output.write(quality::FILE, &run::pretty(&figures)?)?;
     run::finish(output, &trained)?;
     if args.common.json {
@@ -130,6 +133,77 @@ impl Config {
     }
 }
 
+/// Says where labels are alike, or nearly so: what every head would learn from them, or be judged by, is a constant. An error,
+/// unless that is meant.
+fn teaches(
+    heads: &[String],
+    train: &[Label],
+    held_out: &[Label],
+    allowed: bool,
+) -> Result<(), Failure> {
+    let mut alike = Vec::new();
+    for (labels, split) in [(train, "training"), (held_out, "held-out")] {
+        for head in heads {
+            let (classes, what) = match head.as_str() {
+                PRM => (processes(labels), format!("{split} options")),
+                _ => (outcomes(labels), format!("{split} solutions")),
+            };
+            if let Some(rare) = classes.rare(&what) {
+                tracing::warn!("{head}: {rare}: it can learn, or show, little of what is rare");
+            }
+            alike.extend(classes.alike(&what).map(|alike| format!("{head}: {alike}")));
+        }
+    }
+    if train.iter().all(|row| row.weight == 0.0) && !train.is_empty() {
+        alike.push(format!("all of {} training solutions weigh 0", train.len()));
+    }
+    if alike.is_empty() {
+        return Ok(());
+    }
+    let message = format!("labels that tell nothing apart: {}", alike.join("; "));
+    for row in train.iter().chain(held_out).take(SHOWN) {
+        let tail = stage::tail(&row.options.concat());
+        let is = if row.outcome > 0.5 { "right" } else { "wrong" };
+        tracing::warn!("problem {}: {is} is what ends in {tail}", row.prompt_id);
+    }
+    if allowed {
+        tracing::warn!("{message}");
+        return Ok(());
+    }
+    Err(Failure::data(message).hint(
+        "label with another policy, format or more problems (`critique label` says what was written and what was right); \
+         --allow-one-class (ONE_CLASS=1 of make) learns all the same",
+    ))
+}
+
+/// Solutions that are shown where all are alike.
+const SHOWN: usize = 3;
+
+/// The labels of solutions.
+fn outcomes(labels: &[Label]) -> Classes {
+    labels.iter().map(|row| row.outcome > 0.5).collect()
+}
+
+/// The labels of options.
+fn processes(labels: &[Label]) -> Classes {
+    labels.iter().flat_map(|row| &row.process_targets).map(|target| *target > 0.5).collect()
+}
+
+/// Says which heads give all that they judged one score.
+fn constant(judged: &BTreeMap<&'static str, Vec<Judged<'_>>>) -> Vec<String> {
+    let said = |(head, rows): (&&str, &Vec<Judged<'_>>)| {
+        let first = rows.first().filter(|_| rows.len() > 1)?.score;
+        let same = rows.iter().all(|row| row.score.total_cmp(&first).is_eq());
+        let count = rows.len();
+        same.then(|| {
+            format!(
+                "{head}: all of {count} held-out judgements are {first}: it tells nothing apart"
+            )
+        })
+    };
+    judged.iter().filter_map(said).collect()
+}
+
 fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<Example>, Failure> {
     let labelled: Vec<Labelled<'_>> = labels
         .iter()
@@ -157,12 +231,13 @@ fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<E
 /// The figures of each head on the held-out labels: the value and the PRM option by option (a value
 /// is right when the solution is), the ORM solution by solution.
 fn figures(
-    model: AnyModel,
+    model: Model,
     labels: &[Label],
     text: &TextConfig,
     place: &Place,
 ) -> Result<BTreeMap<String, Quality>, Failure> {
-    let critic = models::critic(&[model], text, place)?;
+    let shown = Shown { config: &text.critic, words: model.checkpoint.config.word_heads.clone() };
+    let critic = models::critic(&[AnyModel::Model(Box::new(model))], text, place)?;
     let solutions: Vec<Solution<'_>> = labels
         .iter()
         .map(|row| Solution {
@@ -178,27 +253,59 @@ fn figures(
         return Err(Failure::data("the critic's scores are not numbers: its training diverged")
             .hint("lower `learning_rate`"));
     }
-    let mut judged = BTreeMap::<&str, Vec<Judged<'_>>>::new();
-    for (row, scores) in labels.iter().zip(&scores) {
-        let right = row.outcome > 0.5;
-        let one = |tool, score: f32, right| Judged { group: &row.prompt_id, tool, score, right };
-        let tools: Vec<Finding> = row.options.iter().map(|text| task::finding(text)).collect();
-        let whole = task::verdict(&row.options.concat());
-        let values = tools.iter().zip(&scores.values).map(|(&tool, &v)| one(tool, v, right));
-        judged.entry(VALUE).or_default().extend(values);
-        let process = tools.iter().zip(scores.process.iter().zip(&row.process_targets));
-        let process = process.map(|(&tool, (&p, &t))| one(tool, p, t > 0.5));
-        judged.entry(PRM).or_default().extend(process);
-        judged.entry(ORM).or_default().extend(scores.outcome.map(|o| one(whole, o, right)));
-    }
-    judged.entry(AGREEMENT).or_default().extend(agreed(labels, &scores));
-    judged.retain(|_, rows| !rows.is_empty());
+    let judged = judged(labels, &scores, &shown);
+    constant(&judged).iter().for_each(|said| tracing::warn!("{said}"));
     Ok(judged.into_iter().map(|(head, rows)| (head.to_owned(), measure(&rows))).collect())
+}
+
+/// How the calculator's findings are told to the critic.
+struct Shown<'a> {
+    config: &'a CriticConfig,
+    /// The heads that are asked in words.
+    words: Vec<String>,
+}
+
+impl<'a> Shown<'a> {
+    /// What a head was told when it judged each option.
+    fn to(&self, head: &str, options: &[String]) -> Vec<Vec<&'a str>> {
+        if self.words.iter().any(|word| word == head) {
+            self.config.shown_in_words(head, options)
+        } else {
+            self.config.shown(options)
+        }
+    }
+}
+
+/// The judgements of each head, and of the agreement, each with what the calculator had told the critic.
+fn judged<'a>(
+    labels: &'a [Label],
+    scores: &[Scores],
+    shown: &Shown<'a>,
+) -> BTreeMap<&'static str, Vec<Judged<'a>>> {
+    let mut judged = BTreeMap::<&str, Vec<Judged<'_>>>::new();
+    for (row, scores) in labels.iter().zip(scores) {
+        let right = row.outcome > 0.5;
+        let group: &'a str = &row.prompt_id;
+        let one = |(shown, (score, right))| Judged { group, shown, score, right };
+        let mut add = |head: &'static str, scores: Vec<(f32, bool)>| {
+            let told = shown.to(head, &row.options).into_iter();
+            // The ORM judges the last option alone.
+            let told = told.skip(row.options.len().saturating_sub(scores.len()));
+            judged.entry(head).or_default().extend(told.zip(scores).map(one));
+        };
+        add(VALUE, scores.values.iter().map(|&value| (value, right)).collect());
+        let process = scores.process.iter().zip(&row.process_targets);
+        add(PRM, process.map(|(&process, &target)| (process, target > 0.5)).collect());
+        add(ORM, scores.outcome.iter().map(|&outcome| (outcome, right)).collect());
+    }
+    judged.entry(AGREEMENT).or_default().extend(agreed(labels, scores, shown));
+    judged.retain(|_, rows| !rows.is_empty());
+    judged
 }
 
 /// The solutions judged by what their prompt's solutions with the same answer weigh by their outcome rewards; none
 /// without an ORM.
-fn agreed<'a>(labels: &'a [Label], scores: &[Scores]) -> Vec<Judged<'a>> {
+fn agreed<'a>(labels: &'a [Label], scores: &[Scores], shown: &Shown<'a>) -> Vec<Judged<'a>> {
     if scores.iter().all(|one| one.outcome.is_none()) {
         return Vec::new();
     }
@@ -217,7 +324,7 @@ fn agreed<'a>(labels: &'a [Label], scores: &[Scores]) -> Vec<Judged<'a>> {
     let shares = labels.iter().zip(agreement::shares(&voters));
     let judged = |(row, share): (&'a Label, Option<f64>)| Judged {
         group: &row.prompt_id,
-        tool: task::verdict(&row.options.concat()),
+        shown: shown.to(ORM, &row.options).pop().unwrap_or_default(),
         score: share.unwrap_or(0.0) as f32,
         right: row.outcome > 0.5,
     };
@@ -231,7 +338,90 @@ fn print(figures: &BTreeMap<String, Quality>) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use critic::Marks;
+
     use super::*;
+
+    fn label(text: &[&str], outcome: f32) -> Label {
+        Label {
+            prompt_id: "p".to_owned(),
+            options: text.iter().map(|&line| line.to_owned()).collect(),
+            value_targets: vec![outcome; text.len()],
+            process_targets: vec![outcome; text.len()],
+            outcome,
+            weight: 1.0,
+            ..Label::default()
+        }
+    }
+
+    /// Both say the same of their second line and come to the same answer. What the calculator says of the first line is
+    /// what tells them apart, and the critic had been told that: it knows nothing of its own.
+    #[test]
+    fn judgements_are_compared_where_the_critic_was_shown_the_same() {
+        let labels = [
+            label(&["2 + 3 = 5\n", "5 + 1 = 6\n", "#### 6"], 1.0),
+            label(&["2 + 3 = 4\n", "5 + 1 = 6\n", "#### 6"], 0.0),
+        ];
+        let score = |score: f32| Scores {
+            values: vec![score; 3],
+            process: vec![score; 3],
+            outcome: Some(score),
+            ..Scores::default()
+        };
+        let (scores, config) = ([score(0.9), score(0.1)], CriticConfig::plain());
+        let figures = |config: &CriticConfig| -> BTreeMap<&str, Option<f64>> {
+            let shown = Shown { config, words: Vec::new() };
+            let judged = judged(&labels, &scores, &shown);
+            judged.into_iter().map(|(head, rows)| (head, measure(&rows).within_tool)).collect()
+        };
+        let none = BTreeMap::from([(AGREEMENT, None), (ORM, None), (PRM, None), (VALUE, None)]);
+        assert_eq!(figures(&config), none);
+        // One that is told nothing has it all by itself.
+        let blind = Marks { holds: "-".into(), fails: "-".into(), nothing: "-".into() };
+        let blind = CriticConfig { option: blind.clone(), solution: blind, ..config };
+        let all = figures(&blind);
+        assert_eq!((all[ORM], all[PRM], all[VALUE]), (Some(1.0), Some(1.0), Some(1.0)));
+        assert_eq!(all[AGREEMENT], Some(0.5), "the answer is the same");
+    }
+
+    #[test]
+    fn labels_that_tell_nothing_apart_are_refused_by_head() {
+        let heads = [VALUE, PRM, ORM].map(str::to_owned);
+        let (right, wrong) = (label(&["a", "#### 5"], 1.0), label(&["b", "#### 6"], 0.0));
+        let both = [right.clone(), wrong.clone()];
+        teaches(&heads, &both, &both, false).unwrap();
+        let refused = |heads: &[String], train: &[Label], held_out: &[Label]| {
+            teaches(heads, train, held_out, true).unwrap();
+            let failure = teaches(heads, train, held_out, false).unwrap_err();
+            assert_eq!(failure.exit(), stage::Exit::Data);
+            failure.to_string()
+        };
+        let none = refused(&heads, &[wrong.clone(), wrong.clone()], &both);
+        let says = "labels that tell nothing apart: value: 0 of 2 training solutions are right; \
+                    prm: 0 of 4 training options are right; orm: 0 of 2 training solutions are right";
+        assert_eq!(none, says);
+        let all = refused(&heads[2..], &both, &[right.clone()]);
+        assert!(all.ends_with(": orm: all of 1 held-out solutions are right"), "{all}");
+        let unjudged = refused(&heads[..1], &both, &[]);
+        assert!(unjudged.ends_with("value: there are no held-out solutions"), "{unjudged}");
+        let weightless = both.clone().map(|row| Label { weight: 0.0, ..row });
+        assert!(
+            refused(&heads, &weightless, &both).contains("all of 2 training solutions weigh 0")
+        );
+        // Whatever the answers came to, steps can be told apart.
+        let steps = Label { process_targets: vec![1.0, 0.0], ..wrong };
+        teaches(&heads[1..2], &[steps.clone()], &[steps], false).unwrap();
+    }
+
+    #[test]
+    fn a_head_that_says_one_thing_is_named() {
+        let row = |score| Judged { group: "p", shown: Vec::new(), score, right: true };
+        let judged =
+            BTreeMap::from([(ORM, vec![row(0.5), row(0.5)]), (PRM, vec![row(0.5), row(0.25)])]);
+        let said = constant(&judged);
+        assert_eq!(said, ["orm: all of 2 held-out judgements are 0.5: it tells nothing apart"]);
+        assert!(constant(&BTreeMap::from([(ORM, vec![row(0.5)])])).is_empty());
+    }
 
     #[test]
     fn every_preset_is_read_and_in_range() {

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use dataset::FilesOutput;
 use decoding::Place;
 use lm::Checkpoint;
+use lm::train::Course;
 use policy::template::filled;
 use serde::Serialize;
 use stage::{Failure, ResultExt};
@@ -27,15 +28,16 @@ pub(crate) struct Line {
 
 /// What the program is to do.
 pub(crate) struct Job<'a> {
-    /// What is run by the shell; `{init}`, `{examples}`, `{validation}`, `{out}`, `{updates}` and `{seed}` are filled in.
+    /// What is run by the shell; `{init}`, `{examples}`, `{validation}`, `{out}`, `{updates}`, `{planned}` and `{seed}` are
+    /// filled in.
     pub(crate) command: &'a str,
     pub(crate) init: &'a Path,
     pub(crate) examples: &'a [Line],
     pub(crate) validation: &'a [Line],
     /// Tokens of the examples, once.
     pub(crate) tokens: usize,
-    /// Exactly so many updates, for a control; 0 leaves it to the program.
-    pub(crate) updates: usize,
+    /// Exactly so many updates, for a control; none leaves it to the program.
+    pub(crate) course: Option<Course>,
     pub(crate) seed: u64,
 }
 
@@ -80,6 +82,7 @@ pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result
 
 fn execute(job: &Job<'_>, [examples, validation, out]: [&PathBuf; 3]) -> Result<(), Failure> {
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    let course = job.course.unwrap_or(Course { updates: 0, planned: 0 });
     let command = filled(
         job.command,
         &[
@@ -87,7 +90,8 @@ fn execute(job: &Job<'_>, [examples, validation, out]: [&PathBuf; 3]) -> Result<
             ("examples", &quoted(examples)),
             ("validation", &quoted(validation)),
             ("out", &quoted(out)),
-            ("updates", &job.updates.to_string()),
+            ("updates", &course.updates.to_string()),
+            ("planned", &course.planned.to_string()),
             ("seed", &job.seed.to_string()),
         ],
     );
@@ -127,6 +131,8 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     struct Told {
         updates: usize,
         #[serde(default)]
+        planned: Option<usize>,
+        #[serde(default)]
         validation_loss: Option<f64>,
     }
     let path = out.join(RECORD);
@@ -134,14 +140,17 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     let text = fs::read(&path).or_data(format!("{}: {missing}", path.display()))?;
     let told: Told =
         serde_json::from_slice(&text).or_data(format!("{}: {missing}", path.display()))?;
-    if job.updates > 0 && told.updates != job.updates {
-        let (made, wanted) = (told.updates, job.updates);
+    if let Some(Course { updates: wanted, .. }) = job.course.filter(|it| it.updates > 0)
+        && told.updates != wanted
+    {
+        let made = told.updates;
         return Err(Failure::data(format!(
             "the trainer made {made} updates, not {wanted}: a control makes as many as the round"
         )));
     }
     Ok(Record {
         updates: told.updates,
+        planned: told.planned.filter(|planned| *planned > told.updates),
         best_update: told.updates,
         validation_loss: told.validation_loss,
         examples: job.examples.len(),

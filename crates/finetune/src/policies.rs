@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dataset::{Begin, Dataset, Files, FilesOutput, Input};
 use decoding::models::Model;
 use decoding::{Place, TextConfig};
-use lm::train::{Example, Pair, PreferenceConfig, Preferences, TrainConfig};
+use lm::train::{Course, Example, Pair, PreferenceConfig, Preferences, TrainConfig};
 use lm::{Checkpoint, Tokenizer};
 use policy::{PromptFormat, PromptText};
 use schema::{Message, Preference, Prompt, SftExample};
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// Labelled problems to judge by.
     #[arg(long)]
     validation: PathBuf,
-    /// Make exactly as many updates as this checkpoint's run did: for a control.
+    /// Make exactly as many updates as this checkpoint's run did, by the same learning rates: for a control.
     #[arg(long)]
     updates_of: Option<PathBuf>,
     /// Who trains: this program, or the preset's `external_trainer`.
@@ -66,8 +66,9 @@ struct Config {
     /// is: for a model that follows instructions already.
     seed_share: f64,
     /// With `--trainer external`: a command for the shell, in which `{init}`, `{examples}`, `{validation}`, `{out}`,
-    /// `{updates}` (0: as it likes) and `{seed}` are filled in. It leaves a Hugging Face directory in `{out}`, with a
-    /// `training.json` that says how many updates it made.
+    /// `{updates}`, `{planned}` (how many the learning rate is planned for; both 0: as it likes) and `{seed}` are filled in.
+    /// It leaves a Hugging Face directory in `{out}`, with a `training.json` that says how many `updates` it made, and how
+    /// many were `planned` if it stopped early.
     #[serde(default)]
     external_trainer: Option<String>,
     /// How the pairs of `--preferences` are learned from, beside the examples; without the option there are none, and the
@@ -132,7 +133,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let init = Model::load("init", &args.init, &place)?;
     let mut inputs = data.inputs();
     inputs.push(init.input.clone());
-    let updates = args.updates_of.as_deref().map(|dir| updates(dir, &mut inputs)).transpose()?;
+    let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = preset.value.command(args.trainer)?;
     let external = command.is_some();
     let settings = Settings { policy: &preset.value, text: &text.value, external };
@@ -161,7 +162,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             examples: &writer.lines(&lesson.rows)?,
             validation: &writer.lines(&lesson.validation)?,
             tokens: examples.iter().map(|e| e.ids.len()).sum(),
-            updates: updates.unwrap_or(0),
+            course: updates,
             seed,
         };
         external::train(&job, output, &place)?
@@ -211,9 +212,27 @@ impl Data {
         (rows, self.preferences.iter().map(Dataset::len).sum())
     }
 
+    /// Says so where there are datasets of kept trajectories, or pairs, and nothing is in them.
+    fn warn_of_nothing_kept(&self) {
+        let sft = self.sft.iter().map(Dataset::len).collect::<Vec<_>>();
+        let preferences = self.preferences.iter().map(Dataset::len).collect::<Vec<_>>();
+        for (lengths, option, what) in
+            [(sft, "--sft", "examples"), (preferences, "--preferences", "pairs")]
+        {
+            if !lengths.is_empty() && lengths.iter().all(|len| *len == 0) {
+                tracing::warn!(
+                    "{option}: there are no {what} in any of {} datasets: nothing of what was searched is learned from, \
+                     and a policy that learns from the seeds alone is its own control",
+                    lengths.len()
+                );
+            }
+        }
+    }
+
     /// What there is to learn. Problems of which the answers alone are known can be neither learned from nor judged by; where
     /// nothing is judged, they are passed over.
     fn lesson(&self, config: &Config) -> Result<Lesson, Failure> {
+        self.warn_of_nothing_kept();
         let mut rows = labelled(&self.seeds, config.seed_share)?;
         for dataset in &self.sft {
             rows.extend(kept(dataset)?);
@@ -231,14 +250,14 @@ impl Data {
     }
 }
 
-/// The updates of another run, which becomes an input.
-fn updates(dir: &Path, inputs: &mut Vec<Input>) -> Result<usize, Failure> {
+/// How far another run went, which becomes an input.
+fn course(dir: &Path, inputs: &mut Vec<Input>) -> Result<Course, Failure> {
     let files = Files::open(dir)?;
     let path = files.path(RECORD)?;
     inputs.push(files.input("updates"));
     let text = std::fs::read(&path).or_io(path.display())?;
     let record: Record = serde_json::from_slice(&text).or_data(path.display())?;
-    Ok(record.updates)
+    Ok(record.course())
 }
 
 /// A question and its solution to learn from.

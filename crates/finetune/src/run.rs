@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dataset::{FilesOutput, METRICS};
 use decoding::Place;
-use lm::train::{Event, Example, Outcome, Preferences, Preferred, TrainConfig, Training};
+use lm::train::{Course, Event, Example, Outcome, Preferences, Preferred, TrainConfig, Training};
 use lm::{Checkpoint, ModelConfig};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Metrics, Progress, ResultExt};
@@ -14,11 +14,14 @@ pub(crate) const RECORD: &str = "training.json";
 /// The name of the state in the scratch folder.
 const STATE: &str = "state.safetensors";
 
-/// What a run was, kept with its checkpoint; the control reads the updates from it.
+/// What a run was, kept with its checkpoint; the control reads its course from it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// Updates done.
     pub(crate) updates: usize,
+    /// Updates that the learning rate was planned for, where the run stopped before them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) planned: Option<usize>,
     /// The update the checkpoint is from.
     pub(crate) best_update: usize,
     /// Its validation loss, in nats per target.
@@ -35,7 +38,20 @@ pub(crate) struct Record {
 impl Record {
     /// The record of a checkpoint that was taken as it is.
     pub(crate) fn of_nothing() -> Self {
-        Self { updates: 0, best_update: 0, validation_loss: None, examples: 0, pairs: 0, tokens: 0 }
+        Self {
+            updates: 0,
+            planned: None,
+            best_update: 0,
+            validation_loss: None,
+            examples: 0,
+            pairs: 0,
+            tokens: 0,
+        }
+    }
+
+    /// How far the run went, for its control.
+    pub(crate) fn course(&self) -> Course {
+        Course { updates: self.updates, planned: self.planned.unwrap_or(self.updates) }
     }
 }
 
@@ -46,7 +62,7 @@ pub(crate) struct Job<'a> {
     pub(crate) preferences: Option<Preferences<'a>>,
     pub(crate) validation: &'a [Example],
     pub(crate) config: &'a TrainConfig,
-    pub(crate) updates: Option<usize>,
+    pub(crate) updates: Option<Course>,
     pub(crate) seed: u64,
 }
 
@@ -57,6 +73,7 @@ impl Job<'_> {
         let of_pairs = pairs.iter().map(|pair| pair.chosen.len() + pair.rejected.len());
         Record {
             updates: outcome.updates,
+            planned: Some(outcome.planned).filter(|planned| *planned > outcome.updates),
             best_update: outcome.best_update,
             validation_loss: outcome.best_loss,
             examples: self.examples.len(),

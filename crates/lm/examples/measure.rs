@@ -18,7 +18,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use lm::engine::EngineOptions;
 use lm::prefix::scope_of;
-use lm::train::{Event, Example, TrainConfig, Training};
+use lm::train::{Course, Event, Example, TrainConfig, Training};
 use lm::{Checkpoint, Engine, GenerationRequest, Prefixes, Sampling, Stop, device};
 
 type Failure = Box<dyn std::error::Error>;
@@ -80,7 +80,7 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
         preferences: None,
         validation: &[],
         config: &config,
-        updates: Some(times),
+        updates: Some(Course { updates: times, planned: times }),
         seed: 0,
         workers,
     };

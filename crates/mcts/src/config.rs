@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::formula::{aggregate, leaf_score};
+
 /// Largest real number a setting may hold; keeps every score of the tree far from overflow.
 const LARGEST: f64 = 1e6;
 
@@ -227,6 +229,12 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// What a solution with these scores is worth as a leaf: `s = beta_v v + beta_PRM PRM + beta_ORM ORM`, for whoever has
+    /// solutions and no tree. `path` are the process rewards of its options, first option first; a missing part adds nothing.
+    pub fn leaf_score(&self, value: Option<f64>, path: &[Option<f64>], orm: Option<f64>) -> f64 {
+        leaf_score(self.weights, value, aggregate(self.prm_aggregation, path), orm)
+    }
+
     /// Checks every range written at the fields; the first problem found is returned.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.check_reals()?;

@@ -1,7 +1,7 @@
 //! Answers: each is checked as a whole before any of it is believed.
 
 use crate::config::Merge;
-use crate::formula::{aggregate, leaf_score, mean, variance};
+use crate::formula::{mean, variance};
 use crate::machine::Pending;
 use crate::merge::Similarity;
 use crate::node::{Action, Evaluation, Node, NodeId};
@@ -122,9 +122,8 @@ impl Tree {
 
     fn leaf_score(&self, id: NodeId) -> f64 {
         let path: Vec<_> = self.path(id).into_iter().map(|id| self.node(id).prm).collect();
-        let prm = aggregate(self.config.prm_aggregation, &path);
         let Node { value, orm, .. } = *self.node(id);
-        leaf_score(self.config.weights, value, prm, orm)
+        self.config.leaf_score(value, &path, orm)
     }
 }
 

@@ -187,7 +187,8 @@ mod tests {
     use decoding::Candidate;
 
     fn sample(text: &str, outcome: f64) -> Sample {
-        let candidate = Candidate { text: text.to_owned(), answer: None, outcome, tokens: 9 };
+        let candidate =
+            Candidate { text: text.to_owned(), answer: None, outcome, score: outcome, tokens: 9 };
         Sample {
             candidate,
             parts: Vec::new(),

@@ -15,6 +15,7 @@ mod preset;
 mod progress;
 mod recipe;
 mod table;
+mod tail;
 mod terminal;
 
 pub use app::main;
@@ -25,3 +26,4 @@ pub use preset::{Preset, load, shipped};
 pub use progress::Progress;
 pub use recipe::recipe;
 pub use table::{print_json, print_table, render_table};
+pub use tail::tail;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use schema::Evaluation;
 
-use super::{Comparison, Error, Rival, Row, Split, words};
-use crate::decoder::{BEST_OF_N, GREEDY};
-use crate::measured::{Cell, Model, Place, paired, rival};
+use super::{Comparison, Error, Lacking, Rival, Row, Split, words};
+use crate::decoder::GREEDY;
+use crate::measured::{Cell, Model, Place, paired};
+use crate::rivals::{Priced, rival};
 use crate::stats::wilson;
 
 /// Compares models, each a label with the rows of its evaluation, with the one labelled `against`.
@@ -46,10 +47,12 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result
             let Some(this) = model.cell(place, decoder) else { continue };
             let control = control.and_then(|control| control.cell(place, decoder));
             let greedy = if decoder == GREEDY { None } else { model.cell(place, GREEDY) };
+            let (against_rival, lacking) = at_equal_tokens(model, place, this)?;
             rows.push(Row {
                 against_control: control.map(|other| paired(place, this, other)).transpose()?,
                 against_greedy: greedy.map(|other| paired(place, this, other)).transpose()?,
-                against_best_of_n: best_of_n(model, place, this)?,
+                against_rival,
+                lacking,
                 ..alone(&model.label, this)
             });
         }
@@ -59,16 +62,24 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result
     Ok(Split { task, split, rows, conclusion })
 }
 
-/// A decoder against the best-of-n of its model that generates as many tokens.
-fn best_of_n(model: &Model<'_>, place: Place<'_>, this: Cell<'_>) -> Result<Option<Rival>, Error> {
-    let samples = model.decoders(place).filter(|decoder| decoder.starts_with(BEST_OF_N));
-    let cells = samples.filter_map(|decoder| model.cell(place, decoder));
-    let priced = cells.map(|cell| (cell, cell.tokens()));
-    let Some((cell, tokens)) = rival((this.decoder, this.tokens()), priced) else {
-        return Ok(None);
-    };
-    let paired = paired(place, this, cell)?;
-    Ok(Some(Rival { decoder: cell.decoder.to_owned(), tokens, paired }))
+/// A search against its rival at equal tokens, or why it has none.
+fn at_equal_tokens(
+    model: &Model<'_>,
+    place: Place<'_>,
+    this: Cell<'_>,
+) -> Result<(Option<Rival>, Option<Lacking>), Error> {
+    let cells = model.decoders(place).filter_map(|decoder| model.cell(place, decoder));
+    let cells: Vec<Cell<'_>> = cells.collect();
+    let priced: Vec<Priced<'_>> = cells.iter().map(Cell::priced).collect();
+    match rival(this.priced(), 1.0, &priced) {
+        None => Ok((None, None)),
+        Some(Err(lacking)) => Ok((None, Some(lacking))),
+        Some(Ok((at, tokens))) => {
+            let paired = paired(place, this, cells[at])?;
+            let decoder = cells[at].decoder.to_owned();
+            Ok((Some(Rival { decoder, tokens, paired }), None))
+        }
+    }
 }
 
 /// What a measurement says without another.
@@ -82,7 +93,8 @@ fn alone(model: &str, cell: Cell<'_>) -> Row {
         accuracy: wilson(correct, n).scaled(100.0),
         against_control: None,
         against_greedy: None,
-        against_best_of_n: None,
+        against_rival: None,
+        lacking: None,
         tokens: cell.tokens(),
         nodes: cell.nodes(),
         cost: None,

@@ -7,13 +7,15 @@ use crate::format::{none, one, p_value, range, signed_range};
 use crate::stats::Interval;
 
 /// How the numbers were computed.
-const NOTES: [&str; 6] = [
+const NOTES: [&str; 8] = [
     "intervals are 95 %: Wilson's, and Newcombe's paired one for differences",
     "differences are in percentage points, over the problems that both answered (paired)",
     "p is McNemar's exact two-sided test; significant means p < 0.05",
     "p is not corrected for the number of comparisons: expect 1 in 20 by chance",
     "tokens and nodes are means per problem; tokens are those generated, by rollouts too",
-    "best-of-n is the cheapest that generates as many tokens as the search",
+    "a rival picks from independent samples as the search picks from what it found:",
+    "orm-vote for a vote, best-of-n for the best by the ORM, best-leaf for a leaf of a tree;",
+    "it is the cheapest that generates as many tokens",
 ];
 
 /// The whole comparison as text.
@@ -59,7 +61,7 @@ fn block(split: &Split, against: &str) -> String {
 /// The groups of columns that are not empty.
 struct Columns {
     paired: PairedWith,
-    best_of_n: bool,
+    rival: bool,
     cost: bool,
 }
 
@@ -81,7 +83,7 @@ impl Columns {
         };
         Self {
             paired,
-            best_of_n: rows.iter().any(|row| row.against_best_of_n.is_some()),
+            rival: rows.iter().any(|row| row.against_rival.is_some()),
             cost: rows.iter().any(|row| row.cost.is_some()),
         }
     }
@@ -94,8 +96,8 @@ impl Columns {
             PairedWith::Greedy => header.extend(["vs greedy", "p"]),
             PairedWith::Nobody => {}
         }
-        if self.best_of_n {
-            header.extend(["vs best-of-n", "p", "its tokens"]);
+        if self.rival {
+            header.extend(["rival", "its tokens", "vs rival", "p"]);
         }
         header.extend(["tokens", "nodes"]);
         if self.cost {
@@ -117,10 +119,11 @@ impl Columns {
             PairedWith::Greedy => cells.extend(points_of(row.against_greedy.as_ref())),
             PairedWith::Nobody => {}
         }
-        if self.best_of_n {
-            let rival = row.against_best_of_n.as_ref();
-            cells.extend(points_of(rival.map(|rival| &rival.paired)));
+        if self.rival {
+            let rival = row.against_rival.as_ref();
+            cells.push(rival.map_or_else(none, |rival| rival.decoder.clone()));
             cells.push(one(rival.map(|rival| rival.tokens)));
+            cells.extend(points_of(rival.map(|rival| &rival.paired)));
         }
         cells.extend([one(row.tokens), one(row.nodes)]);
         if self.cost {

@@ -1,17 +1,18 @@
-//! What a test set's rows say, in sentences: models against the control, search against greedy and best-of-n. Greedy
-//! against the control is always said, everything else where it is significant; the rest is counted.
+//! What a test set's rows say, in sentences: models against the control, search against greedy and its rivals. Greedy
+//! against the control is always said, and which searches have no rival; everything else where it is significant, and the
+//! rest is counted.
 
 use super::{Paired, Rank, Row};
 use crate::decoder::{GREEDY, SEARCH};
 use crate::format::{p_value, signed_range};
+use crate::rivals::{self, Alone};
 
 /// The sentences about one test set, without a final full stop.
 pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
     let mut controlled: Vec<&Row> = rows.iter().filter(|row| row.model != against).collect();
     controlled.sort_by_key(|row| Rank::decoder(&row.decoder));
     let said = controlled.into_iter().map(|row| against_control(row, against));
-    let said =
-        said.chain(rows.iter().map(against_greedy)).chain(rows.iter().map(against_best_of_n));
+    let said = said.chain(rows.iter().map(against_greedy)).chain(rows.iter().map(against_rival));
     let (mut sentences, mut silent) = (Vec::new(), 0);
     for said in said {
         match said {
@@ -24,9 +25,16 @@ pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
         let noun = if silent == 1 { "comparison" } else { "comparisons" };
         sentences.push(format!("no significant difference in {silent} other {noun}"));
     }
+    let alone = |row| {
+        let Row { model, decoder, lacking, .. }: &Row = row;
+        Alone { model, decoder, lacking: *lacking }
+    };
+    let alone: Vec<Alone<'_>> = rows.iter().map(alone).collect();
+    let lacking = rivals::lacking(&alone);
+    sentences.extend(lacking.map(|who| format!("no rival at equal tokens: {who}")));
     sentences.extend(verdict(rows, GREEDY, |row| row.against_greedy.as_ref()));
-    sentences.extend(verdict(rows, "best-of-n at equal tokens", |row| {
-        row.against_best_of_n.as_ref().map(|rival| &rival.paired)
+    sentences.extend(verdict(rows, "its rival at equal tokens", |row| {
+        row.against_rival.as_ref().map(|rival| &rival.paired)
     }));
     sentences
 }
@@ -65,8 +73,8 @@ fn against_greedy(row: &Row) -> Said {
     }
 }
 
-fn against_best_of_n(row: &Row) -> Said {
-    match &row.against_best_of_n {
+fn against_rival(row: &Row) -> Said {
+    match &row.against_rival {
         Some(rival) => {
             let name = format!("{} ({:.0} tokens)", rival.decoder, rival.tokens);
             against_decoder(row, &name, &rival.paired)

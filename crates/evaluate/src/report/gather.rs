@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    DecoderReport, Error, Measured, Pair, Report, Request, Run, SeedPair, SeedShare, Side,
+    DecoderReport, Error, Lone, Measured, Pair, Report, Request, Run, SeedPair, SeedShare, Side,
     SplitReport, Versus,
 };
 use crate::compare::{Paired, Rank};
-use crate::decoder::{BEST_OF_N, GREEDY};
-use crate::measured::{Cell, Model, Place, paired, rival};
+use crate::decoder::GREEDY;
+use crate::measured::{Cell, Model, Place, paired};
+use crate::rivals::{Priced, rival};
 use crate::stats::{Pairs, Spread, mean, random_signs, wilson};
 
 /// Every model of every seed.
@@ -192,7 +193,8 @@ fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<Spl
             pairs: found,
         });
     }
-    let (mut against_greedy, mut against_samples) = (Vec::new(), [Vec::new(), Vec::new()]);
+    let mut against_greedy = Vec::new();
+    let [mut as_many, mut twice] = [1.0, 2.0].map(AtTokens::times);
     for at in 0..runs.models.len() {
         let all = runs.decoders(place).into_iter().map(|it| runs.series(place, at, it.name()));
         let all: Vec<Series<'a>> = all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
@@ -201,19 +203,50 @@ fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<Spl
             if let Some(greedy) = greedy {
                 against_greedy.push(versus(runs, place, this, greedy)?);
             }
-            for (times, found) in [1.0, 2.0].into_iter().zip(&mut against_samples) {
-                let samples = all.iter().filter(|other| other.decoder().starts_with(BEST_OF_N));
-                let priced = samples.map(|other| (other, other.tokens()));
-                let tokens = this.tokens().map(|tokens| tokens * times);
-                if let Some((other, _)) = rival((this.decoder(), tokens), priced) {
-                    found.push(versus(runs, place, this, other)?);
-                }
-            }
+            as_many.add(runs, place, this, &all)?;
+            twice.add(runs, place, this, &all)?;
         }
     }
-    let (task, split) = (place.0.to_owned(), place.1.name().to_owned());
-    let [against_best_of_n, against_twice] = against_samples;
-    Ok(SplitReport { task, split, decoders, against_greedy, against_best_of_n, against_twice })
+    Ok(SplitReport {
+        task: place.0.to_owned(),
+        split: place.1.name().to_owned(),
+        decoders,
+        against_greedy,
+        against_rival: as_many.against,
+        without_rival: as_many.without,
+        against_twice: twice.against,
+        without_twice: twice.without,
+    })
+}
+
+/// Searches beside their rivals that generate so many times as many tokens.
+struct AtTokens {
+    times: f64,
+    against: Vec<Versus>,
+    without: Vec<Lone>,
+}
+
+impl AtTokens {
+    fn times(times: f64) -> Self {
+        Self { times, against: Vec::new(), without: Vec::new() }
+    }
+
+    /// Adds a decoder of a model, if it is a search; `all` are those of the model.
+    fn add(
+        &mut self,
+        runs: &Runs<'_>,
+        place: Place<'_>,
+        this: &Series<'_>,
+        all: &[Series<'_>],
+    ) -> Result<(), Error> {
+        let priced: Vec<Priced<'_>> = all.iter().map(Series::priced).collect();
+        match rival(this.priced(), self.times, &priced) {
+            Some(Ok((at, _))) => self.against.push(versus(runs, place, this, &all[at])?),
+            Some(Err(lacking)) => self.without.push(Lone { side: this.side(), lacking }),
+            None => {}
+        }
+        Ok(())
+    }
 }
 
 /// What a measurement says without another.
@@ -274,6 +307,11 @@ impl<'a> Series<'a> {
 
     fn side(&self) -> Side {
         Side { model: self.model.to_owned(), decoder: self.decoder().to_owned() }
+    }
+
+    /// The decoder with its tokens.
+    fn priced(&self) -> Priced<'a> {
+        Priced { decoder: self.decoder(), tokens: self.tokens() }
     }
 
     /// Generated tokens of a problem.

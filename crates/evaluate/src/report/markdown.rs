@@ -1,13 +1,15 @@
 //! A report as markdown.
 
 use super::{
-    BroughtCounts, CriticReport, DecoderCost, DecoderReport, KeptReport, MadeCounts, Measured,
-    OfOperator, Plot, Report, SeedAudit, SplitReport, StageCost, Versus,
+    BroughtCounts, CriticReport, DecoderCost, DecoderReport, KeptReport, Lone, MadeCounts,
+    Measured, OfOperator, Plot, Report, SeedAudit, SplitReport, StageCost, Versus,
 };
 use critic::quality;
 
 use crate::bill::MeanCost;
+use crate::compare::Reason;
 use crate::format::{none, one, p_value, range, signed_range};
+use crate::rivals::{self, Alone};
 use crate::stats::Spread;
 
 /// How the numbers were computed.
@@ -35,8 +37,11 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
             blocks.extend(split.decoders.iter().flat_map(|it| by_model(&report.seeds, it)));
         }
         blocks.extend(against_greedy(&split.against_greedy));
-        blocks.extend(against_best_of_n("as many", &split.against_best_of_n));
-        blocks.extend(against_best_of_n("twice as many", &split.against_twice));
+        blocks.extend(against_rivals("as many", &split.against_rival, &split.without_rival));
+        // What was not measured has been said.
+        let too_few = split.without_twice.iter().filter(|it| it.lacking.reason == Reason::Cheaper);
+        let too_few: Vec<Lone> = too_few.cloned().collect();
+        blocks.extend(against_rivals("twice as many", &split.against_twice, &too_few));
     }
     blocks.extend(decoder_costs(&report.decoder_costs));
     blocks.extend(imagination(&report.made, &report.brought));
@@ -143,11 +148,25 @@ fn against_greedy(decoders: &[Versus]) -> Vec<String> {
     over_all("Against greedy of the same model", ABOUT, decoders)
 }
 
-/// Every other decoder against best-of-n of its model that generates so many tokens.
-fn against_best_of_n(many: &str, decoders: &[Versus]) -> Vec<String> {
-    let title = format!("Against best-of-n of the same model with {many} tokens");
-    let about = format!("The cheapest that generates at least {many}. {ABOUT}");
-    over_all(&title, &about, decoders)
+/// Every search against its rival of the same model that generates so many tokens, then those that have none.
+fn against_rivals(many: &str, searches: &[Versus], without: &[Lone]) -> Vec<String> {
+    let title = format!(
+        "Against samples of the same model, picked from in the same way, with {many} tokens"
+    );
+    let about = format!(
+        "A vote against `orm-vote`, the best by the ORM against `best-of-n`, a leaf of a tree against `best-leaf`: each \
+         the cheapest that generates at least {many}. {ABOUT}"
+    );
+    let mut blocks = over_all(&title, &about, searches);
+    let compared = searches.iter().map(|it| (&it.this, None));
+    let all = compared.chain(without.iter().map(|it| (&it.side, Some(it.lacking))));
+    let alone =
+        all.map(|(side, lacking)| Alone { model: &side.model, decoder: &side.decoder, lacking });
+    let lacking = rivals::lacking(&alone.collect::<Vec<_>>());
+    blocks.extend(
+        lacking.map(|who| format!("Without a rival with {many} tokens: {}.", escaped(&who))),
+    );
+    blocks
 }
 
 const ABOUT: &str =

@@ -20,8 +20,10 @@ pub(super) fn plan(training: &Training<'_>, units: &[Unit<'_>]) -> Vec<Vec<usize
     };
     let first = epoch(0);
     let epochs = training.config.epochs;
-    let total =
-        training.updates.unwrap_or_else(|| (epochs * first.len() as f64).round().max(1.0) as usize);
+    let total = match training.updates {
+        Some(course) => course.updates,
+        None => (epochs * first.len() as f64).round().max(1.0) as usize,
+    };
     let mut plan = first;
     for number in 1.. {
         if plan.len() >= total {

@@ -109,7 +109,7 @@ pub enum Event<'a> {
     Update {
         /// Updates done.
         update: usize,
-        /// Updates planned.
+        /// Updates that are made unless the run stops early.
         total: usize,
         /// Mean loss of the batch.
         loss: f64,
@@ -142,6 +142,8 @@ pub struct Outcome {
     pub model: Decoder,
     /// Updates done.
     pub updates: usize,
+    /// Updates that the learning rate was planned for.
+    pub planned: usize,
     /// Tokens of their batches, without padding.
     pub tokens: u64,
     /// The update the model is from.
@@ -150,6 +152,15 @@ pub struct Outcome {
     pub best_loss: Option<f64>,
     /// The adapters, where they learned in place of the model, as the files of a folder that PEFT reads.
     pub adapter: Vec<(String, Vec<u8>)>,
+}
+
+/// How far a run went, for one that is to go as far by the same learning rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Course {
+    /// Updates done.
+    pub updates: usize,
+    /// Updates over which the learning rate was to rise and fall: more than were done by a run that stopped early.
+    pub planned: usize,
 }
 
 /// A training run.
@@ -165,8 +176,8 @@ pub struct Training<'a> {
     pub validation: &'a [Example],
     /// Hyperparameters.
     pub config: &'a TrainConfig,
-    /// Exactly this many updates instead of `epochs`, and no early stop: for a control run.
-    pub updates: Option<usize>,
+    /// So many updates instead of `epochs`, and no early stop: for a control run.
+    pub updates: Option<Course>,
     /// Seed of the order of the examples.
     pub seed: u64,
     /// Threads.
@@ -207,7 +218,7 @@ impl Training<'_> {
             if !value.is_finite() {
                 return Err(Error::Diverged { update: update + 1, loss: value }.into());
             }
-            let rate = self.config.rate(update, plan.len());
+            let rate = self.config.rate(update, self.planned(&plan));
             let norm = optimizer.step(&mut state, found.gradients, rate);
             state.update += 1;
             let tokens: usize = batch.iter().map(|unit| unit.tokens()).sum();
@@ -219,7 +230,12 @@ impl Training<'_> {
                 on_event(Event::Save(&state))?;
             }
         }
-        Ok(self.finished(state.outcome()))
+        Ok(self.finished(state.outcome(self.planned(&plan))))
+    }
+
+    /// Updates over which the learning rate runs its course.
+    fn planned(&self, plan: &[Vec<usize>]) -> usize {
+        self.updates.map_or(plan.len(), |course| course.planned.max(course.updates))
     }
 
     /// The model before the first update.

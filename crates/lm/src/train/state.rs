@@ -73,12 +73,14 @@ impl State {
         better
     }
 
-    pub(super) fn outcome(self) -> Outcome {
+    /// How a run ended whose learning rate was planned for so many updates.
+    pub(super) fn outcome(self, planned: usize) -> Outcome {
         let (updates, tokens) = (self.update, self.tokens);
         match self.best {
             Some(best) => Outcome {
                 model: best.model,
                 updates,
+                planned,
                 tokens,
                 best_update: best.update,
                 best_loss: Some(best.loss),
@@ -87,6 +89,7 @@ impl State {
             None => Outcome {
                 model: self.model,
                 updates,
+                planned,
                 tokens,
                 best_update: updates,
                 best_loss: None,

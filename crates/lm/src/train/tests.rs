@@ -261,25 +261,19 @@ fn scalar_heads_learn_their_targets() {
     }
 }
 
+/// Validation wants other continuations, so learning makes it worse after a while.
+fn against(examples: &[Example]) -> Vec<Example> {
+    let turned = |e: &Example| Example { ids: e.ids.iter().rev().copied().collect(), ..e.clone() };
+    examples.iter().map(turned).collect()
+}
+
 #[test]
 fn early_stopping_gives_back_the_best_model() {
     let (checkpoint, examples) = (checkpoint(), examples());
-    // Validation wants other continuations, so learning makes it worse after a while.
-    let validation: Vec<Example> = examples
-        .iter()
-        .map(|e| Example { ids: e.ids.iter().rev().copied().collect(), ..e.clone() })
-        .collect();
+    let validation = against(&examples);
     let config = TrainConfig { validate_every: 1, patience: 4, ..config() };
-    let training = Training {
-        checkpoint: &checkpoint,
-        examples: &examples,
-        preferences: None,
-        validation: &validation,
-        config: &config,
-        updates: None,
-        seed: 3,
-        workers: 1,
-    };
+    let training =
+        Training { validation: &validation, ..training(&checkpoint, &examples, &config, 1) };
     let mut losses = Vec::new();
     let outcome = training
         .run::<Error>(&[device::cpu()], None, &mut |event| {
@@ -295,6 +289,39 @@ fn early_stopping_gives_back_the_best_model() {
     assert_eq!(outcome.updates, outcome.best_update + 4);
 }
 
+/// A control learns from other examples, by the learning rates of the run that it is a control of, for as long.
+#[test]
+fn a_control_of_a_run_that_stopped_early_has_its_learning_rates() {
+    let (checkpoint, examples) = (checkpoint(), examples());
+    let validation = against(&examples);
+    let config = TrainConfig { validate_every: 1, patience: 4, ..config() };
+    let run = |examples: &[Example], updates: Option<Course>| {
+        let run = training(&checkpoint, examples, &config, 1);
+        let run = Training { validation: &validation, updates, ..run };
+        let mut rates = Vec::new();
+        let outcome = run.run::<Error>(&[device::cpu()], None, &mut |event| {
+            if let Event::Update { rate, .. } = event {
+                rates.push(rate);
+            }
+            Ok(())
+        });
+        (rates, outcome.unwrap())
+    };
+    let (rates, outcome) = run(&examples, None);
+    let Outcome { updates, planned, .. } = outcome;
+    assert!(updates < planned, "it stopped after {updates} of {planned}");
+    assert_eq!(planned, 80, "a batch an epoch");
+    let (control, outcome) = run(&examples[..2], Some(Course { updates, planned }));
+    assert_eq!(control, rates);
+    assert_eq!(
+        (outcome.updates, outcome.planned),
+        (updates, planned),
+        "and so has its own control"
+    );
+    let (other, _) = run(&examples, Some(Course { updates, planned: updates }));
+    assert_ne!(other, rates, "over the updates that were made the rate falls faster");
+}
+
 #[test]
 fn a_state_keeps_the_best_loss_to_the_last_bit() {
     // The shortest text of this number is read back from JSON as its neighbour.
@@ -302,7 +329,7 @@ fn a_state_keeps_the_best_loss_to_the_last_bit() {
     let model = checkpoint().model;
     let mut state = State::start(model.clone());
     assert!(state.judge(loss));
-    let outcome = State::from_bytes(&state.to_bytes(), &model).unwrap().outcome();
+    let outcome = State::from_bytes(&state.to_bytes(), &model).unwrap().outcome(0);
     assert_eq!(outcome.best_loss.map(f64::to_bits), Some(loss.to_bits()));
 }
 

@@ -1,0 +1,73 @@
+//! Whether labels tell anything apart: what is always right, or never, teaches a constant and measures nothing.
+
+use serde::Serialize;
+
+/// Labels of which so small a share is of one kind are worth a warning: there is little to learn it from.
+const RARE: f64 = 0.02;
+
+/// How many of some labels are right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Classes {
+    /// Labels.
+    pub all: usize,
+    /// Those that are right.
+    pub right: usize,
+}
+
+impl FromIterator<bool> for Classes {
+    fn from_iter<I: IntoIterator<Item = bool>>(labels: I) -> Self {
+        labels.into_iter().fold(Self::default(), |sum, right| Self {
+            all: sum.all + 1,
+            right: sum.right + usize::from(right),
+        })
+    }
+}
+
+impl Classes {
+    /// What is the matter where nothing can be told apart; `labels` says what they are. None where there are both.
+    pub fn alike(&self, labels: &str) -> Option<String> {
+        let Self { all, right } = *self;
+        match () {
+            () if all == 0 => Some(format!("there are no {labels}")),
+            () if right == 0 => Some(format!("0 of {all} {labels} are right")),
+            () if right == all => Some(format!("all of {all} {labels} are right")),
+            () => None,
+        }
+    }
+
+    /// What is the matter where hardly any are right, or wrong; none where they are all alike.
+    pub fn rare(&self, labels: &str) -> Option<String> {
+        let Self { all, right } = *self;
+        let wrong = all - right;
+        let few = right.min(wrong);
+        let rare = few > 0 && (few as f64) < RARE * all as f64;
+        let kind = if right < wrong { "right" } else { "wrong" };
+        rare.then(|| format!("only {few} of {all} {labels} are {kind}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(all: usize, right: usize) -> Classes {
+        (0..all).map(|i| i < right).collect()
+    }
+
+    #[test]
+    fn labels_of_one_kind_tell_nothing_apart() {
+        let said = |all, right| classes(all, right).alike("solutions");
+        assert_eq!(said(68, 0).as_deref(), Some("0 of 68 solutions are right"));
+        assert_eq!(said(68, 68).as_deref(), Some("all of 68 solutions are right"));
+        assert_eq!(said(0, 0).as_deref(), Some("there are no solutions"));
+        assert_eq!((said(68, 1), said(68, 67)), (None, None));
+    }
+
+    #[test]
+    fn a_kind_that_is_rare_is_worth_a_warning() {
+        let said = |all, right| classes(all, right).rare("solutions");
+        assert_eq!(said(100, 1).as_deref(), Some("only 1 of 100 solutions are right"));
+        assert_eq!(said(100, 99).as_deref(), Some("only 1 of 100 solutions are wrong"));
+        assert_eq!((said(100, 2), said(100, 0), said(0, 0)), (None, None, None));
+    }
+}

@@ -1,0 +1,153 @@
+//! Like against like: the samples' decoder that a search is compared with at equal tokens, or why there is none.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::decoder;
+
+/// Why a search is compared with nothing at equal tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Lacking {
+    /// The decoder of samples that picks as it does.
+    pub rival: &'static str,
+    /// What is the matter with it.
+    pub reason: Reason,
+}
+
+/// What is the matter with a rival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// It was not measured.
+    Unmeasured,
+    /// It generates too few tokens, with every number of samples that was measured.
+    Cheaper,
+    /// The tokens of the two were not recorded.
+    Uncounted,
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rival = self.rival;
+        match self.reason {
+            Reason::Unmeasured => write!(f, "no {rival} was measured"),
+            Reason::Cheaper => write!(f, "every {rival} generates fewer tokens"),
+            Reason::Uncounted => write!(f, "tokens were not recorded"),
+        }
+    }
+}
+
+/// A decoder of a model, and the tokens that it generates for a problem.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Priced<'a> {
+    pub(crate) decoder: &'a str,
+    pub(crate) tokens: Option<f64>,
+}
+
+/// Which of all decoders of its model a decoder is compared with: of its rival with its numbers of samples the cheapest that
+/// generates at least `times` as many tokens; its place, and its tokens. None for a decoder that no decoder of samples is
+/// like.
+pub(crate) fn rival(
+    this: Priced<'_>,
+    times: f64,
+    all: &[Priced<'_>],
+) -> Option<Result<(usize, f64), Lacking>> {
+    let rival = decoder::rival(this.decoder)?;
+    let lacks = |reason| Some(Err(Lacking { rival, reason }));
+    let of_kind = all.iter().enumerate().filter(|(_, it)| decoder::kind(it.decoder) == rival);
+    let of_kind: Vec<(usize, Option<f64>)> = of_kind.map(|(at, it)| (at, it.tokens)).collect();
+    let priced = of_kind.iter().filter_map(|&(at, tokens)| Some((at, tokens?)));
+    let Some(tokens) = this.tokens.filter(|_| priced.clone().next().is_some()) else {
+        return lacks(if of_kind.is_empty() { Reason::Unmeasured } else { Reason::Uncounted });
+    };
+    let enough = priced.filter(|(_, price)| *price >= tokens * times);
+    match enough.min_by(|a, b| a.1.total_cmp(&b.1)) {
+        Some(found) => Some(Ok(found)),
+        None => lacks(Reason::Cheaper),
+    }
+}
+
+/// A decoder of a model that may lack its rival.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Alone<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) decoder: &'a str,
+    pub(crate) lacking: Option<Lacking>,
+}
+
+/// Who lacks a rival, and why, in words; none where nobody does. The model is named where the same decoder of another one
+/// does not lack it for the same reason.
+pub(crate) fn lacking(all: &[Alone<'_>]) -> Option<String> {
+    let mut groups: Vec<(Lacking, Vec<String>)> = Vec::new();
+    for one in all {
+        let Some(lacking) = one.lacking else { continue };
+        let mut alike = all.iter().filter(|other| other.decoder == one.decoder);
+        let name = if alike.all(|other| other.lacking == one.lacking) {
+            one.decoder.to_owned()
+        } else {
+            format!("{} of {}", one.decoder, one.model)
+        };
+        match groups.iter_mut().find(|(reason, _)| *reason == lacking) {
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => groups.push((lacking, vec![name])),
+        }
+    }
+    let said = groups.iter().map(|(lacking, names)| format!("{} ({lacking})", names.join(", ")));
+    (!groups.is_empty()).then(|| said.collect::<Vec<_>>().join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn priced(decoder: &str, tokens: f64) -> Priced<'_> {
+        Priced { decoder, tokens: Some(tokens) }
+    }
+
+    #[test]
+    fn a_search_has_the_cheapest_rival_of_its_own_kind_that_generates_as_many() {
+        let all = [
+            priced("best-of-n@4", 200.0),
+            priced("orm-vote@4", 200.0),
+            priced("orm-vote@8", 400.0),
+            priced("orm-vote@16", 800.0),
+        ];
+        let against = |decoder, tokens, times| rival(priced(decoder, tokens), times, &all);
+        assert_eq!(against("mcts-vote", 200.0, 1.0), Some(Ok((1, 200.0))), "as many are enough");
+        assert_eq!(against("mcts-vote@paper", 201.0, 1.0), Some(Ok((2, 400.0))));
+        assert_eq!(against("beam", 201.0, 2.0), Some(Ok((3, 800.0))));
+        assert_eq!(against("mcts-rerank", 150.0, 1.0), Some(Ok((0, 200.0))));
+        let lacks = |rival, reason| Some(Err(Lacking { rival, reason }));
+        assert_eq!(against("mcts-rerank", 201.0, 1.0), lacks("best-of-n", Reason::Cheaper));
+        assert_eq!(against("mcts-greedy", 1.0, 1.0), lacks("best-leaf", Reason::Unmeasured));
+        for nobody in ["greedy", "sampling", "best-of-n@4", "orm-vote@8", "other"] {
+            assert_eq!(against(nobody, 1.0, 1.0), None, "{nobody}");
+        }
+        let uncounted = Priced { decoder: "mcts-vote", tokens: None };
+        assert_eq!(rival(uncounted, 1.0, &all), lacks("orm-vote", Reason::Uncounted));
+        let others = [Priced { decoder: "orm-vote@4", tokens: None }];
+        let found = rival(priced("mcts-vote", 1.0), 1.0, &others);
+        assert_eq!(found, lacks("orm-vote", Reason::Uncounted));
+    }
+
+    #[test]
+    fn who_lacks_a_rival_is_said_once() {
+        let of = |model, decoder, reason: Option<Reason>| Alone {
+            model,
+            decoder,
+            lacking: reason.map(|reason| Lacking { rival: "orm-vote", reason }),
+        };
+        let all = [
+            of("base", "mcts-vote", Some(Reason::Unmeasured)),
+            of("base", "beam", Some(Reason::Cheaper)),
+            of("round 1", "mcts-vote", Some(Reason::Unmeasured)),
+            of("round 1", "beam", None),
+            of("round 1", "dvts", Some(Reason::Unmeasured)),
+        ];
+        let said = "mcts-vote, dvts (no orm-vote was measured); beam of base (every orm-vote generates fewer tokens)";
+        assert_eq!(lacking(&all).as_deref(), Some(said));
+        assert_eq!(lacking(&all[3..4]), None);
+    }
+}

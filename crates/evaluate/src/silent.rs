@@ -1,0 +1,99 @@
+//! What a measurement can hide: decoders of which no output has an answer to read, or none is right.
+
+use std::collections::BTreeMap;
+
+use schema::Evaluation;
+use serde::Serialize;
+
+use crate::compare::Rank;
+
+/// How many outputs of a decoder have an answer, and how many are right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Read {
+    /// Problems that were asked.
+    pub(crate) outputs: u64,
+    /// Those with an answer to read.
+    pub(crate) answered: u64,
+    /// Those with the right one.
+    pub(crate) right: u64,
+}
+
+impl Read {
+    /// Adds an output.
+    pub(crate) fn add(&mut self, row: &Evaluation) {
+        self.outputs += 1;
+        self.answered += u64::from(row.prediction.is_some());
+        self.right += u64::from(row.correct);
+    }
+}
+
+/// What there is to say of decoders that have answered nothing, or nothing rightly, with an output as an example.
+pub(crate) fn complaints(rows: &[Evaluation]) -> Vec<String> {
+    let mut decoders = BTreeMap::<Rank<'_>, Read>::new();
+    for row in rows {
+        decoders.entry(Rank::decoder(&row.decoder)).or_default().add(row);
+    }
+    let of = |keep: fn(&Read) -> bool| -> Vec<&str> {
+        decoders.iter().filter(|(_, read)| keep(read)).map(|(rank, _)| rank.name()).collect()
+    };
+    let silent = of(|read| read.answered == 0);
+    let wrong = of(|read| read.answered > 0 && read.right == 0);
+    let say = |names: &[&str], what: &str| {
+        let decoder = names.first()?;
+        let shown = rows.iter().find(|row| row.decoder == *decoder && row.completion.is_some());
+        let example = shown.map_or_else(String::new, example);
+        Some(format!("{}: {what}{example}", names.join(", ")))
+    };
+    let no_answer = "no output has an answer that can be read, so all of them count as wrong: look at the prompt's format, \
+                     at `answer_mark` and at `max_solution_tokens`";
+    let complaints = [say(&silent, no_answer), say(&wrong, "no answer is right")];
+    complaints.into_iter().flatten().collect()
+}
+
+/// An output beside the right answer.
+fn example(row: &Evaluation) -> String {
+    let tail = stage::tail(row.completion.as_deref().unwrap_or_default());
+    let read = row.prediction.as_deref().map_or_else(|| "none".to_owned(), |it| format!("{it:?}"));
+    format!(
+        "; of problem {} the answer is {:?}, read was {read}, from the end of {tail}",
+        row.prompt_id, row.target
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(decoder: &str, prediction: Option<&str>, correct: bool) -> Evaluation {
+        Evaluation {
+            decoder: decoder.to_owned(),
+            prompt_id: "p".to_owned(),
+            target: "42".to_owned(),
+            prediction: prediction.map(str::to_owned),
+            completion: Some("!!!!".to_owned()),
+            correct,
+            ..Evaluation::default()
+        }
+    }
+
+    #[test]
+    fn decoders_without_an_answer_or_a_right_one_are_named_with_an_example() {
+        let rows = [
+            row("mcts-vote", None, false),
+            row("greedy", None, false),
+            row("greedy", None, false),
+            row("beam", Some("7"), false),
+            row("dvts", None, false),
+            row("dvts", Some("42"), true),
+        ];
+        let said = complaints(&rows);
+        let [silent, wrong] = &said[..] else { panic!("{said:?}") };
+        assert!(silent.starts_with("greedy, mcts-vote: no output has an answer"), "{silent}");
+        let example = "of problem p the answer is \"42\", read was none, from the end of \"!!!!\"";
+        assert!(silent.ends_with(example), "{silent}");
+        assert!(wrong.starts_with("beam: no answer is right; of problem p"), "{wrong}");
+        assert!(wrong.contains("read was \"7\""), "{wrong}");
+        assert!(complaints(&rows[4..]).is_empty());
+        assert!(complaints(&[]).is_empty());
+    }
+}
