@@ -152,7 +152,7 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
     output::write(Job { common, out, recipe, rows, chunk_rows }, || {
         let earlier = rounds.map_or_else(|| Ok(Earlier::default()), |rounds| rounds.read())?;
-        let seeds = seeds.view()?;
+        let seeds: Vec<Question> = seeds.view()?;
         let avoid = Avoid::new(&avoided, &seeds, &config.decontaminate);
         let shares = config.shares(&earlier);
         let author = models.map(|models| models.author(config.wanted())).transpose()?;
