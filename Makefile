@@ -299,8 +299,13 @@ ifeq ($(DATA),)
 $(R)/world/%/$(M): $(P)/world.toml | build $(R)/made-with
 	$(BIN)/synthesize world $(call flags,world,0) --split $* --out $(@D) $(done)
 else
+# What is tested must not be learned or chosen by: no question may be in a split and in one that comes after it here.
+EXAMINED := $(filter-out seeds validation,$(SPLITS))
+apart     = $(if $(filter seeds,$(1)),validation $(EXAMINED),$(if $(filter validation,$(1)),$(EXAMINED)))
 $(R)/world/%/$(M): $(DATA)/%.jsonl $(P)/import.toml | build $(R)/made-with
-	$(BIN)/synthesize import $(call flags,import,0) $(IMPORT_FLAGS) --input $< --split $* --out $(@D) $(done)
+	$(BIN)/synthesize import $(call flags,import,0) $(IMPORT_FLAGS) --input $< --split $* \
+	  $(foreach s,$(call apart,$*),--apart-from $(R)/world/$(s)) --out $(@D) $(done)
+$(foreach s,seeds validation,$(eval $(R)/world/$(s)/$(M): $(foreach o,$(call apart,$(s)),$(R)/world/$(o)/$(M))))
 endif
 
 # ------------------------------------------------------------------------------- round 0: what the labelled seeds teach

@@ -3,16 +3,14 @@
     pip install torch transformers datasets trl
     python examples/train_with_trl.py sft|dpo data/runs/tiny 1 OUT [UPDATES]
 
-Run it in the repository's root. The tables are loaded as they are on disk. A chat template that writes what the preset's
-text.toml says makes text of their messages. Before anything is trained, the tokens of every row are compared with those
-of question, solution and end token put together by hand, and what is learned of them with the solution's.
-OUT becomes a Hugging Face directory.
+Run it in the repository's root. The tables are loaded as they are on disk, and the policy's own chat template makes text of
+their messages; of a chat preset it knows neither system message nor examples, and is given them. Before anything is trained,
+the tokens of every row are compared with those of question, solution and end token put together by hand, and what is learned of
+them with the solution's. OUT becomes a Hugging Face directory.
 """
 
 import json
 import sys
-import tempfile
-from pathlib import Path
 
 import torch
 from datasets import load_dataset
@@ -22,7 +20,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 
 def chat_template(before, after):
-    """A template for conversations of one question and one solution."""
+    """A template for conversations of one question and one solution in a chat."""
     before, after = (json.dumps(text, ensure_ascii=False) for text in (before, after))
     return ("{%- for message in messages %}{%- if message.role == 'user' %}{{- " + before + " + message.content + "
             + after + " }}{%- else %}{{- message.content + eos_token }}{%- endif %}{%- endfor %}")
@@ -67,26 +65,25 @@ def main(method, run, round_, out, updates="50"):
     tokenizer = AutoTokenizer.from_pretrained(start)
     model = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
     before, after = text_around(format, tokenizer)
-    own, tokenizer.chat_template = tokenizer.chat_template, chat_template(before, after)
+    own = tokenizer.chat_template
+    if "chat" in format:
+        tokenizer.chat_template = chat_template(before, after)
 
-    with tempfile.TemporaryDirectory() as cache:
-        # A cache of its own: in the common one, datasets 5.2 takes tables of one name in different folders for the same.
-        rows = load_dataset(f"{run}/round-{int(round_):02}/{table}", split="train", cache_dir=cache)
-        trainer = trainer_of(method, model, tokenizer, rows, out, int(updates))
-        end = model.config.eos_token_id
-        end = end[0] if isinstance(end, list) else end
-        for column in columns:
-            wanted = list(by_hand(rows, column, before, after, tokenizer, end))
-            found = list(by_trl(trainer.train_dataset, column))
-            same = sum(one == other for one, other in zip(wanted, found))
-            learned = sum(label != -100 for _, labels in wanted for label in labels)
-            print(f"{column}: {same} of {len(wanted)} rows are the same; {learned} tokens are learned")
-            if found != wanted:
-                sys.exit("the template does not write what text.toml says")
-        trainer.train()
+    rows = load_dataset(f"{run}/round-{int(round_):02}/{table}", split="train")
+    trainer = trainer_of(method, model, tokenizer, rows, out, int(updates))
+    end = model.config.eos_token_id
+    end = end[0] if isinstance(end, list) else end
+    for column in columns:
+        wanted = list(by_hand(rows, column, before, after, tokenizer, end))
+        found = list(by_trl(trainer.train_dataset, column))
+        same = sum(one == other for one, other in zip(wanted, found))
+        learned = sum(label != -100 for _, labels in wanted for label in labels)
+        print(f"{column}: {same} of {len(wanted)} rows are the same; {learned} tokens are learned")
+        if found != wanted:
+            sys.exit("the template does not write what text.toml says")
+    trainer.train()
 
-    # A model's own template knows nothing of the preset's system message and examples, and is to stay so.
-    tokenizer.chat_template = own or tokenizer.chat_template
+    tokenizer.chat_template = own
     trainer.save_model(out)
     print(f"{out}: {updates} updates from {start}")
 

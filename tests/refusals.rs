@@ -222,6 +222,47 @@ fn a_malformed_row_of_jsonl() {
 }
 
 #[test]
+fn a_tested_question_among_the_seeds() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |question: &str| {
+        format!("{{\"question\": \"{question}\", \"answer\": \"1 + 1 = 2\\n#### 2\"}}\n")
+    };
+    let write = |split: &str, questions: &[&str]| {
+        let text: String = questions.iter().map(|question| row(question)).collect();
+        std::fs::write(dir.path().join(format!("{split}.jsonl")), text).unwrap();
+    };
+    write("test", &["Ada has 1,000 pens - how many?", "How many are 1 + 1?"]);
+    write("validation", &["Who has how many?"]);
+    write("seeds", &["Tom has 2. How many?", "ada has 1000 pens: How many"]);
+    let data = format!("DATA={}", dir.path().display());
+    let world = dir.path().join("run");
+    let import = |split: &str, flags: &str| {
+        let manifest = world.join(format!("world/{split}/_MANIFEST.json"));
+        let (target, flags) =
+            (manifest.display().to_string(), format!("IMPORT_FLAGS=--format gsm8k {flags}"));
+        let preset = "PRESET=smoke-chat";
+        let arguments = [preset, &data, "SPLITS=test", "INIT=data/base/policy", &flags, &target];
+        alphallm::make(&world, &arguments).output().unwrap()
+    };
+    let files =
+        ["seeds.jsonl: overlap with ", "test.jsonl", "line 2: \"ada has 1000 pens: How many\""];
+    let refusal = import("seeds", "");
+    let err = String::from_utf8_lossy(&refusal.stderr);
+    assert!(!refusal.status.success() && !err.contains("panicked"), "{err}");
+    for said in files.iter().chain(&["--allow-overlap"]) {
+        assert!(err.contains(said), "`{said}` is missing from: {err}");
+    }
+    assert!(!world.join("world/seeds").exists());
+    let allowed = import("seeds", "--allow-overlap");
+    assert!(allowed.status.success(), "{}", String::from_utf8_lossy(&allowed.stderr));
+    assert_eq!(Dataset::<Prompt>::open(&world.join("world/seeds")).unwrap().len(), 2);
+    // One of the problems that settings are chosen by may not be tested, either.
+    write("validation", &["How many are 1+1"]);
+    let refusal = import("validation", "");
+    assert!(String::from_utf8_lossy(&refusal.stderr).contains("validation.jsonl: overlap with "));
+}
+
+#[test]
 fn a_server_that_is_not_there() {
     let dir = world();
     let mut command = stage("critique");

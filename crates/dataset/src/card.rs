@@ -12,21 +12,31 @@ pub(crate) const NAME: &str = "README.md";
 /// The card of a dataset. `columns` is empty for plain files.
 pub(crate) fn text(manifest: &Manifest, columns: &str) -> String {
     let mut out = String::new();
-    if !manifest.parts.is_empty() {
-        out.push_str(
-            "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    \
-             path: data/train-*.parquet\n---\n\n",
-        );
-    }
     let name = manifest.kind.split('@').next().unwrap_or_default();
+    if !manifest.parts.is_empty() {
+        let config = config_name(name, manifest);
+        line(&mut out, format_args!("---\nconfigs:\n- config_name: {config}\n  data_files:"));
+        line(&mut out, format_args!("  - split: train\n    path: data/train-*.parquet\n---\n"));
+    }
     line(&mut out, format_args!("# {name}\n"));
     if !columns.is_empty() {
         line(&mut out, format_args!("{columns}"));
         let (rows, parts) = (manifest.rows(), manifest.parts.len());
         line(&mut out, format_args!("{rows} rows in {parts} parts, layout `{}`.\n", manifest.kind));
+        if rows == 0 {
+            let how = "`load_dataset(..., streaming=True)` gives its columns";
+            line(&mut out, format_args!("A table without rows: {how}.\n"));
+        }
     }
     made(&mut out, manifest);
     out
+}
+
+/// A name that no other dataset has: `load_dataset` keeps what it has read by the folder's name and this, whatever lies
+/// there.
+fn config_name(table: &str, manifest: &Manifest) -> String {
+    let content: String = manifest.content.chars().take(16).collect();
+    format!("{table}-{content}")
 }
 
 fn made(out: &mut String, manifest: &Manifest) {

@@ -1,73 +1,141 @@
 //! Parquet files that others wrote, for importers of question-and-answer data.
 
-use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::error::ArrowError;
+use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::Error;
+use crate::atomic::open_file;
 
-/// A row: the question, and the answer and the solution where they were asked for.
-pub type ForeignRow = (String, Option<String>, Option<String>);
+/// What a column of a foreign table may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Text.
+    Text,
+    /// Text, or lists of texts, which are joined by spaces.
+    Texts,
+    /// Text or numbers. Integers and decimals keep every digit; of a floating-point number it is the shortest text that
+    /// reads as the same number, without an exponent.
+    Scalars,
+}
 
-/// Reads the text columns named `question`, `answer` and `solution` from the Parquet file at `path`. Refuses a column
-/// that is missing or not text, and a question that is null; an answer or a solution may be null.
+/// A row: a cell for each column that was asked for, in their order, without those that are null.
+pub type ForeignRow = Vec<Option<String>>;
+
+/// Reads some columns of the Parquet file at `path`, compressed in any of the usual ways. Refuses a column that is
+/// missing or holds something else.
 pub fn read_foreign_parquet(
     path: &Path,
-    question: &str,
-    answer: Option<&str>,
-    solution: Option<&str>,
+    columns: &[(&str, Holds)],
 ) -> Result<Vec<ForeignRow>, Error> {
-    let refuse = |detail: String| Error::Unreadable { path: path.to_owned(), detail };
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|e| refuse(format!("not Parquet ({e})")))?;
-    let names: Vec<&str> = [Some(question), answer, solution].into_iter().flatten().collect();
-    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-    for name in &names {
-        if builder.schema().field_with_name(name).is_err() {
-            let found: Vec<_> =
-                builder.schema().fields().iter().map(|f| f.name().as_str()).collect();
-            return Err(refuse(format!("no column `{name}`; there are {}", found.join(", "))));
-        }
-    }
-    let reader = builder.with_projection(mask).build();
+    let refused = |detail: String| Error::Unreadable { path: path.to_owned(), detail };
+    let unreadable = |error: &dyn std::error::Error| refused(format!("not Parquet ({error})"));
+    // Whole: what the disk does not give is told apart from what is no Parquet.
+    let mut bytes = Vec::new();
+    open_file(path)?.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    let bytes = Bytes::from(bytes);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| unreadable(&e))?;
+    let places = places(&builder, columns).map_err(refused)?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), places);
+    let reader = builder.with_projection(mask).build().map_err(|e| unreadable(&e))?;
     let mut rows = Vec::new();
-    for batch in reader.map_err(|e| refuse(format!("not Parquet ({e})")))? {
-        let batch = batch.map_err(|e| refuse(format!("not Parquet ({e})")))?;
-        append(&mut rows, &batch, &[Some(question), answer, solution]).map_err(refuse)?;
+    for batch in reader {
+        append(&mut rows, &batch.map_err(|e| unreadable(&e))?, columns).map_err(refused)?;
     }
     Ok(rows)
+}
+
+/// Where the columns are among those of the file.
+fn places(
+    builder: &ParquetRecordBatchReaderBuilder<Bytes>,
+    columns: &[(&str, Holds)],
+) -> Result<Vec<usize>, String> {
+    let fields = builder.schema().fields();
+    let place = |(name, _): &(&str, Holds)| {
+        let mut found = fields.iter().enumerate().filter(|(_, field)| field.name() == name);
+        match (found.next(), found.next()) {
+            (Some((at, _)), None) => Ok(at),
+            (Some(_), Some(_)) => Err(format!("the column `{name}` is there twice")),
+            (None, _) => {
+                let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+                Err(format!("no column `{name}`; there are {}", names.join(", ")))
+            }
+        }
+    };
+    columns.iter().map(place).collect()
 }
 
 fn append(
     rows: &mut Vec<ForeignRow>,
     batch: &RecordBatch,
-    names: &[Option<&str>; 3],
+    columns: &[(&str, Holds)],
 ) -> Result<(), String> {
-    let [question, answer, solution] = names.map(|name| name.map(|name| texts(batch, name)));
-    let question = question.transpose()?.unwrap_or_default();
-    let (answer, solution) = (answer.transpose()?, solution.transpose()?);
-    for (i, text) in question.into_iter().enumerate() {
-        let text = text.ok_or_else(|| format!("row {}: the question is null", rows.len()))?;
-        let of = |column: &Option<Vec<Option<String>>>| column.as_ref().and_then(|c| c[i].clone());
-        rows.push((text, of(&answer), of(&solution)));
+    let mut cells = Vec::with_capacity(columns.len());
+    for (name, holds) in columns {
+        let array =
+            batch.column_by_name(name).ok_or_else(|| format!("no column `{name}` in a batch"))?;
+        cells.push(column(array, *holds).map_err(|problem| format!("column `{name}` {problem}"))?);
     }
+    rows.extend(
+        (0..batch.num_rows())
+            .map(|row| cells.iter_mut().map(|column| column[row].take()).collect()),
+    );
     Ok(())
 }
 
-fn texts(batch: &RecordBatch, name: &str) -> Result<Vec<Option<String>>, String> {
-    let Some(array) = batch.column_by_name(name) else {
-        return Err(format!("no column `{name}`"));
-    };
-    let owned = |text: Option<&str>| text.map(str::to_owned);
+/// The cells of a column as text; the error says what is wrong with the column.
+fn column(array: &ArrayRef, holds: Holds) -> Result<Vec<Option<String>>, String> {
+    let failed = |error: ArrowError| format!("cannot be read: {error}");
     match array.data_type() {
-        DataType::Utf8 => Ok(array.as_string::<i32>().iter().map(owned).collect()),
-        DataType::LargeUtf8 => Ok(array.as_string::<i64>().iter().map(owned).collect()),
-        DataType::Utf8View => Ok(array.as_string_view().iter().map(owned).collect()),
-        other => Err(format!("column `{name}` is {other}, not text")),
+        DataType::Dictionary(_, value) => column(&cast(array, value).map_err(failed)?, holds),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            let array = cast(array, &DataType::LargeUtf8).map_err(failed)?;
+            Ok(array.as_string::<i64>().iter().map(|text| text.map(str::to_owned)).collect())
+        }
+        DataType::List(_) | DataType::LargeList(_) if holds == Holds::Texts => lists(array),
+        // Infinity and what is no number are no answers.
+        DataType::Float32 if holds == Holds::Scalars => {
+            let shown = |n: f32| n.is_finite().then(|| n.to_string());
+            Ok(array.as_primitive::<Float32Type>().iter().map(|n| n.and_then(shown)).collect())
+        }
+        DataType::Float64 if holds == Holds::Scalars => {
+            let shown = |n: f64| n.is_finite().then(|| n.to_string());
+            Ok(array.as_primitive::<Float64Type>().iter().map(|n| n.and_then(shown)).collect())
+        }
+        kind if holds == Holds::Scalars && (kind.is_integer() || kind.is_decimal()) => {
+            let cell = |row| array.is_valid(row).then(|| array_value_to_string(array, row));
+            (0..array.len()).map(|row| cell(row).transpose().map_err(failed)).collect()
+        }
+        kind => {
+            let expected = match holds {
+                Holds::Text => "text",
+                Holds::Texts => "text or lists of texts",
+                Holds::Scalars => "text or numbers",
+            };
+            Err(format!("is {kind}, not {expected}"))
+        }
     }
+}
+
+/// The texts of every list, joined by spaces.
+fn lists(array: &ArrayRef) -> Result<Vec<Option<String>>, String> {
+    let failed = |error: ArrowError| format!("cannot be read: {error}");
+    let field = match array.data_type() {
+        DataType::List(field) | DataType::LargeList(field) => field.clone(),
+        kind => return Err(format!("is {kind}, no list")),
+    };
+    let array = cast(array, &DataType::LargeList(field)).map_err(failed)?;
+    let list = |list: Option<ArrayRef>| {
+        let texts = list.map(|list| column(&list, Holds::Text)).transpose()?;
+        Ok(texts.map(|texts| texts.into_iter().flatten().collect::<Vec<_>>().join(" ")))
+    };
+    array.as_list::<i64>().iter().map(list).collect()
 }

@@ -36,7 +36,7 @@ pub use atomic::{open_file, write_file};
 pub use chunk::{array_spec, chunk};
 pub use error::{Error, ErrorClass};
 pub use files::{Files, FilesOutput};
-pub use foreign::{ForeignRow, read_foreign_parquet};
+pub use foreign::{ForeignRow, Holds, read_foreign_parquet};
 pub use manifest::{Entry, MANIFEST, Manifest};
 pub use metrics::{METRICS, MetricsLog};
 pub use output::Output;

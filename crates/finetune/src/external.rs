@@ -39,8 +39,12 @@ pub(crate) struct Job<'a> {
     /// Exactly so many updates, for a control; none leaves it to the program.
     pub(crate) course: Option<Course>,
     pub(crate) seed: u64,
+    /// The chat template that the model's directory gets, in place of the program's.
+    pub(crate) chat_template: Option<&'a str>,
 }
 
+/// The name of the file with it.
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
 /// The folder that the program fills, in the scratch folder.
 const OUT: &str = "external";
 /// Ends of the names of files that make a checkpoint; pickled state of a trainer is left behind.
@@ -75,7 +79,13 @@ pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result
     let record = record(job, &out)?;
     for file in kept(&out)?.into_iter().filter(|file| !file.ends_with(RECORD)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        output.adopt(&name, &file)?;
+        match job.chat_template {
+            Some(_) if name == CHAT_TEMPLATE => {}
+            _ => output.adopt(&name, &file)?,
+        }
+    }
+    if let Some(template) = job.chat_template {
+        output.write(CHAT_TEMPLATE, template.as_bytes())?;
     }
     run::commit(output, &record)
 }

@@ -150,10 +150,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("up to date");
         return Ok(());
     };
-    let writer = Writer::new(&init.checkpoint, &text.value.policy.format)?;
+    let format = &text.value.policy.format;
+    let writer = Writer::new(&init.checkpoint, format)?;
+    let template = writer.chat_template(format);
     let (lesson, seed) = (data.lesson(&preset.value)?, args.common.seed);
     let record = if preset.value.seed_share == 0.0 && lesson.is_empty() {
-        run::finish(output, &Trained::as_it_is(init.checkpoint))?
+        run::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
     } else if let Some(command) = command {
         let examples = writer.examples(&lesson.rows)?;
         let job = external::Job {
@@ -164,24 +166,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             tokens: examples.iter().map(|e| e.ids.len()).sum(),
             course: updates,
             seed,
+            // A chat has its template from the program, which had it from the checkpoint.
+            chat_template: template.as_deref().filter(|_| format.chat.is_none()),
         };
         external::train(&job, output, &place)?
     } else {
         let pairs = writer.pairs(&lesson.couples)?;
+        let with_pairs = |config| Preferences { pairs: &pairs, config };
         let job = Job {
             start: &init.checkpoint,
             examples: &writer.examples(&lesson.rows)?,
-            preferences: preset
-                .value
-                .preferences
-                .map(|config| Preferences { pairs: &pairs, config }),
+            preferences: preset.value.preferences.map(with_pairs),
             validation: &writer.examples(&lesson.validation)?,
             config: &preset.value.train,
             updates,
             seed,
         };
         let trained = run::train(&job, &output, &args.out, &place)?;
-        run::finish(output, &trained)?
+        run::finish(output, &trained.with_chat_template(template))?
     };
     run::summary("policy", &record, args.common.json)
 }
@@ -350,6 +352,12 @@ impl<'a> Writer<'a> {
         let prompt =
             format.prompt(&checkpoint.tokenizer, &checkpoint.config).or_config("text.toml")?;
         Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, end })
+    }
+
+    /// The template with which other programs make the same text of a conversation.
+    fn chat_template(&self, format: &PromptFormat) -> Option<String> {
+        let end = self.tokenizer.token(self.end).unwrap_or_default();
+        format.chat_template(self.tokenizer.chat_template(), &end)
     }
 
     /// As tokens, of which those of the solution are learned.

@@ -96,6 +96,12 @@ impl Trained {
     pub(crate) fn as_it_is(checkpoint: Checkpoint) -> Self {
         Self { checkpoint, record: Record::of_nothing(), adapter: Vec::new() }
     }
+
+    /// The same with another chat template, or none.
+    pub(crate) fn with_chat_template(self, template: Option<String>) -> Self {
+        let tokenizer = self.checkpoint.tokenizer.with_chat_template(template);
+        Self { checkpoint: Checkpoint { tokenizer, ..self.checkpoint }, ..self }
+    }
 }
 
 /// The folder of the adapters in a checkpoint.

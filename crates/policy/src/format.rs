@@ -1,5 +1,7 @@
 //! How a question becomes the text that a model continues: plainly, after solved examples, or as a chat.
 
+mod turns;
+
 use lm::{Error, ModelConfig, Tokenizer};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error as TemplateError, ErrorKind, context};
@@ -127,11 +129,15 @@ impl PromptFormat {
     }
 
     fn plain(&self) -> String {
+        [self.system.as_str(), &self.solved(), &self.wrapped(QUESTION)].concat()
+    }
+
+    /// The examples as plain text.
+    fn solved(&self) -> String {
         let example = |solved: &Solved| {
             [&self.wrapped(&solved.question), solved.solution.as_str(), &self.separator].concat()
         };
-        let examples: String = self.examples.iter().map(example).collect();
-        [self.system.as_str(), &examples, &self.wrapped(QUESTION)].concat()
+        self.examples.iter().map(example).collect()
     }
 
     /// What a template makes of the messages; the error says what is wrong with it.

@@ -141,7 +141,8 @@ pub struct ImportArgs {
     /// What the problems are for; the column `split`.
     #[arg(long, value_name = "NAME")]
     pub split: String,
-    /// The column of the question.
+    /// The column of the question, or several with commas between them, such as `Body,Question`: their texts are joined by
+    /// a space.
     #[arg(long, value_name = "NAME", default_value = "question")]
     pub question_column: String,
     /// The column of the answer.
@@ -156,6 +157,16 @@ pub struct ImportArgs {
     /// Read no answers: the problems become prompts to search. The file needs no answer column then.
     #[arg(long)]
     pub without_answers: bool,
+    /// Prompts of another split, of which no question may be in the file; may be repeated. For seeds, the validation
+    /// problems and the tests; for validation problems, the tests.
+    #[arg(long, value_name = "DIR")]
+    pub apart_from: Vec<PathBuf>,
+    /// Only warn of questions that are in another split, too.
+    #[arg(long)]
+    pub allow_overlap: bool,
+    /// Only warn of rows that are dropped, and of answers that nothing may ever agree with, however many there are.
+    #[arg(long)]
+    pub allow_loss: bool,
     /// Where the prompts go.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -169,7 +180,7 @@ pub enum Format {
     Gsm8k,
     /// JSON lines with named columns.
     Jsonl,
-    /// Parquet with named columns of text.
+    /// Parquet with named columns of text; answers may be numbers.
     Parquet,
 }
 

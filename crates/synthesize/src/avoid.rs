@@ -4,6 +4,8 @@
 //! them, with names and objects masked and numbers kept: equal skeletons are the same problem about other people. Their
 //! *n-grams* are runs of words, as in the reports of GPT-3 and Llama 2, but by share instead of by a single hit: word
 //! problems are short and share whole phrases without being the same problem, and thirteen words may be all there is.
+//! Where words are not split by spaces the runs are of characters. What most questions of a set say alike is left out of
+//! both: an instruction that precedes every question makes none of them known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +14,15 @@ use serde::{Deserialize, Serialize};
 use stage::Failure;
 use task::world::{is_evaluation, skeleton};
 
-use crate::text::ngrams;
+use crate::text::Boilerplate;
 
 /// How alike a text and an evaluated question may be: the section `[decontaminate]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AvoidConfig {
     /// Words of an n-gram, 1 or more. A text with fewer words is one n-gram: then only the whole text counts. 8 suits
-    /// questions of one to five sentences, 13 is usual for documents.
+    /// questions of one to five sentences, 13 is usual for documents. A character of Chinese or Japanese counts as two
+    /// words, one of Thai, Lao, Burmese or Khmer as one.
     pub ngram: usize,
     /// Share of n-grams from which on a text is dropped, above 0: those it has in common with one avoided question,
     /// of those of the shorter of the two. Above 1 turns the comparison off. Of 2000 prompts against 2300 evaluated
@@ -60,6 +63,7 @@ pub(crate) enum Resemblance {
 /// The questions to avoid, indexed.
 pub(crate) struct Avoid {
     config: AvoidConfig,
+    boilerplate: Boilerplate,
     skeletons: BTreeSet<String>,
     /// The avoided questions that have an n-gram, by their position.
     postings: BTreeMap<String, Vec<usize>>,
@@ -68,17 +72,30 @@ pub(crate) struct Avoid {
 }
 
 impl Avoid {
-    pub(crate) fn new(questions: &[Question], config: &AvoidConfig) -> Self {
-        let skeletons = questions.iter().map(|question| skeleton(&question.prompt)).collect();
+    /// The questions of some datasets. What most questions of one of them say alike, or most of `seeds`, tells none of them
+    /// from the others.
+    pub(crate) fn new<'s>(
+        sets: &'s [Vec<Question>],
+        seeds: &'s [Question],
+        config: &AvoidConfig,
+    ) -> Self {
+        let all = sets.iter().map(Vec::as_slice).chain([seeds]);
+        let texts = |set: &'s [Question]| -> Vec<&'s str> {
+            set.iter().map(|one| one.prompt.as_str()).collect()
+        };
+        let said: Vec<Vec<&str>> = all.map(texts).collect();
+        let boilerplate = Boilerplate::of(&said, config.ngram);
+        let questions = || sets.iter().flatten();
+        let skeletons = questions().map(|question| skeleton(&question.prompt)).collect();
         let (mut postings, mut sizes) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
-        for (index, question) in questions.iter().enumerate() {
-            let grams = ngrams(&question.prompt, config.ngram);
+        for (index, question) in questions().enumerate() {
+            let grams = boilerplate.ngrams_beside(&question.prompt);
             sizes.push(grams.len());
             for gram in grams {
                 postings.entry(gram).or_default().push(index);
             }
         }
-        Self { config: config.clone(), skeletons, postings, sizes }
+        Self { config: config.clone(), boilerplate, skeletons, postings, sizes }
     }
 
     /// Why the question must not be learned from, if there is a reason.
@@ -95,7 +112,7 @@ impl Avoid {
     /// The largest share of n-grams that the text and one avoided question have in common, of those of the shorter one:
     /// 0 to 1.
     pub(crate) fn overlap(&self, text: &str) -> f64 {
-        let grams = ngrams(text, self.config.ngram);
+        let grams = self.boilerplate.ngrams_beside(text);
         let mut common = BTreeMap::<usize, usize>::new();
         for index in grams.iter().filter_map(|gram| self.postings.get(gram)).flatten() {
             *common.entry(*index).or_default() += 1;
@@ -117,7 +134,7 @@ mod tests {
     fn avoid(ngram: usize, overlap: f64, questions: &[&str]) -> Avoid {
         let question = |text: &&str| Question { prompt: (*text).to_owned(), ..Question::default() };
         let questions: Vec<_> = questions.iter().map(question).collect();
-        Avoid::new(&questions, &AvoidConfig { ngram, overlap, world: false })
+        Avoid::new(&[questions], &[], &AvoidConfig { ngram, overlap, world: false })
     }
 
     #[test]
@@ -166,12 +183,78 @@ mod tests {
     #[test]
     fn the_evaluation_splits_of_the_world_can_be_avoided_unseen() {
         let config = AvoidConfig { ngram: 8, overlap: 0.6, world: true };
-        let unseen = Avoid::new(&[], &config);
+        let unseen = Avoid::new(&[], &[], &config);
         for problem in task::world::draw_many(task::world::Split::Test, 20, 5) {
             assert_eq!(unseen.resemblance(&problem.question), Some(Resemblance::World));
         }
         for problem in task::world::draw_many(task::world::Split::Fresh, 20, 5) {
             assert_eq!(unseen.resemblance(&problem.question), None);
+        }
+    }
+
+    /// Questions in scripts without spaces, each as it was and with one particle more.
+    const UNSPACED: [(&str, &str); 8] = [
+        (
+            "小明有12个苹果，吃了5个，还剩多少个苹果？",
+            "小明有12个苹果，吃了5个，那么还剩多少个苹果呢？",
+        ),
+        (
+            "一个班有40名学生，其中四分之一会游泳。有多少名学生会游泳？",
+            "一个班有40名学生，其中的四分之一会游泳。有多少名学生会游泳？",
+        ),
+        ("火车每小时行80公里，3小时行多少公里？", "火车每小时行80公里，3小时能行多少公里？"),
+        ("一本书240页，小红每天读30页，几天读完？", "一本书240页，小红每天读30页，要几天读完？"),
+        ("长方形长8厘米宽5厘米，面积是多少？", "长方形长8厘米宽5厘米，它面积是多少？"),
+        (
+            "商店上午卖了15支笔，下午卖的是上午的两倍，一共卖了多少支？",
+            "商店上午卖了15支笔，下午卖的是上午的两倍，一共卖了多少支呢？",
+        ),
+        (
+            "太郎はりんごを12個持っています。5個食べました。残りは何個ですか？",
+            "太郎はりんごを12個も持っています。5個食べました。残りは何個ですか？",
+        ),
+        ("แดงมีส้ม 12 ผล กินไป 5 ผล เหลือส้มกี่ผล", "แดงมีส้มอยู่ 12 ผล กินไป 5 ผล เหลือส้มกี่ผลครับ"),
+    ];
+
+    #[test]
+    fn a_particle_more_hides_no_question_whose_words_have_no_spaces() {
+        for overlap in [0.5, 0.6] {
+            for (question, changed) in UNSPACED {
+                let avoid = avoid(8, overlap, &[question]);
+                assert_eq!(avoid.resemblance(changed), Some(Resemblance::Overlap), "{changed}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_questions_without_spaces_are_no_contamination() {
+        let all = avoid(8, 0.5, &UNSPACED.map(|(question, _)| question));
+        for other in [
+            "小明有30个梨，又买了4个，现在有多少个梨？",
+            "一本书180页，小红每天读20页，几天读完？",
+            "汽车每小时行60公里，5小时行多少公里？",
+            "次郎はみかんを20個持っています。8個あげました。残りは何個ですか？",
+            "แดงมีเงิน 50 บาท ซื้อขนม 20 บาท เหลือเงินกี่บาท",
+        ] {
+            assert_eq!(all.resemblance(other), None, "{other}: {}", all.overlap(other));
+        }
+    }
+
+    #[test]
+    fn the_questions_of_the_world_have_nothing_in_common_that_is_left_out() {
+        use task::world::{Split, draw_many};
+        let splits =
+            [Split::Seeds, Split::Validation, Split::Test, Split::OodTemplates, Split::OodChains];
+        for count in [12, 48, 300] {
+            for split in splits {
+                let texts: Vec<String> =
+                    draw_many(split, count, 3).into_iter().map(|one| one.question).collect();
+                let set: Vec<&str> = texts.iter().map(String::as_str).collect();
+                let common = Boilerplate::of(&[set.clone()], 8);
+                for text in set {
+                    assert_eq!(common.ngrams_beside(text), crate::text::ngrams(text, 8));
+                }
+            }
         }
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &CorpusArgs) -> Result<(), Failure> {
     recipe.seed = config.world_seed;
     let (rows, chunk_rows, out) = (config.texts(), config.chunk_rows, args.out.as_path());
     output::write(Job { common, out, recipe, rows, chunk_rows }, || {
-        Ok(texts(&config, &Avoid::new(&avoided, &config.decontaminate), common.round))
+        Ok(texts(&config, &Avoid::new(&avoided, &[], &config.decontaminate), common.round))
     })
 }
 
@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn made(config: &CorpusConfig, avoid: &[Question]) -> Made<CorpusText> {
-        texts(config, &Avoid::new(avoid, &config.decontaminate), 0)
+        texts(config, &Avoid::new(&[avoid.to_vec()], &[], &config.decontaminate), 0)
     }
 
     #[test]

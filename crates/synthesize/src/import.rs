@@ -1,22 +1,27 @@
 //! `synthesize import`: problems from a file, under the same table as those of the embedded world.
 //!
 //! A row that is not what the column names promise ends the import, with the file and the line: a data set that was
-//! repaired silently is another one than the one that is cited. Only repetitions of a question are dropped, the first
-//! one stays, and the summary counts them.
+//! repaired silently is another one than the one that is cited. Repetitions of a question are dropped, the first one
+//! stays, and the summary counts them; where they are more than a few, the columns are more likely not those of the
+//! questions, and the import ends (`loss`). So it does where a question is in another split, too (`overlap`).
+
+mod loss;
+mod overlap;
+mod read;
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
-use std::path::Path;
+use std::path::PathBuf;
 
-use dataset::{Input, read_foreign_parquet};
+use dataset::{Dataset, Input};
 use schema::Prompt;
 use serde::{Deserialize, Serialize};
 use stage::Failure;
-use task::{ColumnMap, Fields, ImportError, Imported, Rows, same};
+use task::{ColumnMap, Imported, same};
 
 use crate::args::{Format, ImportArgs};
 use crate::output::{self, Job, Made, Tally};
 use crate::text::prompt_id;
+use loss::Loss;
 
 /// Preset of `synthesize import`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +45,16 @@ pub struct ImportConfig {
 pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let config: ImportConfig = args.common.preset()?.value;
     let map = columns(args, &config)?;
-    let inputs = vec![Input::file("input", &args.input)?];
+    let open = |dir: &PathBuf| Dataset::<Prompt>::open(dir);
+    let others: Vec<Dataset<Prompt>> =
+        args.apart_from.iter().map(open).collect::<Result<_, _>>()?;
+    let mut inputs = vec![Input::file("input", &args.input)?];
+    inputs.extend(others.iter().map(|other| other.input("apart-from")));
     let identity = (&config, &map, args.format, &args.split, args.without_answers);
     let recipe = output::recipe(&args.common, "synthesize import", &identity, inputs)?;
-    let made = prompts(read(args, map)?, args, &config)?;
+    let problems = read::problems(args, &map)?;
+    overlap::check(&problems, &others, args)?;
+    let made = prompts(problems, args, &config)?;
     let (common, out, rows) = (&args.common, args.out.as_path(), made.rows.len());
     output::write(Job { common, out, recipe, rows, chunk_rows: config.chunk_rows }, || Ok(made))
 }
@@ -59,46 +70,17 @@ fn columns(args: &ImportArgs, config: &ImportConfig) -> Result<ColumnMap, Failur
     if id.is_some() && args.format == Format::Parquet {
         return Err(Failure::usage("--id-column is for JSON lines, not for Parquet"));
     }
-    let map = ColumnMap::named(&args.question_column, &args.answer_column);
+    let map = ColumnMap { id, ..ColumnMap::named(&args.question_column, &args.answer_column) };
+    if map.question_columns().next().is_none() {
+        return Err(Failure::usage("--question-column names no column"));
+    }
     Ok(if args.without_answers {
-        // A row has to have an answer: the question is its own, and is dropped again.
-        ColumnMap { id, ..ColumnMap::named(&map.question, &map.question) }
+        ColumnMap { unlabelled: true, ..map }
     } else {
         let marked = gsm8k || config.marked;
         let strip_annotations = gsm8k || config.strip_annotations;
-        ColumnMap { solution, id, marked, strip_annotations, ..map }
+        ColumnMap { solution, marked, strip_annotations, ..map }
     })
-}
-
-fn read(args: &ImportArgs, map: ColumnMap) -> Result<Vec<Imported>, Failure> {
-    let path = args.input.as_path();
-    let place = path.display();
-    if args.format == Format::Parquet {
-        return read_parquet(path, &map);
-    }
-    let rows = Rows::new(BufReader::new(dataset::open_file(path)?), map);
-    let refused = |error: ImportError| {
-        // The message begins with the line.
-        let message = format!("{place}: {error}");
-        let io = matches!(error, ImportError::Io { .. });
-        if io { Failure::io(message) } else { Failure::data(message) }
-    };
-    rows.map(|row| row.map_err(&refused)).collect()
-}
-
-fn read_parquet(path: &Path, map: &ColumnMap) -> Result<Vec<Imported>, Failure> {
-    let place = path.display();
-    let answer = (map.answer != map.question).then_some(map.answer.as_str());
-    let rows = read_foreign_parquet(path, &map.question, answer, map.solution.as_deref())?;
-    let row = |(index, (question, given, solution)): (usize, dataset::ForeignRow)| {
-        // A null answer reads as an empty one, which is refused with its place.
-        let answer = if answer.is_some() { given.unwrap_or_default() } else { question.clone() };
-        let solution = solution.as_deref();
-        let fields = Fields { question: &question, answer: &answer, solution, id: None };
-        let imported = map.row(index as u64 + 1, fields);
-        imported.map_err(|error| Failure::data(format!("{place}: {error}")))
-    };
-    rows.into_iter().enumerate().map(row).collect()
 }
 
 /// The distinct problems as prompts.
@@ -112,29 +94,21 @@ fn prompts(
         return Err(Failure::data(format!("{place}: there are no rows in it")));
     }
     refuse_repeated_ids(&problems, args)?;
-    let (read, mut conflicting) = (problems.len(), 0);
+    let mut loss = Loss::of(problems.len());
     let mut rows = BTreeMap::<String, Prompt>::new();
     for problem in problems {
         let id = prompt_id(&problem.question);
         if let Some(first) = rows.get(&id) {
-            let answer = first.answer.as_deref();
-            conflicting += usize::from(answer.is_some_and(|answer| !same(answer, &problem.answer)));
+            let differs = |answer: &str| !same(answer, &problem.answer);
+            loss.dropped(problem.line, first.answer.as_deref().is_some_and(differs));
             continue;
         }
+        loss.look_at(&problem);
         rows.insert(id, row(problem, args, config));
     }
-    if conflicting > 0 {
-        tracing::warn!(
-            "{place}: {conflicting} repeated questions have another answer than the first time"
-        );
-    }
-    let (duplicate, kept) = (read - rows.len(), rows.len());
-    let counts = vec![
-        ("rows", read),
-        ("duplicate", duplicate),
-        ("conflicting", conflicting),
-        ("kept", kept),
-    ];
+    loss.check(args)?;
+    let mut counts = loss.counts();
+    counts.push(("kept", rows.len()));
     let tally = Tally { about: "source", name: config.source.clone(), counts };
     Ok(Made { rows: rows.into_values().collect(), tallies: vec![tally], spent: None })
 }

@@ -152,7 +152,8 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
     output::write(Job { common, out, recipe, rows, chunk_rows }, || {
         let earlier = rounds.map_or_else(|| Ok(Earlier::default()), |rounds| rounds.read())?;
-        let (seeds, avoid) = (seeds.view()?, Avoid::new(&avoided, &config.decontaminate));
+        let seeds: Vec<Question> = seeds.view()?;
+        let avoid = Avoid::new(&avoided, &seeds, &config.decontaminate);
         let shares = config.shares(&earlier);
         let author = models.map(|models| models.author(config.wanted())).transpose()?;
         let plan = config.plan(common, &shares, author);
@@ -176,12 +177,12 @@ fn text_of(path: &Path) -> Result<TextConfig, Failure> {
     Ok(stage::load(path, &[])?.value)
 }
 
-/// The questions of the datasets to avoid, and the datasets as inputs. Their labels are not read.
-pub(crate) fn avoided(dirs: &[PathBuf]) -> Result<(Vec<Question>, Vec<Input>), Failure> {
+/// The questions of each dataset to avoid, and the datasets as inputs. Their labels are not read.
+pub(crate) fn avoided(dirs: &[PathBuf]) -> Result<(Vec<Vec<Question>>, Vec<Input>), Failure> {
     let (mut questions, mut inputs) = (Vec::new(), Vec::new());
     for dir in dirs {
         let dataset = Dataset::<Prompt>::open(dir)?;
-        questions.extend(dataset.view::<Question>()?);
+        questions.push(dataset.view::<Question>()?);
         inputs.push(dataset.input("avoid"));
     }
     Ok((questions, inputs))

@@ -167,3 +167,190 @@ fn parquet_with_a_null_answer_is_refused_with_its_row() {
         .fails(65, &[&"line 2: column `answer` is empty"]);
     place.import("--format parquet --question-column prompt --without-answers").succeeds();
 }
+
+/// So many rows with these columns of each index.
+fn rows(count: usize, row: impl Fn(usize) -> String) -> Place {
+    place(&(0..count).map(|index| row(index) + "\n").collect::<String>())
+}
+
+#[test]
+fn numbers_are_read_as_they_are_written() {
+    let place = place(
+        "{\"question\": \"One?\", \"answer\": 12345678901234567890123}\n\
+         {\"question\": \"Two?\", \"answer\": 1.000000000000000000001}\n",
+    );
+    place.import("--format jsonl").succeeds();
+    let mut answers: Vec<_> =
+        read_prompts(&place.out).into_iter().filter_map(|row| row.answer).collect();
+    answers.sort();
+    assert_eq!(answers, ["1.000000000000000000001", "12345678901234567890123"]);
+}
+
+#[test]
+fn whole_solutions_are_no_answers() {
+    let place = place(GSM8K.lines().next().unwrap());
+    place.import("--format jsonl").fails(
+        65,
+        &[
+            &place.input.display(),
+            &"line 1: column `answer` holds a whole solution",
+            &"marked = true",
+            &"--format gsm8k",
+        ],
+    );
+    place.import("--format jsonl --set marked=true").succeeds();
+    assert_eq!(read_prompts(&place.out)[0].answer.as_deref(), Some("7"));
+}
+
+#[test]
+fn a_question_in_two_columns_is_joined_and_missed_in_one() {
+    // Of SVAMP's rows many ask the same: how many are left?
+    let svamp = rows(10, |index| {
+        let ask = if index < 5 { "How many are left?" } else { "How many are there now?" };
+        format!(
+            "{{\"Body\": \"Tom has {index} pens.\", \"Question\": \"{ask}\", \"Answer\": {index}.0}}"
+        )
+    });
+    svamp
+        .import("--format jsonl --question-column Body,Question --answer-column Answer")
+        .succeeds();
+    let read = read_prompts(&svamp.out);
+    assert_eq!(read.len(), 10);
+    assert!(read.iter().any(|row| row.prompt == "Tom has 7 pens. How many are there now?"));
+    std::fs::remove_dir_all(&svamp.out).unwrap();
+    let half = "--format jsonl --question-column Question --answer-column Answer";
+    svamp.import(half).fails(
+        65,
+        &[
+            &"8 of 10 rows repeat a question",
+            &"lines 2, 3, 4, 5, 7, ...",
+            &"8 repeated questions have another answer",
+            &"Body,Question",
+            &"--allow-loss",
+        ],
+    );
+    assert!(!svamp.out.exists());
+    let allowed = svamp.import(&format!("{half} --allow-loss"));
+    allowed.succeeds();
+    assert!(allowed.err.contains("8 of 10 rows repeat a question"), "{}", allowed.err);
+    assert_eq!(read_prompts(&svamp.out).len(), 2);
+}
+
+#[test]
+fn a_few_repetitions_are_in_every_data_set() {
+    // Two of 200 are one in a hundred, three are more.
+    for (repeated, code) in [(2, 0), (3, 65)] {
+        let place = rows(200, |index| {
+            let number = if index < repeated { 199 } else { index };
+            format!("{{\"question\": \"How much is {number} + 1?\", \"answer\": {}}}", number + 1)
+        });
+        assert_eq!(place.import("--format jsonl").code, code);
+    }
+}
+
+#[test]
+fn answers_that_nothing_agrees_with_are_an_error() {
+    let lettered = |question: &str| {
+        rows(4, |index| {
+            format!(
+                "{{\"question\": \"{question} {index}?\", \"options\": [\"A)7\", \"B)8\"], \"answer\": \"B\"}}"
+            )
+        })
+    };
+    let aqua = lettered("What is");
+    aqua.import("--format jsonl").fails(
+        65,
+        &[
+            &"4 of 4 rows have an answer that may be of no use",
+            &"the letter of an option",
+            &"lines 1, 2, 3, 4;",
+            &"question,options",
+        ],
+    );
+    aqua.import("--format jsonl --question-column question,options").succeeds();
+    assert!(read_prompts(&aqua.out).iter().all(|row| row.prompt.ends_with("? A)7 B)8")));
+    let prose = "There are seven of them left since he gave one of his eight pens to his sister";
+    let sentences = rows(3, |index| {
+        format!("{{\"question\": \"How many {index}?\", \"answer\": \"{prose}\"}}")
+    });
+    sentences
+        .import("--format jsonl")
+        .fails(65, &[&"3 of 3 rows", &"a sentence", &prose, &"--answer-column"]);
+    sentences.import("--format jsonl --allow-loss").succeeds();
+}
+
+#[test]
+fn a_question_that_is_in_another_split_is_refused() {
+    let test =
+        place("{\"question\": \"Tom has 3 pens; he buys 4. How many pens?\", \"answer\": 7}\n");
+    test.import("--format jsonl").succeeds();
+    let apart = format!("--apart-from {}", test.out.display());
+    let seeds = place(GSM8K);
+    seeds.import(&format!("--format gsm8k {apart}")).succeeds();
+    std::fs::remove_dir_all(&seeds.out).unwrap();
+    let row =
+        "{\"question\": \"TOM has 3 pens he buys 4: how  many pens\", \"answer\": \"#### 7\"}\n";
+    std::fs::write(&seeds.input, format!("{GSM8K}\n{row}")).unwrap();
+    seeds.import(&format!("--format gsm8k {apart}")).fails(
+        65,
+        &[
+            &seeds.input.display(),
+            &test.input.display(),
+            &"overlap with ",
+            &": 1 of 4 questions; ",
+            &"line 5: \"TOM has 3 pens he buys 4: how  many pens\"",
+            &"--allow-overlap",
+        ],
+    );
+    assert!(!seeds.out.exists());
+    let allowed = seeds.import(&format!("--format gsm8k --allow-overlap {apart}"));
+    allowed.succeeds();
+    assert!(allowed.err.contains(": 1 of 4 questions; "), "{}", allowed.err);
+    assert_eq!(read_prompts(&seeds.out).len(), 3);
+    // Another number makes another question.
+    let other =
+        place("{\"question\": \"Tom has 3 pens; he buys 5. How many pens?\", \"answer\": 8}\n");
+    other.import(&format!("--format jsonl {apart}")).succeeds();
+    other.import("--format jsonl --apart-from /nowhere").fails(65, &[&"/nowhere"]);
+}
+
+#[test]
+fn other_containers_are_told_by_their_beginning() {
+    for (bytes, said) in [
+        (&b"[{\"question\": \"x\", \"answer\": 1}]"[..], "one JSON list"),
+        (b"\xef\xbb\xbf\n [\n", "one JSON list"),
+        (b"PAR1....", "--format parquet"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"PK\x03\x04", "zip"),
+        (b"<?xml version='1.0'?>", "XML"),
+    ] {
+        let place = place("");
+        std::fs::write(&place.input, bytes).unwrap();
+        place.import("--format jsonl").fails(65, &[&place.input.display(), &said]);
+    }
+    let place = place("");
+    std::fs::remove_file(&place.input).unwrap();
+    std::fs::create_dir(&place.input).unwrap();
+    place.import("--format jsonl").fails(74, &[&place.input.display()]);
+}
+
+#[test]
+fn parquet_of_other_tools_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dataset/tests/fixtures");
+    for codec in ["snappy", "gzip", "brotli", "lz4", "zstd", "none"] {
+        let mut place = place("");
+        place.input = folder.join(format!("problems.{codec}.parquet"));
+        let columns = "--question-column body,question,options --answer-column unsigned";
+        place.import(&format!("--format parquet {columns}")).succeeds();
+        let read = read_prompts(&place.out);
+        let tom = read.iter().find(|row| row.prompt.starts_with("Tom")).unwrap();
+        assert_eq!(tom.prompt, "Tom has 12 pens. He loses 5. How many are left? A)1 B)7");
+        assert_eq!(tom.answer.as_deref(), Some("18446744073709551615"));
+        let tank = read.iter().find(|row| row.prompt.starts_with("A tank")).unwrap();
+        assert_eq!(tank.prompt, "A tank holds 90 liters.");
+        place
+            .import("--format parquet --question-column body --answer-column right")
+            .fails(65, &[&place.input.display(), &"column `right` is Boolean"]);
+    }
+}

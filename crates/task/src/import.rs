@@ -2,27 +2,30 @@
 //!
 //! Every row becomes an [`Imported`], or an [`ImportError`] that names the line, what is wrong and what to do. Rows
 //! of another container (Parquet) go through the same door, [`ColumnMap::row`]. Nothing is repaired silently: a
-//! solution whose own final answer is not the row's answer is refused, since it would teach the wrong thing.
+//! solution whose own final answer is not the row's answer is refused, since it would teach the wrong thing, and so is
+//! a solution in the place of a bare answer, which no answer would ever agree with. Numbers stay as they are written.
+//! What is odd without being wrong for certain is a [`Doubt`].
 
-use std::io::{BufRead, Read};
+mod doubt;
+mod json;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::answer::{ANSWER_MARK, extract, grade};
 use crate::calculator::annotation;
 
-/// Longest line that is read, in bytes (16 MiB): a file without line ends must not fill the memory.
-const MAX_LINE: u64 = 1 << 24;
+pub use doubt::Doubt;
+pub use json::Rows;
 
 /// Which column holds what, and how answers are written. Serialized in a stage's TOML.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnMap {
-    /// The column of the question.
+    /// The column of the question, or several with commas between them, whose texts are joined by a space. Text or a
+    /// list of texts, such as options to choose from; of several columns one may be empty or `null`.
     pub question: String,
-    /// The column of the final answer; text or a number.
+    /// The column of the final answer; text or a number, of which every digit is kept.
     pub answer: String,
     /// The column of a worked solution, if there is one. A row may leave it out or have `null`.
     #[serde(default)]
@@ -37,6 +40,9 @@ pub struct ColumnMap {
     /// Drop calculator annotations `<<12+5=17>>` from solutions.
     #[serde(default)]
     pub strip_annotations: bool,
+    /// Read questions alone: no answer, no solution.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlabelled: bool,
 }
 
 impl ColumnMap {
@@ -54,12 +60,28 @@ impl ColumnMap {
             id: None,
             marked: false,
             strip_annotations: false,
+            unlabelled: false,
         }
+    }
+
+    /// The columns of the question, in the order in which their texts are joined.
+    pub fn question_columns(&self) -> impl Iterator<Item = &str> {
+        self.question.split(',').map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// The question that the texts of its columns make.
+    pub fn joined(texts: &[impl AsRef<str>]) -> String {
+        let texts = texts.iter().map(|text| text.as_ref().trim());
+        texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// Validates one row of any container. `line` is 1-based and only used to name the row.
     pub fn row(&self, line: u64, fields: Fields<'_>) -> Result<Imported, ImportError> {
         let question = Self::required(line, &self.question, fields.question)?;
+        let id = fields.id.map(str::to_owned);
+        if self.unlabelled {
+            return Ok(Imported { question, solution: None, answer: String::new(), id, line });
+        }
         let answer = Self::required(line, &self.answer, fields.answer)?;
         let (answer, solution) = if self.marked {
             self.check_marked(line)?;
@@ -68,10 +90,10 @@ impl ColumnMap {
             };
             (last.to_owned(), Some(answer.clone()))
         } else {
+            self.check_bare(line, &answer)?;
             (answer, fields.solution.map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned))
         };
         let solution = solution.map(|text| self.solution(line, &text, &answer)).transpose()?;
-        let id = fields.id.map(str::to_owned);
         Ok(Imported { question, solution, answer, id, line })
     }
 
@@ -80,6 +102,19 @@ impl ColumnMap {
             Some(column) => Err(ImportError::TwoSolutions { line, column: column.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a solution where there should be an answer: nothing would ever agree with the whole of it.
+    fn check_bare(&self, line: u64, answer: &str) -> Result<(), ImportError> {
+        let Some(own) = extract(answer) else { return Ok(()) };
+        let around = answer.replacen(own, "", 1);
+        let letters: String = around.chars().filter(|c| c.is_alphanumeric()).collect();
+        // A box of its own is how some write a bare answer.
+        if !answer.contains(ANSWER_MARK) && ["boxed", "fbox"].contains(&letters.as_str()) {
+            return Ok(());
+        }
+        let (column, own) = (self.answer.clone(), own.to_owned());
+        Err(ImportError::WholeSolution { line, column, own })
     }
 
     fn required(line: u64, column: &str, text: &str) -> Result<String, ImportError> {
@@ -125,7 +160,7 @@ pub struct Imported {
     pub question: String,
     /// A completion that is graded correct for `answer`: its last line is `#### answer`, or that is in `\boxed{}`.
     pub solution: Option<String>,
-    /// The bare final answer, trimmed, never empty.
+    /// The bare final answer, trimmed; empty only where no answers are read ([`ColumnMap::unlabelled`]).
     pub answer: String,
     /// The identifier of the source.
     pub id: Option<String>,
@@ -180,6 +215,14 @@ pub enum ImportError {
         /// The columns of the row.
         present: String,
     },
+    /// A column that a row has twice.
+    #[error("line {line}: column `{column}` is there twice; leave one of them")]
+    Twice {
+        /// 1-based line.
+        line: u64,
+        /// The column.
+        column: String,
+    },
     /// A cell that is neither text nor a number.
     #[error("line {line}: column `{column}` holds {found}; expected {expected}")]
     WrongType {
@@ -209,6 +252,18 @@ pub enum ImportError {
         line: u64,
         /// The column.
         column: String,
+    },
+    /// A solution where a bare answer belongs.
+    #[error(
+        "line {line}: column `{column}` holds a whole solution, which ends in `{own}`, and no bare answer; name the column of the answers, or set `marked = true` (`--format gsm8k` for GSM8K) to take the answer from the solution"
+    )]
+    WholeSolution {
+        /// 1-based line.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The solution's answer.
+        own: String,
     },
     /// Both `marked` and a solution column.
     #[error(
@@ -246,144 +301,11 @@ impl ImportError {
             | Self::WrongType { line, .. }
             | Self::Empty { line, .. }
             | Self::NoMark { line, .. }
+            | Self::Twice { line, .. }
+            | Self::WholeSolution { line, .. }
             | Self::TwoSolutions { line, .. }
             | Self::Disagrees { line, .. } => *line,
         }
-    }
-}
-
-/// Reads JSONL row by row: an iterator that holds one line at a time. Blank lines are skipped but counted. It goes on
-/// after a bad row and ends after a failing read or a line that is too long.
-#[derive(Debug)]
-pub struct Rows<R> {
-    reader: R,
-    map: ColumnMap,
-    line: u64,
-    done: bool,
-}
-
-impl<R: BufRead> Rows<R> {
-    /// Reads `reader` with `map`; [`ColumnMap::gsm8k`] for GSM8K.
-    pub fn new(reader: R, map: ColumnMap) -> Self {
-        Self { reader, map, line: 0, done: false }
-    }
-
-    /// The next line that is not blank; `None` at the end.
-    fn next_line(&mut self) -> Result<Option<Vec<u8>>, ImportError> {
-        loop {
-            self.line += 1;
-            let (line, mut bytes) = (self.line, Vec::new());
-            let mut limited = (&mut self.reader).take(MAX_LINE + 1);
-            let read = limited.read_until(b'\n', &mut bytes);
-            let read = read.map_err(|source| ImportError::Io { line, source })?;
-            if bytes.len() as u64 > MAX_LINE {
-                return Err(ImportError::TooLong { line });
-            }
-            if read == 0 {
-                return Ok(None);
-            }
-            if line == 1 && bytes.starts_with("\u{feff}".as_bytes()) {
-                bytes.drain(..3); // Windows editors write a byte order mark.
-            }
-            if !bytes.trim_ascii().is_empty() {
-                return Ok(Some(bytes));
-            }
-        }
-    }
-}
-
-impl<R: BufRead> Iterator for Rows<R> {
-    type Item = Result<Imported, ImportError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        match self.next_line() {
-            Ok(Some(bytes)) => Some(parse(&self.map, self.line, &bytes)),
-            Ok(None) => {
-                self.done = true;
-                None
-            }
-            Err(error) => {
-                self.done = true;
-                Some(Err(error))
-            }
-        }
-    }
-}
-
-fn parse(map: &ColumnMap, line: u64, bytes: &[u8]) -> Result<Imported, ImportError> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|source| ImportError::Json { line, source })?;
-    let Value::Object(object) = value else {
-        return Err(ImportError::NotAnObject { line, found: kind(&value) });
-    };
-    let row = Row { line, object: &object };
-    let question = row.text(&map.question)?;
-    let answer = row.scalar(&map.answer)?;
-    let solution =
-        map.solution.as_ref().map(|column| row.optional_text(column)).transpose()?.flatten();
-    let id = map.id.as_ref().map(|column| row.optional_scalar(column)).transpose()?.flatten();
-    let (answer, solution, id) = (&answer, solution, id.as_deref());
-    map.row(line, Fields { question, answer, solution, id })
-}
-
-struct Row<'a> {
-    line: u64,
-    object: &'a Map<String, Value>,
-}
-
-impl<'a> Row<'a> {
-    fn get(&self, column: &str) -> Result<&'a Value, ImportError> {
-        self.object.get(column).ok_or_else(|| ImportError::Missing {
-            line: self.line,
-            column: column.to_owned(),
-            present: self.object.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
-        })
-    }
-
-    fn text(&self, column: &str) -> Result<&'a str, ImportError> {
-        let value = self.get(column)?;
-        value.as_str().ok_or_else(|| self.wrong(column, value, "text"))
-    }
-
-    fn scalar(&self, column: &str) -> Result<String, ImportError> {
-        match self.get(column)? {
-            Value::String(text) => Ok(text.clone()),
-            Value::Number(number) => Ok(number.to_string()),
-            value => Err(self.wrong(column, value, "text or a number")),
-        }
-    }
-
-    fn optional_text(&self, column: &str) -> Result<Option<&'a str>, ImportError> {
-        match self.object.get(column) {
-            None | Some(Value::Null) => Ok(None),
-            Some(_) => self.text(column).map(Some),
-        }
-    }
-
-    fn optional_scalar(&self, column: &str) -> Result<Option<String>, ImportError> {
-        match self.object.get(column) {
-            None | Some(Value::Null) => Ok(None),
-            Some(_) => self.scalar(column).map(Some),
-        }
-    }
-
-    fn wrong(&self, column: &str, value: &Value, expected: &'static str) -> ImportError {
-        let (line, column) = (self.line, column.to_owned());
-        ImportError::WrongType { line, column, found: kind(value), expected }
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }
 

@@ -20,5 +20,5 @@ pub mod world;
 
 pub use answer::{ANSWER_MARK, canonical, extract, grade, same};
 pub use calculator::{Check, Finding, check, finding, verdict};
-pub use import::{ColumnMap, Fields, ImportError, Imported, Rows};
+pub use import::{ColumnMap, Doubt, Fields, ImportError, Imported, Rows};
 pub use rational::Rational;

@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, Cursor, Read};
 
 use task::import::strip_annotations;
-use task::{ColumnMap, Fields, ImportError, Imported, Rows, grade};
+use task::{ColumnMap, Doubt, Fields, ImportError, Imported, Rows, grade, same};
 
 const GSM8K: &str = concat!(
     r#"{"question": "Ada has 12 pens and buys 5. How many has she?", "answer": "Ada has 12 + 5 = <<12+5=17>>17 pens.\n#### 17"}"#,
@@ -225,4 +225,178 @@ fn a_column_map_is_read_strictly() {
     let typo =
         serde_json::from_str::<ColumnMap>(r#"{"question": "q", "answer": "a", "solutoin": "s"}"#);
     assert!(typo.unwrap_err().to_string().contains("solutoin"));
+}
+
+/// The answer of a row of JSON whose column `a` is written so.
+fn answer_of(written: &str) -> Result<String, String> {
+    let row = read(&format!(r#"{{"q": "How many?", "a": {written}}}"#), ColumnMap::named("q", "a"));
+    row.into_iter().next().unwrap().map(|row| row.answer).map_err(|error| error.to_string())
+}
+
+#[test]
+fn numbers_stay_as_they_are_written() {
+    for number in [
+        "12345678901234567890123",
+        "-12345678901234567890123",
+        "1.000000000000000000001",
+        "0.30000000000000000001",
+        "145.0",
+        "18446744073709551616",
+        "1e22",
+        "1E-400",
+        "1e400",
+        "-0",
+        "-0.0",
+    ] {
+        assert_eq!(answer_of(number).unwrap(), number);
+        assert_eq!(answer_of(&format!(" {number} ")).unwrap(), number);
+        assert_eq!(answer_of(&format!("\"{number}\"")).unwrap(), number);
+    }
+    assert!(answer_of("01").unwrap_err().starts_with("line 1: not valid JSON ("));
+    assert!(answer_of("NaN").unwrap_err().starts_with("line 1: not valid JSON ("));
+    let ids = ColumnMap { id: Some("n".to_owned()), ..ColumnMap::named("q", "a") };
+    let text = concat!(
+        r#"{"q": "a?", "a": 1, "n": 12345678901234567890123}"#,
+        "\n",
+        r#"{"q": "b?", "a": 1, "n": 12345678901234567890124}"#,
+    );
+    let rows = read(text, ids);
+    let id = |index: usize| rows[index].as_ref().unwrap().id.clone().unwrap();
+    assert_eq!([id(0), id(1)], ["12345678901234567890123", "12345678901234567890124"]);
+}
+
+#[test]
+fn what_is_no_number_and_no_text_is_no_answer() {
+    for (written, found) in
+        [("true", "a boolean"), ("null", "null"), ("[7]", "a list"), ("{\"v\": 7}", "an object")]
+    {
+        let said = format!("line 1: column `a` holds {found}; expected text or a number");
+        assert_eq!(answer_of(written).unwrap_err(), said);
+    }
+    let lone = answer_of(r#""\ud83d""#).unwrap_err();
+    assert!(lone.starts_with("line 1: not valid JSON ("), "{lone}");
+}
+
+#[test]
+fn columns_that_are_not_asked_for_may_hold_anything() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let text = format!(
+        r#"{{"x": {deep}, "q": "a \"b\" {{c}}: [d], \\", "y": {{"a": "9, 9", "q": ["}}"]}}, "z": 1e999, "a":7,"w":null}}"#
+    );
+    let row = read(&text, ColumnMap::named("q", "a")).remove(0).unwrap();
+    assert_eq!((row.question.as_str(), row.answer.as_str()), (r#"a "b" {c}: [d], \"#, "7"));
+    assert_eq!(
+        refusal(r#"{"a": 1, "q": "x", "\u0061": 2}"#, ColumnMap::named("q", "a")),
+        "line 1: column `a` is there twice; leave one of them"
+    );
+    assert_eq!(
+        refusal("{}", ColumnMap::named("q", "a")),
+        "line 1: no column `q` (there are: ); map it to one of these"
+    );
+    for (scalar, found) in [("7", "a number"), (" null", "null"), ("\"x\"", "text")] {
+        let said = refusal(scalar, ColumnMap::named("q", "a"));
+        assert!(
+            said.starts_with(&format!("line 1: expected an object, found {found}; ")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_question_may_lie_in_several_columns() {
+    let svamp = ColumnMap::named("Body,Question", "Answer");
+    let text = concat!(
+        r#"{"ID": "chal-1", "Body": "Each pack costs 76 dollars. ", "Question": "How much are 2?", "Answer": 152.0}"#,
+        "\n",
+        r#"{"Body": null, "Question": "How much is 1 + 1?", "Answer": 2}"#,
+        "\n",
+        r#"{"Question": "How much is 1 + 1?", "Answer": 2}"#,
+        "\n",
+        r#"{"Body": " ", "Question": null, "Answer": 2}"#,
+    );
+    let rows = read(text, svamp);
+    let question = |index: usize| rows[index].as_ref().unwrap().question.as_str();
+    assert_eq!(question(0), "Each pack costs 76 dollars. How much are 2?");
+    assert_eq!(rows[0].as_ref().unwrap().answer, "152.0");
+    assert_eq!(question(1), "How much is 1 + 1?");
+    let said = |index: usize| rows[index].as_ref().unwrap_err().to_string();
+    assert!(
+        said(2).starts_with("line 3: no column `Body` (there are: Question, Answer);"),
+        "{}",
+        said(2)
+    );
+    assert_eq!(said(3), "line 4: column `Body,Question` is empty; fill it or drop the row");
+    let aqua = ColumnMap::named("question, options", "correct");
+    let text = r#"{"question": "What is 3 + 4?", "options": ["A)6", "B)7"], "correct": "B"}"#;
+    let row = read(text, aqua).remove(0).unwrap();
+    assert_eq!((row.question.as_str(), row.doubt()), ("What is 3 + 4? A)6 B)7", None));
+}
+
+#[test]
+fn a_whole_solution_is_no_answer() {
+    let bare = || ColumnMap::named("question", "answer");
+    assert_eq!(
+        refusal(GSM8K, bare()),
+        "line 1: column `answer` holds a whole solution, which ends in `17`, and no bare answer; name the column of the answers, or set `marked = true` (`--format gsm8k` for GSM8K) to take the answer from the solution"
+    );
+    for solution in [
+        r"#### 17",
+        r"So $x = \\boxed{17}$.",
+        r"We add.\nIt is $\\boxed{17}$",
+        r"He has 17.\n#### 17\nThe answer is: 17",
+    ] {
+        let row = format!(r#"{{"question": "x", "answer": "{solution}"}}"#);
+        assert!(
+            refusal(&row, bare()).contains("a whole solution, which ends in `17`"),
+            "{solution}"
+        );
+        // As a solution it is read, and for a question without an answer it does not matter.
+        let marked = ColumnMap { marked: true, ..bare() };
+        assert_eq!(read(&row, marked).remove(0).unwrap().answer, "17");
+        let unlabelled = ColumnMap { unlabelled: true, ..ColumnMap::named("answer", "none") };
+        assert_eq!(read(&row, unlabelled).remove(0).unwrap().answer, "");
+    }
+    for answer in [r"\\boxed{17}", r"$\\boxed{17}$.", r"\\[\\boxed{17}\\]"] {
+        let row = format!(r#"{{"question": "x", "answer": "{answer}"}}"#);
+        let row = read(&row, bare()).remove(0).unwrap();
+        assert!(grade("#### 17", &row.answer), "{answer}");
+    }
+}
+
+#[test]
+fn answers_that_nothing_may_agree_with_are_doubtful() {
+    let doubt = |question: &str, answer: &str| {
+        let fields = Fields { question, answer, ..Fields::default() };
+        ColumnMap::named("q", "a").row(1, fields).unwrap().doubt()
+    };
+    let sentence =
+        "Natalia sold 24 clips in May and so altogether she has sold 72 clips in both months";
+    assert_eq!(doubt("How many?", sentence), Some(Doubt::Sentence));
+    assert_eq!(doubt("How many?", "She has 17.\nThat is all."), Some(Doubt::Unmarked));
+    assert_eq!(doubt("How many?", "..."), Some(Doubt::Unmarked));
+    assert_eq!(doubt("How many? 7, 8 or 9", "B"), Some(Doubt::Letter));
+    assert_eq!(doubt("How many?", "(e)"), Some(Doubt::Letter));
+    for remark in ["9 (apples)", "2.5 (square feet)"] {
+        let alone = remark.split(' ').next().unwrap();
+        assert_eq!(doubt("How many?", remark).is_none(), same(alone, remark), "{remark}");
+    }
+    assert_eq!(doubt("How many?", "f(x)"), None);
+    assert_eq!(doubt("How many?", "5 (x + 1)"), None);
+    for question in
+        ["How many? A) 7 B) 8", "How many? (A) 7 (B) 8", "How many? a ) 7 , b ) 8", "A: 7\nB: 8"]
+    {
+        assert_eq!(doubt(question, "B"), None, "{question}");
+    }
+    for answer in [
+        "7",
+        "1,500",
+        r"\frac{1}{2}",
+        r"x \in (-\infty, 3) \cup (5, 7)",
+        "Tuesday",
+        "x",
+        "Evelyn",
+        r"\text{June 20}",
+    ] {
+        assert_eq!(doubt("How many?", answer), None, "{answer}");
+    }
 }

@@ -4,6 +4,7 @@
 
 mod common;
 mod files;
+mod foreign;
 mod kills;
 mod logs_and_imports;
 mod protocol;

@@ -1,5 +1,8 @@
 //! What is written is what is read, and equal rows give equal bytes.
 
+use std::fs;
+use std::path::Path;
+
 use crate::common::{bytes, done, message, prompts, read, recipe, work, written};
 use dataset::{Dataset, Output, chunk};
 use proptest::collection::vec;
@@ -106,13 +109,35 @@ fn a_dataset_lies_on_the_disk_as_agreed() {
     assert_eq!(names, expected);
     assert!(files[".lock"].is_empty());
     let card = String::from_utf8(files["README.md"].clone()).unwrap();
-    assert!(card.starts_with("---\nconfigs:\n- config_name: default\n"), "{card}");
+    let head =
+        "\n  data_files:\n  - split: train\n    path: data/train-*.parquet\n---\n\n# prompts\n";
+    assert!(card.contains(head), "{card}");
     assert!(card.contains("| `answer` | `string` | yes | The gold answer;"), "{card}");
     assert!(card.contains("- from seeds: `data/seeds` (`5eed`)"), "{card}");
     let part = &files["data/train-00000-of-00002.parquet"];
     let holds = |text: &str| part.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("alphallm.schema") && holds("prompts@2"));
     assert!(holds("alphallm.provenance") && holds(&recipe(1).digest("prompts@2")));
+}
+
+/// What `datasets` keeps read tables by, beside the folder's name.
+fn config_name(dir: &Path) -> String {
+    let card = fs::read_to_string(dir.join("README.md")).unwrap();
+    let name = card.strip_prefix("---\nconfigs:\n- config_name: ").unwrap().lines().next();
+    name.unwrap().to_owned()
+}
+
+#[test]
+fn every_dataset_has_a_configuration_of_its_own() {
+    let dirs: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    written(dirs[0].path(), 2);
+    written(dirs[1].path(), 3);
+    let one = config_name(dirs[0].path());
+    assert!(one.starts_with("prompts-") && one.len() == 24, "{one}");
+    assert_ne!(one, config_name(dirs[1].path()));
+    // The same rows by the same recipe are the same dataset.
+    written(dirs[2].path(), 2);
+    assert_eq!(one, config_name(dirs[2].path()));
 }
 
 #[test]

@@ -159,7 +159,7 @@ mod tests {
     const TOM: &str = "Tom has 3 apples and eats 2. How many are left?";
 
     fn avoid() -> Avoid {
-        Avoid::new(&[], &AvoidConfig { ngram: 8, overlap: 2.0, world: false })
+        Avoid::new(&[], &[], &AvoidConfig { ngram: 8, overlap: 2.0, world: false })
     }
 
     fn quality(most_of_a_shape: f64) -> QualityConfig {

@@ -18,7 +18,8 @@ fn questions(split: Split, count: usize) -> Vec<Question> {
 }
 
 fn avoid(questions: &[Question]) -> Avoid {
-    Avoid::new(questions, &AvoidConfig { ngram: 8, overlap: 0.75, world: true })
+    let config = AvoidConfig { ngram: 8, overlap: 0.75, world: true };
+    Avoid::new(&[questions.to_vec()], &[], &config)
 }
 
 fn shares(of: &[(Operator, f64)]) -> Shares {
@@ -196,7 +197,7 @@ fn a_backward_question_comes_from_an_answer_that_was_found() {
     let shares = shares(&[(Operator::Backward, 1.0)]);
     let seeds = questions(Split::Seeds, 5);
     let material = Material { seeds: &seeds, kept: &[], answered: &kept, earlier: &[] };
-    let everything = Avoid::new(&[], &AvoidConfig { ngram: 8, overlap: 2.0, world: false });
+    let everything = Avoid::new(&[], &[], &AvoidConfig { ngram: 8, overlap: 2.0, world: false });
     let (prompts, tallies) = imagine(&plan(&shares, 5, 2), &material, &everything).unwrap();
     let expected: BTreeMap<&str, &str> = prompts
         .iter()
@@ -241,4 +242,31 @@ fn kinds_of_questions_are_balanced() {
     assert!(shapes.values().all(|count| *count <= 10) && prompts.len() < 100, "{shapes:?}");
     assert_eq!(count(&tallies, "mutate", "shapes"), shapes.len());
     assert!(count(&tallies, "mutate", "crowded") > 0);
+}
+
+/// Words that a data set puts before every question.
+const INSTRUCTION: &str = "Read the following problem with care, work it out step by step, and write the final \
+                           number alone on the last line of your answer.";
+
+#[test]
+fn an_instruction_before_every_question_contaminates_nothing() {
+    let instructed = |questions: Vec<Question>| -> Vec<Question> {
+        let with =
+            |one: Question| Question { prompt: format!("{INSTRUCTION} {}", one.prompt), ..one };
+        questions.into_iter().map(with).collect()
+    };
+    let (seeds, tests) =
+        (instructed(questions(Split::Seeds, 12)), instructed(questions(Split::Test, 12)));
+    let config = AvoidConfig { ngram: 8, overlap: 0.5, world: false };
+    let mutated = shares(&[(Operator::Mutate, 1.0)]);
+    // One test question alone does not show what is the instruction: the seeds do.
+    for tests in [tests.clone(), tests[..1].to_vec()] {
+        let avoid = Avoid::new(&[tests.clone()], &seeds, &config);
+        let (prompts, _) = made(&plan(&mutated, 12, 1), &seeds, &avoid);
+        assert_eq!(prompts.len(), 12);
+        for test in &tests {
+            let copied = format!("{} Think before you write.", test.prompt);
+            assert!(avoid.resemblance(&copied).is_some(), "{copied}");
+        }
+    }
 }

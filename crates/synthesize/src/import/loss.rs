@@ -1,0 +1,130 @@
+//! What an import loses: rows that are dropped, and answers by which nothing can be marked right.
+//!
+//! A few of them are in every data set. Many mean that a column is not what it was taken for, and then the import ends
+//! rather than make another data set of it.
+
+use std::collections::BTreeMap;
+
+use stage::Failure;
+use task::{Doubt, Imported};
+
+use crate::args::ImportArgs;
+
+/// The share of the rows that may be lost, in percent; one row may always be.
+const PERCENT: usize = 1;
+/// Rows that are named.
+const NAMED: usize = 5;
+
+/// What is lost, by lines.
+pub(super) struct Loss {
+    rows: usize,
+    dropped: Vec<u64>,
+    conflicting: Vec<u64>,
+    doubtful: BTreeMap<Doubt, Vec<(u64, String)>>,
+}
+
+impl Loss {
+    /// Nothing, of so many rows.
+    pub(super) fn of(rows: usize) -> Self {
+        let (dropped, conflicting, doubtful) = Default::default();
+        Self { rows, dropped, conflicting, doubtful }
+    }
+
+    /// A row that is dropped, since its question was there before; with another answer, perhaps.
+    pub(super) fn dropped(&mut self, line: u64, conflicting: bool) {
+        self.dropped.push(line);
+        self.conflicting.extend(conflicting.then_some(line));
+    }
+
+    /// Counts a row that is kept, if there is a doubt about its answer.
+    pub(super) fn look_at(&mut self, problem: &Imported) {
+        if let Some(doubt) = problem.doubt() {
+            let of = (problem.line, problem.answer.clone());
+            self.doubtful.entry(doubt).or_default().push(of);
+        }
+    }
+
+    /// For the summary.
+    pub(super) fn counts(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("rows", self.rows),
+            ("duplicate", self.dropped.len()),
+            ("conflicting", self.conflicting.len()),
+            ("doubtful", self.doubtful.values().map(Vec::len).sum()),
+        ]
+    }
+
+    /// Ends the import where too much is lost, or warns.
+    pub(super) fn check(&self, args: &ImportArgs) -> Result<(), Failure> {
+        let place = args.input.display();
+        let columns = "name every column of the question, such as --question-column Body,Question";
+        let mut findings = Vec::new();
+        if let Some(said) = self.said_of_dropped() {
+            findings.push((self.dropped.len(), said, columns));
+        }
+        for (doubt, rows) in &self.doubtful {
+            findings.push((rows.len(), self.said_of(*doubt, rows), remedy(*doubt)));
+        }
+        for (count, said, remedy) in findings {
+            if !args.allow_loss && count > 1 && count * 100 > self.rows * PERCENT {
+                let failure = Failure::data(format!("{place}: {said}"));
+                let otherwise = "give --allow-loss where that is meant";
+                return Err(failure.hint(format!("{remedy}; {otherwise}")));
+            }
+            tracing::warn!("{place}: {said}");
+        }
+        Ok(())
+    }
+
+    fn said_of_dropped(&self) -> Option<String> {
+        let (dropped, rows) = (self.dropped.len(), self.rows);
+        let lines = named(self.dropped.iter().copied());
+        let conflicting = self.conflicting.len();
+        let another = if conflicting == 0 {
+            String::new()
+        } else {
+            let lines = named(self.conflicting.iter().copied());
+            format!(
+                "; {conflicting} repeated questions have another answer than the first time: {lines}"
+            )
+        };
+        (dropped > 0).then(|| {
+            format!("{dropped} of {rows} rows repeat a question and are dropped: {lines}{another}")
+        })
+    }
+
+    fn said_of(&self, doubt: Doubt, rows: &[(u64, String)]) -> String {
+        let (count, all, reason) = (rows.len(), self.rows, doubt.reason());
+        let lines = named(rows.iter().map(|(line, _)| *line));
+        let example = rows.first().map(|(_, answer)| shortened(answer)).unwrap_or_default();
+        format!(
+            "{count} of {all} rows have an answer that may be of no use: {reason} ({lines}; the first is {example})"
+        )
+    }
+}
+
+fn remedy(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::Unmarked | Doubt::Sentence | Doubt::Remark => {
+            "name a column of bare answers by --answer-column"
+        }
+        Doubt::Letter => {
+            "put the options into the question, such as --question-column question,options"
+        }
+    }
+}
+
+/// The first of some lines.
+fn named(lines: impl ExactSizeIterator<Item = u64>) -> String {
+    let more = if lines.len() > NAMED { ", ..." } else { "" };
+    let first: Vec<String> = lines.take(NAMED).map(|line| line.to_string()).collect();
+    format!("lines {}{more}", first.join(", "))
+}
+
+/// A text as it can be shown in a message: in quotes, on one line, without marks that a terminal obeys.
+pub(super) fn shortened(text: &str) -> String {
+    let mut letters = text.chars();
+    let start: String = letters.by_ref().take(80).collect();
+    let more = if letters.next().is_some() { "..." } else { "" };
+    format!("{start:?}{more}")
+}
