@@ -366,7 +366,7 @@ mod tests {
     fn run(damaged: Option<usize>) -> (Vec<u8>, Record) {
         let start = checkpoint();
         let ids = start.tokenizer.encode(TEXT).unwrap();
-        let example = |from| Example {
+        let example = |from: usize| Example {
             ids: ids[from..].to_vec(),
             targets_from: Some(1),
             heads: vec![],

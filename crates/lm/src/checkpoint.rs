@@ -32,6 +32,9 @@ const EMBEDDING: &str = "model.embed_tokens.weight";
 /// Name of the tensor that turns vectors into scores of tokens.
 const OUTPUT: &str = "lm_head.weight";
 
+/// The most weights of a model that begins with random ones: those of larger models would not be there before memory ends.
+const MOST_FRESH: u128 = 1 << 34;
+
 /// A model with its configuration and its tokenizer.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
@@ -54,6 +57,13 @@ impl Checkpoint {
         seed: u64,
         device: &Device,
     ) -> Result<Self, Error> {
+        config.validate()?;
+        let weights = config.least_weights();
+        if weights > MOST_FRESH {
+            return Err(Error::Config(format!(
+                "it describes {weights} weights or more: {MOST_FRESH} is the limit of a model from nothing"
+            )));
+        }
         let model = Decoder::zeros(&config, device)?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let model = weights::initial(model, &config, &mut rng);

@@ -205,6 +205,19 @@ fn what_is_set_for_batches_is_not_obeyed_and_not_kept() {
     }
 }
 
+/// Where a text opens is said by the format of a prompt, so nothing else may add an opening to it.
+#[test]
+fn what_post_processors_add_is_not_added() {
+    let expected = tokenizer().encode(CORPUS[0]).unwrap();
+    let tokenizer = changed(|json| {
+        json["post_processor"] = json!({"type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": "<|bos|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+            "special_tokens": {"<|bos|>": {"id": "<|bos|>", "ids": [0], "tokens": ["<|bos|>"]}}});
+    });
+    assert_eq!(tokenizer.unwrap().encode(CORPUS[0]).unwrap(), expected);
+}
+
 /// A tokenizer that begins a text with a space, or without one, does not do so in the middle.
 #[test]
 fn a_text_in_the_middle_is_read_as_it_is() {
@@ -247,6 +260,7 @@ fn an_opening_that_joins_the_text_is_not_taken() {
 
 #[test]
 fn a_hostile_file_is_refused_and_the_reason_said() {
+    type Change = (&'static str, &'static str, Value);
     let doubled = |pattern: Value| {
         let one = json!({"type": "Replace", "pattern": pattern, "content": "aa"});
         json!({"type": "Sequence", "normalizers": vec![one; 40]})
@@ -257,7 +271,6 @@ fn a_hostile_file_is_refused_and_the_reason_said() {
         let table = base64::engine::general_purpose::STANDARD.encode(bytes);
         json!({"type": "Precompiled", "precompiled_charsmap": table})
     };
-    type Change = (&'static str, &'static str, Value);
     let changes: Vec<Change> = vec![
         ("/normalizer", "times as long", doubled(json!({"String": "a"}))),
         ("/normalizer", "times as long", doubled(json!({"Regex": "a"}))),

@@ -8,7 +8,9 @@ use crate::LoraConfig;
 use crate::config::tests::toy;
 use crate::lora::Target;
 use crate::tokenizer::tests::tokenizer;
-use crate::{Engine, GenerationRequest, Prefixes, Sampling, ScoreRequest, Stop, device, engine};
+use crate::{
+    Engine, GenerationRequest, ModelConfig, Prefixes, Sampling, ScoreRequest, Stop, device, engine,
+};
 
 fn config() -> TrainConfig {
     TrainConfig {
@@ -196,9 +198,9 @@ fn a_damaged_state_is_never_gone_on_from() {
 fn training_that_diverges_is_an_error() {
     let (checkpoint, examples) = (checkpoint(), examples());
     for config in [
-        TrainConfig { learning_rate: 1e30, ..config() },
+        TrainConfig { learning_rate: 1e39, ..config() },
         // One update alone: its loss is that of the model before it.
-        TrainConfig { learning_rate: 3e38, epochs: 0.1, warmup_share: 0.0, ..config() },
+        TrainConfig { learning_rate: 1e39, epochs: 0.1, warmup_share: 0.0, ..config() },
     ] {
         let training = training(&checkpoint, &examples, &config, 1);
         let error = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(()));
@@ -227,6 +229,11 @@ fn hyperparameters_that_are_none_are_refused_by_key() {
         let error = config.validate().unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    let rank = LoraConfig { rank: usize::MAX, ..adapters().lora.unwrap() };
+    assert!(rank.validate().unwrap_err().to_string().contains("rank is 18446744073709551615"));
+    let endless = ModelConfig { hidden_size: 1 << 24, intermediate_size: 1 << 24, ..toy() };
+    let fresh = Checkpoint::fresh(endless, tokenizer(), 5, &device::cpu());
+    assert!(fresh.map(|_| ()).unwrap_err().to_string().contains("from nothing"));
     let (checkpoint, examples, config) = (checkpoint(), examples(), config());
     let training =
         Training { updates: Some(usize::MAX), ..training(&checkpoint, &examples, &config, 1) };
