@@ -34,7 +34,8 @@ fn scores_that_are_no_numbers_are_an_error() {
         // Of signs without a pattern, so that some sum is too large.
         let sign =
             |i: usize| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 0 { 3e38 } else { -3e38 };
-        let data = (0..shape.iter().product()).map(sign).collect();
+        let count: usize = shape.iter().product();
+        let data = (0..count).map(sign).collect();
         (name == "lm_head.weight").then(|| HostTensor { shape: shape.to_vec(), data })
     });
     for engine in engines(&Checkpoint { model, ..checkpoint }) {
