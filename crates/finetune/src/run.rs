@@ -326,7 +326,11 @@ mod tests {
     use super::*;
 
     fn named(lengths: &[usize]) -> Vec<Named<usize>> {
-        let row = |(row, &tokens)| Named { name: format!("seeds: problem p{row}"), tokens, row };
+        let row = |(row, &tokens): (usize, &usize)| Named {
+            name: format!("seeds: problem p{row}"),
+            tokens,
+            row,
+        };
         lengths.iter().enumerate().map(row).collect()
     }
 

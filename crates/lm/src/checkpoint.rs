@@ -58,10 +58,10 @@ impl Checkpoint {
         device: &Device,
     ) -> Result<Self, Error> {
         config.validate()?;
-        let weights = config.least_weights();
-        if weights > MOST_FRESH {
+        let least = config.least_weights();
+        if least > MOST_FRESH {
             return Err(Error::Config(format!(
-                "it describes {weights} weights or more: {MOST_FRESH} is the limit of a model from nothing"
+                "it describes {least} weights or more: {MOST_FRESH} is the limit of a model from nothing"
             )));
         }
         let model = Decoder::zeros(&config, device)?;

@@ -181,8 +181,8 @@ impl Training<'_> {
     /// Without a device.
     ///
     /// # Errors
-    /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::DamagedState`], [`Error::TooLong`] for a row beyond the
-    /// context, [`Error::Config`], and whatever `on_event` returns.
+    /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::DamagedState`],
+    /// [`Error::TooLong`] for a row beyond the context, [`Error::Config`], and whatever `on_event` returns.
     pub fn run<E: From<Error>>(
         &self,
         devices: &[Device],
