@@ -16,7 +16,7 @@ use schema::Label;
 use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
 
-use crate::run::{self, Job};
+use crate::run::{self, Job, Named};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -90,6 +90,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         labels.rows()?.into_iter().partition(|row| row.split == TRAIN);
     teaches(&config.heads, &train, &held_out, args.allow_one_class)?;
     let start = config.start(init.checkpoint.clone(), &place)?;
+    let (train, long) = fitting(train, &start, &text.value)?;
+    let (held_out, longer) = fitting(held_out, &start, &text.value)?;
+    let too_long = long + longer;
     let rows = |labels: &[Label]| rows(labels, &start, &text.value);
     let (learned, judged) = (rows(&train)?, rows(&held_out)?);
     let job = Job {
@@ -97,6 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         examples: &learned,
         preferences: None,
         validation: &judged,
+        too_long,
         config: &config.train,
         updates: None,
         seed: args.common.seed,
@@ -226,6 +230,28 @@ fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<E
     let prompt = prompt.or_config("text.toml")?;
     let encoder = Encoder::new(&start.tokenizer, &prompt, &text.critic).or_config("text.toml")?;
     examples(&labelled, &encoder, &start.config).or_data("labels")
+}
+
+/// The labels that the model can read, and how many it cannot.
+fn fitting(
+    labels: Vec<Label>,
+    start: &Checkpoint,
+    text: &TextConfig,
+) -> Result<(Vec<Label>, usize), Failure> {
+    let limit = start.config.max_position_embeddings;
+    let longest = |labels: &[Label]| -> Result<usize, Failure> {
+        Ok(rows(labels, start, text)?.iter().map(|row| row.ids.len()).max().unwrap_or(0))
+    };
+    if longest(&labels)? <= limit {
+        return Ok((labels, 0));
+    }
+    let named = |label: Label| {
+        let tokens = longest(std::slice::from_ref(&label))?;
+        let name = format!("label {} of problem {}", label.trajectory_id, label.prompt_id);
+        Ok(Named { name, tokens, row: label })
+    };
+    let named = labels.into_iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
+    run::fitting(named, limit)
 }
 
 /// The figures of each head on the held-out labels: the value and the PRM option by option (a value

@@ -36,6 +36,8 @@ pub(crate) struct Job<'a> {
     pub(crate) validation: &'a [Line],
     /// Tokens of the examples, once.
     pub(crate) tokens: usize,
+    /// Rows that were left out because they are longer than the model's context.
+    pub(crate) too_long: usize,
     /// Exactly so many updates, for a control; none leaves it to the program.
     pub(crate) course: Option<Course>,
     pub(crate) seed: u64,
@@ -166,6 +168,7 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
         examples: job.examples.len(),
         pairs: 0,
         tokens: job.tokens,
+        too_long: job.too_long,
     })
 }
 

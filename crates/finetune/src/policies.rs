@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use stage::{Common, Failure, Preset, ResultExt};
 
 use crate::external::{self, Line};
-use crate::run::{self, Job, RECORD, Record, Trained};
+use crate::run::{self, Job, Named, RECORD, Record, Trained};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,6 +47,8 @@ pub(crate) struct Args {
     #[arg(long)]
     out: PathBuf,
 }
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Who trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -127,19 +129,18 @@ struct Data {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = args.common.preset()?;
     let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
-    preset.value.allows_pairs(args)?;
+    let config = &preset.value;
+    config.allows_pairs(args)?;
     let place = Place::of(&args.common)?;
     let data = Data::open(args)?;
     let init = Model::load("init", &args.init, &place)?;
     let mut inputs = data.inputs();
     inputs.push(init.input.clone());
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
-    let command = preset.value.command(args.trainer)?;
-    let external = command.is_some();
-    let settings = Settings { policy: &preset.value, text: &text.value, external };
+    let command = config.command(args.trainer)?;
+    let settings = Settings { policy: config, text: &text.value, external: command.is_some() };
     let digest = dataset::digest_of(&settings)?;
-    let version = env!("CARGO_PKG_VERSION");
-    let recipe = stage::recipe("finetune-policy", version, &args.common, &digest, inputs);
+    let recipe = stage::recipe("finetune-policy", VERSION, &args.common, &digest, inputs);
     if args.common.dry_run {
         let (rows, pairs) = data.len();
         tracing::info!("would train on {rows} rows and {pairs} pairs");
@@ -153,8 +154,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let format = &text.value.policy.format;
     let writer = Writer::new(&init.checkpoint, format)?;
     let template = writer.chat_template(format);
-    let (lesson, seed) = (data.lesson(&preset.value)?, args.common.seed);
-    let record = if preset.value.seed_share == 0.0 && lesson.is_empty() {
+    let (lesson, seed) = (data.lesson(config)?, args.common.seed);
+    let idle = config.seed_share == 0.0 && lesson.is_empty();
+    // Where nothing is learned, nothing is judged.
+    let (lesson, too_long) = if idle { (lesson, 0) } else { writer.fitting(lesson)? };
+    let record = if idle {
         run::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
     } else if let Some(command) = command {
         let examples = writer.examples(&lesson.rows)?;
@@ -164,6 +168,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             examples: &writer.lines(&lesson.rows)?,
             validation: &writer.lines(&lesson.validation)?,
             tokens: examples.iter().map(|e| e.ids.len()).sum(),
+            too_long,
             course: updates,
             seed,
             // A chat has its template from the program, which had it from the checkpoint.
@@ -176,9 +181,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let job = Job {
             start: &init.checkpoint,
             examples: &writer.examples(&lesson.rows)?,
-            preferences: preset.value.preferences.map(with_pairs),
+            preferences: config.preferences.map(with_pairs),
             validation: &writer.examples(&lesson.validation)?,
-            config: &preset.value.train,
+            too_long,
+            config: &config.train,
             updates,
             seed,
         };
@@ -241,12 +247,13 @@ impl Data {
         }
         let mut couples = Vec::new();
         for dataset in &self.preferences {
-            couples.extend(dataset.rows()?.into_iter().map(Couple::from));
+            couples.extend(dataset.rows()?.into_iter().map(|row| Couple::of(row, dataset.dir())));
         }
         let validation = if config.train.validate_every > 0 {
             labelled(&self.validation, 1.0)?
         } else {
-            self.validation.rows()?.into_iter().filter_map(|row| Row::of(row).ok()).collect()
+            let dir = self.validation.dir();
+            self.validation.rows()?.into_iter().filter_map(|row| Row::of(row, dir).ok()).collect()
         };
         Ok(Lesson { rows, couples, validation })
     }
@@ -264,6 +271,8 @@ fn course(dir: &Path, inputs: &mut Vec<Input>) -> Result<Course, Failure> {
 
 /// A question and its solution to learn from.
 struct Row {
+    /// Its folder and its id.
+    name: String,
     question: String,
     solution: String,
     weight: f32,
@@ -271,6 +280,8 @@ struct Row {
 
 /// A question, a better solution and a worse one.
 struct Couple {
+    /// Its folder and its ids.
+    name: String,
     question: String,
     chosen: String,
     rejected: String,
@@ -290,9 +301,11 @@ impl Lesson {
     }
 }
 
-impl From<Preference> for Couple {
-    fn from(row: Preference) -> Self {
+impl Couple {
+    fn of(row: Preference, dir: &Path) -> Self {
+        let name = format!("{}: pair {} and {}", dir.display(), row.chosen_id, row.rejected_id);
         Self {
+            name,
             question: text(&row.prompt),
             chosen: text(&row.chosen),
             rejected: text(&row.rejected),
@@ -307,16 +320,17 @@ fn text(messages: &[Message]) -> String {
 
 impl Row {
     /// A problem with its solution; the id of one that has none.
-    fn of(problem: Prompt) -> Result<Self, String> {
+    fn of(problem: Prompt, dir: &Path) -> Result<Self, String> {
+        let name = format!("{}: problem {}", dir.display(), problem.prompt_id);
         let solution = problem.solution.ok_or(problem.prompt_id)?;
-        Ok(Self { question: problem.prompt, solution, weight: 1.0 })
+        Ok(Self { name, question: problem.prompt, solution, weight: 1.0 })
     }
 }
 
 /// Rows from a share of some labelled problems.
 fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row>, Failure> {
     let row = |row: Prompt| {
-        Row::of(row).map_err(|id| {
+        Row::of(row, problems.dir()).map_err(|id| {
             let place = problems.dir().display();
             Failure::data(format!("{place}: problem {id} has no solution to learn from or to judge by")).hint(
                 "with answers alone, set `seed_share` and `train.validate_every` to 0 in the preset",
@@ -330,6 +344,7 @@ fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row>, Failure>
 /// Rows from kept trajectories.
 fn kept(examples: &Dataset<SftExample>) -> Result<Vec<Row>, Failure> {
     let row = |row: SftExample| Row {
+        name: format!("{}: example {}", examples.dir().display(), row.example_id),
         question: text(&row.prompt),
         solution: text(&row.completion),
         weight: row.weight,
@@ -342,6 +357,8 @@ struct Writer<'a> {
     tokenizer: &'a Tokenizer,
     prompt: PromptText,
     end: u32,
+    /// Tokens of the model's context.
+    limit: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -351,7 +368,32 @@ impl<'a> Writer<'a> {
             end.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
         let prompt =
             format.prompt(&checkpoint.tokenizer, &checkpoint.config).or_config("text.toml")?;
-        Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, end })
+        let limit = checkpoint.config.max_position_embeddings;
+        Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, end, limit })
+    }
+
+    /// What of a lesson the model can read, and how much it cannot.
+    fn fitting(&self, lesson: Lesson) -> Result<(Lesson, usize), Failure> {
+        let rows = |rows: Vec<Row>| {
+            let examples = self.examples(&rows)?;
+            let rows = rows.into_iter().zip(examples);
+            let named = rows.map(|(row, example)| Named {
+                name: row.name.clone(),
+                tokens: example.ids.len(),
+                row,
+            });
+            run::fitting(named.collect(), self.limit)
+        };
+        let (rows, validation) = (rows(lesson.rows)?, rows(lesson.validation)?);
+        let pairs = self.pairs(&lesson.couples)?;
+        let couples = lesson.couples.into_iter().zip(pairs).map(|(couple, pair)| Named {
+            name: couple.name.clone(),
+            tokens: pair.chosen.len().max(pair.rejected.len()),
+            row: couple,
+        });
+        let couples = run::fitting(couples.collect(), self.limit)?;
+        let too_long = rows.1 + validation.1 + couples.1;
+        Ok((Lesson { rows: rows.0, couples: couples.0, validation: validation.0 }, too_long))
     }
 
     /// The template with which other programs make the same text of a conversation.
@@ -453,6 +495,41 @@ mod tests {
         assert!(refused(&[set[0], set[1], "preferences.gamma=1"]).contains("gamma"));
     }
 
+    /// Of three problems one is too long to read: it is left out, and the others stay as they are.
+    #[test]
+    fn what_the_model_cannot_read_is_left_out_of_a_lesson() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
+        let checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
+        let text = dir.join("../../../pipelines/smoke/text.toml");
+        let text: Preset<TextConfig> = stage::load(&text, &[]).unwrap();
+        let writer = Writer::new(&checkpoint, &text.value.policy.format).unwrap();
+        let row = |name: &str, times: usize| Row {
+            name: name.to_owned(),
+            question: "How many? ".repeat(times),
+            solution: "2 + 2 = 4\n#### 4".to_owned(),
+            weight: 1.0,
+        };
+        let couple = |name: &str, times: usize| Couple {
+            name: name.to_owned(),
+            question: "How many?".to_owned(),
+            chosen: "4".to_owned(),
+            rejected: "5 ".repeat(times),
+        };
+        let lesson = |rows| Lesson {
+            rows,
+            couples: vec![couple("short", 1), couple("long", 9000)],
+            validation: vec![row("v", 1)],
+        };
+        let all = lesson(vec![row("a", 1), row("b", 9000), row("c", 2)]);
+        let (fitting, too_long) = writer.fitting(all).unwrap();
+        let names: Vec<&str> = fitting.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!((names, too_long), (vec!["a", "c"], 2));
+        assert_eq!((fitting.couples.len(), fitting.validation.len()), (1, 1));
+        let most = lesson(vec![row("seeds: problem b", 9000)]);
+        let error = writer.fitting(most).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("1 of 1 rows") && error.contains("seeds: problem b has"), "{error}");
+    }
+
     #[test]
     fn a_couple_becomes_two_rows_with_one_prompt() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
@@ -466,11 +543,12 @@ mod tests {
             rejected: vec![Message::assistant("5\n#### 5")],
             ..Preference::default()
         };
-        let pairs = writer.pairs(&[Couple::from(row)]).unwrap();
+        let pairs = writer.pairs(&[Couple::of(row, &dir)]).unwrap();
         let [pair] = &pairs[..] else { panic!("{pairs:?}") };
         for (ids, solution) in [(&pair.chosen, "2 + 2 = 4\n#### 4"), (&pair.rejected, "5\n#### 5")]
         {
             let row = Row {
+                name: String::new(),
                 question: "How many?".to_owned(),
                 solution: solution.to_owned(),
                 weight: 1.0,

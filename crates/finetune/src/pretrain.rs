@@ -79,6 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::config("special_tokens: name the opening, the end and the filler"));
     }
     config.model.check(config.vocab_size)?;
+    config.check_rows()?;
     let place = Place::of(&args.common)?;
     let corpus = Dataset::<CorpusText>::open(&args.corpus)?.require_rows()?;
     let mut inputs = vec![corpus.input("corpus")];
@@ -116,6 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         examples: &rows,
         preferences: None,
         validation: &[],
+        too_long: 0,
         config: &config.train,
         updates: None,
         seed: args.common.seed,
@@ -125,6 +127,18 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     run::summary("pretrain", &trained.record, args.common.json)
 }
 
+impl Config {
+    /// Checks that a row holds a text with its ends, and the model a row.
+    fn check_rows(&self) -> Result<(), Failure> {
+        let (row, most) = (self.row_tokens, self.model.max_position_embeddings);
+        if row < 3 || row > most {
+            return Err(Failure::config(format!(
+                "row_tokens is {row}: it must be at least 3, and at most max_position_embeddings, {most}"
+            )));
+        }
+        Ok(())
+    }
+}
 /// The most weights of a model that is trained from nothing: sixteen bytes each are needed to train them.
 const MOST_WEIGHTS: f64 = 1e10;
 
@@ -170,16 +184,23 @@ fn pack(
     tokenizer: &Tokenizer,
     row_tokens: usize,
 ) -> Result<Vec<Example>, Failure> {
-    let mut rows: Vec<Vec<u32>> = Vec::new();
+    let (mut rows, mut cut) = (Vec::<Vec<u32>>::new(), 0);
     for text in texts {
         let mut ids = vec![BOS];
         ids.extend(tokenizer.encode(&text.text).or_data(format_args!("text {}", text.text_id))?);
         ids.push(EOS);
+        cut += usize::from(ids.len() > row_tokens);
         ids.truncate(row_tokens);
         match rows.last_mut() {
             Some(row) if row.len() + ids.len() <= row_tokens => row.extend(ids),
             _ => rows.push(ids),
         }
+    }
+    if cut > 0 {
+        tracing::warn!(
+            "{cut} of {} texts are longer than a row of {row_tokens} tokens and are cut",
+            texts.len()
+        );
     }
     let example = |ids| Example { ids, targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
     Ok(rows.into_iter().map(example).collect())

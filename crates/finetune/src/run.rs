@@ -33,6 +33,14 @@ pub(crate) struct Record {
     pub(crate) pairs: usize,
     /// The tokens of both, once.
     pub(crate) tokens: usize,
+    /// Rows and pairs that were left out because they are longer than the model's context.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) too_long: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is that of serde")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Record {
@@ -46,6 +54,7 @@ impl Record {
             examples: 0,
             pairs: 0,
             tokens: 0,
+            too_long: 0,
         }
     }
 
@@ -61,6 +70,8 @@ pub(crate) struct Job<'a> {
     pub(crate) examples: &'a [Example],
     pub(crate) preferences: Option<Preferences<'a>>,
     pub(crate) validation: &'a [Example],
+    /// What [`fitting`] left out of all of them.
+    pub(crate) too_long: usize,
     pub(crate) config: &'a TrainConfig,
     pub(crate) updates: Option<Course>,
     pub(crate) seed: u64,
@@ -79,6 +90,7 @@ impl Job<'_> {
             examples: self.examples.len(),
             pairs: pairs.len(),
             tokens: self.examples.iter().map(|e| e.ids.len()).chain(of_pairs).sum(),
+            too_long: self.too_long,
         }
     }
 }
@@ -102,6 +114,48 @@ impl Trained {
         let tokenizer = self.checkpoint.tokenizer.with_chat_template(template);
         Self { checkpoint: Checkpoint { tokenizer, ..self.checkpoint }, ..self }
     }
+}
+
+/// A row by its name and its tokens.
+pub(crate) struct Named<T> {
+    /// Its folder and its id.
+    pub(crate) name: String,
+    /// Tokens that the model reads at once.
+    pub(crate) tokens: usize,
+    pub(crate) row: T,
+}
+
+/// Rows that are named one by one when they are left out.
+const MOST_NAMED: usize = 10;
+
+/// The rows that a context of so many tokens holds, and how many are left out because it does not hold them.
+///
+/// # Errors
+/// Where it does not hold most of them: what is left would teach something else.
+pub(crate) fn fitting<T>(rows: Vec<Named<T>>, limit: usize) -> Result<(Vec<T>, usize), Failure> {
+    let all = rows.len();
+    let (kept, long): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.tokens <= limit);
+    let of = |row: &Named<T>| format!("{} has {} tokens", row.name.escape_debug(), row.tokens);
+    if long.len() > kept.len() {
+        let problem = format!(
+            "{} of {all} rows do not fit the model's context of {limit} tokens: {}, for one",
+            long.len(),
+            of(&long[0])
+        );
+        return Err(
+            Failure::data(problem).hint("take a model with a longer context, or shorter texts")
+        );
+    }
+    for row in long.iter().take(MOST_NAMED) {
+        tracing::warn!("{}, and the model's context {limit}: it is left out", of(row));
+    }
+    if long.len() > MOST_NAMED {
+        tracing::warn!(
+            "{} of {all} rows do not fit the model's context and are left out",
+            long.len()
+        );
+    }
+    Ok((kept.into_iter().map(|row| row.row).collect(), long.len()))
 }
 
 /// The folder of the adapters in a checkpoint.
@@ -145,12 +199,19 @@ pub(crate) fn train(
         workers: place.options.workers,
     };
     let mut log = Log { metrics: Metrics::open(&dir.join(METRICS))?, progress: None };
-    let outcome = training.run::<Stopped>(&place.devices, saved.as_deref(), &mut |event| {
-        if let Event::Save(state) = &event {
-            output.write_scratch(STATE, &state.to_bytes()).map_err(Failure::from)?;
-        }
-        Ok(log.note(&event)?)
-    });
+    let mut go = |saved: Option<&[u8]>| {
+        training.run::<Stopped>(&place.devices, saved, &mut |event| {
+            if let Event::Save(state) = &event {
+                output.write_scratch(STATE, &state.to_bytes()).map_err(Failure::from)?;
+            }
+            Ok(log.note(&event)?)
+        })
+    };
+    let mut outcome = go(saved.as_deref());
+    if let Err(Stopped::Model(error @ lm::Error::DamagedState)) = &outcome {
+        tracing::warn!("{}: {error}: the run starts again", path.display());
+        outcome = go(None);
+    }
     let outcome: Outcome = outcome.map_err(|stopped| match stopped {
         Stopped::Stage(failure) => failure,
         Stopped::Model(error @ lm::Error::Config(_)) => Failure::config(error.to_string()),
@@ -161,6 +222,9 @@ pub(crate) fn train(
         Stopped::Model(error) => Failure::data(error.to_string()),
     })?;
     log.metrics.row(&cost(&job.start.config, outcome.tokens))?;
+    if job.too_long > 0 {
+        log.metrics.row(&serde_json::json!({"too_long": job.too_long}))?;
+    }
     let record = job.record(&outcome);
     let checkpoint = Checkpoint { model: outcome.model, ..job.start.clone() };
     Ok(Trained { checkpoint, record, adapter: outcome.adapter })
@@ -264,6 +328,122 @@ impl Log {
                 .metrics
                 .row(&serde_json::json!({"update": update, "validation_loss": loss, "best": best})),
             Event::Save(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use dataset::{Begin, Recipe};
+    use lm::Tokenizer;
+
+    use super::*;
+
+    fn named(lengths: &[usize]) -> Vec<Named<usize>> {
+        let row = |(row, &tokens): (usize, &usize)| Named {
+            name: format!("seeds: problem p{row}"),
+            tokens,
+            row,
+        };
+        lengths.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn a_few_rows_that_are_too_long_are_left_out_and_counted() {
+        let (rows, too_long) = fitting(named(&[5, 101, 100, 7, 5000]), 100).unwrap();
+        assert_eq!((rows, too_long), (vec![0, 2, 3], 2));
+        assert_eq!(fitting(named(&[]), 100).unwrap(), (vec![], 0));
+    }
+
+    #[test]
+    fn most_rows_too_long_are_an_error_that_names_one() {
+        let error = fitting(named(&[5, 101, 102]), 100).unwrap_err().to_string();
+        let expected = ["2 of 3 rows", "context of 100 tokens", "seeds: problem p1 has 101 tokens"];
+        assert!(expected.iter().all(|part| error.contains(part)), "{error}");
+    }
+
+    const TEXT: &str = "Tom has 3 bags of 5 apples. 3 * 5 = 15\n#### 15";
+
+    fn checkpoint() -> Checkpoint {
+        let special = ["<|bos|>", "<|eos|>"].map(str::to_owned);
+        let tokenizer = Tokenizer::train([TEXT].into_iter(), 280, &special).unwrap();
+        let config = ModelConfig {
+            vocab_size: 288,
+            hidden_size: 16,
+            intermediate_size: 16,
+            num_hidden_layers: 1,
+            num_attention_heads: 2,
+            max_position_embeddings: 64,
+            tie_word_embeddings: true,
+            ..ModelConfig::default()
+        };
+        Checkpoint::fresh(config, tokenizer, 1, &lm::device::cpu()).unwrap()
+    }
+
+    /// A run that stops after its first save, whose state is then damaged by one bit, or not, and that goes on.
+    fn run(damaged: Option<usize>) -> (Vec<u8>, Record) {
+        let start = checkpoint();
+        let ids = start.tokenizer.encode(TEXT).unwrap();
+        let example = |from: usize| Example {
+            ids: ids[from..].to_vec(),
+            targets_from: Some(1),
+            heads: vec![],
+            weight: 1.0,
+        };
+        let examples: Vec<Example> = (0..6).map(example).collect();
+        let config =
+            TrainConfig { save_every: 2, batch_tokens: 40, ..TrainConfig::plain(1.0, 1e-2) };
+        let job = |updates| Job {
+            start: &start,
+            examples: &examples,
+            preferences: None,
+            validation: &[],
+            too_long: 3,
+            config: &config,
+            updates: Some(updates),
+            seed: 1,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("policy");
+        let recipe = Recipe {
+            tool: "test".to_owned(),
+            tool_version: "1".to_owned(),
+            revision: None,
+            config: "config".to_owned(),
+            seed: 1,
+            inputs: vec![],
+        };
+        let begin = || match FilesOutput::begin(&out, recipe.clone(), false).unwrap() {
+            Begin::Work(output) => output,
+            Begin::UpToDate(_) => panic!("nothing is committed yet"),
+        };
+        let place = Place::on(&stage::Device::Cpu, NonZeroUsize::MIN).unwrap();
+        let state = {
+            let output = begin();
+            train(&job(2), &output, &out, &place).unwrap();
+            output.scratch().unwrap().join(STATE)
+        };
+        if let Some(at) = damaged {
+            let mut bytes = std::fs::read(&state).unwrap();
+            let at = bytes.len() * at / 8;
+            bytes[at] ^= 4;
+            std::fs::write(&state, bytes).unwrap();
+        }
+        let trained = train(&job(4), &begin(), &out, &place).unwrap();
+        let files = trained.checkpoint.files().unwrap();
+        let weights = files.into_iter().find(|(name, _)| name == "model.safetensors").unwrap().1;
+        (weights, trained.record)
+    }
+
+    /// The learning rate is the same for all updates here, so a run of four goes on from one of two.
+    #[test]
+    fn a_damaged_state_is_ignored_and_the_result_is_the_same() {
+        let (whole, record) = run(None);
+        assert_eq!((record.updates, record.too_long), (4, 3));
+        for at in [1, 3, 4, 7] {
+            assert!(run(Some(at)).0 == whole, "a bit at {at} eighths");
         }
     }
 }

@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::config::EndTokens;
 use crate::weights::{self, HostTensor};
-use crate::{Decoder, Error, ModelConfig, Tokenizer};
+use crate::{Decoder, Error, ModelConfig, Tokenizer, plain};
 
 /// Name of the configuration file.
 pub const CONFIG_FILE: &str = "config.json";
@@ -27,6 +27,13 @@ const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
 const GENERATION_FILE: &str = "generation_config.json";
 /// Name of the file with the chat template.
 const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
+/// Name of the tensor that turns tokens into vectors.
+const EMBEDDING: &str = "model.embed_tokens.weight";
+/// Name of the tensor that turns vectors into scores of tokens.
+const OUTPUT: &str = "lm_head.weight";
+
+/// The most weights of a model that begins with random ones: those of larger models would not be there before memory ends.
+const MOST_FRESH: u128 = 1 << 34;
 
 /// A model with its configuration and its tokenizer.
 #[derive(Debug, Clone)]
@@ -50,6 +57,13 @@ impl Checkpoint {
         seed: u64,
         device: &Device,
     ) -> Result<Self, Error> {
+        config.validate()?;
+        let least = config.least_weights();
+        if least > MOST_FRESH {
+            return Err(Error::Config(format!(
+                "it describes {least} weights or more: {MOST_FRESH} is the limit of a model from nothing"
+            )));
+        }
         let model = Decoder::zeros(&config, device)?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let model = weights::initial(model, &config, &mut rng);
@@ -60,25 +74,43 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Names the file, the tensor and what is wrong: a missing file, malformed JSON or safetensors, a
-    /// missing tensor or one of another shape or type, an option that is not supported.
+    /// missing tensor or one of another shape or type, or with values that are no numbers, an option that is not supported.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
         let path = dir.join(CONFIG_FILE);
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-        let config: ModelConfig = serde_json::from_str(&text)
+        let text = plain::text(&path, plain::SMALL)?;
+        let config = ModelConfig::read(&text)
             .map_err(|e| Error::malformed(&path, format!("not a model configuration: {e}")))?;
         config.validate().map_err(|e| Error::malformed(&path, e.to_string()))?;
         let config = config.ending_at(&more_end_tokens(dir)?);
-        let tokenizer = Tokenizer::load(&dir.join(TOKENIZER_FILE))?;
+        let generation = dir.join(GENERATION_FILE);
+        config.validate().map_err(|e| Error::malformed(&generation, e.to_string()))?;
+        let path = dir.join(TOKENIZER_FILE);
+        let tokenizer = Tokenizer::load(&path)?;
         if tokenizer.len() > config.vocab_size {
             let (have, room) = (tokenizer.len(), config.vocab_size);
-            return Err(Error::malformed(
-                &dir.join(TOKENIZER_FILE),
-                format!("{have} entries, but vocab_size in {CONFIG_FILE} is {room}"),
-            ));
+            let problem = format!("{have} entries, but vocab_size in {CONFIG_FILE} is {room}");
+            return Err(Error::malformed(&path, problem));
         }
-        let tokenizer = tokenizer.with_chat_template(chat_template(dir)?);
-        let model = load_weights(dir, &config, device)?;
+        let about = AboutTokens::of(dir)?;
+        let special = about.special(&tokenizer);
+        let tokenizer = tokenizer.with_special(&special);
+        let tokenizer = tokenizer.map_err(|e| Error::malformed(&path, e.to_string()))?;
+        let tokenizer = tokenizer.with_chat_template(about.chat_template(dir)?);
+        // Of several, the one that the tokenizer goes by: that of a model that follows instructions ends a turn.
+        let end = about.token("eos_token").and_then(|end| tokenizer.id(end));
+        let config = match end.filter(|end| config.end_tokens().contains(end)) {
+            Some(end) => config.ending_first(end),
+            None => config,
+        };
+        let (config, model) = load_weights(dir, config, device)?;
         Ok(Self { config, model, tokenizer })
+    }
+
+    /// The same with a token as the first that ends a text: the one that is learned, and that stands in
+    /// `tokenizer_config.json`, where there is room for one.
+    #[must_use]
+    pub fn ending_first(self, token: u32) -> Self {
+        Self { config: self.config.ending_first(token), ..self }
     }
 
     /// The files of the directory by name. The caller writes them, atomically.
@@ -158,32 +190,68 @@ fn more_end_tokens(dir: &Path) -> Result<Vec<u32>, Error> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = std::fs::read(&path).map_err(Error::io(&path))?;
+    let text = plain::bytes(&path, plain::SMALL)?;
     let generation: Generation = serde_json::from_slice(&text)
         .map_err(|e| Error::malformed(&path, format!("eos_token_id cannot be read: {e}")))?;
     Ok(generation.eos_token_id.map_or_else(Vec::new, |tokens| tokens.all().to_vec()))
 }
 
-/// The chat template of a directory, if it has one: the file of its own, or the one in the tokenizer's configuration, and
-/// of several there the one called `default`.
-fn chat_template(dir: &Path) -> Result<Option<String>, Error> {
-    let path = dir.join(CHAT_TEMPLATE_FILE);
-    if path.exists() {
-        return std::fs::read_to_string(&path).map(Some).map_err(Error::io(&path));
+/// What `tokenizer_config.json` says; nothing where there is none.
+struct AboutTokens(serde_json::Value);
+
+impl AboutTokens {
+    fn of(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(TOKENIZER_CONFIG_FILE);
+        if !path.exists() {
+            return Ok(Self(serde_json::Value::Null));
+        }
+        let text = plain::bytes(&path, plain::SMALL)?;
+        let said = serde_json::from_slice(&text);
+        said.map(Self).map_err(|e| Error::malformed(&path, format!("not JSON: {e}")))
     }
-    let path = dir.join(TOKENIZER_CONFIG_FILE);
-    if !path.exists() {
-        return Ok(None);
+
+    /// The text of a token, which stands there as such or with its settings.
+    fn token(&self, key: &str) -> Option<&str> {
+        content(&self.0[key])
     }
-    let text = std::fs::read(&path).map_err(Error::io(&path))?;
-    let config: serde_json::Value = serde_json::from_slice(&text)
-        .map_err(|e| Error::malformed(&path, format!("not JSON: {e}")))?;
-    let named = |all: &Vec<serde_json::Value>| {
-        all.iter().find(|one| one["name"] == "default").map(|one| one["template"].clone())
-    };
-    let template = &config["chat_template"];
-    let template = template.as_array().map_or_else(|| Some(template.clone()), named);
-    Ok(template.and_then(|template| template.as_str().map(str::to_owned)))
+
+    /// The tokens that are no text, as transformers takes them: those with a part to play, those that are said to be
+    /// special, and of the others that are listed those that `tokenizer.json` has not added itself.
+    fn special(&self, tokenizer: &Tokenizer) -> Vec<String> {
+        let parts = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
+        let parts = parts.iter().filter_map(|part| self.token(&format!("{part}_token")));
+        let said = self.0["added_tokens_decoder"].as_object().into_iter().flatten();
+        let said = said.filter(|(_, token)| token["special"] == true);
+        let said = said.filter_map(|(_, token)| content(token));
+        let lists = ["additional_special_tokens", "extra_special_tokens"];
+        let listed = lists.iter().flat_map(|&key| match &self.0[key] {
+            serde_json::Value::Array(tokens) => tokens.iter().collect(),
+            serde_json::Value::Object(tokens) => tokens.values().collect(),
+            _ => Vec::new(),
+        });
+        let listed = listed.filter_map(content).filter(|token| !tokenizer.is_added(token));
+        parts.chain(said).chain(listed).map(str::to_owned).collect()
+    }
+
+    /// The chat template of a directory, if it has one: the file of its own, or the one in here, and of several the one
+    /// called `default`.
+    fn chat_template(&self, dir: &Path) -> Result<Option<String>, Error> {
+        let path = dir.join(CHAT_TEMPLATE_FILE);
+        if path.exists() {
+            return plain::text(&path, plain::SMALL).map(Some);
+        }
+        let named = |all: &Vec<serde_json::Value>| {
+            all.iter().find(|one| one["name"] == "default").map(|one| one["template"].clone())
+        };
+        let template = &self.0["chat_template"];
+        let template = template.as_array().map_or_else(|| Some(template.clone()), named);
+        Ok(template.and_then(|template| template.as_str().map(str::to_owned)))
+    }
+}
+
+/// The text of a token, which is one or has one.
+fn content(token: &serde_json::Value) -> Option<&str> {
+    token.as_str().or_else(|| token["content"].as_str())
 }
 
 /// Serializes named tensors; the format's map is sorted, so the bytes are a function of the values.
@@ -230,6 +298,17 @@ impl<'a> Weights<'a> {
         self.0.iter().map(|(name, _)| name)
     }
 
+    /// Whether two tensors hold the same; none where one of them is missing.
+    fn same(&self, name: &str, other: (&Weights<'_>, &str)) -> Option<Result<bool, String>> {
+        let (one, two) = (self.0.tensor(name).ok()?, other.0.0.tensor(other.1).ok()?);
+        if one.dtype() == two.dtype() {
+            return Some(Ok(one.shape() == two.shape() && one.data() == two.data()));
+        }
+        let both =
+            [self.get(name), other.0.get(other.1)].into_iter().collect::<Result<Vec<_>, _>>();
+        Some(both.map(|both| both[0] == both[1]))
+    }
+
     /// A tensor as `f32`, if it is there.
     pub(crate) fn get(&self, name: &str) -> Result<Option<HostTensor>, String> {
         let Ok(view) = self.0.tensor(name) else { return Ok(None) };
@@ -261,12 +340,15 @@ struct WeightFile {
 /// The files of a directory that make a model what it is, those of its weights last.
 ///
 /// # Errors
-/// Pickled weights, and an index that cannot be read.
+/// Pickled weights, an index that cannot be read, and what is no file: a pipe, say.
 pub fn model_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let beside =
         [CONFIG_FILE, TOKENIZER_FILE, GENERATION_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE];
     let beside = beside.map(|name| dir.join(name)).into_iter().filter(|path| path.exists());
-    Ok(beside.chain(weight_files(dir)?.into_iter().map(|file| file.path)).collect())
+    let weights = weight_files(dir)?.into_iter().map(|file| file.path);
+    let files: Vec<PathBuf> = beside.chain(weights).collect();
+    files.iter().filter(|path| path.exists()).try_for_each(|path| plain::check(path))?;
+    Ok(files)
 }
 
 /// The files that hold the weights: one, or the shards of an index.
@@ -290,7 +372,7 @@ fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
             _ => Ok(vec![WeightFile { path: single, listed: BTreeSet::new() }]),
         };
     }
-    let text = std::fs::read(&index).map_err(Error::io(&index))?;
+    let text = plain::bytes(&index, plain::LARGE)?;
     let Index { weight_map } = serde_json::from_slice(&text)
         .map_err(|e| Error::malformed(&index, format!("no index of shards: {e}")))?;
     let mut shards = BTreeMap::<PathBuf, BTreeSet<String>>::new();
@@ -307,14 +389,21 @@ fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
 }
 
 /// Loads the weights file by file: beside the model there is never more than one of them in memory, and of that only what
-/// is being read has to be.
-fn load_weights(dir: &Path, config: &ModelConfig, device: &Device) -> Result<Decoder, Error> {
-    check_size(dir, config)?;
-    let mut model = Decoder::zeros(config, device)?;
-    let mut missing: BTreeSet<String> = weights::names(&model);
+/// is being read has to be. Gives also the configuration that they make true.
+fn load_weights(
+    dir: &Path,
+    config: ModelConfig,
+    device: &Device,
+) -> Result<(ModelConfig, Decoder), Error> {
+    check_size(dir, &config)?;
+    let (config, embedding) = with_own_output(dir, config)?;
+    let mut model = Decoder::zeros(&config, device)?;
+    // Where a tensor stands in the files.
+    let place = |name: &str| if name == EMBEDDING { embedding } else { name }.to_owned();
+    let mut missing: BTreeSet<String> = weights::names(&model).iter().map(|n| place(n)).collect();
     let wanted = missing.clone();
     for WeightFile { path, listed } in weight_files(dir)? {
-        let bytes = mapped(&path).map_err(Error::io(&path))?;
+        let bytes = mapped(&path)?;
         let file = Weights::parse(&bytes).map_err(|problem| Error::malformed(&path, problem))?;
         let found: BTreeSet<String> = file.names().map(str::to_owned).collect();
         if let Some(lost) = listed.iter().find(|name| !found.contains(*name)) {
@@ -322,22 +411,55 @@ fn load_weights(dir: &Path, config: &ModelConfig, device: &Device) -> Result<Dec
             return Err(Error::malformed(&path, problem));
         }
         if let Some(other) =
-            found.iter().find(|name| !wanted.contains(*name) && !is_idle(name, config))
+            found.iter().find(|name| !wanted.contains(*name) && !is_idle(name, &config))
         {
-            let family = &config.model_type;
+            let (family, other) = (&config.model_type, other.escape_debug());
             let problem =
                 format!("tensor `{other}` is none of a {family} as {CONFIG_FILE} describes it");
             return Err(Error::malformed(&path, problem));
         }
         missing.retain(|name| !found.contains(name));
-        model = fill(model, &file).map_err(|problem| Error::malformed(&path, problem))?;
+        let filled = fill(model, &file, &place);
+        model = filled.map_err(|problem| Error::malformed(&path, problem))?;
     }
     match missing.pop_first() {
         Some(name) => {
             Err(Error::malformed(&dir.join(WEIGHTS_FILE), format!("tensor `{name}` is missing")))
         }
-        None => Ok(model),
+        None => Ok((config, model)),
     }
+}
+
+/// A configuration that says that the output is the embedding, corrected where the files hold another output: what they
+/// hold is what was learned, and transformers takes it, too. Gives also the tensor that is the embedding: where files hold
+/// one of the two alone, it is both.
+fn with_own_output(dir: &Path, config: ModelConfig) -> Result<(ModelConfig, &'static str), Error> {
+    if !config.tie_word_embeddings {
+        return Ok((config, EMBEDDING));
+    }
+    let paths = weight_files(dir)?.into_iter().map(|file| file.path);
+    let maps = paths.map(|path| mapped(&path).map(|map| (path, map)));
+    let maps = maps.collect::<Result<Vec<_>, Error>>()?;
+    let parsed = maps.iter().map(|(path, map)| {
+        let file = Weights::parse(map).map_err(|problem| Error::malformed(path, problem))?;
+        Ok((path, file))
+    });
+    let files = parsed.collect::<Result<Vec<_>, Error>>()?;
+    let holds = |name: &str| files.iter().find(|(_, file)| file.names().any(|n| n == name));
+    let (Some((path, output)), embedding) = (holds(OUTPUT), holds(EMBEDDING)) else {
+        return Ok((config, EMBEDDING));
+    };
+    let Some((_, embedding)) = embedding else { return Ok((config, OUTPUT)) };
+    let same = output.same(OUTPUT, (embedding, EMBEDDING)).unwrap_or(Ok(true));
+    if same.map_err(|problem| Error::malformed(path, problem))? {
+        return Ok((config, EMBEDDING));
+    }
+    tracing::warn!(
+        "{}: `{OUTPUT}` is not the embedding, though tie_word_embeddings in {CONFIG_FILE} says so: it is used as it is, and \
+         what is saved says false",
+        path.display()
+    );
+    Ok((ModelConfig { tie_word_embeddings: false, ..config }, EMBEDDING))
 }
 
 /// Numbers more than twice those of the files that a configuration may claim: what is wrong with so small a model is said
@@ -348,7 +470,7 @@ const SLACK: u128 = 1 << 20;
 fn check_size(dir: &Path, config: &ModelConfig) -> Result<(), Error> {
     let mut numbers = 0;
     for WeightFile { path, .. } in weight_files(dir)? {
-        let bytes = mapped(&path).map_err(Error::io(&path))?;
+        let bytes = mapped(&path)?;
         let file = Weights::parse(&bytes).map_err(|problem| Error::malformed(&path, problem))?;
         numbers += file.count();
     }
@@ -363,35 +485,51 @@ fn check_size(dir: &Path, config: &ModelConfig) -> Result<(), Error> {
 
 /// A file as memory that the system fills page by page, and may take back.
 #[expect(unsafe_code, reason = "who changes the file meanwhile changes the memory under the map")]
-fn mapped(path: &Path) -> std::io::Result<memmap2::Mmap> {
-    let file = std::fs::File::open(path)?;
+fn mapped(path: &Path) -> Result<memmap2::Mmap, Error> {
+    let file = plain::open(path)?;
     // SAFETY: checkpoints are written beside their place and moved there whole (`dataset`), and nobody edits one in place
     // (ARCHITECTURE.md, invariant 4); what is read is checked as that of any file, since its values may be anything.
-    unsafe { memmap2::Mmap::map(&file) }
+    unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))
 }
 
 /// Tensors that some files have and no model needs: a tied output, and rotary frequencies, which follow from the
 /// configuration.
 fn is_idle(name: &str, config: &ModelConfig) -> bool {
-    name.ends_with("rotary_emb.inv_freq")
-        || (name == "lm_head.weight" && config.tie_word_embeddings)
+    name.ends_with("rotary_emb.inv_freq") || (name == OUTPUT && config.tie_word_embeddings)
 }
 
 /// Puts the tensors of a file in their places.
-fn fill(model: Decoder, file: &Weights<'_>) -> Result<Decoder, String> {
+fn fill(
+    model: Decoder,
+    file: &Weights<'_>,
+    place: &dyn Fn(&str) -> String,
+) -> Result<Decoder, String> {
     let mut problem = None;
-    let model = weights::replace(model, |name, shape| match file.get(name) {
-        Ok(Some(tensor)) if tensor.shape != shape => {
-            let has = &tensor.shape;
-            problem.get_or_insert(format!(
-                "tensor `{name}` is {has:?}, but {CONFIG_FILE} makes it {shape:?}"
-            ));
-            None
-        }
-        Ok(found) => found,
-        Err(text) => {
-            problem.get_or_insert(text);
-            None
+    let model = weights::replace(model, |name, shape| {
+        let name = place(name);
+        match file.get(&name) {
+            Ok(Some(tensor)) if tensor.shape != shape => {
+                let has = &tensor.shape;
+                problem.get_or_insert(format!(
+                    "tensor `{name}` is {has:?}, but {CONFIG_FILE} makes it {shape:?}"
+                ));
+                None
+            }
+            Ok(Some(tensor)) => {
+                let Some(at) = tensor.data.iter().position(|value| !value.is_finite()) else {
+                    return Some(tensor);
+                };
+                let value = tensor.data[at];
+                problem.get_or_insert(format!(
+                    "tensor `{name}` holds {value} at {at}: the file is damaged, or the training that wrote it diverged"
+                ));
+                None
+            }
+            Ok(None) => None,
+            Err(text) => {
+                problem.get_or_insert(text);
+                None
+            }
         }
     });
     problem.map_or(Ok(model), Err)

@@ -1,5 +1,7 @@
 //! The model's configuration, with the keys of a Hugging Face `config.json`.
 
+mod absent;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -34,22 +36,25 @@ pub struct ModelConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_dim: Option<usize>,
     /// Longest context, in tokens.
+    #[serde(default)]
     pub max_position_embeddings: usize,
     /// Epsilon of the RMS norms.
+    #[serde(default)]
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     #[serde(default = "rope_theta")]
     pub rope_theta: f64,
-    /// Where transformers 5 keeps the rotary settings; it wins over the other two.
+    /// Where transformers 5 keeps the rotary settings; its base wins over `rope_theta`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_parameters: Option<RopeParameters>,
-    /// Rotary scaling as transformers 4 writes it.
+    /// Rotary scaling as transformers 4 writes it; transformers 5 prefers it to the other where there are both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_scaling: Option<RopeParameters>,
-    /// Biases of all four projections of attention (Llama, Qwen3). Qwen2 always has those of queries, keys and values.
+    /// Biases of all four projections of attention (Llama, Qwen3). Qwen2 always has those of queries, keys and values, and
+    /// Mistral none.
     #[serde(default)]
     pub attention_bias: bool,
-    /// Biases of the feed-forward projections; not supported.
+    /// Biases of the feed-forward projections of Llama; not supported.
     #[serde(default)]
     pub mlp_bias: bool,
     /// How many tokens back a token sees; not supported unless it is the whole context. Written even if there is none:
@@ -66,13 +71,13 @@ pub struct ModelConfig {
     #[serde(default = "silu")]
     pub hidden_act: String,
     /// Token that opens a text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "token")]
     pub bos_token_id: Option<u32>,
     /// Tokens that end a text: one or a list.
     #[serde(default)]
     pub eos_token_id: Option<EndTokens>,
     /// Token that fills a row.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "token")]
     pub pad_token_id: Option<u32>,
     /// Type of the weights that are written; that of weights that are read stands in their files.
     #[serde(default = "float32", skip_deserializing)]
@@ -94,7 +99,8 @@ pub struct ModelConfig {
 pub enum EndTokens {
     /// A single one.
     One(u32),
-    /// Any of several; the first is the one that is written.
+    /// Any of several; the first is the one that ends what is learned, and the one that is written where there is room for
+    /// one.
     Several(Vec<u32>),
 }
 
@@ -119,12 +125,18 @@ pub struct RopeParameters {
     /// `llama3`: waves that fit the original context more often than this stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_freq_factor: Option<f64>,
-    /// `llama3`: the original context, in tokens.
+    /// `llama3`: the original context, in tokens; `max_position_embeddings` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_max_position_embeddings: Option<usize>,
 }
 
 impl RopeParameters {
+    /// Whether nothing is said.
+    fn is_empty(&self) -> bool {
+        let kind = self.rope_type.as_ref().or(self.older_type.as_ref());
+        kind.is_none() && self.rope_theta.is_none() && self.factor.is_none()
+    }
+
     /// The kind of scaling.
     fn kind(&self) -> &str {
         self.rope_type.as_deref().or(self.older_type.as_deref()).unwrap_or(NO_SCALING)
@@ -162,6 +174,16 @@ fn llama_architectures() -> Vec<String> {
 
 fn rope_theta() -> f64 {
     10_000.0
+}
+
+/// A token; some files say -1 where there is none.
+fn token<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let Some(token) = Option::<i64>::deserialize(from)?.filter(|&token| token >= 0) else {
+        return Ok(None);
+    };
+    u32::try_from(token)
+        .map(Some)
+        .map_err(|_| serde::de::Error::custom(format!("no token: {token}")))
 }
 
 fn silu() -> String {
@@ -210,6 +232,8 @@ impl Default for ModelConfig {
 /// The largest size any dimension may claim: far above every real model, low enough that products
 /// of two dimensions cannot overflow.
 const LARGEST: usize = 1 << 24;
+/// The most scalar heads.
+const MOST_HEADS: usize = 64;
 /// The most blocks: each takes memory before it has any weights.
 const MOST_LAYERS: usize = 1 << 12;
 
@@ -245,6 +269,13 @@ impl ModelConfig {
         Self { eos_token_id: Some(ends), ..self }
     }
 
+    /// The same with a token as the first that ends a text: the one that is learned, and written where there is room for one.
+    #[must_use]
+    pub fn ending_first(self, token: u32) -> Self {
+        let others = Self { eos_token_id: Some(EndTokens::One(token)), ..self.clone() };
+        others.ending_at(self.end_tokens())
+    }
+
     /// Floating point operations that take a token through the layers: two for each weight of their matrices. Attention to
     /// what came before is not counted; `c` tokens before it would add `4 · c` times the width of all heads in each layer.
     pub fn layer_flops(&self) -> u64 {
@@ -274,13 +305,10 @@ impl ModelConfig {
         2 * self.hidden_size as u64 * self.vocab_size as u64
     }
 
-    /// Which projections of attention have a bias.
+    /// Which projections of attention have a bias. Qwen2 and Mistral do not look at the key.
     pub(crate) fn biases(&self) -> Biases {
-        let all = self.attention_bias;
-        Biases {
-            inputs: all || self.model_type == "qwen2",
-            output: all && self.model_type != "qwen2",
-        }
+        let all = self.attention_bias && ["llama", "qwen3"].contains(&self.model_type.as_str());
+        Biases { inputs: all || self.model_type == "qwen2", output: all }
     }
 
     /// Whether queries and keys are normed, head by head.
@@ -288,20 +316,36 @@ impl ModelConfig {
         self.model_type == "qwen3"
     }
 
+    /// The rotary settings, wherever they stand.
+    fn rope(&self) -> Option<&RopeParameters> {
+        let scaling = self.rope_scaling.as_ref().filter(|rope| !rope.is_empty());
+        scaling.or(self.rope_parameters.as_ref())
+    }
+
     /// Base of the rotary frequencies, wherever it stands.
     pub fn rope_base(&self) -> f64 {
-        self.rope_parameters.as_ref().and_then(|rope| rope.rope_theta).unwrap_or(self.rope_theta)
+        self.rope().and_then(|rope| rope.rope_theta).unwrap_or(self.rope_theta)
+    }
+
+    /// How many tokens back a token sees, where that is less than the whole context.
+    fn window(&self) -> Option<usize> {
+        let used = match self.model_type.as_str() {
+            "mistral" => true,
+            "qwen2" | "qwen3" => self.use_sliding_window.unwrap_or(false),
+            _ => false,
+        };
+        self.sliding_window.filter(|&window| used && window < self.max_position_embeddings)
     }
 
     /// The same configuration for the files of a checkpoint: weights of `f32`, and the rotary settings where either version
     /// of transformers looks for them.
     pub(crate) fn written(&self) -> Self {
         let scaled = |rope: &&RopeParameters| rope.kind() != NO_SCALING;
-        let rope = self.rope_parameters.as_ref().or(self.rope_scaling.as_ref());
+        let rope = self.rope();
         Self {
             num_key_value_heads: Some(self.kv_heads()),
             rope_theta: self.rope_base(),
-            rope_parameters: self.rope_parameters.as_ref().map(RopeParameters::renamed),
+            rope_parameters: self.rope_parameters.as_ref().and(rope).map(RopeParameters::renamed),
             rope_scaling: rope.filter(scaled).map(RopeParameters::renamed),
             torch_dtype: float32(),
             ..self.clone()
@@ -315,7 +359,7 @@ impl ModelConfig {
     pub(crate) fn frequencies(&self) -> Result<Vec<f64>, Error> {
         let half = self.head_width() / 2;
         let plain = (0..half).map(|i| self.rope_base().powf(-(i as f64) / half as f64));
-        let Some(rope) = self.rope_parameters.as_ref().or(self.rope_scaling.as_ref()) else {
+        let Some(rope) = self.rope() else {
             return Ok(plain.collect());
         };
         let number = |name: &str, value: Option<f64>| match value {
@@ -332,8 +376,14 @@ impl ModelConfig {
                 let factor = number("factor", rope.factor)?;
                 let low = number("low_freq_factor", rope.low_freq_factor)?;
                 let high = number("high_freq_factor", rope.high_freq_factor)?;
-                let context = rope.original_max_position_embeddings.map(|tokens| tokens as f64);
-                let context = number("original_max_position_embeddings", context)?;
+                let context = rope.original_max_position_embeddings;
+                let context = context.unwrap_or(self.max_position_embeddings) as f64;
+                let context = number("original_max_position_embeddings", Some(context))?;
+                if low >= high {
+                    let problem =
+                        "rope_type `llama3` needs a low_freq_factor below high_freq_factor";
+                    return Err(Error::Config(problem.to_owned()));
+                }
                 // Between the two bounds, from stretched to as it was.
                 let scaled = |frequency: f64| {
                     let waves = context * frequency / std::f64::consts::TAU;
@@ -359,7 +409,8 @@ impl ModelConfig {
             let known = families.join(", ");
             return refuse(format!("model_type `{}` is not supported: {known}", self.model_type));
         }
-        if self.hidden_act != "silu" {
+        // Two names of one function.
+        if !["silu", "swish"].contains(&self.hidden_act.as_str()) {
             return refuse(format!("hidden_act `{}` is not supported: silu", self.hidden_act));
         }
         if self.quantization_config.is_some() {
@@ -367,26 +418,43 @@ impl ModelConfig {
                 "quantization_config is not supported: weights must be f32, f16 or bf16".to_owned(),
             );
         }
-        if self.mlp_bias {
+        if self.mlp_bias && self.model_type == "llama" {
             return refuse("mlp_bias is not supported".to_owned());
         }
-        if self.model_type != "llama" && self.num_key_value_heads.is_none() {
+        if self.model_type == "mistral" && self.num_key_value_heads.is_none() {
             return refuse("num_key_value_heads is missing".to_owned());
         }
         if self.model_type == "qwen3" && self.head_dim.is_none() {
             return refuse("head_dim is missing".to_owned());
         }
-        let used = self.use_sliding_window.unwrap_or(self.model_type == "mistral");
-        if let Some(window) =
-            self.sliding_window.filter(|&w| used && w < self.max_position_embeddings)
-        {
+        if let Some(window) = self.window() {
             let longest = self.max_position_embeddings;
             return refuse(format!(
-                "sliding_window {window} is not supported: set max_position_embeddings {longest} to it at most"
+                "sliding_window {window} is not supported: set max_position_embeddings {longest} to it at most, or \
+                 sliding_window to null if the model has none (a mistral without the key has 4096)"
             ));
         }
         self.check_sizes()?;
-        self.frequencies().map(|_| ())
+        self.check_tokens()?;
+        if !self.frequencies()?.iter().all(|&frequency| (frequency as f32).is_finite()) {
+            let base = self.rope_base();
+            return refuse(format!("rope_theta {base} and its scaling give no rotary frequencies"));
+        }
+        Ok(())
+    }
+
+    /// Checks that tokens that are put into rows are in the vocabulary.
+    fn check_tokens(&self) -> Result<(), Error> {
+        let opening = self.bos_token_id.map(|token| ("bos_token_id", token));
+        let ends = self.end_tokens().iter().map(|&token| ("eos_token_id", token));
+        match opening.into_iter().chain(ends).find(|&(_, token)| token as usize >= self.vocab_size)
+        {
+            Some((key, token)) => {
+                let size = self.vocab_size;
+                Err(Error::Config(format!("{key} is {token}: vocab_size is {size}")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_sizes(&self) -> Result<(), Error> {
@@ -406,6 +474,10 @@ impl ModelConfig {
                 return refuse(format!("{key} is {value}: it must be between 1 and {most}"));
             }
         }
+        if self.scalar_heads.len() > MOST_HEADS {
+            let heads = self.scalar_heads.len();
+            return refuse(format!("scalar_heads has {heads} names: {MOST_HEADS} is the limit"));
+        }
         if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
             return refuse(format!(
                 "num_attention_heads {} is not a multiple of num_key_value_heads {}",
@@ -416,8 +488,12 @@ impl ModelConfig {
         if !self.head_width().is_multiple_of(2) {
             return refuse(format!("head_dim {} is odd: rotary needs pairs", self.head_width()));
         }
-        if !(self.rms_norm_eps > 0.0 && self.rope_base() > 0.0) {
-            return refuse("rms_norm_eps and rope_theta must be positive".to_owned());
+        for (key, value) in [("rms_norm_eps", self.rms_norm_eps), ("rope_theta", self.rope_base())]
+        {
+            let single = value as f32;
+            if !(single > 0.0 && single.is_finite()) {
+                return refuse(format!("{key} is {value:?}: it must be positive"));
+            }
         }
         Ok(())
     }

@@ -62,7 +62,9 @@ impl<'a> Row<'a> {
         self.drawn.logprobs.push(logprob);
         self.push(token, engine.tokenizer.token_bytes(token), &self.request.stop);
         let length = self.request.prompt.len() + self.drawn.ids.len();
-        if self.stop.is_none() && length >= engine.config.max_position_embeddings {
+        // There is nothing to go on from; the engine says so.
+        let lost = !logprob.is_finite();
+        if lost || self.stop.is_none() && length >= engine.config.max_position_embeddings {
             self.stop = Some(StopReason::Length);
         }
     }

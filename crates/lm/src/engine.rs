@@ -163,7 +163,7 @@ impl Engine {
     /// Continues every row. Results are in the order of the requests.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a prompt that leaves no room for a token.
+    /// [`Error::TooLong`] for a prompt that leaves no room for a token; [`Error::NotFinite`].
     pub fn generate(
         &self,
         requests: &[GenerationRequest],
@@ -182,6 +182,7 @@ impl Engine {
         };
         let mut generations = Vec::with_capacity(requests.len());
         for (request, Written { generation, kv }) in requests.iter().zip(written) {
+            finite(&generation.drawn.logprobs)?;
             let written = generation.drawn.ids.len();
             prefixes.count(self.passed(written, written));
             // A token is kept with its scalar heads, which generation does not compute.
@@ -231,7 +232,7 @@ impl Engine {
     /// per head, in the order of `scalar_heads`.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a row beyond the context; [`Error::Config`] for a model without heads.
+    /// [`Error::TooLong`] for a row beyond the context; [`Error::Config`] for a model without heads; [`Error::NotFinite`].
     pub fn score(
         &self,
         requests: &[ScoreRequest],
@@ -258,19 +259,22 @@ impl Engine {
             });
             at.collect()
         };
-        Ok(requests.iter().zip(&seen).map(heads).collect())
+        let scores: Vec<Vec<Vec<f32>>> = requests.iter().zip(&seen).map(heads).collect();
+        scores.iter().flatten().try_for_each(|scores| finite(scores))?;
+        Ok(scores)
     }
 
     /// Scores of the whole vocabulary at every position of a row, `[time][vocab_size]`.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a row beyond the context.
+    /// [`Error::TooLong`] for a row beyond the context; [`Error::NotFinite`].
     pub fn logits(&self, row: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
         self.check_lengths(std::iter::once(row.len()), self.config.max_position_embeddings)?;
         let wanted = Wanted { scope: 0, ids: row, keep: 0 };
         let nothing = Prefixes::default();
         let hidden = self.forward(&[(&wanted, &Known::default())], &nothing).0;
         let logits = values(self.output.forward(hidden));
+        finite(&logits)?;
         Ok(logits.chunks(self.config.vocab_size).take(row.len()).map(<[f32]>::to_vec).collect())
     }
 
@@ -301,4 +305,10 @@ impl Engine {
     fn on_cpu(&self) -> bool {
         self.output.is_packed()
     }
+}
+
+/// Checks what a model says: weights that are finite may still make sums that are not.
+fn finite(numbers: &[f32]) -> Result<(), Error> {
+    let fine = numbers.iter().all(|number| number.is_finite());
+    fine.then_some(()).ok_or(Error::NotFinite)
 }

@@ -33,13 +33,28 @@ pub enum Error {
         limit: usize,
     },
     /// Training diverged.
-    #[error("training diverged: the loss of update {update} is {loss}; lower the learning rate")]
+    #[error("training diverged: the {what} of update {update} is {value}; lower the learning rate")]
     Diverged {
         /// The update, counted from 1.
         update: usize,
-        /// The loss, NaN or infinite.
-        loss: f64,
+        /// What is no number: the loss, say.
+        what: &'static str,
+        /// NaN or infinite.
+        value: f64,
     },
+    /// Training made weights of which some are no numbers.
+    #[error(
+        "training diverged: tensor `{0}` is not finite after the last update; lower the learning rate"
+    )]
+    DivergedWeights(String),
+    /// What the model says is no number.
+    #[error(
+        "the model's scores are not finite: its weights are too large, or their training diverged"
+    )]
+    NotFinite,
+    /// What an interrupted run had saved is not what it saved.
+    #[error("the training state is damaged")]
+    DamagedState,
     /// What an interrupted run had saved cannot be gone on from.
     #[error("not a training state of this run: {0}")]
     State(String),

@@ -2,7 +2,7 @@
 //! a KV cache, Hugging Face checkpoints and training.
 //!
 //! This crate knows token ids. It does not know what a question, an option or a critic is, and it
-//! never prints. Randomness comes in as seeds, one per row, so that the composition of a batch, its
+//! never prints; what a user should know of a checkpoint is an event of `tracing`. Randomness comes in as seeds, one per row, so that the composition of a batch, its
 //! size and the number of workers never change a result.
 
 mod allocator;
@@ -20,6 +20,7 @@ mod kernels;
 pub mod lora;
 pub mod model;
 mod packed;
+mod plain;
 mod precision;
 pub mod prefix;
 mod product;

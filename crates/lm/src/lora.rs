@@ -55,6 +55,9 @@ pub(crate) struct Adapter {
     scale: f64,
 }
 
+/// More columns than an adapter of use has.
+const MOST_RANK: usize = 1 << 14;
+
 impl LoraConfig {
     /// Checks the ranges.
     ///
@@ -64,6 +67,9 @@ impl LoraConfig {
         let wrong = |problem: &str| Err(Error::Config(format!("lora.{problem}")));
         match self {
             Self { rank: 0, .. } => wrong("rank is 0: must be at least 1"),
+            Self { rank, .. } if *rank > MOST_RANK => {
+                wrong(&format!("rank is {rank}: must be at most {MOST_RANK}"))
+            }
             Self { alpha, .. } if !(alpha.is_finite() && *alpha > 0.0) => {
                 wrong(&format!("alpha is {alpha}: must be above 0"))
             }

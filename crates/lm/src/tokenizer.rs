@@ -1,7 +1,10 @@
 //! Byte-level BPE: reads any text without unknowns, every digit a token of its own.
 
+mod file;
+
 use std::path::Path;
 
+use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -10,7 +13,11 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::normalizer::SplitDelimiterBehavior;
 use tokenizers::{AddedToken, TokenizerBuilder};
 
-use crate::Error;
+use self::file::Spelling;
+use crate::{Error, plain};
+
+/// The most tokens: more than any real vocabulary has, few enough to keep a list of.
+const LARGEST: usize = 1 << 22;
 
 /// How text is cut before merging: words with the space before them, and the one between them and a
 /// number; single digits; marks with the spaces around them (so that ` + ` is one token and a digit
@@ -21,27 +28,14 @@ const PATTERN: &str = r" ?\p{L}+(?: (?=\p{N}))?|\p{N}| ?[^\s\p{L}\p{N}]+ ?|\n|\s
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    spelling: Spelling,
     /// The bytes of every token, by id; empty for special tokens.
     bytes: Vec<Vec<u8>>,
-    /// Tokens that stand for nothing at the beginning of a text, of [`Spelling::Marked`] alone.
-    opening: Vec<u32>,
+    /// Of [`OPENINGS`], those that a text in the middle is read after, with their tokens; none where a text begins as it
+    /// goes on.
+    openings: Vec<(&'static str, Vec<u32>)>,
     chat_template: Option<String>,
 }
-
-/// How the entries of a vocabulary spell bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spelling {
-    /// A character for every byte: Llama 3, Qwen, GPT-2.
-    ByteLevel,
-    /// As text, with a mark for the space and `<0x0A>` for bytes that have no entry: Llama 2, Mistral.
-    Marked,
-}
-
-/// The most tokens: more than any real vocabulary has, few enough to keep a list of.
-const LARGEST: usize = 1 << 22;
-
-/// What stands for a space in a vocabulary of [`Spelling::Marked`].
-const SPACE_MARK: char = '\u{2581}';
 
 impl Tokenizer {
     /// Trains on `texts`. The special tokens come first, in their order, from id 0.
@@ -97,42 +91,82 @@ impl Tokenizer {
     /// # Errors
     /// Names the file when it is missing or malformed.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = plain::text(path, plain::LARGE)?;
         Self::from_json(&text).map_err(|e| Error::malformed(path, e.to_string()))
     }
 
     fn from_json(text: &str) -> Result<Self, Error> {
-        let spelling = if text.contains("\"ByteLevel\"") {
-            Spelling::ByteLevel
-        } else if text.contains("\"ByteFallback\"") {
-            Spelling::Marked
-        } else {
-            let problem = "only byte-level tokenizers (as of Llama 3, Qwen, GPT-2) and those that fall back to bytes \
-                           (Llama 2, Mistral) are supported";
-            return Err(Error::Tokenizer(problem.to_owned()));
-        };
-        let inner: tokenizers::Tokenizer =
-            text.parse().map_err(|e: tokenizers::Error| Error::Tokenizer(e.to_string()))?;
+        let spelling = file::check(text).map_err(Error::Tokenizer)?;
+        let mut inner = guarded(|| text.parse::<tokenizers::Tokenizer>())?;
+        for_single_texts(&mut inner)?;
+        let mut tokenizer =
+            Self { inner, spelling, bytes: Vec::new(), openings: Vec::new(), chat_template: None };
+        tokenizer.spell()?;
+        tokenizer.open()?;
+        Ok(tokenizer)
+    }
+
+    /// Notes what every token adds to a text.
+    fn spell(&mut self) -> Result<(), Error> {
         // Numbers may have gaps: what counts is the largest.
-        let count = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+        let largest = self.inner.get_vocab(true).into_values().max();
+        let count = largest.map_or(0, |id| id as usize + 1);
         if count > LARGEST {
-            return Err(Error::Tokenizer(format!(
-                "it has a token {}: {LARGEST} is the limit",
-                count - 1
-            )));
+            let problem = format!("it has a token {}: {LARGEST} is the limit", count - 1);
+            return Err(Error::Tokenizer(problem));
         }
-        let added = inner.get_added_tokens_decoder();
-        let bytes = (0..count as u32)
-            .map(|id| match (added.get(&id), inner.id_to_token(id)) {
-                (None, Some(token)) => spelling.bytes(&token),
-                _ => Vec::new(),
+        let added = self.inner.get_added_vocabulary();
+        self.bytes = (0..count as u32)
+            .map(|id| {
+                let token = added.simple_id_to_token(id).or_else(|| self.inner.id_to_token(id));
+                let shown = token.filter(|token| !added.is_special_token(token));
+                shown.map_or_else(Vec::new, |token| self.spelling.bytes(&token))
             })
             .collect();
-        let mut tokenizer = Self { inner, bytes, opening: Vec::new(), chat_template: None };
-        if spelling == Spelling::Marked {
-            tokenizer.opening = tokenizer.encode(OPENING)?;
+        Ok(())
+    }
+
+    /// Notes what a text in the middle is read after, where it would begin with a space of its own or without its first.
+    fn open(&mut self) -> Result<(), Error> {
+        let openings = OPENINGS.map(|opening| self.encode(opening).map(|ids| (opening, ids)));
+        let openings = openings.into_iter().collect::<Result<Vec<_>, _>>()?;
+        // What is stripped from the beginning would take a part of the text with it.
+        self.openings = openings.into_iter().filter(|(_, ids)| !ids.is_empty()).collect();
+        let mut same = true;
+        for text in ["a", " a"] {
+            same &= self.encode(text)? == self.encode_after(text)?;
         }
-        Ok(tokenizer)
+        if same {
+            self.openings.clear();
+        }
+        Ok(())
+    }
+
+    /// The same with more tokens that are no text; those that the vocabulary does not have are left out.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the library cannot tell them from others.
+    pub(crate) fn with_special(mut self, tokens: &[String]) -> Result<Self, Error> {
+        let added = self.inner.get_added_tokens_decoder();
+        let special = |token: &String| {
+            let id = self.id(token)?;
+            let new = AddedToken::from(token.as_str(), true);
+            let known = added.get(&id).cloned().map(|known| known.special(true));
+            (!self.inner.get_added_vocabulary().is_special_token(token))
+                .then(|| known.unwrap_or(new))
+        };
+        let special: Vec<AddedToken> = tokens.iter().filter_map(special).collect();
+        if special.is_empty() {
+            return Ok(self);
+        }
+        guarded(|| self.inner.add_special_tokens(special))?;
+        self.spell()?;
+        Ok(self)
+    }
+
+    /// Whether a token is one that has been added to the vocabulary.
+    pub(crate) fn is_added(&self, token: &str) -> bool {
+        self.inner.get_added_vocabulary().get_vocab().contains_key(token)
     }
 
     /// The same with a chat template, in Jinja.
@@ -169,22 +203,24 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] when the library fails.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding =
-            self.inner.encode(text, false).map_err(|e| Error::Tokenizer(e.to_string()))?;
+        let encoding = guarded(|| self.inner.encode(text, false))?;
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The ids of a text that comes after another: the same as [`Self::encode`] but for vocabularies that put a space
-    /// before the first word of a text.
+    /// The ids of a text that comes after another: the same as [`Self::encode`] but for tokenizers that put a space
+    /// before the first word of a text, or take one away.
     ///
     /// # Errors
     /// As [`Self::encode`].
     pub fn encode_after(&self, text: &str) -> Result<Vec<u32>, Error> {
-        if self.opening.is_empty() {
-            return self.encode(text);
+        for (opening, before) in &self.openings {
+            let ids = self.encode(&[*opening, text].concat())?;
+            // Where the two share a token, another opening may not.
+            if let Some(ids) = ids.strip_prefix(before.as_slice()) {
+                return Ok(ids.to_vec());
+            }
         }
-        let ids = self.encode(&[OPENING, text].concat())?;
-        Ok(ids.strip_prefix(self.opening.as_slice()).map_or_else(|| ids.clone(), <[u32]>::to_vec))
+        self.encode(text)
     }
 
     /// The id of a word that comes after another text and is one token.
@@ -225,156 +261,31 @@ impl Tokenizer {
     }
 }
 
-/// Put before a text to see its tokens in the middle of another: a line end is a token by itself.
-const OPENING: &str = "\n";
+/// Put before a text to see its tokens in the middle of another.
+const OPENINGS: [&str; 4] = ["\n", ".", "a", "0"];
 
-impl Spelling {
-    /// The bytes that an entry of the vocabulary stands for.
-    fn bytes(self, token: &str) -> Vec<u8> {
-        match self {
-            Self::ByteLevel => token_bytes(token),
-            Self::Marked => {
-                let hex = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
-                match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-                    Some(byte) => vec![byte],
-                    None => token.replace(SPACE_MARK, " ").into_bytes(),
-                }
-            }
-        }
-    }
+/// Calls the library; where it panics, that is an error like any other.
+fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, Error> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+    let done =
+        done.unwrap_or_else(|_| Err("its settings do not go together with this text".into()));
+    done.map_err(|e| Error::Tokenizer(e.to_string()))
 }
 
-/// Undoes the byte-level alphabet, in which printable characters stand for themselves and the other
-/// bytes are characters from U+0100 on, in order.
-fn token_bytes(token: &str) -> Vec<u8> {
-    let printable = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-    token
-        .chars()
-        .flat_map(|c| {
-            let code = c as u32;
-            let shifted = code
-                .checked_sub(256)
-                .and_then(|n| (0..=255u8).filter(|&b| !printable(b)).nth(n as usize));
-            match (u8::try_from(code), shifted) {
-                (Ok(byte), _) if printable(byte) => vec![byte],
-                (_, Some(byte)) => vec![byte],
-                // Not in the alphabet (another kind of vocabulary): the text stands for itself.
-                _ => c.to_string().into_bytes(),
-            }
-        })
-        .collect()
+/// Turns off what `transformers` sets anew for every call, or what is meant for a training from nothing: cutting and
+/// filling texts, and merges that are left out by chance. What is written says so, too.
+fn for_single_texts(inner: &mut tokenizers::Tokenizer) -> Result<(), Error> {
+    guarded(|| inner.with_truncation(None).map(|_| ()))?;
+    inner.with_padding(None);
+    if let ModelWrapper::BPE(model) = inner.get_model()
+        && model.dropout.is_some()
+    {
+        let mut model = model.clone();
+        model.dropout = None;
+        inner.with_model(model);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    const CORPUS: [&str; 3] = [
-        "Tom has 12 + 5 = 17 apples.\nHe buys 3 bags with 40 apples each.\n#### 137",
-        "Anna sells 26 eggs for $3 each. How much money does she make?",
-        "17 + 25 = 42",
-    ];
-
-    pub(crate) fn tokenizer() -> Tokenizer {
-        let special = ["<|bos|>", "<|eos|>", "<|pad|>"].map(str::to_owned);
-        Tokenizer::train(CORPUS.into_iter(), 300, &special).unwrap()
-    }
-
-    #[test]
-    fn any_text_survives_a_round_trip() {
-        let tokenizer = tokenizer();
-        for text in
-            CORPUS.into_iter().chain(["naïve €5 — 数学\t\u{0}\u{7f} 12,345.67%", "", " \n\n "])
-        {
-            let ids = tokenizer.encode(text).unwrap();
-            assert_eq!(tokenizer.decode(&ids), text);
-        }
-    }
-
-    #[test]
-    fn no_token_holds_two_digits_or_a_digit_and_anything_else() {
-        let tokenizer = tokenizer();
-        for id in 3..tokenizer.len() as u32 {
-            let text = tokenizer.decode(&[id]);
-            if text.contains(|c: char| c.is_ascii_digit()) {
-                assert_eq!(text.chars().count(), 1, "{text:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn special_tokens_are_one_id_and_no_text() {
-        let tokenizer = tokenizer();
-        let ids = tokenizer.encode("<|bos|>17").unwrap();
-        assert_eq!(ids[0], 0);
-        assert_eq!(tokenizer.decode(&ids), "17");
-        assert_eq!(tokenizer.token(1).as_deref(), Some("<|eos|>"));
-    }
-
-    /// A vocabulary as Llama 2 has it: spaces are marks, a text begins with one, and what has no entry is its bytes.
-    fn marked() -> Tokenizer {
-        let special = ["<unk>", "<s>", "</s>"].map(str::to_owned);
-        let bytes = (0..=255u8).map(|byte| format!("<0x{byte:02X}>"));
-        let pieces = ["\u{2581}", "a", "b", "ab", "\u{2581}ab"].map(str::to_owned);
-        let entries = special.iter().cloned().chain(bytes).chain(pieces).enumerate();
-        let vocab: serde_json::Map<String, serde_json::Value> =
-            entries.map(|(id, entry)| (entry, id.into())).collect();
-        let added = special.iter().enumerate().map(|(id, content)| {
-            serde_json::json!({"id": id, "content": content, "special": true, "single_word": false,
-                "lstrip": false, "rstrip": false, "normalized": false})
-        });
-        let json = serde_json::json!({
-            "version": "1.0", "truncation": null, "padding": null,
-            "added_tokens": added.collect::<Vec<_>>(),
-            "normalizer": {"type": "Sequence", "normalizers": [
-                {"type": "Prepend", "prepend": "\u{2581}"},
-                {"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"}]},
-            "pre_tokenizer": null, "post_processor": null,
-            "decoder": {"type": "Sequence", "decoders": [
-                {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "},
-                {"type": "ByteFallback"}, {"type": "Fuse"},
-                {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
-            "model": {"type": "BPE", "dropout": null, "unk_token": "<unk>",
-                "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": true,
-                "byte_fallback": true, "ignore_merges": false, "vocab": vocab,
-                "merges": [["a", "b"], ["\u{2581}", "ab"]]},
-        });
-        Tokenizer::from_json(&json.to_string()).unwrap()
-    }
-
-    #[test]
-    fn vocabularies_of_marks_and_bytes_are_read() {
-        let tokenizer = marked();
-        let tokens = |ids: &[u32]| -> Vec<String> {
-            ids.iter().map(|&id| tokenizer.token(id).unwrap()).collect()
-        };
-        let ids = tokenizer.encode("<s>ab ab\n\u{e9}</s>").unwrap();
-        let expected = ["<s>", "\u{2581}ab", "\u{2581}ab", "<0x0A>", "<0xC3>", "<0xA9>", "</s>"];
-        assert_eq!(tokens(&ids), expected);
-        assert_eq!(tokenizer.decode(&ids), " ab ab\n\u{e9}", "the space is one of its own");
-        let after = tokenizer.encode_after("ab\n ab").unwrap();
-        assert_eq!(tokens(&after), ["ab", "<0x0A>", "\u{2581}ab"]);
-        assert_eq!(tokenizer.decode(&after), "ab\n ab");
-        let words = ["ab", " ab"].map(|word| tokenizer.word(word).unwrap());
-        assert_eq!(tokens(&words), ["ab", "\u{2581}ab"]);
-        let error = tokenizer.word("ab ab").unwrap_err().to_string();
-        assert!(error.contains("`ab ab` is 2 tokens"), "{error}");
-    }
-
-    #[test]
-    fn other_kinds_of_tokenizers_are_refused() {
-        let json = r#"{"model": {"type": "WordPiece"}, "decoder": {"type": "WordPiece"}}"#;
-        let error = Tokenizer::from_json(json).unwrap_err().to_string();
-        assert!(error.contains("only byte-level tokenizers"), "{error}");
-    }
-
-    #[test]
-    fn what_is_written_reads_back_the_same() {
-        let tokenizer = tokenizer();
-        let json = tokenizer.to_json().unwrap();
-        let again = Tokenizer::from_json(&json).unwrap();
-        assert_eq!(again.to_json().unwrap(), json);
-        let ids = |t: &Tokenizer| t.encode(CORPUS[0]).unwrap();
-        assert_eq!(ids(&again), ids(&tokenizer));
-    }
-}
+pub(crate) mod tests;

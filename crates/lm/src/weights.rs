@@ -95,6 +95,31 @@ fn collected(model: &Decoder, wanted: fn(bool) -> bool) -> BTreeMap<String, Host
     collector.found
 }
 
+/// The first parameter with a value that is no number, by name.
+pub(crate) fn not_finite(model: &Decoder) -> Option<String> {
+    #[derive(Default)]
+    struct Search {
+        path: Path,
+        found: Option<String>,
+    }
+    impl ModuleVisitor for Search {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.found.is_none() && !values(param.val()).iter().all(|value| value.is_finite()) {
+                self.found = Some(self.path.name());
+            }
+        }
+    }
+    let mut search = Search::default();
+    model.visit(&mut search);
+    search.found
+}
+
 /// The names of all parameters.
 pub(crate) fn names(model: &Decoder) -> BTreeSet<String> {
     #[derive(Default)]

@@ -266,3 +266,229 @@ fn a_broken_checkpoint_is_refused_with_its_file_and_the_reason() {
     let nonsense = refusal("tokenizer.json", |_| b"{}".to_vec());
     assert!(nonsense.contains("tokenizer.json"), "{nonsense}");
 }
+
+/// A checkpoint's weights as they are in its file, changed and written again.
+fn reweighed(dir: &tempfile::TempDir, change: impl FnOnce(&mut Tensors)) {
+    let path = dir.path().join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let mut tensors = Tensors::new();
+    for (name, tensor) in header.as_object().unwrap() {
+        let Some([from, to]) = tensor["data_offsets"].as_array().map(|at| [&at[0], &at[1]]) else {
+            continue;
+        };
+        let range = 8 + length + from.as_u64().unwrap() as usize
+            ..8 + length + to.as_u64().unwrap() as usize;
+        tensors.insert(name.clone(), (tensor["shape"].clone(), bytes[range].to_vec()));
+    }
+    change(&mut tensors);
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, (shape, bytes)) in &tensors {
+        let from = data.len();
+        data.extend_from_slice(bytes);
+        let about =
+            serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [from, data.len()]});
+        header.insert(name.clone(), about);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat())
+        .unwrap();
+}
+
+/// The shape and the bytes of every tensor.
+type Tensors = std::collections::BTreeMap<String, (serde_json::Value, Vec<u8>)>;
+
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const OUTPUT: &str = "lm_head.weight";
+
+/// As transformers 5 does, which warns.
+#[test]
+fn an_output_of_its_own_is_used_whatever_the_configuration_says() {
+    let ids = reference("llama-tied").ids;
+    let logits = |dir: &std::path::Path| {
+        let checkpoint = Checkpoint::load(dir, &device::cpu()).unwrap();
+        let logits = engine(&checkpoint).logits(&ids).unwrap();
+        (logits, checkpoint)
+    };
+    let tied = logits(&fixture("llama-tied")).0;
+    // The same tensor under both names, or under the other alone: tied.
+    let dir = copy("llama-tied");
+    reweighed(&dir, |tensors| {
+        let embedding = tensors[EMBEDDING].clone();
+        tensors.insert(OUTPUT.to_owned(), embedding);
+    });
+    let (same, checkpoint) = logits(dir.path());
+    assert!(same == tied && checkpoint.config.tie_word_embeddings);
+    reweighed(&dir, |tensors| drop(tensors.remove(EMBEDDING)));
+    let (same, checkpoint) = logits(dir.path());
+    assert!(same == tied && checkpoint.config.tie_word_embeddings);
+    // Twice the embedding: twice the scores, and no tie in what is saved.
+    let dir = copy("llama-tied");
+    reweighed(&dir, |tensors| {
+        let (shape, bytes) = tensors[EMBEDDING].clone();
+        let twice = bytes
+            .chunks(4)
+            .flat_map(|b| (2.0 * f32::from_le_bytes(b.try_into().unwrap())).to_le_bytes());
+        tensors.insert(OUTPUT.to_owned(), (shape, twice.collect()));
+    });
+    let (own, checkpoint) = logits(dir.path());
+    let mut pairs = own.iter().flatten().zip(tied.iter().flatten());
+    assert!(pairs.all(|(own, tied)| (own - 2.0 * tied).abs() < 1e-3));
+    assert!(!checkpoint.config.tie_word_embeddings);
+    let saved = tempfile::tempdir().unwrap();
+    for (file, bytes) in checkpoint.files().unwrap() {
+        std::fs::write(saved.path().join(file), bytes).unwrap();
+    }
+    let (again, checkpoint) = logits(saved.path());
+    assert!(again == own && !checkpoint.config.tie_word_embeddings);
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_refused_by_tensor_and_file() {
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for name in ["model.norm.weight", "model.layers.1.mlp.up_proj.weight", EMBEDDING] {
+            let dir = copy("llama-tied");
+            reweighed(&dir, |tensors| {
+                let (_, bytes) = tensors.get_mut(name).unwrap();
+                bytes[8..12].copy_from_slice(&value.to_le_bytes());
+            });
+            let said = message(&dir);
+            assert!(said.contains("model.safetensors") && said.contains(name), "{said}");
+            assert!(said.contains("at 2"), "{said}");
+        }
+    }
+    // Of half precision, too.
+    let dir = copy("qwen2-f16");
+    let path = dir.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last..].copy_from_slice(&0x7C00_u16.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    assert!(message(&dir).contains("holds inf"), "{}", message(&dir));
+}
+
+#[test]
+fn a_mistral_without_the_key_has_a_window() {
+    let dir = copy("mistral");
+    let path = dir.path().join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["max_position_embeddings"] = 8192.into();
+    config.as_object_mut().unwrap().remove("sliding_window");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let said = message(&dir);
+    assert!(said.contains("sliding_window 4096 is not supported"), "{said}");
+    config["sliding_window"] = serde_json::Value::Null;
+    std::fs::write(&path, config.to_string()).unwrap();
+    let checkpoint = Checkpoint::load(dir.path(), &device::cpu()).unwrap();
+    let files = checkpoint.files().unwrap();
+    let (_, saved) = files.iter().find(|(name, _)| name == "config.json").unwrap();
+    let saved: serde_json::Value = serde_json::from_slice(saved).unwrap();
+    assert_eq!(
+        saved.get("sliding_window"),
+        Some(&serde_json::Value::Null),
+        "written, not left out"
+    );
+}
+
+/// Llama 3 names several end tokens; its tokenizer goes by the one that ends a turn.
+#[test]
+fn the_token_that_ends_a_turn_is_the_one_that_is_saved() {
+    let dir = copy("llama-tied");
+    let ends = "{\"eos_token_id\": [1, 5, 6]}";
+    std::fs::write(dir.path().join("generation_config.json"), ends).unwrap();
+    let load = || Checkpoint::load(dir.path(), &device::cpu()).unwrap();
+    let token = |id| load().tokenizer.token(id).unwrap();
+    let saved = |checkpoint: &Checkpoint, file: &str| -> serde_json::Value {
+        let files = checkpoint.files().unwrap();
+        serde_json::from_slice(&files.iter().find(|(name, _)| name == file).unwrap().1).unwrap()
+    };
+    let about = "tokenizer_config.json";
+    assert_eq!(saved(&load(), about)["eos_token"], *token(1));
+    let handed = load().ending_first(6);
+    assert_eq!(saved(&handed, about)["eos_token"], *token(6));
+    assert_eq!(saved(&handed, "special_tokens_map.json")["eos_token"], *token(6));
+    let (turn, told) = (token(5), dir.path().join(about));
+    for eos in [serde_json::json!(turn), serde_json::json!({"content": turn, "lstrip": false})] {
+        std::fs::write(&told, serde_json::json!({"eos_token": eos}).to_string()).unwrap();
+        assert_eq!(load().config.end_tokens(), [5, 1, 6]);
+        assert_eq!(saved(&load(), about)["eos_token"], *turn);
+        assert_eq!(load().tokenizer.decode(&[5]), "", "a token with a part to play is no text");
+    }
+    // One that ends nothing by the configuration changes nothing.
+    std::fs::write(&told, serde_json::json!({"eos_token": "<|nowhere|>"}).to_string()).unwrap();
+    assert_eq!(load().config.end_tokens(), [1, 5, 6]);
+}
+
+/// `tokenizer_config.json` says of tokens that they are special, as transformers 5.24 takes it.
+#[test]
+fn special_tokens_are_those_of_both_files() {
+    let dir = copy("llama-tied");
+    let shown = |said: serde_json::Value| {
+        std::fs::write(dir.path().join("tokenizer_config.json"), said.to_string()).unwrap();
+        let tokenizer = Checkpoint::load(dir.path(), &device::cpu()).unwrap().tokenizer;
+        [20, 21, 22].map(|id| !tokenizer.decode(&[id]).is_empty())
+    };
+    let tokenizer = Checkpoint::load(dir.path(), &device::cpu()).unwrap().tokenizer;
+    let [a, b, c] = [20, 21, 22].map(|id| tokenizer.token(id).unwrap());
+    assert_eq!(shown(serde_json::json!({})), [true, true, true]);
+    assert_eq!(
+        shown(serde_json::json!({"pad_token": a, "unk_token": "<|nowhere|>"})),
+        [false, true, true]
+    );
+    let added = serde_json::json!({"added_tokens_decoder": {
+        "21": {"content": b, "special": true}, "22": {"content": c, "special": false}}});
+    assert_eq!(shown(added), [true, false, true]);
+    assert_eq!(shown(serde_json::json!({"additional_special_tokens": [c]})), [true, true, false]);
+    assert_eq!(
+        shown(serde_json::json!({"extra_special_tokens": {"image": c}})),
+        [true, true, false]
+    );
+    assert_eq!(
+        shown(serde_json::json!({"added_tokens_decoder": 7, "eos_token": 7})),
+        [true, true, true]
+    );
+}
+
+/// What is no file is refused before it is read: nobody writes to the pipe.
+#[test]
+fn a_pipe_or_a_device_is_no_file_of_a_checkpoint() {
+    for file in ["config.json", "tokenizer.json", "model.safetensors", "generation_config.json"] {
+        for other in ["pipe", "device", "folder"] {
+            let dir = copy("llama-tied");
+            let path = dir.path().join(file);
+            std::fs::remove_file(&path).unwrap();
+            match other {
+                "pipe" => {
+                    assert!(
+                        std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()
+                    );
+                }
+                "device" => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+                _ => std::fs::create_dir(&path).unwrap(),
+            }
+            let said = message(&dir);
+            assert!(said.contains(file) && said.contains("no regular file"), "{said}");
+        }
+    }
+}
+
+/// Any one bit of any file: loaded or refused, never worse.
+#[test]
+fn a_flipped_bit_never_ends_the_program() {
+    for file in ["config.json", "generation_config.json", "model.safetensors"] {
+        let dir = copy("llama-tied");
+        let path = dir.path().join(file);
+        let whole = std::fs::read(&path).unwrap();
+        let places = whole.len().min(1500);
+        for at in (0..places).step_by(places.div_ceil(120)) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            std::fs::write(&path, bytes).unwrap();
+            if let Ok(checkpoint) = Checkpoint::load(dir.path(), &device::cpu()) {
+                drop(engine(&checkpoint).logits(&[5, 6, 7]));
+            }
+        }
+    }
+}

@@ -53,7 +53,7 @@ fn older_configurations_are_read() {
 #[test]
 fn a_hostile_configuration_is_refused_by_key() {
     type Change = (&'static str, fn(&mut ModelConfig));
-    let changes: [Change; 12] = [
+    let changes: [Change; 22] = [
         ("num_hidden_layers is 16777216", |c| c.num_hidden_layers = 1 << 24),
         ("quantization_config is not supported", |c| {
             c.quantization_config = Some(serde_json::json!({"quant_method": "gptq"}));
@@ -72,6 +72,24 @@ fn a_hostile_configuration_is_refused_by_key() {
             (c.model_type, c.sliding_window) = ("mistral".to_owned(), Some(64));
         }),
         ("head_dim is missing", |c| c.model_type = "qwen3".to_owned()),
+        ("bos_token_id is 300", |c| c.bos_token_id = Some(300)),
+        ("eos_token_id is 4294967295", |c| {
+            c.eos_token_id = Some(EndTokens::Several(vec![1, u32::MAX]));
+        }),
+        ("scalar_heads has 100 names", |c| c.scalar_heads = vec!["value".to_owned(); 100]),
+        ("rms_norm_eps is 0", |c| c.rms_norm_eps = 0.0),
+        ("rms_norm_eps is 1e308", |c| c.rms_norm_eps = 1e308),
+        ("rope_theta is 1e300", |c| c.rope_theta = 1e300),
+        ("rope_theta is NaN", |c| c.rope_theta = f64::NAN),
+        ("rope_theta is 1e-320", |c| c.rope_theta = 1e-320),
+        ("give no rotary frequencies", |c| {
+            c.rope_scaling = Some(rope(r#"{"type": "linear", "factor": 1e-300}"#));
+        }),
+        ("low_freq_factor below", |c| {
+            c.rope_scaling = Some(rope(
+                r#"{"type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4}"#,
+            ));
+        }),
     ];
     for (expected, change) in changes {
         let mut config = toy();
@@ -80,4 +98,138 @@ fn a_hostile_configuration_is_refused_by_key() {
         assert!(message.contains(expected), "{message}");
     }
     toy().validate().unwrap();
+}
+
+/// The toy's sizes as a `config.json` of a family, with more keys.
+fn read(family: &str, more: serde_json::Value) -> Result<ModelConfig, String> {
+    let mut json = serde_json::json!({
+        "model_type": family, "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48,
+        "num_hidden_layers": 2, "num_attention_heads": 4,
+    });
+    let serde_json::Value::Object(more) = more else { panic!("an object") };
+    json.as_object_mut().unwrap().extend(more);
+    ModelConfig::read(&json.to_string())
+}
+
+/// What the classes of transformers 5.24 make of a file that names sizes alone.
+#[test]
+fn a_key_that_is_not_there_means_what_it_means_in_transformers() {
+    let (llama_ends, none) = ((Some(1), vec![2]), (None, vec![]));
+    let cases = [
+        ("llama", (2048, 4, 8), None, llama_ends.clone()),
+        ("qwen2", (32_768, 32, 8), None, none.clone()),
+        ("qwen3", (32_768, 32, 128), None, none),
+        ("mistral", (131_072, 8, 8), Some(4096), llama_ends),
+    ];
+    for (family, (context, kv_heads, head), window, (bos, eos)) in cases {
+        let config = read(family, serde_json::json!({})).unwrap();
+        assert_eq!(config.max_position_embeddings, context, "{family}");
+        assert_eq!((config.kv_heads(), config.head_width()), (kv_heads, head), "{family}");
+        assert_eq!((config.sliding_window, config.window()), (window, window), "{family}");
+        assert_eq!((config.bos_token_id, config.end_tokens()), (bos, &eos[..]), "{family}");
+        assert!((config.rms_norm_eps - 1e-6).abs() < 1e-12 && !config.tie_word_embeddings);
+        assert!((config.rope_base() - 10_000.0).abs() < 1e-9 && config.hidden_act == "silu");
+        assert!(!config.attention_bias && !config.mlp_bias && config.rope().is_none());
+    }
+}
+
+/// Null is not absent: these are the values of the same classes.
+#[test]
+fn a_key_that_is_null_is_there() {
+    let null = serde_json::Value::Null;
+    for family in ["llama", "qwen2", "qwen3"] {
+        let config = read(family, serde_json::json!({"num_key_value_heads": null})).unwrap();
+        assert_eq!(config.kv_heads(), 4, "{family}");
+    }
+    let mistral = read("mistral", serde_json::json!({"sliding_window": null})).unwrap();
+    assert_eq!(mistral.window(), None);
+    mistral.validate().unwrap_err();
+    let heads = serde_json::json!({"sliding_window": null, "num_key_value_heads": 2});
+    read("mistral", heads).unwrap().validate().unwrap();
+    let silent =
+        read("llama", serde_json::json!({"eos_token_id": null, "pad_token_id": -1})).unwrap();
+    assert_eq!((silent.end_tokens(), silent.pad_token_id), (&[][..], None));
+    let headless = read("qwen3", serde_json::json!({"head_dim": null})).unwrap();
+    assert!(headless.validate().unwrap_err().to_string().contains("head_dim is missing"));
+}
+
+#[test]
+fn windows_are_those_of_the_family() {
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let cases = [
+        ("mistral", r#"{"max_position_embeddings": 4096}"#, None),
+        ("mistral", r#"{"max_position_embeddings": 4097}"#, Some(4096)),
+        ("mistral", r#"{"sliding_window": 64, "use_sliding_window": false}"#, Some(64)),
+        ("llama", r#"{"sliding_window": 64, "use_sliding_window": true}"#, None),
+        ("qwen2", r#"{"sliding_window": 64}"#, None),
+        ("qwen2", r#"{"use_sliding_window": true, "max_window_layers": 1}"#, Some(4096)),
+        ("qwen3", r#"{"use_sliding_window": true, "max_window_layers": 2}"#, None),
+        ("qwen3", r#"{"use_sliding_window": true}"#, None),
+        (
+            "qwen2",
+            r#"{"use_sliding_window": true, "sliding_window": 64,
+                "layer_types": ["full_attention", "sliding_attention"]}"#,
+            Some(64),
+        ),
+    ];
+    for (family, keys, window) in cases {
+        assert_eq!(read(family, json(keys)).unwrap().window(), window, "{family} {keys}");
+    }
+    let chunked = r#"{"use_sliding_window": true, "layer_types": ["chunked_attention"]}"#;
+    assert!(read("qwen3", json(chunked)).unwrap_err().contains("chunked_attention"));
+}
+
+/// Transformers 5 prefers `rope_scaling` to `rope_parameters`, and an empty one is none.
+#[test]
+fn rotary_settings_are_taken_from_where_transformers_takes_them() {
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let both = r#"{"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_theta": 500.0,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 7.0}}"#;
+    let config = read("llama", json(both)).unwrap();
+    assert!((config.rope_base() - 500.0).abs() < 1e-9);
+    assert!((config.frequencies().unwrap()[0] - 0.5).abs() < 1e-12);
+    let again = ModelConfig::read(&serde_json::to_string(&config.written()).unwrap()).unwrap();
+    assert_eq!(again.frequencies().unwrap(), config.frequencies().unwrap());
+    let empty =
+        r#"{"rope_scaling": {}, "rope_parameters": {"rope_type": "linear", "factor": 4.0}}"#;
+    let config = read("llama", json(empty)).unwrap();
+    assert!((config.frequencies().unwrap()[0] - 0.25).abs() < 1e-12);
+    let context = r#"{"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0}, "max_position_embeddings": 64}"#;
+    let whole = read("llama", json(context)).unwrap().frequencies().unwrap();
+    let said = context
+        .replace("\"max_position_embeddings\": 64", "\"original_max_position_embeddings\": 64");
+    assert_eq!(read("llama", json(&said)).unwrap().frequencies().unwrap(), whole);
+    for (keys, expected) in [
+        (r#"{"rope_parameters": {"full_attention": {"rope_type": "default"}}}"#, "full_attention"),
+        (r#"{"rope_parameters": {"partial_rotary_factor": 0.5}}"#, "partial_rotary_factor"),
+        (r#"{"partial_rotary_factor": 0.25}"#, "partial_rotary_factor"),
+    ] {
+        let error = read("llama", json(keys)).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// Keys that a family does not look at change nothing.
+#[test]
+fn biases_are_those_of_the_family() {
+    let with = serde_json::json!({"attention_bias": true, "mlp_bias": true, "hidden_act": "swish"});
+    let of = |family: &str| read(family, with.clone()).unwrap();
+    let biases = |inputs, output| Biases { inputs, output };
+    assert_eq!(of("qwen2").biases(), biases(true, false));
+    assert_eq!(of("qwen3").biases(), biases(true, true));
+    assert_eq!(of("mistral").biases(), biases(false, false));
+    assert!(of("llama").validate().unwrap_err().to_string().contains("mlp_bias"));
+    let fit = ModelConfig { num_key_value_heads: Some(4), ..of("qwen2") };
+    fit.validate().unwrap();
+}
+
+#[test]
+fn the_token_that_ends_a_turn_comes_first() {
+    let several = EndTokens::Several(vec![7, 1, 9]);
+    let config = ModelConfig { eos_token_id: Some(several), ..toy() };
+    assert_eq!(config.clone().ending_first(9).end_tokens(), [9, 7, 1]);
+    assert_eq!(config.clone().ending_first(7).end_tokens(), [7, 1, 9]);
+    assert_eq!(config.ending_first(3).end_tokens(), [3, 7, 1, 9]);
+    assert_eq!(toy().ending_first(1), toy());
 }

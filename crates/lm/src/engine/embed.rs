@@ -2,7 +2,7 @@
 
 use burn::tensor::activation::softmax;
 
-use super::{Engine, Wanted, known_columns};
+use super::{Engine, Wanted, finite, known_columns};
 use crate::prefix::{Known, Prefixes};
 use crate::weights::values;
 use crate::{Error, model};
@@ -20,7 +20,7 @@ impl Engine {
     /// The last hidden state of every row, at its last token: `[rows][hidden_size]`.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a row beyond the context.
+    /// [`Error::TooLong`] for a row beyond the context; [`Error::NotFinite`].
     pub fn embed(
         &self,
         rows: &[EmbedRequest],
@@ -33,7 +33,7 @@ impl Engine {
         let batches = self.batches(known.iter().map(|k| (known_columns(k), 1)).enumerate());
         prefixes.count(self.passed(rows.len(), 0));
         let width = self.config.hidden_size;
-        Ok(self.spread(&batches, |engine, batch| {
+        let hidden = self.spread(&batches, |engine, batch| {
             // Only the last token is new, and nothing of it is kept.
             let last =
                 |&row: &usize| Wanted { scope: rows[row].scope, ids: &rows[row].ids, keep: 0 };
@@ -42,13 +42,15 @@ impl Engine {
             let batch: Vec<(&Wanted<'_>, &Known)> = wanted.iter().zip(known).collect();
             let (hidden, _) = engine.forward(&batch, prefixes);
             values(hidden).chunks(width).map(<[f32]>::to_vec).collect()
-        }))
+        });
+        hidden.iter().try_for_each(|state| finite(state))?;
+        Ok(hidden)
     }
 
     /// The probabilities of some tokens after every row, in the order of `tokens`.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a row beyond the context.
+    /// [`Error::TooLong`] for a row beyond the context; [`Error::NotFinite`].
     pub fn next_token(
         &self,
         rows: &[EmbedRequest],
@@ -63,6 +65,7 @@ impl Engine {
         }
         let hidden = model::tensor(hidden.concat(), [count, width], &self.device);
         let shares = values(softmax(self.output.forward(hidden), 1));
+        finite(&shares)?;
         let chosen = |row: &[f32]| tokens.iter().map(|&token| row[token as usize]).collect();
         Ok(shares.chunks(self.config.vocab_size).map(chosen).collect())
     }

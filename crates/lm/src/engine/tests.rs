@@ -1,9 +1,20 @@
 //! The padded tensors of other devices, on the CPU.
 
 use super::*;
+use crate::weights::HostTensor;
 
 /// The engine of the CPU and one that works in padded tensors, on a model with a head or without.
 fn both(heads: &[&str]) -> [Engine; 2] {
+    engines(&checkpoint(heads))
+}
+
+fn engines(checkpoint: &Checkpoint) -> [Engine; 2] {
+    let device = crate::device::cpu();
+    let options = EngineOptions { workers: 2, rows: 7 };
+    [Engine::new(checkpoint, &device, options), Engine::unpacked(checkpoint, &device, options)]
+}
+
+fn checkpoint(heads: &[&str]) -> Checkpoint {
     let special = ["<|bos|>", "<|eos|>"].map(str::to_owned);
     let tokenizer = Tokenizer::train(["12 + 5 = 17 apples"].into_iter(), 270, &special).unwrap();
     let config: ModelConfig = serde_json::from_value(serde_json::json!({
@@ -12,10 +23,40 @@ fn both(heads: &[&str]) -> [Engine; 2] {
         "rms_norm_eps": 1e-5, "tie_word_embeddings": heads.is_empty(), "scalar_heads": heads,
     }))
     .unwrap();
-    let device = crate::device::cpu();
-    let checkpoint = Checkpoint::fresh(config, tokenizer, 5, &device).unwrap();
-    let options = EngineOptions { workers: 2, rows: 7 };
-    [Engine::new(&checkpoint, &device, options), Engine::unpacked(&checkpoint, &device, options)]
+    Checkpoint::fresh(config, tokenizer, 5, &crate::device::cpu()).unwrap()
+}
+
+/// Weights that are numbers, and make scores that are none.
+#[test]
+fn scores_that_are_no_numbers_are_an_error() {
+    let checkpoint = checkpoint(&["value"]);
+    let model = crate::weights::replace(checkpoint.model.clone(), |name, shape| {
+        // Of signs without a pattern, so that some sum is too large.
+        let sign =
+            |i: usize| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 0 { 3e38 } else { -3e38 };
+        let count: usize = shape.iter().product();
+        let data = (0..count).map(sign).collect();
+        (name == "lm_head.weight").then(|| HostTensor { shape: shape.to_vec(), data })
+    });
+    for engine in engines(&Checkpoint { model, ..checkpoint }) {
+        let request = |sampling| GenerationRequest {
+            prompt: ids(5, 1),
+            sampling,
+            stop: Stop { tokens: vec![], strings: vec![], max_new: 3 },
+            excluded: vec![],
+            seed: 1,
+            scope: 0,
+            keep: false,
+        };
+        for sampling in [Sampling::Greedy, Sampling::TopP { temperature: 1.0, p: 0.9 }] {
+            let written = engine.generate(&[request(sampling)], &mut Prefixes::default());
+            assert!(matches!(written, Err(Error::NotFinite)), "{written:?}");
+        }
+        assert!(matches!(engine.logits(&ids(5, 1)), Err(Error::NotFinite)));
+        let row = EmbedRequest { ids: ids(5, 1), scope: 0 };
+        let next = engine.next_token(&[row], &[3], &mut Prefixes::default());
+        assert!(matches!(next, Err(Error::NotFinite)), "{next:?}");
+    }
 }
 
 fn ids(length: usize, seed: usize) -> Vec<u32> {

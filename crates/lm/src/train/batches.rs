@@ -10,29 +10,45 @@ use super::rows::Unit;
 /// Rows sorted by length at a time: large enough for little padding, small enough to stay shuffled.
 const SORTED: usize = 1024;
 
-/// The batches of the whole run, as indices of units.
-pub(super) fn plan(training: &Training<'_>, units: &[Unit<'_>]) -> Vec<Vec<usize>> {
-    let most = training.config.batch_tokens;
-    let epoch = |number: u64| {
-        let mut rng = ChaCha8Rng::seed_from_u64(training.seed);
-        rng.set_stream(number);
-        shuffled(units, most, &mut rng)
-    };
-    let first = epoch(0);
-    let epochs = training.config.epochs;
-    let total = match training.updates {
-        Some(course) => course.updates,
-        None => (epochs * first.len() as f64).round().max(1.0) as usize,
-    };
-    let mut plan = first;
-    for number in 1.. {
-        if plan.len() >= total {
-            break;
-        }
-        plan.extend(epoch(number));
+/// The batches of the whole run, as indices of units, epoch by epoch.
+pub(super) struct Plan<'a> {
+    units: &'a [Unit<'a>],
+    most: usize,
+    seed: u64,
+    /// How many there are.
+    pub(super) total: usize,
+    number: u64,
+    epoch: Vec<Vec<usize>>,
+    /// Those of the epochs before.
+    before: usize,
+}
+
+impl<'a> Plan<'a> {
+    /// Of at least one unit.
+    pub(super) fn new(training: &Training<'_>, units: &'a [Unit<'a>]) -> Self {
+        let (most, seed) = (training.config.batch_tokens, training.seed);
+        let mut plan =
+            Self { units, most, seed, total: 0, number: 0, epoch: Vec::new(), before: 0 };
+        plan.begin(0);
+        let planned = (training.config.epochs * plan.epoch.len() as f64).round().max(1.0);
+        plan.total = training.updates.map_or(planned as usize, |course| course.updates);
+        plan
     }
-    plan.truncate(total);
-    plan
+
+    fn begin(&mut self, number: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(number);
+        (self.number, self.epoch) = (number, shuffled(self.units, self.most, &mut rng));
+    }
+
+    /// The batch of an update; none comes before one that was asked for.
+    pub(super) fn batch(&mut self, update: usize) -> Vec<Unit<'a>> {
+        while update - self.before >= self.epoch.len() {
+            self.before += self.epoch.len();
+            self.begin(self.number + 1);
+        }
+        self.epoch[update - self.before].iter().map(|&i| self.units[i]).collect()
+    }
 }
 
 fn shuffled(units: &[Unit<'_>], most: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
@@ -70,6 +86,56 @@ pub(super) fn by_length(order: &mut [usize], units: &[Unit<'_>], most: usize) ->
 mod tests {
     use super::*;
     use crate::train::{Example, Pair};
+
+    /// A long run is planned as it goes: the batches are those of its epochs, one after the other.
+    #[test]
+    fn a_plan_of_many_epochs_is_made_epoch_by_epoch() {
+        let checkpoint = crate::Checkpoint::fresh(
+            crate::config::tests::toy(),
+            crate::tokenizer::tests::tokenizer(),
+            5,
+            &crate::device::cpu(),
+        )
+        .unwrap();
+        let ids = |i: usize| vec![0; 2 + i % 5];
+        let example =
+            |i| Example { ids: ids(i), targets_from: Some(1), heads: vec![], weight: 1.0 };
+        let examples: Vec<Example> = (0..40).map(example).collect();
+        let config = crate::train::TrainConfig {
+            batch_tokens: 60,
+            ..crate::train::TrainConfig::plain(1e6, 1e-3)
+        };
+        let training = Training {
+            checkpoint: &checkpoint,
+            examples: &examples,
+            preferences: None,
+            validation: &[],
+            config: &config,
+            updates: None,
+            seed: 3,
+            workers: 1,
+        };
+        let units: Vec<Unit<'_>> = examples.iter().map(Unit::Example).collect();
+        let mut plan = Plan::new(&training, &units);
+        let epoch = |number: u64| {
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            rng.set_stream(number);
+            shuffled(&units, 60, &mut rng)
+        };
+        assert_eq!(plan.total, 1_000_000 * epoch(0).len());
+        let expected: Vec<Vec<usize>> = (0..4).flat_map(epoch).collect();
+        let lengths =
+            |batch: &[usize]| batch.iter().map(|&i| units[i].length()).collect::<Vec<_>>();
+        for (update, batch) in expected.iter().enumerate() {
+            let planned: Vec<usize> = plan.batch(update).iter().map(|unit| unit.length()).collect();
+            assert_eq!(planned, lengths(batch), "{update}");
+        }
+        // A run that goes on begins in the middle.
+        let mut later = Plan::new(&training, &units);
+        let last = expected.len() - 1;
+        let planned: Vec<usize> = later.batch(last).iter().map(|unit| unit.length()).collect();
+        assert_eq!(planned, lengths(&expected[last]));
+    }
 
     #[test]
     fn every_unit_comes_once_an_epoch_within_the_budget() {

@@ -49,6 +49,9 @@ pub struct TrainConfig {
     pub lora: Option<LoraConfig>,
 }
 
+/// More passes than any run makes.
+const MOST_EPOCHS: f64 = 1e6;
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -130,7 +133,18 @@ impl TrainConfig {
             let fine = (0.0..=1.0).contains(&value);
             fine.then_some(()).ok_or(Error::Config(format!("{key} is {value}: must be in [0, 1]")))
         };
+        let from_zero = |key: &str, value: f64| {
+            let fine = value.is_finite() && value >= 0.0;
+            let problem = format!("{key} is {value}: must be at least 0");
+            fine.then_some(()).ok_or(Error::Config(problem))
+        };
         positive("epochs", self.epochs)?;
+        if self.epochs > MOST_EPOCHS {
+            let problem = format!("epochs is {:?}: must be at most {MOST_EPOCHS}", self.epochs);
+            return Err(Error::Config(problem));
+        }
+        from_zero("weight_decay", self.weight_decay)?;
+        from_zero("clip_norm", self.clip_norm)?;
         positive("learning_rate", self.learning_rate)?;
         positive("batch_tokens", self.batch_tokens as f64)?;
         positive("micro_batches", self.micro_batches as f64)?;
@@ -139,6 +153,12 @@ impl TrainConfig {
         share("warmup_share", self.warmup_share)?;
         share("beta_1", self.beta_1)?;
         share("beta_2", self.beta_2)?;
+        for (key, value) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
+            // Of 1 in the single precision of the moments, nothing would ever be learned.
+            if value as f32 >= 1.0 {
+                return Err(Error::Config(format!("{key} is {value}: must be below 1")));
+            }
+        }
         self.lora.as_ref().map_or(Ok(()), LoraConfig::validate)
     }
 

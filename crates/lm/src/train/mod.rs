@@ -20,7 +20,7 @@ pub use self::state::State;
 use self::loss::Loss;
 use self::optimizer::Optimizer;
 use self::rows::Unit;
-use crate::{Checkpoint, Decoder, Error};
+use crate::{Checkpoint, Decoder, Error, weights};
 
 /// One training row.
 #[derive(Debug, Clone, PartialEq)]
@@ -192,8 +192,8 @@ impl Training<'_> {
     /// Without a device.
     ///
     /// # Errors
-    /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::TooLong`] for a row beyond the
-    /// context, [`Error::Config`], and whatever `on_event` returns.
+    /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::DamagedState`],
+    /// [`Error::TooLong`] for a row beyond the context, [`Error::Config`], and whatever `on_event` returns.
     pub fn run<E: From<Error>>(
         &self,
         devices: &[Device],
@@ -205,37 +205,40 @@ impl Training<'_> {
         let optimizer = Optimizer::new(self.config);
         let start = self.start(&devices[0]);
         let units = self.units(&loss, &start);
-        let plan = batches::plan(self, &units);
+        let mut plan = batches::Plan::new(self, &units);
         let mut state = match saved {
             Some(bytes) => State::from_bytes(bytes, &start)?,
             None => State::start(start),
         };
-        while state.update < plan.len() && !self.out_of_patience(&state) {
+        while state.update < plan.total && !self.out_of_patience(&state) {
             let update = state.update;
-            let batch: Vec<Unit<'_>> = plan[update].iter().map(|&i| units[i]).collect();
+            let batch = plan.batch(update);
             let found = loss.gradients(&state.model, &batch, self.config.micro_batches);
             let (value, preferred) = (found.loss, Preferred::of(&found.rewards));
-            if !value.is_finite() {
-                return Err(Error::Diverged { update: update + 1, loss: value }.into());
-            }
+            finite(update + 1, "loss", value)?;
             let rate = self.config.rate(update, self.planned(&plan));
             let norm = optimizer.step(&mut state, found.gradients, rate);
+            finite(update + 1, "gradient's norm", norm)?;
             state.update += 1;
             let tokens: usize = batch.iter().map(|unit| unit.tokens()).sum();
             state.tokens += tokens as u64;
-            let (update, total) = (state.update, plan.len());
+            let (update, total) = (state.update, plan.total);
             on_event(Event::Update { update, total, loss: value, rate, norm, tokens, preferred })?;
-            self.validate(&loss, &mut state, plan.len(), on_event)?;
+            self.validate(&loss, &mut state, plan.total, on_event)?;
             if update.is_multiple_of(self.config.save_every) {
                 on_event(Event::Save(&state))?;
             }
         }
-        Ok(self.finished(state.outcome(self.planned(&plan))))
+        let outcome = self.finished(state.outcome(self.planned(&plan)));
+        match weights::not_finite(&outcome.model) {
+            Some(tensor) => Err(Error::DivergedWeights(tensor).into()),
+            None => Ok(outcome),
+        }
     }
 
     /// Updates over which the learning rate runs its course.
-    fn planned(&self, plan: &[Vec<usize>]) -> usize {
-        self.updates.map_or(plan.len(), |course| course.planned.max(course.updates))
+    fn planned(&self, plan: &batches::Plan<'_>) -> usize {
+        self.updates.map_or(plan.total, |course| course.planned.max(course.updates))
     }
 
     /// The model before the first update.
@@ -271,6 +274,10 @@ impl Training<'_> {
     fn check(&self) -> Result<(), Error> {
         self.config.validate()?;
         self.preferences.map_or(Ok(()), |preferences| preferences.config.validate())?;
+        if let Some(updates) = self.updates.filter(|&updates| updates > MOST_UPDATES) {
+            let problem = format!("{updates} updates: {MOST_UPDATES} is the limit");
+            return Err(Error::Config(problem));
+        }
         let pairs = self.pairs();
         let nothing = self.examples.is_empty() && pairs.is_empty();
         if nothing || self.config.validate_every > 0 && self.validation.is_empty() {
@@ -306,9 +313,19 @@ impl Training<'_> {
             return Ok(());
         }
         let value = loss.mean(&state.model, self.validation, self.config.batch_tokens);
+        finite(state.update, "validation loss", value)?;
         let best = state.judge(value);
         on_event(Event::Validated { update: state.update, loss: value, best })
     }
+}
+
+/// More updates than any run makes.
+const MOST_UPDATES: usize = 1_000_000_000;
+
+/// Checks a figure of an update, counted from 1.
+fn finite(update: usize, what: &'static str, value: f64) -> Result<(), Error> {
+    let diverged = Error::Diverged { update, what, value };
+    value.is_finite().then_some(()).ok_or(diverged)
 }
 
 #[cfg(test)]

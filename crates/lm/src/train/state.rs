@@ -51,6 +51,28 @@ struct Numbers {
     worse: usize,
     /// Its update, and the bits of its loss: a number need not come back from JSON to the last one.
     best: Option<(usize, u64)>,
+    /// Hash of the other numbers and of all tensors.
+    #[serde(default)]
+    hash: String,
+}
+
+impl Numbers {
+    /// The same with the hash of everything.
+    fn sealed(self, tensors: &BTreeMap<String, HostTensor>) -> Self {
+        let open = Self { hash: String::new(), ..self };
+        let mut hasher = blake3::Hasher::new();
+        let said = serde_json::to_vec(&open).expect("plain numbers serialize");
+        hasher.update(&said);
+        for (name, HostTensor { shape, data }) in tensors {
+            let about = serde_json::to_vec(&(name, shape)).expect("a name and sizes serialize");
+            hasher.update(&about);
+            for part in data.chunks(1 << 12) {
+                let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
+                hasher.update(&bytes);
+            }
+        }
+        Self { hash: hasher.finalize().to_hex().to_string(), ..open }
+    }
 }
 
 /// The key of the numbers in the file's metadata.
@@ -117,22 +139,32 @@ impl State {
             tokens: self.tokens,
             worse: self.worse,
             best: self.best.as_ref().map(|best| (best.update, best.loss.to_bits())),
+            hash: String::new(),
         };
+        let numbers = numbers.sealed(&tensors);
         let numbers = serde_json::to_string(&numbers).expect("plain numbers serialize");
         crate::checkpoint::write_safetensors(&tensors, (NUMBERS, numbers))
+    }
+
+    /// The numbers and tensors that [`Self::to_bytes`] wrote, if all of them are what it wrote.
+    fn verified(bytes: &[u8]) -> Option<(Numbers, BTreeMap<String, HostTensor>)> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
+        let numbers: Numbers =
+            serde_json::from_str(metadata.metadata().as_ref()?.get(NUMBERS)?).ok()?;
+        let tensors = Weights::parse(bytes).and_then(|file| file.all()).ok()?;
+        let hash = numbers.hash.clone();
+        let numbers = numbers.sealed(&tensors);
+        (numbers.hash == hash).then_some((numbers, tensors))
     }
 
     /// Reads what [`Self::to_bytes`] wrote in a run that had begun as `start`; what does not learn is as it is there.
     ///
     /// # Errors
-    /// [`Error::State`] when the bytes are no state of such a run.
+    /// [`Error::DamagedState`] when the bytes are not what was written, [`Error::State`] when they are no state of such a
+    /// run.
     pub(super) fn from_bytes(bytes: &[u8], start: &Decoder) -> Result<Self, Error> {
         let broken = Error::State;
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
-        let numbers = metadata.metadata().as_ref().and_then(|m| m.get(NUMBERS));
-        let numbers = numbers.ok_or_else(|| broken("no numbers".to_owned()))?;
-        let numbers: Numbers = serde_json::from_str(numbers).map_err(|e| broken(e.to_string()))?;
-        let mut tensors = Weights::parse(bytes).and_then(|file| file.all()).map_err(broken)?;
+        let (numbers, mut tensors) = Self::verified(bytes).ok_or(Error::DamagedState)?;
         let learning: BTreeSet<String> = weights::learning(start).into_keys().collect();
         let mut load = |prefix: &str| {
             let mut missing = learning.clone();

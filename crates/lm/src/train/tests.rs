@@ -8,7 +8,9 @@ use crate::LoraConfig;
 use crate::config::tests::toy;
 use crate::lora::Target;
 use crate::tokenizer::tests::tokenizer;
-use crate::{Engine, GenerationRequest, Prefixes, Sampling, ScoreRequest, Stop, device, engine};
+use crate::{
+    Engine, GenerationRequest, ModelConfig, Prefixes, Sampling, ScoreRequest, Stop, device, engine,
+};
 
 fn config() -> TrainConfig {
     TrainConfig {
@@ -163,10 +165,80 @@ fn the_state_of_another_run_is_refused() {
     let (_, state, _) = train(1, None, 14);
     let (checkpoint, examples, config) = (checkpoint(), examples(), adapters());
     let training = training(&checkpoint, &examples, &config, 1);
-    for saved in [state.unwrap(), b"not one".to_vec()] {
-        let error = training.run::<Error>(&[device::cpu()], Some(&saved), &mut |_| Ok(()));
-        assert!(matches!(error, Err(Error::State(_))), "{error:?}");
+    let error = training.run::<Error>(&[device::cpu()], state.as_deref(), &mut |_| Ok(()));
+    assert!(matches!(error, Err(Error::State(_))), "{error:?}");
+}
+
+/// One bit anywhere in the file: in the tensors, in the numbers beside them, in what says where they are.
+#[test]
+fn a_damaged_state_is_never_gone_on_from() {
+    let (_, state, _) = train(1, None, 14);
+    let (state, model) = (state.unwrap(), checkpoint().model);
+    State::from_bytes(&state, &model).unwrap();
+    let header = 8 + u64::from_le_bytes(state[..8].try_into().unwrap()) as usize;
+    let in_header = (0..header).step_by(97);
+    let in_tensors = (header..state.len()).step_by(state.len() / 150);
+    for at in in_header.chain(in_tensors).chain([state.len() - 1]) {
+        let mut damaged = state.clone();
+        damaged[at] ^= 1 << (at % 8);
+        match State::from_bytes(&damaged, &model) {
+            Err(Error::DamagedState) => {}
+            // A bit of the white space, say, changes nothing.
+            Ok(again) => assert_eq!(again.to_bytes(), state, "byte {at}"),
+            Err(other) => panic!("byte {at}: {other}"),
+        }
     }
+    for damaged in [&b""[..], b"not one", &state[..state.len() / 2]] {
+        let again = State::from_bytes(damaged, &model);
+        assert!(matches!(again, Err(Error::DamagedState)), "{again:?}");
+    }
+}
+
+#[test]
+fn training_that_diverges_is_an_error() {
+    let (checkpoint, examples) = (checkpoint(), examples());
+    for config in [
+        TrainConfig { learning_rate: 1e39, ..config() },
+        // One update alone: its loss is that of the model before it.
+        TrainConfig { learning_rate: 1e39, epochs: 0.1, warmup_share: 0.0, ..config() },
+    ] {
+        let training = training(&checkpoint, &examples, &config, 1);
+        let error = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(()));
+        let error = error.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("training diverged"), "{error}");
+    }
+}
+
+#[test]
+fn hyperparameters_that_are_none_are_refused_by_key() {
+    type Change = (&'static str, fn(&mut TrainConfig));
+    let changes: [Change; 9] = [
+        ("epochs is 1e308", |c| c.epochs = 1e308),
+        ("epochs is NaN", |c| c.epochs = f64::NAN),
+        ("epochs is inf", |c| c.epochs = f64::INFINITY),
+        ("weight_decay is NaN", |c| c.weight_decay = f64::NAN),
+        ("weight_decay is -1", |c| c.weight_decay = -1.0),
+        ("clip_norm is inf", |c| c.clip_norm = f64::INFINITY),
+        ("beta_1 is 1", |c| c.beta_1 = 1.0),
+        ("beta_2 is 1", |c| c.beta_2 = 1.0),
+        ("learning_rate is inf", |c| c.learning_rate = f64::INFINITY),
+    ];
+    for (expected, change) in changes {
+        let mut config = config();
+        change(&mut config);
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let rank = LoraConfig { rank: usize::MAX, ..adapters().lora.unwrap() };
+    assert!(rank.validate().unwrap_err().to_string().contains("rank is 18446744073709551615"));
+    let endless = ModelConfig { hidden_size: 1 << 24, intermediate_size: 1 << 24, ..toy() };
+    let fresh = Checkpoint::fresh(endless, tokenizer(), 5, &device::cpu());
+    assert!(fresh.map(|_| ()).unwrap_err().to_string().contains("from nothing"));
+    let (checkpoint, examples, config) = (checkpoint(), examples(), config());
+    let training =
+        Training { updates: Some(usize::MAX), ..training(&checkpoint, &examples, &config, 1) };
+    let error = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(()));
+    assert!(matches!(error, Err(Error::Config(_))), "{error:?}");
 }
 
 #[test]

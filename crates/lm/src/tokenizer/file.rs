@@ -1,0 +1,255 @@
+//! What a `tokenizer.json` may say. It is checked before the library sees it, which trusts the file: some of what can
+//! stand there would end the program, or fill the memory, at the first text that meets it.
+
+mod charsmap;
+
+use serde_json::{Map, Value};
+
+use super::LARGEST;
+
+/// How the entries of a vocabulary spell bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// A character for every byte: Llama 3, Qwen, GPT-2.
+    ByteLevel,
+    /// As text, with a mark for the space and `<0x0A>` for bytes that have no entry: Llama 2, Mistral.
+    Marked,
+}
+
+/// What stands for a space in a vocabulary of [`Spelling::Marked`].
+const SPACE_MARK: char = '\u{2581}';
+
+/// How many times as long as it was a text may become before it is cut into tokens. Real normalizers stay below 100.
+const MOST_GROWTH: f64 = 1024.0;
+/// The most steps of a normalizer and of what follows it.
+const MOST_STEPS: usize = 256;
+/// The most bytes of what is put before a text, or before or after each of its words.
+const MOST_AFFIX: usize = 256;
+
+/// Checks the text of a file.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(super) fn check(text: &str) -> Result<Spelling, String> {
+    let file: Value = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
+    let steps = |key: &str| steps(&file[key], key);
+    let (normalizer, splits) = (steps("normalizer")?, steps("pre_tokenizer")?);
+    let decoder = steps("decoder")?;
+    let has = |steps: &[Step<'_>], kind: &str| steps.iter().any(|step| step.kind == kind);
+    let known = matches!(file["model"]["type"].as_str(), None | Some("BPE" | "Unigram"));
+    let spelling = if !known {
+        None
+    } else if has(&decoder, "ByteLevel") {
+        Some(Spelling::ByteLevel)
+    } else if has(&decoder, "ByteFallback") {
+        Some(Spelling::Marked)
+    } else {
+        let spelled = has(&splits, "ByteLevel") || has(&normalizer, "ByteLevel");
+        (decoder.is_empty() && spelled).then_some(Spelling::ByteLevel)
+    };
+    let spelling = spelling.ok_or(
+        "only byte-level tokenizers (as of Llama 3, Qwen, GPT-2) and those that fall back to bytes (Llama 2, Mistral) \
+         are supported",
+    )?;
+    let growth = growth(&[normalizer, splits].concat())?;
+    if growth > MOST_GROWTH {
+        return Err(format!(
+            "its normalizer can make a text {growth:.0} times as long: {MOST_GROWTH:.0} is the limit"
+        ));
+    }
+    match &file["model"]["vocab"] {
+        Value::Object(vocab) => check_pairs(vocab, &file["model"])?,
+        Value::Array(vocab) => check_pieces(vocab)?,
+        _ => return Err("its model has no vocabulary".to_owned()),
+    }
+    Ok(spelling)
+}
+
+/// A vocabulary of byte pairs: a number of its own for every entry, and for every merge an entry.
+fn check_pairs(vocab: &Map<String, Value>, model: &Value) -> Result<(), String> {
+    if vocab.is_empty() {
+        return Err("its vocabulary is empty".to_owned());
+    }
+    let mut names = vec![None; vocab.len()];
+    for (name, id) in vocab {
+        let number = id.as_u64().and_then(|id| usize::try_from(id).ok());
+        let number = number.filter(|&id| id < LARGEST);
+        let number = number.ok_or_else(|| {
+            format!("entry `{name}` has the number {id}: it must be below {LARGEST}")
+        })?;
+        if number >= names.len() {
+            names.resize(number + 1, None);
+        }
+        if let Some(other) = names[number].replace(name) {
+            return Err(format!("entries `{other}` and `{name}` have the same number {number}"));
+        }
+    }
+    let affix = |key: &str| {
+        let affix = model[key].as_str().unwrap_or_default();
+        let fine = affix.len() <= MOST_AFFIX;
+        fine.then_some(affix).ok_or_else(|| format!("{key} is longer than {MOST_AFFIX} bytes"))
+    };
+    let prefix = affix("continuing_subword_prefix")?;
+    affix("end_of_word_suffix")?;
+    let merges = model["merges"].as_array().map_or(&[][..], Vec::as_slice);
+    match merges.iter().find(|merge| !is_merge(merge, prefix, vocab)) {
+        Some(merge) => Err(format!("merge {merge} is not two entries that make a third")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a merge joins two entries to one that the vocabulary has; the second without its prefix.
+fn is_merge(merge: &Value, prefix: &str, vocab: &Map<String, Value>) -> bool {
+    let pair = match merge {
+        Value::String(line) if line.starts_with("#version") => return true,
+        Value::String(line) => line.split_once(' '),
+        Value::Array(pair) => match &pair[..] {
+            [Value::String(first), Value::String(second)] => Some((&first[..], &second[..])),
+            _ => None,
+        },
+        _ => None,
+    };
+    let joined = pair.and_then(|(first, second)| {
+        let known = vocab.contains_key(first) && vocab.contains_key(second);
+        known.then_some([first, second.strip_prefix(prefix)?].concat())
+    });
+    joined.is_some_and(|joined| vocab.contains_key(&joined))
+}
+
+/// A vocabulary of pieces with scores, by place.
+fn check_pieces(vocab: &[Value]) -> Result<(), String> {
+    if vocab.is_empty() {
+        return Err("its vocabulary is empty".to_owned());
+    }
+    // Without a length a piece would be found for ever at the same place.
+    match vocab.iter().position(|piece| piece[0].as_str().is_none_or(str::is_empty)) {
+        Some(place) => Err(format!("entry {place} of its vocabulary has no text")),
+        None => Ok(()),
+    }
+}
+
+/// One of the steps that a text goes through.
+#[derive(Debug, Clone, Copy)]
+struct Step<'a> {
+    kind: &'a str,
+    value: &'a Value,
+}
+
+/// The steps of a part of the file, sequences in sequences one after the other.
+fn steps<'a>(value: &'a Value, part: &str) -> Result<Vec<Step<'a>>, String> {
+    let (mut open, mut steps) = (vec![value], Vec::new());
+    while let Some(value) = open.pop() {
+        if value.is_null() {
+            continue;
+        }
+        let kind = value["type"].as_str();
+        let kind = kind.ok_or_else(|| format!("its {part} has a step without a type"))?;
+        if kind == "Sequence" {
+            let inner = ["normalizers", "pretokenizers", "decoders"];
+            let inner = inner.into_iter().filter_map(|key| value[key].as_array());
+            open.extend(inner.flatten().rev());
+        } else {
+            steps.push(Step { kind, value });
+        }
+        if open.len() + steps.len() > MOST_STEPS {
+            return Err(format!("its {part} has more than {MOST_STEPS} steps"));
+        }
+    }
+    Ok(steps)
+}
+
+impl<'a> Step<'a> {
+    /// How many times as long a part of a text can become in this step.
+    fn growth(&self) -> Result<f64, String> {
+        Ok(match self.kind {
+            "Replace" => {
+                let content = self.content().len() as f64;
+                match self.pattern() {
+                    Some(pattern) if !pattern.is_empty() => content / pattern.len() as f64,
+                    // What may match nothing may match between any two characters.
+                    _ => content + 1.0,
+                }
+            }
+            "Precompiled" => charsmap::longest(self.value["precompiled_charsmap"].as_str())? as f64,
+            "Prepend" if self.text("prepend").len() > MOST_AFFIX => {
+                return Err(format!("it puts more than {MOST_AFFIX} bytes before a text"));
+            }
+            "FixedLength" if self.value["length"] == 0 => {
+                return Err("it cuts texts into pieces of no length".to_owned());
+            }
+            // The longest compatible form is of U+FDFA; the longest canonical ones take three times the bytes.
+            "NFKC" | "NFKD" => 11.0,
+            "NFC" | "NFD" | "Lowercase" | "Bert" | "BertNormalizer" => 3.0,
+            "Metaspace" => 4.0,
+            "ByteLevel" => 2.0,
+            _ => 1.0,
+        }
+        .max(1.0))
+    }
+
+    fn text(&self, key: &str) -> &'a str {
+        self.value[key].as_str().unwrap_or_default()
+    }
+
+    fn content(&self) -> &'a str {
+        self.text("content")
+    }
+
+    /// The text that is replaced, if it is one and no expression.
+    fn pattern(&self) -> Option<&'a str> {
+        self.value["pattern"]["String"].as_str()
+    }
+
+    /// Whether a later step may change what this one has written.
+    fn feeds(&self, later: &Self) -> bool {
+        match (self.kind, later.kind, later.pattern()) {
+            ("Replace", "Replace", Some(pattern)) => {
+                pattern.is_empty() || pattern.chars().any(|c| self.content().contains(c))
+            }
+            _ => true,
+        }
+    }
+}
+
+/// How many times as long a text can become: the most that steps which change each other's results make of a part of it.
+fn growth(steps: &[Step<'_>]) -> Result<f64, String> {
+    let mut most = vec![1.0_f64; steps.len()];
+    for (i, step) in steps.iter().enumerate().rev() {
+        let own = step.growth()?;
+        let later = steps.iter().zip(&most).skip(i + 1);
+        let later = later.filter(|(later, _)| own <= 1.0 || step.feeds(later));
+        most[i] = own * later.map(|(_, &growth)| growth).fold(1.0, f64::max);
+    }
+    Ok(most.into_iter().fold(1.0, f64::max))
+}
+
+impl Spelling {
+    /// The bytes that an entry of the vocabulary stands for.
+    pub(super) fn bytes(self, token: &str) -> Vec<u8> {
+        match self {
+            Self::ByteLevel => byte_level(token),
+            Self::Marked => {
+                let hex = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+                let hex = hex.filter(|hex| hex.len() == 2);
+                match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                    Some(byte) => vec![byte],
+                    None => token.replace(SPACE_MARK, " ").into_bytes(),
+                }
+            }
+        }
+    }
+}
+
+/// Undoes the byte-level alphabet, in which printable characters stand for themselves and the other
+/// bytes are characters from U+0100 on, in order. A token with a character from elsewhere stands for its own text.
+fn byte_level(token: &str) -> Vec<u8> {
+    let printable = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let byte = |c: char| {
+        let code = c as u32;
+        let shifted =
+            || (0..=255u8).filter(|&b| !printable(b)).nth(code.checked_sub(256)? as usize);
+        u8::try_from(code).ok().filter(|&byte| printable(byte)).or_else(shifted)
+    };
+    let bytes: Option<Vec<u8>> = token.chars().map(byte).collect();
+    bytes.unwrap_or_else(|| token.as_bytes().to_vec())
+}
