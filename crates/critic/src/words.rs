@@ -28,6 +28,15 @@ pub struct Words {
 }
 
 impl Words {
+    /// Checks that a model has the special tokens that the text of a head names.
+    fn check(&self, head: &str, tokenizer: &lm::Tokenizer) -> Result<(), Error> {
+        let key = format!("critic.words.{head}.template");
+        match policy::unknown_marks(&key, &self.template, tokenizer) {
+            Some(problem) => Err(lm::Error::Config(problem).into()),
+            None => Ok(()),
+        }
+    }
+
     /// What decides the answer to a text, beside the question.
     fn key(&self, text: &str) -> [String; 3] {
         [text.to_owned(), self.yes.clone(), self.no.clone()]
@@ -111,7 +120,13 @@ impl Reader {
             let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
             Ok((head.clone(), words.clone()))
         };
-        let heads = heads.iter().map(asked).collect::<Result<_, Error>>()?;
+        let heads: Vec<(String, Words)> = heads.iter().map(asked).collect::<Result<_, Error>>()?;
+        for (head, words) in &heads {
+            match model.tokenizer() {
+                Some(tokenizer) => words.check(head, tokenizer)?,
+                None => is_seen(&model, head, words, config)?,
+            }
+        }
         Ok(Self { model, heads })
     }
 
@@ -143,7 +158,7 @@ impl Reader {
             let shares = self.model.choose(&choices, &words.yes, &words.no, prefixes)?;
             for (Choice { question, text }, share) in choices.into_iter().zip(shares) {
                 let key = words.key(&text);
-                said.entry(scope_of(question)).or_default().insert(key, share as f32);
+                said.entry(scope_of(question)).or_default().insert(key, share.yes as f32);
             }
         }
         for one in asked {
@@ -181,6 +196,35 @@ impl Reader {
     }
 }
 
+/// Checks that a server tells of a head's words: of what it never shows nobody knows how likely it is.
+fn is_seen(model: &Policy, head: &str, words: &Words, config: &CriticConfig) -> Result<(), Error> {
+    let tried = TRIED.map(|options| Solution {
+        question: ASKED,
+        options: options.map(str::to_owned).into(),
+        finished: true,
+        branch: 0,
+    });
+    let text = |solution: &Solution<'_>| {
+        let text = config.asked(words, solution, solution.options.len());
+        Choice { question: ASKED, text }
+    };
+    let choices: Vec<Choice<'_>> = tried.iter().map(text).collect();
+    let weighed = model.choose(&choices, &words.yes, &words.no, &mut Prefixes::default())?;
+    let told: Option<Vec<_>> = weighed.into_iter().map(|one| one.told).collect();
+    let Some(told) = told else { return Ok(()) };
+    let told: Vec<String> =
+        told.concat().iter().take(MOST_TOLD).map(|one| format!("{one:?}")).collect();
+    let (head, yes, no) = (head.to_owned(), words.yes.clone(), words.no.clone());
+    Err(Error::Unseen { head, yes, no, told: told.join(", ") })
+}
+
+/// What a critic behind a server is tried on: a question, with a right solution and a wrong one.
+const ASKED: &str = "Tom has 2 apples and buys 3 more. How many does he have?";
+const TRIED: [[&str; 2]; 2] =
+    [["Tom has 2 + 3 = 5 apples.\n", "#### 5"], ["Tom has 2 + 3 = 6 apples.\n", "#### 6"]];
+/// So many other tokens are named.
+const MOST_TOLD: usize = 6;
+
 /// Training rows for a model that is to answer for some heads: each text goes on with `yes` and with `no`, weighted by the
 /// target and by what is missing to 1, so that the share of `yes` becomes the target.
 ///
@@ -195,6 +239,7 @@ pub fn examples(
     let mut rows = Vec::new();
     for head in heads {
         let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
+        words.check(head, tokenizer)?;
         let [yes, no] = [tokenizer.word(&words.yes)?, tokenizer.word(&words.no)?];
         for row in labelled {
             let solution = Solution {
@@ -210,7 +255,7 @@ pub fn examples(
                     About::Process => row.process[count - 1],
                     About::Outcome => row.outcome,
                 };
-                let ids = tokenizer.encode(&config.asked(words, &solution, count))?;
+                let ids = tokenizer.encode_whole(&config.asked(words, &solution, count))?;
                 for (word, share) in [(yes, target), (no, 1.0 - target)] {
                     let (from, weight) = (ids.len(), share * row.weight);
                     let ids = ids.iter().copied().chain([word]).collect();
@@ -229,10 +274,13 @@ pub(crate) const HEADS: [&str; 3] = [VALUE, PRM, ORM];
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
     use lm::engine::EngineOptions;
     use lm::train::{TrainConfig, Training};
     use lm::{Checkpoint, Engine, device};
-    use policy::{PolicyConfig, PromptFormat, Termination};
+    use policy::{PolicyConfig, PromptFormat, Server, ServerOptions, Termination};
 
     use super::*;
     use crate::Critic;
@@ -397,6 +445,69 @@ mod tests {
             near(scores.values[1], outcome);
             near(scores.outcome.unwrap(), outcome);
         }
+    }
+
+    /// A policy behind a server that says the same to everything, and that these tokens are the likeliest.
+    fn served(likeliest: [&str; 2]) -> Arc<Policy> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/v1", listener.local_addr().unwrap());
+        let [first, second] = likeliest;
+        let choice = serde_json::json!({"text": "x", "finish_reason": "length", "logprobs": {"tokens": ["x"],
+            "token_logprobs": [-0.1], "top_logprobs": [{first: -0.5, second: -1.5}]}});
+        let body =
+            serde_json::json!({"data": [{"id": "m"}], "choices": vec![choice; 8]}).to_string();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let (mut reader, mut length) = (BufReader::new(&stream), 0);
+                for line in reader
+                    .by_ref()
+                    .lines()
+                    .map_while(Result::ok)
+                    .take_while(|line| !line.is_empty())
+                {
+                    if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
+                        length = value.parse().unwrap();
+                    }
+                }
+                reader.read_exact(&mut vec![0; length]).unwrap();
+                let head = format!(
+                    "HTTP/1.1 200 x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all([head, body.clone()].concat().as_bytes()).ok();
+            }
+        });
+        let server = Server::connect(&address, None, ServerOptions::default()).unwrap();
+        let model = policy(&checkpoint());
+        Arc::new(Policy::served(server, model.config().clone()).unwrap())
+    }
+
+    /// A word that is never shown says nothing, whatever is asked.
+    #[test]
+    fn a_served_critic_that_shows_neither_word_is_refused() {
+        let critic = |words: [&str; 2]| {
+            let critic = Critic::new(Vec::new(), &PromptFormat::default(), &config())?;
+            critic.with_words(served(words), &[ORM.to_owned()])
+        };
+        let message = critic([" The", "\n"]).unwrap_err().to_string();
+        let named = message.contains("[critic.words.orm]: neither `<|option-holds|>` nor");
+        assert!(named && message.contains(r#"" The", "\n""#), "{message}");
+        let critic = critic(["<|option-fails|>", " The"]).unwrap();
+        let scores = critic.score(&[solution("5", true)], &mut critic.memory()).unwrap();
+        let outcome = scores[0].outcome.unwrap();
+        assert!((outcome - 1.0 / (1.0 + 1.0_f32.exp())).abs() < 1e-5, "bounded, not 0: {outcome}");
+    }
+
+    #[test]
+    fn a_text_names_tokens_that_the_model_has() {
+        let mut strange = config();
+        strange.words.get_mut(ORM).unwrap().template = "<|im_start|>{solution}".to_owned();
+        let error = critic_of(&checkpoint(), &[ORM], &strange).unwrap_err().to_string();
+        assert!(
+            error.contains("`critic.words.orm.template`: `<|im_start|>` is no token"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -129,7 +129,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     preset.value.allows_pairs(args)?;
     let place = Place::of(&args.common)?;
     let data = Data::open(args)?;
-    let init = Model::load("init", &args.init, &place)?;
+    let mut init = Model::load("init", &args.init, &place)?;
     let mut inputs = data.inputs();
     inputs.push(init.input.clone());
     let updates = args.updates_of.as_deref().map(|dir| updates(dir, &mut inputs)).transpose()?;
@@ -149,11 +149,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         tracing::info!("up to date");
         return Ok(());
     };
-    let writer = Writer::new(&init.checkpoint, &text.value.policy.format)?;
     let (lesson, seed) = (data.lesson(&preset.value)?, args.common.seed);
-    let record = if preset.value.seed_share == 0.0 && lesson.is_empty() {
-        run::finish(output, &Trained::as_it_is(init.checkpoint))?
-    } else if let Some(command) = command {
+    if preset.value.seed_share == 0.0 && lesson.is_empty() {
+        let record = run::finish(output, &Trained::as_it_is(init.checkpoint))?;
+        return run::summary("policy", &record, args.common.json);
+    }
+    let format = &text.value.policy.format;
+    let end = Writer::new(&init.checkpoint, format)?.end;
+    init.checkpoint.config = init.checkpoint.config.ending_with(end);
+    let writer = Writer::new(&init.checkpoint, format)?;
+    let record = if let Some(command) = command {
         let examples = writer.examples(&lesson.rows)?;
         let job = external::Job {
             command,
@@ -325,11 +330,11 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(checkpoint: &'a Checkpoint, format: &PromptFormat) -> Result<Self, Failure> {
-        let end = checkpoint.config.end_tokens().first().copied();
-        let end =
-            end.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
         let prompt =
             format.prompt(&checkpoint.tokenizer, &checkpoint.config).or_config("text.toml")?;
+        let end = prompt.turn_end(&checkpoint.tokenizer, &checkpoint.config);
+        let end =
+            end.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
         Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, end })
     }
 
@@ -361,12 +366,13 @@ impl<'a> Writer<'a> {
 
     /// The tokens before a solution.
     fn prompt(&self, question: &str) -> Result<Vec<u32>, Failure> {
-        self.tokenizer.encode(&self.prompt.render(question, "")).or_data("tokenizer")
+        self.tokenizer.encode_whole(&self.prompt.render(question, "")).or_data("tokenizer")
     }
 
     /// The tokens of a solution, with the end.
     fn solution(&self, solution: &str) -> Result<Vec<u32>, Failure> {
-        let mut ids = self.tokenizer.encode_after(solution).or_data("tokenizer")?;
+        let solution = self.prompt.learned(solution);
+        let mut ids = self.tokenizer.encode_after(&solution).or_data("tokenizer")?;
         ids.push(self.end);
         Ok(ids)
     }
@@ -378,7 +384,7 @@ impl<'a> Writer<'a> {
             end.ok_or_else(|| Failure::data("the end token has no entry in tokenizer.json"))?;
         let line = |row: &Row| Line {
             prompt: self.prompt.render(&row.question, ""),
-            completion: [row.solution.as_str(), &end].concat(),
+            completion: [&*self.prompt.learned(&row.solution), &end].concat(),
             weight: row.weight,
         };
         Ok(rows.iter().map(line).collect())

@@ -224,6 +224,18 @@ impl ModelConfig {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
+    /// The same with this end token as the first, which is the one that is written.
+    #[must_use]
+    pub fn ending_with(&self, end: u32) -> Self {
+        if self.end_tokens().first() == Some(&end) {
+            return self.clone();
+        }
+        let others = self.end_tokens().iter().copied().filter(|&other| other != end);
+        let all: Vec<u32> = std::iter::once(end).chain(others).collect();
+        let ends = if all.len() == 1 { EndTokens::One(end) } else { EndTokens::Several(all) };
+        Self { eos_token_id: Some(ends), ..self.clone() }
+    }
+
     /// Tokens that end a text; none if the configuration names none.
     pub fn end_tokens(&self) -> &[u32] {
         self.eos_token_id.as_ref().map_or(&[], EndTokens::all)

@@ -25,6 +25,8 @@ pub struct Tokenizer {
     bytes: Vec<Vec<u8>>,
     /// Tokens that stand for nothing at the beginning of a text, of [`Spelling::Marked`] alone.
     opening: Vec<u32>,
+    /// What its post-processor puts before a text.
+    first: Option<u32>,
     chat_template: Option<String>,
 }
 
@@ -128,7 +130,8 @@ impl Tokenizer {
                 _ => Vec::new(),
             })
             .collect();
-        let mut tokenizer = Self { inner, bytes, opening: Vec::new(), chat_template: None };
+        let first = first(&inner);
+        let mut tokenizer = Self { inner, bytes, opening: Vec::new(), first, chat_template: None };
         if spelling == Spelling::Marked {
             tokenizer.opening = tokenizer.encode(OPENING)?;
         }
@@ -172,6 +175,19 @@ impl Tokenizer {
         let encoding =
             self.inner.encode(text, false).map_err(|e| Error::Tokenizer(e.to_string()))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The ids of a text from its beginning: with the token that the post-processor puts before a text, as `transformers` and
+    /// servers have it put, unless the text begins with it.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_whole(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let mut ids = self.encode(text)?;
+        if let Some(first) = self.first.filter(|first| ids.first() != Some(first)) {
+            ids.insert(0, first);
+        }
+        Ok(ids)
     }
 
     /// The ids of a text that comes after another: the same as [`Self::encode`] but for vocabularies that put a space
@@ -223,6 +239,14 @@ impl Tokenizer {
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
+}
+
+/// The token that a post-processor puts before a text; none where it puts none, or several.
+fn first(inner: &tokenizers::Tokenizer) -> Option<u32> {
+    let ids = |special| inner.encode("a", special).map(|encoding| encoding.get_ids().to_vec()).ok();
+    let (plain, whole) = (ids(false)?, ids(true)?);
+    let (first, rest) = whole.split_first()?;
+    (plain.first() != Some(first) && rest.starts_with(&plain)).then_some(*first)
 }
 
 /// Put before a text to see its tokens in the middle of another: a line end is a token by itself.
@@ -359,6 +383,22 @@ pub(crate) mod tests {
         assert_eq!(tokens(&words), ["ab", "\u{2581}ab"]);
         let error = tokenizer.word("ab ab").unwrap_err().to_string();
         assert!(error.contains("`ab ab` is 2 tokens"), "{error}");
+    }
+
+    #[test]
+    fn a_text_begins_with_what_the_post_processor_puts_there() {
+        let mut json: serde_json::Value =
+            serde_json::from_str(&marked().to_json().unwrap()).unwrap();
+        json["post_processor"] = serde_json::json!({"type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}});
+        let adding = Tokenizer::from_json(&json.to_string()).unwrap();
+        let ids = adding.encode("ab").unwrap();
+        assert_eq!(adding.encode_whole("ab").unwrap(), [&[1], &ids[..]].concat());
+        assert_eq!(adding.encode_whole("<s>ab").unwrap(), adding.encode("<s>ab").unwrap(), "once");
+        assert_eq!(adding.encode_whole("").unwrap(), [1]);
+        assert_eq!(marked().encode_whole("ab").unwrap(), ids, "where none is put, none is");
     }
 
     #[test]
