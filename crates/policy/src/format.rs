@@ -9,11 +9,12 @@ mod methods;
 use std::borrow::Cow;
 
 use lm::{Error, ModelConfig, Tokenizer};
+use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 
 pub use chat::Chat;
-pub(crate) use marks::marks;
+pub(crate) use marks::named_marks;
 pub use marks::unknown_marks;
 
 /// How a question becomes text, as a preset says it.
@@ -115,7 +116,7 @@ impl PromptFormat {
             return split(&self.plain(), String::new()).map_err(refused);
         };
         let fill = |solved: bool| {
-            let variables = Value::from_serialize(variables);
+            let variables = Value::from(Serde(variables));
             let [bos_token, eos_token] = &ends;
             let values = context! {
                 messages => self.messages(solved),

@@ -26,9 +26,11 @@ impl Policy {
             let bytes = drawn.ids.iter().map(bytes).collect();
             Draft { drawn, bytes, stop: Some(stop) }
         };
-        let mut written = engine.generate(&rows, prefixes)?.into_iter().map(draft);
+        let written =
+            if rows.is_empty() { Vec::new() } else { engine.generate(&rows, prefixes)? };
+        let mut written = written.into_iter().map(draft);
         let full = Draft { stop: Some(StopReason::Length), ..Draft::default() };
-        let next = |fits: bool| if fits { written.next() } else { None };
+        let mut next = |fits: bool| if fits { written.next() } else { None };
         Ok(fits.into_iter().map(|fits| next(fits).unwrap_or_else(|| full.clone())).collect())
     }
 
@@ -138,7 +140,7 @@ impl Policy {
             Weighed { yes: yes / (yes + no).max(f64::MIN_POSITIVE), told: None }
         };
         let mut shares = engine.next_token(&rows, &answers, prefixes)?.into_iter().map(share);
-        let next = |fits: bool| if fits { shares.next() } else { None };
+        let mut next = |fits: bool| if fits { shares.next() } else { None };
         Ok(fits.into_iter().map(|fits| next(fits).unwrap_or_else(Weighed::unread)).collect())
     }
 

@@ -136,9 +136,8 @@ impl Server {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Refused`]; of several the one of the first job.
     pub(crate) fn complete(&self, jobs: &[Job]) -> Result<(Vec<Vec<Draft>>, PrefixCounts), Error> {
-        let read =
-            |answer: &Value, job: &Job| Ok((wire::drafts(answer, job)?, wire::usage(answer)));
-        let (completions, used) = self.all(jobs, read)?;
+        let (completions, used) =
+            self.all(jobs, |answer, job| Ok((wire::drafts(answer, job)?, wire::usage(answer))))?;
         let nothing = Draft { stop: Some(StopReason::Length), ..Draft::default() };
         let filled = completions.into_iter().zip(jobs);
         let filled =
@@ -157,9 +156,8 @@ impl Server {
         no: &str,
     ) -> Result<(Vec<Weighed>, PrefixCounts), Error> {
         let jobs: Vec<Job> = texts.iter().map(|text| Job::of_one_token(text)).collect();
-        let read =
-            |answer: &Value, _: &Job| Ok((wire::weighed(answer, yes, no)?, wire::usage(answer)));
-        let (weighed, used) = self.all(&jobs, read)?;
+        let (weighed, used) = self
+            .all(&jobs, |answer, _| Ok((wire::weighed(answer, yes, no)?, wire::usage(answer))))?;
         Ok((weighed.into_iter().map(|one| one.unwrap_or_else(Weighed::unread)).collect(), used))
     }
 

@@ -371,11 +371,15 @@ fn is_box(before: &str) -> bool {
 
 /// The answers in boxes without braces: `\boxed 5`.
 fn bare_boxes<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
-    text.match_indices(name).filter_map(move |(at, _)| {
-        let start = at + name.len();
-        let rest = text.get(start..)?;
-        let answer = rest.trim_start_matches(' ');
-        let start = start + rest.len() - answer.len();
+    let mut next = 0;
+    let pieces = text.split(name).enumerate().map(move |(i, piece)| {
+        let start = next;
+        next += piece.len() + name.len();
+        (i, start, piece)
+    });
+    pieces.filter(|(i, ..)| *i > 0).filter_map(|(_, start, piece)| {
+        let answer = piece.trim_start_matches(' ');
+        let start = start + piece.len() - answer.len();
         let end = answer.find(|c: char| c.is_whitespace() || c == '$').unwrap_or(answer.len());
         let answer = answer.get(..end)?.trim_end_matches(['.', ',']);
         let follows = !answer.is_empty() && !answer.starts_with(|c: char| "{}\\".contains(c));

@@ -33,7 +33,7 @@ fn fill(template: &str, values: &Value) -> Result<String, String> {
     let template = known_statements(template);
     let template = environment.template_from_str(&template).map_err(|e| told(&e))?;
     let mut text = Bounded(Vec::new());
-    template.render_captured_to(values, &mut text).map_err(|e| told(&e))?;
+    template.render_captured_to(values.clone(), &mut text).map_err(|e| told(&e))?;
     String::from_utf8(text.0).map_err(|e| e.to_string())
 }
 

@@ -12,7 +12,7 @@ const BARS: [[&str; 2]; 2] = [["<|", "|>"], ["<\u{ff5c}", "\u{ff5c}>"]];
 const MOST_NAMED: usize = 8;
 
 /// The special tokens that a text names, each once.
-pub(crate) fn marks(text: &str) -> Vec<String> {
+pub(crate) fn named_marks(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for [open, close] in BARS {
         for piece in text.split(open).skip(1) {
@@ -30,7 +30,7 @@ pub(crate) fn marks(text: &str) -> Vec<String> {
 
 /// What is wrong with a text whose special tokens a model lacks, if that is so; `key` is where a preset has it.
 pub fn unknown_marks(key: &str, text: &str, tokenizer: &Tokenizer) -> Option<String> {
-    let unknown = marks(text).into_iter().find(|mark| tokenizer.id(mark).is_none())?;
+    let unknown = named_marks(text).into_iter().find(|mark| tokenizer.id(mark).is_none())?;
     let special = (0..tokenizer.len() as u32).filter(|&id| tokenizer.token_bytes(id).is_empty());
     let named: Vec<String> =
         special.filter_map(|id| tokenizer.token(id)).take(MOST_NAMED).collect();

@@ -44,21 +44,21 @@ pub(super) fn call(
         ("partition", Some(mark)) if !mark.is_empty() => {
             let (before, after) = text.split_once(mark).unwrap_or((text, ""));
             let mark = if before.len() < text.len() { mark } else { "" };
-            return Ok(Value::from(vec![before, mark, after]));
+            return Ok(Value::from([before, mark, after].map(str::to_owned).to_vec()));
         }
         ("rpartition", Some(mark)) if !mark.is_empty() => {
             let (before, after) = text.rsplit_once(mark).unwrap_or(("", text));
             let mark = if after.len() < text.len() { mark } else { "" };
-            return Ok(Value::from(vec![before, mark, after]));
+            return Ok(Value::from([before, mark, after].map(str::to_owned).to_vec()));
         }
         ("rsplit", Some(mark)) if !mark.is_empty() => {
             let most =
                 args.get(1).and_then(Value::as_i64).and_then(|most| usize::try_from(most).ok());
-            let mut parts: Vec<&str> = most.map_or_else(
-                || text.rsplit(mark).collect(),
-                |most| text.rsplitn(most + 1, mark).collect(),
-            );
-            parts.reverse();
+            let pieces: Vec<&str> = match most {
+                None => text.rsplit(mark).collect(),
+                Some(most) => text.rsplitn(most + 1, mark).collect(),
+            };
+            let parts: Vec<String> = pieces.into_iter().rev().map(str::to_owned).collect();
             return Ok(Value::from(parts));
         }
         ("center" | "ljust" | "rjust" | "zfill", _) => {

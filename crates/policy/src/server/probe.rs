@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::faults::{Fault, printable};
 use super::{Draft, Job, Server, wire};
-use crate::format::marks;
+use crate::format::named_marks;
 use crate::{Error, PromptFormat, PromptText};
 
 /// A text that every model can go on with.
@@ -58,7 +58,7 @@ impl Server {
         format: &PromptFormat,
         prompt: &PromptText,
     ) -> Result<(), Error> {
-        let marks = marks(&prompt.render("", ""));
+        let marks = named_marks(&prompt.render("", ""));
         if marks.is_empty() {
             return Ok(());
         }

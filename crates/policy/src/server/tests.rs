@@ -492,7 +492,7 @@ fn the_context_of_a_server_is_read_where_it_says_it() {
     let asked = fake.asked().len();
     assert!(policy.fits("4 + 5?", 20).unwrap());
     assert_eq!(fake.asked().len(), asked, "there are fewer bytes than tokens have room");
-    // Three spaces in the format and the question: with 35 more there are 38 words.
+    // With its format it is of 37 words, here tokens.
     let question = "4 +  5?".replace("  ", &" ".repeat(34));
     assert!(policy.fits(&question, 2).unwrap());
     assert!(!policy.fits(&question, 9).unwrap());
