@@ -11,14 +11,21 @@ const FUEL: u64 = 1_000_000;
 pub(super) const MOST_BYTES: usize = 1 << 20;
 /// The longest template, in bytes: several times the longest that models come with.
 const LONGEST: usize = 1 << 16;
-/// The stack on which a template is read. An expression may nest as deep as the template is long, and each level takes some
-/// of it; what is not used is not taken.
-const STACK: usize = 1 << 29;
+/// The longest expression, in bytes without its texts: reading takes time by the power of three of it.
+const LONGEST_CODE: usize = 1 << 11;
+/// The stack on which a template is read. An expression and a chain of conditions may nest as deep as they are long, and each
+/// level takes some of it; what is not used is not taken.
+const STACK: usize = 1 << 28;
 
 /// What a template makes of some values; the error says what is wrong with it.
 pub(super) fn filled(template: &str, values: &Value) -> Result<String, String> {
     if template.len() > LONGEST {
         return Err(format!("it has {} bytes: {LONGEST} is the limit", template.len()));
+    }
+    if code(template) > LONGEST_CODE {
+        return Err(format!(
+            "an expression in it has more than {LONGEST_CODE} bytes without its texts"
+        ));
     }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);
@@ -35,6 +42,30 @@ fn fill(template: &str, values: &Value) -> Result<String, String> {
     let mut text = Bounded(Vec::new());
     template.render_captured_to(values.clone(), &mut text).map_err(|e| told(&e))?;
     String::from_utf8(text.0).map_err(|e| e.to_string())
+}
+
+/// The bytes of the longest expression or statement of a template, without those in quotes.
+fn code(template: &str) -> usize {
+    let (mut longest, mut rest) = (0, template);
+    while let Some(at) = ["{{", "{%"].iter().filter_map(|open| rest.find(open)).min() {
+        let mut bytes = rest.bytes().enumerate().skip(at + 2);
+        let (mut quote, mut count, mut last) = (None, 0, 0);
+        let end = bytes.find(|&(_, byte)| {
+            let closes = quote.is_none() && byte == b'}' && matches!(last, b'}' | b'%');
+            match quote {
+                Some(open) if byte == open && last != b'\\' => quote = None,
+                None if matches!(byte, b'"' | b'\'') => quote = Some(byte),
+                None => count += 1,
+                Some(_) => {}
+            }
+            // A backslash that is itself escaped escapes nothing.
+            last = if last == b'\\' && byte == b'\\' { 0 } else { byte };
+            closes
+        });
+        longest = longest.max(count);
+        rest = end.and_then(|(end, _)| rest.get(end + 1..)).unwrap_or("");
+    }
+    longest
 }
 
 /// As `transformers` sets it up: blocks take the line end after them and the spaces before them with them, Python's

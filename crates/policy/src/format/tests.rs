@@ -131,7 +131,6 @@ fn bad_templates_are_refused_with_the_reason() {
         "{{ '{:.2000000000f}'.format(1.5) }}",
         "{{ '{:>99999999}{:>99999999}'.format('x', 'y') }}",
         "{{ ''.join([messages[0].content * 9000000] * 9999) }}",
-        "{{ '%2000000000s' % 'x' }}",
         "{{ '%2000000000s' | format('x') }}",
     ] {
         refused(wide, "steps");
@@ -146,7 +145,17 @@ fn bad_templates_are_refused_with_the_reason() {
 #[test]
 fn deep_templates_are_no_harm() {
     let most = (1 << 16) - 64;
-    let repeated = |part: &str| part.repeat(most / part.len());
+    let long = |part: &str| part.repeat(most / part.len());
+    for part in ["-", "not ", "1+", "1~", "a."] {
+        let error = chat(&format!("{{{{ {}1 }}}}", long(part))).unwrap_err();
+        assert!(error.contains("an expression in it has more than 2048 bytes"), "{error}");
+    }
+    let told = format!(
+        "{{{{ messages[0].content }}}}{{{{ 'it\\'s {} }}}}' | length }}}}",
+        "- ".repeat(9999)
+    );
+    assert_eq!(chat(&told).unwrap(), "2 + 3?20006It is", "a text may be long");
+    let repeated = |part: &str| part.repeat(2000 / part.len());
     for inner in [
         repeated("-") + "1",
         repeated("not ") + "1",
@@ -169,10 +178,11 @@ fn deep_templates_are_no_harm() {
         drop(chat(&format!("{{{{ {inner} }}}}{{{{ messages[0].content }}}}")));
     }
     for blocks in [
-        repeated("{% if 1 %}"),
-        "{% if 0 %}".to_owned() + &repeated("{% elif 0 %}") + "{% endif %}",
-        repeated("{% for a in b %}"),
-        repeated("{% set a %}"),
+        long("{% if 1 %}"),
+        "{% if 0 %}".to_owned() + &"{% elif 0 %}".repeat(5000) + "{% endif %}",
+        long("{% for a in b %}"),
+        long("{% set a %}"),
+        long("{{ 1 }}"),
     ] {
         drop(chat(&blocks));
     }
@@ -245,7 +255,7 @@ fn constructs_of_real_templates_are_filled_in() {
             "a1132 + 3?",
         ),
         (
-            "{{ '%s-%d' % ('a', 3) }}{{ 'a' ~ 1 }}{{ ' x ' | trim | upper | indent(2) }}Q",
+            "{{ '%s-%d' | format('a', 3) }}{{ 'a' ~ 1 }}{{ ' x ' | trim | upper | indent(2) }}Q",
             "a-3a1X2 + 3?",
         ),
     ];
