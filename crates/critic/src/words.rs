@@ -496,7 +496,9 @@ mod tests {
         let critic = critic(["<|option-fails|>", " The"]).unwrap();
         let scores = critic.score(&[solution("5", true)], &mut critic.memory()).unwrap();
         let outcome = scores[0].outcome.unwrap();
-        assert!((outcome - 1.0 / (1.0 + 1.0_f32.exp())).abs() < 1e-5, "bounded, not 0: {outcome}");
+        let shown = [-0.5_f32, -1.5].map(f32::exp);
+        let left = 1.0 - shown[0] - shown[1];
+        assert!((outcome - left / (left + shown[0])).abs() < 1e-5, "bounded, not 0: {outcome}");
     }
 
     #[test]
