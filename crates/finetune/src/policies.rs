@@ -134,8 +134,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     inputs.push(init.input.clone());
     let updates = args.updates_of.as_deref().map(|dir| updates(dir, &mut inputs)).transpose()?;
     let command = preset.value.command(args.trainer)?;
-    let external = command.is_some();
-    let settings = Settings { policy: &preset.value, text: &text.value, external };
+    let settings =
+        Settings { policy: &preset.value, text: &text.value, external: command.is_some() };
     let digest = dataset::digest_of(&settings)?;
     let version = env!("CARGO_PKG_VERSION");
     let recipe = stage::recipe("finetune-policy", version, &args.common, &digest, inputs);
@@ -150,15 +150,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let (lesson, seed) = (data.lesson(&preset.value)?, args.common.seed);
-    if preset.value.seed_share == 0.0 && lesson.is_empty() {
-        let record = run::finish(output, &Trained::as_it_is(init.checkpoint))?;
-        return run::summary("policy", &record, args.common.json);
-    }
-    let format = &text.value.policy.format;
-    let end = Writer::new(&init.checkpoint, format)?.end;
-    init.checkpoint.config = init.checkpoint.config.ending_with(end);
-    let writer = Writer::new(&init.checkpoint, format)?;
-    let record = if let Some(command) = command {
+    let learns = preset.value.seed_share > 0.0 || !lesson.is_empty();
+    let writer = Writer::first(&mut init.checkpoint, &text.value.policy.format, learns)?;
+    let record = if !learns {
+        run::finish(output, &Trained::as_it_is(init.checkpoint))?
+    } else if let Some(command) = command {
         let examples = writer.examples(&lesson.rows)?;
         let job = external::Job {
             command,
@@ -322,20 +318,33 @@ fn kept(examples: &Dataset<SftExample>) -> Result<Vec<Row>, Failure> {
 }
 
 /// Writes rows as a model is to learn them.
-struct Writer<'a> {
-    tokenizer: &'a Tokenizer,
+struct Writer {
+    tokenizer: Tokenizer,
     prompt: PromptText,
     end: u32,
 }
 
-impl<'a> Writer<'a> {
-    fn new(checkpoint: &'a Checkpoint, format: &PromptFormat) -> Result<Self, Failure> {
+impl Writer {
+    /// The same, with the end token that is learned as the first of the checkpoint's, if anything is.
+    fn first(
+        checkpoint: &mut Checkpoint,
+        format: &PromptFormat,
+        learns: bool,
+    ) -> Result<Self, Failure> {
+        let writer = Self::new(checkpoint, format)?;
+        if learns {
+            checkpoint.config = checkpoint.config.ending_with(writer.end);
+        }
+        Ok(writer)
+    }
+
+    fn new(checkpoint: &Checkpoint, format: &PromptFormat) -> Result<Self, Failure> {
         let prompt =
             format.prompt(&checkpoint.tokenizer, &checkpoint.config).or_config("text.toml")?;
         let end = prompt.turn_end(&checkpoint.tokenizer, &checkpoint.config);
         let end =
             end.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
-        Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, end })
+        Ok(Self { tokenizer: checkpoint.tokenizer.clone(), prompt, end })
     }
 
     /// As tokens, of which those of the solution are learned.
@@ -430,6 +439,32 @@ mod tests {
         let refused = |set: &[&str]| preset(set).unwrap_err().to_string();
         assert!(refused(&set[..1]).contains("sft_weight"), "no value of the code's own");
         assert!(refused(&[set[0], set[1], "preferences.gamma=1"]).contains("gamma"));
+    }
+
+    /// The configuration's first end token may be another than the one with which a chat ends a turn.
+    #[test]
+    fn the_end_of_a_turn_is_learned_and_a_thought_is_closed() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
+        let mut checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
+        let ends = checkpoint.config.end_tokens().to_vec();
+        let template = "{% for m in messages %}{{ m.content }}<|pad|>\n{% endfor %}\
+                        {% if add_generation_prompt %}<think>\n{% endif %}";
+        let chat = Some(policy::Chat::template(template));
+        let format = PromptFormat { chat, ..PromptFormat::default() };
+        Writer::first(&mut checkpoint, &format, false).unwrap();
+        assert_eq!(checkpoint.config.end_tokens(), ends, "nothing is learned");
+        let writer = Writer::first(&mut checkpoint, &format, true).unwrap();
+        let pad = checkpoint.tokenizer.id("<|pad|>").unwrap();
+        assert_eq!(checkpoint.config.end_tokens(), [&[pad][..], &ends].concat());
+        let (question, solution) = ("How many?".to_owned(), "2 + 2 = 4\n#### 4".to_owned());
+        let rows = [Row { question, solution, weight: 1.0 }];
+        let example = writer.examples(&rows).unwrap().remove(0);
+        assert_eq!(example.ids.last(), Some(&pad));
+        let learned = checkpoint.tokenizer.decode(&example.ids[example.targets_from.unwrap()..]);
+        assert_eq!(learned, "\n</think>\n\n2 + 2 = 4\n#### 4");
+        let line = writer.lines(&rows).unwrap().remove(0);
+        assert_eq!(line.completion, "\n</think>\n\n2 + 2 = 4\n#### 4<|pad|>");
+        assert!(line.prompt.ends_with("<|pad|>\n<think>\n"), "{}", line.prompt);
     }
 
     #[test]

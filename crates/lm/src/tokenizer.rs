@@ -395,7 +395,7 @@ pub(crate) mod tests {
             "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}});
         let adding = Tokenizer::from_json(&json.to_string()).unwrap();
         let ids = adding.encode("ab").unwrap();
-        assert_eq!(adding.encode_whole("ab").unwrap(), [&[1], &ids[..]].concat());
+        assert_eq!(adding.encode_whole("ab").unwrap(), [&[1][..], &ids].concat());
         assert_eq!(adding.encode_whole("<s>ab").unwrap(), adding.encode("<s>ab").unwrap(), "once");
         assert_eq!(adding.encode_whole("").unwrap(), [1]);
         assert_eq!(marked().encode_whole("ab").unwrap(), ids, "where none is put, none is");
