@@ -162,7 +162,7 @@ impl Encoder {
         options: &[String],
         finished: bool,
     ) -> Result<Encoded, Error> {
-        let mut ids = self.tokenizer.encode(&self.prompt.render(question, ""))?;
+        let mut ids = self.tokenizer.encode_whole(&self.prompt.render(question, ""))?;
         let root = ids.len().saturating_sub(1);
         let mut marks = Vec::with_capacity(options.len());
         for (option, told) in options.iter().zip(told(options, finished)) {

@@ -12,6 +12,21 @@ pub enum Error {
     /// A head that is to be answered for in words, with no text that asks for it.
     #[error("text.toml does not say how `{0}` is asked: [critic.words.{0}]")]
     Unasked(String),
+    /// A server that tells of neither word after the text that asks for them.
+    #[error(
+        "[critic.words.{head}]: neither `{yes}` nor `{no}` is among the likeliest tokens that the server tells of after its \
+         text; those are {told}: take words from among them, or another text"
+    )]
+    Unseen {
+        /// The head.
+        head: String,
+        /// Its words.
+        yes: String,
+        /// Its words.
+        no: String,
+        /// What the server tells of instead.
+        told: String,
+    },
     /// A head that there is no critic for.
     #[error("[critic.words.{0}]: there is no such critic; there are value, prm and orm")]
     Unknown(String),

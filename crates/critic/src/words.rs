@@ -28,6 +28,15 @@ pub struct Words {
 }
 
 impl Words {
+    /// Checks that a model has the special tokens that the text of a head names.
+    fn check(&self, head: &str, tokenizer: &lm::Tokenizer) -> Result<(), Error> {
+        let key = format!("critic.words.{head}.template");
+        match policy::unknown_marks(&key, &self.template, tokenizer) {
+            Some(problem) => Err(lm::Error::Config(problem).into()),
+            None => Ok(()),
+        }
+    }
+
     /// What decides the answer to a text, beside the question.
     fn key(&self, text: &str) -> [String; 3] {
         [text.to_owned(), self.yes.clone(), self.no.clone()]
@@ -111,7 +120,13 @@ impl Reader {
             let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
             Ok((head.clone(), words.clone()))
         };
-        let heads = heads.iter().map(asked).collect::<Result<_, Error>>()?;
+        let heads: Vec<(String, Words)> = heads.iter().map(asked).collect::<Result<_, Error>>()?;
+        for (head, words) in &heads {
+            match model.tokenizer() {
+                Some(tokenizer) => words.check(head, tokenizer)?,
+                None => is_seen(&model, head, words, config)?,
+            }
+        }
         Ok(Self { model, heads })
     }
 
@@ -161,7 +176,7 @@ impl Reader {
             let shares = self.model.choose(&choices, &words.yes, &words.no, prefixes)?;
             for (Choice { question, text }, share) in choices.into_iter().zip(shares) {
                 let key = words.key(&text);
-                said.entry(scope_of(question)).or_default().insert(key, share as f32);
+                said.entry(scope_of(question)).or_default().insert(key, share.yes as f32);
             }
         }
         for one in asked {
@@ -202,6 +217,35 @@ impl Reader {
     }
 }
 
+/// Checks that a server tells of a head's words: of what it never shows nobody knows how likely it is.
+fn is_seen(model: &Policy, head: &str, words: &Words, config: &CriticConfig) -> Result<(), Error> {
+    let tried = TRIED.map(|options| Solution {
+        question: ASKED,
+        options: options.map(str::to_owned).into(),
+        finished: true,
+        branch: 0,
+    });
+    let text = |solution: &Solution<'_>| {
+        let text = config.asked(words, solution, solution.options.len());
+        Choice { question: ASKED, text }
+    };
+    let choices: Vec<Choice<'_>> = tried.iter().map(text).collect();
+    let weighed = model.choose(&choices, &words.yes, &words.no, &mut Prefixes::default())?;
+    let told: Option<Vec<_>> = weighed.into_iter().map(|one| one.told).collect();
+    let Some(told) = told else { return Ok(()) };
+    let told: Vec<String> =
+        told.concat().iter().take(MOST_TOLD).map(|one| format!("{one:?}")).collect();
+    let (head, yes, no) = (head.to_owned(), words.yes.clone(), words.no.clone());
+    Err(Error::Unseen { head, yes, no, told: told.join(", ") })
+}
+
+/// What a critic behind a server is tried on: a question, with a right solution and a wrong one.
+const ASKED: &str = "Tom has 2 apples and buys 3 more. How many does he have?";
+const TRIED: [[&str; 2]; 2] =
+    [["Tom has 2 + 3 = 5 apples.\n", "#### 5"], ["Tom has 2 + 3 = 6 apples.\n", "#### 6"]];
+/// So many other tokens are named.
+const MOST_TOLD: usize = 6;
+
 /// Training rows for a model that is to answer for some heads: each text goes on with `yes` and with `no`, weighted by the
 /// target and by what is missing to 1, so that the share of `yes` becomes the target.
 ///
@@ -216,6 +260,7 @@ pub fn examples(
     let mut rows = Vec::new();
     for head in heads {
         let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
+        words.check(head, tokenizer)?;
         let [yes, no] = [tokenizer.word(&words.yes)?, tokenizer.word(&words.no)?];
         for row in labelled {
             let solution = Solution {
@@ -231,7 +276,7 @@ pub fn examples(
                     About::Process => row.process[count - 1],
                     About::Outcome => row.outcome,
                 };
-                let ids = tokenizer.encode(&config.asked(words, &solution, count))?;
+                let ids = tokenizer.encode_whole(&config.asked(words, &solution, count))?;
                 for (word, share) in [(yes, target), (no, 1.0 - target)] {
                     let (from, weight) = (ids.len(), share * row.weight);
                     let ids = ids.iter().copied().chain([word]).collect();
@@ -249,202 +294,4 @@ pub fn examples(
 pub(crate) const HEADS: [&str; 3] = [VALUE, PRM, ORM];
 
 #[cfg(test)]
-mod tests {
-    use lm::engine::EngineOptions;
-    use lm::train::{TrainConfig, Training};
-    use lm::{Checkpoint, Engine, device};
-    use policy::{PolicyConfig, PromptFormat, Termination};
-
-    use super::*;
-    use crate::Critic;
-    use crate::encode::tests::{config as marks, tokenizer};
-
-    fn config() -> CriticConfig {
-        let words = |template: &str| Words {
-            template: template.to_owned(),
-            yes: "<|option-holds|>".to_owned(),
-            no: "<|option-fails|>".to_owned(),
-        };
-        let all = [
-            (VALUE, "{question}|{solution}: "),
-            (PRM, "{before}|{option}{finding}: "),
-            (ORM, "{question}|{solution}{finding}! "),
-        ];
-        let words = all.map(|(head, text)| (head.to_owned(), words(text))).into();
-        CriticConfig { words, ..marks() }
-    }
-
-    fn options(sum: &str) -> Vec<String> {
-        ["Tom has 2 + 3 = 5.\n".to_owned(), format!("#### {sum}")].into()
-    }
-
-    fn solution(sum: &str, finished: bool) -> Solution<'static> {
-        Solution { question: "How many?", options: options(sum), finished, branch: 0 }
-    }
-
-    fn checkpoint() -> Checkpoint {
-        let model = serde_json::json!({
-            "model_type": "llama", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-            "num_attention_heads": 2, "max_position_embeddings": 128, "rms_norm_eps": 1e-5,
-            "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,
-        });
-        let model = serde_json::from_value(model).unwrap();
-        Checkpoint::fresh(model, tokenizer(), 1, &device::cpu()).unwrap()
-    }
-
-    fn policy(checkpoint: &Checkpoint) -> Arc<Policy> {
-        let options = EngineOptions { workers: 1, rows: 8 };
-        let engine = Engine::new(checkpoint, &device::cpu(), options);
-        let config = PolicyConfig {
-            format: PromptFormat::default(),
-            termination: Termination::Line,
-            answer_mark: "####".to_owned(),
-            max_option_tokens: 8,
-            max_solution_tokens: 8,
-        };
-        Arc::new(Policy::new(engine, config).unwrap())
-    }
-
-    fn critic(checkpoint: &Checkpoint, heads: &[&str]) -> Result<Critic, Error> {
-        critic_of(checkpoint, heads, &config())
-    }
-
-    fn critic_of(
-        checkpoint: &Checkpoint,
-        heads: &[&str],
-        config: &CriticConfig,
-    ) -> Result<Critic, Error> {
-        let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
-        let critic = Critic::new(Vec::new(), &PromptFormat::default(), config)?;
-        critic.with_words(policy(checkpoint), &heads)
-    }
-
-    #[test]
-    fn every_head_is_asked_where_it_has_something_to_say() {
-        let reader_of = |finished| {
-            let (config, solution) = (config(), solution("5", finished));
-            let texts = |head: &str| -> Vec<String> {
-                let places = CriticConfig::places(head, &solution).into_iter();
-                let text = |(count, _)| config.asked(&config.words[head], &solution, count);
-                places.map(text).collect()
-            };
-            [VALUE, PRM, ORM].map(texts)
-        };
-        let [value, process, outcome] = reader_of(true);
-        let line = "Tom has 2 + 3 = 5.\n";
-        let whole = format!("How many?|{line}#### 5");
-        assert_eq!(
-            value,
-            ["How many?|: ".to_owned(), format!("How many?|{line}: "), format!("{whole}: ")]
-        );
-        let last = format!("{line}|#### 5<|solution-holds|>: ");
-        assert_eq!(process, [format!("|{line}<|option-holds|>: "), last]);
-        assert_eq!(outcome, [format!("{whole}<|solution-holds|>! ")]);
-        let [_, process, outcome] = reader_of(false);
-        assert_eq!(process[1], format!("{line}|#### 5<|option-nothing|>: "));
-        assert!(outcome.is_empty(), "there is none before the end");
-    }
-
-    #[test]
-    fn heads_that_read_one_text_have_answers_of_their_own() {
-        let mut config = config();
-        let Words { template, yes, no } = config.words[VALUE].clone();
-        config.words.insert(ORM.to_owned(), Words { template, yes: no, no: yes });
-        let critic = critic_of(&checkpoint(), &[VALUE, ORM], &config).unwrap();
-        let scores = critic.score(&[solution("5", true)], &mut critic.memory()).unwrap();
-        let (value, outcome) = (scores[0].values[1], scores[0].outcome.unwrap());
-        assert!((value + outcome - 1.0).abs() < 1e-5, "{value} {outcome}");
-    }
-
-    #[test]
-    fn what_was_said_once_is_not_asked_again() {
-        let critic = critic(&checkpoint(), &[VALUE, ORM]).unwrap();
-        let mut memory = critic.memory();
-        let solutions = [solution("5", true), solution("5", true)];
-        let first = critic.score(&solutions, &mut memory).unwrap();
-        assert_eq!(first[0], first[1]);
-        assert_eq!((first[0].values.len(), first[0].process.len()), (2, 0));
-        assert!(first[0].outcome.is_some());
-        let read = memory.counts();
-        assert_eq!(critic.score(&solutions[..1], &mut memory).unwrap()[0], first[0]);
-        assert_eq!(memory.counts(), read);
-        memory.forget(scope_of("How many?"));
-        assert_eq!(memory.bytes(), 0);
-        assert_eq!(critic.score(&solutions[..1], &mut memory).unwrap()[0], first[0]);
-        assert!(memory.counts().forwarded > read.forwarded, "it was read again");
-    }
-
-    #[test]
-    fn a_text_that_the_context_does_not_hold_is_worth_nothing() {
-        let critic = critic(&checkpoint(), &[VALUE, ORM]).unwrap();
-        let (tokens, context) = critic.taken("How many?").unwrap().unwrap();
-        assert!(tokens > 1 && tokens < context && context == 128);
-        let mut long = solution("5", true);
-        long.options.insert(1, "2 + 3 = 5 apples. ".repeat(40));
-        let mut memory = critic.memory();
-        let scores = critic.score(&[long, solution("5", true)], &mut memory).unwrap();
-        assert_eq!((scores[0].values[1..].to_vec(), scores[0].outcome), (vec![0.0; 2], Some(0.0)));
-        assert_eq!(scores[0].values[..1], scores[1].values[..1], "read as far as it goes");
-        assert_eq!((scores[0].root, memory.cut()), (scores[1].root, 1));
-    }
-
-    #[test]
-    fn words_are_learned_in_the_shares_of_their_targets() {
-        let checkpoint = checkpoint();
-        let (right, wrong) = (options("5"), options("6"));
-        let labelled = |options, values, outcome| Labelled {
-            question: "How many?",
-            options,
-            root: 0.25,
-            values,
-            process: values,
-            outcome,
-            weight: 1.0,
-        };
-        let rows = [labelled(&right, &[0.5, 1.0], 1.0), labelled(&wrong, &[0.5, 0.0], 0.0)];
-        let heads = [VALUE, ORM].map(str::to_owned);
-        let rows = examples(&rows, &heads, &config(), &checkpoint.tokenizer).unwrap();
-        let train = TrainConfig {
-            final_share: 0.1,
-            warmup_share: 0.1,
-            clip_norm: 1.0,
-            ..TrainConfig::plain(80.0, 1e-2)
-        };
-        let training = Training {
-            checkpoint: &checkpoint,
-            examples: &rows,
-            preferences: None,
-            validation: &[],
-            config: &train,
-            updates: None,
-            seed: 0,
-            workers: 1,
-        };
-        let learned = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(())).unwrap();
-        let learned = Checkpoint { model: learned.model, ..checkpoint };
-        let critic = critic(&learned, &[VALUE, ORM]).unwrap();
-        let solutions = [solution("5", true), solution("6", true)];
-        let scores = critic.score(&solutions, &mut critic.memory()).unwrap();
-        let near = |found: f32, target: f32| assert!((found - target).abs() < 0.1, "{scores:?}");
-        for (scores, outcome) in scores.iter().zip([1.0, 0.0]) {
-            near(scores.root, 0.25);
-            near(scores.values[0], 0.5);
-            near(scores.values[1], outcome);
-            near(scores.outcome.unwrap(), outcome);
-        }
-    }
-
-    #[test]
-    fn heads_that_cannot_be_asked_are_refused() {
-        let message = |error: Result<Critic, Error>| error.unwrap_err().to_string();
-        let twice = critic(&checkpoint(), &[ORM]).unwrap();
-        let reader = |critic: Critic| critic.with_words(policy(&checkpoint()), &[ORM.to_owned()]);
-        assert!(message(reader(twice)).contains("two of the critic's models have a `orm` head"));
-        let silent = Critic::new(Vec::new(), &PromptFormat::default(), &marks()).unwrap();
-        assert!(message(reader(silent)).contains("[critic.words.orm]"));
-        let words = [("reward".to_owned(), config().words[ORM].clone())].into();
-        let strange = CriticConfig { words, ..marks() };
-        let error = Critic::new(Vec::new(), &PromptFormat::default(), &strange);
-        assert!(message(error).contains("there is no such critic"));
-    }
-}
+mod tests;

@@ -79,9 +79,9 @@ impl Passing<'_> {
         let last = parts.len() == rest.len();
         let text: String = parts.iter().map(|part| part.text.as_str()).collect();
         let (terminal, stop) = match last {
+            _ if answered(&[written, &text].concat()) => (true, "answer"),
             true if !self.rollout.finished => return None,
             true => (true, "end"),
-            false if answered(&[written, &text].concat()) => (true, "answer"),
             false => (false, "termination"),
         };
         Some(TextOption { text, parts, tokens: 0, terminal, stop })

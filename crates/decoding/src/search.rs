@@ -352,7 +352,8 @@ impl<'a> Run<'a> {
     fn draw(&mut self, node: NodeId, option: &TextOption) {
         let parts: Vec<&Drawn> = option.parts.iter().map(|part| &part.drawn).collect();
         let (drawn, all) = (Drawn::joined(&parts), self.drawn.entry(node).or_default());
-        if all.iter().all(|other| other.ids != drawn.ids) {
+        // Where another problem begins nothing is kept of what was drawn.
+        if !drawn.ids.is_empty() && all.iter().all(|other| other.ids != drawn.ids) {
             all.push(drawn);
         }
     }

@@ -84,7 +84,8 @@ impl Searcher {
                         Choice { question, text }
                     })
                     .collect();
-                self.policy.choose(&choices, yes, no, &mut memory.policy)?
+                let weighed = self.policy.choose(&choices, yes, no, &mut memory.policy)?;
+                weighed.into_iter().map(|weighed| weighed.yes).collect()
             }
         };
         let mut similar = BTreeMap::<usize, Similar>::new();

@@ -103,7 +103,8 @@ impl Made {
         let engine = model.engine(place);
         let logits = engine.logits(&ids).or_data("model")?.concat();
         let write = |sampling| {
-            let stop = Stop { tokens: Vec::new(), strings: Vec::new(), max_new: WRITTEN };
+            let stop =
+                Stop { tokens: Vec::new(), strings: Vec::new(), until: None, max_new: WRITTEN };
             let (prompt, excluded) = (ids.clone(), Vec::new());
             let request = GenerationRequest {
                 prompt,

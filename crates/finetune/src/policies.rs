@@ -133,7 +133,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     config.allows_pairs(args)?;
     let place = Place::of(&args.common)?;
     let data = Data::open(args)?;
-    let init = Model::load("init", &args.init, &place)?;
+    let mut init = Model::load("init", &args.init, &place)?;
     let mut inputs = data.inputs();
     inputs.push(init.input.clone());
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
@@ -152,13 +152,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     };
     let format = &text.value.policy.format;
-    let writer = Writer::new(&init.checkpoint, format)?;
-    let template = writer.chat_template(format);
     let (lesson, seed) = (data.lesson(config)?, args.common.seed);
-    let idle = config.seed_share == 0.0 && lesson.is_empty();
+    let learns = config.seed_share > 0.0 || !lesson.is_empty();
+    let writer = Writer::first(&mut init.checkpoint, format, learns)?;
+    let template = writer.chat_template(format);
     // Where nothing is learned, nothing is judged.
-    let (lesson, too_long) = if idle { (lesson, 0) } else { writer.fitting(lesson)? };
-    let record = if idle {
+    let (lesson, too_long) = if learns { writer.fitting(lesson)? } else { (lesson, 0) };
+    let record = if !learns {
         run::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
     } else if let Some(command) = command {
         let examples = writer.examples(&lesson.rows)?;
@@ -353,23 +353,36 @@ fn kept(examples: &Dataset<SftExample>) -> Result<Vec<Row>, Failure> {
 }
 
 /// Writes rows as a model is to learn them.
-struct Writer<'a> {
-    tokenizer: &'a Tokenizer,
+struct Writer {
+    tokenizer: Tokenizer,
     prompt: PromptText,
     end: u32,
     /// Tokens of the model's context.
     limit: usize,
 }
 
-impl<'a> Writer<'a> {
-    fn new(checkpoint: &'a Checkpoint, format: &PromptFormat) -> Result<Self, Failure> {
-        let end = checkpoint.config.end_tokens().first().copied();
-        let end =
-            end.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
+impl Writer {
+    /// The same, with the end token that is learned as the first of the checkpoint's, if anything is.
+    fn first(
+        checkpoint: &mut Checkpoint,
+        format: &PromptFormat,
+        learns: bool,
+    ) -> Result<Self, Failure> {
+        let writer = Self::new(checkpoint, format)?;
+        if learns {
+            checkpoint.config = checkpoint.config.clone().ending_first(writer.end);
+        }
+        Ok(writer)
+    }
+
+    fn new(checkpoint: &Checkpoint, format: &PromptFormat) -> Result<Self, Failure> {
         let prompt =
             format.prompt(&checkpoint.tokenizer, &checkpoint.config).or_config("text.toml")?;
+        let end = prompt.turn_end(&checkpoint.tokenizer, &checkpoint.config);
+        let end =
+            end.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
         let limit = checkpoint.config.max_position_embeddings;
-        Ok(Self { tokenizer: &checkpoint.tokenizer, prompt, end, limit })
+        Ok(Self { tokenizer: checkpoint.tokenizer.clone(), prompt, end, limit })
     }
 
     /// What of a lesson the model can read, and how much it cannot.
@@ -430,12 +443,13 @@ impl<'a> Writer<'a> {
 
     /// The tokens before a solution.
     fn prompt(&self, question: &str) -> Result<Vec<u32>, Failure> {
-        self.tokenizer.encode(&self.prompt.render(question, "")).or_data("tokenizer")
+        self.tokenizer.encode_whole(&self.prompt.render(question, "")).or_data("tokenizer")
     }
 
     /// The tokens of a solution, with the end.
     fn solution(&self, solution: &str) -> Result<Vec<u32>, Failure> {
-        let mut ids = self.tokenizer.encode_after(solution).or_data("tokenizer")?;
+        let solution = self.prompt.learned(solution);
+        let mut ids = self.tokenizer.encode_after(&solution).or_data("tokenizer")?;
         ids.push(self.end);
         Ok(ids)
     }
@@ -447,7 +461,7 @@ impl<'a> Writer<'a> {
             end.ok_or_else(|| Failure::data("the end token has no entry in tokenizer.json"))?;
         let line = |row: &Row| Line {
             prompt: self.prompt.render(&row.question, ""),
-            completion: [row.solution.as_str(), &end].concat(),
+            completion: [&*self.prompt.learned(&row.solution), &end].concat(),
             weight: row.weight,
         };
         Ok(rows.iter().map(line).collect())
@@ -528,6 +542,32 @@ mod tests {
         let most = lesson(vec![row("seeds: problem b", 9000)]);
         let error = writer.fitting(most).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("1 of 1 rows") && error.contains("seeds: problem b has"), "{error}");
+    }
+
+    /// The configuration's first end token may be another than the one with which a chat ends a turn.
+    #[test]
+    fn the_end_of_a_turn_is_learned_and_a_thought_is_closed() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
+        let mut checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
+        let ends = checkpoint.config.end_tokens().to_vec();
+        let template = "{% for m in messages %}{{ m.content }}<|pad|>\n{% endfor %}\
+                        {% if add_generation_prompt %}<think>\n{% endif %}";
+        let chat = Some(policy::Chat::template(template));
+        let format = PromptFormat { chat, ..PromptFormat::default() };
+        Writer::first(&mut checkpoint, &format, false).unwrap();
+        assert_eq!(checkpoint.config.end_tokens(), ends, "nothing is learned");
+        let writer = Writer::first(&mut checkpoint, &format, true).unwrap();
+        let pad = checkpoint.tokenizer.id("<|pad|>").unwrap();
+        assert_eq!(checkpoint.config.end_tokens(), [&[pad][..], &ends].concat());
+        let (question, solution) = ("How many?".to_owned(), "2 + 2 = 4\n#### 4".to_owned());
+        let rows = [Row { name: "a".to_owned(), question, solution, weight: 1.0 }];
+        let example = writer.examples(&rows).unwrap().remove(0);
+        assert_eq!(example.ids.last(), Some(&pad));
+        let learned = checkpoint.tokenizer.decode(&example.ids[example.targets_from.unwrap()..]);
+        assert_eq!(learned, "\n</think>\n\n2 + 2 = 4\n#### 4");
+        let line = writer.lines(&rows).unwrap().remove(0);
+        assert_eq!(line.completion, "\n</think>\n\n2 + 2 = 4\n#### 4<|pad|>");
+        assert!(line.prompt.ends_with("<|pad|>\n<think>\n"), "{}", line.prompt);
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn decode(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let request = |index: usize| GenerationRequest {
         prompt: row(index, tokens, checkpoint.config.vocab_size),
         sampling: Sampling::Greedy,
-        stop: Stop { tokens: Vec::new(), strings: Vec::new(), max_new: new },
+        stop: Stop { tokens: Vec::new(), strings: Vec::new(), until: None, max_new: new },
         excluded: Vec::new(),
         seed: 0,
         scope: scope_of(&index.to_string()),

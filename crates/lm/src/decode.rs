@@ -80,7 +80,9 @@ impl<'a> Row<'a> {
         };
         self.stop = if stop.tokens.contains(&token) {
             Some(StopReason::Token)
-        } else if stop.strings.iter().any(ended_by) {
+        } else if stop.strings.iter().any(ended_by)
+            || stop.until.as_ref().is_some_and(|until| until.holds(&self.bytes))
+        {
             Some(StopReason::String)
         } else {
             (self.drawn.ids.len() >= stop.max_new).then_some(StopReason::Length)

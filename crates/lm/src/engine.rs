@@ -11,6 +11,8 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -34,8 +36,40 @@ pub struct Stop {
     pub tokens: Vec<u32>,
     /// Strings that end it as soon as the generated text holds one; the text is kept.
     pub strings: Vec<String>,
+    /// Ends it as soon as this holds of the generated text; the text is kept.
+    pub until: Option<Until>,
     /// The most new tokens.
     pub max_new: usize,
+}
+
+/// A condition on a text, in bytes: whether it is at its end.
+#[derive(Clone)]
+pub struct Until(Arc<dyn Fn(&[u8]) -> bool + Send + Sync>);
+
+impl Until {
+    /// The condition that `ends` says.
+    pub fn new(ends: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ends))
+    }
+
+    /// Whether it holds of a text.
+    pub(crate) fn holds(&self, text: &[u8]) -> bool {
+        (self.0)(text)
+    }
+}
+
+impl PartialEq for Until {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Until {}
+
+impl std::fmt::Debug for Until {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Until")
+    }
 }
 
 /// A row to continue.
@@ -63,7 +97,7 @@ pub struct GenerationRequest {
 pub enum StopReason {
     /// A stop token came.
     Token,
-    /// A stop string came.
+    /// A stop string came, or the condition holds.
     String,
     /// `max_new` tokens, or the model's context is full.
     Length,

@@ -34,7 +34,7 @@ mod weights;
 pub use checkpoint::Checkpoint;
 pub use config::ModelConfig;
 pub use drawn::Drawn;
-pub use engine::{Engine, Generation, GenerationRequest, ScoreRequest, Stop};
+pub use engine::{Engine, Generation, GenerationRequest, ScoreRequest, Stop, Until};
 pub use error::Error;
 pub use lora::LoraConfig;
 pub use model::Decoder;

@@ -34,6 +34,8 @@ pub struct Tokenizer {
     /// Of [`OPENINGS`], those that a text in the middle is read after, with their tokens; none where a text begins as it
     /// goes on.
     openings: Vec<(&'static str, Vec<u32>)>,
+    /// What its post-processor puts before a text.
+    first: Option<u32>,
     chat_template: Option<String>,
 }
 
@@ -99,8 +101,8 @@ impl Tokenizer {
         let spelling = file::check(text).map_err(Error::Tokenizer)?;
         let mut inner = guarded(|| text.parse::<tokenizers::Tokenizer>())?;
         for_single_texts(&mut inner)?;
-        let mut tokenizer =
-            Self { inner, spelling, bytes: Vec::new(), openings: Vec::new(), chat_template: None };
+        let (first, bytes, openings) = (first(&inner), Vec::new(), Vec::new());
+        let mut tokenizer = Self { inner, spelling, bytes, openings, first, chat_template: None };
         tokenizer.spell()?;
         tokenizer.open()?;
         Ok(tokenizer)
@@ -207,6 +209,19 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// The ids of a text from its beginning: with the token that the post-processor puts before a text, as `transformers` and
+    /// servers have it put, unless the text begins with it.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_whole(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let mut ids = self.encode(text)?;
+        if let Some(first) = self.first.filter(|first| ids.first() != Some(first)) {
+            ids.insert(0, first);
+        }
+        Ok(ids)
+    }
+
     /// The ids of a text that comes after another: the same as [`Self::encode`] but for tokenizers that put a space
     /// before the first word of a text, or take one away.
     ///
@@ -259,6 +274,16 @@ impl Tokenizer {
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
+}
+
+/// The token that a post-processor puts before a text; none where it puts none, or several.
+fn first(inner: &tokenizers::Tokenizer) -> Option<u32> {
+    let ids = |special| {
+        guarded(|| inner.encode("a", special)).map(|encoding| encoding.get_ids().to_vec()).ok()
+    };
+    let (plain, whole) = (ids(false)?, ids(true)?);
+    let (first, rest) = whole.split_first()?;
+    (plain.first() != Some(first) && rest.starts_with(&plain)).then_some(*first)
 }
 
 /// Put before a text to see its tokens in the middle of another.

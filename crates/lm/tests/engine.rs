@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use lm::engine::{
-    EmbedRequest, Engine, EngineOptions, GenerationRequest, ScoreRequest, Stop, StopReason,
+    EmbedRequest, Engine, EngineOptions, GenerationRequest, ScoreRequest, Stop, StopReason, Until,
 };
 use lm::{Checkpoint, Drawn, Generation, ModelConfig, Prefixes, Sampling, Tokenizer, device};
 
@@ -36,7 +36,12 @@ fn requests(count: usize) -> Vec<GenerationRequest> {
         .map(|i| GenerationRequest {
             prompt: (0..=(i * 7 % 43) as u32).map(|t| 3 + (t * 13 + i as u32) % 290).collect(),
             sampling: Sampling::Temperature { temperature: 1.0 },
-            stop: Stop { tokens: vec![1, 17, 31], strings: vec!["\n".to_owned()], max_new: 24 },
+            stop: Stop {
+                tokens: vec![1, 17, 31],
+                strings: vec!["\n".to_owned()],
+                until: None,
+                max_new: 24,
+            },
             excluded: vec![],
             seed: i as u64,
             scope: i as u64,
@@ -177,7 +182,7 @@ fn what_was_drawn_is_not_drawn_again() {
     let pair = |id| Drawn { ids: vec![7, id], logprobs: vec![-5.0, -9.0] };
     let excluded: Vec<Drawn> = but(7).map(single).chain(but(9).map(pair)).collect();
     let request = GenerationRequest {
-        stop: Stop { tokens: vec![], strings: vec![], max_new: 2 },
+        stop: Stop { tokens: vec![], strings: vec![], until: None, max_new: 2 },
         excluded,
         ..requests(3).remove(2)
     };
@@ -187,13 +192,35 @@ fn what_was_drawn_is_not_drawn_again() {
 }
 
 #[test]
+fn a_row_ends_where_its_text_is_at_its_end() {
+    let checkpoint = checkpoint(true);
+    let engine = engine(&checkpoint, 1, 8);
+    let text = |ids: &[u32]| checkpoint.tokenizer.decode(ids).len();
+    let free = GenerationRequest {
+        stop: Stop { tokens: vec![], strings: vec![], until: None, max_new: 24 },
+        ..requests(3).remove(2)
+    };
+    let until = Until::new(|text: &[u8]| text.len() >= 6);
+    let told = GenerationRequest {
+        stop: Stop { until: Some(until), ..free.stop.clone() },
+        ..free.clone()
+    };
+    let written = engine.generate(&[free, told], &mut Prefixes::default()).unwrap();
+    let [whole, cut] = &written[..] else { panic!("{written:?}") };
+    assert_eq!((whole.stop, cut.stop), (StopReason::Length, StopReason::String));
+    assert!(whole.drawn.ids.starts_with(&cut.drawn.ids), "nothing else changes");
+    let (all, but_last) = (&cut.drawn.ids[..], &cut.drawn.ids[..cut.drawn.ids.len() - 1]);
+    assert!(text(all) >= 6 && text(but_last) < 6, "at once");
+}
+
+#[test]
 fn a_full_context_ends_a_row_and_a_longer_prompt_is_refused() {
     let checkpoint = checkpoint(true);
     let engine = engine(&checkpoint, 1, 8);
     let request = |length: usize| GenerationRequest {
         prompt: vec![5; length],
         sampling: Sampling::Greedy,
-        stop: Stop { tokens: vec![], strings: vec![], max_new: 50 },
+        stop: Stop { tokens: vec![], strings: vec![], until: None, max_new: 50 },
         excluded: vec![],
         seed: 0,
         scope: 0,
@@ -245,7 +272,12 @@ fn tree(
         .into_iter()
         .map(|r| GenerationRequest {
             prompt: (0..30).map(|t| 3 + (t * 13 + r.seed as u32 % 4) % 290).collect(),
-            stop: Stop { tokens: vec![], strings: vec![], max_new: 3 + r.seed as usize % 5 },
+            stop: Stop {
+                tokens: vec![],
+                strings: vec![],
+                until: None,
+                max_new: 3 + r.seed as usize % 5,
+            },
             scope: r.seed % 4,
             keep: true,
             ..r

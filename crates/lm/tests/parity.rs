@@ -59,7 +59,12 @@ fn logits_and_greedy_tokens_agree() {
         let request = GenerationRequest {
             prompt: reference.ids.clone(),
             sampling: Sampling::Greedy,
-            stop: Stop { tokens: vec![], strings: vec![], max_new: reference.greedy.len() },
+            stop: Stop {
+                tokens: vec![],
+                strings: vec![],
+                until: None,
+                max_new: reference.greedy.len(),
+            },
             excluded: vec![],
             seed: 0,
             scope: 0,

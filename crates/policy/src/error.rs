@@ -14,6 +14,14 @@ pub enum Error {
         /// What was wrong the last time.
         problem: String,
     },
+    /// A text is over the server's context; whoever asked goes on without it.
+    #[error("{address}: {problem}")]
+    TooLong {
+        /// The server.
+        address: String,
+        /// What it said.
+        problem: String,
+    },
     /// The server cannot do what is needed of it, or does not say what has to be known.
     #[error("{address}: {problem}")]
     Refused {

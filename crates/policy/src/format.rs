@@ -1,17 +1,28 @@
 //! How a question becomes the text that a model continues: plainly, after solved examples, or as a chat.
 
+mod chat;
+mod jinja;
+mod json;
+mod marks;
+mod methods;
 mod turns;
 
+use std::borrow::Cow;
+
 use lm::{Error, ModelConfig, Tokenizer};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error as TemplateError, ErrorKind, context};
+use minijinja::value::Serde;
+use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
+
+pub use chat::Chat;
+pub(crate) use marks::named_marks;
+pub use marks::unknown_marks;
 
 /// How a question becomes text, as a preset says it.
 ///
 /// Plainly the text is `system`, every example as `prefix question suffix solution separator`, then
 /// `prefix question suffix`. As a chat it is what the template makes of the same parts as messages. Special tokens may be
-/// named by their text everywhere; a tokenizer adds none by itself.
+/// named by their text everywhere, if the model has them; the one that its tokenizer puts before a text is there anyway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptFormat {
@@ -43,30 +54,19 @@ pub struct Solved {
     pub solution: String,
 }
 
-/// Where the template of a chat comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Chat {
-    /// The model's own: `chat_template.jinja` or `tokenizer_config.json` in its directory.
-    Model,
-    /// This one, in Jinja. It sees `messages` (each with `role` and `content`), `add_generation_prompt`, `bos_token` and
-    /// `eos_token`.
-    Template(String),
-}
-
 /// The text around a question, for one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptText {
     before: String,
     after: String,
+    /// What a chat puts after a solution.
+    closing: String,
 }
 
-/// Operations that a template may take: far more than a chat of a hundred messages needs.
-const FUEL: u64 = 1_000_000;
-/// The longest text that a template may make, in bytes.
-const MOST_BYTES: usize = 1 << 20;
 /// Stands for the question while the template is filled in: a character for private use, which no template writes.
 const QUESTION: &str = "\u{f8ff}";
+/// The same for a solution.
+const SOLUTION: &str = "\u{f8fe}";
 
 fn empty_line() -> String {
     "\n\n".to_owned()
@@ -85,8 +85,10 @@ impl PromptFormat {
     ///
     /// # Errors
     /// [`Error::Config`] says what is wrong with the chat template: the model has none, it does not parse, fails, takes too
-    /// long, or does not put the question into the text once as it is.
+    /// long, or does not put the question into the text once as it is. It also names special tokens that the model lacks:
+    /// they would go in as text.
     pub fn prompt(&self, tokenizer: &Tokenizer, config: &ModelConfig) -> Result<PromptText, Error> {
+        self.known_marks(tokenizer)?;
         let token = |id: Option<u32>| id.and_then(|id| tokenizer.token(id)).unwrap_or_default();
         let ends = config.end_tokens().first().copied();
         self.around(tokenizer.chat_template(), [token(config.bos_token_id), token(ends)])
@@ -105,23 +107,31 @@ impl PromptFormat {
         let refused = |problem: String| Error::Config(format!("chat template: {problem}"));
         let template = match &self.chat {
             None => None,
-            Some(Chat::Template(text)) => Some(text.as_str()),
-            Some(Chat::Model) if own.is_none() => {
-                let problem = "the model has none; give one in `policy.format.chat`";
-                return Err(refused(problem.to_owned()));
+            Some(chat) => {
+                let none = || "the model has none; give one in `policy.format.chat`".to_owned();
+                let text = chat.template.as_deref().or(own).ok_or_else(none).map_err(refused)?;
+                Some((text, &chat.variables))
             }
-            Some(Chat::Model) => own,
         };
-        let text = match template {
-            None => self.plain(),
-            Some(template) => self.fill(template, ends).map_err(refused)?,
+        let Some((template, variables)) = template else {
+            return split(&self.plain(), String::new()).map_err(refused);
         };
-        let mut around = text.split(QUESTION);
-        if let (Some(before), Some(after), None) = (around.next(), around.next(), around.next()) {
-            return Ok(PromptText { before: before.to_owned(), after: after.to_owned() });
-        }
-        let count = text.matches(QUESTION).count();
-        Err(refused(format!("it writes the user's last message {count} times, not once")))
+        let fill = |solved: bool| {
+            let variables = Value::from(Serde(variables));
+            let [bos_token, eos_token] = &ends;
+            let values = context! {
+                messages => self.messages(solved),
+                add_generation_prompt => !solved,
+                bos_token,
+                eos_token,
+                ..variables
+            };
+            jinja::filled(template, &values)
+        };
+        // A template may refuse a chat that has its answer.
+        let solved = fill(true).unwrap_or_default();
+        let closing = solved.rsplit_once(SOLUTION).map_or("", |(_, closing)| closing);
+        fill(false).and_then(|text| split(&text, closing.to_owned())).map_err(refused)
     }
 
     fn wrapped(&self, question: &str) -> String {
@@ -140,30 +150,33 @@ impl PromptFormat {
         self.examples.iter().map(example).collect()
     }
 
-    /// What a template makes of the messages; the error says what is wrong with it.
-    fn fill(&self, template: &str, [bos, eos]: [String; 2]) -> Result<String, String> {
+    /// The parts as messages, with a solution where the chat has its answer.
+    fn messages(&self, solved: bool) -> Vec<Value> {
         let message = |role: &str, content: String| context! { role, content };
-        let mut messages = Vec::with_capacity(2 * self.examples.len() + 2);
+        let mut messages = Vec::with_capacity(2 * self.examples.len() + 3);
         if !self.system.is_empty() {
             messages.push(message("system", self.system.clone()));
         }
-        for solved in &self.examples {
-            messages.push(message("user", self.wrapped(&solved.question)));
-            messages.push(message("assistant", solved.solution.clone()));
+        for example in &self.examples {
+            messages.push(message("user", self.wrapped(&example.question)));
+            messages.push(message("assistant", example.solution.clone()));
         }
         messages.push(message("user", self.wrapped(QUESTION)));
-        let environment = environment();
-        let template = environment.template_from_str(template).map_err(|e| told(&e))?;
-        let values = context! {
-            messages,
-            add_generation_prompt => true,
-            bos_token => bos,
-            eos_token => eos,
-        };
-        let mut text = Bounded(Vec::new());
-        template.render_captured_to(values, &mut text).map_err(|e| told(&e))?;
-        String::from_utf8(text.0).map_err(|e| e.to_string())
+        if solved {
+            messages.push(message("assistant", SOLUTION.to_owned()));
+        }
+        messages
     }
+}
+
+/// What stands before and after the question; the error says what is wrong with the text.
+fn split(text: &str, closing: String) -> Result<PromptText, String> {
+    let mut around = text.split(QUESTION);
+    if let (Some(before), Some(after), None) = (around.next(), around.next(), around.next()) {
+        return Ok(PromptText { before: before.to_owned(), after: after.to_owned(), closing });
+    }
+    let count = text.matches(QUESTION).count();
+    Err(format!("it writes the user's last message {count} times, not once"))
 }
 
 impl PromptText {
@@ -172,57 +185,55 @@ impl PromptText {
         [&self.before, question, &self.after, written].concat()
     }
 
+    /// What opens the thought in which the text leaves the model, if it does: the template of a model that thinks may.
+    pub fn open_thought(&self) -> Option<&'static str> {
+        task::extract::open_thought(&self.after)
+    }
+
+    /// A solution as the model is to write it: where the prompt opens a thought and the solution closes none, that is closed
+    /// first, as one without a word.
+    pub fn learned<'a>(&self, solution: &'a str) -> Cow<'a, str> {
+        let close = self.open_thought().and_then(task::extract::closes_thought);
+        match close.filter(|close| !solution.contains(close)) {
+            None => Cow::Borrowed(solution),
+            Some(close) => {
+                let line = if self.after.ends_with('\n') { "\n" } else { "\n\n" };
+                Cow::Owned([line, close, "\n\n", solution].concat())
+            }
+        }
+    }
+
+    /// The token with which a turn ends: what the template puts after a solution, or in plain text the first of the
+    /// configuration's end tokens.
+    pub fn turn_end(&self, tokenizer: &Tokenizer, config: &ModelConfig) -> Option<u32> {
+        let text = self.closing.trim_start();
+        let ends = config.end_tokens();
+        let ids = tokenizer.encode(text).unwrap_or_default();
+        // Not a word that the template writes, such as the name of who speaks next.
+        let closes = |id: &u32| {
+            let special = tokenizer.token_bytes(*id).is_empty() || ends.contains(id);
+            special && tokenizer.token(*id).is_some_and(|token| text.starts_with(&token))
+        };
+        ids.first().copied().filter(closes).or(ends.first().copied())
+    }
+
+    /// The tokens that end what the model writes: those of the configuration, and the one that ends a turn.
+    pub fn ends(&self, tokenizer: &Tokenizer, config: &ModelConfig) -> Vec<u32> {
+        let mut ends = config.end_tokens().to_vec();
+        let turn_end = self.turn_end(tokenizer, config);
+        ends.extend(turn_end.filter(|end| !ends.contains(end)));
+        ends
+    }
+
     /// The tokens that every rendered text begins with. The last one of what comes before a question may be another where
     /// the question goes on from it.
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer fails.
     pub fn shared(&self, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
-        let mut ids = tokenizer.encode(&self.before)?;
+        let mut ids = tokenizer.encode_whole(&self.before)?;
         ids.pop();
         Ok(ids)
-    }
-}
-
-/// As `transformers` sets it up: blocks take the line end after them and the spaces before them with them, Python's
-/// methods of strings are there, and a template may refuse its messages.
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.expect("the marks of blocks are Jinja's own"));
-    environment.set_fuel(Some(FUEL));
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    let raise = |message: String| -> Result<String, TemplateError> {
-        Err(TemplateError::new(ErrorKind::InvalidOperation, message))
-    };
-    environment.add_function("raise_exception", raise);
-    environment
-}
-
-fn told(error: &TemplateError) -> String {
-    let line = error.line().map_or_else(String::new, |line| format!(" (line {line})"));
-    match (error.kind(), error.detail()) {
-        (ErrorKind::OutOfFuel, _) => format!("it does not come to an end in {FUEL} steps"),
-        (ErrorKind::WriteFailure, _) => format!("it writes more than {MOST_BYTES} bytes"),
-        (kind, Some(detail)) => format!("{kind}: {detail}{line}"),
-        (kind, None) => format!("{kind}{line}"),
-    }
-}
-
-/// A text that does not grow without end.
-struct Bounded(Vec<u8>);
-
-impl std::io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.0.len() + bytes.len() > MOST_BYTES {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! the caller says: the same requests with the same seeds are the same options.
 
 mod draft;
+mod ending;
 mod error;
 mod format;
 mod local;
@@ -20,11 +21,12 @@ use lm::{Drawn, Engine, Prefixes, Sampling};
 use serde::{Deserialize, Serialize};
 
 use crate::draft::Draft;
+use crate::ending::Ending;
 use crate::option::aligned;
 use crate::server::{Job, Jobs};
 
 pub use error::Error;
-pub use format::{Chat, PromptFormat, PromptText, Solved};
+pub use format::{Chat, PromptFormat, PromptText, Solved, unknown_marks};
 pub use option::{Part, TextOption, ended};
 pub use server::{Server, ServerOptions};
 pub use termination::Termination;
@@ -37,8 +39,8 @@ pub struct PolicyConfig {
     pub format: PromptFormat,
     /// What ends an option.
     pub termination: Termination,
-    /// The mark of the final answer: the option with the end of its line is terminal. Of a mark that ends in an open brace
-    /// it is the line of the brace that closes it.
+    /// The mark of the final answer: a solution is over with the line in which it first announces one, whatever the model
+    /// would write after it ([`task::end_of_answer`]).
     pub answer_mark: String,
     /// The most tokens of one option; what is longer is cut.
     pub max_option_tokens: usize,
@@ -74,12 +76,31 @@ pub struct Choice<'a> {
     pub text: String,
 }
 
+/// How a model weighs two words after a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weighed {
+    /// How much likelier `yes` is than `no`, in [0, 1]: `P(yes) / (P(yes) + P(no))`.
+    pub yes: f64,
+    /// Where a server told of neither, the tokens that it told of instead, the likeliest first.
+    pub told: Option<Vec<String>>,
+}
+
+impl Weighed {
+    /// Of a text that is over the context: what cannot be read is not promising.
+    fn unread() -> Self {
+        Self { yes: 0.0, told: None }
+    }
+}
+
 /// A language model that writes options.
 #[derive(Debug)]
 pub struct Policy {
     writer: Arc<Writer>,
     config: PolicyConfig,
     prompt: PromptText,
+    ending: Arc<Ending>,
+    /// The tokens that end what a model of this process writes.
+    ends: Vec<u32>,
     /// The tokens that all prompts begin with.
     shared: Vec<u32>,
 }
@@ -104,10 +125,6 @@ impl Policy {
     /// [`lm::Error::Config`] when the model has no end token, so that solutions would never end, for a
     /// termination that cannot be, and for a chat template that cannot be filled in.
     pub fn new(engine: Engine, config: PolicyConfig) -> Result<Self, Error> {
-        if engine.config().end_tokens().is_empty() {
-            let problem = "eos_token_id is missing: without it no solution ends";
-            return Err(lm::Error::Config(problem.to_owned()).into());
-        }
         Self::of(Arc::new(Writer::Local(Box::new(engine))), config)
     }
 
@@ -131,15 +148,25 @@ impl Policy {
         if let Some(problem) = config.termination.problem(config.max_option_tokens) {
             return Err(lm::Error::Config(format!("termination {problem}")).into());
         }
-        let (prompt, shared) = match &*writer {
+        let (prompt, ends, shared) = match &*writer {
             Writer::Local(engine) => {
-                let prompt = config.format.prompt(engine.tokenizer(), engine.config())?;
-                let shared = prompt.shared(engine.tokenizer())?;
-                (prompt, shared)
+                let (tokenizer, model) = (engine.tokenizer(), engine.config());
+                let prompt = config.format.prompt(tokenizer, model)?;
+                let (ends, shared) = (prompt.ends(tokenizer, model), prompt.shared(tokenizer)?);
+                if ends.is_empty() {
+                    let problem = "eos_token_id is missing: without it no solution ends";
+                    return Err(lm::Error::Config(problem.to_owned()).into());
+                }
+                (prompt, ends, shared)
             }
-            Writer::Server(_) => (config.format.prompt_without_model()?, Vec::new()),
+            Writer::Server(server) => {
+                let prompt = config.format.prompt_without_model()?;
+                server.reads_marks(&config.format, &prompt)?;
+                (prompt, Vec::new(), Vec::new())
+            }
         };
-        Ok(Self { writer, config, prompt, shared })
+        let ending = Arc::new(Ending::new(&config, &prompt));
+        Ok(Self { writer, config, prompt, ending, ends, shared })
     }
 
     /// How the policy writes.
@@ -210,22 +237,28 @@ impl Policy {
     fn room(&self, request: &StateRequest<'_>, draft: &Draft) -> Room {
         let (rule, written) = (&self.config.termination, draft.len());
         let (stops, tokens) = match *rule {
-            _ if request.to_end => (Vec::new(), self.config.max_solution_tokens),
+            _ if request.to_end => {
+                let next = self.ending.next.iter().cloned();
+                (next.collect(), self.config.max_solution_tokens - written)
+            }
             Termination::Tokens(count) => (Vec::new(), count.saturating_sub(written).max(1)),
             _ => (rule.stops(), self.config.max_option_tokens - written),
         };
         Room { stops, tokens }
     }
 
-    /// Whether the model stopped where the option is not at its end.
+    /// Whether the model stopped where neither the option nor the solution is at its end.
     fn goes_on(&self, request: &StateRequest<'_>, draft: &Draft) -> bool {
-        let limit = self.config.max_option_tokens;
-        if request.to_end || draft.stop == Some(StopReason::Token) || draft.len() >= limit {
+        let PolicyConfig { max_option_tokens, max_solution_tokens, .. } = self.config;
+        let limit = if request.to_end { max_solution_tokens } else { max_option_tokens };
+        if draft.stop == Some(StopReason::Token) || draft.len() >= limit {
             return false;
         }
         let text = draft.text();
         match (&self.config.termination, draft.stop) {
-            _ if self.answered(&[request.written.as_str(), &text].concat()) => false,
+            _ if self.ending.over(&request.written, &text).is_some() => false,
+            // What stands in a thought ends nothing.
+            (_, stop) if request.to_end => stop == Some(StopReason::String),
             // A character may be of several tokens.
             (Termination::Tokens(_), _) => text.ends_with(char::REPLACEMENT_CHARACTER),
             (rule, Some(StopReason::String)) => rule.end(&text).is_none(),
@@ -235,11 +268,7 @@ impl Policy {
 
     /// Whether a solution has its answer, and the whole of it: digits may follow until the line ends.
     pub fn answered(&self, solution: &str) -> bool {
-        let mark = &self.config.answer_mark;
-        let answer = solution.split_once(mark).and_then(|(_, rest)| {
-            if mark.ends_with('{') { behind_brace(rest) } else { Some(rest) }
-        });
-        answer.is_some_and(|rest| rest.contains('\n'))
+        self.ending.answered(solution)
     }
 
     /// Cuts what was written into options.
@@ -253,39 +282,34 @@ impl Policy {
     }
 
     fn option(&self, request: &StateRequest<'_>, draft: &Draft) -> TextOption {
+        let (tokens, text) = (draft.len() as u32, draft.text());
+        let length = draft.stop == Some(StopReason::Length) && request.to_end;
+        let over = self.ending.over(&request.written, &text);
+        let over =
+            over.or_else(|| if length { self.ending.cut(&request.written, &text) } else { None });
+        let kept = over.map(|over| draft.until(over.at));
+        let kept = kept.as_ref().unwrap_or(draft);
         let parts = match draft.stop {
-            _ if request.to_end => self.parts(draft),
-            Some(StopReason::String) => self.parts(draft).into_iter().take(1).collect(),
-            _ => vec![Part { text: draft.text(), drawn: draft.drawn.clone() }],
+            _ if request.to_end => self.parts(kept),
+            Some(StopReason::String) if over.is_none() => {
+                self.parts(kept).into_iter().take(1).collect()
+            }
+            _ => vec![Part { text: kept.text(), drawn: kept.drawn.clone() }],
         };
         let text: String = parts.iter().map(|part| part.text.as_str()).collect();
         let counted = match self.config.termination {
             Termination::Tokens(count) if draft.len() >= count => !request.to_end,
             _ => false,
         };
-        let (terminal, stop) = match draft.stop {
-            Some(StopReason::Token) => (true, "end"),
-            _ if self.answered(&[request.written.as_str(), &text].concat()) => (true, "answer"),
-            Some(StopReason::String) => (false, "termination"),
+        let (terminal, stop) = match (over, draft.stop) {
+            (Some(over), _) => (true, over.stop),
+            (None, Some(StopReason::Token)) => (true, "end"),
+            (None, Some(StopReason::String)) => (false, "termination"),
             _ if counted => (false, "termination"),
             _ => (request.to_end, "length"),
         };
-        TextOption { text, parts, tokens: draft.len() as u32, terminal, stop }
+        TextOption { text, parts, tokens, terminal, stop }
     }
-}
-
-/// What comes after the brace that closes an open one: an answer in braces may be of several lines.
-fn behind_brace(text: &str) -> Option<&str> {
-    let mut open = 1_usize;
-    let close = text.char_indices().find(|(_, c)| {
-        open = match c {
-            '{' => open + 1,
-            '}' => open - 1,
-            _ => open,
-        };
-        open == 0
-    });
-    close.and_then(|(at, brace)| text.get(at + brace.len_utf8()..))
 }
 
 /// Draws that go on are others than those before.

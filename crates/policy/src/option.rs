@@ -20,7 +20,7 @@ pub struct TextOption {
     pub text: String,
     /// The text as options: more than one where all that was missing was written.
     pub parts: Vec<Part>,
-    /// Tokens written, with those that only showed that the option had ended.
+    /// Tokens written, with those that only showed that the option had ended and those that were cut off: what it cost.
     pub tokens: u32,
     /// Whether the solution is at its end.
     pub terminal: bool,

@@ -14,12 +14,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use lm::engine::StopReason;
 use lm::prefix::PrefixCounts;
 use serde_json::Value;
 
-use crate::Error;
 use crate::draft::Draft;
-use faults::Fault;
+use crate::{Error, Weighed};
+use faults::{Fault, printable};
 
 pub(crate) use job::{Job, Jobs};
 
@@ -62,6 +63,8 @@ pub struct Server {
     /// Whether the server takes settings beside OpenAI's.
     extended: bool,
     repeats: bool,
+    /// The most tokens of a text and what is written after it, where the server says it.
+    context: Option<usize>,
 }
 
 /// A secret: it is sent, and shown nowhere.
@@ -107,6 +110,7 @@ impl Server {
             options: patience,
             extended: true,
             repeats: true,
+            context: None,
         };
         Ok(Self { options, ..server.probed()? })
     }
@@ -126,15 +130,22 @@ impl Server {
         self.repeats
     }
 
-    /// Carries out all jobs, several at a time; results are in their order.
+    /// Carries out all jobs, several at a time; results are in their order. After a text that is over the context nothing is
+    /// written, for its length.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Refused`]; of several the one of the first job.
     pub(crate) fn complete(&self, jobs: &[Job]) -> Result<(Vec<Vec<Draft>>, PrefixCounts), Error> {
-        self.all(jobs, |answer, job| Ok((wire::drafts(answer, job)?, wire::usage(answer))))
+        let (completions, used) =
+            self.all(jobs, |answer, job| Ok((wire::drafts(answer, job)?, wire::usage(answer))))?;
+        let nothing = Draft { stop: Some(StopReason::Length), ..Draft::default() };
+        let filled = completions.into_iter().zip(jobs);
+        let filled =
+            filled.map(|(drafts, job)| drafts.unwrap_or_else(|| vec![nothing.clone(); job.count]));
+        Ok((filled.collect(), used))
     }
 
-    /// `P(yes) / (P(yes) + P(no))` after every text, among the likeliest tokens.
+    /// How two words are weighed after every text, as far as the likeliest tokens tell.
     ///
     /// # Errors
     /// As [`Self::complete`].
@@ -143,17 +154,45 @@ impl Server {
         texts: &[&str],
         yes: &str,
         no: &str,
-    ) -> Result<(Vec<f64>, PrefixCounts), Error> {
+    ) -> Result<(Vec<Weighed>, PrefixCounts), Error> {
         let jobs: Vec<Job> = texts.iter().map(|text| Job::of_one_token(text)).collect();
-        self.all(&jobs, |answer, _| Ok((wire::share(answer, yes, no)?, wire::usage(answer))))
+        let (weighed, used) = self
+            .all(&jobs, |answer, _| Ok((wire::weighed(answer, yes, no)?, wire::usage(answer))))?;
+        Ok((weighed.into_iter().map(|one| one.unwrap_or_else(Weighed::unread)).collect(), used))
     }
 
-    /// Sends all jobs, and gives what `read` makes of the answers, in the order of the jobs.
+    /// Whether a text leaves room for so many tokens in the context, as far as the server tells.
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
+    pub(crate) fn fits(&self, text: &str, tokens: usize) -> Result<bool, Error> {
+        let Some(context) = self.context else { return Ok(true) };
+        // No token is less than a byte, but for one at the beginning.
+        if text.len() + 1 + tokens < context {
+            return Ok(true);
+        }
+        match self.length(text) {
+            Ok(length) => Ok(length.is_none_or(|length| length + tokens < context)),
+            Err(Error::TooLong { .. }) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The tokens of a text, if the server tells.
+    pub(crate) fn length(&self, text: &str) -> Result<Option<usize>, Error> {
+        let job = Job { likeliest: 1, ..Job::of_one_token(text) };
+        let answer =
+            self.patiently(|| self.post("completions", &job.body(&self.model, self.extended)))?;
+        Ok(wire::prompt_tokens(&answer))
+    }
+
+    /// Sends all jobs, and gives what `read` makes of the answers, in the order of the jobs; nothing of texts that are over
+    /// the context.
     fn all<T: Send>(
         &self,
         jobs: &[Job],
         read: impl Fn(&Value, &Job) -> Result<(T, PrefixCounts), Fault> + Sync,
-    ) -> Result<(Vec<T>, PrefixCounts), Error> {
+    ) -> Result<(Vec<Option<T>>, PrefixCounts), Error> {
         let next = AtomicUsize::new(0);
         let answers = Mutex::new(BTreeMap::new());
         let work = || {
@@ -161,7 +200,7 @@ impl Server {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let Some(job) = jobs.get(place) else { break };
                 let answer = self.one(job, &read);
-                if answer.is_err() {
+                if !matches!(answer, Ok(_) | Err(Error::TooLong { .. })) {
                     // The others finish what they have begun.
                     next.store(jobs.len(), Ordering::Relaxed);
                 }
@@ -177,10 +216,26 @@ impl Server {
         });
         let answers = answers.into_inner().expect("no thread panics while it holds the lock");
         let (mut all, mut usage) = (Vec::with_capacity(jobs.len()), PrefixCounts::default());
+        let mut too_long = None;
         for answer in answers.into_values() {
-            let (answer, used) = answer?;
-            all.push(answer);
-            usage += used;
+            match answer {
+                Ok((answer, used)) => {
+                    all.push(Some(answer));
+                    usage += used;
+                }
+                Err(Error::TooLong { problem, .. }) => {
+                    all.push(None);
+                    too_long = Some(problem);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        if let Some(problem) = too_long {
+            let (count, of) = (all.iter().filter(|one| one.is_none()).count(), all.len());
+            tracing::warn!(
+                "{}: {count} of {of} texts are over its context, and skipped: {problem}",
+                self.address
+            );
         }
         Ok((all, usage))
     }
@@ -195,10 +250,31 @@ impl Server {
             let (address, problem) = (self.address.clone(), "it takes no `top_k`".to_owned());
             return Err(Error::Refused { address, problem });
         }
-        self.patiently(|| {
-            let answer = self.post("completions", &job.body(&self.model, self.extended))?;
-            read(&answer, job)
-        })
+        let ask = |job: &Job| {
+            self.patiently(|| {
+                let answer = self.post("completions", &job.body(&self.model, self.extended))?;
+                read(&answer, job)
+            })
+        };
+        match ask(job) {
+            Err(Error::TooLong { address, problem }) => match self.shortened(job)? {
+                Some(shorter) => ask(&shorter),
+                None => Err(Error::TooLong { address, problem }),
+            },
+            answer => answer,
+        }
+    }
+
+    /// A job with as many tokens as the context has left after its text. Some servers refuse what might be too long.
+    fn shortened(&self, job: &Job) -> Result<Option<Job>, Error> {
+        let Some(context) = self.context.filter(|_| job.max_tokens > 1) else { return Ok(None) };
+        let length = match self.length(&job.prompt) {
+            Err(Error::TooLong { .. }) => None,
+            length => length?,
+        };
+        let left = length.and_then(|length| context.checked_sub(length)).unwrap_or(0);
+        let shorter = Job { max_tokens: left, ..job.clone() };
+        Ok((1..job.max_tokens).contains(&left).then_some(shorter))
     }
 
     /// Tries until it works, or does not pass, or was tried often enough.
@@ -208,15 +284,20 @@ impl Server {
         for tried in 1.. {
             match attempt() {
                 Ok(done) => return Ok(done),
-                Err(Fault::Lasting(problem)) => {
-                    return Err(Error::Refused { address: address(), problem });
+                Err(Fault::Lasting(problem)) => return Err(self.refused(problem)),
+                Err(Fault::TooLong(problem)) => {
+                    return Err(Error::TooLong {
+                        address: address(),
+                        problem: printable(&problem),
+                    });
                 }
                 Err(Fault::Passing { problem, .. }) if tried >= self.options.attempts => {
-                    let problem = format!("{problem} (asked {tried} times)");
+                    let problem = format!("{} (asked {tried} times)", printable(&problem));
                     return Err(Error::Unavailable { address: address(), problem });
                 }
                 Err(Fault::Passing { problem, after }) => {
                     let wait = after.unwrap_or(pause).min(LONGEST_PAUSE);
+                    let problem = printable(&problem);
                     tracing::warn!("{}: {problem}; asking again in {wait:?}", self.address);
                     std::thread::sleep(wait);
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -244,6 +325,7 @@ impl Server {
         match fault {
             Fault::Passing { problem, after } => Fault::Passing { problem: mask(problem), after },
             Fault::Lasting(problem) => Fault::Lasting(mask(problem)),
+            Fault::TooLong(problem) => Fault::TooLong(mask(problem)),
         }
     }
 

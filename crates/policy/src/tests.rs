@@ -24,8 +24,13 @@ fn config() -> PolicyConfig {
 
 /// A policy that knows one solution by heart.
 fn policy() -> Policy {
+    knows(SOLUTION)
+}
+
+/// A policy that knows by heart what it writes.
+fn knows(solution: &str) -> Policy {
     let special = ["<|bos|>", "<|eos|>", "<|answer|>"].map(str::to_owned);
-    let tokenizer = Tokenizer::train([QUESTION, SOLUTION].into_iter(), 320, &special).unwrap();
+    let tokenizer = Tokenizer::train([QUESTION, solution].into_iter(), 320, &special).unwrap();
     let model = serde_json::from_value(serde_json::json!({
         "model_type": "llama", "vocab_size": 320, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
         "num_attention_heads": 2, "max_position_embeddings": 256, "rms_norm_eps": 1e-5,
@@ -33,7 +38,7 @@ fn policy() -> Policy {
     }))
     .unwrap();
     let checkpoint = Checkpoint::fresh(model, tokenizer, 1, &device::cpu()).unwrap();
-    let text = ["<|bos|>", QUESTION, "<|answer|>", SOLUTION, "<|eos|>"].concat();
+    let text = ["<|bos|>", QUESTION, "<|answer|>", solution, "<|eos|>"].concat();
     let ids = checkpoint.tokenizer.encode(&text).unwrap();
     let from = ids.iter().position(|&id| id == 2).unwrap() + 1;
     let example = Example { ids, targets_from: Some(from), heads: vec![], weight: 1.0 };
@@ -98,6 +103,35 @@ fn options_end_at_lines_and_add_up_to_the_solution() {
     let rest = write(request(&first.text, true));
     assert_eq!([first.text.as_str(), &rest.text].concat(), SOLUTION);
     assert!(rest.terminal);
+}
+
+/// The model would go on after its answer: it is stopped there, and not one token is written in vain.
+#[test]
+fn a_model_is_stopped_at_its_answer() {
+    let on = [SOLUTION, "\nTom has 1 + 1 = 2 bags.\n#### 2"].concat();
+    let policy = knows(&on);
+    for (written, rest) in
+        [("", SOLUTION), ("Tom has 2 * 3 = 6 apples.\nHe has 6 - 1 = 5 left.\n", "#### 5")]
+    {
+        let request = StateRequest {
+            question: QUESTION,
+            written: written.to_owned(),
+            sampling: Sampling::Greedy,
+            to_end: true,
+            keep: false,
+            excluded: Vec::new(),
+            seed: 0,
+        };
+        let whole = policy.write(&[request], &mut Prefixes::default()).unwrap().remove(0);
+        let text = [rest, "\n"].concat();
+        assert_eq!(
+            (whole.text.as_str(), whole.stop, whole.terminal),
+            (text.as_str(), "answer", true)
+        );
+        let tokens: usize = whole.parts.iter().map(|part| part.drawn.ids.len()).sum();
+        assert_eq!(tokens, whole.tokens as usize);
+        assert!(task::grade(&[written, &whole.text].concat(), "5"));
+    }
 }
 
 /// The policy knows one solution by heart, and still says something else when it must not say that.
@@ -168,8 +202,9 @@ fn an_answer_is_whole_when_its_line_is() {
     assert!(!policy.answered("It is 5.\n"));
     assert!(!policy.answered("#### 1"), "or 18");
     assert!(policy.answered("#### 18\n"));
-    let mut boxed = policy;
-    boxed.config.answer_mark = "\\boxed{".to_owned();
+    assert!(!policy.answered("#### Step 1: add\n"));
+    let boxed =
+        policy.with(PolicyConfig { answer_mark: "\\boxed{".to_owned(), ..config() }).unwrap();
     assert!(!boxed.answered("It is \\boxed{\\frac{1}{2}}."), "the line goes on");
     assert!(boxed.answered("It is \\boxed{\\frac{1}{2}}.\n"));
     assert!(!boxed.answered("It is \\boxed{\\begin{pmatrix}1\n"), "the box is open");

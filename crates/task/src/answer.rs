@@ -1,4 +1,4 @@
-//! The final answer of a completion: where it stands, when two answers agree, when one is right.
+//! The final answer of a completion: when two answers agree, when one is right. Where it stands is [`extract`]'s to say.
 //!
 //! Grading is exact. Numbers are compared as rationals (`1/2` is `0.5`, `$1,200.00` is `1200`), mathematics, in LaTeX
 //! or as typed, by value (`\frac{\sqrt8}{2}` is `\sqrt{2}`), anything else as text without case and spacing. A
@@ -7,61 +7,10 @@
 use crate::latex;
 use crate::rational::Rational;
 
-/// What announces the final answer, as in GSM8K: the last line of a completion is `#### 42`.
+pub use crate::extract::{end_of_answer, extract};
+
+/// What announces the final answer, as in GSM8K: the last line of a solution is `#### 42`.
 pub const ANSWER_MARK: &str = "####";
-
-/// What the final answer is written in without a mark, as in MATH: `\boxed{42}`.
-const BOXES: [&str; 2] = ["\\boxed", "\\fbox"];
-
-/// The answer of a completion: the rest of the line after the last [`ANSWER_MARK`], trimmed; in a completion without
-/// the mark, what the last complete `\boxed{...}` holds.
-///
-/// `None` with nothing behind the mark or in the box: no number elsewhere in the text is ever taken for an answer.
-pub fn extract(completion: &str) -> Option<&str> {
-    let answer = match completion.rsplit_once(ANSWER_MARK) {
-        Some((_, after)) => after.lines().next()?,
-        None => boxed(completion)?,
-    };
-    let answer = answer.trim();
-    (!answer.is_empty()).then_some(answer)
-}
-
-/// The contents of the box that begins last, of those that are closed. In one pass, whatever the braces.
-fn boxed(text: &str) -> Option<&str> {
-    let (mut open, mut last) = (Vec::new(), None);
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'{' if !escaped => open.push(at + 1),
-            b'}' if !escaped => {
-                let start = open.pop();
-                let found = start.filter(|start| is_box(text.get(..start - 1)));
-                last = last.max(found.map(|start| (start, at)));
-            }
-            _ => {}
-        }
-        escaped = byte == b'\\' && !escaped;
-    }
-    let bare = BOXES.iter().filter_map(|name| bare(text, name)).max();
-    let (start, end) = last.max(bare)?;
-    text.get(start..end)
-}
-
-fn is_box(before: Option<&str>) -> bool {
-    before.is_some_and(|before| BOXES.iter().any(|name| before.trim_end().ends_with(name)))
-}
-
-/// Where the answer of a box without braces stands: `\boxed 5`.
-fn bare(text: &str, name: &str) -> Option<(usize, usize)> {
-    let start = text.rfind(name)? + name.len();
-    let rest = text.get(start..)?;
-    let answer = rest.trim_start_matches(' ');
-    let end = answer.find(|c: char| c.is_whitespace() || c == '$').unwrap_or(answer.len());
-    let answer = answer.get(..end)?.trim_end_matches(['.', ',']);
-    let start = start + rest.len() - rest.trim_start_matches(' ').len();
-    let follows = !answer.is_empty() && !answer.starts_with(|c: char| "{}\\".contains(c));
-    (follows && !answer.starts_with(char::is_alphabetic)).then_some((start, start + answer.len()))
-}
 
 /// The text under which an answer votes: equal for answers that agree, and only for those.
 ///

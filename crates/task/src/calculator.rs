@@ -23,7 +23,8 @@ mod unit;
 
 pub(crate) use token::annotation;
 
-use crate::answer::{ANSWER_MARK, extract, same};
+use crate::answer::same;
+use crate::extract::extract;
 
 /// One arithmetic claim of a text, and whether it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +70,7 @@ pub fn finding(step: &str) -> Finding {
 /// It fails if a claim does, or if the answer is missing or is not that result. Without a claim there is nothing
 /// to say, whatever the answer.
 pub fn verdict(completion: &str) -> Finding {
-    let steps = completion.rsplit_once(ANSWER_MARK).map_or(completion, |(steps, _)| steps);
-    let checks = check(steps);
+    let checks = check(crate::extract::steps(completion));
     let answer = extract(completion).unwrap_or_default();
     match (summary(&checks), checks.iter().rfind(|check| check.computed.is_some())) {
         (Finding::Holds, Some(last)) if !is_result(last, answer) => Finding::Fails,

@@ -1,6 +1,7 @@
 //! What a problem is: where its answer stands, when an answer is right, and whether the sums in a solution hold.
 //!
-//! - [`answer`]: the final answer of a completion, grading and agreement, exact; also of answers in LaTeX.
+//! - [`mod@extract`]: where the answer of a solution stands, and where a solution ends.
+//! - [`answer`]: grading and agreement, exact; also of answers in LaTeX.
 //! - [`calculator`]: every arithmetic claim in a text, found and checked. Its findings are an input of the critics
 //!   and a filter; they are never a label.
 //! - [`import`]: problems from outside, in GSM8K's format or any JSONL.
@@ -12,13 +13,15 @@
 
 pub mod answer;
 pub mod calculator;
+pub mod extract;
 pub mod import;
 mod latex;
 pub mod operators;
 pub mod rational;
 pub mod world;
 
-pub use answer::{ANSWER_MARK, canonical, extract, grade, same};
+pub use answer::{ANSWER_MARK, canonical, grade, same};
 pub use calculator::{Check, Finding, check, finding, verdict};
+pub use extract::{end_of_answer, extract};
 pub use import::{ColumnMap, Doubt, Fields, ImportError, Imported, Rows};
 pub use rational::Rational;

@@ -14,8 +14,8 @@ const GRADED: &[(&str, &str, bool)] = &[
     ("####   17   ", "17", true),
     ("so it is #### 17", "17", true),
     ("#### 17\nThat was easy: 3.", "17", true),
-    ("#### 16\nNo.\n#### 17", "17", true),
-    ("#### 17\nNo.\n#### 16", "17", false),
+    ("#### 16\nNo.\n#### 17", "17", false),
+    ("#### 17\nNo.\n#### 16", "17", true),
     ("##### 17", "17", true),
     ("Tom has 17 apples", "17", false),
     ("The answer is 17", "17", false),
@@ -24,7 +24,7 @@ const GRADED: &[(&str, &str, bool)] = &[
     ("", "17", false),
     ("####", "17", false),
     ("#### \n17", "17", false),
-    ("#### 17\n####", "17", false),
+    ("#### 17\n####", "17", true),
     // Equal numbers.
     ("#### 17.0", "17", true),
     ("#### 17.", "17", true),
@@ -117,8 +117,9 @@ fn completions_are_graded_exactly() {
 }
 
 #[test]
-fn the_answer_is_the_rest_of_the_last_marked_line() {
+fn the_answer_is_the_rest_of_the_first_marked_line() {
     assert_eq!(extract("1 + 1 = 2\n#### 2 apples\nbye"), Some("2 apples"));
+    assert_eq!(extract("1 + 1 = 2\n#### 2\nQ: 3 + 4?\n#### 7"), Some("2"));
     assert_eq!(extract("#### a #### b"), Some("b"));
     assert_eq!(extract("2"), None);
     assert_eq!(extract("####\t\n2"), None);

@@ -61,7 +61,7 @@ fn keys_can_be_read_where_there_is_a_normal_form() {
 }
 
 #[test]
-fn without_a_mark_the_answer_is_in_the_last_complete_box() {
+fn without_a_mark_the_answer_is_in_the_first_complete_box() {
     let cases = [
         (r"So it is $\boxed{5}$.", Some("5")),
         (r"First \boxed{4}, no: \boxed{5}", Some("5")),
@@ -80,7 +80,7 @@ fn without_a_mark_the_answer_is_in_the_last_complete_box() {
         (r"\boxes{5}", None),
         (r"{5} and }{ 5", None),
         ("\\boxed{4}\n#### 5", Some("5")),
-        ("\\boxed{4}\n####", None),
+        ("\\boxed{4}\n####", Some("4")),
     ];
     for (completion, answer) in cases {
         assert_eq!(extract(completion), answer, "{completion}");

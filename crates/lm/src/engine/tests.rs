@@ -69,7 +69,7 @@ fn written(engine: &Engine) -> Vec<Generation> {
     let request = |i: usize| GenerationRequest {
         prompt: ids(1 + i * 7 % 40, i % 5),
         sampling: Sampling::Temperature { temperature: 1.0 },
-        stop: Stop { tokens: vec![17], strings: vec![], max_new: 3 + i % 40 },
+        stop: Stop { tokens: vec![17], strings: vec![], until: None, max_new: 3 + i % 40 },
         excluded: vec![],
         seed: i as u64,
         scope: i as u64 % 5,

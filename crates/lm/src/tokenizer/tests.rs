@@ -383,3 +383,19 @@ fn a_flipped_byte_never_ends_the_program() {
         }
     }
 }
+
+#[test]
+fn a_text_begins_with_what_the_post_processor_puts_there() {
+    let mut json: serde_json::Value =
+        serde_json::from_str(&marked().to_json().unwrap()).unwrap();
+    json["post_processor"] = serde_json::json!({"type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}});
+    let adding = Tokenizer::from_json(&json.to_string()).unwrap();
+    let ids = adding.encode("ab").unwrap();
+    assert_eq!(adding.encode_whole("ab").unwrap(), [&[1][..], &ids].concat());
+    assert_eq!(adding.encode_whole("<s>ab").unwrap(), adding.encode("<s>ab").unwrap(), "once");
+    assert_eq!(adding.encode_whole("").unwrap(), [1]);
+    assert_eq!(marked().encode_whole("ab").unwrap(), ids, "where none is put, none is");
+}

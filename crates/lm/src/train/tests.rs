@@ -129,7 +129,7 @@ fn a_batch_is_learned_by_heart_and_greedy_decoding_says_it() {
     let request = |e: &Example| GenerationRequest {
         prompt: e.ids[..2].to_vec(),
         sampling: Sampling::Greedy,
-        stop: Stop { tokens: vec![1], strings: vec![], max_new: 9 },
+        stop: Stop { tokens: vec![1], strings: vec![], until: None, max_new: 9 },
         excluded: vec![],
         seed: 0,
         scope: u64::from(e.ids[1]),

@@ -18,7 +18,25 @@ pub(crate) enum Fault {
     },
     /// Asking again will not help.
     Lasting(String),
+    /// The text is over the server's context: asking again will not help, and other texts may be shorter.
+    TooLong(String),
 }
+
+/// What servers say of a text that is over their context: OpenAI's and vLLM's words, SGLang's, llama.cpp's and TGI's.
+const TOO_LONG: [&str; 12] = [
+    "context length",
+    "context_length",
+    "context size",
+    "context_size",
+    "context window",
+    "maximum model length",
+    "max_model_len",
+    "maximum allowed length",
+    "input is too long",
+    "prompt is too long",
+    "max_new_tokens` must be <=",
+    "input is too large to process",
+];
 
 impl Fault {
     pub(crate) fn passing(problem: impl Into<String>) -> Self {
@@ -38,8 +56,8 @@ pub(crate) fn answer(
         Err(error) => return Err(Fault::passing(error.to_string())),
     };
     let status = response.status();
-    let after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let after = after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let after = header("retry-after").and_then(|after| wait(after.trim(), header("date")));
     let read = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
     let text = match read {
         Ok(text) => text,
@@ -53,7 +71,11 @@ pub(crate) fn answer(
         return parsed.map_err(|error| Fault::passing(format!("its answer is not JSON: {error}")));
     }
     let problem = format!("status {}{}", status.as_u16(), said(&text));
+    let whole = String::from_utf8_lossy(&text).to_lowercase();
     match status.as_u16() {
+        400 | 413 | 422 | 500 if TOO_LONG.iter().any(|words| whole.contains(words)) => {
+            Err(Fault::TooLong(problem))
+        }
         408 | 425 | 429 | 500.. => Err(Fault::Passing { problem, after }),
         401 | 403 => {
             let hint = "; the key is read from OPENAI_API_KEY";
@@ -61,6 +83,55 @@ pub(crate) fn answer(
         }
         _ => Err(Fault::Lasting(problem)),
     }
+}
+
+/// How long a server wants to be left alone: so many seconds, or until a time that is seen against its own clock.
+fn wait(after: &str, date: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = after.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let seconds = seconds_of(after)?.checked_sub(seconds_of(date?)?)?;
+    Some(Duration::from_secs(seconds.max(0).unsigned_abs()))
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A time as HTTP writes it, `Sun, 06 Nov 1994 08:49:37 GMT` or in one of its older ways, in seconds since the year 0.
+fn seconds_of(date: &str) -> Option<i64> {
+    let parts: Vec<&str> = date.split([' ', '-', ',']).filter(|part| !part.is_empty()).collect();
+    let (day, month, year, clock) = match *parts.as_slice() {
+        [_, month, day, clock, year] if clock.contains(':') => (day, month, year, clock),
+        [_, day, month, year, clock, "GMT" | "UTC"] => (day, month, year, clock),
+        _ => return None,
+    };
+    let month = MONTHS.iter().position(|name| *name == month)? as i64;
+    let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
+    let year = match year {
+        0..70 => year + 2000,
+        70..100 => year + 1900,
+        other => other,
+    };
+    let clock: Vec<i64> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let [hour, minute, second] = *clock.as_slice() else { return None };
+    let sane = (1..=31).contains(&day)
+        && (1970..10_000).contains(&year)
+        && (0..24).contains(&hour)
+        && [minute, second].iter().all(|part| (0..=60).contains(part));
+    // Years begin in March here, so that a leap day is the last of its year.
+    let (month, year) = if month < 2 { (month + 10, year - 1) } else { (month - 2, year) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    sane.then_some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// A text that does nothing to a terminal: characters that steer one, or turn the direction of writing, are spelled out.
+pub(crate) fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let spelled = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(spelled).collect()
 }
 
 /// What a server says of its failure, shortened.
@@ -75,4 +146,43 @@ fn said(text: &[u8]) -> String {
     let text = message.map_or_else(|| String::from_utf8_lossy(text), Into::into);
     let short: String = text.trim().chars().take(300).collect();
     if short.is_empty() { short } else { format!(": {short}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_may_say_when_it_wants_to_be_asked_again() {
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        let seconds = |after, date| wait(after, date).map(|wait| wait.as_secs());
+        assert_eq!(seconds("7", None), Some(7));
+        assert_eq!(seconds("0.5", None), Some(0));
+        for later in [
+            "Sun, 06 Nov 1994 08:50:07 GMT",
+            "Sunday, 06-Nov-94 08:50:07 GMT",
+            "Sun Nov  6 08:50:07 1994",
+        ] {
+            assert_eq!(seconds(later, date), Some(30), "{later}");
+        }
+        let turn = Some("Thu, 29 Feb 2024 23:59:59 GMT");
+        assert_eq!(seconds("Fri, 01 Mar 2024 00:00:01 GMT", turn), Some(2));
+        let new_year = Some("Sun, 31 Dec 2023 23:59:59 GMT");
+        assert_eq!(seconds("Mon, 01 Jan 2024 00:00:00 GMT", new_year), Some(1));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:00 GMT", date), Some(0), "it is over");
+        for nothing in
+            ["-1", "soon", "Sun, 06 Nov 1994 08:50:07 PST", "x, 99 Nov 1994 08:50:07 GMT"]
+        {
+            assert_eq!(seconds(nothing, date), None, "{nothing}");
+        }
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:50:07 GMT", None), None, "nobody knows the time");
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_spelled_out() {
+        assert_eq!(
+            printable("\u{1b}[31mred\u{7}\r\n\u{202e}é"),
+            "\\u{1b}[31mred\\u{7}\\u{d}\\u{a}\\u{202e}é"
+        );
+    }
 }

@@ -3,12 +3,15 @@
 use lm::Sampling;
 use serde_json::Value;
 
-use super::faults::Fault;
+use super::faults::{Fault, printable};
 use super::{Draft, Job, Server, wire};
-use crate::Error;
+use crate::format::named_marks;
+use crate::{Error, PromptFormat, PromptText};
 
 /// A text that every model can go on with.
 const TEXT: &str = "1 2 3 4 5 6 7 8";
+/// A text to see the tokens of a mark behind.
+const PLAIN: &str = "a";
 /// A text that every model can go on with in many ways.
 const OPEN: &str = "The";
 /// So many samples are compared.
@@ -25,6 +28,7 @@ impl Server {
     pub(crate) fn probed(mut self) -> Result<Self, Error> {
         let models = self.patiently(|| self.get("models"))?;
         self.model = self.chosen(&models)?;
+        self.context = context(&models, &self.model);
         self.extended = self.takes_more()?;
         let sampled = Sampling::Temperature { temperature: 1.0 };
         let job = Job { prompt: OPEN.to_owned(), ..job(SAMPLES, sampled) };
@@ -44,8 +48,44 @@ impl Server {
         self.choose(&[TEXT], "yes", "no").map(|_| ())
     }
 
-    fn refused(&self, problem: impl Into<String>) -> Error {
-        Error::Refused { address: self.address.clone(), problem: problem.into() }
+    /// Checks that the server reads the special tokens around a question as such, as far as it tells how many tokens a text
+    /// has. A model may have been trained on a template whose marks are text: those are only warned of.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] names the preset's key.
+    pub(crate) fn reads_marks(
+        &self,
+        format: &PromptFormat,
+        prompt: &PromptText,
+    ) -> Result<(), Error> {
+        let marks = named_marks(&prompt.render("", ""));
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let plain = self.length(PLAIN)?;
+        for mark in marks {
+            let marked = self.length(&[PLAIN, &mark].concat())?;
+            let (Some(plain), Some(marked)) = (plain, marked) else { return Ok(()) };
+            if marked <= plain + 1 {
+                continue;
+            }
+            let key = format.texts().find(|(_, text)| text.contains(&mark)).map(|(key, _)| key);
+            let count = marked - plain;
+            let problem = format!(
+                "`{mark}` is no token of its model, which reads it as {count} tokens of text"
+            );
+            match key {
+                Some(key) => return Err(self.refused(format!("`{key}`: {problem}"))),
+                None => {
+                    tracing::warn!("{}: `policy.format.chat.template`: {problem}", self.address)
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn refused(&self, problem: impl AsRef<str>) -> Error {
+        Error::Refused { address: self.address.clone(), problem: printable(problem.as_ref()) }
     }
 
     /// The model that was named, or the only one.
@@ -53,6 +93,9 @@ impl Server {
         let listed = models["data"].as_array().map_or(&[][..], Vec::as_slice);
         let ids: Vec<&str> = listed.iter().filter_map(|model| model["id"].as_str()).collect();
         match ids.as_slice() {
+            [only] if only.contains(char::is_control) => {
+                Err(self.refused(format!("the name of its model cannot be shown: {only}")))
+            }
             [only] if self.model.is_empty() => Ok((*only).to_owned()),
             ids if ids.contains(&self.model.as_str()) => Ok(self.model.clone()),
             [] => Err(self.refused("it serves no model (/models)")),
@@ -142,6 +185,15 @@ impl Server {
             _ => Ok(()),
         }
     }
+}
+
+/// The context that a server says it has: vLLM's and SGLang's word, and llama.cpp's.
+fn context(models: &Value, model: &str) -> Option<usize> {
+    let listed = models["data"].as_array()?;
+    let listed = listed.iter().find(|listed| listed["id"].as_str() == Some(model))?;
+    let said = [&listed["max_model_len"], &listed["meta"]["n_ctx"]];
+    let said = said.into_iter().find_map(Value::as_u64)?;
+    usize::try_from(said).ok().filter(|&tokens| tokens > 0)
 }
 
 fn job(count: usize, sampling: Sampling) -> Job {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::faults::Fault;
 use super::{Draft, Job};
+use crate::Weighed;
 
 /// An answer to a request for completions.
 #[derive(Debug, Deserialize)]
@@ -99,9 +100,40 @@ fn parsed(answer: &Value) -> Result<Answer, Fault> {
         .map_err(|error| Fault::passing(format!("its answer is none to /completions: {error}")))
 }
 
-/// The share of `yes` in the probability of `yes` and `no` as the next token, of those that are among the likeliest.
-pub(crate) fn share(answer: &Value, yes: &str, no: &str) -> Result<f64, Fault> {
+/// How `yes` and `no` are weighed as the next token. A word that is not among the likeliest has no more probability than the
+/// least of these, nor than what all of them leave: that much it is given, so that it is neither impossible nor certain.
+pub(crate) fn weighed(answer: &Value, yes: &str, no: &str) -> Result<Weighed, Fault> {
     let answer = parsed(answer)?;
+    let likeliest = likeliest(&answer)?;
+    let mut chances = Vec::with_capacity(likeliest.len());
+    for (token, logprob) in likeliest {
+        chances.push((token, f64::from(sound(logprob)?).exp()));
+    }
+    let least = chances.iter().map(|(_, chance)| *chance).fold(1.0, f64::min);
+    let left = 1.0 - chances.iter().map(|(_, chance)| chance).sum::<f64>();
+    let bound = least.min(left).max(f64::MIN_POSITIVE);
+    let found =
+        [yes, no].map(|word| chances.iter().find(|(token, _)| *token == word).map(|one| one.1));
+    let [yes, no] = found.map(|chance| chance.unwrap_or(bound).max(f64::MIN_POSITIVE));
+    let share = yes / (yes + no);
+    Ok(match found {
+        [Some(_), Some(_)] => Weighed { yes: share, told: None },
+        [None, None] => {
+            chances.sort_by(|one, other| other.1.total_cmp(&one.1));
+            let told = chances.iter().map(|(token, _)| (*token).to_owned()).collect();
+            Weighed { yes: UNDECIDED, told: Some(told) }
+        }
+        _ => Weighed { yes: share.clamp(SURE, 1.0 - SURE), told: None },
+    })
+}
+
+/// What is said of two words of which nothing is known.
+const UNDECIDED: f64 = 0.5;
+/// A word that was not seen may be as unlikely as this.
+const SURE: f64 = 1e-6;
+
+/// The likeliest tokens at the first place, with their log-probabilities; at least one.
+fn likeliest(answer: &Answer) -> Result<Vec<(&str, f64)>, Fault> {
     let logprobs = answer.choices.first().and_then(|choice| choice.logprobs.as_ref());
     let none = || Fault::Lasting("it gives no log-probabilities of other tokens".to_owned());
     let likeliest: Vec<(&str, f64)> = match logprobs.ok_or_else(none)? {
@@ -114,15 +146,13 @@ pub(crate) fn share(answer: &Value, yes: &str, no: &str) -> Result<f64, Fault> {
             first.iter().map(|(token, &logprob)| (token.as_str(), logprob)).collect()
         }
     };
-    if likeliest.is_empty() {
-        return Err(none());
-    }
-    let chance = |word: &str| {
-        let found = likeliest.iter().find(|(token, _)| *token == word);
-        found.map_or(Ok(0.0), |&(_, logprob)| Ok(f64::from(sound(logprob)?).exp()))
-    };
-    let (yes, no) = (chance(yes)?, chance(no)?);
-    Ok(yes / (yes + no).max(f64::MIN_POSITIVE))
+    if likeliest.is_empty() { Err(none()) } else { Ok(likeliest) }
+}
+
+/// The tokens of the text that was asked about, if it is told.
+pub(crate) fn prompt_tokens(answer: &Value) -> Option<usize> {
+    let tokens = answer["usage"]["prompt_tokens"].as_u64().filter(|&tokens| tokens > 0)?;
+    usize::try_from(tokens.min(MOST_TOKENS)).ok()
 }
 
 /// The most tokens of an answer that are believed, so that sums of them stay numbers.

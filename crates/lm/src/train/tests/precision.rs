@@ -72,7 +72,7 @@ fn several_devices_learn_what_one_does() {
         .map(|e| GenerationRequest {
             prompt: e.ids[..2].to_vec(),
             sampling: Sampling::Temperature { temperature: 1.0 },
-            stop: Stop { tokens: vec![1], strings: vec![], max_new: 9 },
+            stop: Stop { tokens: vec![1], strings: vec![], until: None, max_new: 9 },
             excluded: vec![],
             seed: u64::from(e.ids[1]),
             scope: u64::from(e.ids[1]),

@@ -15,6 +15,9 @@ use crate::Error;
 /// What the model writes, token by token, before it ends. Samples have a first token of their own.
 const TOKENS: [&str; 6] = ["It is", " 4 + 5 = 9", ".", "\n", "####", " 9"];
 
+/// What it writes after that if it goes on: another problem, as it was shown some.
+const MORE: [&str; 10] = ["\n", "\n", "Q:", " 1 + 1?", "\n", "A:", " It is 2.", "\n", "####", " 2"];
+
 /// A request that came in.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
@@ -45,15 +48,23 @@ pub(crate) struct Style {
     pub(crate) keeps: bool,
     /// Whether it refuses settings beside OpenAI's.
     pub(crate) strict: bool,
+    /// Whether the model goes on with another problem after its answer.
+    pub(crate) goes_on: bool,
 }
 
 pub(crate) const VLLM: Style =
-    Style { chat: false, reason: Some("stop_reason"), keeps: true, strict: false };
-pub(crate) const SGLANG: Style =
-    Style { chat: false, reason: Some("matched_stop"), keeps: false, strict: false };
-pub(crate) const LLAMA_CPP: Style = Style { chat: true, reason: None, keeps: false, strict: false };
+    Style { chat: false, reason: Some("stop_reason"), keeps: true, strict: false, goes_on: false };
+pub(crate) const SGLANG: Style = Style {
+    chat: false,
+    reason: Some("matched_stop"),
+    keeps: false,
+    strict: false,
+    goes_on: false,
+};
+pub(crate) const LLAMA_CPP: Style =
+    Style { chat: true, reason: None, keeps: false, strict: false, goes_on: false };
 pub(crate) const STRICT: Style =
-    Style { chat: false, reason: Some("stop_reason"), keeps: false, strict: true };
+    Style { chat: false, reason: Some("stop_reason"), keeps: false, strict: true, goes_on: false };
 
 /// A server on a port of this machine.
 pub(crate) struct Fake {
@@ -183,7 +194,9 @@ fn answer(asked: &Asked, style: Style) -> Reply {
 
 /// The model goes on where the prompt has stopped within its lines.
 fn choice(body: &Value, index: u64, style: Style) -> Value {
-    let mut tokens: Vec<String> = TOKENS.map(str::to_owned).to_vec();
+    let more = if style.goes_on { &MORE[..] } else { &[] };
+    let mut tokens: Vec<String> =
+        TOKENS.iter().chain(more).map(|&token| token.to_owned()).collect();
     let prompt = body["prompt"].as_str().unwrap();
     let written = prompt.rsplit_once("A:").map_or("", |(_, written)| written);
     if let Some((_, after)) = written.split_once('\n') {

@@ -1,0 +1,124 @@
+//! `tojson` as `transformers` has it: Python's `json.dumps`, without the escapes for HTML.
+
+use minijinja::value::Kwargs;
+use minijinja::{Error, ErrorKind, Value};
+use serde::Serialize;
+
+use super::jinja::{Bounded, MOST_BYTES};
+
+/// The widest indentation.
+const WIDEST: usize = 32;
+
+/// How `json.dumps` is told to write.
+struct Style {
+    ascii: bool,
+    indent: Option<usize>,
+    /// Between items, and between a key and its value.
+    separators: [String; 2],
+}
+
+/// The filter.
+pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
+    let refused = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
+    let indent: Option<usize> = options.get("indent")?;
+    if indent.is_some_and(|indent| indent > WIDEST) {
+        return Err(refused(format!("tojson: an indent of more than {WIDEST}")));
+    }
+    let separators: Option<Vec<String>> = options.get("separators")?;
+    let items = if indent.is_some() { "," } else { ", " };
+    let separators = match separators.map(<[String; 2]>::try_from) {
+        None => [items, ": "].map(str::to_owned),
+        Some(pair) => pair.map_err(|_| refused("tojson: separators are two".to_owned()))?,
+    };
+    let ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
+    let sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
+    options.assert_all_used()?;
+    // First into bounds: a value may be much larger than the template that made it.
+    let mut bytes = Bounded(Vec::new());
+    value
+        .serialize(&mut serde_json::Serializer::new(&mut bytes))
+        .map_err(|error| refused(format!("tojson: {error}")))?;
+    let mut tree: serde_json::Value =
+        serde_json::from_slice(&bytes.0).map_err(|error| refused(format!("tojson: {error}")))?;
+    if sorted {
+        tree.sort_all_objects();
+    }
+    let mut text = String::new();
+    let style = Style { ascii, indent, separators };
+    match style.dump(&tree, 0, &mut text) {
+        Some(()) => Ok(text),
+        None => Err(refused(format!("tojson: more than {MOST_BYTES} bytes"))),
+    }
+}
+
+impl Style {
+    /// Writes a value; nothing when it gets too long.
+    fn dump(&self, value: &serde_json::Value, depth: usize, text: &mut String) -> Option<()> {
+        match value {
+            serde_json::Value::String(string) => self.quote(string, text),
+            serde_json::Value::Array(items) => {
+                text.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    self.next(i, depth + 1, text)?;
+                    self.dump(item, depth + 1, text)?;
+                }
+                self.close(items.is_empty(), depth, text)?;
+                text.push(']');
+            }
+            serde_json::Value::Object(entries) => {
+                text.push('{');
+                for (i, (key, item)) in entries.iter().enumerate() {
+                    self.next(i, depth + 1, text)?;
+                    self.quote(key, text);
+                    *text += &self.separators[1];
+                    self.dump(item, depth + 1, text)?;
+                }
+                self.close(entries.is_empty(), depth, text)?;
+                text.push('}');
+            }
+            plain => *text += &plain.to_string(),
+        }
+        (text.len() <= MOST_BYTES).then_some(())
+    }
+
+    fn next(&self, place: usize, depth: usize, text: &mut String) -> Option<()> {
+        if place > 0 {
+            *text += &self.separators[0];
+        }
+        self.line(depth, text)
+    }
+
+    fn close(&self, empty: bool, depth: usize, text: &mut String) -> Option<()> {
+        if empty { Some(()) } else { self.line(depth, text) }
+    }
+
+    fn line(&self, depth: usize, text: &mut String) -> Option<()> {
+        if let Some(indent) = self.indent {
+            text.push('\n');
+            *text += &" ".repeat(indent * depth);
+        }
+        (text.len() <= MOST_BYTES).then_some(())
+    }
+
+    fn quote(&self, string: &str, text: &mut String) {
+        text.push('"');
+        for c in string.chars() {
+            match c {
+                '"' => *text += "\\\"",
+                '\\' => *text += "\\\\",
+                '\n' => *text += "\\n",
+                '\r' => *text += "\\r",
+                '\t' => *text += "\\t",
+                '\u{8}' => *text += "\\b",
+                '\u{c}' => *text += "\\f",
+                c if u32::from(c) < 0x20 || (self.ascii && (!c.is_ascii() || c == '\u{7f}')) => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        *text += &format!("\\u{unit:04x}");
+                    }
+                }
+                c => text.push(c),
+            }
+        }
+        text.push('"');
+    }
+}
