@@ -16,6 +16,9 @@ pub mod import;
 mod latex;
 pub mod operators;
 pub mod rational;
+mod spelled;
+mod tidy;
+mod unit;
 pub mod world;
 
 pub use answer::{ANSWER_MARK, canonical, extract, grade, same};
