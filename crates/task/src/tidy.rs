@@ -136,7 +136,9 @@ fn announced(text: &str) -> Option<String> {
     let rest = rest.trim_start_matches(['*', '_', ' ']);
     let after = word_off(rest, "is equal to").or_else(|| word_off(rest, "is"));
     let after = after.or_else(|| rest.strip_prefix([':', '=']))?;
-    Some(after.trim_start_matches([':', ' ', '*']).to_owned())
+    let after = after.trim_start_matches([':', ' ']);
+    // `Answer:** 73`; what begins emphasis of its own stays.
+    Some(after.strip_prefix("** ").unwrap_or(after).to_owned())
 }
 
 /// What follows a word, whatever its case.
