@@ -18,6 +18,9 @@ pub mod import;
 mod latex;
 pub mod operators;
 pub mod rational;
+mod spelled;
+mod tidy;
+mod unit;
 pub mod world;
 
 pub use answer::{ANSWER_MARK, canonical, grade, same};

@@ -8,6 +8,8 @@ use std::fmt;
 use num_rational::Ratio;
 use num_traits::{CheckedAdd, CheckedMul, CheckedSub, Zero};
 
+use crate::unit;
+
 /// Largest numerator and denominator, `10^36`. It leaves two digits of headroom in an `i128`, so that no sign
 /// change or reduction inside `num_rational` can overflow.
 const LIMIT: u128 = 10u128.pow(36);
@@ -16,26 +18,31 @@ const LIMIT: u128 = 10u128.pow(36);
 const MAX_DECIMALS: usize = 40;
 
 /// Currency signs, ignored before and after a number: no exchange rate is ever meant.
-pub(crate) const CURRENCY: [char; 6] = ['$', '€', '£', '¥', '₹', '₩'];
+pub(crate) const CURRENCY: [char; 12] =
+    ['$', '€', '£', '¥', '₹', '₩', '₽', '₱', '₫', '₺', '₦', '₪'];
 
 /// Single letters that are read as a unit after a number; any other single letter is a variable.
 pub(crate) const UNIT_LETTERS: [char; 6] = ['m', 'g', 'h', 'l', 'L', 's'];
 
 /// Fractions that are one character.
-const VULGAR: [(char, i128, i128); 8] = [
+const VULGAR: [(char, i128, i128); 16] = [
     ('½', 1, 2),
     ('⅓', 1, 3),
     ('⅔', 2, 3),
     ('¼', 1, 4),
     ('¾', 3, 4),
     ('⅕', 1, 5),
+    ('⅖', 2, 5),
+    ('⅗', 3, 5),
+    ('⅘', 4, 5),
+    ('⅙', 1, 6),
+    ('⅚', 5, 6),
     ('⅛', 1, 8),
+    ('⅜', 3, 8),
+    ('⅝', 5, 8),
+    ('⅞', 7, 8),
     ('⅒', 1, 10),
 ];
-
-/// Words after which what follows a number is no unit: `17 and a half` is not 17.
-const NOT_A_UNIT: [&str; 9] =
-    ["and", "or", "to", "plus", "minus", "times", "half", "over", "point"];
 
 /// An exact number: numerator and denominator at most `10^36`, always in lowest terms.
 ///
@@ -60,25 +67,33 @@ impl Rational {
     /// Reads a number as people write answers; `None` if the text is not one number.
     ///
     /// Understood: signs (also `−`), thousands separators in groups of three (`1,234`, never `1,23`), currency
-    /// signs before or after, decimals, `a/b`, mixed `1 1/2` and `1½`, `1.5 million`, a final period, markup
-    /// (`**17**`, `\$5`), and trailing units without digits (`17 apples`). A percent sign is a unit as well, as
-    /// GSM8K has it: `25%` is 25, not 0.25.
+    /// signs before or after, decimals, `a/b`, mixed `1 1/2` and `1½`, `3e8`, `1.5 million`, a final period, markup
+    /// (`**17**`, `\$5`), and units (`17 apples`, `5 m/s`), but no other words. A percent sign is a unit as well, as
+    /// GSM8K has it: `25%` is 25, not 0.25. `50 cents` is 0.5.
     pub fn parse(text: &str) -> Option<Self> {
         let markup = |c: char| c.is_whitespace() || matches!(c, '*' | '`' | '_' | '\\');
         let (negative, rest) = strip_prefixes(text.trim_matches(markup))?;
         let literal = scan(rest)?;
         let mut value = literal.value?;
-        let mut rest = rest.get(literal.len..)?.trim_start();
-        if let Some((denominator, after)) = denominator(rest) {
+        let mut rest = rest.get(literal.len..)?;
+        let mut apart = false;
+        if let Some((exponent, len)) = exponent(rest) {
+            value = value.checked_mul(Self::integer(10).power(exponent.into())?)?;
+            rest = rest.get(len..)?;
+            apart = true;
+        } else if let Some((denominator, after)) = denominator(rest.trim_start()) {
             value = value.checked_div(denominator)?;
-            rest = after.trim_start();
-        }
-        if let Some((scale, after)) = split_scale(rest) {
-            value = value.checked_mul(scale)?;
             rest = after;
         }
         let value = if negative { value.negated() } else { value };
-        is_unit_text(rest).then_some(value)
+        value.checked_mul(unit::meaning(rest, value.place(rest, apart))?.factor)
+    }
+
+    /// How a text stands that follows the number.
+    pub(crate) fn place(self, text: &str, apart: bool) -> unit::Place {
+        let size = if self.is_negative() { self.negated() } else { self };
+        let apart = apart || text.starts_with(|c: char| c.is_whitespace() || "~\\".contains(c));
+        unit::Place { singular: size <= Self::integer(1), apart }
     }
 
     /// The sum, if it is within the bounds.
@@ -326,7 +341,7 @@ fn digits_at(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Splits sign and currency sign, in either order, from the front.
-fn strip_prefixes(text: &str) -> Option<(bool, &str)> {
+pub(crate) fn strip_prefixes(text: &str) -> Option<(bool, &str)> {
     let mut rest = text;
     let (mut sign, mut currency) = (None, false);
     while let Some(first) = rest.chars().next() {
@@ -349,10 +364,20 @@ fn denominator(text: &str) -> Option<(Rational, &str)> {
     Some((literal.value?, below.get(literal.len..)?))
 }
 
-/// A word that multiplies the number before it, and what follows.
-fn split_scale(text: &str) -> Option<(Rational, &str)> {
-    let len = text.bytes().take_while(u8::is_ascii_alphabetic).count();
-    Some((scale(text.get(..len)?)?, text.get(len..)?))
+/// The exponent of scientific notation that follows a number, and its length: the `e-19` of `1.6e-19`.
+pub(crate) fn exponent(text: &str) -> Option<(i32, usize)> {
+    let after = text.strip_prefix(['e', 'E'])?;
+    let (negative, digits) = match after.strip_prefix(['-', '−', '+']) {
+        Some(digits) => (!after.starts_with('+'), digits),
+        None => (false, after),
+    };
+    let len = digits_at(digits.as_bytes(), 0);
+    let exponent: i32 = digits.get(..len).filter(|_| (1..=4).contains(&len))?.parse().ok()?;
+    let rest = digits.get(len..)?;
+    let broken = rest.strip_prefix('.').is_some_and(|rest| digits_at(rest.as_bytes(), 0) > 0);
+    let continues = broken || rest.starts_with(['^', '_']);
+    let exponent = if negative { -exponent } else { exponent };
+    (!continues).then_some((exponent, text.len() - rest.len()))
 }
 
 /// The factor a scale word stands for.
@@ -366,23 +391,4 @@ pub(crate) fn scale(word: &str) -> Option<Rational> {
         _ => return None,
     };
     Some(Rational::integer(factor))
-}
-
-/// True if `text` can follow a number without changing it.
-fn is_unit_text(text: &str) -> bool {
-    let punctuation = "%.,;/'’-()°²³¢!?*`_\\\"";
-    let allowed = |c: char| {
-        c.is_alphabetic() || c.is_whitespace() || punctuation.contains(c) || CURRENCY.contains(&c)
-    };
-    if !text.chars().all(allowed) {
-        return false;
-    }
-    let first = text.split(|c: char| !c.is_alphabetic()).find(|word| !word.is_empty());
-    let variable = first.is_some_and(|word| {
-        let mut letters = word.chars();
-        let letter = letters.next();
-        letters.next().is_none() && letter.is_some_and(|c| !UNIT_LETTERS.contains(&c))
-    });
-    let refused = first.is_some_and(|word| NOT_A_UNIT.contains(&word.to_lowercase().as_str()));
-    !variable && !refused
 }

@@ -109,6 +109,104 @@ const GRADED: &[(&str, &str, bool)] = &[
     ("#### ", "", false),
 ];
 
+/// Pairs of answers in the forms that models write, whether they agree, and what they are about.
+const FORMS: &str = include_str!("fixtures/answer_forms.tsv");
+
+fn forms() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+    FORMS.lines().skip(1).map(|line| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        assert_eq!(cells.len(), 4, "{line}");
+        (cells[0], cells[1], cells[2] == "yes")
+    })
+}
+
+/// What answers in these forms are made of.
+const FORM_PIECES: [&str; 60] = [
+    "3",
+    "18",
+    "1 000",
+    "1.000,5",
+    "0.5",
+    "e",
+    "e8",
+    "E-19",
+    "x",
+    "10",
+    "^",
+    "_",
+    "{",
+    "}",
+    "{,}",
+    "(C) ",
+    "C. ",
+    "(",
+    ")",
+    "</s>",
+    "<|im_end|>",
+    "**",
+    "*",
+    "__",
+    "`",
+    "$",
+    "\\$",
+    "\\(",
+    "\\)",
+    "\"",
+    "'",
+    "~",
+    "≈",
+    "-",
+    "–",
+    ".",
+    ",",
+    ":",
+    "%",
+    "/",
+    " ",
+    "cents",
+    " apples",
+    " dozen",
+    "th",
+    " to ",
+    "May",
+    " is",
+    " pm",
+    "five",
+    "and ",
+    "The answer is ",
+    "USD ",
+    "\\text{",
+    "\\times",
+    ">",
+    "=",
+    "¢",
+    "²",
+    "₁",
+];
+
+#[test]
+fn forms_agree_as_they_should() {
+    let wrong: Vec<String> = forms()
+        .filter(|(a, b, expected)| same(a, b) != *expected || same(b, a) != *expected)
+        .map(|(a, b, expected)| {
+            let (left, right) = (canonical(a), canonical(b));
+            format!("{a}  {b}  expected {expected}, keys {left:?} {right:?}")
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} pairs:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(forms().count() >= 250);
+}
+
+#[test]
+fn the_key_of_a_forms_key_is_itself() {
+    for (a, b, _) in forms() {
+        for answer in [a, b] {
+            let key = canonical(answer);
+            assert_eq!(key.as_deref().and_then(canonical), key, "{answer}");
+        }
+    }
+}
+
 #[test]
 fn completions_are_graded_exactly() {
     for &(completion, target, graded) in GRADED {
@@ -171,6 +269,34 @@ proptest! {
     fn any_text_is_graded_without_panic(completion in ".*", target in ".*") {
         let graded = grade(&completion, &target);
         prop_assert!(!graded || extract(&completion).is_some());
+    }
+
+    #[test]
+    fn keys_of_forms_in_any_order_are_their_own(pieces in prop::collection::vec(
+        prop::sample::select(FORM_PIECES.to_vec()), 0..12,
+    )) {
+        let answer = pieces.concat();
+        let key = canonical(&answer);
+        prop_assert_eq!(same(&answer, &answer), key.is_some());
+        prop_assert_eq!(key.as_deref().and_then(canonical), key);
+    }
+
+    #[test]
+    fn scientific_notation_is_a_power_of_ten(m in 1u32..10_000, point in 0usize..4, e in -30i32..30) {
+        let digits = format!("{m:05}");
+        let (whole, decimals) = digits.split_at(digits.len() - point);
+        let mantissa = if point == 0 { whole.to_owned() } else { format!("{whole}.{decimals}") };
+        let mantissa = mantissa.trim_start_matches('0');
+        let short = format!("{mantissa}e{e}");
+        for long in [
+            format!(r"{mantissa} \times 10^{{{e}}}"),
+            format!("{mantissa}*10^{e}"),
+            format!("{mantissa}E{e:+} m/s"),
+        ] {
+            prop_assert!(same(&short, &long), "{short} {long}");
+        }
+        let other = format!("{mantissa}e{}", e + 1);
+        prop_assert!(!same(&short, &other), "{short} {other}");
     }
 
     #[test]

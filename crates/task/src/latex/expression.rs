@@ -5,33 +5,41 @@ use super::poly::{Atom, Poly};
 use super::quotient::Quotient;
 use super::token::Token;
 use crate::rational::{Rational, scan};
+use crate::unit::{Place, meaning};
 
 /// How deep parentheses, fractions and roots nest.
 const MAX_DEPTH: u32 = 24;
 
-/// The value of all tokens. Units after it are ignored.
+/// The value of all tokens, with what the unit after it multiplies with.
 pub(super) fn value(tokens: &[Token]) -> Option<Quotient> {
     let mut parser = Parser { tokens: tokens.to_vec(), at: 0, depth: 0, angle: false };
     let value = parser.sum()?;
     let rest = parser.tokens.get(parser.at..)?;
-    is_unit(rest).then_some(value)
+    if rest.is_empty() {
+        return Some(value);
+    }
+    let singular = value.rational().is_some_and(|value| value.place("", true).singular);
+    let factor = meaning(&unit(rest)?, Place { singular, apart: true })?.factor;
+    value.times(&Quotient::whole(Poly::constant(factor)))
 }
 
-/// True if the tokens can follow a value without changing it: words, and what makes powers and quotients of units.
-fn is_unit(tokens: &[Token]) -> bool {
-    let starts = matches!(tokens.first(), None | Some(Token::Text(_)));
-    let mut power = false;
-    let part = |token: &Token| {
-        let fits = match token {
-            Token::Text(words) => !words.contains(|c: char| c.is_ascii_digit()),
-            Token::Number(_) => power,
-            Token::Sign(sign) => "^/.{}%°".contains(*sign),
-            _ => false,
-        };
-        power = matches!(token, Token::Sign('^')) || (power && *token == Token::Sign('{'));
-        fits
-    };
-    starts && tokens.iter().all(part)
+/// The text of the tokens after a value, if they can be a unit: words, and what makes powers and quotients of them.
+fn unit(tokens: &[Token]) -> Option<String> {
+    let starts = matches!(tokens.first(), Some(Token::Text(_) | Token::Sign('/' | '.')));
+    let mut text = String::new();
+    for token in tokens {
+        match token {
+            Token::Text(words) | Token::Name(words) => {
+                text.push(' ');
+                text.push_str(words);
+            }
+            Token::Number(digits) if text.ends_with(['^', '{', '-']) => text.push_str(digits),
+            Token::Sign('*') => text.push('·'),
+            Token::Sign(sign) if "^/.{}%°-()".contains(*sign) => text.push(*sign),
+            _ => return None,
+        }
+    }
+    starts.then_some(text)
 }
 
 /// The number that digits stand for.
@@ -113,11 +121,9 @@ impl Parser {
         self.sign() == Some('/') && !words
     }
 
-    /// True if the next token begins another factor.
+    /// True if the next token begins another factor. A number is none: `x2` is a power, an index or a word.
     fn continues(&self) -> bool {
-        let after_number = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
         match self.peek() {
-            Some(Token::Number(_)) => !matches!(after_number, Some(Token::Number(_))),
             Some(Token::Name(_) | Token::Call(_) | Token::Fraction) => true,
             Some(Token::Sign(sign)) => "([{√⌊⌈".contains(*sign),
             _ => false,

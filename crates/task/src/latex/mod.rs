@@ -5,6 +5,7 @@
 //! - `expression`: values. `poly` is their normal form, `quotient` has denominators, `number` roots, `function` the
 //!   functions with exact values.
 //! - `field`: the fingerprint of values that have no normal form here.
+//! - `numeral`: where a number ends that a unit follows.
 //! - `words`: the text of an answer that is none of these.
 //!
 //! Values are compared exactly, and a decimal is what its digits say: 0.333 is not a third. The effort is bounded:
@@ -14,6 +15,7 @@ mod expression;
 mod field;
 mod function;
 mod number;
+mod numeral;
 mod poly;
 mod quotient;
 mod relation;
@@ -21,7 +23,8 @@ mod shape;
 mod token;
 mod words;
 
-pub(crate) use words::{is_symbolic, plain};
+pub(crate) use numeral::numeral;
+pub(crate) use words::{is_name, plain};
 
 use token::Token;
 

@@ -54,6 +54,11 @@ impl Quotient {
         (self.den == Poly::integer(1)).then_some(&self.num)
     }
 
+    /// The atoms of numerator and denominator.
+    pub(super) fn atoms(&self) -> Vec<&Atom> {
+        self.num.atoms().into_iter().chain(self.den.atoms()).collect()
+    }
+
     /// The value, if it is rational.
     pub(super) fn rational(&self) -> Option<Rational> {
         self.poly()?.rational()

@@ -1,6 +1,7 @@
 //! Equations and inequalities: what they say of a variable, or else themselves, brought to one side.
 
 use super::expression::value;
+use super::function::FUNCTIONS;
 use super::poly::{Atom, Poly};
 use super::quotient::Quotient;
 use super::shape::{Item, is_words, items, split};
@@ -10,6 +11,10 @@ use crate::rational::Rational;
 /// Equations and inequalities.
 pub(super) fn relation(sides: &[&[Token]], signs: &[char], depth: u32) -> Option<Vec<Item>> {
     let (first, last) = (sides.first()?, sides.last()?);
+    if let ([[], right], [sign]) = (sides, signs) {
+        // `= 5`, and `> 5`: of what, the question has said.
+        return if *sign == '=' { items(right, depth + 1) } else { bounded("x", *sign, right) };
+    }
     if signs.iter().all(|sign| *sign == '=') {
         if let (Some(line), 2) = (line(first, last), sides.len()) {
             return Some(vec![Item::plain(line)]);
@@ -20,6 +25,12 @@ pub(super) fn relation(sides: &[&[Token]], signs: &[char], depth: u32) -> Option
         }
     }
     match (sides, signs) {
+        ([[Token::Name(name)], right], [sign]) if bounded(name, *sign, right).is_some() => {
+            bounded(name, *sign, right)
+        }
+        ([left, [Token::Name(name)]], [sign]) if bounded(name, mirrored(*sign), left).is_some() => {
+            bounded(name, mirrored(*sign), left)
+        }
         ([left, right], [sign]) => statement(&difference(left, right)?, *sign),
         ([low, name, high], ['<' | '≤', '<' | '≤']) => between(low, name, high, signs),
         ([high, name, low], ['>' | '≥', '>' | '≥']) => {
@@ -60,6 +71,27 @@ pub(super) fn label(tokens: &[Token]) -> Option<String> {
     }
 }
 
+/// What a variable is compared with, if that is a number: `x > \sqrt2`.
+fn bounded(name: &str, sign: char, bound: &[Token]) -> Option<Vec<Item>> {
+    let bound = value(bound)?;
+    let constant = bound.atoms().into_iter().all(is_constant);
+    let variable = is_variable(&Atom::Symbol(name.to_owned())) && name != "pi" && name != "e";
+    (constant && variable && sign != '=').then(|| compared(name, sign, bound.key()?))?
+}
+
+/// A variable compared with a number: an interval, or all but one number.
+fn compared(name: &str, sign: char, bound: String) -> Option<Vec<Item>> {
+    Some(vec![match sign {
+        '=' => Item::plain(bound).named(name),
+        '<' => Item::range(format!("(-inf,{bound})")),
+        '≤' => Item::range(format!("(-inf,{bound}]")),
+        '>' => Item::range(format!("({bound},inf)")),
+        '≥' => Item::range(format!("[{bound},inf)")),
+        '≠' => Item::plain(format!("{name}!={bound}")),
+        _ => return None,
+    }])
+}
+
 fn difference(left: &[Token], right: &[Token]) -> Option<Quotient> {
     value(left)?.plus(&value(right)?.negated())
 }
@@ -93,22 +125,14 @@ fn statement(difference: &Quotient, sign: char) -> Option<Vec<Item>> {
     let free: Vec<&Atom> = sum.atoms().into_iter().filter(|atom| !is_constant(atom)).collect();
     // A claim about numbers is true or false, and no answer.
     let variable = *free.iter().find(|atom| is_variable(atom))?;
+    let whole = difference.poly().is_some();
+    if let ([Atom::Symbol(name)], true) = (free.as_slice(), whole)
+        && let Some((bound, turned)) = solution(sum, variable)
+    {
+        return compared(name, if turned { mirrored(sign) } else { sign }, bound.key()?);
+    }
     let (sum, turned) = normal(sum)?;
     let sign = if turned { mirrored(sign) } else { sign };
-    let whole = difference.poly().is_some();
-    if let (Some(bound), [Atom::Symbol(name)], true) =
-        (solution(&sum, variable), free.as_slice(), whole)
-    {
-        let bound = Quotient::whole(bound).key()?;
-        return Some(vec![match sign {
-            '=' => Item::plain(bound).named(name),
-            '<' => Item::range(format!("(-inf,{bound})")),
-            '≤' => Item::range(format!("(-inf,{bound}]")),
-            '>' => Item::range(format!("({bound},inf)")),
-            '≥' => Item::range(format!("[{bound},inf)")),
-            _ => Item::plain(format!("{name}!={bound}")),
-        }]);
-    }
     if !whole && sign != '=' {
         return None;
     }
@@ -130,14 +154,50 @@ fn normal(sum: &Poly) -> Option<(Poly, bool)> {
     Some((sum.times(&scale)?, first.is_negative()))
 }
 
-/// The number that a variable has to be for `variable - number` to vanish.
-fn solution(sum: &Poly, name: &Atom) -> Option<Poly> {
-    let rest = Poly::atom(name.clone()).plus(&sum.negated())?;
-    (!rest.atoms().contains(name)).then_some(rest)
+/// The number that a variable has to be for the sum to vanish, and whether the number before the variable is below zero.
+fn solution(sum: &Poly, name: &Atom) -> Option<(Quotient, bool)> {
+    let (mut slope, mut rest) = (Poly::default(), Poly::default());
+    for (monomial, value) in sum.terms() {
+        let mut monomial = monomial.clone();
+        let part = match monomial.remove(name) {
+            Some(power) if power == Rational::integer(1) => &mut slope,
+            Some(_) => return None,
+            None => &mut rest,
+        };
+        *part = part.plus(&Poly::term(value, monomial)?)?;
+    }
+    if !slope.atoms().into_iter().chain(rest.atoms()).all(is_constant) {
+        return None;
+    }
+    let turned = is_below_zero(&slope)?;
+    Some((Quotient::whole(rest.negated()).over(&Quotient::whole(slope))?, turned))
 }
 
+/// Whether a number of one term is below zero; `None` for others, and for what is not real.
+fn is_below_zero(number: &Poly) -> Option<bool> {
+    let (monomial, value) = number.single()?;
+    let positive = |atom: &Atom| match atom {
+        Atom::Prime(_) => true,
+        Atom::Symbol(name) => matches!(name.as_str(), "pi" | "e"),
+        _ => false,
+    };
+    monomial.keys().all(positive).then(|| value.is_negative())
+}
+
+/// True for what is the same number in every answer.
 fn is_constant(atom: &Atom) -> bool {
-    atom.is_number() || matches!(atom, Atom::Symbol(name) if name == "pi" || name == "e")
+    match atom {
+        Atom::Symbol(name) => {
+            let words =
+                || name.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+            let known =
+                |word: &str| matches!(word, "pi" | "e" | "sqrt") || FUNCTIONS.contains(&word);
+            words().next().is_some() && words().all(known) && !name.contains('_')
+        }
+        Atom::Group(sum) => sum.atoms().into_iter().all(is_constant),
+        Atom::Prime(_) | Atom::Imaginary => true,
+        Atom::Tower(..) => false,
+    }
 }
 
 fn is_variable(atom: &Atom) -> bool {

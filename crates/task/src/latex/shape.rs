@@ -90,6 +90,12 @@ pub(super) fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     let count = parts.len();
     if count > 1 {
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        // 3 apples and 2 pears are not 2 apples and 3 pears.
+        let mut units: Vec<&[Token]> = parts.iter().filter_map(|part| measure(part)).collect();
+        units.dedup();
+        if units.len() > 1 {
+            return None;
+        }
         let listed = parts.into_iter().map(|part| items(part, depth + 1));
         let mut listed = listed.collect::<Option<Vec<_>>>()?.concat();
         // Of two inequalities one holds only if that is said.
@@ -103,10 +109,23 @@ pub(super) fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     item(tokens, depth)
 }
 
+/// The words behind the last number of a part.
+fn measure(part: &[Token]) -> Option<&[Token]> {
+    let relation =
+        |token: &Token| matches!(token, Token::Sign('=' | '<' | '>' | '≤' | '≥' | '≠' | '∈'));
+    let start = part.iter().rposition(relation).map_or(0, |at| at + 1);
+    let said = part.get(start..)?;
+    let at = said.iter().position(|token| matches!(token, Token::Text(_)))?;
+    said.get(at..).filter(|_| at > 0)
+}
+
 /// The set of all that fulfil a condition: `x | x > 2`.
 fn described(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     let bars = |token: &Token| matches!(token, Token::Sign('|' | ':'));
     match split(tokens, bars)?.as_slice() {
+        [[Token::Name(_), Token::Sign('∈'), Token::Name(reals)], condition] if reals == "R" => {
+            items(condition, depth)
+        }
         [name, condition] if label(name).is_some() => items(condition, depth),
         _ => None,
     }

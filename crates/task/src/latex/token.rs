@@ -1,7 +1,8 @@
 //! Tokens of a mathematical answer, whether in LaTeX or as typed.
 
 use super::function::FUNCTIONS;
-use crate::rational::UNIT_LETTERS;
+use super::words::is_product;
+use crate::rational::{UNIT_LETTERS, exponent};
 
 /// What an answer is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +42,26 @@ pub(super) const NAMES: [&str; 39] = [
 ];
 
 /// Words of two or three letters that are units and not products.
-pub(super) const UNITS: [&str; 30] = [
+const UNITS: [&str; 33] = [
     "mm", "cm", "dm", "km", "kg", "mg", "lb", "lbs", "oz", "ft", "in", "yd", "mi", "mph", "kph",
-    "hr", "hrs", "min", "sec", "ms", "ml", "mL", "am", "pm", "AM", "PM", "deg", "rad", "th", "sq",
+    "hr", "hrs", "min", "sec", "ms", "ml", "mL", "am", "pm", "AM", "PM", "deg", "rad", "sq", "USD",
+    "EUR", "GBP", "Hz",
 ];
+
+/// Short words that are never a product of variables.
+const WORDS: [&str; 26] = [
+    "to", "of", "the", "not", "for", "out", "but", "was", "are", "one", "two", "six", "ten", "yes",
+    "all", "any", "per", "you", "she", "her", "his", "who", "how", "why", "Mr", "Ms",
+];
+
+/// The most digits that scientific notation is written out in.
+const MAX_DIGITS: i32 = 30;
+
+/// Digits above the line, in order, and the sign there.
+const SUPERSCRIPTS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻";
+
+/// Digits below the line.
+const SUBSCRIPTS: &str = "₀₁₂₃₄₅₆₇₈₉";
 
 /// Characters that are signs as they are.
 const PLAIN: &str = "+-*/^_!%°=<>≤≥≠∈∪±∓()[]{}|⌊⌋⌈⌉⟨⟩√,;&.:";
@@ -53,6 +70,35 @@ const PLAIN: &str = "+-*/^_!%°=<>≤≥≠∈∪±∓()[]{}|⌊⌋⌈⌉⟨⟩�
 pub(super) fn sets_words(command: &str) -> bool {
     let text = command.starts_with("text") && !command.ends_with("style");
     text || command.starts_with("math") || matches!(command, "mbox" | "hbox" | "operatorname")
+}
+
+/// True for two or three letters as typed that are a word, by what stands around them.
+///
+/// Letters are a product if they touch an operator or a number, or are such as words are not made of: `ax+by`, `2ab`, `xy`.
+/// `5 to 3`, `May 5` and `18th` are none.
+fn is_word(before: &str, word: &str, after: &str) -> bool {
+    let mut letters = word.chars();
+    let name = word.len() == 3
+        && letters.next().is_some_and(|c| c.is_ascii_uppercase())
+        && letters.all(|c| c.is_ascii_lowercase());
+    let digit = |c: char| c.is_ascii_digit();
+    let between = before.ends_with(' ')
+        && after.starts_with(' ')
+        && before.trim_end().ends_with(digit)
+        && after.trim_start().starts_with(digit);
+    if word.len() < 2 {
+        return false;
+    }
+    let ordinal = before.ends_with(digit) && ["st", "nd", "rd", "th"].contains(&word);
+    if WORDS.contains(&word) || name || between || ordinal {
+        return true;
+    }
+    let operator = |c: char| "+-*/^=<>≤≥_{".contains(c);
+    let touches = before.ends_with(|c: char| digit(c) || ")}]".contains(c))
+        || before.trim_end().ends_with(operator)
+        || after.starts_with(['^', '_', '(', '{', '\\'])
+        || after.trim_start().starts_with(|c: char| "+-*/^=<>≤≥_}".contains(c));
+    !touches && !is_product(word)
 }
 
 /// The sign that a command or a character stands for.
@@ -92,7 +138,7 @@ fn sign(name: &str) -> Option<char> {
 pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
     // Braces around all of it are those of a set, as typed.
     let open = u32::from(text.trim_start().starts_with('{'));
-    let mut scanner = Scanner { rest: text, open, tokens: Vec::new() };
+    let mut scanner = Scanner { text, rest: text, open, tokens: Vec::new() };
     while let Some(first) = scanner.rest.chars().next() {
         scanner.next(first)?;
     }
@@ -100,6 +146,7 @@ pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
 }
 
 struct Scanner<'a> {
+    text: &'a str,
     rest: &'a str,
     /// How many parentheses, brackets and sets are open: in these a comma parts numbers.
     open: u32,
@@ -154,6 +201,12 @@ impl<'a> Scanner<'a> {
             digits.push('.');
             digits.push_str(&self.digits()?);
         }
+        let argument = matches!(self.tokens.last(), Some(Token::Fraction | Token::Sign('√')));
+        if let Some((exponent, len)) = exponent(self.rest).filter(|_| !argument) {
+            self.skip(len)?;
+            self.scientific(&digits, exponent);
+            return Some(());
+        }
         let broken = digits.contains('.');
         self.tokens.push(Token::Number(digits));
         if broken && self.repeats(0) {
@@ -164,6 +217,33 @@ impl<'a> Scanner<'a> {
             self.tokens.push(Token::Repeating(repeating));
         }
         Some(())
+    }
+
+    /// A number in scientific notation: its digits if they are not too many, or else a product.
+    fn scientific(&mut self, digits: &str, exponent: i32) {
+        let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
+        let all = format!("{whole}{decimals}");
+        let point = whole.len() as i32 + exponent;
+        let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+        let after = point - all.len() as i32;
+        if point.abs() > MAX_DIGITS || after > MAX_DIGITS || all.len() as i32 - point > MAX_DIGITS {
+            let power = Token::Number(exponent.unsigned_abs().to_string());
+            self.tokens.extend([Token::Sign('{'), Token::Number(digits.to_owned())]);
+            self.tokens.extend([Token::Sign('*'), Token::Number("10".to_owned())]);
+            self.tokens.extend([Token::Sign('^'), Token::Sign('{')]);
+            self.tokens.extend((exponent < 0).then_some(Token::Sign('-')));
+            self.tokens.extend([power, Token::Sign('}'), Token::Sign('}')]);
+            return;
+        }
+        let plain = match usize::try_from(point) {
+            Ok(point) if point >= all.len() => format!("{all}{}", zeros(after)),
+            Ok(point) if point > 0 => {
+                let (whole, decimals) = all.split_at(point);
+                format!("{whole}.{decimals}")
+            }
+            _ => format!("0.{}{all}", zeros(-point)),
+        };
+        self.tokens.push(Token::Number(plain));
     }
 
     /// True if a line over digits begins so many bytes ahead.
@@ -296,6 +376,8 @@ impl<'a> Scanner<'a> {
     /// Letters as typed: a name that is known, a word, or a product of variables.
     fn letters(&mut self) -> Option<()> {
         let len = self.rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let start = self.text.len() - self.rest.len();
+        let before = self.text.get(..start)?;
         let word = self.rest.get(..len)?;
         self.skip(len)?;
         let after = self.rest.trim_start();
@@ -308,11 +390,40 @@ impl<'a> Scanner<'a> {
             "min" => self.tokens.push(Token::Text(word.to_owned())),
             _ if FUNCTIONS.contains(&word) => self.tokens.push(Token::Call(word.to_owned())),
             "or" | "and" => self.tokens.push(Token::Text(word.to_owned())),
-            _ if len > 3 || UNITS.contains(&word) => {
+            "x" | "X" if self.scales(after) => self.push_sign('*'),
+            _ if len > 3 || UNITS.contains(&word) || is_word(before, word, self.rest) => {
                 self.tokens.push(Token::Text(word.to_owned()));
             }
             _ => self.tokens.extend(word.chars().map(|letter| Token::Name(letter.to_string()))),
         }
+        Some(())
+    }
+
+    /// True if the `x` that was read is the cross of `3x10^8`.
+    fn scales(&self, after: &str) -> bool {
+        let ten = after.strip_prefix("10").or_else(|| after.strip_prefix("{10}"));
+        let raised = |c: char| c == '^' || SUPERSCRIPTS.contains(c);
+        let power = ten
+            .map(str::trim_start)
+            .is_some_and(|ten| ten.starts_with(raised) || ten.starts_with("**"));
+        power && matches!(self.tokens.last(), Some(Token::Number(_)))
+    }
+
+    /// Digits above or below the line, as one exponent or index.
+    fn shifted(&mut self, mark: char, digits: &str) -> Option<()> {
+        self.tokens.extend([Token::Sign(mark), Token::Sign('{')]);
+        let mut number = String::new();
+        while let Some(at) =
+            self.rest.chars().next().and_then(|c| digits.chars().position(|d| d == c))
+        {
+            self.skip(self.rest.chars().next()?.len_utf8())?;
+            match at {
+                10 if number.is_empty() => self.tokens.push(Token::Sign('-')),
+                10 => return None,
+                digit => number.push_str(&digit.to_string()),
+            }
+        }
+        self.tokens.extend([Token::Number(number), Token::Sign('}')]);
         Some(())
     }
 
@@ -326,7 +437,18 @@ impl<'a> Scanner<'a> {
             self.push_sign(*sign);
             return Some(());
         }
+        if SUPERSCRIPTS.contains(first) {
+            return self.shifted('^', SUPERSCRIPTS);
+        }
+        if SUBSCRIPTS.contains(first) {
+            return self.shifted('_', SUBSCRIPTS);
+        }
+        let start = self.text.len() - self.rest.len();
         self.skip(first.len_utf8())?;
+        let range = self.text.get(..start)?.ends_with(|c: char| c.is_ascii_digit());
+        if first == '–' && range && self.digit_after(0) {
+            return None; // From here to there.
+        }
         let mut text = [0; 4];
         let text: &str = first.encode_utf8(&mut text);
         match first {
@@ -334,11 +456,6 @@ impl<'a> Scanner<'a> {
             '∞' => self.tokens.push(Token::Name("inf".to_owned())),
             '∅' => self.tokens.push(Token::Name("emptyset".to_owned())),
             'θ' => self.tokens.push(Token::Name("theta".to_owned())),
-            '²' | '³' => {
-                self.push_sign('^');
-                let digit = if first == '²' { "2" } else { "3" };
-                self.tokens.push(Token::Number(digit.to_owned()));
-            }
             _ if PLAIN.contains(first) => self.push_sign(first),
             _ => self.push_sign(sign(text)?),
         }

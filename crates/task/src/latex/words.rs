@@ -1,7 +1,7 @@
 //! Answers that are words: names, choices, times, and whatever is not understood.
 
 use super::function::FUNCTIONS;
-use super::token::{NAMES, UNITS, sets_words};
+use super::token::{NAMES, sets_words};
 
 /// The text of an answer without the markup of LaTeX around its words.
 pub(crate) fn plain(answer: &str) -> String {
@@ -56,31 +56,9 @@ fn spacing<'a>(text: &mut String, rest: &'a str) -> &'a str {
     rest.get(1..).unwrap_or_default()
 }
 
-/// True if a text that begins with a number goes on as mathematics: `7\pi`, `2xy`, but not `7 apples` or `5 km`.
-pub(crate) fn is_symbolic(answer: &str) -> bool {
-    let command = |(at, _): (usize, _)| {
-        let after = answer.as_bytes().get(at + 1);
-        after.is_some_and(u8::is_ascii_alphabetic)
-    };
-    if answer.match_indices('\\').any(command) {
-        return true;
-    }
-    let after = answer.trim_start_matches(|c: char| !c.is_alphabetic());
-    let before = answer.strip_suffix(after).unwrap_or_default();
-    let len = after.chars().take_while(|c| c.is_alphabetic()).count();
-    let word: String = after.chars().take(len).collect();
-    let word = word.as_str();
-    let attached = before.ends_with(|c: char| c.is_ascii_digit());
-    let product = attached && (2..=3).contains(&len) && !UNITS.contains(&word);
-    let known = NAMES.contains(&word) || (FUNCTIONS.contains(&word) && !UNITS.contains(&word));
-    known || product || (operates(before) && !(after.is_empty() && before.ends_with('*')))
-}
-
-/// True if digits are followed by a sign that is none of a number's: a factorial, a product, a parenthesis.
-fn operates(text: &str) -> bool {
-    let digits = |c: char| !c.is_ascii_digit();
-    let sign = text.trim_end().trim_start_matches(digits).trim_start_matches(|c| !digits(c));
-    matches!(sign, "!" | "!!" | "*" | "(" | "*(")
+/// True for the name of a symbol or a function.
+pub(crate) fn is_name(word: &str) -> bool {
+    NAMES.contains(&word) || FUNCTIONS.contains(&word)
 }
 
 /// True for letters of which two or three together are more likely a word than a product of variables.
@@ -91,7 +69,8 @@ pub(super) fn has_short_word(answer: &str) -> bool {
     letters && words().any(|word| !matches!(word, "and" | "or") && !is_product(word))
 }
 
-fn is_product(word: &str) -> bool {
+/// True for two or three letters that are rather a product: consonants, or of a, b, c, d.
+pub(super) fn is_product(word: &str) -> bool {
     let of = |letters: &str| word.chars().all(|c| letters.contains(c.to_ascii_lowercase()));
     let short = (2..=3).contains(&word.len()) && !NAMES.contains(&word);
     !short || of("abcd") || of("bcdfghjklmnpqrstvwxyz")
