@@ -3,76 +3,116 @@
 use std::ops::Range;
 
 use super::Check;
-use super::expression::{self, Reading};
+use super::agree::{self, Written};
+use super::context;
+use super::expression::{self, Binding, Range as Span, Reading, Sense};
 use super::settle::{settle, word};
 use super::token::{self, Kind, Op, Token};
 use super::unit;
-use crate::answer::same;
 use crate::import::strip_annotations;
 use crate::rational::Rational;
 
 /// Tokens of a side that are looked at, before or behind the equals sign; an expression that long is not read.
 const MAX_SIDE: usize = 64;
 
-/// A claimed decimal with at least this many digits may be rounded.
-const ROUNDED_FROM: u32 = 2;
+/// The largest number in a fraction that may be meant of something that is not said: `3/4 = 15 gallons`.
+const MAX_SHARE: f64 = 12.0;
 
-/// A side of a claim: where it stands and what it says.
-struct Side<'a> {
+/// From here on a result without a scale can belong to a sum with one: `25k * 2 = 50,000`, but `25k * 2 = 50`.
+const SCALED_FROM: i64 = 1000;
+
+/// A claim as it was found.
+pub(super) struct Claim {
+    pub(super) check: Check,
+    /// The number that was claimed, percentages as they are written.
+    pub(super) claimed: Option<Rational>,
+    /// The same as it is told behind the annotation, where it has other digits.
+    pub(super) shown: Option<Rational>,
+    /// The value of the left side, even if the claim is in doubt.
+    exact: Option<Rational>,
+    written: Written,
+    /// The bytes behind the left side.
+    rest: Range<usize>,
+}
+
+/// One way to read a side: where it stands and what it says.
+struct Candidate<'a> {
     span: Range<usize>,
     reading: Reading<'a>,
 }
 
-/// A claim in running text, and the bytes behind its left side.
-struct Spoken {
-    check: Check,
-    rest: Range<usize>,
+/// A side of a claim.
+struct Side<'a> {
+    main: Candidate<'a>,
+    /// A shorter way to read it: `6` in `6 times $5`.
+    other: Option<Candidate<'a>>,
+    /// Is a fraction of two numbers and nothing else.
+    fraction: bool,
+    /// May be a part of something larger.
+    doubtful: bool,
 }
 
 /// The claims of one annotation, and where it stands.
 struct Annotated {
     start: usize,
-    checks: Vec<Check>,
+    claims: Vec<Claim>,
 }
 
 /// All claims of a text, sorted by where they start.
-pub(super) fn find(text: &str) -> Vec<Check> {
+pub(super) fn find(text: &str) -> Vec<Claim> {
     let (raw, annotations) = token::tokens(text);
     let tokens = settle(text, &raw);
-    let annotated: Vec<Annotated> = annotations
+    let mut annotated: Vec<Annotated> = annotations
         .iter()
-        .map(|&(start, inner)| Annotated { start, checks: annotated(start + 2, inner) })
+        .map(|&(start, inner)| Annotated { start, claims: annotated(text, start + 2, inner) })
         .collect();
-    let mut checks: Vec<Check> = tokens
+    let mut claims: Vec<Claim> = tokens
         .split(|token| token.kind == Kind::Break)
         .flat_map(|run| spoken(text, run))
-        .filter(|claim| !repeats(claim, &annotated))
-        .map(|claim| claim.check)
+        .filter(|claim| !repeats(claim, &mut annotated))
         .collect();
-    checks.extend(annotated.into_iter().flat_map(|annotation| annotation.checks));
-    checks.sort_by_key(|check| check.start);
-    checks
+    claims.extend(annotated.into_iter().flat_map(|annotation| annotation.claims));
+    claims.sort_by_key(|claim| claim.check.start);
+    claims
 }
 
-/// True if an annotation before the right side ends says the same: `12 + 5 = <<12+5=17>>17` is one claim.
-fn repeats(claim: &Spoken, annotated: &[Annotated]) -> bool {
+/// True if an annotation before the right side ends says the same: `12 + 5 = <<12+5=17>>17` is one claim, and so is
+/// `56 / 6 = <<56/6=9.333333333333334>>9`, where the annotation is what was computed.
+fn repeats(claim: &Claim, annotated: &mut [Annotated]) -> bool {
     let from = annotated.partition_point(|annotation| annotation.start < claim.rest.start);
-    let inside = annotated.iter().skip(from).take_while(|a| a.start < claim.rest.end);
-    inside.flat_map(|annotation| &annotation.checks).any(|check| {
-        check.computed == claim.check.computed && same(&check.claimed, &claim.check.claimed)
-    })
+    let inside = annotated.iter_mut().skip(from).take_while(|a| a.start < claim.rest.end);
+    for other in inside.flat_map(|annotation| &mut annotation.claims) {
+        if other.exact.is_none() || other.exact != claim.exact {
+            continue;
+        }
+        if other.claimed.is_some() && other.claimed == claim.claimed {
+            return true;
+        }
+        if other.check.ok && !claim.check.ok && is_shown(other, claim) {
+            other.shown = claim.claimed;
+            return true;
+        }
+    }
+    false
+}
+
+/// True if a number in the text is the result of the annotation before it with fewer digits. However that came about
+/// if a machine wrote the result, which nobody copies.
+fn is_shown(annotation: &Claim, claim: &Claim) -> bool {
+    let (Some(exact), Some(shown)) = (annotation.claimed, claim.claimed) else { return false };
+    agree::is_rounding(exact, shown, claim.written.place)
+        || (annotation.written.is_long() && !claim.written.is_long())
 }
 
 /// The claims of a run of tokens without a break.
-fn spoken(text: &str, run: &[Token]) -> Vec<Spoken> {
+fn spoken(text: &str, run: &[Token]) -> Vec<Claim> {
     let sides: Vec<&[Token]> = run.split(|token| token.kind == Kind::Equals).collect();
     let pair = |(at, pair): (usize, &[&[Token]])| {
         let &[left, right] = pair else { return None };
-        let (left, right) = (left_side(text, left)?, right_side(text, right)?);
-        is_claim(&left.reading, &right.reading, at > 0).then(|| Spoken {
-            rest: left.span.end..right.span.end,
-            check: judge(text, 0, &left, &right),
-        })
+        let left = left_side(text, left, at > 0)?;
+        let right = right_side(text, right, at + 2 < sides.len())?;
+        is_claim(&left.main.reading, &right.main.reading, at > 0)
+            .then(|| judge(text, 0, &left, &right))
     };
     sides.windows(2).enumerate().filter_map(pair).collect()
 }
@@ -93,46 +133,85 @@ fn is_claim(left: &Reading<'_>, right: &Reading<'_>, chained: bool) -> bool {
 
 /// The claims of an annotation, every side of which is an expression. What cannot be read is a claim that cannot be
 /// decided: the annotation says that there is one.
-fn annotated(start: usize, inner: &str) -> Vec<Check> {
+fn annotated(text: &str, start: usize, inner: &str) -> Vec<Claim> {
     let (raw, _) = token::tokens(inner);
     let tokens = settle(inner, &raw);
     let sides: Vec<&[Token]> = tokens.split(|token| token.kind == Kind::Equals).collect();
+    let last = sides.len().saturating_sub(1);
     let readings: Vec<Option<Side<'_>>> =
-        sides.iter().map(|side| whole_side(inner, side)).collect();
-    let mut checks = Vec::new();
+        sides.iter().enumerate().map(|(at, side)| whole_side(inner, side, at < last)).collect();
+    let mut claims = Vec::new();
     for pair in readings.windows(2) {
         if let [Some(left), Some(right)] = pair {
-            checks.push(judge(inner, start, left, right));
+            claims.push(judge(text, start, left, right));
         } else {
-            let (expression, claimed) = inner.split_once('=').unwrap_or((inner, ""));
-            let (expression, claimed) = (expression.trim().to_owned(), claimed.trim().to_owned());
-            return vec![Check { expression, claimed, computed: None, ok: false, start }];
+            return vec![unread(inner, start)];
         }
     }
-    checks
+    claims
 }
 
-fn whole_side<'a>(text: &'a str, tokens: &[Token]) -> Option<Side<'a>> {
-    let reading = (tokens.len() <= MAX_SIDE).then(|| expression::read(text, tokens)).flatten()?;
-    (reading.len == tokens.len()).then(|| side(tokens, reading)).flatten()
+fn unread(inner: &str, start: usize) -> Claim {
+    let (expression, claimed) = inner.split_once('=').unwrap_or((inner, ""));
+    let (expression, claimed) = (expression.trim().to_owned(), claimed.trim().to_owned());
+    let check = Check { expression, claimed, computed: None, ok: false, start };
+    let written = Written::decimal(0);
+    Claim { check, claimed: None, shown: None, exact: None, written, rest: start..start }
+}
+
+fn whole_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Side<'a>> {
+    let mut main = candidate(text, tokens).filter(|_| tokens.len() <= MAX_SIDE)?;
+    main.reading.range = Span::None; // Nobody annotates ranges.
+    let other = if continues { first_operand(text, tokens, true) } else { None };
+    Some(Side { main, other, fraction: false, doubtful: false })
+}
+
+/// All the tokens as one expression.
+fn candidate<'a>(text: &'a str, tokens: &[Token]) -> Option<Candidate<'a>> {
+    let reading = expression::read(text, tokens.get(..tokens.len().min(MAX_SIDE + 1))?)?;
+    if reading.len != tokens.len() {
+        return None;
+    }
+    Some(Candidate { span: tokens.first()?.start..tokens.last()?.end, reading })
 }
 
 /// The longest expression that ends at the equals sign, if it is a statement of its own.
-fn left_side<'a>(text: &'a str, tokens: &[Token]) -> Option<Side<'a>> {
+fn left_side<'a>(text: &'a str, tokens: &[Token], chained: bool) -> Option<Side<'a>> {
     let first = tokens.len().saturating_sub(MAX_SIDE);
     for start in first..tokens.len() {
         let (before, rest) = tokens.split_at(start);
         if !starts_expression(before, rest) {
             continue;
         }
-        if let Some(reading) = expression::read(text, rest).filter(|r| r.len == rest.len()) {
-            let alone = before.is_empty() || reading.operators > 0;
-            return (alone && stands_alone(text, before, rest))
-                .then(|| side(rest, reading))
-                .flatten();
+        if let Some(main) = candidate(text, rest) {
+            let alone = before.is_empty() || main.reading.operators > 0;
+            if !alone || !context::stands_alone(text, before, rest) {
+                return None;
+            }
+            return Some(Side {
+                other: without_pack(text, rest),
+                fraction: is_quotient(rest) && main.reading.operators == 1,
+                doubtful: context::is_doubtful(text, before, rest, &main.reading, chained),
+                main,
+            });
         }
     }
     None
+}
+
+/// What stands behind `8 packs of`, or behind `15 out of`.
+fn without_pack<'a>(text: &'a str, tokens: &[Token]) -> Option<Candidate<'a>> {
+    let first = tokens.iter().position(|t| matches!(t.kind, Kind::Op(_)))?;
+    let (pack, rest) = tokens.split_at(first + 1);
+    let is_pack = matches!(pack.last()?.kind, Kind::Op(Op::Each | Op::OutOf));
+    is_pack.then(|| candidate(text, rest)).flatten().filter(|found| found.reading.operators > 0)
+}
+
+/// True for two numbers with a slash between them, and perhaps a unit: `3/4 tank`.
+fn is_quotient(tokens: &[Token]) -> bool {
+    let number = |t: &Token| matches!(t.kind, Kind::Number { .. });
+    matches!(tokens, [top, slash, bottom, ..]
+        if number(top) && slash.kind == Kind::Op(Op::Div) && number(bottom))
 }
 
 /// True if an expression can start at the front of `rest`: an operand, or a minus that is a sign.
@@ -149,120 +228,150 @@ fn starts_expression(before: &[Token], rest: &[Token]) -> bool {
     first.opens_operand() || (first.kind == Kind::Op(Op::Sub) && is_sign())
 }
 
-/// True unless what precedes an expression makes it a part of something larger that was not understood.
-fn stands_alone(text: &str, before: &[Token], expression: &[Token]) -> bool {
-    let words = before.iter().rev().take_while(|token| token.kind == Kind::Word).count();
-    let (rest, words) = before.split_at(before.len() - words);
-    let kind = rest.last().map(|token| token.kind);
-    let mut back = words.iter().rev().map(|&token| word(text, token));
-    let modified = match back.next() {
-        Some("of") => back.next().is_none_or(unit::is_part),
-        // `12 x 1 and 1/4`
-        Some("and") if words.len() == 1 => {
-            is_fraction(expression) && matches!(kind, Some(Kind::Number { .. }))
-        }
-        Some(last) => unit::is_modifier(last),
-        None => false,
-    };
-    let cut_off = match kind {
-        // `100 + (100 * (10/100) = 110`: the parenthesis was forgotten, not the number before it.
-        Some(Kind::Open) => matches!(rest.iter().nth_back(1).map(|t| t.kind), Some(Kind::Op(_))),
-        Some(Kind::Op(_)) => true,
-        Some(Kind::Junk | Kind::Number { .. }) => words.is_empty(),
-        // `(1/2) 278 + 11`, but not `1) 278 + 11`.
-        Some(Kind::Close) => words.is_empty() && rest.iter().any(|t| t.kind == Kind::Open),
-        _ => false,
-    };
-    !modified && !cut_off
-}
-
-/// The longest expression that starts at the equals sign, if nothing after it changes its value.
-fn right_side<'a>(text: &'a str, tokens: &[Token]) -> Option<Side<'a>> {
+/// The longest expression that starts at the equals sign, if nothing after it changes its value. `continues` if
+/// another equals sign follows.
+fn right_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Side<'a>> {
     let seen = tokens.get(..tokens.len().min(MAX_SIDE))?;
     let reading = expression::read(text, seen)?;
     if reading.len == MAX_SIDE {
         return None; // It may go on.
     }
     let (read, rest) = tokens.split_at(reading.len);
-    let next = rest.first();
-    let goes_on = next.is_some_and(|&next| match next.kind {
-        Kind::Op(_) | Kind::Junk | Kind::Number { .. } => true,
-        Kind::Word => changes_number(text, next, rest.get(1..).unwrap_or_default()),
-        Kind::Open => next.glued,
-        _ => false,
-    });
-    let operator_later = rest.iter().find(|t| t.kind != Kind::Word);
-    let dangling = operator_later.is_some_and(|t| matches!(t.kind, Kind::Op(_)));
-    (!goes_on && !dangling).then(|| side(read, reading)).flatten()
-}
-
-/// `10/3 = 3 remainder 1` and `4/3 = 1 and 1/3`: the number goes on.
-fn changes_number(text: &str, after: Token, then: &[Token]) -> bool {
-    match word(text, after).to_lowercase().as_str() {
-        "remainder" => true,
-        "and" => is_fraction(then),
-        _ => false,
+    if context::goes_on(text, rest) {
+        return None;
     }
+    let span = read.first()?.start..read.last()?.end;
+    Some(Side {
+        main: Candidate { span, reading },
+        other: first_operand(text, read, continues),
+        fraction: false,
+        doubtful: context::is_range(text, rest),
+    })
 }
 
-/// True if the tokens begin with a fraction, as in `1 and 1/3` and `16 and (2/3)`.
-fn is_fraction(tokens: &[Token]) -> bool {
-    let ([Token { kind: Kind::Open, .. }, top, slash, bottom, ..] | [top, slash, bottom, ..]) =
-        tokens
-    else {
-        return false;
+/// The first number of a side that goes on with a word for its operator, as in `5 + 1 = 6 times $5`, or with the next
+/// sum, as in `2 + 3 = 5 * 4 = 20`.
+fn first_operand<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Candidate<'a>> {
+    let operator = |t: &Token| matches!(t.kind, Kind::Op(_));
+    let at = 1 + tokens.get(1..)?.iter().position(operator)?;
+    let (operand, rest) = tokens.split_at(at);
+    let spelled = word(text, *rest.first()?).chars().all(char::is_alphabetic)
+        && !matches!(word(text, *rest.first()?), "x" | "X");
+    (continues || spelled).then(|| candidate(text, operand)).flatten()
+}
+
+/// Checks one claim. The sides lie in a part of `text` that starts at `offset`.
+fn judge(text: &str, offset: usize, left: &Side<'_>, right: &Side<'_>) -> Claim {
+    let ways = [
+        Some((&left.main, &right.main)),
+        right.other.as_ref().map(|other| (&left.main, other)),
+        left.other.as_ref().map(|other| (other, &right.main)),
+    ];
+    let held = ways.into_iter().flatten().find(|(l, r)| holds(&l.reading, &r.reading));
+    let (l, r) = held.unwrap_or((&left.main, &right.main));
+    let absolute = |span: &Range<usize>| span.start + offset..span.end + offset;
+    let (from, to) = (absolute(&l.span), absolute(&r.span));
+    let unsure = || {
+        may_be_meant(left, right)
+            || l.reading.value.zip(shown(&r.reading)).is_some_and(|(exact, claimed)| {
+                context::is_rounded(text, from.start..to.end, exact, claimed)
+            })
     };
-    let numbers = [top, bottom].iter().all(|t| matches!(t.kind, Kind::Number { .. }));
-    numbers && slash.kind == Kind::Op(Op::Div) && slash.glued && bottom.glued
-}
-
-fn side<'a>(tokens: &[Token], reading: Reading<'a>) -> Option<Side<'a>> {
-    let span = tokens.first()?.start..tokens.last()?.end;
-    Some(Side { span, reading })
-}
-
-/// Checks one claim of `text`, which itself starts at `offset`.
-fn judge(text: &str, offset: usize, left: &Side<'_>, right: &Side<'_>) -> Check {
-    let ok = holds(&left.reading, &right.reading);
-    let decided =
-        right.reading.value.is_some() && (ok || !may_be_meant(&left.reading, &right.reading));
-    let computed = left.reading.value.filter(|_| decided).map(|value| value.to_string());
+    let decided = r.reading.value.is_some() && (held.is_some() || !unsure());
+    let computed = l.reading.value.filter(|_| decided).map(|value| value.to_string());
     // An annotation may stand between a currency sign and its number.
-    let written =
-        |side: &Side<'_>| strip_annotations(text.get(side.span.clone()).unwrap_or_default());
-    Check {
-        expression: written(left),
-        claimed: written(right),
-        ok: ok && computed.is_some(),
-        computed,
-        start: offset + left.span.start,
+    let quoted =
+        |span: &Range<usize>| strip_annotations(text.get(span.clone()).unwrap_or_default());
+    Claim {
+        claimed: shown(&r.reading),
+        shown: None,
+        exact: l.reading.value,
+        written: r.reading.written.unwrap_or(Written::decimal(0)),
+        rest: from.end..to.end,
+        check: Check {
+            expression: quoted(&from),
+            claimed: quoted(&to),
+            ok: held.is_some() && computed.is_some(),
+            computed,
+            start: from.start,
+        },
     }
+}
+
+/// The value of a side as it is written, `25%` as 25.
+fn shown(reading: &Reading<'_>) -> Option<Rational> {
+    if reading.percent { reading.percent_points.or(reading.value) } else { reading.value }
 }
 
 /// True if the sides are equal in one of the readings of their percent signs.
 fn holds(left: &Reading<'_>, right: &Reading<'_>) -> bool {
-    let decimals = right.decimals.unwrap_or(0);
-    let equal = |left: Option<Rational>, right: Option<Rational>, decimals: u32| match (left, right)
-    {
-        (Some(exact), Some(claimed)) if decimals >= ROUNDED_FROM => claimed.rounds(exact, decimals),
-        (Some(exact), Some(claimed)) => exact == claimed,
-        _ => false,
+    let largest = left.largest_term.max(right.largest_term);
+    let written = right.written.unwrap_or(Written::decimal(0));
+    let equal = |left: Option<Rational>, right: Option<Rational>, written: Written| {
+        left.zip(right).is_some_and(|(l, r)| agree::agrees(l, r, written, largest))
     };
     if !right.percent {
-        return equal(left.value, right.value, decimals);
+        return equal(left.value, right.value, written)
+            || equal(left.percent_points, right.value, written);
     }
-    // As a fraction, `33%` has two digits after the point.
-    let as_fraction = right.decimals.map_or(0, |decimals| decimals + 2);
-    equal(left.value, right.value, as_fraction)
-        || equal(left.value, right.percent_points, decimals)
-        || equal(left.percent_points, right.percent_points, decimals)
+    equal(left.value, right.value, written.percent())
+        || equal(left.value, right.percent_points, written)
+        || equal(left.percent_points, right.percent_points, written)
 }
 
 /// True if the sides, although unequal, may be meant to be equal in a way the calculator does not know.
-fn may_be_meant(left: &Reading<'_>, right: &Reading<'_>) -> bool {
-    let loose = left.ambiguous || right.ambiguous || left.scaled != right.scaled;
-    loose
-        || unit::is_letter(&left.units)
-        || unit::is_letter(&right.units)
-        || unit::may_convert(&left.units, &right.units)
+fn may_be_meant(left: &Side<'_>, right: &Side<'_>) -> bool {
+    let (l, r) = (&left.main.reading, &right.main.reading);
+    left.doubtful
+        || right.doubtful
+        || l.sense > Sense::Clear
+        || r.sense == Sense::Ambiguous
+        || unit::is_letter(&l.units)
+        || unit::is_letter(&r.units)
+        || unit::may_convert(&l.units, &r.units)
+        || is_scaled_apart(l, r)
+        || is_range(l, r)
+        || is_percentage(l, r)
+        || is_relation(left, r)
+}
+
+/// True if the scale of one side may be left out in the other: `2 * 10 = $20 million`, `25k * 2 = 50`.
+fn is_scaled_apart(left: &Reading<'_>, right: &Reading<'_>) -> bool {
+    let large = || right.value.is_some_and(|value| value >= Rational::integer(SCALED_FROM));
+    match (left.scaled, right.scaled) {
+        (false, true) => true,
+        (true, false) => !large(),
+        _ => false,
+    }
+}
+
+/// True if a difference may be a range: `10-12 people x 2 = 20-24`, `pages 10-15 = 6`. Ranges are not negative.
+fn is_range(left: &Reading<'_>, right: &Reading<'_>) -> bool {
+    let negative = right.operators == 0 && right.value.is_some_and(Rational::is_negative);
+    let tight = left.range.max(right.range) == Span::Tight;
+    !negative && (tight || left.range.min(right.range) == Span::Loose)
+}
+
+/// True if a percent sign may be left out: `100% / 4 = 25`, but not `20% * 50 = 1000`.
+fn is_percentage(left: &Reading<'_>, right: &Reading<'_>) -> bool {
+    let hundredfold = left.value.and_then(|value| value.checked_mul(Rational::integer(100)));
+    left.percent && !right.percent && left.binding < Binding::Products && hundredfold == right.value
+}
+
+/// True if the left side may be a share of something, and the right side what that is: `3/4 tank = 15 gallons`,
+/// `25% = 60/4`.
+fn is_relation(left: &Side<'_>, right: &Reading<'_>) -> bool {
+    let reading = &left.main.reading;
+    let Some((value, claimed)) = reading.value.zip(right.value) else { return false };
+    if reading.operators == 0 {
+        return reading.percent;
+    }
+    let whole = value.whole().is_some() || value.is_negative();
+    if !left.fraction || whole || unit::is_shared(&reading.units, &right.units) {
+        return false;
+    }
+    let one = Rational::integer(1);
+    let small = reading.largest <= MAX_SHARE;
+    let of_another = reading.has_units() && (value < one || (small && !right.units.is_empty()));
+    of_another || (value < one && small && claimed >= one)
 }

@@ -1,5 +1,6 @@
 //! Reads and evaluates an expression in one descent over its tokens. Values are exact; nothing is executed.
 
+use super::agree::{Written, double};
 use super::settle::word;
 use super::token::{Kind, Op, Token};
 use super::unit;
@@ -19,17 +20,61 @@ pub(super) struct Reading<'a> {
     pub(super) len: usize,
     /// Operators read.
     pub(super) operators: usize,
-    /// Digits after the point, of a lone number.
-    pub(super) decimals: Option<u32>,
+    /// How precisely a lone number was written.
+    pub(super) written: Option<Written>,
+    /// The largest number in it.
+    pub(super) largest: f64,
+    /// The largest term of its sums.
+    pub(super) largest_term: f64,
     /// Has a percent sign.
     pub(super) percent: bool,
     /// Has a number with a scale word.
     pub(super) scaled: bool,
-    /// More than one reading is in use, so it is never wrong: a sum of a percentage with something else
-    /// (`50 - 20%`), `* 100%`, a division by a bare fraction (`25 / 1/3`).
-    pub(super) ambiguous: bool,
+    /// Whether it can be wrong.
+    pub(super) sense: Sense,
+    /// What it does beyond adding.
+    pub(super) binding: Binding,
+    /// May be a range: `10-12`.
+    pub(super) range: Range,
     /// The words after its operands.
     pub(super) units: Vec<&'a str>,
+}
+
+/// How many readings an expression has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sense {
+    /// One.
+    #[default]
+    Clear,
+    /// One, but the words after its last number may go on: `2 + 3 times the apples`.
+    Open,
+    /// More than one is in use, so it is never wrong: a sum of a percentage with something else (`50 - 20%`),
+    /// `* 100%`, a division by a bare fraction (`25 / 1/3`), a sum of millions and ones, `8 packs of 5`.
+    Ambiguous,
+}
+
+/// The operators of an expression.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Binding {
+    /// Sums and differences, or none.
+    #[default]
+    Sums,
+    /// Quotients, too.
+    Quotients,
+    /// Products and powers, too.
+    Products,
+}
+
+/// Whether a difference may be a range of numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Range {
+    /// There is none that grows.
+    #[default]
+    None,
+    /// `10 - 12`: if another one is near.
+    Loose,
+    /// `10-12`.
+    Tight,
 }
 
 impl Reading<'_> {
@@ -42,20 +87,18 @@ impl Reading<'_> {
 /// Reads the longest expression at the front of `tokens`; `None` if there is none, or if it breaks off after an
 /// operator.
 pub(super) fn read<'a>(text: &'a str, tokens: &[Token]) -> Option<Reading<'a>> {
-    let mut reader = Reader { text, tokens, at: 0, sums_only: true, found: Reading::default() };
+    let mut reader = Reader { text, tokens, at: 0, found: Reading::default() };
     let whole = reader.sum(0)?;
-    let Reader { at, sums_only, found, .. } = reader;
-    let points = if sums_only && found.percent { whole.points } else { None };
-    let decimals = whole.decimals.filter(|_| found.operators == 0);
-    Some(Reading { value: whole.value, percent_points: points, len: at, decimals, ..found })
+    let Reader { at, found, .. } = reader;
+    let points = whole.points.filter(|_| found.binding == Binding::Sums && found.percent);
+    let written = whole.written.filter(|_| found.operators == 0);
+    Some(Reading { value: whole.value, percent_points: points, len: at, written, ..found })
 }
 
 struct Reader<'a, 'b> {
     text: &'a str,
     tokens: &'b [Token],
     at: usize,
-    /// No multiplication, division or power so far.
-    sums_only: bool,
     /// What was found on the way: everything but the values.
     found: Reading<'a>,
 }
@@ -66,23 +109,46 @@ struct Part {
     value: Option<Rational>,
     /// The value with percent signs ignored.
     points: Option<Rational>,
-    decimals: Option<u32>,
+    written: Option<Written>,
     /// Is one number with a percent sign.
     lone_percent: bool,
+    /// Is one number without a scale, below a thousand: after `1.5 million + 500` it may be thousands.
+    small: bool,
+    /// Is one number with a scale.
+    scaled: bool,
 }
 
-impl Reader<'_, '_> {
+impl<'a> Reader<'a, '_> {
     fn peek(&self) -> Option<Kind> {
         self.tokens.get(self.at).map(|token| token.kind)
+    }
+
+    /// Notes that there is another reading, if there is.
+    fn doubt(&mut self, ambiguous: bool) {
+        if ambiguous {
+            self.found.sense = Sense::Ambiguous;
+        }
+    }
+
+    fn binds(&mut self, binding: Binding) {
+        self.found.binding = self.found.binding.max(binding);
     }
 
     fn sum(&mut self, depth: usize) -> Option<Part> {
         let mut left = self.product(depth)?;
         while let Some(Kind::Op(op @ (Op::Add | Op::Sub))) = self.peek() {
+            self.found.range = self.found.range.max(self.range());
             self.at += 1;
             self.found.operators += 1;
             let right = self.product(depth)?;
-            self.found.ambiguous |= left.lone_percent != right.lone_percent;
+            self.doubt(
+                left.lone_percent != right.lone_percent
+                    || (left.scaled && right.small)
+                    || (left.small && right.scaled),
+            );
+            let size = |part: Part| part.value.and_then(double).map_or(0.0, f64::abs);
+            let term = size(left).max(size(right));
+            self.found.largest_term = self.found.largest_term.max(term);
             left = Part { lone_percent: left.lone_percent, ..combine(op, left, right) };
         }
         Some(left)
@@ -92,8 +158,9 @@ impl Reader<'_, '_> {
         let mut left = self.signed(depth)?;
         loop {
             let op = match self.peek() {
-                Some(Kind::Op(op @ (Op::Mul | Op::Div | Op::Floor | Op::Of))) => {
-                    self.found.ambiguous |= op == Op::Div && self.divides_by_fraction();
+                Some(Kind::Op(op)) if !matches!(op, Op::Add | Op::Sub | Op::Pow) => {
+                    let loose = matches!(op, Op::Each | Op::OutOf);
+                    self.doubt(loose || (op == Op::Div && self.divides_by_fraction()));
                     self.at += 1;
                     op
                 }
@@ -101,7 +168,8 @@ impl Reader<'_, '_> {
                 _ => return Some(left),
             };
             self.found.operators += 1;
-            self.sums_only = false;
+            let divides = matches!(op, Op::Div | Op::Floor | Op::OutOf);
+            self.binds(if divides { Binding::Quotients } else { Binding::Products });
             let right = self.signed(depth)?;
             left = combine(op, left, right);
         }
@@ -115,6 +183,25 @@ impl Reader<'_, '_> {
         let loose = !slash.glued || !number.glued;
         let tight = inner.kind == Kind::Op(Op::Div) && inner.glued && below.glued;
         loose && tight && [number, below].iter().all(|t| matches!(t.kind, Kind::Number { .. }))
+    }
+
+    /// Whether the minus here stands in a range: between two numbers of which the second is larger, after no operator.
+    fn range(&self) -> Range {
+        let before = |back: usize| self.at.checked_sub(back).and_then(|at| self.tokens.get(at));
+        let (Some(first), Some([minus, last, ..])) = (before(1), self.tokens.get(self.at..)) else {
+            return Range::None;
+        };
+        let number = |token: &Token| match token.kind {
+            Kind::Number { value, .. } => value,
+            _ => None,
+        };
+        let grows = number(first).zip(number(last)).is_some_and(|(first, last)| first < last);
+        let continues = matches!(before(2).map(|t| t.kind), Some(Kind::Op(_)));
+        match (minus.kind == Kind::Op(Op::Sub) && grows && !continues, minus.glued && last.glued) {
+            (true, true) => Range::Tight,
+            (true, false) => Range::Loose,
+            _ => Range::None,
+        }
     }
 
     /// `2(3+4)` and `(1+2)(3+4)`, but not `day 2 (3 + 4 ...)`.
@@ -132,6 +219,10 @@ impl Reader<'_, '_> {
             return self.power(depth);
         };
         self.at += 1;
+        // `--10800` is a slip of the keyboard.
+        self.doubt(
+            self.tokens.get(self.at).is_some_and(|t| t.glued && t.kind == Kind::Op(Op::Sub)),
+        );
         if sign == Op::Add {
             return self.signed(depth + 1);
         }
@@ -147,7 +238,7 @@ impl Reader<'_, '_> {
         }
         self.at += 1;
         self.found.operators += 1;
-        self.sums_only = false;
+        self.binds(Binding::Products);
         let exponent = self.signed(depth + 1)?;
         Some(combine(Op::Pow, base, exponent))
     }
@@ -157,9 +248,13 @@ impl Reader<'_, '_> {
         self.at += 1;
         self.found.units.extend(money.then_some(unit::MONEY));
         let part = match kind {
-            Kind::Number { value, decimals, percent, scaled } => {
+            Kind::Number { value, written, percent, scaled } => {
                 self.found.scaled |= scaled;
-                self.number(value, decimals, percent)
+                Part {
+                    scaled,
+                    small: is_small(value, scaled),
+                    ..self.number(value, written, percent)
+                }
             }
             Kind::Open => {
                 let inner = self.sum(depth + 1)?;
@@ -175,30 +270,52 @@ impl Reader<'_, '_> {
         Some(part)
     }
 
-    fn number(&mut self, value: Option<Rational>, decimals: u32, percent: bool) -> Part {
+    fn number(&mut self, value: Option<Rational>, written: Written, percent: bool) -> Part {
         self.found.percent |= percent;
-        self.found.ambiguous |=
-            percent && self.found.operators > 0 && value == Some(Rational::integer(100));
+        self.found.largest = value.and_then(double).map_or(0.0, f64::abs).max(self.found.largest);
+        let hundred = value == Some(Rational::integer(100));
+        self.doubt(percent && hundred && self.found.operators > 0);
         let hundredth = value.and_then(|value| value.checked_div(Rational::integer(100)));
         Part {
             value: if percent { hundredth } else { value },
             points: value,
-            decimals: Some(decimals),
+            written: Some(written),
             lone_percent: percent,
+            small: false,
+            scaled: false,
         }
     }
 
     /// Reads the words of a unit, if the expression can go on or end after them.
     fn unit(&mut self) {
         let rest = self.tokens.get(self.at..).unwrap_or_default();
-        let is_unit =
-            |t: &&Token| t.kind == Kind::Word && !unit::is_connective(word(self.text, **t));
-        let words = rest.iter().take(unit::MAX_WORDS).take_while(is_unit).count();
-        let goes_on = rest.get(words).is_none_or(|t| matches!(t.kind, Kind::Op(_) | Kind::Close));
-        let read = if goes_on { words } else { 0 };
-        self.found.units.extend(rest.iter().take(words).map(|&t| word(self.text, t)));
-        self.at += read;
+        let words: Vec<&str> = self.unit_words(rest);
+        let next = rest.get(words.len());
+        if next.is_none_or(|t| matches!(t.kind, Kind::Op(_) | Kind::Close)) {
+            self.at += words.len();
+            self.doubt(unit::changes(&words));
+            if unit::multiplies(&words) {
+                self.found.sense = self.found.sense.max(Sense::Open);
+            }
+        }
+        self.found.units.extend(words);
     }
+
+    /// The words after a number that may be its unit. An `of` is one between words: `pieces of candy`.
+    fn unit_words(&self, rest: &[Token]) -> Vec<&'a str> {
+        let words = rest.iter().take_while(|t| t.kind == Kind::Word).take(unit::MAX_WORDS + 1);
+        let words: Vec<&str> = words.map(|&t| word(self.text, t)).collect();
+        let ends = |(at, name): (usize, &&str)| {
+            let inside = *name == "of" && at > 0 && at + 1 < words.len();
+            unit::is_connective(name) && !inside
+        };
+        let len = words.iter().enumerate().position(ends).unwrap_or(words.len());
+        words.get(..len.min(unit::MAX_WORDS)).unwrap_or_default().to_vec()
+    }
+}
+
+fn is_small(value: Option<Rational>, scaled: bool) -> bool {
+    !scaled && value.is_some_and(|value| value < Rational::integer(1000))
 }
 
 fn combine(op: Op, left: Part, right: Part) -> Part {
@@ -207,8 +324,8 @@ fn combine(op: Op, left: Part, right: Part) -> Part {
         match op {
             Op::Add => left.checked_add(right),
             Op::Sub => left.checked_sub(right),
-            Op::Mul | Op::Of => left.checked_mul(right),
-            Op::Div => left.checked_div(right),
+            Op::Mul | Op::Of | Op::Each => left.checked_mul(right),
+            Op::Div | Op::OutOf => left.checked_div(right),
             Op::Floor => left.checked_floor_div(right),
             Op::Pow => left.checked_pow(right),
         }
@@ -216,7 +333,9 @@ fn combine(op: Op, left: Part, right: Part) -> Part {
     Part {
         value: apply(left.value, right.value),
         points: apply(left.points, right.points),
-        decimals: None,
+        written: None,
         lone_percent: false,
+        small: false,
+        scaled: false,
     }
 }

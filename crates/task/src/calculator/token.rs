@@ -1,9 +1,16 @@
 //! Text to tokens: numbers, operators, words, and where a statement ends. Spacing matters only where noted.
 
+use super::agree::{self, Written};
 use crate::rational::{self, CURRENCY, Rational, UNIT_LETTERS};
 
 /// Longest annotation `<<...>>`, in bytes; a longer one is not an annotation.
 const MAX_ANNOTATION: usize = 512;
+
+/// Most digits of the exponent of `3e8`.
+const MAX_EXPONENT: usize = 3;
+
+/// Words that are written with a period and go on after it.
+const ABBREVIATED: [&str; 5] = ["Mr", "Mrs", "Ms", "Dr", "St"];
 
 /// An operator between two operands. Unary minus is a `Sub` without a left operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +24,19 @@ pub(super) enum Op {
     Pow,
     /// `20% of 50`: a multiplication whose left operand must be a fraction or a percentage.
     Of,
+    /// `8 packs of 5 bags`: a multiplication, if it is meant.
+    Each,
+    /// `15 out of 20`: a division, if it is meant.
+    OutOf,
 }
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A number without sign; `value` is `None` beyond the bounds. `scaled` by a word, as in `5 million`.
+    /// A number without sign; `value` is `None` beyond the bounds. `scaled` by a word, as in `5 million` or `5k`.
     Number {
         value: Option<Rational>,
-        decimals: u32,
+        written: Written,
         percent: bool,
         scaled: bool,
     },
@@ -141,6 +152,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&mut self, literal: rational::Literal) {
+        if let Some((number, len)) = scientific(self.rest(), literal) {
+            return self.push(number, len);
+        }
         let after = self.rest().get(literal.len..).unwrap_or_default();
         let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
         let suffix = after.get(..letters).unwrap_or_default();
@@ -150,7 +164,7 @@ impl<'a> Lexer<'a> {
         if is_code(self.rest(), after) {
             return self.push(Kind::Junk, literal.len + 1);
         }
-        let (number, len) = suffixed(after, literal);
+        let (number, len) = suffixed(after, literal, self.money.is_some());
         self.push(number, len);
     }
 
@@ -163,6 +177,9 @@ impl<'a> Lexer<'a> {
             return self.push(Kind::Junk, 1); // `settle` makes it a multiplication between operands.
         }
         let len = word_len(rest);
+        if after_number && matches!(first, 'r' | 'R') && second.is_ascii_digit() {
+            return self.push(Kind::Junk, len); // `3r1`, with a remainder.
+        }
         let single = len == first.len_utf8();
         let article = matches!(first, 'a' | 'A' | 'I') && !after_number;
         let unit = UNIT_LETTERS.contains(&first) || !first.is_ascii_alphabetic();
@@ -193,6 +210,8 @@ impl<'a> Lexer<'a> {
             '-' if self.glued && next.is_alphabetic() && word_len(after) > 1 => {
                 self.skip(len, true); // `30-minute`, but not `20-g`.
             }
+            '&' if self.last() == Some(Kind::Word) && starts_word(rest) => self.skip(len, false),
+            '.' if self.abbreviates(after) => self.skip(len, false),
             '^' if self.glued && self.last() == Some(Kind::Word) => {
                 let exponent = after.bytes().take_while(u8::is_ascii_digit).count();
                 self.skip(1 + exponent, true); // `m^2`
@@ -201,7 +220,9 @@ impl<'a> Lexer<'a> {
             '/' if starts_word(rest) => self.skip(len, true), // `miles / hour`
             '+' => self.push(Kind::Op(Op::Add), len),
             '-' | '−' | '–' => self.push(Kind::Op(Op::Sub), len),
-            '*' | '×' | '·' | '⋅' | '∙' => self.push(Kind::Op(Op::Mul), len),
+            '*' | '×' | '·' | '⋅' | '∙' | '∗' | '✕' | '✖' => {
+                self.push(Kind::Op(Op::Mul), len)
+            }
             '/' | '÷' => self.push(Kind::Op(Op::Div), len),
             '^' => self.push(Kind::Op(Op::Pow), len),
             '(' | '[' | '{' => self.push(Kind::Open, len),
@@ -220,6 +241,16 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// True if a period belongs to the word before it: `Dr. Pepper`, `5 lbs. * 3`. No sentence begins with an operator.
+    fn abbreviates(&self, after: &str) -> bool {
+        let Some(last) = self.tokens.last().filter(|t| t.kind == Kind::Word && self.glued) else {
+            return false;
+        };
+        let word = self.text.get(last.start..last.end).unwrap_or_default();
+        let next = after.trim_start_matches(' ').chars().next().unwrap_or('\n');
+        "*×·/÷=".contains(next) || (ABBREVIATED.contains(&word) && next.is_alphabetic())
+    }
+
     /// `=` and `==`; arrows and comparisons are no claims.
     fn equals(&mut self, rest: &str) {
         let compared = self.glued
@@ -236,41 +267,83 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// True for digits that are no number: `1.2.3`, `10:30`, `5!`, `0900`, `1,23`.
+/// True for digits that are no number: `1.2.3`, `10:30`, `5!`, `0900`, `1,23`, `1'000`.
 fn is_code(text: &str, after: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit();
-    let continued = after.strip_prefix(['.', ':', ',']).is_some_and(|rest| rest.starts_with(digit));
+    let continued =
+        after.strip_prefix(['.', ':', ',', '\'', '’']).is_some_and(|rest| rest.starts_with(digit));
     let padded = text.strip_prefix('0').is_some_and(|rest| rest.starts_with(digit));
     continued || padded || after.starts_with('!')
 }
 
-/// The number with the percent sign or the scale word behind it, and its length.
-fn suffixed(after: &str, literal: rational::Literal) -> (Kind, usize) {
+/// The number `3.5e8` and its length, if the text begins with one.
+fn scientific(text: &str, literal: rational::Literal) -> Option<(Kind, usize)> {
+    let after = text.get(literal.len..)?.strip_prefix(['e', 'E'])?;
+    let digits = after.strip_prefix(['+', '-', '−']).unwrap_or(after);
+    let len = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let follows = digits.get(len..)?.chars().next();
+    if !(1..=MAX_EXPONENT).contains(&len) || follows.is_some_and(char::is_alphanumeric) {
+        return None;
+    }
+    let size: i32 = digits.get(..len)?.parse().ok()?;
+    let exponent = if after.starts_with(['-', '−']) { -size } else { size };
+    let factor = Rational::integer(10).power(i128::from(exponent));
+    let number = Kind::Number {
+        value: literal.value.zip(factor).and_then(|(value, factor)| value.checked_mul(factor)),
+        written: Written::decimal(literal.decimals).scaled(exponent),
+        percent: false,
+        scaled: false,
+    };
+    Some((number, text.len() - digits.len() + len))
+}
+
+/// The number with the percent sign or the scale behind it, and its length.
+fn suffixed(after: &str, literal: rational::Literal, money: bool) -> (Kind, usize) {
     let rational::Literal { value, decimals, len } = literal;
+    let written = Written::decimal(decimals);
     let tail = after.trim_start_matches([' ', '\\']);
     let gap = after.len() - tail.len();
     let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
     let word = tail.get(..letters).unwrap_or_default();
-    if let Some(scale) = rational::scale(word) {
+    let letter = if gap == 0 { scale_letter(word, money) } else { None };
+    if let Some(scale) = letter.or_else(|| rational::scale(word)) {
         let value = value.and_then(|value| value.checked_mul(scale));
-        let number = Kind::Number { value, decimals: 0, percent: false, scaled: true };
+        let written = written.scaled(-agree::last_place(scale));
+        let number = Kind::Number { value, written, percent: false, scaled: true };
         return (number, len + gap + letters);
     }
     let suffix = match word {
-        "percent" => gap + letters,
+        "percent" | "pct" => gap + letters,
+        "per" if is_per_cent(tail) => gap + "per cent".len(),
         _ if tail.starts_with('%') => gap + 1,
         _ => 0,
     };
-    let number = Kind::Number { value, decimals, percent: suffix > 0, scaled: false };
+    let number = Kind::Number { value, written, percent: suffix > 0, scaled: false };
     (number, len + suffix)
 }
 
-/// Letters, digits, apostrophes and inner hyphens; `ft²` is a word.
+fn is_per_cent(text: &str) -> bool {
+    text.strip_prefix("per cent").is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
+}
+
+/// The factor that a letter right behind a number stands for: `25k`, and `$2M`, where `2m` are metres.
+fn scale_letter(word: &str, money: bool) -> Option<Rational> {
+    match word {
+        "k" | "K" => rational::scale("thousand"),
+        "M" | "mn" | "mil" => rational::scale("million"),
+        "m" if money => rational::scale("million"),
+        "B" | "bn" => rational::scale("billion"),
+        "b" if money => rational::scale("billion"),
+        _ => None,
+    }
+}
+
+/// Letters, digits, apostrophes, inner hyphens and ampersands; `ft²` and `M&Ms` are words.
 fn word_len(rest: &str) -> usize {
     let mut len = 0;
     let mut letters = rest.chars().peekable();
     while let Some(c) = letters.next() {
-        let joins = matches!(c, '\'' | '’' | '-' | '_')
+        let joins = matches!(c, '\'' | '’' | '-' | '_' | '&')
             && letters.peek().is_some_and(|c| c.is_alphabetic());
         if !(c.is_alphanumeric() || joins || matches!(c, '¢' | '°')) {
             break;

@@ -1,7 +1,7 @@
 //! Words beside numbers: which ones end an expression, and which ones may stand for a conversion.
 
 /// Most words between a number and the next operator that are taken for its unit.
-pub(super) const MAX_WORDS: usize = 6;
+pub(super) const MAX_WORDS: usize = 8;
 
 /// The unit that a currency sign stands for.
 pub(super) const MONEY: &str = "dollar";
@@ -15,18 +15,102 @@ const CONNECTIVES: [&str; 21] = [
 /// Words before an expression that make it a part of a larger one: `twice 3 + 4`, `5 more than 3 + 4`.
 const MODIFIERS: [&str; 7] = ["twice", "double", "triple", "thrice", "than", "times", "minus"];
 
+/// Words before an expression that may make it a part of a larger one.
+const DOUBTFUL: [&str; 9] =
+    ["plus", "negative", "mod", "modulo", "half", "over", "squared", "cubed", "sqrt"];
+
 /// Words that, followed by `of`, make what follows a part: `half of 4 + 2`.
-const PARTS: [&str; 14] = [
-    "half", "third", "thirds", "quarter", "quarters", "fourth", "fourths", "fifth", "fifths",
-    "sixth", "eighth", "tenth", "percent", "fraction",
+const PARTS: [&str; 23] = [
+    "half",
+    "halves",
+    "third",
+    "thirds",
+    "quarter",
+    "quarters",
+    "fourth",
+    "fourths",
+    "fifth",
+    "fifths",
+    "sixth",
+    "sixths",
+    "seventh",
+    "eighth",
+    "eighths",
+    "ninth",
+    "tenth",
+    "tenths",
+    "percent",
+    "percentage",
+    "cent",
+    "fraction",
+    "portion",
 ];
 
+/// Words that, followed by `of`, compute with all that follows: `the average of 3 + 5`.
+const FUNCTIONS: [&str; 16] = [
+    "average",
+    "mean",
+    "median",
+    "mode",
+    "root",
+    "square",
+    "cube",
+    "power",
+    "reciprocal",
+    "opposite",
+    "ratio",
+    "multiple",
+    "factorial",
+    "range",
+    "inverse",
+    "negative",
+];
+
+/// Numbers in words: before an expression they may be its first operand.
+const NUMBERS: [&str; 24] = [
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "dozen",
+];
+
+/// Words after a number, or its unit, that make it another one.
+const POWERS: [&str; 7] = ["squared", "cubed", "factorial", "doubled", "tripled", "halved", "mod"];
+
+/// Words after a number that multiply what comes next, if something does: `3 times the apples`.
+const MULTIPLIERS: [&str; 3] = ["times", "twice", "half"];
+
+/// Words between an amount and what it is for: `24 eggs in 1 tray`.
+const RATES: [&str; 9] = ["in", "per", "for", "every", "each", "at", "with", "from", "on"];
+
 /// Words allowed between `of` and its operand: `20% of the 50`.
-const DETERMINERS: [&str; 10] =
-    ["the", "his", "her", "their", "its", "these", "those", "all", "a", "total"];
+const DETERMINERS: [&str; 14] = [
+    "the", "his", "her", "their", "its", "these", "those", "all", "a", "total", "my", "our",
+    "your", "that",
+];
 
 /// Units that convert into one another, a dimension a row.
-const DIMENSIONS: [&[&str]; 5] = [
+const DIMENSIONS: [&[&str]; 6] = [
     &["second", "minute", "hour", "day", "week", "month", "year", "decade", "s", "h"],
     &["cent", "dollar", "buck", "penny", "pennies", "nickel", "dime", "quarter", "¢"],
     &[
@@ -68,11 +152,29 @@ const DIMENSIONS: [&[&str]; 5] = [
         "teaspoon",
         "tablespoon",
     ],
-    &["dozen", "score", "pair", "gross"],
+    // Times of day: 11 am and 3 hours is 2 pm.
+    &["am", "pm", "AM", "PM", "o'clock", "o’clock"],
+    &[
+        "dozen",
+        "score",
+        "pair",
+        "gross",
+        "couple",
+        "tens",
+        "hundreds",
+        "thousands",
+        "halves",
+        "thirds",
+        "fourths",
+        "fifths",
+        "sixths",
+        "eighths",
+        "tenths",
+    ],
 ];
 
-/// The row of words that are numbers themselves: beside one of them, no unit can be relied on.
-const COUNTS: usize = DIMENSIONS.len() - 1;
+/// From this row on no unit can be relied on: times of day, and words that are numbers themselves.
+const UNRELIABLE: usize = DIMENSIONS.len() - 2;
 
 /// True if `word` separates statements.
 pub(super) fn is_connective(word: &str) -> bool {
@@ -84,9 +186,46 @@ pub(super) fn is_modifier(word: &str) -> bool {
     MODIFIERS.contains(&word.to_lowercase().as_str())
 }
 
-/// True if `word` before `of` names a part of what follows.
+/// True if `word` may change the value of the expression after it: an operator, or a number in words.
+pub(super) fn is_doubtful(word: &str) -> bool {
+    let word = word.to_lowercase();
+    let last = word.rsplit('-').next().unwrap_or_default();
+    DOUBTFUL.contains(&last) || NUMBERS.contains(&last)
+}
+
+/// True if `word` before `of` names a part of what follows: `half`, `one-third`.
 pub(super) fn is_part(word: &str) -> bool {
-    PARTS.contains(&word.to_lowercase().as_str())
+    let word = word.to_lowercase();
+    word.rsplit('-').next().is_some_and(|last| PARTS.contains(&last))
+}
+
+/// True if `word` before `of` names a function of what follows.
+pub(super) fn is_function(word: &str) -> bool {
+    FUNCTIONS.contains(&word.to_lowercase().as_str())
+}
+
+/// True if `word` stands between an amount and what it is for.
+pub(super) fn is_rate(word: &str) -> bool {
+    RATES.contains(&word)
+}
+
+/// True if the words of a unit change the number before them.
+pub(super) fn changes(words: &[&str]) -> bool {
+    words.iter().any(|word| POWERS.contains(word))
+}
+
+/// True if the words of a unit multiply something else by the number: `3 times the apples`, `3 eighths of a pie`, but
+/// not `3 times`.
+pub(super) fn multiplies(words: &[&str]) -> bool {
+    let part = |pair: &[&str]| matches!(pair, [part, "of"] if is_part(part) || is_function(part));
+    words.split_last().is_some_and(|(_, front)| front.iter().any(|w| MULTIPLIERS.contains(w)))
+        || words.windows(2).any(part)
+}
+
+/// True if two sides have a unit other than money in common.
+pub(super) fn is_shared(left: &[&str], right: &[&str]) -> bool {
+    let known = |unit: &&&str| **unit != MONEY;
+    left.iter().filter(known).any(|l| right.iter().any(|r| singular(l) == singular(r)))
 }
 
 /// True if `word` may stand between `of` and its operand.
@@ -100,7 +239,7 @@ pub(super) fn may_convert(left: &[&str], right: &[&str]) -> bool {
     right.iter().any(|unit| {
         let (row, base) = (dimension(unit), singular(unit));
         row.is_some() && left.iter().any(|l| dimension(l) == row && singular(l) != base)
-    }) || [left, right].iter().any(|side| side.iter().any(|u| dimension(u) == Some(COUNTS)))
+    }) || [left, right].iter().any(|side| side.iter().any(|u| dimension(u) >= Some(UNRELIABLE)))
 }
 
 /// True if a unit is a single letter: it may be a variable as well.
