@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rand::{Rng, RngCore};
 
-use crate::ground::{Ground, Stage, remove};
+use crate::ground::{Ground, Stage, call, remove};
 use crate::tally::Tally;
 
 const KINDS: [&str; 4] = ["a flipped byte", "a byte less", "an empty file", "no file"];
@@ -66,7 +66,7 @@ fn readers(ground: &Ground, stage: &Stage, file: &Path) -> Vec<(Stage, Result<()
     };
     let Some(reader) = ground.stages.iter().find(reads) else { return Vec::new() };
     ground.clear(reader);
-    let ended = ground.call(reader).to_end();
+    let ended = call(reader).ended();
     let outcome = match ended.code {
         _ if ended.broke() => Err(format!("it broke, {:?}: {}", ended.code, ended.said)),
         Some(0) => {

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::RngCore;
 use rand::seq::{IndexedRandom, SliceRandom};
 
-use crate::ground::{Ground, Stage, copy, difference, entries};
+use crate::ground::{Ground, Stage, call, copy, difference, entries};
 use crate::kills::is_output;
 use crate::process::{Ended, shell};
 use crate::shim::{ERRORS, Fault, operations};
@@ -34,7 +34,7 @@ pub(crate) fn that_fail(
         ground.clear(stage);
         let error = *ERRORS.choose(rng).expect("there are some");
         let fault = Fault { at: at + 1, error, onwards: rng.random(), kill: false };
-        let ended = fault.on(ground.call(stage), &ground.run(), shim).to_end();
+        let ended = fault.on(call(stage), &ground.run(), shim).ended();
         let outcome = says_so(ground, stage, &ended).and_then(|()| ground.recovers(stage));
         tally.tried(&format!("{}, {fault:?}, {}", stage.name, operations[at]), outcome);
     }
@@ -69,7 +69,7 @@ pub(crate) fn that_are_full(ground: &Ground, stage: &Stage, sizes: u64, tally: &
         ground.clear(stage);
         let size = used(&ground.run()) + need * (2 * i + 1) / (2 * sizes) / 4096 * 4096;
         let limited = mount(&["-o", &format!("remount,size={size}")], &ground.run());
-        let ended = ground.call(stage).to_end();
+        let ended = call(stage).ended();
         let outcome = says_so(ground, stage, &ended);
         let widened = mount(&["-o", "remount,size=256m"], &ground.run());
         assert!(limited && widened, "a mounted file system can be resized");
@@ -103,7 +103,7 @@ fn used(folder: &Path) -> u64 {
 pub(crate) fn that_are_limited(ground: &Ground, stage: &Stage, tally: &Tally) {
     for blocks in [0, 1, 8, 200, 4000] {
         ground.clear(stage);
-        let ended = shell(&format!("ulimit -f {blocks}; exec {}", stage.call)).to_end();
+        let ended = shell(&format!("ulimit -f {blocks}; exec {}", stage.call)).ended();
         let outcome = match ended.code {
             // There is no room for the message either.
             Some(74) if blocks < 8 => Ok(()),

@@ -42,6 +42,11 @@ pub(crate) struct Stage {
     pub(crate) outputs: Vec<PathBuf>,
 }
 
+/// Calls a stage.
+pub(crate) fn call(stage: &Stage) -> Process {
+    shell(&format!("exec {}", stage.call))
+}
+
 /// Files by their paths, but for logs and locks.
 pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -59,10 +64,10 @@ impl Ground {
         let folder = tempfile::tempdir().expect("a folder for scratch files");
         smaller(&folder.path().join("preset"));
         let mut ground = Self { folder, stages: Vec::new() };
-        let plan = ground.make("round", "-n").to_end();
+        let plan = ground.make("round", "-n").ended();
         assert_eq!(plan.code, Some(0), "{}", plan.said);
         ground.stages = stages(&plan.said, &ground.run());
-        let made = ground.make("round", "").to_end();
+        let made = ground.make("round", "").ended();
         assert_eq!(made.code, Some(0), "{}", made.said);
         ground.keep();
         ground
@@ -97,11 +102,6 @@ impl Ground {
             run.display(),
             bin.display()
         ))
-    }
-
-    /// Calls a stage.
-    pub(crate) fn call(&self, stage: &Stage) -> Process {
-        shell(&format!("exec {}", stage.call))
     }
 
     /// The stage with this name whose outputs contain a text.
@@ -144,7 +144,7 @@ impl Ground {
     /// have nothing to do when it is called again. Says what does not hold.
     pub(crate) fn recovers(&self, stage: &Stage) -> Result<(), String> {
         for time in ["the next run", "a run after it"] {
-            let Ended { code, said, .. } = self.call(stage).to_end();
+            let Ended { code, said, .. } = call(stage).ended();
             if code != Some(0) {
                 return Err(format!("{time} ends with {code:?}: {said}"));
             }

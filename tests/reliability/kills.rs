@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore};
 
-use crate::ground::{Ground, Stage};
+use crate::ground::{Ground, Stage, call};
 use crate::shim::{Fault, operations};
 use crate::tally::Tally;
 
@@ -19,7 +19,7 @@ pub(crate) fn at_random(
     tally: &Tally,
 ) {
     ground.clear(stage);
-    let whole = ground.call(stage).to_end().took;
+    let whole = call(stage).ended().took;
     let mut left = kills;
     while left > 0 {
         ground.clear(stage);
@@ -28,7 +28,7 @@ pub(crate) fn at_random(
             let wait = whole.mul_f64(rng.random_range(0.0..0.9));
             let signals = ["KILL", "KILL", "KILL", "TERM", "INT"];
             let signal = signals.choose(rng).expect("there are some");
-            ground.call(stage).until(|took| took >= wait, signal);
+            call(stage).until(|took| took >= wait, signal);
             history.push(format!("{signal} after {} ms", wait.as_millis()));
             left -= 1;
         }
@@ -52,7 +52,7 @@ pub(crate) fn at_operations(
     for &at in ours.choose_multiple(rng, count) {
         ground.clear(stage);
         let fault = Fault { at: at + 1, kill: true, ..Fault::default() };
-        fault.on(ground.call(stage), &ground.run(), shim).to_end();
+        fault.on(call(stage), &ground.run(), shim).ended();
         let outcome = ground.recovers(stage);
         tally.tried(&format!("{}, killed at {}", stage.name, operations[at]), outcome);
     }
@@ -87,7 +87,7 @@ pub(crate) fn at_commit(
             there
         };
         ground.make(&target, "").until(committed, signal);
-        let again = ground.make(&target, "").to_end();
+        let again = ground.make(&target, "").ended();
         let outcome = match again.code {
             Some(0) => ground.recovers(stage),
             code => Err(format!("the same make ends with {code:?}: {}", again.said)),
@@ -96,8 +96,8 @@ pub(crate) fn at_commit(
     }
     for target in [format!("{target} > /dev/full"), format!("{target} > /dev/full 2>&1")] {
         ground.clear(stage);
-        ground.make(&target, "").to_end();
-        let again = ground.make(&manifest.display().to_string(), "").to_end();
+        ground.make(&target, "").ended();
+        let again = ground.make(&manifest.display().to_string(), "").ended();
         let outcome = match again.code {
             Some(0) => ground.recovers(stage),
             code => Err(format!("the same make ends with {code:?}: {}", again.said)),

@@ -48,18 +48,17 @@ fn redirected(ground: &Ground, stage: &Stage, inputs: &[(String, String)]) -> St
 fn check(ground: &Ground, case: &Case, tally: &Tally) {
     let out = ground.scratch("out");
     remove(&out);
-    let ended = shell(&format!("exec {}", case.call)).to_end();
-    tally.tried(&case.name, judged(case, &ended, entries(&out)));
+    let ended = shell(&format!("exec {}", case.call)).ended();
+    tally.tried(&case.name, judged(case, &ended, &entries(&out)));
 }
 
-fn judged(case: &Case, ended: &Ended, outputs: Vec<PathBuf>) -> Result<(), String> {
+fn judged(case: &Case, ended: &Ended, outputs: &[PathBuf]) -> Result<(), String> {
     let Ended { code, said, .. } = ended;
     if ended.broke() {
         return Err(format!("it broke, {code:?} {:?}: {said}", ended.signal));
     }
     let finished = outputs.iter().any(|output| output.join("_MANIFEST.json").exists());
     match (code, &case.refuse) {
-        (Some(0), None) => Ok(()),
         (Some(0), Some(_)) => Err(format!("it is taken: {said}")),
         (Some(64 | 65 | 69 | 74 | 75 | 78), _) if finished => {
             Err("refused, and written".to_owned())
@@ -67,7 +66,7 @@ fn judged(case: &Case, ended: &Ended, outputs: Vec<PathBuf>) -> Result<(), Strin
         (Some(64 | 65 | 69 | 74 | 75 | 78), Some(name)) if !said.contains(name.as_str()) => {
             Err(format!("`{name}` is not named: {said}"))
         }
-        (Some(64 | 65 | 69 | 74 | 75 | 78), _) => Ok(()),
+        (Some(0 | 64 | 65 | 69 | 74 | 75 | 78), _) => Ok(()),
         _ => Err(format!("it ends with {code:?}: {said}")),
     }
 }

@@ -10,7 +10,7 @@ use alphallm::root;
 /// The most virtual memory of a process, in KiB: what needs more was led there by its input.
 const MEMORY: usize = 8 << 20;
 /// What takes longer does not end.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Outputs name the revision that made them, whoever calls the stage.
 pub(crate) const REVISION: &str = "reliability";
@@ -61,7 +61,7 @@ impl Process {
     }
 
     /// Lets it end.
-    pub(crate) fn to_end(self) -> Ended {
+    pub(crate) fn ended(self) -> Ended {
         self.until(|_| false, "KILL")
     }
 

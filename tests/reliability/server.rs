@@ -36,7 +36,7 @@ pub(crate) fn that_varies(ground: &Ground, shim: &Path, kills: usize, tally: &Ta
             let stub = Stub::start(None);
             let path = ground.run().join("round-01").join(table).join("data");
             let fault = crate::shim::Fault { at: 2 * at, kill: true, ..Default::default() };
-            fault.on(served(&stage, &stub), &path, shim).to_end();
+            fault.on(served(&stage, &stub), &path, shim).ended();
             let outcome = ends(ground, &stage);
             tally.tried(&format!("killed at operation {} on {table}", 2 * at), outcome);
         }
@@ -46,7 +46,7 @@ pub(crate) fn that_varies(ground: &Ground, shim: &Path, kills: usize, tally: &Ta
 
 fn fails(ground: &Ground, stage: &Stage, fault: Fault, every: usize) -> Result<(), String> {
     let stub = Stub::start(Some((fault, every)));
-    let ended = served(stage, &stub).to_end();
+    let ended = served(stage, &stub).ended();
     match ended.code {
         _ if ended.broke() => Err(format!("it broke, {:?}: {}", ended.code, ended.said)),
         Some(0) => fits(ground),
@@ -57,7 +57,7 @@ fn fails(ground: &Ground, stage: &Stage, fault: Fault, every: usize) -> Result<(
 
 /// Lets a sound server end the work.
 fn ends(ground: &Ground, stage: &Stage) -> Result<(), String> {
-    let Ended { code, said, .. } = served(stage, &Stub::start(None)).to_end();
+    let Ended { code, said, .. } = served(stage, &Stub::start(None)).ended();
     match code {
         Some(0) => fits(ground),
         _ => Err(format!("with a sound server it ends with {code:?}: {said}")),

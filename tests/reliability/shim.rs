@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ground::{Ground, Stage, remove};
+use crate::ground::{Ground, Stage, call, remove};
 use crate::process::Process;
 
 /// The numbers of errors that disks give: EIO and ENOSPC.
@@ -60,7 +60,7 @@ pub(crate) fn operations(ground: &Ground, stage: &Stage, shim: &Path) -> Vec<Str
     let log = ground.scratch("operations");
     remove(&log);
     let fault = Fault { at: 0, ..Fault::default() };
-    let ended = fault.on(ground.call(stage), &ground.run(), shim).with("FAULT_LOG", &log).to_end();
+    let ended = fault.on(call(stage), &ground.run(), shim).with("FAULT_LOG", &log).ended();
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     let text = std::fs::read_to_string(&log).expect("the library writes its log");
     text.lines().map(str::to_owned).collect()

@@ -21,7 +21,7 @@ pub(crate) fn of_rounds(ground: &Ground, count: usize, tally: &Tally) {
         };
         tally.tried("one of many rounds", outcome);
     }
-    let last = ground.make("round", "").to_end();
+    let last = ground.make("round", "").ended();
     let outcome = match last.code {
         Some(0) => whole(ground),
         code => Err(format!("a round after all ends with {code:?}: {}", last.said)),

@@ -312,7 +312,8 @@ mod tests {
         let score = |context| {
             let critic = critic(context);
             let mut memory = critic.memory();
-            let scores = critic.score(&[solution.clone()], &mut memory).unwrap().remove(0);
+            let scores =
+                critic.score(std::slice::from_ref(&solution), &mut memory).unwrap().remove(0);
             (scores, memory.cut())
         };
         let long = critic(256);

@@ -336,7 +336,7 @@ impl Labeller<'_> {
             if self.is_readable(problem, &option)? {
                 let options = option.texts().collect();
                 let (right, text) = (right(problem, &option.text), option.text);
-                samples.push(Sample { problem, options, right, text, seed });
+                samples.push(Sample { problem, text, options, right, seed });
             } else {
                 self.totals.unreadable += 1;
             }

@@ -13,7 +13,7 @@ use crate::{Error, atomic};
 /// What earlier writers left.
 pub(crate) enum Left {
     /// All that there is to do.
-    Finished(Manifest),
+    Finished(Box<Manifest>),
     /// Something that was written by this program.
     Ours,
     /// Nothing, or what nobody knows anything of.
@@ -52,7 +52,7 @@ pub(crate) fn up_to_date(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<M
 pub(crate) fn left(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<Left, Error> {
     // Whoever held the lock a moment ago may have finished.
     if let Some(manifest) = up_to_date(dir, plan, mode)? {
-        return Ok(Left::Finished(manifest));
+        return Ok(Left::Finished(Box::new(manifest)));
     }
     let published = dir.join(MANIFEST);
     if published.exists() {
@@ -88,10 +88,10 @@ fn take_up(
         match manifest.verify(dir) {
             Err(Error::Damaged { .. }) => {}
             Err(e) => return Err(e),
-            Ok(()) if mode == Mode::Shard => return Ok(Left::Finished(manifest)),
+            Ok(()) if mode == Mode::Shard => return Ok(Left::Finished(Box::new(manifest))),
             Ok(()) => {
                 publish(dir, state, &manifest)?;
-                return Ok(Left::Finished(manifest));
+                return Ok(Left::Finished(Box::new(manifest)));
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::{Error, METRICS, atomic, card, part};
 /// What is there without a manifest.
 pub(crate) enum Lost {
     /// All that the plan makes: its manifest can be written again.
-    Whole(Manifest),
+    Whole(Box<Manifest>),
     /// What the same plan made, and what became of it.
     Same,
     /// These files, which another plan made.
@@ -44,7 +44,8 @@ pub(crate) fn find(dir: &Path, plan: &Plan) -> Result<Lost, Error> {
     if parts.len() != plan.parts {
         return Ok(Lost::Same);
     }
-    Ok(Lost::Whole(Manifest::new(&plan.kind, parts, files, plan.recipe.clone())))
+    let manifest = Manifest::new(&plan.kind, parts, files, plan.recipe.clone());
+    Ok(Lost::Whole(Box::new(manifest)))
 }
 
 /// The recipe and the content of a card's line.

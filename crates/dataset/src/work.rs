@@ -84,7 +84,7 @@ impl Work {
         };
         let (state, digest) = (State::of(dir), plan.digest());
         let known = match commit::left(dir, &state, &plan, mode)? {
-            Left::Finished(manifest) => return Ok(Begin::UpToDate(manifest)),
+            Left::Finished(manifest) => return Ok(Begin::UpToDate(*manifest)),
             Left::Ours => true,
             Left::Unknown => false,
         };

@@ -174,9 +174,13 @@ fn finish(
 ) -> Result<(), Failure> {
     let rows = output.rows()?;
     let mut all = Read::default();
-    rows.iter().for_each(|row| all.add(row));
+    for row in &rows {
+        all.add(row);
+    }
     metrics.row(&all)?;
-    complaints(&rows).iter().for_each(|said| tracing::warn!("{said}"));
+    for said in complaints(&rows) {
+        tracing::warn!("{said}");
+    }
     let results = results_json(&rows, model);
     let text = serde_json::to_vec_pretty(&results).map_err(Failure::bug)?;
     output.write_file("results.json", &text)?;

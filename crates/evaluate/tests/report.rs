@@ -498,7 +498,7 @@ fn of_one_model_decoders_stand_below_each_other_and_searches_beside_their_rivals
         all.iter().map(one).collect::<Vec<_>>()
     };
     let leaf = ("mcts-greedy".to_owned(), Reason::Unmeasured);
-    assert_eq!(lone(&split.without_rival), [leaf.clone()]);
+    assert_eq!(lone(&split.without_rival), std::slice::from_ref(&leaf));
     assert!(split.against_twice.is_empty());
     assert_eq!(lone(&split.without_twice), [leaf, ("mcts-vote".to_owned(), Reason::Cheaper)]);
     let page = markdown(&found, &[]);

@@ -280,7 +280,9 @@ fn figures(
             .hint("lower `learning_rate`"));
     }
     let judged = judged(labels, &scores, &shown);
-    constant(&judged).iter().for_each(|said| tracing::warn!("{said}"));
+    for said in constant(&judged) {
+        tracing::warn!("{said}");
+    }
     Ok(judged.into_iter().map(|(head, rows)| (head.to_owned(), measure(&rows))).collect())
 }
 
@@ -426,7 +428,7 @@ mod tests {
         let says = "labels that tell nothing apart: value: 0 of 2 training solutions are right; \
                     prm: 0 of 4 training options are right; orm: 0 of 2 training solutions are right";
         assert_eq!(none, says);
-        let all = refused(&heads[2..], &both, &[right.clone()]);
+        let all = refused(&heads[2..], &both, std::slice::from_ref(&right));
         assert!(all.ends_with(": orm: all of 1 held-out solutions are right"), "{all}");
         let unjudged = refused(&heads[..1], &both, &[]);
         assert!(unjudged.ends_with("value: there are no held-out solutions"), "{unjudged}");
@@ -436,7 +438,8 @@ mod tests {
         );
         // Whatever the answers came to, steps can be told apart.
         let steps = Label { process_targets: vec![1.0, 0.0], ..wrong };
-        teaches(&heads[1..2], &[steps.clone()], &[steps], false).unwrap();
+        teaches(&heads[1..2], std::slice::from_ref(&steps), std::slice::from_ref(&steps), false)
+            .unwrap();
     }
 
     #[test]

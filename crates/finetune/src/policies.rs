@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dataset::{Begin, Dataset, Files, FilesOutput, Input};
+use dataset::{Begin, Dataset, Files, FilesOutput, Input, Recipe};
 use decoding::models::Model;
 use decoding::{Place, TextConfig};
 use lm::train::{Course, Example, Pair, PreferenceConfig, Preferences, TrainConfig};
@@ -139,8 +139,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;
     let settings = Settings { policy: config, text: &text.value, external: command.is_some() };
-    let digest = dataset::digest_of(&settings)?;
-    let recipe = stage::recipe("finetune-policy", VERSION, &args.common, &digest, inputs);
+    let recipe = recipe(args, &settings, inputs)?;
     if args.common.dry_run {
         let (rows, pairs) = data.len();
         tracing::info!("would train on {rows} rows and {pairs} pairs");
@@ -161,13 +160,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let record = if !learns {
         run::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
     } else if let Some(command) = command {
-        let examples = writer.examples(&lesson.rows)?;
         let job = external::Job {
             command,
             init: &args.init,
             examples: &writer.lines(&lesson.rows)?,
             validation: &writer.lines(&lesson.validation)?,
-            tokens: examples.iter().map(|e| e.ids.len()).sum(),
+            tokens: writer.tokens(&lesson.rows)?,
             too_long,
             course: updates,
             seed,
@@ -177,11 +175,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         external::train(&job, output, &place)?
     } else {
         let pairs = writer.pairs(&lesson.couples)?;
-        let with_pairs = |config| Preferences { pairs: &pairs, config };
         let job = Job {
             start: &init.checkpoint,
             examples: &writer.examples(&lesson.rows)?,
-            preferences: config.preferences.map(with_pairs),
+            preferences: config.preferences.map(|config| Preferences { pairs: &pairs, config }),
             validation: &writer.examples(&lesson.validation)?,
             too_long,
             config: &config.train,
@@ -192,6 +189,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         run::finish(output, &trained.with_chat_template(template))?
     };
     run::summary("policy", &record, args.common.json)
+}
+
+fn recipe(args: &Args, settings: &Settings<'_>, inputs: Vec<Input>) -> Result<Recipe, Failure> {
+    let digest = dataset::digest_of(settings)?;
+    Ok(stage::recipe("finetune-policy", VERSION, &args.common, &digest, inputs))
 }
 
 impl Data {
@@ -247,7 +249,7 @@ impl Data {
         }
         let mut couples = Vec::new();
         for dataset in &self.preferences {
-            couples.extend(dataset.rows()?.into_iter().map(|row| Couple::of(row, dataset.dir())));
+            couples.extend(dataset.rows()?.into_iter().map(|row| Couple::of(&row, dataset.dir())));
         }
         let validation = if config.train.validate_every > 0 {
             labelled(&self.validation, 1.0)?
@@ -302,7 +304,7 @@ impl Lesson {
 }
 
 impl Couple {
-    fn of(row: Preference, dir: &Path) -> Self {
+    fn of(row: &Preference, dir: &Path) -> Self {
         let name = format!("{}: pair {} and {}", dir.display(), row.chosen_id, row.rejected_id);
         Self {
             name,
@@ -424,6 +426,11 @@ impl Writer {
             Ok(Example { ids, targets_from, heads: Vec::new(), weight: row.weight })
         };
         rows.iter().map(example).collect()
+    }
+
+    /// How many tokens rows have.
+    fn tokens(&self, rows: &[Row]) -> Result<usize, Failure> {
+        Ok(self.examples(rows)?.iter().map(|example| example.ids.len()).sum())
     }
 
     /// As tokens, of which those of the solutions are compared.
@@ -583,7 +590,7 @@ mod tests {
             rejected: vec![Message::assistant("5\n#### 5")],
             ..Preference::default()
         };
-        let pairs = writer.pairs(&[Couple::of(row, &dir)]).unwrap();
+        let pairs = writer.pairs(&[Couple::of(&row, &dir)]).unwrap();
         let [pair] = &pairs[..] else { panic!("{pairs:?}") };
         for (ids, solution) in [(&pair.chosen, "2 + 2 = 4\n#### 4"), (&pair.rejected, "5\n#### 5")]
         {

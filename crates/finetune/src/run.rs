@@ -402,7 +402,7 @@ mod tests {
             validation: &[],
             too_long: 3,
             config: &config,
-            updates: Some(updates),
+            updates: Some(Course { updates, planned: updates }),
             seed: 1,
         };
         let folder = tempfile::tempdir().unwrap();

@@ -183,7 +183,7 @@ fn token<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Er
     };
     u32::try_from(token)
         .map(Some)
-        .map_err(|_| serde::de::Error::custom(format!("no token: {token}")))
+        .map_err(|e| serde::de::Error::custom(format!("no token: {token}: {e}")))
 }
 
 fn silu() -> String {

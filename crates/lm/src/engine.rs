@@ -44,7 +44,9 @@ pub struct Stop {
 
 /// A condition on a text, in bytes: whether it is at its end.
 #[derive(Clone)]
-pub struct Until(Arc<dyn Fn(&[u8]) -> bool + Send + Sync>);
+pub struct Until(Arc<Ends>);
+
+type Ends = dyn Fn(&[u8]) -> bool + Send + Sync;
 
 impl Until {
     /// The condition that `ends` says.

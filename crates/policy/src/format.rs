@@ -91,7 +91,7 @@ impl PromptFormat {
         self.known_marks(tokenizer)?;
         let token = |id: Option<u32>| id.and_then(|id| tokenizer.token(id)).unwrap_or_default();
         let ends = config.end_tokens().first().copied();
-        self.around(tokenizer.chat_template(), [token(config.bos_token_id), token(ends)])
+        self.around(tokenizer.chat_template(), &[token(config.bos_token_id), token(ends)])
     }
 
     /// The same for a model of which nothing is known here: a chat needs a template of its own, for which `bos_token` and
@@ -100,10 +100,10 @@ impl PromptFormat {
     /// # Errors
     /// As [`Self::prompt`].
     pub fn prompt_without_model(&self) -> Result<PromptText, Error> {
-        self.around(None, Default::default())
+        self.around(None, &Default::default())
     }
 
-    fn around(&self, own: Option<&str>, ends: [String; 2]) -> Result<PromptText, Error> {
+    fn around(&self, own: Option<&str>, ends: &[String; 2]) -> Result<PromptText, Error> {
         let refused = |problem: String| Error::Config(format!("chat template: {problem}"));
         let template = match &self.chat {
             None => None,
@@ -118,7 +118,7 @@ impl PromptFormat {
         };
         let fill = |solved: bool| {
             let variables = Value::from(Serde(variables));
-            let [bos_token, eos_token] = &ends;
+            let [bos_token, eos_token] = ends;
             let values = context! {
                 messages => self.messages(solved),
                 add_generation_prompt => !solved,

@@ -290,7 +290,9 @@ impl Job<'_> {
     /// Says what kept trees from growing, or cut what was found.
     fn warn(&self) {
         let warnings = self.totals.warnings(&self.searcher.config().mcts);
-        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// Independent samples of some questions, which have no nodes.

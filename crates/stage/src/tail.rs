@@ -16,7 +16,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_text_is_what_is_shown() {
-        assert_eq!(tail("2 + 3 = 5\n#### 5"), r##""2 + 3 = 5\n#### 5""##);
+        assert_eq!(tail("2 + 3 = 5\n#### 5"), r#""2 + 3 = 5\n#### 5""#);
         assert_eq!(tail("\u{1b}[2J"), r#""\u{1b}[2J""#);
         let long = ["begun", &"é".repeat(200)].concat();
         assert_eq!(tail(&long), format!("...\"{}\"", "é".repeat(160)));

@@ -250,7 +250,7 @@ mod tests {
                 let texts: Vec<String> =
                     draw_many(split, count, 3).into_iter().map(|one| one.question).collect();
                 let set: Vec<&str> = texts.iter().map(String::as_str).collect();
-                let common = Boilerplate::of(&[set.clone()], 8);
+                let common = Boilerplate::of(std::slice::from_ref(&set), 8);
                 for text in set {
                     assert_eq!(common.ngrams_beside(text), crate::text::ngrams(text, 8));
                 }

@@ -230,7 +230,7 @@ fn a_column_map_is_read_strictly() {
 /// The answer of a row of JSON whose column `a` is written so.
 fn answer_of(written: &str) -> Result<String, String> {
     let row = read(&format!(r#"{{"q": "How many?", "a": {written}}}"#), ColumnMap::named("q", "a"));
-    row.into_iter().next().unwrap().map(|row| row.answer).map_err(|error| error.to_string())
+    row.into_iter().next().expect("a row").map(|row| row.answer).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -70,7 +70,8 @@ fn serve(
 ) -> std::io::Result<()> {
     let (path, body) = read(&mut stream)?;
     let number = requests.fetch_add(1, Ordering::SeqCst);
-    let fault = fault.filter(|&(_, every)| number > 20 && number % every == 0).map(|(f, _)| f);
+    let fault =
+        fault.filter(|&(_, every)| number > 20 && number.is_multiple_of(every)).map(|(f, _)| f);
     let answer = if path.ends_with("/models") {
         json!({"data": [{"id": "stub", "max_model_len": 4096}]})
     } else {

@@ -89,10 +89,9 @@ impl ModelConfig {
             config.sliding_window = family.sliding_window;
         }
         if let Some(tokens) = said.get("original_max_position_embeddings").and_then(Value::as_u64) {
-            for rope in [&mut config.rope_scaling, &mut config.rope_parameters] {
-                if let Some(rope) = rope {
-                    rope.original_max_position_embeddings = usize::try_from(tokens).ok();
-                }
+            let ropes = [&mut config.rope_scaling, &mut config.rope_parameters];
+            for rope in ropes.into_iter().flatten() {
+                rope.original_max_position_embeddings = usize::try_from(tokens).ok();
             }
         }
         Ok(config)

@@ -136,7 +136,6 @@ fn a_key_that_is_not_there_means_what_it_means_in_transformers() {
 /// Null is not absent: these are the values of the same classes.
 #[test]
 fn a_key_that_is_null_is_there() {
-    let null = serde_json::Value::Null;
     for family in ["llama", "qwen2", "qwen3"] {
         let config = read(family, serde_json::json!({"num_key_value_heads": null})).unwrap();
         assert_eq!(config.kv_heads(), 4, "{family}");

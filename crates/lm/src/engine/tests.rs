@@ -42,7 +42,7 @@ fn scores_that_are_no_numbers_are_an_error() {
         let request = |sampling| GenerationRequest {
             prompt: ids(5, 1),
             sampling,
-            stop: Stop { tokens: vec![], strings: vec![], max_new: 3 },
+            stop: Stop { tokens: vec![], strings: vec![], until: None, max_new: 3 },
             excluded: vec![],
             seed: 1,
             scope: 0,

@@ -104,7 +104,9 @@ fn is_merge(merge: &Value, prefix: &str, vocab: &Map<String, Value>) -> bool {
         Value::String(line) if line.starts_with("#version") => return true,
         Value::String(line) => line.split_once(' '),
         Value::Array(pair) => match &pair[..] {
-            [Value::String(first), Value::String(second)] => Some((&first[..], &second[..])),
+            [Value::String(first), Value::String(second)] => {
+                Some((first.as_str(), second.as_str()))
+            }
             _ => None,
         },
         _ => None,

@@ -55,7 +55,7 @@ fn marked_json() -> Value {
     let bytes = (0..=255u8).map(|byte| format!("<0x{byte:02X}>"));
     let pieces = ["\u{2581}", "a", "b", "ab", "\u{2581}ab"].map(str::to_owned);
     let entries = special.iter().cloned().chain(bytes).chain(pieces).enumerate();
-    let vocab: serde_json::Map<String, serde_json::Value> =
+    let vocab: serde_json::Map<String, Value> =
         entries.map(|(id, entry)| (entry, id.into())).collect();
     let added = special.iter().enumerate().map(|(id, content)| {
         serde_json::json!({"id": id, "content": content, "special": true, "single_word": false,
@@ -259,6 +259,7 @@ fn an_opening_that_joins_the_text_is_not_taken() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_hostile_file_is_refused_and_the_reason_said() {
     type Change = (&'static str, &'static str, Value);
     let doubled = |pattern: Value| {
@@ -386,8 +387,7 @@ fn a_flipped_byte_never_ends_the_program() {
 
 #[test]
 fn a_text_begins_with_what_the_post_processor_puts_there() {
-    let mut json: serde_json::Value =
-        serde_json::from_str(&marked().to_json().unwrap()).unwrap();
+    let mut json: Value = serde_json::from_str(&marked().to_json().unwrap()).unwrap();
     json["post_processor"] = serde_json::json!({"type": "TemplateProcessing",
         "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
         "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],

@@ -274,7 +274,7 @@ impl Training<'_> {
     fn check(&self) -> Result<(), Error> {
         self.config.validate()?;
         self.preferences.map_or(Ok(()), |preferences| preferences.config.validate())?;
-        if let Some(updates) = self.updates.filter(|&updates| updates > MOST_UPDATES) {
+        if let Some(Course { updates, .. }) = self.updates.filter(|it| it.updates > MOST_UPDATES) {
             let problem = format!("{updates} updates: {MOST_UPDATES} is the limit");
             return Err(Error::Config(problem));
         }

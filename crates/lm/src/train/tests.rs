@@ -113,8 +113,8 @@ fn adapters() -> TrainConfig {
     TrainConfig { lora: Some(lora), learning_rate: 3e-2, ..config() }
 }
 
-fn weights(model: &Decoder) -> std::collections::BTreeMap<String, crate::weights::HostTensor> {
-    crate::weights::collect(model)
+fn weights(model: &Decoder) -> std::collections::BTreeMap<String, weights::HostTensor> {
+    weights::collect(model)
 }
 
 #[test]
@@ -235,8 +235,10 @@ fn hyperparameters_that_are_none_are_refused_by_key() {
     let fresh = Checkpoint::fresh(endless, tokenizer(), 5, &device::cpu());
     assert!(fresh.map(|_| ()).unwrap_err().to_string().contains("from nothing"));
     let (checkpoint, examples, config) = (checkpoint(), examples(), config());
-    let training =
-        Training { updates: Some(usize::MAX), ..training(&checkpoint, &examples, &config, 1) };
+    let training = Training {
+        updates: Some(Course { updates: usize::MAX, planned: usize::MAX }),
+        ..training(&checkpoint, &examples, &config, 1)
+    };
     let error = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(()));
     assert!(matches!(error, Err(Error::Config(_))), "{error:?}");
 }

@@ -1,5 +1,7 @@
 //! `tojson` as `transformers` has it: Python's `json.dumps`, without the escapes for HTML.
 
+use std::fmt::Write as _;
+
 use minijinja::value::Kwargs;
 use minijinja::{Error, ErrorKind, Value};
 use serde::Serialize;
@@ -18,6 +20,7 @@ struct Style {
 }
 
 /// The filter.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is that of minijinja's filters")]
 pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let refused = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
     let indent: Option<usize> = options.get("indent")?;
@@ -28,7 +31,9 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let items = if indent.is_some() { "," } else { ", " };
     let separators = match separators.map(<[String; 2]>::try_from) {
         None => [items, ": "].map(str::to_owned),
-        Some(pair) => pair.map_err(|_| refused("tojson: separators are two".to_owned()))?,
+        Some(pair) => {
+            pair.map_err(|all| refused(format!("tojson: separators are two, not {}", all.len())))?
+        }
     };
     let ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
     let sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
@@ -113,7 +118,7 @@ impl Style {
                 '\u{c}' => *text += "\\f",
                 c if u32::from(c) < 0x20 || (self.ascii && (!c.is_ascii() || c == '\u{7f}')) => {
                     for unit in c.encode_utf16(&mut [0; 2]) {
-                        *text += &format!("\\u{unit:04x}");
+                        write!(text, "\\u{unit:04x}").expect("a text takes all");
                     }
                 }
                 c => text.push(c),

@@ -1,7 +1,7 @@
 //! The format as a chat template, for other programs: with it in a model's directory, a trainer makes of a conversation
 //! the text that is learned from here.
 
-use super::{Chat, PromptFormat};
+use super::PromptFormat;
 
 /// What a template says of a turn that nothing was learned about.
 const REFUSAL: &str =
@@ -17,8 +17,7 @@ impl PromptFormat {
     pub fn chat_template(&self, own: Option<&str>, end: &str) -> Option<String> {
         match &self.chat {
             None => Some(self.turns(end)),
-            Some(Chat::Template(text)) => Some(own.unwrap_or(text).to_owned()),
-            Some(Chat::Model) => own.map(str::to_owned),
+            Some(chat) => own.or(chat.template.as_deref()).map(str::to_owned),
         }
     }
 
@@ -51,7 +50,7 @@ mod tests {
     use lm::{ModelConfig, Tokenizer};
 
     use super::*;
-    use crate::format::Solved;
+    use crate::format::{Chat, Solved};
 
     fn model() -> (Tokenizer, ModelConfig) {
         let tokenizer = Tokenizer::train(["How many?"].into_iter(), 270, &["<|end|>".to_owned()]);
@@ -89,7 +88,7 @@ mod tests {
         for plain in [odd(), PromptFormat::default()] {
             let template = plain.chat_template(Some("the model's own"), "<|end|>").unwrap();
             let alone = PromptFormat {
-                chat: Some(Chat::Template(template)),
+                chat: Some(Chat::template(template)),
                 separator: plain.separator.clone(),
                 ..PromptFormat::default()
             };
@@ -109,7 +108,7 @@ mod tests {
         let template = odd().chat_template(None, "<|end|>").unwrap();
         let chat = PromptFormat {
             system: "Be brief.".to_owned(),
-            chat: Some(Chat::Template(template)),
+            chat: Some(Chat::template(template)),
             ..PromptFormat::default()
         };
         let (tokenizer, config) = model();
@@ -120,10 +119,10 @@ mod tests {
     #[test]
     fn a_chat_keeps_its_template() {
         let chat = |chat| PromptFormat { chat: Some(chat), ..odd() };
-        let given = chat(Chat::Template("given".to_owned()));
+        let given = chat(Chat::template("given"));
         assert_eq!(given.chat_template(Some("own"), "").as_deref(), Some("own"));
         assert_eq!(given.chat_template(None, "").as_deref(), Some("given"));
-        assert_eq!(chat(Chat::Model).chat_template(Some("own"), "").as_deref(), Some("own"));
-        assert_eq!(chat(Chat::Model).chat_template(None, ""), None);
+        assert_eq!(chat(Chat::model()).chat_template(Some("own"), "").as_deref(), Some("own"));
+        assert_eq!(chat(Chat::model()).chat_template(None, ""), None);
     }
 }

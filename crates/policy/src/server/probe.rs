@@ -77,7 +77,7 @@ impl Server {
             match key {
                 Some(key) => return Err(self.refused(format!("`{key}`: {problem}"))),
                 None => {
-                    tracing::warn!("{}: `policy.format.chat.template`: {problem}", self.address)
+                    tracing::warn!("{}: `policy.format.chat.template`: {problem}", self.address);
                 }
             }
         }

@@ -261,7 +261,7 @@ fn an_instruction_before_every_question_contaminates_nothing() {
     let mutated = shares(&[(Operator::Mutate, 1.0)]);
     // One test question alone does not show what is the instruction: the seeds do.
     for tests in [tests.clone(), tests[..1].to_vec()] {
-        let avoid = Avoid::new(&[tests.clone()], &seeds, &config);
+        let avoid = Avoid::new(std::slice::from_ref(&tests), &seeds, &config);
         let (prompts, _) = made(&plan(&mutated, 12, 1), &seeds, &avoid);
         assert_eq!(prompts.len(), 12);
         for test in &tests {

@@ -75,7 +75,7 @@ fn what_most_questions_say_is_left_out() {
     ];
     let texts: Vec<String> = bodies.iter().map(|body| format!("{instruction} {body}")).collect();
     let set: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let common = Boilerplate::of(&[set.clone()], 4);
+    let common = Boilerplate::of(std::slice::from_ref(&set), 4);
     assert_eq!(common.ngrams_beside(&texts[0]), ngrams(bodies[0], 4));
     assert!(common.ngrams_beside(instruction).is_empty());
     // Half of them are no more than half, three of three are too few, and one that is repeated is one.

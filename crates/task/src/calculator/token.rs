@@ -221,7 +221,7 @@ impl<'a> Lexer<'a> {
             '+' => self.push(Kind::Op(Op::Add), len),
             '-' | '−' | '–' => self.push(Kind::Op(Op::Sub), len),
             '*' | '×' | '·' | '⋅' | '∙' | '∗' | '✕' | '✖' => {
-                self.push(Kind::Op(Op::Mul), len)
+                self.push(Kind::Op(Op::Mul), len);
             }
             '/' | '÷' => self.push(Kind::Op(Op::Div), len),
             '^' => self.push(Kind::Op(Op::Pow), len),

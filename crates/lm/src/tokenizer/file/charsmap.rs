@@ -17,7 +17,7 @@ pub(super) fn longest(table: Option<&str>) -> Result<usize, String> {
     let (length, rest) = table.split_at_checked(4).ok_or_else(|| broken("it is cut short"))?;
     let length = unit(length) / 4 * 4;
     let (trie, texts) = rest.split_at_checked(length).ok_or_else(|| broken("it is cut short"))?;
-    let texts = std::str::from_utf8(texts).map_err(|_| broken("its texts are not UTF-8"))?;
+    let texts = std::str::from_utf8(texts).map_err(|e| broken(&e.to_string()))?;
     let trie: Vec<usize> = trie.chunks_exact(4).map(unit).collect();
     Trie(trie).longest(texts).ok_or_else(|| broken("it points outside of itself"))
 }

@@ -39,6 +39,7 @@ pub(crate) enum Reply {
 
 /// How servers differ.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "servers differ in ways that go with no other")]
 pub(crate) struct Style {
     /// Log-probabilities as in chats, with bytes, the end being a token without a text.
     pub(crate) chat: bool,
