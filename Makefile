@@ -247,7 +247,7 @@ check_data = $(if $(wildcard $(P)/import.toml),,$$(error DATA=$(DATA): $(P) has 
 unmade   = $(strip $(foreach s,seeds validation $(SPLITS),$(if $(wildcard $(R)/world/$(s)/$(M)),,$(s))))
 check_world = $(if $(unmade),$$(error DATA is missing: $(P) has no world.toml to make problems by. Give DATA=folder with seeds.jsonl, \
   validation.jsonl and a file for each of SPLITS="$(SPLITS)", or put datasets into $(R)/world))
-NOT_OF_A_RUN := clean-run help test test-server lint schemas status build base bench results
+NOT_OF_A_RUN := clean-run help test test-server reliability fuzz lint schemas status build base bench results
 ifneq ($(filter-out $(NOT_OF_A_RUN),$(or $(MAKECMDGOALS),all)),)
 $(eval $(check_run))
 endif
@@ -257,7 +257,7 @@ $(if $(wildcard $(R)/.),,$(error clean-run: there is no $(R); there are: $(call 
 $(if $(call given,R),$(if $(BEGUN),,$(error clean-run: $(R) is not the folder of a run, it has no made-with)))
 endif
 
-.PHONY: all help round rounds compare ablation results build base bench test test-server lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
+.PHONY: all help round rounds compare ablation results build base bench test test-server reliability fuzz lint schemas status clean-run synthesize search critique filter finetune evaluate bootstrap
 
 ## all: bring the last round up to date (the first one if there is none)
 all: $(THIS)/comparison.json
@@ -569,6 +569,25 @@ endif
 test:
 	cargo build --release --locked --workspace --bins
 	cargo test --release --locked --workspace
+
+## reliability: kills, failing and full disks, damage, malformed inputs, servers that fail: a table of tries and failures
+reliability:
+	cargo build --release --locked --workspace --bins
+	cargo test --release --locked --workspace --test reliability -- --full
+
+# Fuzz targets count what they reach; the flags are those of cargo-fuzz, but for the sanitizer, which stable Rust lacks.
+TARGET ?= answers
+TIME   ?= 60
+FUZZ   := target/fuzz
+SANCOV := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+## fuzz: one of fuzz/targets, TARGET=answers, for TIME=60 seconds; needs a C++ compiler
+fuzz:
+	RUSTFLAGS="$(SANCOV)" cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(FUZZ) \
+	  $(if $(filter server template tokenizer weights,$(TARGET)),--features models) --bin $(TARGET)
+	@mkdir -p $(FUZZ)/corpus/$(TARGET) $(FUZZ)/found
+	$(FUZZ)/release/$(TARGET) -max_total_time=$(TIME) -timeout=20 -rss_limit_mb=4096 -artifact_prefix=$(FUZZ)/found/ $(FUZZ)/corpus/$(TARGET)
 
 # The virtual environment with llama.cpp's server, about 400 MB.
 SERVER_ENV := target/server-env

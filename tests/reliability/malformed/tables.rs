@@ -101,12 +101,8 @@ fn rows(ground: &Ground, tally: &Tally) {
     let cut = |rows: &mut Vec<Trajectory>| rows[0].options.clear();
     on(ground, READERS[1], ("a solution without options", false), cut, tally);
     on(ground, READERS[1], ("no rows", false), Vec::<Trajectory>::clear, tally);
-    let nan = |rows: &mut Vec<Critique>| rows[0].outcome_reward = f64::NAN as _;
-    on(ground, READERS[2], ("a score that is no number", true), nan, tally);
     let few = |rows: &mut Vec<Critique>| drop(rows.pop());
     on(ground, READERS[2], ("a solution that nobody judged", true), few, tally);
-    let weight = |rows: &mut Vec<SftExample>| rows[0].weight = f64::NAN as _;
-    on(ground, READERS[3], ("a weight that is no number", true), weight, tally);
     let negative = |rows: &mut Vec<SftExample>| rows[0].weight = -1.0;
     on(ground, READERS[3], ("a negative weight", true), negative, tally);
     let none = |rows: &mut Vec<SftExample>| rows[0].completion.clear();
