@@ -11,6 +11,7 @@ const CLAIMS: &[(&str, &[&str])] = &[
     ("3*4=12", &["3*4 = 12 [12] ok"]),
     ("$5.50 x 3 = $16.50", &["$5.50 x 3 = $16.50 [16.5] ok"]),
     ("3x4=12", &["3x4 = 12 [12] ok"]),
+    ("10 * 2 = 20 pages.* 9 = 153", &["10 * 2 = 20 pages [20] ok"]),
     ("60 * 25 / 100 = 15", &["60 * 25 / 100 = 15 [15] ok"]),
     ("3 boxes * 4 apples = 12 apples", &["3 boxes * 4 apples = 12 apples [12] ok"]),
     ("He works 8 hours a day * 5 days = 40 hours", &["8 hours a day * 5 days = 40 hours [40] ok"]),
@@ -277,6 +278,22 @@ const CONTEXTS: &[&str] = &[
     "#1 = 5 + 3 = 8",
     "11 am + 3 hours = 2 pm",
     "2 kg 500 g + 600 g = 3 kg 100 g",
+    "14 / 1 / 4 = 14 * 4 = 56",
+    "14, 400 / 80 = 180 pages",
+    "1 cheese +1 meat *+1 vegetable = 3 choices",
+    "He can buy 17 pounds of apple because20-3 = 17",
+    // Only a part of what is meant.
+    "She has 3/3 - 2/3 = 1/3 of $150 left.",
+    "There are 10 pages per day on day 1 * 2 = 20 pages",
+    "They add 20 + 10 decorations to the 29 + 24 decorations already up = 83",
+    "10% of the $400 + $1580 = $1980",
+    "The shop loses 5 thousand dollars a day, so it loses 5 * 3 = $15,000",
+    "Every 1% is equal to $7500/75% = $100",
+    "2/5 is equal to 12.8 hectares, so 1/5 is equal to 12.8/2 = 6.4 hectares",
+    "Multiplying by 100/75 gives the total = (100/75)*$4500 = $6000",
+    // Equations.
+    "1(60-Losses) -2(Losses) = -30",
+    "3 bags of leaves / 15 minutes = 8 bags of leaves / Y.",
 ];
 
 #[test]
@@ -305,6 +322,23 @@ fn a_context_like_these_does_not_excuse_what_is_wrong() {
         "10 - 12 = 2",
         "613 * 2 = 1400, rounded",
         "day 2: 3 + 4 = 8",
+        "7 / 2 = 3 apples left",
+        "17/2 = 8.2 dollars left",
+        "In the fourth round, there are 27 x 3 = 80 families.",
+        "The project is estimated to take 1500/15 = 1000 days",
+        "That is an average of 56 / 4 = 4 skips per round",
+        "3 hills * 2 times per hill = 5 times",
+        "There are 50/5 = 20 sets of 5 devices",
+        "The $10 bills amount to $10 x 4 = $41",
+        "The price went up from $30 to $30+$10 = $39",
+        "The cheese is $6.00 for a total of 1+3+6 = $17.00",
+        "They rest for 2*30 = 10 minutes or 1 hour",
+        "She saved $210 / $350 = 3.60 or 60% of it",
+        "44 hours - 40 hours = 40 hours of overtime in the first week",
+        "$3 / 2 sandwiches = $1.1/sandwich",
+        "The drive takes 6 / 12 = 18 minutes.",
+        "She moved two spots ahead, 6-2=<<6-2=6>>6th place",
+        "<<2+3=5*4=5>>5",
     ];
     for text in texts {
         assert_eq!(finding(text), Finding::Fails, "{text}: {:?}", check(text));
