@@ -259,7 +259,7 @@ fn right_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Si
         main: Candidate { span, reading },
         other: first_operand(text, read, continues),
         fraction: None,
-        doubtful: context::is_range(text, read, rest),
+        doubtful: context::is_begun(text, read, rest),
     })
 }
 
@@ -342,7 +342,7 @@ fn may_be_meant(left: &Side<'_>, right: &Side<'_>) -> bool {
         || l.sense > Sense::Clear
         || r.sense == Sense::Ambiguous
         || unit::is_letter(&l.units)
-        || unit::is_letter(&r.units)
+        || unit::is_letter(stated(r))
         || unit::may_convert(&l.units, stated(r))
         || is_scaled_apart(l, r)
         || is_range(l, r)
@@ -350,10 +350,10 @@ fn may_be_meant(left: &Side<'_>, right: &Side<'_>) -> bool {
         || is_relation(left, r)
 }
 
-/// The units of a result: `40 hours of overtime in a week` are hours.
+/// The units of a result: `40 hours of work a week` are hours.
 fn stated<'a, 'b>(right: &'b Reading<'a>) -> &'b [&'a str] {
-    let rate = right.units.iter().position(|unit| unit::is_rate(unit));
-    let len = rate.filter(|_| right.operators == 0).unwrap_or(right.units.len());
+    let of = right.units.iter().position(|unit| *unit == "of");
+    let len = of.filter(|_| right.operators == 0).unwrap_or(right.units.len());
     right.units.get(..len).unwrap_or_default()
 }
 

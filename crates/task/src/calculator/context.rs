@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::agree;
-use super::expression::{Binding, Reading};
+use super::expression::{Binding, Range as Span, Reading};
 use super::settle::word;
 use super::token::{Kind, Op, Token};
 use super::unit;
@@ -83,7 +83,9 @@ pub(super) fn is_doubtful(
         "by" => {
             words.iter().any(|&w| ["multipl", "divid"].iter().any(|v| word(text, w).starts_with(v)))
         }
-        _ => unit::is_doubtful(last),
+        // `x over 2 + 3`, but not `over 3 days`.
+        "over" => words.len() == 1 && !rest.is_empty(),
+        _ => unit::is_doubtful(last) && !unit::is_a_half(before_last, last),
     };
     // `floor(10/3)`
     let called =
@@ -93,9 +95,18 @@ pub(super) fn is_doubtful(
     let linked = rest.last().is_some_and(|number| {
         is_linked(text, *number, words, expression)
             || (last == "and" && words.len() == 1 && is_number(number) && !chained)
+            || (is_number(number) && is_measured(text, words, expression))
             || (is_number(number) && is_counted(text, words, expression, reading))
     });
-    applied || called || linked || label || shares(expression) || is_split(text, expression)
+    // `years 2020 - 2023`
+    let years = reading.range > Span::None && last.strip_suffix('s').is_some_and(unit::is_label);
+    applied
+        || called
+        || linked
+        || years
+        || label
+        || shares(expression)
+        || is_split(text, expression)
 }
 
 /// True for `10% of 400 + 1580`, where the share may be of all that follows, or of what comes of it.
@@ -128,9 +139,11 @@ fn is_linked(text: &str, number: Token, words: &[Token], then: &[Token]) -> bool
 fn is_counted(text: &str, words: &[Token], expression: &[Token], reading: &Reading<'_>) -> bool {
     let last = words.last().map_or("", |&last| word(text, last));
     let near = (1..=MAX_LINK).contains(&words.len());
-    let labelled = unit::is_label(last) && words.iter().any(|&w| unit::is_rate(word(text, w)));
-    (near && unit::is_rate(last) && is_amount(expression, reading))
-        || (labelled && reading.binding > Binding::Sums)
+    let one = unit::is_label(last)
+        && words.iter().any(|&w| unit::is_rate(word(text, w)))
+        && expression.first().is_some_and(|first| !first.money);
+    reading.binding > Binding::Sums
+        && (one || (near && unit::is_rate(last) && is_amount(expression)))
 }
 
 /// True if the first number may be the end of a longer one: `14, 400 / 80`.
@@ -143,10 +156,15 @@ fn is_split(text: &str, expression: &[Token]) -> bool {
     })
 }
 
-/// `1 tray x 2 trays`: a product whose first number has a unit.
-fn is_amount(expression: &[Token], reading: &Reading<'_>) -> bool {
-    let unit = expression.get(1).is_some_and(|t| t.kind == Kind::Word);
-    unit && reading.binding > Binding::Sums
+/// True if a measure goes on with the first number: `5 ft 10 in`.
+fn is_measured(text: &str, words: &[Token], expression: &[Token]) -> bool {
+    let measure = |t: &Token| t.kind == Kind::Word && unit::is_measure(word(text, *t));
+    words.len() == 1 && words.iter().all(measure) && expression.get(1).is_some_and(measure)
+}
+
+/// `1 tray x 2 trays`: the first number has a unit.
+fn is_amount(expression: &[Token]) -> bool {
+    expression.get(1).is_some_and(|t| t.kind == Kind::Word)
 }
 
 /// True if nothing but markup and blanks stands before the expression in its line.
@@ -178,7 +196,7 @@ pub(super) fn goes_on(text: &str, rest: &[Token]) -> bool {
 /// `10/3 = 3 remainder 1`, `4/3 = 1 and 1/3` and `9/2 = 4 and a half`: the number goes on.
 fn changes_number(text: &str, after: Token, then: &[Token]) -> bool {
     match word(text, after).to_lowercase().as_str() {
-        "remainder" => true,
+        "remainder" | "rem" => true,
         "and" => {
             let mut words = then.iter().take(2).filter(|t| t.kind == Kind::Word);
             is_fraction(then) || words.any(|&t| unit::is_part(word(text, t)))
@@ -187,12 +205,16 @@ fn changes_number(text: &str, after: Token, then: &[Token]) -> bool {
     }
 }
 
-/// True if a number follows that is the other end of a range: `20 to 24`.
-pub(super) fn is_range(text: &str, read: &[Token], rest: &[Token]) -> bool {
+/// True if a number follows that may belong to the result: the other end of a range, as in `20 to 24`, or a smaller
+/// measure, as in `1 hour 30 minutes`.
+pub(super) fn is_begun(text: &str, read: &[Token], rest: &[Token]) -> bool {
     let words = rest.iter().take(MAX_LINK).take_while(|t| t.kind == Kind::Word).count();
     let (words, then) = rest.split_at(words);
     let number = read.iter().find(|token| is_number(token));
-    number.is_some_and(|&number| is_linked(text, number, words, then))
+    let names: Vec<&str> = words.iter().map(|&w| word(text, w)).collect();
+    let measured = matches!(names[..], [unit] | [unit, "and"] if unit::is_measure(unit));
+    (measured && then.first().is_some_and(is_number))
+        || number.is_some_and(|&number| is_linked(text, number, words, then))
 }
 
 /// True if the tokens begin with a fraction, as in `1 and 1/3` and `16 and (2/3)`.

@@ -177,8 +177,9 @@ impl<'a> Lexer<'a> {
             return self.push(Kind::Junk, 1); // `settle` makes it a multiplication between operands.
         }
         let len = word_len(rest);
-        if after_number && matches!(first, 'r' | 'R') && second.is_ascii_digit() {
-            return self.push(Kind::Junk, len); // `3r1`, with a remainder.
+        let number = matches!(self.last(), Some(Kind::Number { .. }));
+        if number && matches!(first, 'r' | 'R') && second.is_ascii_digit() {
+            return self.push(Kind::Junk, len); // `3r1` and `3 R1`, with a remainder.
         }
         let article = matches!(first, 'a' | 'A' | 'I') && !after_number;
         let variable = len == first.len_utf8() && !article && is_variable(first);

@@ -17,8 +17,13 @@ const CONNECTIVES: [&str; 25] = [
 const MODIFIERS: [&str; 7] = ["twice", "double", "triple", "thrice", "than", "times", "minus"];
 
 /// Words before an expression that may make it a part of a larger one.
-const DOUBTFUL: [&str; 9] =
-    ["plus", "negative", "mod", "modulo", "half", "over", "squared", "cubed", "sqrt"];
+const DOUBTFUL: [&str; 20] = [
+    "plus", "negative", "mod", "modulo", "half", "squared", "cubed", "sqrt", "log", "ln", "sin",
+    "cos", "tan", "abs", "floor", "ceil", "min", "max", "gcd", "lcm",
+];
+
+/// Words that `half` follows where it is a thing: `in the second half`.
+const HALVED: [&str; 4] = ["first", "second", "other", "last"];
 
 /// Words that, followed by `of`, make what follows a part: `half of 4 + 2`.
 const PARTS: [&str; 23] = [
@@ -145,6 +150,7 @@ const DIMENSIONS: [&[&str]; 6] = [
         "metre",
         "km",
         "kilometer",
+        "kilometre",
     ],
     // Weights and volumes together: there are fluid ounces.
     &[
@@ -191,6 +197,9 @@ const DIMENSIONS: [&[&str]; 6] = [
     ],
 ];
 
+/// The row of times.
+const TIMES: usize = 0;
+
 /// From this row on no unit can be relied on: times of day, and words that are numbers themselves.
 const UNRELIABLE: usize = DIMENSIONS.len() - 2;
 
@@ -204,6 +213,11 @@ pub(super) fn is_connective(word: &str) -> bool {
 pub(super) fn is_thing(word: &str) -> bool {
     let other = is_connective(word) || is_part(word) || is_rate(word) || is_function(word);
     !other && !NAMES.contains(&word) && !AVERAGES.contains(&word)
+}
+
+/// True if `word` is a measure, which may have smaller ones: `5 ft 10 in`.
+pub(super) fn is_measure(word: &str) -> bool {
+    word == "in" || dimension(word).is_some_and(|row| row < UNRELIABLE)
 }
 
 /// True if a number after `word` may name one of several: `day 1`.
@@ -226,6 +240,11 @@ pub(super) fn is_doubtful(word: &str) -> bool {
     let word = word.to_lowercase();
     let last = word.rsplit('-').next().unwrap_or_default();
     DOUBTFUL.contains(&last) || NUMBERS.contains(&last)
+}
+
+/// True if the words are `second half`, of which nothing is taken.
+pub(super) fn is_a_half(before: &str, word: &str) -> bool {
+    word == "half" && HALVED.contains(&before)
 }
 
 /// True if `word` is a number.
@@ -259,8 +278,11 @@ pub(super) fn changes(words: &[&str]) -> bool {
 pub(super) fn multiplies(words: &[&str]) -> bool {
     words.windows(2).any(|pair| match pair {
         [part, "of"] => is_part(part) || is_function(part) || is_average(part),
-        // `2 times per hill` and `3 times a day` are counts.
-        [times, next] => MULTIPLIERS.contains(times) && !is_rate(next) && *next != "a",
+        // `2 times per hill`, `3 times a day` and `3 times/day` are counts.
+        [times, next] => {
+            let rate = is_rate(next) || *next == "a" || dimension(next) == Some(TIMES);
+            MULTIPLIERS.contains(times) && !rate
+        }
         _ => false,
     })
 }
@@ -283,8 +305,8 @@ pub(super) fn is_determiner(word: &str) -> bool {
 /// called wrong without knowing every conversion there is.
 pub(super) fn may_convert(left: &[&str], right: &[&str]) -> bool {
     right.iter().any(|unit| {
-        let (row, base) = (dimension(unit), singular(unit));
-        row.is_some() && left.iter().any(|l| dimension(l) == row && singular(l) != base)
+        let (row, base) = (dimension(unit), base(unit));
+        row.is_some() && left.iter().any(|l| dimension(l) == row && self::base(l) != base)
     }) || [left, right].iter().any(|side| side.iter().any(|u| dimension(u) >= Some(UNRELIABLE)))
 }
 
@@ -294,8 +316,21 @@ pub(super) fn is_letter(units: &[&str]) -> bool {
 }
 
 fn dimension(word: &str) -> Option<usize> {
-    let base = singular(word);
+    let base = base(word);
     DIMENSIONS.iter().position(|row| row.contains(&base) || row.contains(&word))
+}
+
+/// The unit that a word stands for: `hr` is an hour.
+fn base(word: &str) -> &str {
+    match singular(word) {
+        "hr" => "hour",
+        "min" => "minute",
+        "sec" => "second",
+        "ft" | "feet" => "foot",
+        "inche" => "inch",
+        "yd" => "yard",
+        name => name,
+    }
 }
 
 fn singular(word: &str) -> &str {
