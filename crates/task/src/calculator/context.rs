@@ -99,7 +99,9 @@ pub(super) fn is_doubtful(
             || (is_number(number) && is_counted(text, words, expression, reading))
     });
     // `years 2020 - 2023`
-    let years = reading.range > Span::None && last.strip_suffix('s').is_some_and(unit::is_label);
+    let years = reading.range > Span::None
+        && !rest.last().is_some_and(is_number)
+        && last.strip_suffix('s').is_some_and(unit::is_label);
     applied
         || called
         || linked
@@ -212,7 +214,7 @@ pub(super) fn is_begun(text: &str, read: &[Token], rest: &[Token]) -> bool {
     let (words, then) = rest.split_at(words);
     let number = read.iter().find(|token| is_number(token));
     let names: Vec<&str> = words.iter().map(|&w| word(text, w)).collect();
-    let measured = matches!(names[..], [unit] | [unit, "and"] if unit::is_measure(unit));
+    let measured = matches!(names.as_slice(), [unit] | [unit, "and"] if unit::is_measure(unit));
     (measured && then.first().is_some_and(is_number))
         || number.is_some_and(|&number| is_linked(text, number, words, then))
 }
@@ -235,7 +237,8 @@ pub(super) fn is_rounded(line: &str, exact: Rational, claimed: Rational, digits:
     let place = if digits == 0 { agree::last_place(claimed) } else { digits.cast_signed() };
     // 100 is not rounded to 1000.
     let near = exact.checked_mul(Rational::integer(2)).is_some_and(|twice| claimed <= twice);
-    if !whole && !(near && agree::is_rounding(exact, claimed, place)) {
+    let rough = near && agree::is_rounding(exact, claimed, place);
+    if !whole && !rough {
         return false;
     }
     let line = line.to_lowercase();

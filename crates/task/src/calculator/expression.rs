@@ -229,9 +229,10 @@ impl<'a> Reader<'a, '_> {
             return self.power(depth);
         };
         // `--10800` and `3*+1` are slips of the keyboard.
-        let is_op = |t: Option<&Token>| t.is_some_and(|t| matches!(t.kind, Kind::Op(_)));
+        let is_product =
+            |t: Option<&Token>| t.is_some_and(|t| matches!(t.kind, Kind::Op(Op::Mul | Op::Div)));
         let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
-        let plus = sign == Op::Add && is_op(before);
+        let plus = sign == Op::Add && is_product(before);
         let glued = self.tokens.get(self.at).is_some_and(|t| t.glued);
         self.at += 1;
         let next = self.tokens.get(self.at);

@@ -9,6 +9,12 @@ const MAX_ANNOTATION: usize = 512;
 /// Most digits of the exponent of `3e8`.
 const MAX_EXPONENT: usize = 3;
 
+/// Units that are written with a period.
+const SHORT_UNITS: [&str; 20] = [
+    "lb", "lbs", "oz", "ft", "in", "yd", "yds", "hr", "hrs", "min", "mins", "sec", "secs", "gal",
+    "qt", "pt", "tbsp", "tsp", "pcs", "pkgs",
+];
+
 /// Words that are written with a period and go on after it.
 const ABBREVIATED: [&str; 5] = ["Mr", "Mrs", "Ms", "Dr", "St"];
 
@@ -221,7 +227,7 @@ impl<'a> Lexer<'a> {
             '+' => self.push(Kind::Op(Op::Add), len),
             '-' | '−' | '–' => self.push(Kind::Op(Op::Sub), len),
             '*' | '×' | '·' | '⋅' | '∙' | '∗' | '✕' | '✖' => {
-                self.push(Kind::Op(Op::Mul), len)
+                self.push(Kind::Op(Op::Mul), len);
             }
             '/' | '÷' => self.push(Kind::Op(Op::Div), len),
             '^' => self.push(Kind::Op(Op::Pow), len),
@@ -251,7 +257,8 @@ impl<'a> Lexer<'a> {
         let (first, second) = (next.next().unwrap_or('\n'), next.next().unwrap_or('\n'));
         // `20 pages.* 9` and `20 pages. *Then*` are two sentences.
         let operator = "*×·/÷=".contains(first) && after.starts_with(' ') && second == ' ';
-        operator || (ABBREVIATED.contains(&word) && first.is_alphabetic())
+        (operator && SHORT_UNITS.contains(&word))
+            || (ABBREVIATED.contains(&word) && first.is_alphabetic())
     }
 
     /// `=` and `==`; arrows and comparisons are no claims.

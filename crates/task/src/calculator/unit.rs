@@ -7,10 +7,9 @@ pub(super) const MAX_WORDS: usize = 8;
 pub(super) const MONEY: &str = "dollar";
 
 /// Words that are no part of a unit: what follows them is another statement.
-const CONNECTIVES: [&str; 25] = [
+const CONNECTIVES: [&str; 24] = [
     "and", "then", "so", "but", "if", "or", "when", "because", "since", "that", "which", "where",
-    "is", "are", "was", "were", "has", "have", "had", "of", "than", "gives", "yields", "makes",
-    "means",
+    "is", "are", "was", "were", "has", "have", "had", "of", "than", "gives", "yields", "means",
 ];
 
 /// Words before an expression that make it a part of a larger one: `twice 3 + 4`, `5 more than 3 + 4`.
@@ -305,8 +304,8 @@ pub(super) fn is_determiner(word: &str) -> bool {
 /// called wrong without knowing every conversion there is.
 pub(super) fn may_convert(left: &[&str], right: &[&str]) -> bool {
     right.iter().any(|unit| {
-        let (row, base) = (dimension(unit), base(unit));
-        row.is_some() && left.iter().any(|l| dimension(l) == row && self::base(l) != base)
+        let (row, name) = (dimension(unit), base(unit));
+        row.is_some() && left.iter().any(|l| dimension(l) == row && base(l) != name)
     }) || [left, right].iter().any(|side| side.iter().any(|u| dimension(u) >= Some(UNRELIABLE)))
 }
 
@@ -316,8 +315,8 @@ pub(super) fn is_letter(units: &[&str]) -> bool {
 }
 
 fn dimension(word: &str) -> Option<usize> {
-    let base = base(word);
-    DIMENSIONS.iter().position(|row| row.contains(&base) || row.contains(&word))
+    let name = base(word);
+    DIMENSIONS.iter().position(|row| row.contains(&name) || row.contains(&word))
 }
 
 /// The unit that a word stands for: `hr` is an hour.
