@@ -41,13 +41,22 @@ struct Candidate<'a> {
     reading: Reading<'a>,
 }
 
+/// How a fraction is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fraction {
+    /// `3/4`
+    Tight,
+    /// `3 / 4`
+    Loose,
+}
+
 /// A side of a claim.
 struct Side<'a> {
     main: Candidate<'a>,
     /// A shorter way to read it: `6` in `6 times $5`.
     other: Option<Candidate<'a>>,
     /// Is a fraction of two numbers and nothing else.
-    fraction: bool,
+    fraction: Option<Fraction>,
     /// May be a part of something larger.
     doubtful: bool,
 }
@@ -138,15 +147,13 @@ fn annotated(text: &str, start: usize, inner: &str) -> Vec<Claim> {
     let tokens = settle(inner, &raw);
     let sides: Vec<&[Token]> = tokens.split(|token| token.kind == Kind::Equals).collect();
     let last = sides.len().saturating_sub(1);
-    let readings: Vec<Option<Side<'_>>> =
-        sides.iter().enumerate().map(|(at, side)| whole_side(inner, side, at < last)).collect();
     let mut claims = Vec::new();
-    for pair in readings.windows(2) {
-        if let [Some(left), Some(right)] = pair {
-            claims.push(judge(text, start, left, right));
-        } else {
-            return vec![unread(inner, start)];
-        }
+    for (at, pair) in sides.windows(2).enumerate() {
+        let &[left, right] = pair else { continue };
+        let left = whole_side(inner, left, false);
+        let right = whole_side(inner, right, at + 1 < last);
+        let (Some(left), Some(right)) = (left, right) else { return vec![unread(inner, start)] };
+        claims.push(judge(text, start, &left, &right));
     }
     claims
 }
@@ -159,11 +166,12 @@ fn unread(inner: &str, start: usize) -> Claim {
     Claim { check, claimed: None, shown: None, exact: None, written, rest: start..start }
 }
 
+/// A side of an annotation. `continues` if it is a right one and another equals sign follows.
 fn whole_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Side<'a>> {
     let mut main = candidate(text, tokens).filter(|_| tokens.len() <= MAX_SIDE)?;
     main.reading.range = Span::None; // Nobody annotates ranges.
     let other = if continues { first_operand(text, tokens, true) } else { None };
-    Some(Side { main, other, fraction: false, doubtful: false })
+    Some(Side { main, other, fraction: None, doubtful: false })
 }
 
 /// All the tokens as one expression.
@@ -190,7 +198,7 @@ fn left_side<'a>(text: &'a str, tokens: &[Token], chained: bool) -> Option<Side<
             }
             return Some(Side {
                 other: without_pack(text, rest),
-                fraction: is_quotient(rest) && main.reading.operators == 1,
+                fraction: quotient(rest).filter(|_| main.reading.operators == 1),
                 doubtful: context::is_doubtful(text, before, rest, &main.reading, chained),
                 main,
             });
@@ -207,11 +215,17 @@ fn without_pack<'a>(text: &'a str, tokens: &[Token]) -> Option<Candidate<'a>> {
     is_pack.then(|| candidate(text, rest)).flatten().filter(|found| found.reading.operators > 0)
 }
 
-/// True for two numbers with a slash between them, and perhaps a unit: `3/4 tank`.
-fn is_quotient(tokens: &[Token]) -> bool {
+/// How two numbers with a slash between them are written, perhaps with a unit: `3/4 tank`.
+fn quotient(tokens: &[Token]) -> Option<Fraction> {
     let number = |t: &Token| matches!(t.kind, Kind::Number { .. });
-    matches!(tokens, [top, slash, bottom, ..]
-        if number(top) && slash.kind == Kind::Op(Op::Div) && number(bottom))
+    match tokens {
+        [top, slash, bottom, ..]
+            if number(top) && slash.kind == Kind::Op(Op::Div) && number(bottom) =>
+        {
+            Some(if slash.glued && bottom.glued { Fraction::Tight } else { Fraction::Loose })
+        }
+        _ => None,
+    }
 }
 
 /// True if an expression can start at the front of `rest`: an operand, or a minus that is a sign.
@@ -244,20 +258,18 @@ fn right_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Si
     Some(Side {
         main: Candidate { span, reading },
         other: first_operand(text, read, continues),
-        fraction: false,
-        doubtful: context::is_range(text, rest),
+        fraction: None,
+        doubtful: context::is_begun(text, read, rest),
     })
 }
 
-/// The first number of a side that goes on with a word for its operator, as in `5 + 1 = 6 times $5`, or with the next
-/// sum, as in `2 + 3 = 5 * 4 = 20`.
+/// What a side begins with that goes on with a word for its operator, as in `5 + 1 = 6 times $5` and `1 - 2/3 = 1/3 of
+/// $150`, or with the next sum, as in `2 + 3 = 5 * 4 = 20`.
 fn first_operand<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Candidate<'a>> {
-    let operator = |t: &Token| matches!(t.kind, Kind::Op(_));
-    let at = 1 + tokens.get(1..)?.iter().position(operator)?;
-    let (operand, rest) = tokens.split_at(at);
-    let spelled = word(text, *rest.first()?).chars().all(char::is_alphabetic)
-        && !matches!(word(text, *rest.first()?), "x" | "X");
-    (continues || spelled).then(|| candidate(text, operand)).flatten()
+    let spelled = |name: &str| name.chars().all(char::is_alphabetic) && !matches!(name, "x" | "X");
+    let ends = |t: &Token| matches!(t.kind, Kind::Op(_)) && (continues || spelled(word(text, *t)));
+    let at = 1 + tokens.get(1..)?.iter().position(ends)?;
+    candidate(text, tokens.get(..at)?)
 }
 
 /// Checks one claim. The sides lie in a part of `text` that starts at `offset`.
@@ -274,7 +286,10 @@ fn judge(text: &str, offset: usize, left: &Side<'_>, right: &Side<'_>) -> Claim 
     let unsure = || {
         may_be_meant(left, right)
             || l.reading.value.zip(shown(&r.reading)).is_some_and(|(exact, claimed)| {
-                context::is_rounded(text, from.start..to.end, exact, claimed)
+                let line = context::nearby(text, from.start..to.end);
+                let digits = r.reading.written.map_or(0, |written| written.digits);
+                context::is_rounded(line, exact, claimed, digits)
+                    || context::is_scaled(line, exact, claimed)
             })
     };
     let decided = r.reading.value.is_some() && (held.is_some() || !unsure());
@@ -327,12 +342,19 @@ fn may_be_meant(left: &Side<'_>, right: &Side<'_>) -> bool {
         || l.sense > Sense::Clear
         || r.sense == Sense::Ambiguous
         || unit::is_letter(&l.units)
-        || unit::is_letter(&r.units)
-        || unit::may_convert(&l.units, &r.units)
+        || unit::is_letter(stated(r))
+        || unit::may_convert(&l.units, stated(r))
         || is_scaled_apart(l, r)
         || is_range(l, r)
         || is_percentage(l, r)
         || is_relation(left, r)
+}
+
+/// The units of a result: `40 hours of work a week` are hours.
+fn stated<'a, 'b>(right: &'b Reading<'a>) -> &'b [&'a str] {
+    let of = right.units.iter().position(|unit| *unit == "of");
+    let len = of.filter(|_| right.operators == 0).unwrap_or(right.units.len());
+    right.units.get(..len).unwrap_or_default()
 }
 
 /// True if the scale of one side may be left out in the other: `2 * 10 = $20 million`, `25k * 2 = 50`.
@@ -352,10 +374,12 @@ fn is_range(left: &Reading<'_>, right: &Reading<'_>) -> bool {
     !negative && (tight || left.range.min(right.range) == Span::Loose)
 }
 
-/// True if a percent sign may be left out: `100% / 4 = 25`, but not `20% * 50 = 1000`.
+/// True if a percent sign may be left out: `100% / 4 = 25` and `every 1% is $7500/75% = $100`, but not
+/// `20% * 50 = 1000`.
 fn is_percentage(left: &Reading<'_>, right: &Reading<'_>) -> bool {
-    let hundredfold = left.value.and_then(|value| value.checked_mul(Rational::integer(100)));
-    left.percent && !right.percent && left.binding < Binding::Products && hundredfold == right.value
+    let hundredfold = |n: Option<Rational>| n?.checked_mul(Rational::integer(100));
+    let off = hundredfold(left.value) == right.value || left.value == hundredfold(right.value);
+    left.percent && !right.percent && left.binding < Binding::Products && off
 }
 
 /// True if the left side may be a share of something, and the right side what that is: `3/4 tank = 15 gallons`,
@@ -367,11 +391,15 @@ fn is_relation(left: &Side<'_>, right: &Reading<'_>) -> bool {
         return reading.percent;
     }
     let whole = value.whole().is_some() || value.is_negative();
-    if !left.fraction || whole || unit::is_shared(&reading.units, &right.units) {
+    let money = reading.units.contains(&unit::MONEY);
+    let Some(fraction) = left.fraction.filter(|_| !whole && !money) else { return false };
+    if unit::is_shared(&reading.units, &right.units) {
         return false;
     }
     let one = Rational::integer(1);
     let small = reading.largest <= MAX_SHARE;
     let of_another = reading.has_units() && (value < one || (small && !right.units.is_empty()));
-    of_another || (value < one && small && claimed >= one)
+    // `3 / 4 = 15 gallons` is a slip.
+    let told = !right.units.is_empty() || right.operators > 0;
+    of_another || (fraction == Fraction::Tight && small && value < one && told && claimed >= one)
 }

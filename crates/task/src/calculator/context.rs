@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::agree;
-use super::expression::{Binding, Reading};
+use super::expression::{Binding, Range as Span, Reading};
 use super::settle::word;
 use super::token::{Kind, Op, Token};
 use super::unit;
@@ -17,14 +17,26 @@ const MAX_LINK: usize = 4;
 const NEARBY: usize = 80;
 
 /// Words that say that a result was rounded, or their beginnings.
-const ROUNDED: [&str; 9] =
-    ["round", "approx", "nearest", "about", "around", "roughly", "almost", "nearly", "estimat"];
+const ROUNDED: [&str; 10] = [
+    "rounded", "rounding", "approx", "nearest", "about", "around", "roughly", "almost", "nearly",
+    "estimat",
+];
 
-/// Words that say that only the whole counts, or their beginnings.
-const WHOLE: [&str; 3] = ["full", "whole", "complete"];
+/// Words after `round` that say the same: the fourth round says nothing.
+const ROUND: [&str; 7] = ["up", "down", "off", "to", "it", "this", "that"];
+
+/// Words that say that only the whole counts.
+const WHOLE: [&str; 5] = ["full", "whole", "complete", "entire", "fully"];
 
 /// Words that say that something was left over, or their beginnings.
-const REMAINDER: [&str; 5] = ["remain", "left", "over", "extra", "spare"];
+const REMAINDER: [&str; 4] = ["remain", "leftover", "extra", "spare"];
+
+/// Words for a scale that a sum may leave out, or their beginnings.
+const SCALES: [(&str, i64); 3] =
+    [("thousand", 1000), ("million", 1_000_000), ("billion", 1_000_000_000)];
+
+/// Words between the ends of a range: `10 people to 12`.
+const MAX_RANGE_WORDS: usize = 2;
 
 /// True unless what precedes an expression makes it a part of something larger that was not understood.
 pub(super) fn stands_alone(text: &str, before: &[Token], expression: &[Token]) -> bool {
@@ -64,32 +76,97 @@ pub(super) fn is_doubtful(
     let mut back = words.iter().rev().map(|&token| word(text, token));
     let (last, before_last) = (back.next().unwrap_or_default(), back.next().unwrap_or_default());
     let applied = match last {
-        "of" => unit::is_function(before_last),
+        "of" => {
+            unit::is_function(before_last)
+                || (unit::is_average(before_last) && reading.binding == Binding::Sums)
+        }
         "by" => {
             words.iter().any(|&w| ["multipl", "divid"].iter().any(|v| word(text, w).starts_with(v)))
         }
-        _ => unit::is_doubtful(last),
+        // `x over 2 + 3`, but not `over 3 days`.
+        "over" => words.len() == 1 && !rest.is_empty(),
+        _ => unit::is_doubtful(last) && !unit::is_a_half(before_last, last),
     };
     // `floor(10/3)`
     let called =
         !words.is_empty() && expression.first().is_some_and(|t| t.kind == Kind::Open && t.glued);
-    let after_number = matches!(rest.last().map(|t| t.kind), Some(Kind::Number { .. }));
-    let linked = after_number
-        && (1..=MAX_LINK).contains(&words.len())
-        && match last {
-            "to" | "or" => true,
-            "and" => !chained,
-            last => unit::is_rate(last) && is_amount(expression, reading),
-        };
     // `#1 = 5 + 3`
     let label = reading.operators == 0 && !chained && !starts_line(text, expression);
-    applied || called || linked || label
+    let linked = rest.last().is_some_and(|number| {
+        is_linked(text, *number, words, expression)
+            || (last == "and" && words.len() == 1 && is_number(number) && !chained)
+            || (is_number(number) && is_measured(text, words, expression))
+            || (is_number(number) && is_counted(text, words, expression, reading))
+    });
+    // `years 2020 - 2023`
+    let years = reading.range > Span::None
+        && !rest.last().is_some_and(is_number)
+        && last.strip_suffix('s').is_some_and(unit::is_label);
+    applied
+        || called
+        || linked
+        || years
+        || label
+        || shares(expression)
+        || is_split(text, expression)
 }
 
-/// `1 tray x 2 trays`: a product whose first number has a unit.
-fn is_amount(expression: &[Token], reading: &Reading<'_>) -> bool {
-    let unit = expression.get(1).is_some_and(|t| t.kind == Kind::Word);
-    unit && reading.binding > Binding::Sums
+/// True for `10% of 400 + 1580`, where the share may be of all that follows, or of what comes of it.
+fn shares(expression: &[Token]) -> bool {
+    let mut operators = expression.iter().filter(|t| matches!(t.kind, Kind::Op(_)));
+    operators.next().is_some_and(|t| t.kind == Kind::Op(Op::Of))
+        && operators.any(|t| matches!(t.kind, Kind::Op(Op::Add | Op::Sub)))
+}
+
+fn is_number(token: &Token) -> bool {
+    matches!(token.kind, Kind::Number { .. })
+}
+
+/// True if a number, a word or two, and another number may be a range or a sum: `10 people to 12`, `add 20 to the 30`.
+fn is_linked(text: &str, number: Token, words: &[Token], then: &[Token]) -> bool {
+    let value = |token: Token| match token.kind {
+        Kind::Number { value: Some(value), percent, .. } => Some((value, percent)),
+        _ => None,
+    };
+    let ends = value(number).zip(then.first().copied().and_then(value));
+    let grows = ends.is_some_and(|((a, percent), (b, other))| a < b && percent == other);
+    let names = words.iter().map(|&w| word(text, w)).filter(|name| !unit::is_determiner(name));
+    let names: Vec<&str> = names.take(MAX_RANGE_WORDS + 1).collect();
+    let verb = names.iter().any(|name| ["amount", "amounts", "comes", "come"].contains(name));
+    names.len() <= MAX_RANGE_WORDS && grows && !verb && matches!(names.last(), Some(&("to" | "or")))
+}
+
+/// True if the first number of a product may belong to a number before it: `24 eggs in 1 tray x 2`, `10 pages on day
+/// 1 * 2`.
+fn is_counted(text: &str, words: &[Token], expression: &[Token], reading: &Reading<'_>) -> bool {
+    let last = words.last().map_or("", |&last| word(text, last));
+    let near = (1..=MAX_LINK).contains(&words.len());
+    let one = unit::is_label(last)
+        && words.iter().any(|&w| unit::is_rate(word(text, w)))
+        && expression.first().is_some_and(|first| !first.money);
+    reading.binding > Binding::Sums
+        && (one || (near && unit::is_rate(last) && is_amount(expression)))
+}
+
+/// True if the first number may be the end of a longer one: `14, 400 / 80`.
+fn is_split(text: &str, expression: &[Token]) -> bool {
+    expression.first().is_some_and(|first| {
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let three = word(text, *first).len() == 3 && digits(word(text, *first));
+        let before = text.get(..first.start).unwrap_or_default().strip_suffix(", ");
+        three && before.is_some_and(|text| text.ends_with(|c: char| c.is_ascii_digit()))
+    })
+}
+
+/// True if a measure goes on with the first number: `5 ft 10 in`.
+fn is_measured(text: &str, words: &[Token], expression: &[Token]) -> bool {
+    let measure = |t: &Token| t.kind == Kind::Word && unit::is_measure(word(text, *t));
+    words.len() == 1 && words.iter().all(measure) && expression.get(1).is_some_and(measure)
+}
+
+/// `1 tray x 2 trays`: the first number has a unit.
+fn is_amount(expression: &[Token]) -> bool {
+    expression.get(1).is_some_and(|t| t.kind == Kind::Word)
 }
 
 /// True if nothing but markup and blanks stands before the expression in its line.
@@ -121,7 +198,7 @@ pub(super) fn goes_on(text: &str, rest: &[Token]) -> bool {
 /// `10/3 = 3 remainder 1`, `4/3 = 1 and 1/3` and `9/2 = 4 and a half`: the number goes on.
 fn changes_number(text: &str, after: Token, then: &[Token]) -> bool {
     match word(text, after).to_lowercase().as_str() {
-        "remainder" => true,
+        "remainder" | "rem" => true,
         "and" => {
             let mut words = then.iter().take(2).filter(|t| t.kind == Kind::Word);
             is_fraction(then) || words.any(|&t| unit::is_part(word(text, t)))
@@ -130,12 +207,16 @@ fn changes_number(text: &str, after: Token, then: &[Token]) -> bool {
     }
 }
 
-/// True if a number follows that is the other end of a range: `20 to 24`.
-pub(super) fn is_range(text: &str, rest: &[Token]) -> bool {
+/// True if a number follows that may belong to the result: the other end of a range, as in `20 to 24`, or a smaller
+/// measure, as in `1 hour 30 minutes`.
+pub(super) fn is_begun(text: &str, read: &[Token], rest: &[Token]) -> bool {
     let words = rest.iter().take(MAX_LINK).take_while(|t| t.kind == Kind::Word).count();
-    let link = words.checked_sub(1).and_then(|at| rest.get(at));
-    let number = matches!(rest.get(words).map(|t| t.kind), Some(Kind::Number { .. }));
-    number && link.is_some_and(|&link| matches!(word(text, link), "to" | "or"))
+    let (words, then) = rest.split_at(words);
+    let number = read.iter().find(|token| is_number(token));
+    let names: Vec<&str> = words.iter().map(|&w| word(text, w)).collect();
+    let measured = matches!(names.as_slice(), [unit] | [unit, "and"] if unit::is_measure(unit));
+    (measured && then.first().is_some_and(is_number))
+        || number.is_some_and(|&number| is_linked(text, number, words, then))
 }
 
 /// True if the tokens begin with a fraction, as in `1 and 1/3` and `16 and (2/3)`.
@@ -149,27 +230,48 @@ pub(super) fn is_fraction(tokens: &[Token]) -> bool {
     numbers && slash.kind == Kind::Op(Op::Div) && slash.glued && bottom.glued
 }
 
-/// True if a result was rounded and the line says so: `10 / 3 = 3 with 1 left over`, `20/3 = 7 (rounded up)`.
-pub(super) fn is_rounded(
-    text: &str,
-    sum: Range<usize>,
-    exact: Rational,
-    claimed: Rational,
-) -> bool {
-    let whole = agree::is_rounding(exact, claimed, 0);
-    let rough = whole || agree::is_rounding(exact, claimed, agree::last_place(claimed));
-    rough && {
-        let line = nearby(text, sum).to_lowercase();
-        let mut words = line.split(|c: char| !c.is_alphabetic());
-        words.any(|word| {
-            let is = |stems: &[&str]| stems.iter().any(|stem| word.starts_with(stem));
-            is(&ROUNDED) || (whole && (is(&WHOLE) || (claimed < exact && is(&REMAINDER))))
-        })
+/// True if a result was rounded and the line says so: `10 / 3 = 3 with 1 left over`, `20/3 = 7 (rounded up)`. `digits`
+/// are those after the point of what was claimed.
+pub(super) fn is_rounded(line: &str, exact: Rational, claimed: Rational, digits: u32) -> bool {
+    let whole = digits == 0 && agree::is_rounding(exact, claimed, 0);
+    let place = if digits == 0 { agree::last_place(claimed) } else { digits.cast_signed() };
+    // 100 is not rounded to 1000.
+    let near = exact.checked_mul(Rational::integer(2)).is_some_and(|twice| claimed <= twice);
+    let rough = near && agree::is_rounding(exact, claimed, place);
+    if !whole && !rough {
+        return false;
     }
+    let line = line.to_lowercase();
+    let words = line.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    words.iter().enumerate().any(|(at, &word)| {
+        let next = words.get(at + 1).copied().unwrap_or_default();
+        let is = |stems: &[&str]| stems.iter().any(|stem| word.starts_with(stem));
+        let rounds = matches!(word, "round" | "rounds") && ROUND.contains(&next);
+        let left = || word == "left" && (next == "over" || is_remainder(words.get(..at), claimed));
+        is(&ROUNDED)
+            || rounds
+            || (whole && (WHOLE.contains(&word) || (claimed < exact && (is(&REMAINDER) || left()))))
+    })
 }
 
-/// The line around a sum, as far as it is near.
-fn nearby(text: &str, sum: Range<usize>) -> &str {
+/// True if the words end in a number that is not the result, perhaps with its unit: `3 with 1 apple`.
+fn is_remainder(words: Option<&[&str]>, claimed: Rational) -> bool {
+    let mut back = words.unwrap_or_default().iter().rev().take(2);
+    let number =
+        back.find(|word| unit::is_number(word) || word.starts_with(|c: char| c.is_ascii_digit()));
+    number.is_some_and(|number| *number != claimed.to_string())
+}
+
+/// True if a scale that the line names is what the sum leaves out: `5 thousand a day, 5 * 3 = 15,000`.
+pub(super) fn is_scaled(line: &str, exact: Rational, claimed: Rational) -> bool {
+    SCALES.iter().any(|&(name, factor)| {
+        exact.checked_mul(Rational::integer(factor)) == Some(claimed) && line.contains(name)
+    })
+}
+
+/// The line around a sum, as far as it is near, in whole words.
+pub(super) fn nearby(text: &str, sum: Range<usize>) -> &str {
     let (mut start, mut end) =
         (sum.start.saturating_sub(NEARBY), (sum.end + NEARBY).min(text.len()));
     while !text.is_char_boundary(start) {
@@ -180,7 +282,9 @@ fn nearby(text: &str, sum: Range<usize>) -> &str {
     }
     let before = text.get(start..sum.start).unwrap_or_default();
     let after = text.get(sum.end..end).unwrap_or_default();
-    let start = before.rfind('\n').map_or(start, |at| start + at + 1);
-    let end = after.find('\n').map_or(end, |at| sum.end + at);
+    let cut = before.find(char::is_whitespace).filter(|_| start > 0).unwrap_or(0);
+    let start = start + before.rfind('\n').map_or(cut, |at| at + 1);
+    let cut = after.rfind(char::is_whitespace).filter(|_| end < text.len());
+    let end = after.find('\n').or(cut).map_or(end, |at| sum.end + at);
     text.get(start..end).unwrap_or_default()
 }

@@ -48,8 +48,10 @@ pub(super) enum Sense {
     Clear,
     /// One, but the words after its last number may go on: `2 + 3 times the apples`.
     Open,
+    /// `8 packs of 5`: a product, or five of them.
+    Packed,
     /// More than one is in use, so it is never wrong: a sum of a percentage with something else (`50 - 20%`),
-    /// `* 100%`, a division by a bare fraction (`25 / 1/3`), a sum of millions and ones, `8 packs of 5`.
+    /// `* 100%`, a division by a bare fraction (`25 / 1/3`), a sum of millions and ones, `5(Minutes)`.
     Ambiguous,
 }
 
@@ -125,8 +127,12 @@ impl<'a> Reader<'a, '_> {
 
     /// Notes that there is another reading, if there is.
     fn doubt(&mut self, ambiguous: bool) {
-        if ambiguous {
-            self.found.sense = Sense::Ambiguous;
+        self.senses(ambiguous, Sense::Ambiguous);
+    }
+
+    fn senses(&mut self, applies: bool, sense: Sense) {
+        if applies {
+            self.found.sense = self.found.sense.max(sense);
         }
     }
 
@@ -159,8 +165,8 @@ impl<'a> Reader<'a, '_> {
         loop {
             let op = match self.peek() {
                 Some(Kind::Op(op)) if !matches!(op, Op::Add | Op::Sub | Op::Pow) => {
-                    let loose = matches!(op, Op::Each | Op::OutOf);
-                    self.doubt(loose || (op == Op::Div && self.divides_by_fraction()));
+                    self.senses(matches!(op, Op::Each | Op::OutOf), Sense::Packed);
+                    self.doubt(op == Op::Div && self.divides_by_fraction());
                     self.at += 1;
                     op
                 }
@@ -175,14 +181,18 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// `25 / 1/3`: a loose slash and a tight one. By precedence this is `25 / 1 / 3`, but it is rarely meant.
+    /// `25 / 1/3`: a loose slash and a tight one. By precedence this is `25 / 1 / 3`, but it is rarely meant. Nobody
+    /// divides by one.
     fn divides_by_fraction(&self) -> bool {
         let Some([slash, number, inner, below, ..]) = self.tokens.get(self.at..) else {
             return false;
         };
         let loose = !slash.glued || !number.glued;
-        let tight = inner.kind == Kind::Op(Op::Div) && inner.glued && below.glued;
-        loose && tight && [number, below].iter().all(|t| matches!(t.kind, Kind::Number { .. }))
+        let one = Some(Rational::integer(1));
+        let by_one = matches!(number.kind, Kind::Number { value, .. } if value == one);
+        let tight = inner.glued && below.glued;
+        let numbers = [number, below].iter().all(|t| matches!(t.kind, Kind::Number { .. }));
+        numbers && inner.kind == Kind::Op(Op::Div) && loose && (by_one || tight)
     }
 
     /// Whether the minus here stands in a range: between two numbers of which the second is larger, after no operator.
@@ -218,11 +228,15 @@ impl<'a> Reader<'a, '_> {
         let Some(Kind::Op(sign @ (Op::Add | Op::Sub))) = self.peek() else {
             return self.power(depth);
         };
+        // `--10800` and `3*+1` are slips of the keyboard.
+        let is_product =
+            |t: Option<&Token>| t.is_some_and(|t| matches!(t.kind, Kind::Op(Op::Mul | Op::Div)));
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        let plus = sign == Op::Add && is_product(before);
+        let glued = self.tokens.get(self.at).is_some_and(|t| t.glued);
         self.at += 1;
-        // `--10800` is a slip of the keyboard.
-        self.doubt(
-            self.tokens.get(self.at).is_some_and(|t| t.glued && t.kind == Kind::Op(Op::Sub)),
-        );
+        let next = self.tokens.get(self.at);
+        self.doubt((plus && glued) || next.is_some_and(|t| t.glued && t.kind == Kind::Op(Op::Sub)));
         if sign == Op::Add {
             return self.signed(depth + 1);
         }
@@ -291,12 +305,14 @@ impl<'a> Reader<'a, '_> {
         let rest = self.tokens.get(self.at..).unwrap_or_default();
         let words: Vec<&str> = self.unit_words(rest);
         let next = rest.get(words.len());
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
         if next.is_none_or(|t| matches!(t.kind, Kind::Op(_) | Kind::Close)) {
             self.at += words.len();
-            self.doubt(unit::changes(&words));
-            if unit::multiplies(&words) {
-                self.found.sense = self.found.sense.max(Sense::Open);
-            }
+            // `5(Minutes)` multiplies by a name, where `5 (apples)` are apples.
+            let between = before.zip(rest.first()).and_then(|(a, b)| self.text.get(a.end..b.start));
+            let named = !words.is_empty() && between == Some("(");
+            self.doubt(named || unit::changes(&words));
+            self.senses(unit::multiplies(&words), Sense::Open);
         }
         self.found.units.extend(words);
     }

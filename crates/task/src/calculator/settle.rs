@@ -125,7 +125,7 @@ fn packed(text: &str, settled: &[Token]) -> Option<Op> {
     if !matches!(before.last()?.kind, Kind::Number { percent: false, .. }) {
         return None;
     }
-    let is_unit = |&t: &Token| !unit::is_connective(word(text, t)) && !unit::is_part(word(text, t));
+    let is_unit = |&t: &Token| unit::is_thing(word(text, t));
     match unit {
         [out] if word(text, *out) == "out" => Some(Op::OutOf),
         _ if (1..=MAX_PACK).contains(&words) && unit.iter().all(is_unit) => Some(Op::Each),

@@ -9,6 +9,12 @@ const MAX_ANNOTATION: usize = 512;
 /// Most digits of the exponent of `3e8`.
 const MAX_EXPONENT: usize = 3;
 
+/// Units that are written with a period.
+const SHORT_UNITS: [&str; 20] = [
+    "lb", "lbs", "oz", "ft", "in", "yd", "yds", "hr", "hrs", "min", "mins", "sec", "secs", "gal",
+    "qt", "pt", "tbsp", "tsp", "pcs", "pkgs",
+];
+
 /// Words that are written with a period and go on after it.
 const ABBREVIATED: [&str; 5] = ["Mr", "Mrs", "Ms", "Dr", "St"];
 
@@ -177,13 +183,13 @@ impl<'a> Lexer<'a> {
             return self.push(Kind::Junk, 1); // `settle` makes it a multiplication between operands.
         }
         let len = word_len(rest);
-        if after_number && matches!(first, 'r' | 'R') && second.is_ascii_digit() {
-            return self.push(Kind::Junk, len); // `3r1`, with a remainder.
+        let number = matches!(self.last(), Some(Kind::Number { .. }));
+        if number && matches!(first, 'r' | 'R') && second.is_ascii_digit() {
+            return self.push(Kind::Junk, len); // `3r1` and `3 R1`, with a remainder.
         }
-        let single = len == first.len_utf8();
         let article = matches!(first, 'a' | 'A' | 'I') && !after_number;
-        let unit = UNIT_LETTERS.contains(&first) || !first.is_ascii_alphabetic();
-        self.push(if single && !article && !unit { Kind::Junk } else { Kind::Word }, len);
+        let variable = len == first.len_utf8() && !article && is_variable(first);
+        self.push(if variable { Kind::Junk } else { Kind::Word }, len);
     }
 
     /// LaTeX: the operators; a backslash before a currency or percent sign is dropped.
@@ -247,8 +253,12 @@ impl<'a> Lexer<'a> {
             return false;
         };
         let word = self.text.get(last.start..last.end).unwrap_or_default();
-        let next = after.trim_start_matches(' ').chars().next().unwrap_or('\n');
-        "*×·/÷=".contains(next) || (ABBREVIATED.contains(&word) && next.is_alphabetic())
+        let mut next = after.trim_start_matches(' ').chars();
+        let (first, second) = (next.next().unwrap_or('\n'), next.next().unwrap_or('\n'));
+        // `20 pages.* 9` and `20 pages. *Then*` are two sentences.
+        let operator = "*×·/÷=".contains(first) && after.starts_with(' ') && second == ' ';
+        (operator && SHORT_UNITS.contains(&word))
+            || (ABBREVIATED.contains(&word) && first.is_alphabetic())
     }
 
     /// `=` and `==`; arrows and comparisons are no claims.
@@ -353,9 +363,17 @@ fn word_len(rest: &str) -> usize {
     len
 }
 
-/// True if a slash is followed by a word of its unit, not by an operand.
+/// True if a slash is followed by a word of its unit, not by an operand or a variable.
 fn starts_word(rest: &str) -> bool {
-    rest.chars().skip(1).find(|c| !c.is_whitespace()).is_some_and(char::is_alphabetic)
+    let mut letters = rest.chars().skip(1).skip_while(|c| c.is_whitespace());
+    let (first, second) = (letters.next().unwrap_or(' '), letters.next().unwrap_or(' '));
+    let variable = !second.is_alphanumeric() && !matches!(first, 'a' | 'A') && is_variable(first);
+    first.is_alphabetic() && !variable
+}
+
+/// True for a letter that stands for no unit.
+fn is_variable(letter: char) -> bool {
+    letter.is_ascii_alphabetic() && !UNIT_LETTERS.contains(&letter)
 }
 
 /// The inside of an annotation that `rest` begins with; it holds an equals sign and no angle bracket.

@@ -7,17 +7,22 @@ pub(super) const MAX_WORDS: usize = 8;
 pub(super) const MONEY: &str = "dollar";
 
 /// Words that are no part of a unit: what follows them is another statement.
-const CONNECTIVES: [&str; 21] = [
+const CONNECTIVES: [&str; 24] = [
     "and", "then", "so", "but", "if", "or", "when", "because", "since", "that", "which", "where",
-    "is", "are", "was", "were", "has", "have", "had", "of", "than",
+    "is", "are", "was", "were", "has", "have", "had", "of", "than", "gives", "yields", "means",
 ];
 
 /// Words before an expression that make it a part of a larger one: `twice 3 + 4`, `5 more than 3 + 4`.
 const MODIFIERS: [&str; 7] = ["twice", "double", "triple", "thrice", "than", "times", "minus"];
 
 /// Words before an expression that may make it a part of a larger one.
-const DOUBTFUL: [&str; 9] =
-    ["plus", "negative", "mod", "modulo", "half", "over", "squared", "cubed", "sqrt"];
+const DOUBTFUL: [&str; 20] = [
+    "plus", "negative", "mod", "modulo", "half", "squared", "cubed", "sqrt", "log", "ln", "sin",
+    "cos", "tan", "abs", "floor", "ceil", "min", "max", "gcd", "lcm",
+];
+
+/// Words that `half` follows where it is a thing: `in the second half`.
+const HALVED: [&str; 4] = ["first", "second", "other", "last"];
 
 /// Words that, followed by `of`, make what follows a part: `half of 4 + 2`.
 const PARTS: [&str; 23] = [
@@ -47,11 +52,7 @@ const PARTS: [&str; 23] = [
 ];
 
 /// Words that, followed by `of`, compute with all that follows: `the average of 3 + 5`.
-const FUNCTIONS: [&str; 16] = [
-    "average",
-    "mean",
-    "median",
-    "mode",
+const FUNCTIONS: [&str; 11] = [
     "root",
     "square",
     "cube",
@@ -61,10 +62,31 @@ const FUNCTIONS: [&str; 16] = [
     "ratio",
     "multiple",
     "factorial",
-    "range",
     "inverse",
     "negative",
 ];
+
+/// Words that, followed by `of`, compute with all that follows if that is a list: `the average of 3 + 5`.
+const AVERAGES: [&str; 5] = ["average", "mean", "median", "mode", "range"];
+
+/// Words before `of` that name what follows: `$5 for a total of 3 + 2` are no packs.
+const NAMES: [&str; 11] = [
+    "total",
+    "sum",
+    "difference",
+    "product",
+    "number",
+    "amount",
+    "cost",
+    "price",
+    "value",
+    "result",
+    "rate",
+];
+
+/// Words before a number that names one of several: `day 1`.
+const LABELS: [&str; 11] =
+    ["day", "week", "month", "year", "hour", "step", "grade", "page", "chapter", "number", "room"];
 
 /// Numbers in words: before an expression they may be its first operand.
 const NUMBERS: [&str; 24] = [
@@ -127,6 +149,7 @@ const DIMENSIONS: [&[&str]; 6] = [
         "metre",
         "km",
         "kilometer",
+        "kilometre",
     ],
     // Weights and volumes together: there are fluid ounces.
     &[
@@ -173,12 +196,37 @@ const DIMENSIONS: [&[&str]; 6] = [
     ],
 ];
 
+/// The row of times.
+const TIMES: usize = 0;
+
 /// From this row on no unit can be relied on: times of day, and words that are numbers themselves.
 const UNRELIABLE: usize = DIMENSIONS.len() - 2;
 
 /// True if `word` separates statements.
 pub(super) fn is_connective(word: &str) -> bool {
-    CONNECTIVES.contains(&word.to_lowercase().as_str())
+    // `because20` lacks a blank.
+    CONNECTIVES.contains(&word.to_lowercase().trim_end_matches(|c: char| c.is_ascii_digit()))
+}
+
+/// True if `word` may stand between a number and the `of` that makes it a multiplier: `8 packs of 5`.
+pub(super) fn is_thing(word: &str) -> bool {
+    let other = is_connective(word) || is_part(word) || is_rate(word) || is_function(word);
+    !other && !NAMES.contains(&word) && !AVERAGES.contains(&word)
+}
+
+/// True if `word` is a measure, which may have smaller ones: `5 ft 10 in`.
+pub(super) fn is_measure(word: &str) -> bool {
+    word == "in" || dimension(word).is_some_and(|row| row < UNRELIABLE)
+}
+
+/// True if a number after `word` may name one of several: `day 1`.
+pub(super) fn is_label(word: &str) -> bool {
+    LABELS.contains(&word)
+}
+
+/// True if `word` before `of` names an average of what follows.
+pub(super) fn is_average(word: &str) -> bool {
+    AVERAGES.contains(&word.to_lowercase().as_str())
 }
 
 /// True if `word` changes the value of the expression after it.
@@ -191,6 +239,16 @@ pub(super) fn is_doubtful(word: &str) -> bool {
     let word = word.to_lowercase();
     let last = word.rsplit('-').next().unwrap_or_default();
     DOUBTFUL.contains(&last) || NUMBERS.contains(&last)
+}
+
+/// True if the words are `second half`, of which nothing is taken.
+pub(super) fn is_a_half(before: &str, word: &str) -> bool {
+    word == "half" && HALVED.contains(&before)
+}
+
+/// True if `word` is a number.
+pub(super) fn is_number(word: &str) -> bool {
+    NUMBERS.contains(&word)
 }
 
 /// True if `word` before `of` names a part of what follows: `half`, `one-third`.
@@ -217,15 +275,24 @@ pub(super) fn changes(words: &[&str]) -> bool {
 /// True if the words of a unit multiply something else by the number: `3 times the apples`, `3 eighths of a pie`, but
 /// not `3 times`.
 pub(super) fn multiplies(words: &[&str]) -> bool {
-    let part = |pair: &[&str]| matches!(pair, [part, "of"] if is_part(part) || is_function(part));
-    words.split_last().is_some_and(|(_, front)| front.iter().any(|w| MULTIPLIERS.contains(w)))
-        || words.windows(2).any(part)
+    words.windows(2).any(|pair| match pair {
+        [part, "of"] => is_part(part) || is_function(part) || is_average(part),
+        // `2 times per hill`, `3 times a day` and `3 times/day` are counts.
+        [times, next] => {
+            let rate = is_rate(next) || *next == "a" || dimension(next) == Some(TIMES);
+            MULTIPLIERS.contains(times) && !rate
+        }
+        _ => false,
+    })
 }
 
 /// True if two sides have a unit other than money in common.
 pub(super) fn is_shared(left: &[&str], right: &[&str]) -> bool {
     let known = |unit: &&&str| **unit != MONEY;
-    left.iter().filter(known).any(|l| right.iter().any(|r| singular(l) == singular(r)))
+    // `box` and `boxes`, where the `s` alone leaves `boxe`.
+    let plural = |one: &str, many: &str| many.strip_suffix("es") == Some(one);
+    let same = |l: &str, r: &str| singular(l) == singular(r) || plural(l, r) || plural(r, l);
+    left.iter().filter(known).any(|l| right.iter().any(|r| same(l, r)))
 }
 
 /// True if `word` may stand between `of` and its operand.
@@ -237,8 +304,8 @@ pub(super) fn is_determiner(word: &str) -> bool {
 /// called wrong without knowing every conversion there is.
 pub(super) fn may_convert(left: &[&str], right: &[&str]) -> bool {
     right.iter().any(|unit| {
-        let (row, base) = (dimension(unit), singular(unit));
-        row.is_some() && left.iter().any(|l| dimension(l) == row && singular(l) != base)
+        let (row, name) = (dimension(unit), base(unit));
+        row.is_some() && left.iter().any(|l| dimension(l) == row && base(l) != name)
     }) || [left, right].iter().any(|side| side.iter().any(|u| dimension(u) >= Some(UNRELIABLE)))
 }
 
@@ -248,8 +315,21 @@ pub(super) fn is_letter(units: &[&str]) -> bool {
 }
 
 fn dimension(word: &str) -> Option<usize> {
-    let base = singular(word);
-    DIMENSIONS.iter().position(|row| row.contains(&base) || row.contains(&word))
+    let name = base(word);
+    DIMENSIONS.iter().position(|row| row.contains(&name) || row.contains(&word))
+}
+
+/// The unit that a word stands for: `hr` is an hour.
+fn base(word: &str) -> &str {
+    match singular(word) {
+        "hr" => "hour",
+        "min" => "minute",
+        "sec" => "second",
+        "ft" | "feet" => "foot",
+        "inche" => "inch",
+        "yd" => "yard",
+        name => name,
+    }
 }
 
 fn singular(word: &str) -> &str {
