@@ -98,9 +98,6 @@ ARM     ?=
 SEARCH_FLAGS   ?=
 CRITIQUE_FLAGS ?=
 FILTER_FLAGS   ?=
-# When set, labels of which all are right, or none, are no error: critics learn a constant from them.
-ONE_CLASS ?=
-one_class := $(if $(ONE_CLASS),--allow-one-class)
 N       ?= 1
 
 # What else belongs to a run: the further lines of made-with, empty for the usual. A run that was begun when there were no
@@ -121,6 +118,12 @@ told_$(1) := $$(if $$(call given,$(1)),$$(patsubst %/,%,$$($(1))),$$(was_line_$(
 override $(1) = $$(or $$(told_$(1)),$$(usual_$(1)))
 endef
 $(foreach v,$(REMEMBERED),$(eval $(call recall,$(v))))
+
+# What a preset sets that no stage has a file for: labels of which all are right, or none, are no error where ONE_CLASS is
+# set. Critics learn a constant from them.
+-include $(P)/preset.mk
+ONE_CLASS ?=
+one_class := $(if $(ONE_CLASS),--allow-one-class)
 
 # How the base models are trained from nothing: a preset with base.toml has its own, the others those that are shipped.
 B    := $(if $(wildcard $(P)/base.toml),$(P),pipelines/base)
