@@ -439,7 +439,7 @@ $(call audited,$(2))/audit.json: $(call audited,$(2))/sft/$(M) | build
 # How well critics, agreement and the confidence that the filter goes by tell right from wrong there. Nothing is fitted.
 $(call audited,$(2))/quality/$(M): $(call settings,confidence) $(call audited,$(2))/critiques/$(M) | build
 	$$(BIN)/critique calibrate $$(call flags,confidence,$(1)) --trajectories $(call audited,$(2))/trajectories \
-	  --critiques $(call audited,$(2))/critiques --problems $(R)/world/$(ON) --out $$(@D) $$(done)
+	  --critiques $(call audited,$(2))/critiques --problems $(R)/world/$(ON) $(one_class) --out $$(@D) $$(done)
 endef
 
 # $(call models,n): the models that round n is compared with.

@@ -150,7 +150,7 @@ fn a_context_that_is_too_short_for_most_problems() {
         let mut command = stage("critique");
         command.args(["label", "--config", "pipelines/smoke/label.toml", "--text", TEXT]);
         command.arg("--seeds").arg(dir.path().join("seeds"));
-        command.arg("--held-out").arg(dir.path().join("validation"));
+        command.arg("--held-out").arg(dir.path().join("validation")).arg("--allow-one-class");
         command.arg("--policy").arg(copy).arg("--out").arg(&out);
         (command.output().unwrap(), out)
     };
@@ -236,14 +236,15 @@ fn a_tested_question_among_the_seeds() {
     write("seeds", &["Tom has 2. How many?", "ada has 1000 pens: How many"]);
     let data = format!("DATA={}", dir.path().display());
     let world = dir.path().join("run");
-    let import = |split: &str, flags: &str| {
+    let import_into = |world: &Path, split: &str, flags: &str| {
         let manifest = world.join(format!("world/{split}/_MANIFEST.json"));
         let (target, flags) =
             (manifest.display().to_string(), format!("IMPORT_FLAGS=--format gsm8k {flags}"));
         let preset = "PRESET=smoke-chat";
         let arguments = [preset, &data, "SPLITS=test", "INIT=data/base/policy", &flags, &target];
-        alphallm::make(&world, &arguments).output().unwrap()
+        alphallm::make(world, &arguments).output().unwrap()
     };
+    let import = |split: &str, flags: &str| import_into(&world, split, flags);
     let files =
         ["seeds.jsonl: overlap with ", "test.jsonl", "line 2: \"ada has 1000 pens: How many\""];
     let refusal = import("seeds", "");
@@ -253,9 +254,11 @@ fn a_tested_question_among_the_seeds() {
         assert!(err.contains(said), "`{said}` is missing from: {err}");
     }
     assert!(!world.join("world/seeds").exists());
-    let allowed = import("seeds", "--allow-overlap");
+    // A run belongs to its flags.
+    let other = dir.path().join("other");
+    let allowed = import_into(&other, "seeds", "--allow-overlap");
     assert!(allowed.status.success(), "{}", String::from_utf8_lossy(&allowed.stderr));
-    assert_eq!(Dataset::<Prompt>::open(&world.join("world/seeds")).unwrap().len(), 2);
+    assert_eq!(Dataset::<Prompt>::open(&other.join("world/seeds")).unwrap().len(), 2);
     // One of the problems that settings are chosen by may not be tested, either.
     write("validation", &["How many are 1+1"]);
     let refusal = import("validation", "");
@@ -388,7 +391,7 @@ fn inputs_that_are_no_files() {
         std::fs::copy(base().join(name), copy.join(name)).unwrap();
     }
     std::fs::rename(&pipe, copy.join("model.safetensors")).unwrap();
-    refused(&finetune(dir.path(), &copy, &[]), 65, &["model.safetensors is a named pipe"]);
+    refused(&finetune(dir.path(), &copy, &[]), 65, &["model.safetensors", "no regular file"]);
     assert!(!out.exists());
 }
 
@@ -398,13 +401,16 @@ fn what_others_wrote_does_not_reach_the_terminal_as_it_is() {
     let file = dir.path().join("a\u{1b}[2J.jsonl");
     let row = r#"{"\u001b]0;owned\u0007\u202e": "How many?", "answer": "five\u009b31m"}"#;
     std::fs::write(&file, format!("{row}\n")).unwrap();
-    for more in [&["--format", "jsonl"][..], &["--format", "gsm8k"], &["--format", "jso\u{1b}nl"]] {
-        let output = import(&file, &dir.path().join("out"), more);
+    let said = |format: &str| {
+        let output = import(&file, &dir.path().join("out"), &["--format", format]);
         let err = String::from_utf8(output.stderr.clone()).unwrap();
         let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
         assert!(!err.chars().any(obeyed), "{err:?}");
-        assert!(err.contains(r"\u{1b}"), "{err}");
-    }
+        err
+    };
+    assert!(said("jsonl").contains(r"\u{1b}"));
+    assert!(said("gsm8k").contains(r"\u{1b}"));
+    assert!(said("jso\u{1b}nl").contains("invalid value"), "clap leaves it out");
 }
 
 #[test]

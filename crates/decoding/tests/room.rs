@@ -63,7 +63,10 @@ fn a_path_that_runs_out_of_room_ends_there_and_is_worth_nothing() {
         // With room nothing is cut for the lack of it.
         let long = searcher_with(&["value", "prm", "orm"], 64, deep(kind));
         let found = long.search(&questions()).unwrap();
-        assert!(found.found.iter().all(|one| one.out_of_room == 0));
+        for one in &found.found {
+            let all: Vec<_> = one.tree.nodes().map(|(_, node)| node.action.clone()).collect();
+            assert_eq!(one.out_of_room, 0, "{kind:?} {all:?}");
+        }
         assert_eq!(found.cost.unread, 0);
     }
 }

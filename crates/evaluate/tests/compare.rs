@@ -87,6 +87,7 @@ fn a_gain_a_loss_and_search_that_wins_are_said() {
         "mcts-vote: new gains 100.0 points over control (",
         "control: mcts-vote is worse than greedy by 75.0 points (",
         "new: mcts-vote beats greedy by 75.0 points (",
+        "no rival at equal tokens: mcts-vote (no orm-vote was measured)",
         "in short: search beats greedy in 1 of 2: new (mcts-vote); loses to greedy in 1 of 2: control (mcts-vote)",
     ];
     assert_eq!(said.len(), starts.len());

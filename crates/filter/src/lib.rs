@@ -42,7 +42,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     inputs.extend(prompts.iter().map(|prompts| prompts.input("prompts")));
     let version = env!("CARGO_PKG_VERSION");
     let recipe = stage::recipe("filter", version, &args.common, &preset.digest, inputs);
-    let mut judged = Judged::new(trajectories.rows()?, critiques.rows()?)?;
+    let mut judged = Judged::new(trajectories.rows()?, critiques.rows()?)
+        .map_err(|failure| failure.within(args.critiques.display()))?;
     if let Some(prompts) = prompts {
         judged = judged.asked(&prompts.view::<Question>()?)?;
     }

@@ -90,6 +90,13 @@ impl Failure {
         Self::new(Exit::Config, message)
     }
 
+    /// The same failure, with the file or folder that it is about before its message.
+    #[must_use]
+    pub fn within(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Adds what the reader can do about it, replacing an earlier hint.
     #[must_use]
     pub fn hint(mut self, text: impl Into<String>) -> Self {

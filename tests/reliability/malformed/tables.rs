@@ -103,8 +103,6 @@ fn rows(ground: &Ground, tally: &Tally) {
     on(ground, READERS[1], ("no rows", false), Vec::<Trajectory>::clear, tally);
     let few = |rows: &mut Vec<Critique>| drop(rows.pop());
     on(ground, READERS[2], ("a solution that nobody judged", true), few, tally);
-    let negative = |rows: &mut Vec<SftExample>| rows[0].weight = -1.0;
-    on(ground, READERS[3], ("a negative weight", true), negative, tally);
     let none = |rows: &mut Vec<SftExample>| rows[0].completion.clear();
     on(ground, READERS[3], ("an example without a completion", false), none, tally);
     on(ground, READERS[4], ("no rows", true), Vec::<Label>::clear, tally);
