@@ -81,6 +81,28 @@ fn the_context_of_a_server_is_read_where_it_says_it() {
     assert_eq!(fake.asked().last().unwrap().body["max_tokens"], 36);
 }
 
+/// One that names its context only where it refuses a text is asked for as much as there is room for.
+#[test]
+fn the_context_of_a_server_is_read_where_it_refuses_a_text() {
+    let fake = Fake::start(VLLM, |asked, _, reply| match reply {
+        Reply::Whole(status, header, body) if asked.body["prompt"].is_string() => {
+            let words = asked.body["prompt"].as_str().map_or(0, |text| text.split(' ').count());
+            if words + asked.body["max_tokens"].as_u64().unwrap() as usize > 64 {
+                return Reply::Whole(400, header, OVER[0].to_owned());
+            }
+            let mut body: Value = serde_json::from_str(&body).unwrap();
+            body["usage"]["prompt_tokens"] = words.into();
+            Reply::Whole(status, header, body.to_string())
+        }
+        other => other,
+    });
+    let config = PolicyConfig { max_solution_tokens: 63, ..config(Termination::Line) };
+    let policy = Policy::served(fake.connect(None).unwrap(), config).unwrap();
+    let end = StateRequest { to_end: true, ..greedy("") };
+    assert_eq!(write(&policy, &[end]).unwrap()[0].text, "It is 4 + 5 = 9.\n#### 9");
+    assert_eq!(fake.asked().last().unwrap().body["max_tokens"], 60);
+}
+
 /// What a server says goes to a terminal.
 #[test]
 fn what_a_server_says_does_nothing_to_a_terminal() {
