@@ -232,6 +232,10 @@ fn constructs_of_real_templates_are_filled_in() {
         ),
         ("{{ [1, 2] | tojson(separators=(',', ':')) }}Q", "[1,2]2 + 3?"),
         (
+            "{{ '\u{e9}' | tojson(true) }}{{ '\u{e9}' | tojson(none) }}Q",
+            "\"\\u00e9\"\"\u{e9}\"2 + 3?",
+        ),
+        (
             "{% for m in [1, 2, 3] %}{% if m == 2 %}{% continue %}{% endif %}{% if loop.last %}{% break %}{% endif %}{{ m }}{% endfor %}Q",
             "12 + 3?",
         ),
