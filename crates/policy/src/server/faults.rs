@@ -23,7 +23,7 @@ pub(crate) enum Fault {
 }
 
 /// What servers say of a text that is over their context: OpenAI's and vLLM's words, SGLang's, llama.cpp's and TGI's.
-const TOO_LONG: [&str; 12] = [
+const TOO_LONG: [&str; 14] = [
     "context length",
     "context_length",
     "context size",
@@ -36,6 +36,8 @@ const TOO_LONG: [&str; 12] = [
     "prompt is too long",
     "max_new_tokens` must be <=",
     "input is too large to process",
+    "`inputs` must have less than",
+    "max_tokens must be at least 1, got -",
 ];
 
 impl Fault {

@@ -19,11 +19,13 @@ fn no_word_is_impossible_for_not_being_shown() {
 }
 
 /// What servers answer to a text that is over their context.
-const OVER: [&str; 4] = [
+const OVER: [&str; 6] = [
     r#"{"object": "error", "message": "This model's maximum context length is 64 tokens. However, you requested 70 tokens"}"#,
     r#"{"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "type": "exceed_context_size_error"}}"#,
     r#"{"error": {"message": "Requested token count exceeds the model's maximum context length of 64 tokens."}}"#,
     r#"{"error": {"message": "The decoder prompt (length 70) is longer than the maximum model length of 64."}}"#,
+    r#"{"error": "Input validation error: `inputs` must have less than 64 tokens. Given: 70", "error_type": "validation"}"#,
+    r#"{"object": "error", "message": "max_tokens must be at least 1, got -6.", "code": 400}"#,
 ];
 
 /// A row that does not fit is skipped, and the others are written: it is no reason to end a run.
