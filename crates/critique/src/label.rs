@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Where the labels go.
     #[arg(long)]
     out: PathBuf,
-    /// Write labels of which all are right, or none, too: critics learn nothing from them.
+    /// Write labels of which none is right, too: critics learn nothing from them.
     #[arg(long)]
     allow_one_class: bool,
 }
@@ -211,7 +211,8 @@ impl Written<'_> {
         SPLITS.map(classes).into()
     }
 
-    /// Says which labels are all alike, or nearly so; an error where they are, unless that is meant.
+    /// Says which labels are all alike, or nearly so; an error where none is right, unless that is meant. That all are may be
+    /// the policy's merit, and they are labels of it: whether anything is to be learned from them is said where it is.
     fn check(&self, allowed: bool) -> Result<(), Failure> {
         let classes = self.classes();
         for (split, labels) in SPLITS {
@@ -231,7 +232,8 @@ impl Written<'_> {
             silent.count()
         );
         self.show();
-        if allowed {
+        let none = SPLITS.iter().any(|(split, _)| classes[split].right == 0);
+        if allowed || !none {
             tracing::warn!("{message}");
             return Ok(());
         }
@@ -332,8 +334,12 @@ impl Labeller<'_> {
         let options = self.policy.write(&states, prefixes).map_err(decoding::Error::from)?;
         self.totals.tokens += options.iter().map(|o| u64::from(o.tokens)).sum::<u64>();
         let mut samples = Vec::with_capacity(options.len());
+        let mut unread = BTreeSet::new();
         for ((problem, seed), option) in wanted.into_iter().zip(options) {
-            if self.is_readable(problem, &option)? {
+            if option.tokens == 0 && !policy::ended(option.stop) {
+                // Over the context of a server that does not tell it: nothing was written, and there is nothing to label.
+                unread.insert(problem.prompt_id.as_str());
+            } else if self.is_readable(problem, &option)? {
                 let options = option.texts().collect();
                 let (right, text) = (right(problem, &option.text), option.text);
                 samples.push(Sample { problem, text, options, right, seed });
@@ -341,6 +347,7 @@ impl Labeller<'_> {
                 self.totals.unreadable += 1;
             }
         }
+        self.totals.too_long += unread.len();
         Ok(samples)
     }
 
@@ -493,10 +500,7 @@ mod tests {
         let none = refused(&[false, false], &[false, true]);
         let says = "0 of 2 labelled solutions of the seeds are right: critics would learn a constant (no answer can be read from 3 of 4)";
         assert_eq!(none, says);
-        let all = refused(&[true, false], &[true]);
-        assert!(
-            all.starts_with("all of 1 labelled solutions of the held-out problems are right: ")
-        );
+        check(&[true, true], &[true], false).expect("they are what the policy can");
         let both = refused(&[], &[]);
         assert!(
             both.contains("no labelled solutions of the seeds; there are no labelled"),

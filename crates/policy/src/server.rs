@@ -257,7 +257,7 @@ impl Server {
             })
         };
         match ask(job) {
-            Err(Error::TooLong { address, problem }) => match self.shortened(job)? {
+            Err(Error::TooLong { address, problem }) => match self.shortened(job, &problem)? {
                 Some(shorter) => ask(&shorter),
                 None => Err(Error::TooLong { address, problem }),
             },
@@ -265,9 +265,11 @@ impl Server {
         }
     }
 
-    /// A job with as many tokens as the context has left after its text. Some servers refuse what might be too long.
-    fn shortened(&self, job: &Job) -> Result<Option<Job>, Error> {
-        let Some(context) = self.context.filter(|_| job.max_tokens > 1) else { return Ok(None) };
+    /// A job with as many tokens as the context has left after its text. Some servers refuse what might be too long, and say
+    /// what their context is only then.
+    fn shortened(&self, job: &Job, problem: &str) -> Result<Option<Job>, Error> {
+        let context = self.context.or_else(|| faults::context(problem));
+        let Some(context) = context.filter(|_| job.max_tokens > 1) else { return Ok(None) };
         let length = match self.length(&job.prompt) {
             Err(Error::TooLong { .. }) => None,
             length => length?,

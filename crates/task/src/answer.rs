@@ -26,7 +26,7 @@ pub fn canonical(answer: &str) -> Option<String> {
         answer.to_owned()
     } else {
         let text = tidied(answer);
-        if let Some(key) = known(&text) {
+        if let Some(key) = known(&text).filter(|_| !goes_on(&text)) {
             return Some(key);
         }
         latex::plain(&text)
@@ -38,13 +38,22 @@ pub fn canonical(answer: &str) -> Option<String> {
         return None;
     }
     // A list that goes on is not the one that ends there.
-    let goes_on = text.contains("..") && text.contains(',');
-    let text = if goes_on { text.as_str() } else { trimmed };
+    let open = goes_on(&text) || (text.contains("..") && text.contains(','));
+    let text = if open { text.as_str() } else { trimmed };
     if text == answer || (long && text.len() > latex::MAX_LENGTH) {
         return Some(text.to_owned());
     }
     // What was not understood for its markup may be without. Every time it gets shorter, or lower.
     canonical(text)
+}
+
+/// True for digits that go on: `0.333...` is neither 0.333 nor known to be 1/3.
+fn goes_on(text: &str) -> bool {
+    let digits = text
+        .strip_suffix('…')
+        .or_else(|| text.strip_suffix(".."))
+        .map(|text| text.trim_end_matches('.'));
+    digits.is_some_and(|digits| digits.ends_with(char::is_numeric))
 }
 
 /// The key of an answer that is more than text.

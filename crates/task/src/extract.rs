@@ -13,19 +13,25 @@ use crate::answer::ANSWER_MARK;
 const BOXES: [&str; 2] = ["\\boxed", "\\fbox"];
 
 /// What models put around their thoughts.
-const THOUGHTS: [[&str; 2]; 5] = [
+const THOUGHTS: [[&str; 2]; 11] = [
     ["<think>", "</think>"],
+    ["<THINK>", "</THINK>"],
     ["<thinking>", "</thinking>"],
     ["<thought>", "</thought>"],
     ["<reasoning>", "</reasoning>"],
+    ["<reflection>", "</reflection>"],
+    ["<scratchpad>", "</scratchpad>"],
+    ["<seed:think>", "</seed:think>"],
+    ["<|begin_of_thought|>", "<|end_of_thought|>"],
+    ["\u{25c1}think\u{25b7}", "\u{25c1}/think\u{25b7}"],
     ["[THINK]", "[/THINK]"],
 ];
 
 /// Words that open a heading, whatever follows them: `#### Step 1: add`.
-const HEADINGS: &str = "analysis analyze apply approach calculate calculation calculations case check combine compare compute \
-    consider convert count define derive determine estimate evaluate example explain explanation express find \
-    formula given hint identify interpret let list method note notes overview part phase plan problem proof \
-    question reasoning rewrite section set simplify solve stage step steps strategy substitute understand \
+const HEADINGS: &str = "add analysis analyze apply approach calculate calculation calculations case check combine compare compute \
+    consider convert count define derive determine divide estimate evaluate example explain explanation express find \
+    formula given hint identify interpret let list method multiply note notes overview part phase plan problem proof \
+    question reasoning rewrite section set simplify solve stage step steps strategy substitute subtract understand \
     verification verify write";
 
 /// Words that open a heading where no more than words follows them: `#### Final answer`, but not `#### Answer: 4`.
@@ -45,6 +51,12 @@ const STEPS: [&str; 8] = [
     "\u{6b65}\u{9aa4}",
     "\u{7b2c}\u{4e00}\u{6b65}",
     "\u{30b9}\u{30c6}\u{30c3}\u{30d7}",
+];
+
+/// Words that a heading puts before what is done next: `#### Next, subtract 3`, but not `#### Finally, 18`.
+const ORDER: [&str; 11] = [
+    "first", "firstly", "second", "secondly", "third", "next", "now", "then", "finally", "lastly",
+    "last",
 ];
 
 /// Words of a sentence that says the answer.
@@ -89,7 +101,7 @@ pub fn start_of_answer(completion: &str) -> Option<usize> {
 /// The answer of a text without its thoughts, and whether it stands after the mark.
 fn answer_in(text: &str) -> Option<(Found, bool)> {
     let marked = marked(text, ANSWER_MARK);
-    let certain = |found: &Found| text.get(found.answer.clone()).is_some_and(has_value);
+    let certain = |found: &Found| text.get(found.answer.clone()).is_some_and(is_certain);
     match marked {
         Some(found) if certain(&found) => Some((found, true)),
         marked => match boxed(text) {
@@ -216,11 +228,7 @@ fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
 /// Whether what follows a mark is the heading of what comes next.
 fn is_heading(line: &str) -> bool {
     let line = line.trim_matches(|c: char| matches!(c, '*' | '_' | '#' | '`') || c.is_whitespace());
-    let words: Vec<String> = line
-        .split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '\u{2019}')
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
+    let words = words_of(line);
     if line.ends_with([':', '\u{ff1a}'])
         || (words.is_empty() && !has_value(line) && !line.contains(is_sign))
     {
@@ -233,17 +241,48 @@ fn is_heading(line: &str) -> bool {
         return true;
     }
     let long = words.len() > MOST_WORDS;
+    let doing = second.is_some()
+        && first.len() > 5
+        && first.ends_with("ing")
+        && !["nothing", "remaining"].contains(&first);
     if has_value(line) {
-        let says = words.iter().any(|word| SAYING.contains(&word.as_str()));
         let value_first = !line.starts_with(char::is_alphabetic);
-        return long && !says && !value_first && !line.contains(['=', ':', '\\']);
+        let heads = long || doing || is_ordered(&words);
+        return heads && !says(&words) && !value_first && !line.contains(['=', ':', '\\']);
     }
     if VERDICTS.contains(&first) {
         return false;
     }
     let title = TITLES.contains(&first) && !line.contains([':', '=']);
-    let doing = second.is_some() && first.len() > 5 && first.ends_with("ing") && first != "nothing";
-    title || doing || long
+    title || doing || long || is_ordered(&words)
+}
+
+/// Whether the words begin with what comes first or next, and what is done then.
+fn is_ordered(words: &[String]) -> bool {
+    let [order, then, _, ..] = words else { return false };
+    ORDER.contains(&order.as_str()) && then.starts_with(char::is_alphabetic)
+}
+
+/// Whether the words are of a sentence that says the answer.
+fn says(words: &[String]) -> bool {
+    words.iter().any(|word| SAYING.contains(&word.as_str()))
+}
+
+/// Whether what follows a mark is an answer even where there is a box: it has a value, and no words before that but those
+/// which say it. `#### Day 1` may be a heading.
+fn is_certain(answer: &str) -> bool {
+    let bare = answer.trim_start_matches(['*', '_', '`']);
+    let word: Vec<char> = bare.chars().take_while(|c| c.is_alphabetic()).collect();
+    let worded = word.len() > 1 && word.iter().any(|c| c.is_lowercase());
+    has_value(answer) && (!worded || says(&words_of(answer)) || answer.contains('='))
+}
+
+/// The words of a text, in small letters.
+fn words_of(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '\u{2019}')
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 fn is_article(word: &str) -> bool {
@@ -375,6 +414,12 @@ mod tests {
             "Adding the two",
             "The number of apples that are left",
             "Cost of 3 shirts at $5 each",
+            "First, we add them",
+            "Next, subtract 3",
+            "Finally, add 3 and 4",
+            "Now we have 3 + 4",
+            "Adding 3 and 4",
+            "Subtract 3",
             "Schritt 1: addieren",
             "\u{6b65}\u{9aa4}1\u{ff1a}\u{52a0}",
             "",
@@ -393,6 +438,9 @@ mod tests {
             "Answer: 4",
             "The final answer is 4 apples",
             "4 apples and 3 of the big pears",
+            "Remaining apples: 4",
+            "Finally, 4",
+            "Day 4",
             "$4",
             "x",
             "\u{221e}",
@@ -404,6 +452,16 @@ mod tests {
             Some("4"),
             "words before a box"
         );
+        for (line, answer) in [
+            ("Day 1", "4"),
+            ("Monday: 3 + 1", "4"),
+            ("The answer is 5", "The answer is 5"),
+            ("USD 5", "USD 5"),
+            ("x = 5", "x = 5"),
+        ] {
+            let text = format!("#### {line}\nso \\boxed{{4}}");
+            assert_eq!(extract(&text), Some(answer), "{text}");
+        }
     }
 
     #[test]
@@ -414,6 +472,8 @@ mod tests {
             ("<think>\n\\boxed{3}\n</think>\nIt is \\boxed{4}.", Some("4")),
             ("<think>\n#### 3", None),
             ("[THINK]#### 3\n[/THINK]#### 4", Some("4")),
+            ("\u{25c1}think\u{25b7}#### 3\n\u{25c1}/think\u{25b7}#### 4", Some("4")),
+            ("<|begin_of_thought|>#### 3\n<|end_of_thought|>#### 4", Some("4")),
             ("#### 4\n<think>\n#### 3\n</think>\n#### 5", Some("4")),
             ("#### <think>hm</think> 4 \u{20ac}", Some("4 \u{20ac}")),
         ];

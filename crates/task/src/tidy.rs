@@ -5,7 +5,7 @@
 use crate::rational::{CURRENCY, strip_prefixes};
 
 /// Tokens that end a text, beside those of the form `<|...|>`.
-const ENDS: [&str; 9] = [
+const ENDS: [&str; 13] = [
     "</s>",
     "<eos>",
     "<pad>",
@@ -15,6 +15,10 @@ const ENDS: [&str; 9] = [
     "<end_of_text>",
     "<｜end▁of▁sentence｜>",
     "[/INST]",
+    "[EOS]",
+    "<EOS>",
+    "<eot>",
+    "</answer>",
 ];
 
 /// What money is counted in, as written before a number.
@@ -49,6 +53,7 @@ fn shown(answer: &str) -> String {
     let text = answer.get(..end.unwrap_or(answer.len())).unwrap_or_default();
     // `<s>` alone begins a text, and is a part of none.
     let text = text.trim().trim_start_matches("<s>").trim_end_matches("<s>");
+    let text = text.strip_prefix("<answer>").unwrap_or(text);
     let text: String = text.chars().filter_map(plain).collect();
     match text.trim().strip_prefix('~') {
         // About so much, which is no number, and no tie either.
@@ -130,8 +135,12 @@ fn announced(text: &str) -> Option<String> {
         rest = words.iter().find_map(|word| word_off(rest, word)).unwrap_or(rest);
         rest = rest.trim_start_matches([',', ' ']);
     }
-    let nouns = ["answer", "option", "choice"];
-    let rest = nouns.iter().find_map(|noun| word_off(rest, noun))?;
+    let nouns = ["answer", "ans", "option", "choice", "result", "solution", "total"];
+    let noun = nouns.iter().find_map(|noun| Some((*noun, word_off(rest, noun)?)))?;
+    let (noun, rest) = noun;
+    if ["option", "choice"].contains(&noun) && is_letter(rest) {
+        return Some(rest.to_owned());
+    }
     // `**Answer:** 73`, `Answer**: 73`.
     let rest = rest.trim_start_matches(['*', '_', ' ']);
     let after = word_off(rest, "is equal to").or_else(|| word_off(rest, "is"));
@@ -139,6 +148,12 @@ fn announced(text: &str) -> Option<String> {
     let after = after.trim_start_matches([':', ' ']);
     // `Answer:** 73`; what begins emphasis of its own stays.
     Some(after.strip_prefix("** ").unwrap_or(after).to_owned())
+}
+
+/// True for the letter of an option: `C`, `(C)`.
+fn is_letter(text: &str) -> bool {
+    let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text);
+    inner.len() == 1 && inner.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// What follows a word, whatever its case.

@@ -51,7 +51,9 @@ const BANNED: &str = "is are was were be been being am not no nor never none nei
     thus hence therefore always across besides james charles thomas chris paris texas mars jones \
     lucas carlos nicholas douglas dennis francis louis tess jess alexis marcus travis curtis ross \
     elias silas atlas jonas andreas nicolas hans power exponent root prime decimal base pi sin cos \
-    tan log ln exp sqrt pm noon midnight ratio remainder thousandfold double triple twice thrice";
+    tan log ln exp sqrt pm noon midnight ratio remainder thousandfold double triple twice thrice \
+    north south east west northeast northwest southeast southwest ago increase decrease \
+    sometimes afterwards works fails lies";
 
 /// Words after which the rest says what the count is taken from.
 const PREPOSITIONS: [&str; 12] =

@@ -552,6 +552,8 @@ proptest! {
     #[test]
     fn right_results_hold_and_wrong_ones_fail(sum in sums(), off in -9i128..=9) {
         prop_assume!(sum.binding < 9 && !is_range_or_share(&sum.text));
+        // What is divided by `1 / 3` is in doubt: nobody divides by one.
+        prop_assume!(!sum.text.contains(" / 1 / "));
         let (top, bottom) = sum.value;
         let claim = fraction((top + off * bottom, bottom));
         let checks = check(&format!("Tom has {} = {claim} apples", sum.text));

@@ -369,8 +369,7 @@ fn answers_that_nothing_may_agree_with_are_doubtful() {
         let fields = Fields { question, answer, ..Fields::default() };
         ColumnMap::named("q", "a").row(1, fields).unwrap().doubt()
     };
-    let sentence =
-        "Natalia sold 24 clips in May and so altogether she has sold 72 clips in both months";
+    let sentence = "Natalia sold 24 clips in May and so the answer is that she has sold 72 clips in both months";
     assert_eq!(doubt("How many?", sentence), Some(Doubt::Sentence));
     assert_eq!(doubt("How many?", "She has 17.\nThat is all."), Some(Doubt::Unmarked));
     assert_eq!(doubt("How many?", "..."), Some(Doubt::Unmarked));

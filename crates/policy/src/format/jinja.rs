@@ -1,5 +1,8 @@
 //! Templates of chats, as `transformers` fills them in, and within bounds: they come with models from anywhere.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, Value};
 
@@ -16,9 +19,19 @@ const LONGEST_CODE: usize = 1 << 11;
 /// The stack on which a template is read. An expression and a chain of conditions may nest as deep as they are long, and each
 /// level takes some of it; what is not used is not taken.
 const STACK: usize = 1 << 28;
+/// The longest that a template may take: not all that it does counts as steps. A list of lists is counted in one.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a template makes of some values; the error says what is wrong with it.
 pub(super) fn filled(template: &str, values: &Value) -> Result<String, String> {
+    filled_within(PATIENCE, template, values)
+}
+
+pub(super) fn filled_within(
+    patience: Duration,
+    template: &str,
+    values: &Value,
+) -> Result<String, String> {
     if template.len() > LONGEST {
         return Err(format!("it has {} bytes: {LONGEST} is the limit", template.len()));
     }
@@ -27,12 +40,19 @@ pub(super) fn filled(template: &str, values: &Value) -> Result<String, String> {
             "an expression in it has more than {LONGEST_CODE} bytes without its texts"
         ));
     }
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK);
-        let filling = thread.spawn_scoped(scope, || fill(template, values));
-        let filling = filling.map_err(|error| format!("there is no room to read it: {error}"))?;
-        filling.join().unwrap_or_else(|_| Err("it cannot be read".to_owned()))
-    })
+    let (template, values) = (template.to_owned(), values.clone());
+    let (sender, filled) = mpsc::channel();
+    // Nobody listens any more where it took too long.
+    let fill = move || drop(sender.send(fill(&template, &values)));
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(fill);
+    thread.map_err(|error| format!("there is no room to read it: {error}"))?;
+    match filled.recv_timeout(patience) {
+        Ok(filled) => filled,
+        Err(RecvTimeoutError::Timeout) => {
+            Err(format!("it does not come to an end in {} seconds", patience.as_secs()))
+        }
+        Err(RecvTimeoutError::Disconnected) => Err("it cannot be read".to_owned()),
+    }
 }
 
 fn fill(template: &str, values: &Value) -> Result<String, String> {

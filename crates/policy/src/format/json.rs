@@ -21,7 +21,7 @@ struct Style {
 
 /// The filter.
 #[expect(clippy::needless_pass_by_value, reason = "the signature is that of minijinja's filters")]
-pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
+pub(super) fn tojson(value: &Value, ascii: Option<bool>, options: Kwargs) -> Result<String, Error> {
     let refused = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
     let indent: Option<usize> = options.get("indent")?;
     if indent.is_some_and(|indent| indent > WIDEST) {
@@ -35,7 +35,7 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
             pair.map_err(|all| refused(format!("tojson: separators are two, not {}", all.len())))?
         }
     };
-    let ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
+    let ascii = options.get::<Option<bool>>("ensure_ascii")?.or(ascii).unwrap_or(false);
     let sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     options.assert_all_used()?;
     // First into bounds: a value may be much larger than the template that made it.

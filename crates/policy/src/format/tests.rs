@@ -190,6 +190,15 @@ fn deep_templates_are_no_harm() {
     assert_eq!(chat(&hundred).unwrap(), "12 + 3?It is");
 }
 
+/// Lists that are added up are counted item by item, and not in steps.
+#[test]
+fn a_template_that_takes_too_long_is_refused() {
+    let doubled = "{% set ns = namespace(s=[1]) %}{% for i in range(22) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s | length }}";
+    let values = context! { messages => () };
+    let filled = jinja::filled_within(std::time::Duration::ZERO, doubled, &values);
+    assert_eq!(filled.unwrap_err(), "it does not come to an end in 0 seconds");
+}
+
 /// What real models' templates use beside the usual, as `transformers` renders it.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
@@ -222,6 +231,10 @@ fn constructs_of_real_templates_are_filled_in() {
             "{\n    \"a\": [\n        1\n    ],\n    \"b\": {}\n}2 + 3?",
         ),
         ("{{ [1, 2] | tojson(separators=(',', ':')) }}Q", "[1,2]2 + 3?"),
+        (
+            "{{ '\u{e9}' | tojson(true) }}{{ '\u{e9}' | tojson(none) }}Q",
+            "\"\\u00e9\"\"\u{e9}\"2 + 3?",
+        ),
         (
             "{% for m in [1, 2, 3] %}{% if m == 2 %}{% continue %}{% endif %}{% if loop.last %}{% break %}{% endif %}{{ m }}{% endfor %}Q",
             "12 + 3?",

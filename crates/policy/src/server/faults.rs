@@ -23,7 +23,7 @@ pub(crate) enum Fault {
 }
 
 /// What servers say of a text that is over their context: OpenAI's and vLLM's words, SGLang's, llama.cpp's and TGI's.
-const TOO_LONG: [&str; 12] = [
+const TOO_LONG: [&str; 14] = [
     "context length",
     "context_length",
     "context size",
@@ -36,6 +36,8 @@ const TOO_LONG: [&str; 12] = [
     "prompt is too long",
     "max_new_tokens` must be <=",
     "input is too large to process",
+    "`inputs` must have less than",
+    "max_tokens must be at least 1, got -",
 ];
 
 impl Fault {
@@ -124,6 +126,14 @@ fn seconds_of(date: &str) -> Option<i64> {
     sane.then_some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
+/// The context that a server names where it refuses a text: `maximum context length is 4096 tokens`.
+pub(crate) fn context(problem: &str) -> Option<usize> {
+    let (_, after) = problem.split_once("context length")?;
+    let digits = after.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
 /// A text that does nothing to a terminal: characters that steer one, or turn the direction of writing, are spelled out.
 pub(crate) fn printable(text: &str) -> String {
     let steers = |c: char| {
@@ -176,6 +186,19 @@ mod tests {
             assert_eq!(seconds(nothing, date), None, "{nothing}");
         }
         assert_eq!(seconds("Sun, 06 Nov 1994 08:50:07 GMT", None), None, "nobody knows the time");
+    }
+
+    #[test]
+    fn a_server_may_name_its_context_where_it_refuses_a_text() {
+        let said = "status 400: This model's maximum context length is 64 tokens. However, you requested 70 tokens";
+        assert_eq!(context(said), Some(64));
+        assert_eq!(
+            context("it exceeds the model's maximum context length of 4096 tokens"),
+            Some(4096)
+        );
+        for nothing in ["it exceeds the context length", "the available context size (64 tokens)"] {
+            assert_eq!(context(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

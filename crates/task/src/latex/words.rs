@@ -69,9 +69,15 @@ pub(super) fn has_short_word(answer: &str) -> bool {
     letters && words().any(|word| !matches!(word, "and" | "or") && !is_product(word))
 }
 
+/// Words of the letters that variables have.
+const WORDS: [&str; 5] = ["add", "bad", "cab", "dab", "dad"];
+
 /// True for two or three letters that are rather a product: consonants, or of a, b, c, d.
 pub(super) fn is_product(word: &str) -> bool {
     let of = |letters: &str| word.chars().all(|c| letters.contains(c.to_ascii_lowercase()));
     let short = (2..=3).contains(&word.len()) && !NAMES.contains(&word);
+    if WORDS.contains(&word.to_ascii_lowercase().as_str()) {
+        return false;
+    }
     !short || of("abcd") || of("bcdfghjklmnpqrstvwxyz")
 }

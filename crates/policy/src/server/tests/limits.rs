@@ -19,11 +19,13 @@ fn no_word_is_impossible_for_not_being_shown() {
 }
 
 /// What servers answer to a text that is over their context.
-const OVER: [&str; 4] = [
+const OVER: [&str; 6] = [
     r#"{"object": "error", "message": "This model's maximum context length is 64 tokens. However, you requested 70 tokens"}"#,
     r#"{"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "type": "exceed_context_size_error"}}"#,
     r#"{"error": {"message": "Requested token count exceeds the model's maximum context length of 64 tokens."}}"#,
     r#"{"error": {"message": "The decoder prompt (length 70) is longer than the maximum model length of 64."}}"#,
+    r#"{"error": "Input validation error: `inputs` must have less than 64 tokens. Given: 70", "error_type": "validation"}"#,
+    r#"{"object": "error", "message": "max_tokens must be at least 1, got -6.", "code": 400}"#,
 ];
 
 /// A row that does not fit is skipped, and the others are written: it is no reason to end a run.
@@ -79,6 +81,28 @@ fn the_context_of_a_server_is_read_where_it_says_it() {
     let end = StateRequest { to_end: true, ..greedy("") };
     assert_eq!(write(&policy, &[end]).unwrap()[0].text, "It is 4 + 5 = 9.\n#### 9");
     assert_eq!(fake.asked().last().unwrap().body["max_tokens"], 36);
+}
+
+/// One that names its context only where it refuses a text is asked for as much as there is room for.
+#[test]
+fn the_context_of_a_server_is_read_where_it_refuses_a_text() {
+    let fake = Fake::start(VLLM, |asked, _, reply| match reply {
+        Reply::Whole(status, header, body) if asked.body["prompt"].is_string() => {
+            let words = asked.body["prompt"].as_str().map_or(0, |text| text.split(' ').count());
+            if words + asked.body["max_tokens"].as_u64().unwrap() as usize > 64 {
+                return Reply::Whole(400, header, OVER[0].to_owned());
+            }
+            let mut body: Value = serde_json::from_str(&body).unwrap();
+            body["usage"]["prompt_tokens"] = words.into();
+            Reply::Whole(status, header, body.to_string())
+        }
+        other => other,
+    });
+    let config = PolicyConfig { max_solution_tokens: 63, ..config(Termination::Line) };
+    let policy = Policy::served(fake.connect(None).unwrap(), config).unwrap();
+    let end = StateRequest { to_end: true, ..greedy("") };
+    assert_eq!(write(&policy, &[end]).unwrap()[0].text, "It is 4 + 5 = 9.\n#### 9");
+    assert_eq!(fake.asked().last().unwrap().body["max_tokens"], 60);
 }
 
 /// What a server says goes to a terminal.
