@@ -136,7 +136,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             totals.add(&rows, &critiques);
             totals.cost += Cost::of_critic(memory.counts());
             totals.unread += memory.cut();
-            totals.require()?;
+            totals.require(trajectories.len())?;
             output.write_part(index, &critiques)?;
             metrics.row(&totals)?;
             progress.add(rows.len() as u64);
@@ -355,14 +355,14 @@ impl Totals {
         }
     }
 
-    /// Refuses to go on where most of what had to be read was too long.
-    fn require(&self) -> Result<(), Failure> {
-        let read = (self.trajectories - self.judged_before) as u64;
-        if 2 * self.unread <= read {
+    /// Refuses to go on once it is known that most of all trajectories are too long. Parts may differ in this, and another run
+    /// may have judged some: what counts is the whole.
+    fn require(&self, all: usize) -> Result<(), Failure> {
+        if 2 * self.unread <= all as u64 {
             return Ok(());
         }
         let message = format!(
-            "{} of the {read} trajectories that were read so far are longer than a critic's context",
+            "{} of {all} trajectories at least are longer than a critic's context",
             self.unread
         );
         Err(Failure::data(message)
@@ -437,14 +437,15 @@ mod tests {
 
     #[test]
     fn it_is_an_error_when_critics_cannot_read_most() {
-        let totals = |trajectories, judged_before, unread| {
-            Totals { trajectories, judged_before, unread, ..Totals::default() }.require()
+        let require = |trajectories, unread, all| {
+            Totals { trajectories, unread, ..Totals::default() }.require(all)
         };
-        totals(8, 0, 4).unwrap();
-        totals(8, 8, 0).unwrap();
-        let failure = totals(8, 2, 4).unwrap_err();
+        require(8, 4, 8).unwrap();
+        // The first part may have the longest: the others are not known yet.
+        require(2, 2, 8).unwrap();
+        let failure = require(6, 5, 8).unwrap_err();
         assert_eq!(failure.exit(), stage::Exit::Data);
-        assert!(failure.to_string().contains("4 of the 6 trajectories"), "{failure}");
+        assert!(failure.to_string().contains("5 of 8 trajectories"), "{failure}");
     }
 
     #[test]

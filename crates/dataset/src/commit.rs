@@ -54,12 +54,12 @@ pub(crate) fn left(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result
     if let Some(manifest) = up_to_date(dir, plan, mode)? {
         return Ok(Left::Finished(Box::new(manifest)));
     }
-    let published = dir.join(MANIFEST);
-    if published.exists() {
-        // What is made again keeps nothing.
-        if mode != Mode::Again
-            && let Ok(Some(manifest)) = Manifest::find(dir)
-        {
+    if mode == Mode::Again {
+        // Nothing is kept, and nothing finished that another writer left meanwhile.
+        return Ok(Left::Ours);
+    }
+    if dir.join(MANIFEST).exists() {
+        if let Ok(Some(manifest)) = Manifest::find(dir) {
             keep_sound(dir, state, plan, &manifest)?;
         }
         return Ok(Left::Ours);

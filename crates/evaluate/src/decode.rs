@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::decoder::GREEDY;
 use crate::decoders::{Answer, Decoded, by_samples, by_steps, by_tree};
 use crate::results::{is_too_long, results_json};
-use crate::silent::{Read, complaints};
+use crate::silent::{Read, complaints, unread};
 use crate::stats::wilson;
 
 #[derive(Debug, clap::Args)]
@@ -98,13 +98,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         evaluator.searcher().critic().require(critic::PRM).map_err(decoding::Error::from)?;
     }
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;
-    let progress = Progress::new("evaluate", jobs.len() as u64);
+    let (progress, mut cost) = (Progress::new("evaluate", jobs.len() as u64), Cost::default());
     for (index, range) in chunks.into_iter().enumerate() {
         let chunk = &jobs[range];
         if output.missing().contains(&index) {
             let (rows, bills) = evaluator.chunk(chunk)?;
             output.write_part(index, &rows)?;
             for bill in bills {
+                cost += bill.cost;
                 metrics.row(&Billed { part: index, bill })?;
             }
             progress.add(chunk.len() as u64);
@@ -113,7 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     progress.done();
-    finish(output, args, &evaluator.model, &mut metrics)
+    finish(output, args, &evaluator.model, &mut metrics, cost)
 }
 
 /// The problems of all splits; their datasets are added to the inputs.
@@ -165,12 +166,13 @@ fn searchers(
     searches.into_iter().map(with).collect::<Result<_, decoding::Error>>().map_err(Failure::from)
 }
 
-/// Writes the results and commits.
+/// Writes the results and commits. `cost` is that of this run.
 fn finish(
     output: Output<Evaluation>,
     args: &Args,
     model: &str,
     metrics: &mut Metrics,
+    cost: Cost,
 ) -> Result<(), Failure> {
     let rows = output.rows()?;
     let mut all = Read::default();
@@ -178,7 +180,7 @@ fn finish(
         all.add(row);
     }
     metrics.row(&all)?;
-    for said in complaints(&rows) {
+    for said in complaints(&rows).into_iter().chain(unread(cost)) {
         tracing::warn!("{said}");
     }
     let results = results_json(&rows, model);

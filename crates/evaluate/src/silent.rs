@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use decoding::Cost;
 use schema::Evaluation;
 use serde::Serialize;
 
@@ -50,6 +51,17 @@ pub(crate) fn complaints(rows: &[Evaluation]) -> Vec<String> {
     complaints.into_iter().flatten().collect()
 }
 
+/// What there is to say of solutions that the critics could not read to their end; none where they could.
+pub(crate) fn unread(cost: Cost) -> Option<String> {
+    let Cost { judged, unread, .. } = cost;
+    (unread > 0).then(|| {
+        format!(
+            "of {judged} solutions that were judged {unread} were longer than a critic's context: what it did not read is worth 0, \
+             and a decoder that goes by it picks something else"
+        )
+    })
+}
+
 /// An output beside the right answer.
 fn example(row: &Evaluation) -> String {
     let tail = stage::tail(row.completion.as_deref().unwrap_or_default());
@@ -95,5 +107,13 @@ mod tests {
         assert!(wrong.contains("read was \"7\""), "{wrong}");
         assert!(complaints(&rows[4..]).is_empty());
         assert!(complaints(&[]).is_empty());
+    }
+
+    #[test]
+    fn solutions_that_are_longer_than_a_critics_context_are_counted() {
+        let cost = |unread| Cost { judged: 34, unread, ..Cost::default() };
+        assert_eq!(unread(cost(0)), None);
+        let said = unread(cost(20)).unwrap();
+        assert!(said.starts_with("of 34 solutions that were judged 20 were longer"), "{said}");
     }
 }

@@ -63,15 +63,21 @@ fn a_part_that_is_taken_away_is_missing_for_this_run_and_the_next() {
 
 #[test]
 fn a_complete_dataset_can_be_made_again() {
-    let dir = tempfile::tempdir().unwrap();
-    written(dir.path(), 3);
-    let output = Prompts::again(dir.path(), recipe(1), 3).unwrap();
-    assert_eq!(output.missing(), [0, 1, 2]);
-    assert!(read(dir.path()).is_err(), "it is not there while it is being made");
-    drop(output);
-    written(dir.path(), 3);
-    assert_eq!(bytes(dir.path()), undisturbed());
-    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    for deleted in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path(), 3);
+        if deleted {
+            // By somebody else, after it was found complete.
+            fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+        }
+        let output = Prompts::again(dir.path(), recipe(1), 3).unwrap();
+        assert_eq!(output.missing(), [0, 1, 2]);
+        assert!(read(dir.path()).is_err(), "it is not there while it is being made");
+        drop(output);
+        written(dir.path(), 3);
+        assert_eq!(bytes(dir.path()), undisturbed());
+        done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    }
 }
 
 #[test]
