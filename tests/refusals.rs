@@ -403,7 +403,7 @@ fn what_others_wrote_does_not_reach_the_terminal_as_it_is() {
     std::fs::write(&file, format!("{row}\n")).unwrap();
     let said = |format: &str| {
         let output = import(&file, &dir.path().join("out"), &["--format", format]);
-        let err = String::from_utf8(output.stderr.clone()).unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
         let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
         assert!(!err.chars().any(obeyed), "{err:?}");
         err

@@ -14,6 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::Error;
 use crate::atomic::open_file;
+use crate::part::decoding;
 
 /// What a column of a foreign table may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +37,16 @@ pub fn read_foreign_parquet(
     path: &Path,
     columns: &[(&str, Holds)],
 ) -> Result<Vec<ForeignRow>, Error> {
-    let refused = |detail: String| Error::Unreadable { path: path.to_owned(), detail };
-    let unreadable = |error: &dyn std::error::Error| refused(format!("not Parquet ({error})"));
     // Whole: what the disk does not give is told apart from what is no Parquet.
     let mut bytes = Vec::new();
     open_file(path)?.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     let bytes = Bytes::from(bytes);
+    decoding(path, || decoded(path, bytes, columns))
+}
+
+fn decoded(path: &Path, bytes: Bytes, columns: &[(&str, Holds)]) -> Result<Vec<ForeignRow>, Error> {
+    let refused = |detail: String| Error::Unreadable { path: path.to_owned(), detail };
+    let unreadable = |error: &dyn std::error::Error| refused(format!("not Parquet ({error})"));
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| unreadable(&e))?;
     let places = places(&builder, columns).map_err(refused)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), places);

@@ -1,5 +1,6 @@
 //! One part: rows as the bytes of a Parquet file, and back.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use arrow::array::{Array, RecordBatch};
@@ -121,6 +122,17 @@ fn gather<T: Table, R>(
     Ok(rows)
 }
 
+/// Decodes a file. Of some that cannot be the library panics: that is an error like any other.
+pub(crate) fn decoding<T>(
+    place: &Path,
+    decode: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
+        let detail = "not Parquet (its metadata contradicts itself)".to_owned();
+        Err(Error::Unreadable { path: place.to_owned(), detail })
+    })
+}
+
 /// Hands over a part's batches, with the given columns or all, each with the number of its first row. What is read is
 /// what was verified, and all of it was read before: what goes wrong from then on is in the part, not on the disk.
 fn for_each<T: Table>(
@@ -132,7 +144,8 @@ fn for_each<T: Table>(
     let bytes = entry.read(place)?;
     let limit = most_unpacked(entry.bytes);
     let (mut first, mut unpacked) = (0, 0);
-    for batch in open::<T>(bytes.into(), entry, place, columns)? {
+    let mut batches = decoding(place, || open::<T>(bytes.into(), entry, place, columns))?;
+    while let Some(batch) = decoding(place, || Ok(batches.next()))? {
         let batch = batch.map_err(|e| unreadable(place, &e))?;
         unpacked += batch.get_array_memory_size() as u64;
         if unpacked > limit {

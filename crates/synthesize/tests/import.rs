@@ -120,7 +120,7 @@ fn files_that_are_missing_or_empty_are_refused() {
     let place = place("\n\n");
     place.import("--format jsonl").fails(65, &[&place.input.display(), &"no rows"]);
     std::fs::remove_file(&place.input).unwrap();
-    place.import("--format jsonl").fails(74, &[&place.input.display()]);
+    place.import("--format jsonl").fails(65, &[&place.input.display(), &"is a folder"]);
 }
 
 #[test]
@@ -273,9 +273,10 @@ fn answers_that_nothing_agrees_with_are_an_error() {
     let sentences = rows(3, |index| {
         format!("{{\"question\": \"How many {index}?\", \"answer\": \"{prose}\"}}")
     });
-    sentences
-        .import("--format jsonl")
-        .fails(65, &[&"3 of 3 rows", &"a sentence", &prose, &"--answer-column"]);
+    sentences.import("--format jsonl").fails(
+        65,
+        &[&"3 of 3 rows", &"no solution is marked right by it", &prose, &"--answer-column"],
+    );
     sentences.import("--format jsonl --allow-loss").succeeds();
 }
 

@@ -398,6 +398,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn a_heading_announces_no_answer() {
         for heading in [
             "Step 1: add",

@@ -106,7 +106,7 @@ fn what_is_no_parquet_is_told_from_what_cannot_be_read() {
         let _read = read_foreign_parquet(&path, &[("body", Holds::Text), ("real", Holds::Scalars)]);
     }
     let error = read_foreign_parquet(dir.path(), &[("body", Holds::Text)]).unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Io);
+    assert_eq!(error.class(), ErrorClass::Data, "a folder");
 }
 
 #[test]
