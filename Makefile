@@ -46,16 +46,28 @@ flags_of = $(if $(call held,$(2),$(COMMANDS)),$(call refuse,$(1),flags have none
 # The settings that rounds are measured with may be given by `results`, too.
 NAMES := PRESET RUN ON START KEPT MEASURED DEVICE
 PATHS := R P RUNS BASE BIN RESULTS
+CHOICES := ARM TRAINER KV_MEMORY
+LISTS := SPLITS SEEDS ARMS TABLES
+NUMBERS := SEED ROUND N OF ARM_N WORKERS RETRAIN
+FOLDERS := DATA INIT FAST_INIT
+SERVERS := SERVER SERVER_FAST
+FLAGS := SEARCH_FLAGS CRITIQUE_FLAGS FILTER_FLAGS IMPORT_FLAGS BENCH_FLAGS
+OTHERS := ONE_CLASS BUILD CARGO_FLAGS TARGET TIME ALPHALLM_REVISION
 $(call each,no_blank,$(NAMES) $(PATHS) SPLITS SEED ROUND N OF)
-$(call each,a_choice,$(filter-out DEVICE,$(NAMES)) ARM TRAINER KV_MEMORY)
+$(call each,a_choice,$(filter-out DEVICE,$(NAMES)) $(CHOICES))
 $(if $(call given,DEVICE),$(call a_name,DEVICE,$(subst :,,$(subst $(comma),,$(value DEVICE)))))
 $(if $(filter-out external,$(value TRAINER)),$(call refuse,TRAINER,it is external or nothing))
-$(call each,names,SPLITS SEEDS ARMS TABLES)
-$(call each,a_number,SEED ROUND N OF ARM_N WORKERS RETRAIN)
+$(call each,names,$(LISTS))
+$(call each,a_number,$(NUMBERS))
 $(call each,a_count,ROUND N OF ARM_N)
-$(call each,a_path,$(PATHS) DATA INIT FAST_INIT)
-$(call each,address,$(foreach v,SERVER SERVER_FAST,$(if $(call some,$(value $(v))),$(v))))
-$(call each,flags_of,SEARCH_FLAGS CRITIQUE_FLAGS FILTER_FLAGS IMPORT_FLAGS BENCH_FLAGS)
+$(call each,a_path,$(PATHS) $(FOLDERS))
+$(call each,address,$(foreach v,$(SERVERS),$(if $(call some,$(value $(v))),$(v))))
+$(call each,flags_of,$(FLAGS))
+# A name of which this file knows nothing may be of the environment of what it runs, such as RUST_LOG; or it is misspelt.
+VARIABLES := $(sort $(NAMES) $(PATHS) $(CHOICES) $(LISTS) $(NUMBERS) $(FOLDERS) $(SERVERS) $(FLAGS) $(OTHERS))
+worded    = $(filter command,$(firstword $(origin $(1))))
+$(foreach v,$(filter-out $(VARIABLES),$(.VARIABLES)),$(if $(call worded,$(v)),$(warning $(v) is no variable that is \
+  known here; those are: $(VARIABLES))))
 $(if $(filter 0,$(value ROUND)),$(call refuse,ROUND,rounds are counted from 1; `make bootstrap` is what comes before))
 
 # What a run was begun with; what belongs to a run need not be given again.

@@ -262,6 +262,23 @@ fn a_server_may_move_and_its_model_may_not_change() {
     refused(&both(&of, &["SERVER=http://one:80/v1#m"]), &["was searched without SERVER"]);
 }
 
+#[test]
+fn a_misspelt_variable_is_said() {
+    let (_dir, runs) = folder();
+    let smoke = [runs.as_str(), "PRESET=smoke"];
+    let unknown = |words: &[&str]| -> Vec<String> {
+        let said = said(&make(&both(&smoke, words)));
+        said.lines().filter(|line| line.contains("is no variable")).map(str::to_owned).collect()
+    };
+    let misspelt = unknown(&["DTA=gsm8k", "RUN=a"]);
+    assert_eq!(misspelt.len(), 1, "{misspelt:?}");
+    for word in ["DTA is no variable", " DATA ", " INIT ", " SPLITS "] {
+        assert!(misspelt[0].contains(word), "{misspelt:?}");
+    }
+    let known = unknown(&["WORKERS=1", "ROUND=1", "SPLITS=test", "ONE_CLASS=1"]);
+    assert!(known.is_empty(), "{known:?}");
+}
+
 /// `make` deletes what it was making when it is interrupted or a command fails, unless told not to.
 #[test]
 fn what_a_stage_has_committed_is_never_deleted() {

@@ -110,18 +110,28 @@ impl Config {
     }
 }
 
-/// Refuses a problem that critics would learn from and be measured on.
-fn refuse_shared(problems: &[(Prompt, &str)], held_out: &Path) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
-    for (problem, _) in problems {
-        let id = problem.prompt_id.as_str();
-        if !seen.insert(id) {
-            let dir = held_out.display();
-            return Err(Failure::data(format!("{dir}: problem {id} is among the seeds, too"))
-                .hint("give held-out problems that nothing learns from"));
+/// All problems with their splits. What critics are measured on they do not learn from: a seed that is a held-out problem,
+/// too, as an import with `--allow-overlap` leaves them, is held out alone.
+fn problems(
+    seeds: Vec<Prompt>,
+    held_out: Vec<Prompt>,
+    dir: &Path,
+) -> Result<Vec<(Prompt, &'static str)>, Failure> {
+    let measured: BTreeSet<String> = held_out.iter().map(|p| p.prompt_id.clone()).collect();
+    let all = seeds.len();
+    let (shared, seeds): (Vec<Prompt>, Vec<Prompt>) =
+        seeds.into_iter().partition(|p| measured.contains(&p.prompt_id));
+    if let Some(first) = shared.first() {
+        let (id, count, dir) = (&first.prompt_id, shared.len(), dir.display());
+        let said = format!("{dir}: problem {id} is among the seeds, too: {count} of {all} seeds");
+        if seeds.is_empty() {
+            let remedy = "give held-out problems that nothing learns from";
+            return Err(Failure::data(said).hint(remedy));
         }
+        tracing::warn!("{said} are held out, and critics do not learn from them");
     }
-    Ok(())
+    let seeds = seeds.into_iter().map(|p| (p, TRAIN));
+    Ok(seeds.chain(held_out.into_iter().map(|p| (p, HELD_OUT))).collect())
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -137,14 +147,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let digest = dataset::digest_of(&settings)?;
     let recipe =
         stage::recipe("critique-label", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
-    let problems: Vec<(Prompt, &str)> = seeds
-        .rows()?
-        .into_iter()
-        .filter(|p| dataset::place_of(&p.prompt_id) >= preset.value.skip_share)
-        .map(|p| (p, TRAIN))
-        .chain(held_out.rows()?.into_iter().map(|p| (p, HELD_OUT)))
-        .collect();
-    refuse_shared(&problems, &args.held_out)?;
+    let learned = |p: &Prompt| dataset::place_of(&p.prompt_id) >= preset.value.skip_share;
+    let seeds: Vec<Prompt> = seeds.rows()?.into_iter().filter(learned).collect();
+    let problems = problems(seeds, held_out.rows()?, &args.held_out)?;
     let chunks = chunk(problems.len(), preset.value.chunk_prompts);
     if args.common.dry_run {
         tracing::info!("would label {} problems in {} parts", problems.len(), chunks.len());
@@ -506,6 +511,25 @@ mod tests {
             both.contains("no labelled solutions of the seeds; there are no labelled"),
             "{both}"
         );
+    }
+
+    #[test]
+    fn what_is_held_out_is_not_learned_from_though_it_is_among_the_seeds() {
+        let of = |ids: &[&str]| -> Vec<Prompt> {
+            let one = |id: &&str| Prompt { prompt_id: (*id).to_owned(), ..Prompt::default() };
+            ids.iter().map(one).collect()
+        };
+        let split = |seeds: &[&str], held_out: &[&str]| {
+            problems(of(seeds), of(held_out), Path::new("validation"))
+        };
+        let kept = split(&["a", "b", "c"], &["b", "d"]).unwrap();
+        let kept: Vec<(&str, &str)> =
+            kept.iter().map(|(p, split)| (p.prompt_id.as_str(), *split)).collect();
+        assert_eq!(kept, [("a", TRAIN), ("c", TRAIN), ("b", HELD_OUT), ("d", HELD_OUT)]);
+        let failure = split(&["a", "b"], &["b", "a"]).unwrap_err();
+        assert_eq!(failure.exit(), stage::Exit::Data);
+        let says = "validation: problem a is among the seeds, too: 2 of 2 seeds";
+        assert_eq!(failure.to_string(), says);
     }
 
     #[test]

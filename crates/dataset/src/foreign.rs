@@ -12,9 +12,8 @@ use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::Error;
 use crate::atomic::open_file;
-use crate::part::decoding;
+use crate::{Error, part};
 
 /// What a column of a foreign table may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,20 +39,31 @@ pub fn read_foreign_parquet(
     // Whole: what the disk does not give is told apart from what is no Parquet.
     let mut bytes = Vec::new();
     open_file(path)?.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    let bytes = Bytes::from(bytes);
-    decoding(path, || decoded(path, bytes, columns))
+    let (size, bytes) = (bytes.len() as u64, Bytes::from(bytes));
+    part::decoding(path, || decoded(path, (size, bytes), columns))
 }
 
-fn decoded(path: &Path, bytes: Bytes, columns: &[(&str, Holds)]) -> Result<Vec<ForeignRow>, Error> {
+fn decoded(
+    path: &Path,
+    (size, bytes): (u64, Bytes),
+    columns: &[(&str, Holds)],
+) -> Result<Vec<ForeignRow>, Error> {
     let refused = |detail: String| Error::Unreadable { path: path.to_owned(), detail };
     let unreadable = |error: &dyn std::error::Error| refused(format!("not Parquet ({error})"));
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| unreadable(&e))?;
+    let batch = part::batch_rows(builder.metadata(), size, path)?;
     let places = places(&builder, columns).map_err(refused)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), places);
-    let reader = builder.with_projection(mask).build().map_err(|e| unreadable(&e))?;
-    let mut rows = Vec::new();
+    let builder = builder.with_projection(mask).with_batch_size(batch);
+    let reader = builder.build().map_err(|e| unreadable(&e))?;
+    let (mut rows, mut unpacked) = (Vec::new(), 0);
     for batch in reader {
-        append(&mut rows, &batch.map_err(|e| unreadable(&e))?, columns).map_err(refused)?;
+        let batch = batch.map_err(|e| unreadable(&e))?;
+        unpacked += batch.get_array_memory_size() as u64;
+        if unpacked > part::most_unpacked(size) {
+            return Err(part::too_large(path, size));
+        }
+        append(&mut rows, &batch, columns).map_err(refused)?;
     }
     Ok(rows)
 }

@@ -9,7 +9,7 @@ use parquet::file::properties::WriterProperties;
 use schema::{CorpusText, Question, Table};
 
 use crate::manifest::{Entry, Manifest};
-use crate::{Dataset, Error, Recipe, part};
+use crate::{Dataset, Error, Holds, Recipe, part, read_foreign_parquet};
 
 const PART: &str = "data/train-00000-of-00001.parquet";
 
@@ -115,6 +115,10 @@ fn a_small_part_that_unpacks_to_very_much_is_not_unpacked() {
     let manifest = Manifest::read(dir.path()).unwrap();
     let refused = part::decode::<CorpusText>(&manifest.parts[0], dir.path()).unwrap_err();
     assert!(refused.to_string().contains("would unpack to more than 256 MiB"), "{refused}");
+    // So it is of a file of others.
+    let refused = read_foreign_parquet(&dir.path().join(PART), &[("text", Holds::Text)]);
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("would unpack to more than 256 MiB"), "{refused}");
 }
 
 #[cfg(unix)]

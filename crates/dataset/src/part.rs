@@ -163,7 +163,8 @@ pub(crate) fn most_unpacked(bytes: u64) -> u64 {
     bytes.saturating_mul(1000).max(256 << 20)
 }
 
-fn too_large(place: &Path, bytes: u64) -> Error {
+/// The refusal of a file with more to unpack than that.
+pub(crate) fn too_large(place: &Path, bytes: u64) -> Error {
     let limit = most_unpacked(bytes) >> 20;
     let detail = format!("its {bytes} bytes would unpack to more than {limit} MiB");
     Error::Unreadable { path: place.to_owned(), detail }
@@ -186,7 +187,9 @@ fn open<T: Table>(
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| unreadable(place, &e))?;
     schema::check_columns::<T>(builder.schema()).map_err(|e| content(place, 0, e))?;
-    let batch = batch_rows(entry, place, builder.metadata())?;
+    let rows = builder.metadata().file_metadata().num_rows();
+    same_rows(entry, place, u64::try_from(rows).unwrap_or(u64::MAX))?;
+    let batch = batch_rows(builder.metadata(), entry.bytes, place)?;
     let mask = match columns {
         None => ProjectionMask::all(),
         Some(names) => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
@@ -202,15 +205,18 @@ pub(crate) fn rows(bytes: Vec<u8>) -> u64 {
     u64::try_from(rows).unwrap_or_default()
 }
 
-/// How many rows are read at a time: so few that a batch keeps to the limit even if every row of it is the longest. Refuses
-/// a part that says itself that it has other rows, or more to unpack.
-fn batch_rows(entry: &Entry, place: &Path, found: &ParquetMetaData) -> Result<usize, Error> {
+/// How many rows of a file of so many bytes are read at a time: so few that a batch keeps to the limit even if every row of
+/// it is the longest. Refuses a file that says itself that it has more to unpack.
+pub(crate) fn batch_rows(
+    found: &ParquetMetaData,
+    bytes: u64,
+    place: &Path,
+) -> Result<usize, Error> {
     let size = |bytes: i64| u64::try_from(bytes).unwrap_or(u64::MAX);
-    same_rows(entry, place, size(found.file_metadata().num_rows()))?;
     let groups = || found.row_groups().iter().map(|group| size(group.total_byte_size()));
-    let limit = most_unpacked(entry.bytes);
+    let limit = most_unpacked(bytes);
     if groups().fold(0, u64::saturating_add) > limit {
-        return Err(too_large(place, entry.bytes));
+        return Err(too_large(place, bytes));
     }
     let largest = groups().max().unwrap_or_default().max(1);
     Ok((limit / largest).clamp(1, BATCH as u64) as usize)

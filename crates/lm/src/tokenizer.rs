@@ -104,6 +104,12 @@ impl Tokenizer {
         let (first, bytes, openings) = (first(&inner), Vec::new(), Vec::new());
         let mut tokenizer = Self { inner, spelling, bytes, openings, first, chat_template: None };
         tokenizer.spell()?;
+        if let Some(first) = first.filter(|&first| first as usize >= tokenizer.len()) {
+            let problem = format!(
+                "its post-processor puts the token {first} before a text, and there is none of that number"
+            );
+            return Err(Error::Tokenizer(problem));
+        }
         tokenizer.open()?;
         Ok(tokenizer)
     }

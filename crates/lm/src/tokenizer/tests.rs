@@ -398,4 +398,8 @@ fn a_text_begins_with_what_the_post_processor_puts_there() {
     assert_eq!(adding.encode_whole("<s>ab").unwrap(), adding.encode("<s>ab").unwrap(), "once");
     assert_eq!(adding.encode_whole("").unwrap(), [1]);
     assert_eq!(marked().encode_whole("ab").unwrap(), ids, "where none is put, none is");
+    // A model has no such token.
+    json["post_processor"]["special_tokens"]["<s>"]["ids"] = json!([100_000]);
+    let error = Tokenizer::from_json(&json.to_string()).unwrap_err().to_string();
+    assert!(error.contains("token 100000"), "{error}");
 }
