@@ -9,9 +9,11 @@
 
 mod critics;
 mod external;
+mod lesson;
 mod policies;
 mod pretrain;
 mod run;
+mod writer;
 
 use stage::Failure;
 

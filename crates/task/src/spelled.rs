@@ -29,6 +29,11 @@ const SMALL: [&str; 20] = [
 const TENS: [&str; 8] =
     ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
+/// Whether a word alone is a number.
+pub(crate) fn is_number(word: &str) -> bool {
+    SMALL.contains(&word) || TENS.contains(&word)
+}
+
 /// The number that words stand for, with a unit or without: `twenty-five`, `minus three`, `two hundred and five apples`.
 pub(crate) fn number(text: &str) -> Option<Rational> {
     let negative = ["minus ", "negative ", "Minus ", "Negative "]

@@ -1,5 +1,7 @@
 //! Words beside numbers: which ones end an expression, and which ones may stand for a conversion.
 
+use crate::spelled;
+
 /// Most words between a number and the next operator that are taken for its unit.
 pub(super) const MAX_WORDS: usize = 8;
 
@@ -87,34 +89,6 @@ const NAMES: [&str; 11] = [
 /// Words before a number that names one of several: `day 1`.
 const LABELS: [&str; 11] =
     ["day", "week", "month", "year", "hour", "step", "grade", "page", "chapter", "number", "room"];
-
-/// Numbers in words: before an expression they may be its first operand.
-const NUMBERS: [&str; 24] = [
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "dozen",
-];
 
 /// Words after a number, or its unit, that make it another one.
 const POWERS: [&str; 7] = ["squared", "cubed", "factorial", "doubled", "tripled", "halved", "mod"];
@@ -238,7 +212,7 @@ pub(super) fn is_modifier(word: &str) -> bool {
 pub(super) fn is_doubtful(word: &str) -> bool {
     let word = word.to_lowercase();
     let last = word.rsplit('-').next().unwrap_or_default();
-    DOUBTFUL.contains(&last) || NUMBERS.contains(&last)
+    DOUBTFUL.contains(&last) || is_number(last)
 }
 
 /// True if the words are `second half`, of which nothing is taken.
@@ -246,9 +220,9 @@ pub(super) fn is_a_half(before: &str, word: &str) -> bool {
     word == "half" && HALVED.contains(&before)
 }
 
-/// True if `word` is a number.
+/// True if `word` is a number: before an expression it may be its first operand.
 pub(super) fn is_number(word: &str) -> bool {
-    NUMBERS.contains(&word)
+    word == "dozen" || spelled::is_number(word)
 }
 
 /// True if `word` before `of` names a part of what follows: `half`, `one-third`.

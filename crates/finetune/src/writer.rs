@@ -1,0 +1,232 @@
+//! How rows become what a model is to learn: tokens, or text for another program.
+
+use lm::train::{Example, Pair};
+use lm::{Checkpoint, Tokenizer};
+use policy::{PromptFormat, PromptText};
+use stage::{Failure, ResultExt};
+
+use crate::external::Line;
+use crate::lesson::{Couple, Lesson, Row};
+use crate::run::{self, Named};
+
+/// Writes rows as a model is to learn them.
+pub(crate) struct Writer {
+    tokenizer: Tokenizer,
+    prompt: PromptText,
+    end: u32,
+    /// Tokens of the model's context.
+    limit: usize,
+}
+
+impl Writer {
+    /// The same, with the end token that is learned as the first of the checkpoint's, if anything is.
+    pub(crate) fn first(
+        checkpoint: &mut Checkpoint,
+        format: &PromptFormat,
+        learns: bool,
+    ) -> Result<Self, Failure> {
+        let writer = Self::new(checkpoint, format)?;
+        if learns {
+            checkpoint.config = checkpoint.config.clone().ending_first(writer.end);
+        }
+        Ok(writer)
+    }
+
+    fn new(checkpoint: &Checkpoint, format: &PromptFormat) -> Result<Self, Failure> {
+        let prompt =
+            format.prompt(&checkpoint.tokenizer, &checkpoint.config).or_config("text.toml")?;
+        let end = prompt.turn_end(&checkpoint.tokenizer, &checkpoint.config);
+        let end =
+            end.ok_or_else(|| Failure::data("the checkpoint's config.json has no eos_token_id"))?;
+        let limit = checkpoint.config.max_position_embeddings;
+        Ok(Self { tokenizer: checkpoint.tokenizer.clone(), prompt, end, limit })
+    }
+
+    /// What of a lesson the model can read, and how much it cannot.
+    pub(crate) fn fitting(&self, lesson: Lesson) -> Result<(Lesson, usize), Failure> {
+        let rows = |rows: Vec<Row>| {
+            let examples = self.examples(&rows)?;
+            let rows = rows.into_iter().zip(examples);
+            let named = rows.map(|(row, example)| Named {
+                name: row.name.clone(),
+                tokens: example.ids.len(),
+                row,
+            });
+            run::fitting(named.collect(), self.limit)
+        };
+        let (rows, validation) = (rows(lesson.rows)?, rows(lesson.validation)?);
+        let pairs = self.pairs(&lesson.couples)?;
+        let couples = lesson.couples.into_iter().zip(pairs).map(|(couple, pair)| Named {
+            name: couple.name.clone(),
+            tokens: pair.chosen.len().max(pair.rejected.len()),
+            row: couple,
+        });
+        let couples = run::fitting(couples.collect(), self.limit)?;
+        let too_long = rows.1 + validation.1 + couples.1;
+        Ok((Lesson { rows: rows.0, couples: couples.0, validation: validation.0 }, too_long))
+    }
+
+    /// The template with which other programs make the same text of a conversation.
+    pub(crate) fn chat_template(&self, format: &PromptFormat) -> Option<String> {
+        let end = self.tokenizer.token(self.end).unwrap_or_default();
+        format.chat_template(self.tokenizer.chat_template(), &end)
+    }
+
+    /// As tokens, of which those of the solution are learned.
+    pub(crate) fn examples(&self, rows: &[Row]) -> Result<Vec<Example>, Failure> {
+        let example = |row: &Row| {
+            let mut ids = self.prompt(&row.question)?;
+            let targets_from = Some(ids.len());
+            ids.extend(self.solution(&row.solution)?);
+            Ok(Example { ids, targets_from, heads: Vec::new(), weight: row.weight })
+        };
+        rows.iter().map(example).collect()
+    }
+
+    /// How many tokens rows have.
+    pub(crate) fn tokens(&self, rows: &[Row]) -> Result<usize, Failure> {
+        Ok(self.examples(rows)?.iter().map(|example| example.ids.len()).sum())
+    }
+
+    /// As tokens, of which those of the solutions are compared.
+    pub(crate) fn pairs(&self, couples: &[Couple]) -> Result<Vec<Pair>, Failure> {
+        let pair = |couple: &Couple| {
+            let prompt = self.prompt(&couple.question)?;
+            let [chosen, rejected] =
+                [&couple.chosen, &couple.rejected].map(|text| self.solution(text));
+            Ok(Pair {
+                chosen: [&prompt[..], &chosen?].concat(),
+                rejected: [&prompt[..], &rejected?].concat(),
+                targets_from: prompt.len(),
+            })
+        };
+        couples.iter().map(pair).collect()
+    }
+
+    /// The tokens before a solution.
+    fn prompt(&self, question: &str) -> Result<Vec<u32>, Failure> {
+        self.tokenizer.encode_whole(&self.prompt.render(question, "")).or_data("tokenizer")
+    }
+
+    /// The tokens of a solution, with the end.
+    fn solution(&self, solution: &str) -> Result<Vec<u32>, Failure> {
+        let solution = self.prompt.learned(solution);
+        let mut ids = self.tokenizer.encode_after(&solution).or_data("tokenizer")?;
+        ids.push(self.end);
+        Ok(ids)
+    }
+
+    /// As text.
+    pub(crate) fn lines(&self, rows: &[Row]) -> Result<Vec<Line>, Failure> {
+        let end = self.tokenizer.token(self.end);
+        let end =
+            end.ok_or_else(|| Failure::data("the end token has no entry in tokenizer.json"))?;
+        let line = |row: &Row| Line {
+            prompt: self.prompt.render(&row.question, ""),
+            completion: [&*self.prompt.learned(&row.solution), &end].concat(),
+            weight: row.weight,
+        };
+        Ok(rows.iter().map(line).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use decoding::TextConfig;
+    use schema::{Message, Preference};
+    use stage::Preset;
+
+    use super::*;
+
+    /// Of three problems one is too long to read: it is left out, and the others stay as they are.
+    #[test]
+    fn what_the_model_cannot_read_is_left_out_of_a_lesson() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
+        let checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
+        let text = dir.join("../../../pipelines/smoke/text.toml");
+        let text: Preset<TextConfig> = stage::load(&text, &[]).unwrap();
+        let writer = Writer::new(&checkpoint, &text.value.policy.format).unwrap();
+        let row = |name: &str, times: usize| Row {
+            name: name.to_owned(),
+            question: "How many? ".repeat(times),
+            solution: "2 + 2 = 4\n#### 4".to_owned(),
+            weight: 1.0,
+        };
+        let couple = |name: &str, times: usize| Couple {
+            name: name.to_owned(),
+            question: "How many?".to_owned(),
+            chosen: "4".to_owned(),
+            rejected: "5 ".repeat(times),
+        };
+        let lesson = |rows| Lesson {
+            rows,
+            couples: vec![couple("short", 1), couple("long", 9000)],
+            validation: vec![row("v", 1)],
+        };
+        let all = lesson(vec![row("a", 1), row("b", 9000), row("c", 2)]);
+        let (fitting, too_long) = writer.fitting(all).unwrap();
+        let names: Vec<&str> = fitting.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!((names, too_long), (vec!["a", "c"], 2));
+        assert_eq!((fitting.couples.len(), fitting.validation.len()), (1, 1));
+        let most = lesson(vec![row("seeds: problem b", 9000)]);
+        let error = writer.fitting(most).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("1 of 1 rows") && error.contains("seeds: problem b has"), "{error}");
+    }
+
+    /// The configuration's first end token may be another than the one with which a chat ends a turn.
+    #[test]
+    fn the_end_of_a_turn_is_learned_and_a_thought_is_closed() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
+        let mut checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
+        let ends = checkpoint.config.end_tokens().to_vec();
+        let template = "{% for m in messages %}{{ m.content }}<|pad|>\n{% endfor %}\
+                        {% if add_generation_prompt %}<think>\n{% endif %}";
+        let chat = Some(policy::Chat::template(template));
+        let format = PromptFormat { chat, ..PromptFormat::default() };
+        Writer::first(&mut checkpoint, &format, false).unwrap();
+        assert_eq!(checkpoint.config.end_tokens(), ends, "nothing is learned");
+        let writer = Writer::first(&mut checkpoint, &format, true).unwrap();
+        let pad = checkpoint.tokenizer.id("<|pad|>").unwrap();
+        assert_eq!(checkpoint.config.end_tokens(), [&[pad][..], &ends].concat());
+        let (question, solution) = ("How many?".to_owned(), "2 + 2 = 4\n#### 4".to_owned());
+        let rows = [Row { name: "a".to_owned(), question, solution, weight: 1.0 }];
+        let example = writer.examples(&rows).unwrap().remove(0);
+        assert_eq!(example.ids.last(), Some(&pad));
+        let learned = checkpoint.tokenizer.decode(&example.ids[example.targets_from.unwrap()..]);
+        assert_eq!(learned, "\n</think>\n\n2 + 2 = 4\n#### 4");
+        let line = writer.lines(&rows).unwrap().remove(0);
+        assert_eq!(line.completion, "\n</think>\n\n2 + 2 = 4\n#### 4<|pad|>");
+        assert!(line.prompt.ends_with("<|pad|>\n<think>\n"), "{}", line.prompt);
+    }
+
+    #[test]
+    fn a_couple_becomes_two_rows_with_one_prompt() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
+        let checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
+        let text = dir.join("../../../pipelines/smoke/text.toml");
+        let text: Preset<TextConfig> = stage::load(&text, &[]).unwrap();
+        let writer = Writer::new(&checkpoint, &text.value.policy.format).unwrap();
+        let row = Preference {
+            prompt: vec![Message::user("How many?")],
+            chosen: vec![Message::assistant("2 + 2 = 4\n#### 4")],
+            rejected: vec![Message::assistant("5\n#### 5")],
+            ..Preference::default()
+        };
+        let pairs = writer.pairs(&[Couple::of(&row, &dir)]).unwrap();
+        let [pair] = &pairs[..] else { panic!("{pairs:?}") };
+        for (ids, solution) in [(&pair.chosen, "2 + 2 = 4\n#### 4"), (&pair.rejected, "5\n#### 5")]
+        {
+            let row = Row {
+                name: String::new(),
+                question: "How many?".to_owned(),
+                solution: solution.to_owned(),
+                weight: 1.0,
+            };
+            let example = writer.examples(&[row]).unwrap().remove(0);
+            assert_eq!((ids, Some(pair.targets_from)), (&example.ids, example.targets_from));
+            assert_eq!(ids.last(), Some(&writer.end));
+        }
+    }
+}
