@@ -140,6 +140,11 @@ fn jobs(
                 ))
                 .hint("give every --problems once"));
             }
+            if problem.answer.is_none() {
+                let (place, id) = (dir.display(), &problem.prompt_id);
+                return Err(Failure::data(format!("{place}: problem {id} has no gold answer"))
+                    .hint("evaluate on a labelled split"));
+            }
             jobs.push(Job { problem, searched });
         }
     }
@@ -334,10 +339,8 @@ impl Evaluator<'_> {
 
     fn row(&self, problem: &Prompt, answer: Answer) -> Result<Evaluation, Failure> {
         let id = &problem.prompt_id;
-        let target = problem.answer.clone().ok_or_else(|| {
-            Failure::data(format!("problem {id} has no gold answer"))
-                .hint("evaluate on a labelled split")
-        })?;
+        // Problems without one were refused before any was answered.
+        let target = problem.answer.clone().ok_or_else(|| Failure::bug("no gold answer"))?;
         let text = answer.text.as_deref();
         let prediction = text.and_then(task::extract).map(str::to_owned);
         Ok(Evaluation {

@@ -120,7 +120,7 @@ fn files_that_are_missing_or_empty_are_refused() {
     let place = place("\n\n");
     place.import("--format jsonl").fails(65, &[&place.input.display(), &"no rows"]);
     std::fs::remove_file(&place.input).unwrap();
-    place.import("--format jsonl").fails(65, &[&place.input.display(), &"is a folder"]);
+    place.import("--format jsonl").fails(74, &[&place.input.display()]);
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn other_containers_are_told_by_their_beginning() {
     let place = place("");
     std::fs::remove_file(&place.input).unwrap();
     std::fs::create_dir(&place.input).unwrap();
-    place.import("--format jsonl").fails(74, &[&place.input.display()]);
+    place.import("--format jsonl").fails(65, &[&place.input.display(), &"is a folder"]);
 }
 
 #[test]
