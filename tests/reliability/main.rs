@@ -57,12 +57,12 @@ const SHORT: Amount = Amount {
     all: false,
 };
 const FULL: Amount = Amount {
-    kills: 10,
-    faults: 16,
-    sizes: 5,
-    stops: 6,
-    damaged: 12,
-    malformed: 90,
+    kills: 5,
+    faults: 8,
+    sizes: 3,
+    stops: 3,
+    damaged: 8,
+    malformed: 80,
     rounds: 20,
     all: true,
 };

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::lost::{self, Lost};
 use crate::manifest::{MANIFEST, Manifest, PENDING};
 use crate::state::{self, Plan, State};
-use crate::work::Mode;
+use crate::work::{self, Mode};
 use crate::{Error, atomic};
 
 /// What earlier writers left.
@@ -25,6 +25,14 @@ pub(crate) fn publish(dir: &Path, state: &State, manifest: &Manifest) -> Result<
     manifest.propose(dir)?;
     state.clear()?;
     Manifest::publish(dir)
+}
+
+/// The same for the only writer, who takes away what killed ones left half written.
+fn publish_alone(dir: &Path, state: &State, manifest: &Manifest) -> Result<(), Error> {
+    for path in state::list(dir)?.iter().filter(|path| work::temporary(path)) {
+        atomic::remove(path)?;
+    }
+    publish(dir, state, manifest)
 }
 
 /// The manifest, if it is there, the plan is its own, and every file is as it was written. Refuses another one's, unless
@@ -90,7 +98,7 @@ fn take_up(
             Err(e) => return Err(e),
             Ok(()) if mode == Mode::Shard => return Ok(Left::Finished(Box::new(manifest))),
             Ok(()) => {
-                publish(dir, state, &manifest)?;
+                publish_alone(dir, state, &manifest)?;
                 return Ok(Left::Finished(Box::new(manifest)));
             }
         }
@@ -130,7 +138,7 @@ fn find_lost(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<Left,
     }
     match lost::find(dir, plan)? {
         Lost::Whole(manifest) => {
-            publish(dir, state, &manifest)?;
+            publish_alone(dir, state, &manifest)?;
             Ok(Left::Finished(manifest))
         }
         Lost::Same => Ok(Left::Ours),

@@ -277,7 +277,7 @@ fn ours(path: &Path) -> bool {
     temporary(path) || (name.starts_with("train-") && name.ends_with(".parquet"))
 }
 
-fn temporary(path: &Path) -> bool {
+pub(crate) fn temporary(path: &Path) -> bool {
     name(path).starts_with(TEMPORARY)
 }
 

@@ -399,3 +399,14 @@ fn shards_work_at_once_and_one_merges_them() {
     merge.commit().unwrap();
     assert_eq!(bytes(dir.path()), undisturbed());
 }
+
+#[test]
+fn what_a_killed_writer_left_half_written_goes_where_its_manifest_is_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    let whole = bytes(dir.path());
+    fs::remove_file(dir.path().join("_MANIFEST.json")).unwrap();
+    fs::write(dir.path().join(".tmp-1-2-.manifest.json"), "{").unwrap();
+    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    assert_eq!(bytes(dir.path()), whole);
+}
