@@ -597,12 +597,15 @@ FUZZ   := target/fuzz
 SANCOV := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares
+# Named, so that build scripts are compiled without the flags.
+HOST    = $(shell rustc -vV | sed -n 's/^host: //p')
 ## fuzz: one of fuzz/targets, TARGET=answers, for TIME=60 seconds; needs a C++ compiler
 fuzz:
-	RUSTFLAGS="$(SANCOV)" cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(FUZZ) \
-	  $(if $(filter server template tokenizer weights,$(TARGET)),--features models) --bin $(TARGET)
+	RUSTFLAGS="$(SANCOV)" cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(FUZZ) --target $(HOST) \
+	  $(if $(filter manifest presets,$(TARGET)),--features files) $(if $(filter server template tokenizer weights,$(TARGET)),--features models) \
+	  --bin $(TARGET)
 	@mkdir -p $(FUZZ)/corpus/$(TARGET) $(FUZZ)/found
-	$(FUZZ)/release/$(TARGET) -max_total_time=$(TIME) -timeout=20 -rss_limit_mb=4096 -artifact_prefix=$(FUZZ)/found/ $(FUZZ)/corpus/$(TARGET)
+	$(FUZZ)/$(HOST)/release/$(TARGET) -max_total_time=$(TIME) -timeout=20 -rss_limit_mb=4096 -artifact_prefix=$(FUZZ)/found/ $(FUZZ)/corpus/$(TARGET)
 
 # The virtual environment with llama.cpp's server, about 400 MB.
 SERVER_ENV := target/server-env

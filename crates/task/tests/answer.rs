@@ -332,3 +332,16 @@ proptest! {
         prop_assert!(same(&grouped, &digits));
     }
 }
+
+#[test]
+fn a_set_that_is_joined_to_itself_is_the_set() {
+    for (union, set) in [
+        ("3\\cup3\\$", "3"),
+        (r"\{3\} \cup \{3\}", r"\{3\}"),
+        (r"\{1,2\} \cup \{2,1\}", r"\{1,2\}"),
+    ] {
+        let key = canonical(union).unwrap();
+        assert_eq!(canonical(&key).unwrap(), key, "{union}");
+        assert_eq!(canonical(set).unwrap(), key, "{union}");
+    }
+}

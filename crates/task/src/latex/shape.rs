@@ -134,11 +134,15 @@ fn described(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
 fn item(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     let parts = split(tokens, |token| *token == Token::Sign('∪'))?;
     if parts.len() > 1 {
-        let parts = parts.into_iter().map(|part| joinable(items(part, depth + 1)?));
+        let parts = parts.into_iter().map(|part| combined(items(part, depth + 1)?));
         let mut parts: Vec<String> = parts.collect::<Option<_>>()?;
         parts.sort();
         parts.dedup();
-        return Some(vec![Item::range(parts.join("U"))]);
+        // A set that is joined to itself is the set, which has no braces in its key.
+        return Some(vec![match &mut parts[..] {
+            [set] if !set.starts_with(['(', '[']) => Item::plain(std::mem::take(set)),
+            _ => Item::range(parts.into_iter().map(joinable).collect::<Vec<_>>().join("U")),
+        }]);
     }
     if tokens.iter().any(|token| matches!(token, Token::Sign('±' | '∓'))) {
         let upper = item(&signed(tokens, '+', '-'), depth)?;
@@ -158,9 +162,8 @@ fn item(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
 }
 
 /// The key of a part of a union: an interval or a set.
-fn joinable(items: Vec<Item>) -> Option<String> {
-    let key = combined(items)?;
-    Some(if key.starts_with(['(', '[', '{']) { key } else { format!("{{{key}}}") })
+fn joinable(key: String) -> String {
+    if key.starts_with(['(', '[', '{']) { key } else { format!("{{{key}}}") }
 }
 
 /// The key of something that is neither a list nor a statement.
