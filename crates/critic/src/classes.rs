@@ -24,7 +24,7 @@ impl FromIterator<bool> for Classes {
 }
 
 impl Classes {
-    /// What is the matter where nothing can be told apart; `labels` says what they are. None where there are both.
+    /// A message if there are no labels, or all are of one class; `None` if both classes occur. `labels` names the labels in the message.
     pub fn alike(&self, labels: &str) -> Option<String> {
         let Self { all, right } = *self;
         match () {
@@ -35,7 +35,7 @@ impl Classes {
         }
     }
 
-    /// What is the matter where hardly any are right, or wrong; none where they are all alike.
+    /// A message if one of the two classes is rare; `None` if neither is, or if all labels are of one class.
     pub fn rare(&self, labels: &str) -> Option<String> {
         let Self { all, right } = *self;
         let wrong = all - right;

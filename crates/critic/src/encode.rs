@@ -43,7 +43,7 @@ enum Told {
     Solution(Finding),
 }
 
-/// What stands after each option; `finished` when the last one ends the solution.
+/// The mark after each option. `finished` says that the last option ends the solution.
 fn told(options: &[String], finished: bool) -> Vec<Told> {
     let mut all: Vec<Told> =
         options.iter().map(|option| Told::Option(task::finding(option))).collect();
@@ -243,7 +243,7 @@ pub(crate) mod tests {
         assert_eq!(open.ids[..], encoded.ids[..=encoded.marks[0]], "a prefix reads the same");
     }
 
-    /// What is shown for figures is what stands in the text.
+    /// Figures group by the same marks that stand in the text a critic reads.
     #[test]
     fn what_a_critic_was_shown_are_all_marks_up_to_its_judgement() {
         let (tokenizer, config) = (tokenizer(), config());

@@ -24,7 +24,7 @@ pub enum Error {
         yes: String,
         /// Its words.
         no: String,
-        /// What the server tells of instead.
+        /// Likely next tokens that the server shows in place of both words.
         told: String,
     },
     /// A head that there is no critic for.

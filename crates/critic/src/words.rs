@@ -239,7 +239,7 @@ fn is_seen(model: &Policy, head: &str, words: &Words, config: &CriticConfig) -> 
     Err(Error::Unseen { head, yes, no, told: told.join(", ") })
 }
 
-/// What a critic behind a server is tried on: a question, with a right solution and a wrong one.
+/// A critic behind a server is tried on this question, with a right solution and a wrong one.
 const ASKED: &str = "Tom has 2 apples and buys 3 more. How many does he have?";
 const TRIED: [[&str; 2]; 2] =
     [["Tom has 2 + 3 = 5 apples.\n", "#### 5"], ["Tom has 2 + 3 = 6 apples.\n", "#### 6"]];

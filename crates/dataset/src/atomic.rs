@@ -28,7 +28,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// Deletes what processes that were killed left of a file that lies in no dataset, where the system says who is running.
-/// What cannot be deleted now is in nobody's way.
+/// A file that cannot be deleted now stays; the next run tries again.
 fn sweep_beside(path: &Path) {
     let processes = Path::new("/proc");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

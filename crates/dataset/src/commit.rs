@@ -10,7 +10,7 @@ use crate::state::{self, Plan, State};
 use crate::work::{self, Mode};
 use crate::{Error, atomic};
 
-/// What earlier writers left.
+/// How far earlier writers of the same folder got.
 pub(crate) enum Left {
     /// All that there is to do.
     Finished(Box<Manifest>),
