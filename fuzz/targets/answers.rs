@@ -5,12 +5,12 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|answers: (&str, &str)| {
     let (a, b) = answers;
-    assert_eq!(task::same(a, b), task::same(b, a));
+    assert_eq!(answer::same(a, b), answer::same(b, a));
     for answer in [a, b] {
-        if let Some(form) = task::canonical(answer) {
-            assert_eq!(task::canonical(&form).as_deref(), Some(&*form), "of {answer:?}");
+        if let Some(form) = answer::canonical(answer) {
+            assert_eq!(answer::canonical(&form).as_deref(), Some(&*form), "of {answer:?}");
         }
-        task::extract(answer);
+        answer::extract(answer);
     }
-    task::grade(a, b);
+    answer::grade(a, b);
 });

@@ -4,6 +4,6 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    task::calculator::check(text);
-    task::calculator::verdict(text);
+    answer::calculator::check(text);
+    answer::calculator::verdict(text);
 });

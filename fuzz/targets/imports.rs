@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use task::{ColumnMap, Rows};
+use answer::{ColumnMap, Rows};
 
 fuzz_target!(|bytes: &[u8]| {
     for map in [ColumnMap::gsm8k(), ColumnMap::named("question", "answer")] {

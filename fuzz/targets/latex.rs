@@ -12,8 +12,8 @@ const PIECES: [&str; 64] = [
 
 fuzz_target!(|bytes: &[u8]| {
     let text: String = bytes.iter().map(|&byte| PIECES[usize::from(byte) % PIECES.len()]).collect();
-    if let Some(form) = task::canonical(&text) {
-        assert_eq!(task::canonical(&form).as_deref(), Some(&*form), "of {text:?}");
+    if let Some(form) = answer::canonical(&text) {
+        assert_eq!(answer::canonical(&form).as_deref(), Some(&*form), "of {text:?}");
     }
-    task::extract(&format!("\\boxed{{{text}}}"));
+    answer::extract(&format!("\\boxed{{{text}}}"));
 });

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use answer::Finding;
 use lm::Tokenizer;
 use policy::PromptText;
 use serde::{Deserialize, Serialize};
-use task::Finding;
 
 use crate::{Error, Words};
 
@@ -46,9 +46,9 @@ enum Told {
 /// The mark after each option. `finished` says that the last option ends the solution.
 fn told(options: &[String], finished: bool) -> Vec<Told> {
     let mut all: Vec<Told> =
-        options.iter().map(|option| Told::Option(task::finding(option))).collect();
+        options.iter().map(|option| Told::Option(answer::finding(option))).collect();
     if let Some(last) = all.last_mut().filter(|_| finished) {
-        *last = Told::Solution(task::verdict(&options.concat()));
+        *last = Told::Solution(answer::verdict(&options.concat()));
     }
     all
 }

@@ -80,9 +80,9 @@ impl CriticConfig {
         let (whole, last) = (options.concat(), options.last().map_or("", String::as_str));
         let before = options[..count.saturating_sub(1)].concat();
         let finding = if finished {
-            self.solution.of(task::verdict(&whole))
+            self.solution.of(answer::verdict(&whole))
         } else {
-            self.option.of(task::finding(last))
+            self.option.of(answer::finding(last))
         };
         template::filled(
             &words.template,

@@ -149,7 +149,7 @@ fn solved<'a>(
         let evidence = super::score::evidence(row, critique.outcome_reward, critique.agreement);
         let Some(evidence) = evidence else { continue };
         if seen.insert((problem, row.completion.as_str())) {
-            let right = task::grade(&row.completion, answer);
+            let right = answer::grade(&row.completion, answer);
             let options = row.options.iter().map(|option| option.text.clone()).collect();
             let given = critique.confidence;
             solved.push(Solved { problem, options, evidence, given, right });
@@ -212,7 +212,7 @@ mod tests {
             trajectory_id: id.to_owned(),
             prompt_id: problem.to_owned(),
             completion: completion.to_owned(),
-            answer: task::extract(completion).and_then(task::canonical),
+            answer: answer::extract(completion).and_then(answer::canonical),
             finished,
             ..Trajectory::default()
         }

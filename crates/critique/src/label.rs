@@ -271,7 +271,7 @@ impl Written<'_> {
 /// The text of a labelled solution, and the answer that was read from it.
 fn said(row: &Label) -> (String, Option<String>) {
     let text = row.options.concat();
-    let answer = task::extract(&text).map(str::to_owned);
+    let answer = answer::extract(&text).map(str::to_owned);
     (text, answer)
 }
 
@@ -298,7 +298,7 @@ impl Labeller<'_> {
         self.totals.problems += problems.len();
         self.totals.solutions += samples.len();
         self.totals.right += samples.iter().filter(|s| s.right).count();
-        let silent = samples.iter().filter(|s| task::extract(&s.text).is_none());
+        let silent = samples.iter().filter(|s| answer::extract(&s.text).is_none());
         self.totals.without_answer += silent.count();
         let mut rows: Vec<Label> = samples
             .iter()
@@ -435,7 +435,7 @@ impl Labeller<'_> {
 }
 
 fn right(problem: &Prompt, text: &str) -> bool {
-    problem.answer.as_deref().is_some_and(|answer| task::grade(text, answer))
+    problem.answer.as_deref().is_some_and(|answer| answer::grade(text, answer))
 }
 
 impl Totals {

@@ -229,7 +229,7 @@ impl Judge {
             + weights.prm * f64::from(worst)
             + weights.orm * f64::from(outcome);
         let score = sum / (weights.value + weights.prm + weights.orm);
-        let checks = task::check(&row.completion).into_iter().map(|check| Check {
+        let checks = answer::check(&row.completion).into_iter().map(|check| Check {
             expression: check.expression,
             claimed: Some(check.claimed),
             computed: check.computed,

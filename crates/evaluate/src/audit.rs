@@ -77,7 +77,7 @@ impl Audit {
                 .hint("give the labelled problems that were searched and filtered"));
             };
             let said = example.completion.iter().map(|message| message.content.as_str());
-            right += usize::from(task::grade(&said.collect::<Vec<_>>().join("\n"), answer));
+            right += usize::from(answer::grade(&said.collect::<Vec<_>>().join("\n"), answer));
             kept.insert(problem);
         }
         Ok(Self { problems: problems.len(), kept: kept.len(), examples: examples.len(), right })

@@ -342,16 +342,16 @@ impl Evaluator<'_> {
         // Problems without one were refused before any was answered.
         let target = problem.answer.clone().ok_or_else(|| Failure::bug("no gold answer"))?;
         let text = answer.text.as_deref();
-        let prediction = text.and_then(task::extract).map(str::to_owned);
+        let prediction = text.and_then(answer::extract).map(str::to_owned);
         Ok(Evaluation {
             task: self.config.task.clone(),
             split: problem.split.clone(),
             prompt_id: id.clone(),
             decoder: answer.decoder,
             sample: 0,
-            answer: prediction.as_deref().and_then(task::canonical),
+            answer: prediction.as_deref().and_then(answer::canonical),
             prediction,
-            correct: text.is_some_and(|text| task::grade(text, &target)),
+            correct: text.is_some_and(|text| answer::grade(text, &target)),
             target,
             tokens: Some(answer.tokens as i32),
             nodes: answer.nodes,

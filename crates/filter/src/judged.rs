@@ -55,7 +55,7 @@ impl Judged {
             };
             Ok(match (&of.expected, &trajectory.answer) {
                 (None, _) => true,
-                (Some(expected), Some(answer)) => task::same(answer, expected),
+                (Some(expected), Some(answer)) => answer::same(answer, expected),
                 (Some(_), None) => false,
             })
         };

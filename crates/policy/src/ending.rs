@@ -29,14 +29,14 @@ impl Ending {
 
     /// Whether a solution has its answer, and the whole of it.
     pub(crate) fn answered(&self, solution: &str) -> bool {
-        task::end_of_answer(&self.whole(solution, ""), &self.mark).is_some()
+        answer::end_of_answer(&self.whole(solution, ""), &self.mark).is_some()
     }
 
     /// Where a text after what was written before is over, if it is.
     pub(crate) fn over(&self, written: &str, text: &str) -> Option<Over> {
         let whole = self.whole(written, text);
-        let answer = task::end_of_answer(&whole, &self.mark);
-        let next = self.next.as_ref().and_then(|next| task::extract::shown(&whole).find(next));
+        let answer = answer::end_of_answer(&whole, &self.mark);
+        let next = self.next.as_ref().and_then(|next| answer::extract::shown(&whole).find(next));
         let (end, stop) = match (answer, next) {
             // The line end before a problem may be that of the answer.
             (Some(answer), Some(next)) if next + 1 < answer => (next, "end"),
@@ -51,11 +51,11 @@ impl Ending {
     pub(crate) fn cut(&self, written: &str, text: &str) -> Option<Over> {
         let whole = self.whole(written, text);
         let before = whole.len() - text.len();
-        let thinks = self.thought.is_some() && task::extract::open_thought(&whole).is_some();
+        let thinks = self.thought.is_some() && answer::extract::open_thought(&whole).is_some();
         let at = if thinks {
-            before + task::extract::start_of_answer(text)?
+            before + answer::extract::start_of_answer(text)?
         } else {
-            task::extract::open_answer(&whole, &self.mark)?
+            answer::extract::open_answer(&whole, &self.mark)?
         };
         Some(Over { at: at.saturating_sub(before), stop: "length" })
     }

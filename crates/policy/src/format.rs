@@ -187,13 +187,13 @@ impl PromptText {
 
     /// What opens the thought in which the text leaves the model, if it does: the template of a model that thinks may.
     pub fn open_thought(&self) -> Option<&'static str> {
-        task::extract::open_thought(&self.after)
+        answer::extract::open_thought(&self.after)
     }
 
     /// A solution as the model is to write it: where the prompt opens a thought and the solution closes none, that is closed
     /// first, as one without a word.
     pub fn learned<'a>(&self, solution: &'a str) -> Cow<'a, str> {
-        let close = self.open_thought().and_then(task::extract::closes_thought);
+        let close = self.open_thought().and_then(answer::extract::closes_thought);
         match close.filter(|close| !solution.contains(close)) {
             None => Cow::Borrowed(solution),
             Some(close) => {

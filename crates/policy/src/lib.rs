@@ -40,7 +40,7 @@ pub struct PolicyConfig {
     /// What ends an option.
     pub termination: Termination,
     /// The mark of the final answer: a solution is over with the line in which it first announces one, whatever the model
-    /// would write after it ([`task::end_of_answer`]).
+    /// would write after it ([`answer::end_of_answer`]).
     pub answer_mark: String,
     /// The most tokens of one option; what is longer is cut.
     pub max_option_tokens: usize,

@@ -130,7 +130,7 @@ fn a_model_is_stopped_at_its_answer() {
         );
         let tokens: usize = whole.parts.iter().map(|part| part.drawn.ids.len()).sum();
         assert_eq!(tokens, whole.tokens as usize);
-        assert!(task::grade(&[written, &whole.text].concat(), "5"));
+        assert!(answer::grade(&[written, &whole.text].concat(), "5"));
     }
 }
 

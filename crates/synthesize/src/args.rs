@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use decoding::ModelAt;
 use stage::Common;
-use task::world::Split;
+use world::Split;
 
 /// Makes prompts: from the embedded world, from seed questions, from files.
 #[derive(Debug, Clone, clap::Parser)]

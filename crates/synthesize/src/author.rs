@@ -263,7 +263,7 @@ impl Author<'_> {
         let written = self.batches(policy, &states, rollouts)?;
         let solutions = written.chunks(rollouts);
         let verdict = |(probe, solutions): (&Probe<'_>, &[Option<policy::TextOption>])| {
-            let answers = solutions.iter().map(|one| task::extract(&one.as_ref()?.text));
+            let answers = solutions.iter().map(|one| answer::extract(&one.as_ref()?.text));
             difficulty.verdict(&answers.collect::<Vec<_>>(), probe.expected)
         };
         Ok(questions.iter().zip(solutions).map(verdict).collect())
@@ -305,7 +305,7 @@ impl DifficultyConfig {
     /// What the answers of rollouts say, of which `None` came to none.
     fn verdict(&self, answers: &[Option<&str>], expected: Option<&str>) -> Verdict {
         let like = |answer: &str| {
-            let same = |other: &&&str| task::same(answer, other);
+            let same = |other: &&&str| answer::same(answer, other);
             answers.iter().flatten().filter(same).count()
         };
         let agreeing = match expected {

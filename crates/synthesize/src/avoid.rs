@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schema::Question;
 use serde::{Deserialize, Serialize};
 use stage::Failure;
-use task::world::{is_evaluation, skeleton};
+use world::{is_evaluation, skeleton};
 
 use crate::text::Boilerplate;
 
@@ -184,10 +184,10 @@ mod tests {
     fn the_evaluation_splits_of_the_world_can_be_avoided_unseen() {
         let config = AvoidConfig { ngram: 8, overlap: 0.6, world: true };
         let unseen = Avoid::new(&[], &[], &config);
-        for problem in task::world::draw_many(task::world::Split::Test, 20, 5) {
+        for problem in world::draw_many(world::Split::Test, 20, 5) {
             assert_eq!(unseen.resemblance(&problem.question), Some(Resemblance::World));
         }
-        for problem in task::world::draw_many(task::world::Split::Fresh, 20, 5) {
+        for problem in world::draw_many(world::Split::Fresh, 20, 5) {
             assert_eq!(unseen.resemblance(&problem.question), None);
         }
     }
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_questions_of_the_world_have_nothing_in_common_that_is_left_out() {
-        use task::world::{Split, draw_many};
+        use world::{Split, draw_many};
         let splits =
             [Split::Seeds, Split::Validation, Split::Test, Split::OodTemplates, Split::OodChains];
         for count in [12, 48, 300] {

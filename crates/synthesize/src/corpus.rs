@@ -9,7 +9,7 @@ use dataset::seed_for;
 use schema::CorpusText;
 use serde::{Deserialize, Serialize};
 use stage::Failure;
-use task::world::{CorpusMix, is_evaluation};
+use world::{CorpusMix, is_evaluation};
 
 use crate::args::CorpusArgs;
 use crate::avoid::{Avoid, AvoidConfig};
@@ -94,7 +94,7 @@ impl Ends {
 
 fn texts(config: &CorpusConfig, avoid: &Avoid, round: i32) -> Made<CorpusText> {
     let CorpusConfig { arithmetic, stories, questions, world_seed, held_out, .. } = *config;
-    let drawn = task::world::corpus(CorpusMix { arithmetic, stories, questions }, world_seed);
+    let drawn = world::corpus(CorpusMix { arithmetic, stories, questions }, world_seed);
     let mut ends = BTreeMap::<&str, Ends>::new();
     let mut seen = BTreeMap::<String, usize>::new();
     let mut rows = Vec::with_capacity(drawn.len());

@@ -111,7 +111,7 @@ impl Earlier {
         let parent = |(id, example): (&str, &SftExample)| Parent {
             id: id.to_owned(),
             text: said(&example.prompt),
-            found: task::extract(&said(&example.completion)).map(str::to_owned),
+            found: answer::extract(&said(&example.completion)).map(str::to_owned),
         };
         let texts = prompts.iter().map(|prompt| prompt.prompt.clone()).collect();
         Self { kept: best.into_iter().map(parent).collect(), payoffs, texts }

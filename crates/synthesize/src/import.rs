@@ -12,11 +12,11 @@ mod read;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use answer::{ColumnMap, Imported, same};
 use dataset::{Dataset, Input};
 use schema::Prompt;
 use serde::{Deserialize, Serialize};
 use stage::Failure;
-use task::{ColumnMap, Imported, same};
 
 use crate::args::{Format, ImportArgs};
 use crate::output::{self, Job, Made, Tally};

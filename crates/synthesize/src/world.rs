@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use schema::Prompt;
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Progress};
-use task::world::{TEMPLATES, draw};
+use world::{TEMPLATES, draw};
 
 use crate::args::{WorldArgs, WorldSplit};
 use crate::output::{self, Job, Made, Tally};
@@ -143,9 +143,9 @@ mod tests {
         let ids: BTreeSet<_> = made.rows.iter().map(|row| &row.prompt_id).collect();
         assert_eq!(ids.len(), 300);
         for row in &made.rows {
-            assert_eq!(task::world::split_of(&row.prompt), task::world::Split::Test);
+            assert_eq!(world::split_of(&row.prompt), world::Split::Test);
             let (solution, answer) = (row.solution.as_ref().unwrap(), row.answer.as_ref().unwrap());
-            assert!(task::grade(solution, answer), "{row:?}");
+            assert!(answer::grade(solution, answer), "{row:?}");
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
     fn the_seed_of_a_row_draws_it() {
         for row in problems(WorldSplit::OodChains, 5, (1, 20), 0).unwrap().rows {
             let mut rng = ChaCha8Rng::seed_from_u64(row.seed.unwrap() as u64);
-            assert_eq!(draw(task::world::Split::OodChains, 20, &mut rng).question, row.prompt);
+            assert_eq!(draw(world::Split::OodChains, 20, &mut rng).question, row.prompt);
         }
     }
 }

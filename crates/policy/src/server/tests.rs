@@ -106,7 +106,7 @@ fn a_solution_is_over_at_its_answer_whatever_comes_after_it() {
             for (option, first) in written.iter().zip(["It is", "400"]) {
                 let text = text.replace("It is", first);
                 assert_eq!((&option.text, option.stop), (&text, stop), "{style:?}");
-                assert!(option.terminal && task::grade(&option.text, "9") == (stop == "answer"));
+                assert!(option.terminal && answer::grade(&option.text, "9") == (stop == "answer"));
                 let tokens: usize = option.parts.iter().map(|part| part.drawn.ids.len()).sum();
                 assert_eq!(tokens, if stop == "answer" { 7 } else { 4 }, "{style:?}");
                 assert!((option.logprob() - -0.5 * tokens as f32).abs() < 1e-6);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use task::world::shape;
+use world::shape;
 
 use crate::text::words;
 

@@ -21,8 +21,8 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use schema::{Prompt, Question};
 use stage::{Failure, Progress};
-use task::operators::{backward, compose, extend, mutate, requestion, shorten};
-use task::world::{Split, draw, shape};
+use world::operators::{backward, compose, extend, mutate, requestion, shorten};
+use world::{Split, draw, shape};
 
 use crate::author::{Author, Commission, Probe, Verdict};
 use crate::avoid::Avoid;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use stage::Failure;
-use task::world::{hash, mix};
+use world::{hash, mix};
 
 use crate::text::ngrams;
 

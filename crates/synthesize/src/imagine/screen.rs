@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use stage::Failure;
-use task::operators::flaw;
-use task::world::shape;
+use world::operators::flaw;
+use world::shape;
 
 use super::near::{Near, NearConfig};
 use crate::avoid::{Avoid, Resemblance};

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use task::world::{draw_many, is_evaluation, split_of};
+use world::{draw_many, is_evaluation, split_of};
 
 use super::*;
 use crate::avoid::AvoidConfig;
 use crate::text::normalise;
 
 fn questions(split: Split, count: usize) -> Vec<Question> {
-    let question = |problem: task::world::Problem| Question {
+    let question = |problem: world::Problem| Question {
         prompt_id: prompt_id(&problem.question),
         prompt: problem.question,
         ..Question::default()

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use answer::{Doubt, Imported};
 use stage::Failure;
-use task::{Doubt, Imported};
 
 use crate::args::ImportArgs;
 

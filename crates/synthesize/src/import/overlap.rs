@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use answer::Imported;
 use dataset::Dataset;
 use schema::{Prompt, Question};
 use stage::Failure;
-use task::Imported;
 
 use super::loss::shortened;
 use crate::args::ImportArgs;

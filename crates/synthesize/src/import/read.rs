@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use answer::{ColumnMap, Fields, ImportError, Imported, Rows};
 use dataset::{ForeignRow, Holds, read_foreign_parquet};
 use stage::{Failure, ResultExt};
-use task::{ColumnMap, Fields, ImportError, Imported, Rows};
 
 use crate::args::{Format, ImportArgs};
 

@@ -102,8 +102,8 @@ pub(crate) fn read_prompts(dir: &Path) -> Vec<Prompt> {
 
 /// Labelled questions of the embedded world, with an answer given by `answer`.
 pub(crate) fn world(count: usize, answer: impl Fn(usize) -> String) -> Vec<Prompt> {
-    let problems = task::world::draw_many(task::world::Split::Seeds, count, 9);
-    let prompt = |(index, problem): (usize, task::world::Problem)| Prompt {
+    let problems = world::draw_many(world::Split::Seeds, count, 9);
+    let prompt = |(index, problem): (usize, world::Problem)| Prompt {
         prompt_id: dataset::row_id(&[&problem.question]),
         prompt: problem.question,
         answer: Some(answer(index)),

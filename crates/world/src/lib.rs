@@ -1,0 +1,192 @@
+//! The embedded world: grade-school word problems with their solutions, written by templates.
+//!
+//! It stands in for a dataset such as GSM8K where there is no network and no large model: small enough to be
+//! learned from nothing in minutes, varied enough that what is learned must generalise to new numbers, people,
+//! objects, phrasings and combinations. A problem is a question, a solution of one `a op b = c` a line, and
+//! the answer, which is the last result. Everything is a pure function of the randomness that is passed in.
+//!
+//! [`operators`] make new questions out of old ones, without a model.
+//!
+//! Splits are disjoint by construction ([`split_of`]): no split ever draws a question that belongs to another.
+
+mod groups;
+mod lexicon;
+pub mod operators;
+mod script;
+mod split;
+mod stories;
+mod teller;
+mod text;
+mod topics;
+
+pub(crate) use lexicon::{CLASSES, Known, PEOPLE, known};
+pub(crate) use split::words;
+pub use split::{Split, hash, is_evaluation, mix, shape, skeleton, split_of};
+pub(crate) use teller::{gcd, pick};
+pub use text::{CorpusMix, arithmetic_line, corpus, story};
+
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use script::{Beat, Template, Topic, count, names};
+use std::collections::BTreeSet;
+use teller::{Teller, capitalise};
+
+/// Names of the templates that all splits but [`Split::OodTemplates`] draw from.
+pub const TEMPLATES: &[&str] = &names::<{ count(topics::TRAINING) }>(topics::TRAINING);
+
+/// Names of the templates of [`Split::OodTemplates`].
+pub const HELD_OUT: &[&str] = &names::<{ count(topics::UNSEEN) }>(topics::UNSEEN);
+
+/// Steps and their weights where problems are learned from: mostly two to four.
+const STEPS: &[(usize, u32)] = &[(2, 25), (3, 30), (4, 25), (5, 15), (6, 5)];
+/// Steps of the templates that are held out.
+const STEPS_OF_TEMPLATES: &[(usize, u32)] = &[(2, 25), (3, 35), (4, 25), (5, 15)];
+/// Steps of the longer chains.
+const STEPS_OF_CHAINS: &[(usize, u32)] = &[(6, 1), (7, 1), (8, 1)];
+/// Times that numbers are drawn for one arrangement of beats before another is tried.
+const DRAWS: usize = 30;
+/// Times that beats are arranged for one template and number of steps before others are chosen.
+const ARRANGEMENTS: usize = 30;
+
+/// A word problem and its solution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The text, which ends by asking.
+    pub question: String,
+    /// The lines of the solution, each with one equation, without the line of the answer.
+    pub steps: Vec<String>,
+    /// The result of the last step, 2 to 999.
+    pub answer: i64,
+    /// The name of the template, one of [`TEMPLATES`] or [`HELD_OUT`].
+    pub template: &'static str,
+    /// What the template is about, such as `shopping`.
+    pub topic: &'static str,
+}
+
+impl Problem {
+    /// The steps, a line each, and the line `#### answer`.
+    #[must_use]
+    pub fn solution(&self) -> String {
+        format!("{}\n#### {}", self.steps.join("\n"), self.answer)
+    }
+
+    /// How many steps the solution has.
+    #[must_use]
+    pub fn difficulty(&self) -> usize {
+        self.steps.len()
+    }
+}
+
+/// Draws a problem of a split from the first so many templates, the topics by turns: a smaller world has all
+/// topics. It tries until one is valid and belongs there, which takes some dozens of tries in practice.
+///
+/// # Panics
+/// When there are to be no templates at all.
+pub fn draw(split: Split, templates: usize, rng: &mut ChaCha8Rng) -> Problem {
+    let (topics, steps) = match split {
+        Split::OodTemplates => (topics::UNSEEN, STEPS_OF_TEMPLATES),
+        Split::OodChains => (topics::TRAINING, STEPS_OF_CHAINS),
+        _ => (topics::TRAINING, STEPS),
+    };
+    loop {
+        // The template and the number of steps outlive rejected numbers, so that hard ones are not drawn less
+        // often.
+        let template = any_template(topics, templates, rng);
+        let steps = weighted(steps, rng);
+        let problem = (0..ARRANGEMENTS).find_map(|_| {
+            let beats = arrange(template.1, steps, rng)?;
+            let valid = |_| {
+                tell(template, &beats, rng).filter(|problem| split_of(&problem.question) == split)
+            };
+            (0..DRAWS).find_map(valid)
+        });
+        if let Some(problem) = problem {
+            return problem;
+        }
+    }
+}
+
+/// `n` problems of a split, of all templates, with distinct questions. The randomness of the i-th derives from `(seed, split,
+/// i)`, so more of them begin with the same ones.
+#[must_use]
+pub fn draw_many(split: Split, n: usize, seed: u64) -> Vec<Problem> {
+    let mut seen = BTreeSet::new();
+    let fresh = |index: usize| {
+        let mut rng = derived(seed, split as u64, index as u64);
+        loop {
+            let problem = draw(split, TEMPLATES.len(), &mut rng);
+            if seen.insert(problem.question.clone()) {
+                return problem;
+            }
+        }
+    };
+    (0..n).map(fresh).collect()
+}
+
+/// The generator of one item of one kind.
+fn derived(seed: u64, kind: u64, index: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(mix(mix(mix(seed) ^ (kind + 1)) ^ (index + 1)))
+}
+
+/// One of the first templates and its topic, every one as likely as any other.
+fn any_template(
+    topics: &'static [Topic],
+    templates: usize,
+    rng: &mut ChaCha8Rng,
+) -> (&'static Topic, &'static Template) {
+    let turn = |turn: usize| {
+        topics.iter().filter_map(move |topic| Some((topic, topic.templates.get(turn)?)))
+    };
+    let index = rng.random_range(0..count(topics).min(templates));
+    (0..).flat_map(turn).nth(index).expect("the index is below the count of templates")
+}
+
+/// A value, as likely as its weight.
+fn weighted(values: &[(usize, u32)], rng: &mut ChaCha8Rng) -> usize {
+    let mut left = rng.random_range(0..values.iter().map(|(_, weight)| weight).sum());
+    let mut chosen = 0;
+    for &(value, weight) in values {
+        chosen = value;
+        if left < weight {
+            break;
+        }
+        left -= weight;
+    }
+    chosen
+}
+
+/// Beats of a template, in order, that make this many steps; `None` if the end that was drawn does not allow
+/// it. No tail is used twice.
+fn arrange(
+    template: &'static Template,
+    steps: usize,
+    rng: &mut ChaCha8Rng,
+) -> Option<Vec<&'static Beat>> {
+    let end = pick(rng, template.group.ends)?;
+    let mut needed = steps.checked_sub(template.opening.steps.len() + end.steps.len())?;
+    let mut tails: Vec<_> = template.group.tails.iter().collect();
+    tails.shuffle(rng);
+    let mut beats = vec![&template.opening];
+    for tail in tails {
+        if let Some(rest) = needed.checked_sub(tail.steps.len()) {
+            needed = rest;
+            beats.push(tail);
+        }
+    }
+    beats.push(end);
+    (needed == 0).then_some(beats)
+}
+
+/// Tells the beats once; `None` if the numbers that were drawn do not fit.
+fn tell(of: (&Topic, &Template), beats: &[&Beat], rng: &mut ChaCha8Rng) -> Option<Problem> {
+    let mut teller = Teller::new(rng);
+    beats.iter().try_for_each(|beat| teller.tell(beat))?;
+    Some(Problem {
+        question: capitalise(&teller.text.join(" ")),
+        steps: teller.steps,
+        answer: teller.last,
+        template: of.1.name,
+        topic: of.0.name,
+    })
+}
