@@ -43,6 +43,11 @@ pub fn canonical(answer: &str) -> Option<String> {
     canonical(text)
 }
 
+/// The answer of a solution in the form under which it votes: [`extract`], then [`canonical`]. `None` without an answer.
+pub fn final_answer(solution: &str) -> Option<String> {
+    extract(solution).and_then(canonical)
+}
+
 /// True for digits that go on: `0.333...` is neither 0.333 nor known to be 1/3.
 fn goes_on(text: &str) -> bool {
     let digits = text

@@ -21,6 +21,6 @@ mod unit;
 
 pub use calculator::{Check, Finding, check, finding, verdict};
 pub use extract::{ANSWER_MARK, end_of_answer, extract};
-pub use grading::{canonical, grade, same};
+pub use grading::{canonical, final_answer, grade, same};
 pub use import::{ColumnMap, Doubt, Fields, ImportError, Imported, Rows};
 pub use rational::Rational;

@@ -212,7 +212,7 @@ mod tests {
             trajectory_id: id.to_owned(),
             prompt_id: problem.to_owned(),
             completion: completion.to_owned(),
-            answer: answer::extract(completion).and_then(answer::canonical),
+            answer: answer::final_answer(completion),
             finished,
             ..Trajectory::default()
         }

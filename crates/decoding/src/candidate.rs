@@ -22,7 +22,7 @@ pub struct Candidate {
 impl Candidate {
     /// A solution whose text ended for the reason `stop`.
     pub(crate) fn new(text: String, stop: &str, outcome: Option<f32>, tokens: u32) -> Self {
-        let answer = answer::extract(&text).and_then(answer::canonical);
+        let answer = answer::final_answer(&text);
         let outcome = worth(ended(stop), answer.as_deref(), outcome.map(f64::from));
         Self { text, answer, outcome, score: outcome, tokens }
     }

@@ -150,7 +150,7 @@ fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
     let Some(scores) = scores else { return Evaluation::default() };
     let last = leaf.options.len().checked_sub(1);
     let at = |scores: &[f32]| last.and_then(|i| scores.get(i)).copied().map(f64::from);
-    let answer = answer::extract(&leaf.options.concat()).and_then(answer::canonical);
+    let answer = answer::final_answer(&leaf.options.concat());
     let outcome = scores.outcome.filter(|_| leaf.terminal).map(f64::from);
     Evaluation {
         value: at(&scores.values),

@@ -117,7 +117,7 @@ impl Searcher {
 /// A solution that was written on from a leaf.
 pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &Scores) -> Solved {
     let text = [leaf.options.concat().as_str(), &option.text].concat();
-    let answer = answer::extract(&text).and_then(answer::canonical);
+    let answer = answer::final_answer(&text);
     let finished = ended(option.stop);
     let after = |scores: &[f32]| scores.iter().skip(leaf.options.len()).copied().collect();
     Solved {
@@ -139,7 +139,7 @@ pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &
 pub(crate) fn terminals(run: &Run<'_>) -> Vec<Solved> {
     let terminal = |(id, node): (NodeId, &mcts::Node)| {
         let text = run.options(id).concat();
-        let answer = answer::extract(&text).and_then(answer::canonical);
+        let answer = answer::final_answer(&text);
         let stop = node.action.as_ref().map_or_else(String::new, |a| a.stop.clone());
         let finished = ended(&stop);
         let outcome = worth(finished, answer.as_deref(), node.orm);

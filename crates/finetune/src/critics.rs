@@ -337,7 +337,7 @@ fn agreed<'a>(labels: &'a [Label], scores: &[Scores], shown: &Shown<'a>) -> Vec<
     if scores.iter().all(|one| one.outcome.is_none()) {
         return Vec::new();
     }
-    let answer = |row: &Label| answer::extract(&row.options.concat()).and_then(answer::canonical);
+    let answer = |row: &Label| answer::final_answer(&row.options.concat());
     let answers: Vec<Option<String>> = labels.iter().map(answer).collect();
     let voters: Vec<Voter<'_>> = labels
         .iter()
