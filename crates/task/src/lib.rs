@@ -1,15 +1,15 @@
-//! What a problem is: where its answer stands, when an answer is right, and whether the sums in a solution hold.
+//! Everything about the problems themselves: finding the answer in a solution, grading it, and checking the arithmetic.
 //!
-//! - [`mod@extract`]: where the answer of a solution stands, and where a solution ends.
-//! - [`answer`]: grading and agreement, exact; also of answers in LaTeX.
-//! - [`calculator`]: every arithmetic claim in a text, found and checked. Its findings are an input of the critics
-//!   and a filter; they are never a label.
-//! - [`import`]: problems from outside, in GSM8K's format or any JSONL.
-//! - [`rational`]: the exact numbers all of them compute with.
+//! - [`mod@extract`]: finds the answer in a solution, and the point where the solution ends.
+//! - [`answer`]: exact grading and agreement of answers, including answers in LaTeX.
+//! - [`calculator`]: finds and checks every arithmetic claim in a text. Its findings are an input of the critics and a
+//!   filter; they are never a label.
+//! - [`import`]: reads problems from GSM8K's format or from any JSONL.
+//! - [`rational`]: the exact numbers that all of these compute with.
 //! - [`world`]: the embedded word problems, and [`operators`], which make new questions from old ones.
 //!
-//! Nothing here knows a language model, reads a file by name or draws a random number it was not handed. No
-//! function panics on any input: texts come from models.
+//! Nothing here knows about a language model, opens a file by name or draws a random number except from a generator
+//! that the caller passes in. No function panics on any input, because the texts come from models.
 
 pub mod answer;
 pub mod calculator;

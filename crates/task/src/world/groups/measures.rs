@@ -1,4 +1,4 @@
-//! Quantities that run: distance, time, liquid, pages, height.
+//! Quantities that accumulate: distance, time, liquid, pages, height.
 
 use crate::world::script::{Group, beat};
 
@@ -149,7 +149,7 @@ pub(in crate::world) const MINUTES: Group = Group {
     ],
 };
 
-/// The `v`, such as `tank`, has `r` liters of `water`, whatever that is.
+/// The `v`, such as `tank`, has `r` liters of the liquid in slot `water`.
 pub(in crate::world) const LITERS: Group = Group {
     tails: &[
         beat(

@@ -1,4 +1,4 @@
-//! People who come and go.
+//! People who arrive and leave.
 
 use crate::world::groups::{BILL, CROWD};
 use crate::world::script::{Topic, beat, template};
