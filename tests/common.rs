@@ -1,4 +1,4 @@
-//! What the tests of the whole pipeline share: `make` with the real binaries, and the bytes of a run.
+//! Shared by the tests of the whole pipeline: `make` with the real binaries, and the bytes of a run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,16 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where `make test` put the binaries: beside the folder of the test's own executable.
+/// The folder with the binaries that `make test` built, found from the test's own executable.
 pub fn binaries() -> PathBuf {
     let test = std::env::current_exe().expect("a test has an executable");
     test.ancestors().nth(2).expect("target/release/deps/<test>").to_owned()
 }
 
-/// `make` in the repository on the smoke preset with the run in `run`.
+/// `make` in the repository, on the smoke preset, with the run in `run`.
 pub fn make(run: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("make");
+    // `BUILD=:` uses the binaries as they are. MAKEFLAGS and MAKELEVEL would make this a sub-make of `make test`.
     command
         .current_dir(root())
         .args(["--no-print-directory", "PRESET=smoke", "BUILD=:"])
@@ -40,7 +41,7 @@ pub fn stage(name: &str) -> Command {
     command
 }
 
-/// Runs a command; gives its standard output, and panics with everything it said if it fails.
+/// Runs a command and returns its standard output. Panics with all of its output if it fails.
 pub fn run(mut command: Command) -> String {
     let output = command.output().expect("the command starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -49,7 +50,7 @@ pub fn run(mut command: Command) -> String {
     out
 }
 
-/// Writes a dataset as another stage would have, in one part.
+/// Writes a dataset as another stage would, in one part.
 pub fn write_rows<T: Table>(dir: &Path, rows: &[T]) {
     let recipe = Recipe {
         tool: "test".to_owned(),
@@ -65,8 +66,8 @@ pub fn write_rows<T: Table>(dir: &Path, rows: &[T]) {
     output.commit().expect("the part is whole");
 }
 
-/// The files of a run by their path in it. The logs are left out: they hold timings. So is what a stage needs to go on
-/// from: one that is killed after its manifest is written, which is the last it writes, cannot tidy that up.
+/// The files of a run by their relative paths. Logs are left out because they hold timings, and so is the state for
+/// resuming: a stage killed right after it wrote its manifest, which comes last, has had no chance to delete it.
 pub fn bytes(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![run.to_owned()];

@@ -1,4 +1,4 @@
-//! What `make` accepts and refuses, before anything is built: which variable, what is wrong with it, and what there is.
+//! `make` checks its variables before it builds anything: which one is wrong, how, and what it could be.
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use alphallm::root;
 
-/// `make` with these words and no others; it only plans.
+/// Runs `make -n` with these words only; nothing is built.
 fn make(words: &[&str]) -> Output {
     let mut command = Command::new("make");
     command.current_dir(root()).args(["--no-print-directory", "-n", "BUILD=:"]).args(words);
@@ -20,7 +20,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Checks that it refuses and says all of `parts`.
+/// Checks that `make` refuses and that its message has all of `parts`.
 fn refused(words: &[&str], parts: &[&str]) {
     let output = make(words);
     let said = said(&output);
@@ -31,7 +31,7 @@ fn refused(words: &[&str], parts: &[&str]) {
     }
 }
 
-/// What it plans.
+/// The plan that `make -n` prints.
 fn planned(words: &[&str]) -> String {
     let output = make(words);
     assert!(output.status.success(), "{words:?}: {}", said(&output));
@@ -48,7 +48,7 @@ fn both<'a>(words: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [words, more].concat()
 }
 
-/// The folder of a run, and what `made-with` says in it.
+/// Makes the folder of a run whose `made-with` has the given text.
 fn run_with(dir: &Path, made_with: &str) -> PathBuf {
     let run = dir.join("run");
     std::fs::create_dir_all(&run).unwrap();
@@ -56,7 +56,7 @@ fn run_with(dir: &Path, made_with: &str) -> PathBuf {
     run
 }
 
-/// The file of a run that was begun with these lines beside the usual.
+/// The text of `made-with` for a run that was begun with these lines beside the usual ones.
 fn lines(first: &str, others: &[&str]) -> String {
     let names = ["P", "INIT", "FAST_INIT", "DATA", "SPLITS", "IMPORT_FLAGS", "TRAINER"];
     let line = |name: &&str| {
@@ -279,7 +279,7 @@ fn a_misspelt_variable_is_said() {
     assert!(known.is_empty(), "{known:?}");
 }
 
-/// `make` deletes what it was making when it is interrupted or a command fails, unless told not to.
+/// `make` deletes the target it was making when it is interrupted or a command fails, unless the target is precious.
 #[test]
 fn what_a_stage_has_committed_is_never_deleted() {
     let (_dir, runs) = folder();

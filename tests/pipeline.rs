@@ -1,4 +1,4 @@
-//! The whole loop by `make` and the real binaries, on the smoke preset.
+//! The whole loop, with `make` and the real binaries, on the smoke preset.
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
@@ -10,13 +10,13 @@ use alphallm::{bytes, make, run, stage, write_rows};
 use dataset::{Dataset, Manifest};
 use schema::{Critique, Evaluation, NodeRow, Prompt, SftExample, Trajectory};
 
-/// Two runs are the same to the byte, or the first difference.
+/// Asserts that two runs are the same to the byte, naming the first file that differs.
 fn assert_same(a: &Path, b: &Path) {
     let (a, b) = (bytes(a), bytes(b));
     let names =
         |files: &std::collections::BTreeMap<_, _>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&a), names(&b));
-    // Manifests name their inputs' paths, which differ with the run's folder.
+    // Manifests contain the paths of their inputs, which differ with the run's folder.
     for (path, content) in &a {
         if path.extension().is_some_and(|e| e == "json" || e == "md") {
             continue;
@@ -25,7 +25,7 @@ fn assert_same(a: &Path, b: &Path) {
     }
 }
 
-/// Which stages `make` would run, in order.
+/// The stages `make` would run, in order.
 fn planned(run_dir: &Path, arguments: &[&str]) -> Vec<String> {
     let plan = run(make(run_dir, &[&["-n"], arguments].concat()));
     let lines = plan.lines().filter_map(|line| line.split("/release/").nth(1));
@@ -49,7 +49,8 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
         assert!(table.contains(word), "{word} is missing from:\n{table}");
     }
 
-    // kill -9 of make and of the stage under it, again and again, at moments that are not round.
+    // kill -9 of make and of the stage under it, repeatedly, at moments that match no boundary between stages.
+    // `setsid` puts make and its stages into one process group, so that the kill reaches all of them.
     let mut kills = 0;
     for wait in [300, 900, 1500, 2300, 1900, 3100, 4300, 5100, 6700, 9100] {
         let mut group = std::process::Command::new("setsid");
@@ -93,9 +94,10 @@ fn a_control_makes_as_many_updates(run_dir: &Path) {
     assert_eq!(updates("round-01/control"), updates("round-01/policy"));
 }
 
-/// `make results` on a round that exists: audits, decoders and problems of another seed of the world.
+/// `make results` on an existing round: audits, decoders, and problems from another seed of the world.
 fn results_have_tables_and_plots(run_dir: &Path) {
     let dir = tempfile::tempdir().unwrap();
+    // `make results` finds runs by the name `<preset>-seed<n>`, so link this one under such a name.
     std::os::unix::fs::symlink(run_dir, dir.path().join("smoke-seed0")).unwrap();
     let (runs, results) = (format!("RUNS={}", dir.path().display()), dir.path().join("results"));
     let out = format!("RESULTS={}", results.display());
@@ -120,7 +122,7 @@ fn results_have_tables_and_plots(run_dir: &Path) {
     assert!(questions("fresh-world/test").is_disjoint(&questions("world/test")));
 }
 
-/// `make compare` on a run that exists: every decoder has its row and what it cost.
+/// `make compare` on an existing run: every decoder has its row and its costs.
 fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
     let table = run(make(run_dir, &["compare"]));
     for decoder in
@@ -131,7 +133,7 @@ fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
     for column in ["vs rival", "its tokens", "through models", "GFLOP", "judged"] {
         assert!(table.contains(column), "no column `{column}` in:\n{table}");
     }
-    // The last six are generated tokens, nodes, tokens through models, operations, judgements and milliseconds.
+    // The last six columns are generated tokens, nodes, tokens through models, operations, judgements and milliseconds.
     let costs = |variant: &str| -> Vec<f64> {
         let decoder = format!(" mcts-vote{variant} ");
         let compared = |line: &&str| line.starts_with("round 0") && line.contains(&decoder);
@@ -197,7 +199,7 @@ fn an_arm_shares_what_it_does_not_change(run_dir: &Path) {
     assert!(!rows.is_empty() && rows.iter().all(|row| row.decoder == "sample"));
 }
 
-/// The pairs of the preset's own round, for there is nothing in the arm that they depend on.
+/// The arm uses the pairs of the preset's own round, since they depend on nothing that the arm changes.
 fn pairs_are_learned_from_where_an_arm_says_so(run_dir: &Path) {
     let arm = ["measured", "ARM=preferred"];
     assert_eq!(planned(run_dir, &arm), ["finetune policy", "evaluate run"]);
@@ -209,7 +211,7 @@ fn pairs_are_learned_from_where_an_arm_says_so(run_dir: &Path) {
     assert!(inputs.iter().any(|input| input.name == "preferences-0"), "{inputs:?}");
 }
 
-/// `make round` once more: prompts that go back from what the first round found, and a policy that learns from both.
+/// Another `make round`: backward prompts from what the first round found, and a policy that learns from both rounds.
 fn a_second_round_builds_on_the_first(run_dir: &Path) {
     let table = run(make(run_dir, &["round"]));
     assert!(table.contains("round 2"), "{table}");
@@ -264,7 +266,7 @@ fn every_evaluation_is_there(run_dir: &Path) {
     }
 }
 
-/// A copy of a prompts dataset with every answer and solution replaced.
+/// Copies a dataset of prompts, with every answer and solution replaced.
 fn with_answers(from: &Path, to: &Path, answer: Option<&str>) {
     let mut rows = Dataset::<Prompt>::open(from).unwrap().rows().unwrap();
     for row in &mut rows {
@@ -296,7 +298,7 @@ fn no_stage_of_a_round_can_tell_what_the_answers_are() {
     make_world("test");
     let trees = |answer: Option<&str>| {
         let base = dir.path().join(answer.unwrap_or("none"));
-        // Searching and filtering the very test problems, with answers, with lies, with nothing.
+        // Search and filter the test problems themselves: with wrong answers, and with none.
         with_answers(&world.join("seeds"), &base.join("seeds"), answer);
         with_answers(&world.join("test"), &base.join("test"), answer);
         imagine_search_and_filter(&base)
@@ -306,9 +308,9 @@ fn no_stage_of_a_round_can_tell_what_the_answers_are() {
     assert_eq!(trees(Some("7")), blind);
 }
 
-/// Prompts imagined from `seeds`, and trajectories and examples searched for `test`.
+/// Imagines prompts from `seeds`, and searches and filters `test`.
 fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<SftExample>) {
-    // The critics learn from the true seeds, whatever the answers in `base` are.
+    // The critics always learn from the true seeds, whatever answers `base` has.
     let world = base.parent().unwrap().join("world");
     let world = world.display().to_string();
     let command = |line: &str| {
@@ -334,7 +336,7 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
         "search --config smoke/search.toml {models} --tree smoke/tree.toml --fast-policy data/base/policy --critic {{}}/critic \
          --prompts {{}}/test --out-trajectories {{}}/trajectories --out-nodes {{}}/nodes"
     );
-    // A search that has used up its tokens ends before the next part; the same command goes on from there.
+    // A search whose tokens are used up stops before its next part, and the same command resumes there.
     let stopped = command(&format!("{search} --stop-after-tokens 1")).output().unwrap();
     let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
     assert_eq!(stopped.status.code(), Some(75), "{said}");
@@ -370,8 +372,8 @@ fn imagine_search_and_filter(base: &Path) -> (Vec<Prompt>, Vec<Trajectory>, Vec<
     )
 }
 
-/// A critique takes what the search has from the same critics, and reads again what says nothing of its critics: the same
-/// scores but for rounding.
+/// A critique reuses the scores of a search with the same critics, and computes them anew for trajectories that name no
+/// critics. Both agree up to rounding.
 fn read_again_says_the_same(base: &Path, call: impl Fn(&str) -> String) {
     let mut rows: Vec<Trajectory> =
         Dataset::open(&base.join("trajectories")).unwrap().rows().unwrap();
@@ -402,8 +404,8 @@ fn read_again_says_the_same(base: &Path, call: impl Fn(&str) -> String) {
     }
 }
 
-/// The same prompts by samples instead of trees: the same bytes for any number of workers, best first, no nodes, and the
-/// first of them where tokens are limited.
+/// Samples instead of trees on the same prompts: the same bytes for any number of workers, best first, and no nodes. With a
+/// limit on tokens, the first samples are kept.
 fn samples_instead_of_trees(base: &Path, call: impl Fn(&str) -> String) {
     let sample = |name: &str, more: &str| -> Vec<Trajectory> {
         call(&format!(

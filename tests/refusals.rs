@@ -1,5 +1,4 @@
-//! Bad input: one clear line that names the file, the place and the remedy; the right exit code; no
-//! panic; nothing written.
+//! Bad input: one clear error line with the file, the place and the remedy; the right exit code; no panic; no output.
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
@@ -12,7 +11,7 @@ use schema::{Message, Preference, Prompt};
 
 const TEXT: &str = "pipelines/smoke/text.toml";
 
-/// A folder with a small world: `seeds`, `validation`.
+/// A folder with a small world: `seeds` and `validation`.
 fn world() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for split in ["seeds", "validation"] {
@@ -31,7 +30,7 @@ fn world() -> tempfile::TempDir {
     dir
 }
 
-/// What `finetune policy` says of its inputs.
+/// Runs `finetune policy` on the world in `dir`.
 fn finetune(dir: &Path, init: &Path, more: &[&str]) -> Output {
     let mut command = stage("finetune");
     command.args(["policy", "--config", "pipelines/smoke/policy.toml", "--text", TEXT, "--init"]);
@@ -44,7 +43,7 @@ fn base() -> PathBuf {
     alphallm::root().join("data/base/policy")
 }
 
-/// Checks the exit code and that the one line of error says all of `words`.
+/// Checks the exit code, and that there is exactly one line of error and that the output has all of `words`.
 fn refused(output: &Output, code: i32, words: &[&str]) {
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{err}");
@@ -130,8 +129,8 @@ fn a_broken_checkpoint() {
     refused(&finetune(dir.path(), &copy, &[]), 74, &["model.safetensors"]);
 }
 
-/// A model with a context that holds no question is refused with what to change. One that holds a question and an option is
-/// worked with, though not every path that the settings allow would fit.
+/// A context too short for any question is refused with advice. One that holds a question and an option is accepted,
+/// although not every path that the settings allow would fit.
 #[test]
 fn a_context_that_is_too_short_for_most_problems() {
     let dir = world();
@@ -254,12 +253,12 @@ fn a_tested_question_among_the_seeds() {
         assert!(err.contains(said), "`{said}` is missing from: {err}");
     }
     assert!(!world.join("world/seeds").exists());
-    // A run belongs to its flags.
+    // `IMPORT_FLAGS` are fixed for a run, so other flags need another run.
     let other = dir.path().join("other");
     let allowed = import_into(&other, "seeds", "--allow-overlap");
     assert!(allowed.status.success(), "{}", String::from_utf8_lossy(&allowed.stderr));
     assert_eq!(Dataset::<Prompt>::open(&other.join("world/seeds")).unwrap().len(), 2);
-    // One of the problems that settings are chosen by may not be tested, either.
+    // A problem used to choose settings must not be a test problem either.
     write("validation", &["How many are 1+1"]);
     let refusal = import("validation", "");
     assert!(String::from_utf8_lossy(&refusal.stderr).contains("validation.jsonl: overlap with "));
@@ -278,7 +277,7 @@ fn a_server_that_is_not_there() {
     assert!(!dir.path().join("out").exists());
 }
 
-/// `finetune policy` by a command of the shell.
+/// Runs `finetune policy` with a shell command as external trainer.
 fn external(dir: &Path, command: &str, more: &[&str]) -> Output {
     let set = format!("external_trainer={command:?}");
     let words = ["--trainer", "external", "--set", &set];
@@ -340,7 +339,7 @@ fn another_trainer_that_leaves_links_and_pipes() {
     let dir = world();
     let of = |command: &str| external(dir.path(), command, &["--force"]);
     let record = "echo '{\"updates\": 3}' > {out}/training.json";
-    // A link becomes what it leads to: the output has to be whole when that is gone.
+    // A link is replaced by a copy of its target: the output must stay whole when the target is gone.
     let copy = dir.path().join("weights");
     std::fs::copy(base().join("model.safetensors"), &copy).unwrap();
     let link = format!(
@@ -364,7 +363,7 @@ fn another_trainer_that_leaves_links_and_pipes() {
     refused(&of(&device), 65, &["what the trainer left as", "is a device"]);
 }
 
-/// `synthesize import` of a file.
+/// Runs `synthesize import` on a file.
 fn import(file: &Path, out: &Path, more: &[&str]) -> Output {
     let mut command = stage("synthesize");
     command.args(["import", "--config", "pipelines/tiny/import.toml", "--split", "test"]);
@@ -382,7 +381,7 @@ fn inputs_that_are_no_files() {
         refused(&import(&pipe, &out, &format), 65, &["pipe is a named pipe, not a file"]);
         refused(&import(Path::new("/dev/zero"), &out, &format), 65, &["/dev/zero is a device"]);
         refused(&import(dir.path(), &out, &format), 65, &["is a folder"]);
-        // It can be opened, and reading it fails.
+        // This file can be opened, but reading it fails.
         refused(&import(Path::new("/proc/self/mem"), &out, &format), 74, &["/proc/self/mem"]);
     }
     let copy = dir.path().join("init");
@@ -450,7 +449,7 @@ fn counts_that_would_never_end() {
     assert!(!dir.path().join("out").exists());
 }
 
-/// Pairs of a seed's solution and another text.
+/// Writes preference pairs of a seed's solution and some other text, and returns how many.
 fn pairs(dir: &Path) -> usize {
     let seeds: Vec<Prompt> = Dataset::open(&dir.join("seeds")).unwrap().rows().unwrap();
     let pair = |seed: &Prompt| Preference {
@@ -505,7 +504,7 @@ fn pairs_are_learned_from_where_there_are_some() {
     assert!(record.contains(&format!("\"pairs\": {count}")), "{record}");
 }
 
-/// The learning rates of a finetuning by its metrics, by update.
+/// The learning rate of each logged update, from the metrics.
 fn rates(out: &Path) -> Vec<(u64, String)> {
     let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -515,7 +514,7 @@ fn rates(out: &Path) -> Vec<(u64, String)> {
     lines.filter_map(rate).collect()
 }
 
-/// With a learning rate that changes no weight no look at the validation loss finds a better one than the first.
+/// The learning rate is too small to change any weight, so validation loss never improves and training stops early.
 #[test]
 fn a_control_has_the_learning_rates_of_a_policy_that_stopped_early() {
     let dir = world();
@@ -544,7 +543,7 @@ fn a_control_has_the_learning_rates_of_a_policy_that_stopped_early() {
     assert_eq!(ends(&out), ends(&round));
 }
 
-/// A base that has read no solution writes none. That is no success, and whoever means it says so.
+/// A base model that has read no solution writes none. Labelling then fails unless that is explicitly allowed.
 #[test]
 fn labels_that_are_all_wrong_are_refused_and_so_is_what_would_learn_from_them() {
     let dir = world();

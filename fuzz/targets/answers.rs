@@ -1,4 +1,4 @@
-//! Two answers: agreement is the same both ways, a normal form is its own, and nothing panics.
+//! Two answers: agreement is symmetric, a normal form is its own normal form, and nothing panics.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

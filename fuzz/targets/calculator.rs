@@ -1,4 +1,4 @@
-//! What a calculator finds in a text.
+//! Arbitrary text for the calculator.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Lines of JSON that are anything.
+//! Arbitrary bytes as JSONL to import.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Mathematics out of the pieces that it is written in: fuzzing bytes alone seldom gets past the first brace.
+//! LaTeX made of the pieces that mathematics is written in: fuzzing raw bytes seldom gets past the first brace.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

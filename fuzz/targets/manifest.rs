@@ -1,4 +1,4 @@
-//! A folder whose manifest is anything.
+//! A folder with arbitrary bytes as its manifest.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

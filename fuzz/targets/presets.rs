@@ -1,4 +1,4 @@
-//! A preset that is anything, for settings with numbers, choices and sections.
+//! Arbitrary bytes as a preset, for settings that have numbers, choices and sections.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A server that answers every request with anything.
+//! A server that answers every request with arbitrary bytes.
 #![no_main]
 
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use policy::{Server, ServerOptions};
 
 type Body = Arc<Mutex<Vec<u8>>>;
 
-/// The server, started once: its address, and what it says.
+/// The server's address, and the body of its answers. Started only once per process.
 fn server() -> &'static (String, Body) {
     static SERVER: OnceLock<(String, Body)> = OnceLock::new();
     SERVER.get_or_init(|| {

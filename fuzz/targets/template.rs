@@ -1,4 +1,4 @@
-//! A chat template that is anything.
+//! An arbitrary chat template.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

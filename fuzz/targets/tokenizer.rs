@@ -1,4 +1,4 @@
-//! A tokenizer that is anything, and a text.
+//! Arbitrary bytes as `tokenizer.json`, and a text to encode.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

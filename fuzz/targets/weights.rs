@@ -1,4 +1,4 @@
-//! A checkpoint whose weights file, or configuration, is anything.
+//! A checkpoint with arbitrary bytes as its weights file and, in some inputs, as its configuration.
 #![no_main]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Finished outputs that were damaged: the stage repairs them, and readers refuse them.
+//! Damage to finished outputs: the stage must repair them, and readers must refuse them.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use crate::tally::Tally;
 
 const KINDS: [&str; 4] = ["a flipped byte", "a byte less", "an empty file", "no file"];
 
-/// Damages each file of a stage's outputs; the stage has to write it again, and a stage that reads it has to refuse it.
+/// Damages up to `most` files of a stage's outputs. A stage that reads the file must refuse it, and the one that wrote it
+/// must write it again.
 pub(crate) fn of_outputs(
     ground: &Ground,
     stage: &Stage,
@@ -33,7 +34,7 @@ pub(crate) fn of_outputs(
     }
 }
 
-/// Cards are for people, and nothing reads them.
+/// Whether damage to the file has to be noticed. Cards are for people: no stage reads them.
 fn counts(path: &Path) -> bool {
     let in_dataset = path.components().count() > 1 && path.extension().is_some();
     in_dataset && !path.ends_with("README.md") && !path.ends_with("comparison.json")
@@ -55,7 +56,7 @@ fn harm(path: &Path, kind: &str, rng: &mut dyn RngCore) {
     std::fs::write(path, bytes).expect("the file can be written");
 }
 
-/// The next stage that reads the output of this one has to refuse a file that is not what the manifest says, or not to need it.
+/// Calls the first stage that reads the output. It must refuse a file that does not match its manifest, or not need it.
 fn readers(ground: &Ground, stage: &Stage, file: &Path) -> Vec<(Stage, Result<(), String>)> {
     let Some(output) = stage.outputs.iter().find(|output| file.starts_with(output)) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Disks that fail or are full.
+//! Disks that fail or fill up.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::process::{Ended, shell};
 use crate::shim::{ERRORS, Fault, operations};
 use crate::tally::Tally;
 
-/// Some of a stage's file operations fail, once or from then on.
+/// Lets some of a stage's file operations fail, once or from then on.
 pub(crate) fn that_fail(
     ground: &Ground,
     stage: &Stage,
@@ -40,7 +40,7 @@ pub(crate) fn that_fail(
     }
 }
 
-/// A stage that a disk stopped ends with 74 and names a path, or it got by and its output is right.
+/// A stage stopped by a disk must exit with 74 and name a path; or it got by, and then its output must be right.
 fn says_so(ground: &Ground, stage: &Stage, ended: &Ended) -> Result<(), String> {
     let Ended { code, said, .. } = ended;
     let names_path = said.contains(&*ground.run().to_string_lossy());
@@ -54,9 +54,9 @@ fn says_so(ground: &Ground, stage: &Stage, ended: &Ended) -> Result<(), String> 
     }
 }
 
-/// A file system of a few sizes in which a stage's output has no room, and then has.
+/// Runs a stage on file systems too small for its output, then with enough room.
 ///
-/// Only who may mount can try it.
+/// Skipped without the right to mount.
 pub(crate) fn that_are_full(ground: &Ground, stage: &Stage, sizes: u64, tally: &Tally) {
     if !mount(&["-t", "tmpfs", "-o", "size=256m", "tmpfs"], &ground.run()) {
         return;
@@ -80,7 +80,7 @@ pub(crate) fn that_are_full(ground: &Ground, stage: &Stage, sizes: u64, tally: &
     assert!(status.is_ok_and(|status| status.success()), "what was mounted is unmounted");
 }
 
-/// What a file takes in pages.
+/// The size of a file in whole pages, in bytes.
 fn room(bytes: u64) -> u64 {
     bytes.div_ceil(4096).max(1) * 4096
 }
@@ -99,13 +99,13 @@ fn used(folder: &Path) -> u64 {
     number.expect("df tells what is used")
 }
 
-/// A limit on the size of files (`ulimit -f`, in blocks of 512 bytes).
+/// Runs a stage under limits on the size of files (`ulimit -f`, in blocks of 512 bytes).
 pub(crate) fn that_are_limited(ground: &Ground, stage: &Stage, tally: &Tally) {
     for blocks in [0, 1, 8, 200, 4000] {
         ground.clear(stage);
         let ended = shell(&format!("ulimit -f {blocks}; exec {}", stage.call)).ended();
         let outcome = match ended.code {
-            // There is no room for the message either.
+            // With so few blocks, the message with the path does not fit either.
             Some(74) if blocks < 8 => Ok(()),
             _ => says_so(ground, stage, &ended),
         };

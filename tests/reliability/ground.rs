@@ -1,4 +1,4 @@
-//! Where stages are run: a small round that was made undisturbed, and copies of it in which things are broken.
+//! The ground on which stages are broken: a small round made without disturbance, and copies of it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use alphallm::{binaries, root};
 
 use crate::process::{Ended, Process, REVISION, shell};
 
-/// What makes the preset `smoke` smaller still, by file: a key, its section before a dot, and its value.
+/// Changes that make the preset `smoke` smaller still, by file: `section.key` and its value.
 const SMALLER: [(&str, &[(&str, i64)]); 10] = [
     (
         "world",
@@ -36,30 +36,31 @@ const SMALLER: [(&str, &[(&str, i64)]); 10] = [
 pub(crate) struct Stage {
     /// Such as `search` or `finetune policy`.
     pub(crate) name: String,
-    /// The call, for a shell.
+    /// The command line, for a shell.
     pub(crate) call: String,
-    /// The files and folders that it writes, from the folder of the run.
+    /// The files and folders it writes, relative to the folder of the run.
     pub(crate) outputs: Vec<PathBuf>,
 }
 
 /// Calls a stage.
 pub(crate) fn call(stage: &Stage) -> Process {
+    // `exec` replaces the shell with the stage, so that signals reach the stage itself.
     shell(&format!("exec {}", stage.call))
 }
 
-/// Files by their paths, but for logs and locks.
+/// Files by path, without logs and locks.
 pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// A folder with a finished run.
 #[derive(Debug)]
 pub(crate) struct Ground {
     folder: tempfile::TempDir,
-    /// All stages of round 0 and round 1, in an order in which they can be run.
+    /// All stages of round 0 and round 1, in an order in which they can run.
     pub(crate) stages: Vec<Stage>,
 }
 
 impl Ground {
-    /// Makes the run, undisturbed.
+    /// Makes the run without disturbing it.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder for scratch files");
         smaller(&folder.path().join("preset"));
@@ -73,17 +74,17 @@ impl Ground {
         ground
     }
 
-    /// The folder of the run that things are done to.
+    /// The folder of the run to break.
     pub(crate) fn run(&self) -> PathBuf {
         self.folder.path().join("run")
     }
 
-    /// The run as it was made.
+    /// The folder of the undisturbed run.
     pub(crate) fn made(&self) -> PathBuf {
         self.folder.path().join("made")
     }
 
-    /// A place beside the run.
+    /// A scratch path beside the run.
     pub(crate) fn scratch(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -93,7 +94,7 @@ impl Ground {
         self.folder.path().join("preset")
     }
 
-    /// `make` on the run, with more flags.
+    /// `make` on the run, with further flags.
     pub(crate) fn make(&self, targets: &str, flags: &str) -> Process {
         let (preset, run, bin) = (self.preset(), self.run(), binaries());
         shell(&format!(
@@ -104,7 +105,7 @@ impl Ground {
         ))
     }
 
-    /// The stage with this name whose outputs contain a text.
+    /// The stage with this name that has an output whose path contains `output`.
     pub(crate) fn stage(&self, name: &str, output: &str) -> Stage {
         let is = |stage: &&Stage| {
             let writes = stage.outputs.iter().any(|path| path.to_string_lossy().contains(output));
@@ -113,24 +114,24 @@ impl Ground {
         self.stages.iter().find(is).expect("a stage of the round").clone()
     }
 
-    /// What a stage wrote when nothing disturbed it.
+    /// The outputs that the stage wrote undisturbed.
     pub(crate) fn wanted(&self, stage: &Stage) -> Files {
         files(&self.made(), &stage.outputs)
     }
 
-    /// What its outputs hold now.
+    /// The outputs as they are now.
     pub(crate) fn found(&self, stage: &Stage) -> Files {
         files(&self.run(), &stage.outputs)
     }
 
-    /// Removes what a stage wrote.
+    /// Deletes the outputs of a stage.
     pub(crate) fn clear(&self, stage: &Stage) {
         for output in &stage.outputs {
             remove(&self.run().join(output));
         }
     }
 
-    /// Puts the run back as it was made.
+    /// Resets the run to its undisturbed state.
     pub(crate) fn restore(&self) {
         remove(&self.run());
         copy(&self.made(), &self.run());
@@ -140,8 +141,8 @@ impl Ground {
         copy(&self.run(), &self.made());
     }
 
-    /// Runs the stage once more, undisturbed: it has to end well, with the bytes of the calm run, leave nothing behind, and
-    /// have nothing to do when it is called again. Says what does not hold.
+    /// Runs the stage twice without disturbing it. Both runs must succeed with the bytes of the undisturbed round, and
+    /// leave no temporary files. The error says which of these fails.
     pub(crate) fn recovers(&self, stage: &Stage) -> Result<(), String> {
         for time in ["the next run", "a run after it"] {
             let Ended { code, said, .. } = call(stage).ended();
@@ -174,7 +175,7 @@ fn smaller(folder: &Path) {
     }
 }
 
-/// Changes a value that is there.
+/// Changes an existing value.
 fn set(table: &mut toml::Table, key: &str, value: i64) {
     let (mut table, mut key) = (table, key);
     while let Some((section, rest)) = key.split_once('.') {
@@ -185,7 +186,7 @@ fn set(table: &mut toml::Table, key: &str, value: i64) {
     *place = if place.is_float() { (value as f64).into() } else { value.into() };
 }
 
-/// The stages of a plan of `make -n`.
+/// Parses the stages out of the plan that `make -n` prints.
 fn stages(plan: &str, run: &Path) -> Vec<Stage> {
     let plan = plan.replace("\\\n", " ");
     let lines = plan.lines().map(str::trim);
@@ -250,7 +251,7 @@ pub(crate) fn remove(path: &Path) {
     }
 }
 
-/// Copies a folder with the times of its files: `make` goes by them.
+/// Copies a folder and keeps the times of its files, because `make` goes by them.
 pub(crate) fn copy(from: &Path, to: &Path) {
     let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status();
     assert!(status.is_ok_and(|status| status.success()), "{} is copied", from.display());

@@ -1,4 +1,4 @@
-//! Stages that are killed, at random moments and at chosen file operations, and then called again.
+//! Kills stages, at random moments and at chosen file operations, and calls them again.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use crate::ground::{Ground, Stage, call};
 use crate::shim::{Fault, operations};
 use crate::tally::Tally;
 
-/// Kills a stage some times in a row at random, its work kept in between, and lets it end.
+/// Kills a stage one to three times in a row at random moments, keeping its work in between, then lets it finish; repeats
+/// until `kills` are spent.
 pub(crate) fn at_random(
     ground: &Ground,
     stage: &Stage,
@@ -37,7 +38,7 @@ pub(crate) fn at_random(
     }
 }
 
-/// Kills a stage at some of its file operations, each time from nothing.
+/// Kills a stage at randomly chosen file operations, each time starting from nothing.
 pub(crate) fn at_operations(
     ground: &Ground,
     stage: &Stage,
@@ -47,6 +48,8 @@ pub(crate) fn at_operations(
 ) {
     let operations = operations(ground, stage, shim);
     let ours: Vec<usize> = (0..operations.len())
+        // Reads are left out: they change nothing on disk, so a kill there leaves what a kill at the write before it
+        // leaves.
         .filter(|&at| !operations[at].starts_with('R') && is_output(stage, &operations[at]))
         .collect();
     for &at in ours.choose_multiple(rng, count) {
@@ -62,7 +65,7 @@ pub(crate) fn is_output(stage: &Stage, operation: &str) -> bool {
     stage.outputs.iter().any(|output| operation.contains(&*output.to_string_lossy()))
 }
 
-/// Stops `make` at the moment at which a stage commits, as a person does with Ctrl-C, and calls it again.
+/// Stops `make` just as a stage commits, as a person does with Ctrl-C, and calls it again.
 pub(crate) fn at_commit(
     ground: &Ground,
     stage: &Stage,

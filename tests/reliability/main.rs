@@ -1,7 +1,7 @@
-//! Breaks things and looks whether anything is lost: kills, failing and full disks, Ctrl-C, damaged outputs, malformed inputs,
-//! many rounds at once, servers that fail. docs/RELIABILITY.md says what holds.
+//! Breaks things and checks that nothing is lost: kills, failing and full disks, Ctrl-C, damaged outputs, malformed inputs,
+//! many rounds at once, failing servers. docs/RELIABILITY.md lists the guarantees.
 //!
-//! `make reliability` runs all of it, and `cargo test` a short form. `--seed N` draws other moments, places and inputs.
+//! `make reliability` runs everything, `cargo test` a short form. `--seed N` draws other moments, places and inputs.
 
 mod damage;
 mod disks;
@@ -25,24 +25,24 @@ use rand_chacha::ChaCha8Rng;
 use crate::ground::{Ground, Stage};
 use crate::tally::{Tally, say, table};
 
-/// How much is tried of everything.
+/// How often each kind of trouble is tried.
 #[derive(Debug, Clone, Copy)]
 struct Amount {
-    /// Kills of a stage, at random and at operations.
+    /// Kills per stage, both at random moments and at file operations.
     kills: usize,
-    /// Failing operations of a stage.
+    /// Failing file operations per stage.
     faults: usize,
-    /// Sizes of a full disk for a stage.
+    /// Disk sizes per stage.
     sizes: u64,
-    /// Times that make is stopped at the commit of a stage.
+    /// Times that `make` is stopped at the commit of a stage.
     stops: usize,
-    /// Damaged files of a stage.
+    /// Damaged files per stage.
     damaged: usize,
     /// Malformed inputs of each of the four kinds.
     malformed: usize,
-    /// Rounds at once.
+    /// Rounds begun at once.
     rounds: usize,
-    /// Whether all stages are tried, or those that differ in how they write.
+    /// Whether to try all stages, or one for each way of writing outputs.
     all: bool,
 }
 
@@ -67,7 +67,7 @@ const FULL: Amount = Amount {
     all: true,
 };
 
-/// What there is trouble with.
+/// One tally for each kind of trouble.
 #[derive(Debug, Default)]
 struct Tallies {
     kills: Tally,
@@ -80,10 +80,10 @@ struct Tallies {
     servers: Tally,
 }
 
-/// A piece of the work, for a thread with a ground of its own.
+/// A piece of work for one thread, which has its own ground.
 #[derive(Debug, Clone, Copy)]
 enum Job {
-    /// All that is done to the stage with this number.
+    /// Everything that is done to the stage at this index.
     Stage(usize),
     Tables,
     Presets,
@@ -107,6 +107,7 @@ fn main() -> ExitCode {
                 let ground = Ground::new();
                 let jobs = jobs(&ground, amount);
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    // Each job seeds its own generator: what it draws must not depend on which thread takes it, or when.
                     let mut rng = ChaCha8Rng::seed_from_u64(seed);
                     job.run(&ground, amount, &shim, (&mut rng, &tallies));
                     say(&format!("done: {}", job.name(&ground)));
@@ -118,7 +119,7 @@ fn main() -> ExitCode {
 }
 
 fn jobs(ground: &Ground, amount: Amount) -> Vec<Job> {
-    // In the short form one stage for each way to write: a table, two tables in step, three, a model.
+    // The short form tries one stage for each way to write: a table, two tables in step, three outputs, a model.
     let differs = ["synthesize prompts", "search", "filter", "finetune policy"];
     let mut seen = BTreeSet::new();
     let tried = |stage: &Stage| amount.all || differs.contains(&stage.name.as_str());
@@ -181,7 +182,7 @@ fn on_stage(
     damage::of_outputs(ground, stage, amount.damaged, rng, &tallies.damage);
 }
 
-/// Prints the table; tells whether all is well.
+/// Prints the table and returns success if nothing failed.
 fn conclude(tallies: &Tallies) -> ExitCode {
     let rows = [
         ("a stage is killed, at random and at its file operations", &tallies.kills),

@@ -1,4 +1,4 @@
-//! Inputs that are not what they should be: nothing panics, nothing runs away, and what cannot be right is refused by name.
+//! Malformed inputs: nothing panics, nothing takes memory or time without bound, and impossible input is refused by name.
 
 mod checkpoints;
 mod imports;
@@ -18,17 +18,17 @@ pub(crate) use imports::imports;
 pub(crate) use presets::presets;
 pub(crate) use tables::tables;
 
-/// A stage on a broken input.
+/// A stage with a broken input.
 struct Case {
-    /// What is wrong.
+    /// A description of the damage.
     name: String,
-    /// The call, for a shell.
+    /// The command line, for a shell.
     call: String,
-    /// Whether there is no way to take it: then the stage has to refuse it and to name this.
+    /// If the input cannot be valid: a text that the refusal must contain. `None` if the stage may also accept it.
     refuse: Option<String>,
 }
 
-/// The call of a stage on other inputs, whose outputs go to a place of their own.
+/// The call of a stage with some inputs replaced, and its outputs redirected to a scratch folder.
 fn redirected(ground: &Ground, stage: &Stage, inputs: &[(String, String)]) -> String {
     let out = ground.scratch("out");
     let mut call = format!("{} ", stage.call);
@@ -44,7 +44,7 @@ fn redirected(ground: &Ground, stage: &Stage, inputs: &[(String, String)]) -> St
     call
 }
 
-/// Runs the cases.
+/// Runs a case and records the result.
 fn check(ground: &Ground, case: &Case, tally: &Tally) {
     let out = ground.scratch("out");
     remove(&out);
@@ -71,7 +71,7 @@ fn judged(case: &Case, ended: &Ended, outputs: &[PathBuf]) -> Result<(), String>
     }
 }
 
-/// Some damage to bytes, and what it was.
+/// Damages bytes at random; returns a description and the result.
 fn spoiled(bytes: &[u8], rng: &mut dyn RngCore) -> (String, Vec<u8>) {
     use rand::Rng;
     let mut spoiled = bytes.to_vec();
@@ -102,7 +102,7 @@ fn spoiled(bytes: &[u8], rng: &mut dyn RngCore) -> (String, Vec<u8>) {
     (what, spoiled)
 }
 
-/// All places of a JSON value, as pointers.
+/// JSON pointers to all places of a value, but only the first three items of each list.
 fn places(value: &serde_json::Value) -> Vec<String> {
     use serde_json::Value;
     let below = |key: String, value: &Value| {
@@ -127,7 +127,7 @@ fn places(value: &serde_json::Value) -> Vec<String> {
     found
 }
 
-/// Values that are seldom what a place wants.
+/// Values that hardly any place expects.
 fn strange() -> Vec<serde_json::Value> {
     use serde_json::json;
     vec![

@@ -1,4 +1,4 @@
-//! Commands that are watched: they end by themselves, or by a signal at a moment that is chosen.
+//! Commands under observation: they end on their own, or by a signal at a chosen moment.
 
 use std::io::{Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 
 use alphallm::root;
 
-/// The most virtual memory of a process, in KiB: what needs more was led there by its input.
+/// Limit on the virtual memory of a process, in KiB (8 GiB): beyond it, a bad input has made a stage allocate without
+/// bound.
 const MEMORY: usize = 8 << 20;
-/// What takes longer does not end.
+/// A process that takes longer than this is taken to hang.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// Outputs name the revision that made them, whoever calls the stage.
+/// The revision recorded in every output. It is fixed so that outputs are the same bytes whether make or a test calls the
+/// stage.
 pub(crate) const REVISION: &str = "reliability";
 
-/// A command in a process group of its own.
+/// A command in its own process group.
 #[derive(Debug)]
 pub(crate) struct Process {
     command: Command,
@@ -24,27 +26,28 @@ pub(crate) struct Process {
 /// How a command ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
-    /// Its exit code; `None` where a signal ended it.
+    /// The exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
-    /// The signal that did, 9 where it ran out of time.
+    /// The signal that ended it: 9 if it ran out of time.
     pub(crate) signal: Option<i32>,
-    /// What it said, on both streams.
+    /// Its output, both streams together.
     pub(crate) said: String,
     /// How long it took.
     pub(crate) took: Duration,
 }
 
 impl Ended {
-    /// Whether the program broke: a panic, a bug by its own word, a signal that nobody sent, or no end.
+    /// Whether the program itself broke: a panic, a self-reported bug, a crash or no end.
     pub(crate) fn broke(&self) -> bool {
         matches!(self.code, None | Some(70 | 101 | 134..=139)) || self.said.contains("panicked")
     }
 }
 
-/// A command of the shell, run in the repository.
+/// A shell command, run in the root of the repository.
 pub(crate) fn shell(line: &str) -> Process {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -c 0; ulimit -v {MEMORY}; {line}")]).current_dir(root());
+    // Its own group, so that a signal reaches make and all stages below it.
     command.stdin(Stdio::null()).process_group(0);
     command.env("ALPHALLM_REVISION", REVISION);
     for name in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "OPENAI_API_KEY"] {
@@ -54,18 +57,18 @@ pub(crate) fn shell(line: &str) -> Process {
 }
 
 impl Process {
-    /// With a variable in its environment.
+    /// Sets an environment variable.
     pub(crate) fn with(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// Lets it end.
+    /// Waits until it ends.
     pub(crate) fn ended(self) -> Ended {
         self.until(|_| false, "KILL")
     }
 
-    /// Sends a signal to the whole group as soon as `now` says so, told how long it has been running.
+    /// Sends `signal` to the whole group as soon as `now`, called with the time since the start, returns true.
     pub(crate) fn until(mut self, mut now: impl FnMut(Duration) -> bool, signal: &str) -> Ended {
         let mut said = tempfile::tempfile().expect("a scratch file");
         let same = |file: &std::fs::File| Stdio::from(file.try_clone().expect("a second handle"));
@@ -84,6 +87,7 @@ impl Process {
                 send(&child, signal);
                 sent = true;
             }
+            // Polled often, so as to hit moments as short as a commit.
             std::thread::sleep(Duration::from_micros(300));
         };
         let took = started.elapsed();
@@ -93,7 +97,7 @@ impl Process {
         Ended { code: status.code(), signal: status.signal(), said, took }
     }
 
-    /// Starts it, for many at once.
+    /// Starts it in the background, for many at once.
     pub(crate) fn start(mut self) -> Child {
         self.command.stdout(Stdio::null()).stderr(Stdio::piped());
         self.command.spawn().expect("the shell starts")
@@ -102,7 +106,7 @@ impl Process {
 
 fn send(child: &Child, signal: &str) {
     let group = format!("-{}", child.id());
-    // A group that has just ended is not an error.
+    // The group may just have ended, which is not an error.
     let mut kill = Command::new("kill");
     kill.args(["-s", signal, "--", &group]).stderr(Stdio::null()).status().ok();
 }

@@ -1,5 +1,5 @@
-//! A search whose policy is behind a server that fails: what was found before is kept, nothing is made up, and trees and
-//! solutions fit each other.
+//! A search whose policies are behind a failing server: earlier work is kept, nothing is made up, and trees and solutions
+//! stay consistent.
 
 mod stub;
 
@@ -14,7 +14,7 @@ use crate::ground::{Ground, Stage};
 use crate::process::{Ended, Process, shell};
 use crate::tally::Tally;
 
-/// All ways in which a server fails, each at every `every`-th request; then a sound server ends the work.
+/// Tries every fault at every `every`-th request; then a sound server lets the search finish.
 pub(crate) fn that_fails(ground: &Ground, every: &[usize], tally: &Tally) {
     let stage = ground.stage("search", "round-01/trajectories");
     for fault in Fault::ALL {
@@ -27,7 +27,7 @@ pub(crate) fn that_fails(ground: &Ground, every: &[usize], tally: &Tally) {
     ground.restore();
 }
 
-/// A search that is killed between the files of its two tables, with a server that never says the same twice.
+/// Kills a search between the files of its two tables, with a server that never answers the same way twice.
 pub(crate) fn that_varies(ground: &Ground, shim: &Path, kills: usize, tally: &Tally) {
     let stage = ground.stage("search", "round-01/trajectories");
     for table in ["nodes", "trajectories"] {
@@ -55,7 +55,7 @@ fn fails(ground: &Ground, stage: &Stage, fault: Fault, every: usize) -> Result<(
     }
 }
 
-/// Lets a sound server end the work.
+/// Finishes the search with a sound server.
 fn ends(ground: &Ground, stage: &Stage) -> Result<(), String> {
     let Ended { code, said, .. } = served(stage, &Stub::start(None)).ended();
     match code {
@@ -64,7 +64,7 @@ fn ends(ground: &Ground, stage: &Stage) -> Result<(), String> {
     }
 }
 
-/// The search with its policies behind the server.
+/// The call of the search, with both policies behind the server.
 fn served(stage: &Stage, stub: &Stub) -> Process {
     let mut words: Vec<&str> = stage.call.split_whitespace().collect();
     for at in 1..words.len() {
@@ -75,7 +75,7 @@ fn served(stage: &Stage, stub: &Stub) -> Process {
     shell(&format!("exec {}", words.join(" ")))
 }
 
-/// Every prompt has a tree and solutions, and every option of a solution stands in its tree.
+/// Checks that there are solutions and that every option of a solution is the node of its tree that it names.
 fn fits(ground: &Ground) -> Result<(), String> {
     let folder = ground.run().join("round-01");
     let nodes: Vec<NodeRow> = rows(&folder.join("nodes"))?;

@@ -1,4 +1,4 @@
-//! File operations that fail: the library `faults.c`, preloaded into a stage.
+//! Failing file operations, by preloading the library `faults.c` into a stage.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,24 +6,24 @@ use std::process::Command;
 use crate::ground::{Ground, Stage, call, remove};
 use crate::process::Process;
 
-/// The numbers of errors that disks give: EIO and ENOSPC.
+/// The error numbers that a disk gives: EIO and ENOSPC.
 pub(crate) const ERRORS: [i32; 2] = [5, 28];
 
-/// What is to fail.
+/// A fault to inject.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Fault {
-    /// The number of the operation, from 1.
+    /// The number of the operation, from 1; 0 injects none.
     pub(crate) at: usize,
-    /// The error.
+    /// The error number that the operation gives.
     pub(crate) error: i32,
-    /// Whether all after it fail, too.
+    /// Whether all later operations fail too.
     pub(crate) onwards: bool,
-    /// Whether the process dies there instead.
+    /// Whether to kill the process at the operation instead.
     pub(crate) kill: bool,
 }
 
 impl Fault {
-    /// A command in which it happens, on paths below a folder.
+    /// Injects the fault into `command`, for paths below `folder`.
     pub(crate) fn on(self, command: Process, folder: &Path, shim: &Path) -> Process {
         let mut command = command
             .with("LD_PRELOAD", shim)
@@ -54,7 +54,7 @@ pub(crate) fn build(folder: &Path) -> PathBuf {
     library
 }
 
-/// All file operations of a stage below the folder of the run, from nothing: a letter and a path.
+/// Lists the file operations of a stage that starts from nothing, in the folder of the run: a letter and a path each.
 pub(crate) fn operations(ground: &Ground, stage: &Stage, shim: &Path) -> Vec<String> {
     ground.clear(stage);
     let log = ground.scratch("operations");

@@ -1,10 +1,10 @@
-//! The same round, begun by many at once.
+//! Many processes that begin the same round at once.
 
 use crate::ground::{Ground, difference, entries, remove};
 use crate::tally::Tally;
 
-/// Starts `count` rounds on the same folder. Whoever does not get to do a stage says that another is at it; afterwards one more
-/// `make` finds everything as it would be.
+/// Starts `count` rounds in the same folder. A process that does not get to run a stage must say that another holds it
+/// (exit 75). Afterwards one more `make` must find everything complete.
 pub(crate) fn of_rounds(ground: &Ground, count: usize, tally: &Tally) {
     remove(&ground.run());
     let started: Vec<_> = (0..count).map(|_| ground.make("round", "").start()).collect();

@@ -1,4 +1,4 @@
-//! What was tried, and what failed.
+//! Counts of tries and failures.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts a try, and a failure with the place where it was where there is one.
+    /// Counts a try, and prints a failure with its place at once.
     pub(crate) fn tried(&self, place: &str, outcome: Result<(), String>) {
         *self.tries.lock().expect("no thread panics") += 1;
         if let Err(problem) = outcome {

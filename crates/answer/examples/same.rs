@@ -1,6 +1,6 @@
-//! Compares answers, a pair to a line of tab-separated values, to set beside another checker.
+//! Compares answers, one pair per line of tab-separated values, so that the results can be set against another checker.
 //!
-//! `printf '1/2\t\\frac{2}{4}\n' | same` prints `same` or `different` and both keys.
+//! `printf '1/2\t\\frac{2}{4}\n' | same` prints `same` or `different`, and both keys.
 
 use std::io::{self, BufRead, Write};
 

@@ -1,8 +1,9 @@
-//! Where the answer of a solution stands, and where a solution ends: at the line of its first answer.
+//! Finds the answer in a solution, and the point where the solution ends: the line of its first answer.
 //!
-//! A model that is not stopped goes on after its answer, with another problem and another answer. So the first answer
-//! counts, for whoever stops and cuts a text as for whoever grades it. Not every mark announces an answer: some models
-//! write it before headings. What a model writes while it thinks, `<think>...</think>`, is no part of its solution.
+//! A model that is not stopped carries on after its answer with another problem and another answer. So the first answer
+//! counts, both for the code that stops and cuts a text and for the code that grades it. Not every mark announces an
+//! answer: some models write `####` before headings. Anything a model writes while it thinks, `<think>...</think>`, is
+//! not part of its solution.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,10 +11,10 @@ use std::ops::Range;
 /// The mark of the final answer, as in GSM8K: the last line of a solution is `#### 42`.
 pub const ANSWER_MARK: &str = "####";
 
-/// What the final answer is written in without a mark, as in MATH: `\boxed{42}`.
+/// LaTeX commands that box the final answer where there is no mark, as in MATH: `\boxed{42}`.
 const BOXES: [&str; 2] = ["\\boxed", "\\fbox"];
 
-/// What models put around their thoughts.
+/// Opening and closing tags that models put around their thoughts.
 const THOUGHTS: [[&str; 2]; 11] = [
     ["<think>", "</think>"],
     ["<THINK>", "</THINK>"],
@@ -28,18 +29,18 @@ const THOUGHTS: [[&str; 2]; 11] = [
     ["[THINK]", "[/THINK]"],
 ];
 
-/// Words that open a heading, whatever follows them: `#### Step 1: add`.
+/// Words that open a heading whatever follows them: `#### Step 1: add`.
 const HEADINGS: &str = "add analysis analyze apply approach calculate calculation calculations case check combine compare compute \
     consider convert count define derive determine divide estimate evaluate example explain explanation express find \
     formula given hint identify interpret let list method multiply note notes overview part phase plan problem proof \
     question reasoning rewrite section set simplify solve stage step steps strategy substitute subtract understand \
     verification verify write";
 
-/// Words that open a heading where no more than words follows them: `#### Final answer`, but not `#### Answer: 4`.
+/// Words that open a heading only if nothing but words follows: `#### Final answer`, but not `#### Answer: 4`.
 const TITLES: [&str; 8] =
     ["answer", "conclusion", "final", "result", "results", "solution", "summary", "total"];
 
-/// Words that open an answer, however long it is.
+/// Words that open an answer, however long the answer is.
 const VERDICTS: [&str; 5] = ["yes", "no", "true", "false", "none"];
 
 /// Words that open a heading in other languages.
@@ -54,39 +55,40 @@ const STEPS: [&str; 8] = [
     "\u{30b9}\u{30c6}\u{30c3}\u{30d7}",
 ];
 
-/// Words that a heading puts before what is done next: `#### Next, subtract 3`, but not `#### Finally, 18`.
+/// Words that introduce the next action in a heading: `#### Next, subtract 3`, but not `#### Finally, 18`.
 const ORDER: [&str; 11] = [
     "first", "firstly", "second", "secondly", "third", "next", "now", "then", "finally", "lastly",
     "last",
 ];
 
-/// Words of a sentence that says the answer.
+/// Words that show that a sentence states the answer.
 const SAYING: [&str; 4] = ["is", "are", "answer", "equals"];
 
-/// An answer that begins with a word has at most so many, unless it is a sentence that says it.
+/// Most words in an answer that begins with a word, unless it is a sentence that states the answer.
 const MOST_WORDS: usize = 4;
 
-/// An answer in a text.
+/// An answer found in a text.
 struct Found {
-    /// Where it stands, in bytes.
+    /// Position of the answer itself, in bytes.
     answer: Range<usize>,
-    /// Where what announces it begins.
+    /// Start of the mark or box that announces the answer, in bytes.
     start: usize,
-    /// Where what holds it ends: its line, or the brace that closes it.
+    /// End of whatever contains the answer, in bytes: the end of its line, or just after the closing brace.
     end: usize,
 }
 
-/// The answer of a completion, trimmed: what follows [`ANSWER_MARK`] on the first line where that is an answer, or in a
-/// completion without such a line what the first complete `\boxed{...}` holds. Of several on that line the last counts.
+/// Returns the answer of a completion, trimmed: the text after [`ANSWER_MARK`] on the first line where that text is an
+/// answer, or, if there is no such line, the contents of the first complete `\boxed{...}`. If one line has several
+/// answers, the last one counts.
 ///
-/// `None` where there is neither: no number elsewhere in the text is ever taken for an answer. A mark before a heading
-/// announces none, nor does one before words alone where there is a box; thoughts have none.
+/// Returns `None` if there is neither; no other number in the text is ever taken for an answer. A mark before a heading
+/// does not announce an answer, words alone after a mark give way to a box, and thoughts are ignored.
 pub fn extract(completion: &str) -> Option<&str> {
     let (found, _) = answer_in(&shown(completion))?;
     completion.get(found.answer)
 }
 
-/// What comes before the mark of the answer; all of it where there is none, or where the answer is in a box.
+/// Returns the text before the answer mark, or all of it if there is no mark or the answer is in a box.
 pub fn steps(completion: &str) -> &str {
     match answer_in(&shown(completion)) {
         Some((found, true)) => completion.get(..found.start).unwrap_or(completion),
@@ -94,14 +96,17 @@ pub fn steps(completion: &str) -> &str {
     }
 }
 
-/// Where the answer of a completion begins, in bytes: its mark, or what a box holds.
+/// Returns where the answer of a completion begins, in bytes: at its mark, or at the contents of the box.
 pub fn start_of_answer(completion: &str) -> Option<usize> {
     answer_in(&shown(completion)).map(|(found, _)| found.start)
 }
 
-/// The answer of a text without its thoughts, and whether it stands after the mark.
+/// Finds the answer in a text whose thoughts are blanked out, and whether it follows the mark (rather than being in a
+/// box).
 fn answer_in(text: &str) -> Option<(Found, bool)> {
     let marked = marked(text, ANSWER_MARK);
+    // A marked answer that could still be a heading, such as `#### Day 1`, gives way to a box. Without a box it is the
+    // best there is, so it is taken after all.
     let certain = |found: &Found| text.get(found.answer.clone()).is_some_and(is_certain);
     match marked {
         Some(found) if certain(&found) => Some((found, true)),
@@ -112,10 +117,11 @@ fn answer_in(text: &str) -> Option<(Found, bool)> {
     }
 }
 
-/// Where a solution is over, in bytes: after the line in which its first answer stands, as `mark` announces it. `None`
-/// while that line goes on: digits may follow.
+/// Returns where a solution is over, in bytes: after the line that holds its first answer, as announced by `mark`.
+/// `None` while that line is unfinished, because more digits may follow.
 ///
-/// Of a mark that ends in an open brace it is the line of the brace that closes it: such an answer may be of several lines.
+/// If the mark ends in an open brace, the line of the matching closing brace counts instead, since such an answer can
+/// span several lines.
 pub fn end_of_answer(text: &str, mark: &str) -> Option<usize> {
     let shown = shown(text);
     let found = match mark.strip_suffix('{') {
@@ -128,15 +134,15 @@ pub fn end_of_answer(text: &str, mark: &str) -> Option<usize> {
     Some(end + rest + 1)
 }
 
-/// Where the mark stands, in bytes, of an answer whose line goes on: a text that was cut for its length there may lack
-/// digits. What a brace closes is whole.
+/// Returns where the mark of an unfinished answer stands, in bytes. If the text was cut there for its length, digits
+/// may be missing. `None` if the answer is complete; an answer in closed braces always is.
 pub fn open_answer(text: &str, mark: &str) -> Option<usize> {
     let shown = shown(text);
     let found = if mark.ends_with('{') { None } else { marked(&shown, mark) }?;
     (!shown.get(found.end..)?.contains('\n')).then_some(found.start)
 }
 
-/// What opens the thought that a text leaves open, if it does.
+/// Returns the tag of a thought that the text opens and does not close, if there is one.
 pub fn open_thought(text: &str) -> Option<&'static str> {
     let open = |[open, close]: &[&'static str; 2]| {
         let at = text.rfind(open)?;
@@ -145,13 +151,13 @@ pub fn open_thought(text: &str) -> Option<&'static str> {
     THOUGHTS.iter().find_map(open)
 }
 
-/// What closes the thought that this opens.
+/// Returns the closing tag that belongs to this opening tag.
 pub fn closes_thought(open: &str) -> Option<&'static str> {
     THOUGHTS.iter().find(|[known, _]| *known == open).map(|[_, close]| *close)
 }
 
-/// The text with blanks for its thoughts, so that every byte stays in its place. What stands before the end of a thought
-/// that begins nowhere is one, too: the prompt began it.
+/// Returns the text with its thoughts replaced by blanks, byte for byte, so that positions stay valid. The text before
+/// a closing tag without an opening one is blanked too, because there the prompt opened the thought.
 pub fn shown(text: &str) -> Cow<'_, str> {
     let hidden: Vec<Range<usize>> = THOUGHTS.iter().flat_map(|tags| thoughts(text, tags)).collect();
     if hidden.is_empty() {
@@ -161,7 +167,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     for range in hidden {
         bytes[range].fill(b' ');
     }
-    // Only whole characters were blanked.
+    // Ranges start and end at tags, so only whole characters were blanked and this is still UTF-8.
     String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
@@ -170,6 +176,7 @@ fn thoughts(text: &str, [open, close]: &[&str; 2]) -> Vec<Range<usize>> {
     let (mut from, mut at) = (None, 0);
     let first = text.find(close);
     if first.is_some_and(|end| text.find(open).is_none_or(|start| start > end)) {
+        // A closing tag without an opening one: the prompt opened the thought.
         from = Some(0);
     }
     while let Some(rest) = text.get(at..) {
@@ -177,6 +184,7 @@ fn thoughts(text: &str, [open, close]: &[&str; 2]) -> Vec<Range<usize>> {
             break;
         };
         let end = text.get(start..).and_then(|rest| rest.find(close));
+        // An unclosed thought runs to the end of the text.
         let end = end.map_or(text.len(), |end| start + end + close.len());
         found.push(start..end);
         at = end;
@@ -184,8 +192,9 @@ fn thoughts(text: &str, [open, close]: &[&str; 2]) -> Vec<Range<usize>> {
     found
 }
 
-/// The answer on the first line where the mark announces one.
+/// Finds the answer on the first line where the mark announces one.
 fn marked(text: &str, mark: &str) -> Option<Found> {
+    // An empty mark is found everywhere, and the loop below would not advance.
     if mark.is_empty() {
         return None;
     }
@@ -197,18 +206,20 @@ fn marked(text: &str, mark: &str) -> Option<Found> {
         let answer = last_of_line(text, start..end, mark);
         match answer.filter(|answer| !text.get(answer.clone()).is_some_and(is_heading)) {
             Some(answer) => return Some(Found { answer, start: from + at, end }),
+            // A heading, or nothing after the mark: go on with the next line.
             None => from = end,
         }
     }
     None
 }
 
-/// What follows the last mark of a line that is followed by anything: a line may be closed by another mark.
+/// Returns the text after the last mark of a line that has any text after it. A line may end in another mark, as in
+/// `#### 17 ####`, so trailing marks are skipped.
 fn last_of_line(text: &str, line: Range<usize>, mark: &str) -> Option<Range<usize>> {
     let sign = mark.chars().next().filter(|&sign| mark.chars().all(|c| c == sign));
     let (mut start, mut last) = (line.start, None);
     for piece in text.get(line)?.split(mark) {
-        // `#####` is a mark, too.
+        // `#####` counts as a mark too.
         let signs = piece.len() - sign.map_or(piece, |sign| piece.trim_start_matches(sign)).len();
         let piece_start = start + signs;
         start += piece.len() + mark.len();
@@ -218,7 +229,7 @@ fn last_of_line(text: &str, line: Range<usize>, mark: &str) -> Option<Range<usiz
     last
 }
 
-/// The range without the space around it; `None` if that is all.
+/// Shrinks a range to exclude the whitespace around its text; `None` if nothing remains.
 fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     let inside = text.get(range.clone())?;
     let start = range.start + inside.len() - inside.trim_start().len();
@@ -226,7 +237,7 @@ fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     (!inside.is_empty()).then(|| start..start + inside.len())
 }
 
-/// Whether what follows a mark is the heading of what comes next.
+/// Whether the text after a mark is a heading rather than an answer.
 fn is_heading(line: &str) -> bool {
     let line = line.trim_matches(|c: char| matches!(c, '*' | '_' | '#' | '`') || c.is_whitespace());
     let words = words_of(line);
@@ -242,6 +253,7 @@ fn is_heading(line: &str) -> bool {
         return true;
     }
     let long = words.len() > MOST_WORDS;
+    // An activity, such as `Adding 3 and 4`.
     let doing = second.is_some()
         && first.len() > 5
         && first.ends_with("ing")
@@ -258,19 +270,19 @@ fn is_heading(line: &str) -> bool {
     title || doing || long || is_ordered(&words)
 }
 
-/// Whether the words begin with what comes first or next, and what is done then.
+/// Whether the words begin with `first`, `next` or the like and then say what is done.
 fn is_ordered(words: &[String]) -> bool {
     let [order, then, _, ..] = words else { return false };
     ORDER.contains(&order.as_str()) && then.starts_with(char::is_alphabetic)
 }
 
-/// Whether the words are of a sentence that says the answer.
+/// Whether the words form a sentence that states the answer.
 fn says(words: &[String]) -> bool {
     words.iter().any(|word| SAYING.contains(&word.as_str()))
 }
 
-/// Whether what follows a mark is an answer even where there is a box: it has a value, and no words before that but those
-/// which say it. `#### Day 1` may be a heading.
+/// Whether the text after a mark is an answer even if there is also a box: it has a value, and no words before that
+/// value except words that state it. `#### Day 1` may be a heading.
 fn is_certain(answer: &str) -> bool {
     let bare = answer.trim_start_matches(['*', '_', '`']);
     let word: Vec<char> = bare.chars().take_while(|c| c.is_alphabetic()).collect();
@@ -278,7 +290,7 @@ fn is_certain(answer: &str) -> bool {
     has_value(answer) && (!worded || says(&words_of(answer)) || answer.contains('='))
 }
 
-/// The words of a text, in small letters.
+/// Splits a text into lower-case words.
 fn words_of(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '\u{2019}')
         .filter(|word| !word.is_empty())
@@ -293,17 +305,17 @@ fn is_article(word: &str) -> bool {
     )
 }
 
-/// A character that says something by itself.
+/// Whether a character carries meaning by itself: anything outside ASCII that is not whitespace.
 fn is_sign(c: char) -> bool {
     !c.is_ascii() && !c.is_whitespace()
 }
 
-/// Whether a text has a number or mathematics in it.
+/// Whether a text contains a number or mathematics.
 fn has_value(text: &str) -> bool {
     text.chars().any(|c| c.is_numeric() || matches!(c, '\\' | '$' | '=' | '^' | '<' | '>' | '+'))
 }
 
-/// Whether a line is numbered as in a list, with words: `1. Understand the problem`.
+/// Whether a line is a numbered list item with words: `1. Understand the problem`.
 fn is_listed(line: &str) -> bool {
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
     let text = rest.strip_prefix(['.', ')', ':']);
@@ -313,7 +325,8 @@ fn is_listed(line: &str) -> bool {
     })
 }
 
-/// What a box holds on the first line where one closes: that which begins last there. In one pass, whatever the braces.
+/// Returns the contents of a box on the first line where a box closes; of several on that line, the one that begins
+/// last. It takes one pass over the text, however the braces nest.
 fn boxed(text: &str) -> Option<Found> {
     let bare = BOXES.iter().flat_map(|name| bare_boxes(text, name));
     let bare = bare.map(|answer| Found { start: answer.start, end: answer.end, answer });
@@ -323,16 +336,16 @@ fn boxed(text: &str) -> Option<Found> {
     all.into_iter().filter(|found| found.end <= end).max_by_key(|found| found.answer.start)
 }
 
-/// What the first mark that ends in an open brace holds, once that is closed.
+/// Returns the contents of the first brace opened by `mark`, once that brace is closed.
 fn braced(text: &str, mark: &str) -> Option<Found> {
     let name = mark.strip_suffix('{')?;
     closed(text, |before| before.ends_with(name)).next()
 }
 
-/// What stands between braces, if it is anything, where `opens` holds of what is before them; in the order in which they
-/// close.
+/// Returns the non-empty contents of braces whose preceding text satisfies `opens`, in the order in which they close.
 fn closed(text: &str, opens: impl Fn(&str) -> bool) -> impl Iterator<Item = Found> {
     let (mut open, mut escaped) = (Vec::new(), false);
+    // Bytes are enough: in UTF-8 no part of a longer character looks like a brace or a backslash.
     text.bytes().enumerate().filter_map(move |(at, byte)| {
         let mut found = None;
         match byte {
@@ -355,7 +368,7 @@ fn is_box(before: &str) -> bool {
     BOXES.iter().any(|name| before.ends_with(name))
 }
 
-/// The answers in boxes without braces: `\boxed 5`.
+/// Finds answers in boxes without braces: `\boxed 5`.
 fn bare_boxes<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
     let mut next = 0;
     let pieces = text.split(name).enumerate().map(move |(i, piece)| {

@@ -1,8 +1,9 @@
-//! The final answer of a completion: when two answers agree, when one is right. [`mod@crate::extract`] finds where it stands.
+//! The final answer of a completion: when two answers agree, and when an answer is correct. Finding it is the job of
+//! [`mod@crate::extract`].
 //!
-//! Grading is exact. Numbers are compared as rationals (`1/2` is `0.5`, `$1,200.00` is `1200`), mathematics, in LaTeX
-//! or as typed, by value (`\frac{\sqrt8}{2}` is `\sqrt{2}`), anything else as text without case and spacing. A
-//! completion without a mark or a box has no answer and is never right.
+//! Grading is exact. Numbers are compared as rationals (`1/2` is `0.5`, `$1,200.00` is `1200`). Mathematics, in LaTeX
+//! or as typed, is compared by value (`\frac{\sqrt8}{2}` is `\sqrt{2}`). Anything else is compared as text, ignoring
+//! case and spacing. A completion without a mark or a box has no answer and is never correct.
 
 use crate::extract::extract;
 use crate::latex::{self, Reading};
@@ -11,13 +12,14 @@ use crate::spelled;
 use crate::tidy::tidied;
 use crate::unit::{Meaning, meaning};
 
-/// The text under which an answer votes: equal for answers that agree, and only for those.
+/// Returns the key under which an answer votes: equal for answers that agree, and only for those.
 ///
-/// Numbers become [`Rational`]s and are displayed; mathematics becomes its normal form, or the fingerprint of its
-/// value where it has none; other text is lower-cased, its spacing collapsed and its final period dropped. `None`
-/// for blank text. The canonical text of a canonical text is itself.
+/// Numbers become [`Rational`]s and are displayed. Mathematics becomes its normal form, or a fingerprint of its value
+/// if it has no normal form. Other text is lower-cased, its spacing collapsed and its final period dropped. `None` for
+/// blank text. The function is idempotent: the key of a key is the key itself.
 pub fn canonical(answer: &str) -> Option<String> {
     let long = answer.len() > latex::MAX_LENGTH;
+    // Texts that are too long are never parsed, which bounds the time per answer.
     let text = if long {
         answer.to_owned()
     } else {
@@ -33,22 +35,23 @@ pub fn canonical(answer: &str) -> Option<String> {
     if trimmed.is_empty() {
         return None;
     }
-    // A list that goes on is not the one that ends there.
+    // `1, 2, ...` must not equal `1, 2`, so a list that continues keeps its dots.
     let open = goes_on(&text) || (text.contains("..") && text.contains(','));
     let text = if open { text.as_str() } else { trimmed };
     if text == answer || (long && text.len() > latex::MAX_LENGTH) {
         return Some(text.to_owned());
     }
-    // What was not understood for its markup may be without. Every time it gets shorter, or lower.
+    // A text that was not understood because of its markup may be understood without it. This terminates: each call
+    // gets a text that is shorter or has fewer capitals.
     canonical(text)
 }
 
-/// The answer of a solution in the form under which it votes: [`extract`], then [`canonical`]. `None` without an answer.
+/// Returns the key of the answer in a solution: [`extract`], then [`canonical`]. `None` if the solution has no answer.
 pub fn final_answer(solution: &str) -> Option<String> {
     extract(solution).and_then(canonical)
 }
 
-/// True for digits that go on: `0.333...` is neither 0.333 nor known to be 1/3.
+/// Whether the digits go on: `0.333...` is neither 0.333 nor known to be 1/3.
 fn goes_on(text: &str) -> bool {
     let digits = text
         .strip_suffix('…')
@@ -57,7 +60,7 @@ fn goes_on(text: &str) -> bool {
     digits.is_some_and(|digits| digits.ends_with(char::is_numeric))
 }
 
-/// The key of an answer that is more than text.
+/// Returns the key of an answer that is a number or mathematics; `None` if it is only text.
 fn known(text: &str) -> Option<String> {
     if let Some(number) = Rational::parse(text).or_else(|| spelled::number(text)) {
         return Some(number.to_string());
@@ -80,19 +83,20 @@ fn mathematics(text: &str) -> Option<String> {
     }
 }
 
-/// A number, in whatever notation, and what its unit means.
+/// Splits an answer into a number, in any notation, and the meaning of its unit.
 fn measured(text: &str) -> Option<(&str, Meaning)> {
     let len = latex::numeral(text)?;
     let (number, unit) = (text.get(..len)?, text.get(len..)?);
+    // A number that is not a plain rational counts as plural, hence 2: only whether it is at most 1 matters here.
     let one = Rational::parse(number).unwrap_or(Rational::integer(2));
     let exponent = number.contains(['e', 'E', '^']) || !number.is_ascii();
     Some((number.trim_end(), meaning(unit, one.place(unit, exponent))?))
 }
 
-/// True if two answers agree. Blank answers agree with nothing.
+/// Whether two answers agree. Blank answers agree with nothing.
 ///
-/// Their keys are equal; or one is in small coins (`50 cents`) and the other the same number and no more (`50`), for
-/// then the question has said what is counted.
+/// They agree if their keys are equal, or if one is in small coins (`50 cents`) and the other is the same number
+/// without a unit (`50`): a question asked in cents has a gold answer of `50`.
 pub fn same(a: &str, b: &str) -> bool {
     let (Some(left), Some(right)) = (canonical(a), canonical(b)) else { return false };
     left == right
@@ -100,14 +104,14 @@ pub fn same(a: &str, b: &str) -> bool {
         || coins(b).is_some_and(|coins| coins == left && is_bare(a))
 }
 
-/// How many cents, pence and the like an answer says.
+/// Returns the number of cents, pence or other small coins in an answer, as a key.
 fn coins(answer: &str) -> Option<String> {
     let text = short(answer)?;
     let (number, unit) = measured(&text)?;
     (unit.minor && is_bare(number)).then(|| canonical(number))?
 }
 
-/// True for a number that says nothing of what it counts.
+/// Whether an answer is a number without any unit.
 fn is_bare(answer: &str) -> bool {
     let Some(text) = short(answer) else { return false };
     let digits =
@@ -119,7 +123,7 @@ fn short(answer: &str) -> Option<String> {
     (answer.len() <= latex::MAX_LENGTH).then(|| tidied(answer))
 }
 
-/// True if the completion's answer is `target`, exactly.
+/// Whether the answer of the completion is exactly `target`.
 ///
 /// `target` is a bare answer, without the mark.
 pub fn grade(completion: &str, target: &str) -> bool {

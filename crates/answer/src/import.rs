@@ -1,10 +1,10 @@
-//! Problems from outside: GSM8K's JSONL, MATH's, and any JSONL with named columns.
+//! Imports problems: GSM8K's JSONL, MATH's, and any JSONL with named columns.
 //!
-//! Every row becomes an [`Imported`], or an [`ImportError`] that names the line, what is wrong and what to do. Rows
-//! of another container (Parquet) go through the same door, [`ColumnMap::row`]. Nothing is repaired silently: a
-//! solution whose own final answer is not the row's answer is refused, since it would teach the wrong thing, and so is
-//! a solution in the place of a bare answer, which no answer would ever agree with. Numbers stay as they are written.
-//! What is odd without being wrong for certain is a [`Doubt`].
+//! Every row becomes an [`Imported`], or an [`ImportError`] that names the line, the problem and the fix. Rows from
+//! another container (Parquet) take the same path, through [`ColumnMap::row`]. Nothing is repaired silently. A solution
+//! whose own final answer differs from the row's answer is refused, because training on it would teach the wrong thing.
+//! A solution in place of a bare answer is refused as well, because no answer would ever agree with it. Numbers keep
+//! the digits as written. Anything suspicious but not certainly wrong is a [`Doubt`].
 
 mod doubt;
 mod json;
@@ -19,40 +19,41 @@ use crate::grading::grade;
 pub use doubt::Doubt;
 pub use json::Rows;
 
-/// Which column holds what, and how answers are written. Serialized in a stage's TOML.
+/// Maps columns to their roles, and says how answers are written. Serialized in a stage's TOML.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnMap {
-    /// The column of the question, or several with commas between them, whose texts are joined by a space. Text or a
-    /// list of texts, such as options to choose from; of several columns one may be empty or `null`.
+    /// The column of the question, or several separated by commas, whose texts are joined by a space. A cell is text or
+    /// a list of texts, such as options to choose from; if there are several columns, a cell may be empty or `null`.
     pub question: String,
-    /// The column of the final answer; text or a number, of which every digit is kept.
+    /// The column of the final answer: text, or a number, whose digits are kept as written.
     pub answer: String,
-    /// The column of a worked solution, if there is one. A row may leave it out or have `null`.
+    /// The column of a worked solution, if there is one. A row may omit it or set it to `null`.
     #[serde(default)]
     pub solution: Option<String>,
-    /// The column of an identifier, if there is one; text or a number. A row may leave it out or have `null`.
+    /// The column of an identifier, if there is one: text or a number. A row may omit it or set it to `null`.
     #[serde(default)]
     pub id: Option<String>,
-    /// The answer column holds a solution that ends in `#### answer`, as in GSM8K, or has `\boxed{answer}`, as in MATH;
-    /// then `solution` must be unset.
+    /// Whether the answer column holds a solution that ends in `#### answer`, as in GSM8K, or has `\boxed{answer}`, as
+    /// in MATH. If set, `solution` must be unset.
     #[serde(default)]
     pub marked: bool,
-    /// Drop calculator annotations `<<12+5=17>>` from solutions.
+    /// Whether to drop calculator annotations such as `<<12+5=17>>` from solutions.
     #[serde(default)]
     pub strip_annotations: bool,
-    /// Read questions alone: no answer, no solution.
+    /// Whether to read only questions, without answers and solutions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlabelled: bool,
 }
 
 impl ColumnMap {
-    /// GSM8K: `question`, and an `answer` that is a solution ending in `#### n`. Annotations are stripped.
+    /// Returns the map for GSM8K: `question`, and an `answer` that is a solution ending in `#### n`. Annotations are
+    /// stripped.
     pub fn gsm8k() -> Self {
         Self { marked: true, strip_annotations: true, ..Self::named("question", "answer") }
     }
 
-    /// Two columns, no solution, no identifier.
+    /// Returns a map with two columns and neither solution nor identifier.
     pub fn named(question: &str, answer: &str) -> Self {
         Self {
             question: question.to_owned(),
@@ -65,18 +66,18 @@ impl ColumnMap {
         }
     }
 
-    /// The columns of the question, in the order in which their texts are joined.
+    /// Returns the columns of the question, in the order in which their texts are joined.
     pub fn question_columns(&self) -> impl Iterator<Item = &str> {
         self.question.split(',').map(str::trim).filter(|name| !name.is_empty())
     }
 
-    /// The question that the texts of its columns make.
+    /// Joins the texts of the question's columns into the question.
     pub fn joined(texts: &[impl AsRef<str>]) -> String {
         let texts = texts.iter().map(|text| text.as_ref().trim());
         texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
-    /// Validates one row of any container. `line` is 1-based and only used to name the row.
+    /// Validates one row of any container. `line` is 1-based and is only used to name the row in errors.
     pub fn row(&self, line: u64, fields: Fields<'_>) -> Result<Imported, ImportError> {
         let question = Self::required(line, &self.question, fields.question)?;
         let id = fields.id.map(str::to_owned);
@@ -105,12 +106,12 @@ impl ColumnMap {
         }
     }
 
-    /// Refuses a solution where there should be an answer: nothing would ever agree with the whole of it.
+    /// Refuses a solution where an answer belongs: no answer would ever agree with the whole of it.
     fn check_bare(&self, line: u64, answer: &str) -> Result<(), ImportError> {
         let Some(own) = extract(answer) else { return Ok(()) };
         let around = answer.replacen(own, "", 1);
         let letters: String = around.chars().filter(|c| c.is_alphanumeric()).collect();
-        // A box of its own is how some write a bare answer.
+        // A box alone is a common way to write a bare answer.
         if !answer.contains(ANSWER_MARK) && ["boxed", "fbox"].contains(&letters.as_str()) {
             return Ok(());
         }
@@ -126,7 +127,8 @@ impl ColumnMap {
         Ok(text.to_owned())
     }
 
-    /// The solution as a completion: without annotations if so wished, and with its final answer, where it has it.
+    /// Returns the solution as a completion: without annotations if they are to be stripped, and with its final answer
+    /// appended if it lacks one.
     fn solution(&self, line: u64, text: &str, answer: &str) -> Result<String, ImportError> {
         let text = text.replace("\r\n", "\n");
         let text = if self.strip_annotations { strip_annotations(&text) } else { text };
@@ -157,131 +159,131 @@ pub struct Fields<'a> {
 /// One imported problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// The question, trimmed, never empty.
+    /// The question, trimmed and never empty.
     pub question: String,
-    /// A completion that is graded correct for `answer`: its last line is `#### answer`, or that is in `\boxed{}`.
+    /// A completion that is graded correct for `answer`: its last line is `#### answer`, or it has `\boxed{answer}`.
     pub solution: Option<String>,
-    /// The bare final answer, trimmed; empty only where no answers are read ([`ColumnMap::unlabelled`]).
+    /// The bare final answer, trimmed. Empty only if no answers are read ([`ColumnMap::unlabelled`]).
     pub answer: String,
-    /// The identifier of the source.
+    /// The identifier from the source.
     pub id: Option<String>,
-    /// The 1-based line (or row) it came from.
+    /// The 1-based line (or row) that it came from.
     pub line: u64,
 }
 
-/// Why a row was refused.
+/// Reasons for refusing a row.
 #[derive(Debug, Error)]
 pub enum ImportError {
     /// The reader failed.
     #[error("line {line}: cannot read: {source}")]
     Io {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The reader's error.
         source: std::io::Error,
     },
-    /// A line longer than 16 MiB.
+    /// A line is longer than 16 MiB.
     #[error(
         "line {line}: longer than 16 MiB; JSONL has one object per line, so put each on its own"
     )]
     TooLong {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
     },
-    /// Not a JSON text.
+    /// A line is not valid JSON.
     #[error("line {line}: not valid JSON ({source}); JSONL has one object per line, in UTF-8")]
     Json {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The parser's error.
         source: serde_json::Error,
     },
-    /// JSON, but not an object.
+    /// A line is JSON, but not an object.
     #[error(
         "line {line}: expected an object, found {found}; JSONL rows are `{{\"column\": value}}`"
     )]
     NotAnObject {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
-        /// What was found.
+        /// The kind of value that was found.
         found: &'static str,
     },
-    /// A mapped column is not there.
+    /// A mapped column is missing.
     #[error("line {line}: no column `{column}` (there are: {present}); map it to one of these")]
     Missing {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The mapped column.
         column: String,
-        /// The columns of the row.
+        /// The columns that the row has.
         present: String,
     },
-    /// A column that a row has twice.
+    /// A row has the same column twice.
     #[error("line {line}: column `{column}` is there twice; leave one of them")]
     Twice {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The column.
         column: String,
     },
-    /// A cell that is neither text nor a number.
+    /// A cell has a type that the column does not accept.
     #[error("line {line}: column `{column}` holds {found}; expected {expected}")]
     WrongType {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The column.
         column: String,
-        /// What was found.
+        /// The kind of value that was found.
         found: &'static str,
-        /// What the column takes.
+        /// The kinds of values that the column accepts.
         expected: &'static str,
     },
-    /// A blank question or answer.
+    /// A question or answer is blank.
     #[error("line {line}: column `{column}` is empty; fill it or drop the row")]
     Empty {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The column.
         column: String,
     },
-    /// A solution without a mark or a box.
+    /// A solution has neither a mark nor a box.
     #[error(
         "line {line}: column `{column}` has no `#### answer` and no `\\boxed{{answer}}`; end it with one, or set `marked = false` if the column is a bare answer"
     )]
     NoMark {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The column.
         column: String,
     },
-    /// A solution where a bare answer belongs.
+    /// There is a solution where a bare answer belongs.
     #[error(
         "line {line}: column `{column}` holds a whole solution, which ends in `{own}`, and no bare answer; name the column of the answers, or set `marked = true` (`--format gsm8k` for GSM8K) to take the answer from the solution"
     )]
     WholeSolution {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The column.
         column: String,
         /// The solution's answer.
         own: String,
     },
-    /// Both `marked` and a solution column.
+    /// Both `marked` and a solution column are set.
     #[error(
         "line {line}: `marked` takes the solution from the answer column, but column `{column}` is mapped too; unset one of them"
     )]
     TwoSolutions {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The solution column.
         column: String,
     },
-    /// A solution that arrives somewhere else.
+    /// A solution ends in a different answer from the row's.
     #[error(
         "line {line}: the solution ends in `{own}` but the answer is `{answer}`; correct one of them or drop the row"
     )]
     Disagrees {
-        /// 1-based line.
+        /// The 1-based line.
         line: u64,
         /// The solution's answer.
         own: String,
@@ -291,7 +293,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    /// The 1-based line (or row) that was refused.
+    /// Returns the 1-based line (or row) that was refused.
     pub fn line(&self) -> u64 {
         match self {
             Self::Io { line, .. }
@@ -310,7 +312,7 @@ impl ImportError {
     }
 }
 
-/// The text without calculator annotations: `48/2 = <<48/2=24>>24` becomes `48/2 = 24`.
+/// Strips calculator annotations from a text: `48/2 = <<48/2=24>>24` becomes `48/2 = 24`.
 pub fn strip_annotations(text: &str) -> String {
     let mut stripped = String::with_capacity(text.len());
     let mut rest = text;

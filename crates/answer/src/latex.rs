@@ -1,15 +1,15 @@
-//! Mathematical answers, in LaTeX or as typed: the key under which an answer votes.
+//! Mathematical answers, in LaTeX or as typed, and the key under which such an answer votes.
 //!
-//! - `token`: what an answer is made of. `shape`: lists, tuples, intervals, matrices.
-//!   `relation`: equations and inequalities.
-//! - `expression`: values. `poly` is their normal form, `quotient` has denominators, `number` roots, `function` the
-//!   functions with exact values.
-//! - `field`: the fingerprint of values that have no normal form here.
-//! - `numeral`: where a number ends that a unit follows.
-//! - `words`: the text of an answer that is none of these.
+//! - `token` splits an answer into tokens. `shape` reads lists, tuples, intervals and matrices. `relation` reads
+//!   equations and inequalities.
+//! - `expression` computes values. `poly` is their normal form, `quotient` adds denominators, `number` handles roots,
+//!   and `function` has the functions with exact values.
+//! - `field` computes the fingerprint of values that have no normal form here.
+//! - `numeral` finds the end of a number that is followed by a unit.
+//! - `words` handles the text of an answer that is none of these.
 //!
-//! Values are compared exactly, and a decimal is what its digits say: 0.333 is not a third. The effort is bounded:
-//! an answer that is too long, too deep or too large is compared as text. `docs/MATH.md` has the conventions.
+//! Values are compared exactly, and a decimal is exactly its digits: 0.333 is not a third. The effort is bounded: an
+//! answer that is too long, too deep or too large is compared as text. `docs/MATH.md` has the conventions.
 
 mod expression;
 mod field;
@@ -28,7 +28,7 @@ pub(crate) use words::{is_name, plain};
 
 use token::Token;
 
-/// The longest answer that is read as mathematics, in bytes.
+/// Longest answer that is read as mathematics, in bytes.
 pub(crate) const MAX_LENGTH: usize = 1000;
 
 /// An answer that was read as mathematics.
@@ -53,6 +53,6 @@ pub(crate) fn read(answer: &str) -> Option<Reading> {
         tokens if shape::is_words(tokens) => return None,
         tokens => shape::key(tokens)?,
     };
-    // One letter is as often a choice as a variable.
+    // One letter is as often a multiple-choice answer as a variable, so case is ignored.
     Some(Reading::Key(if key.len() == 1 { key.to_lowercase() } else { key }))
 }

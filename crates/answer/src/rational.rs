@@ -1,7 +1,7 @@
-//! Exact numbers: what answers are graded with and claims are checked with.
+//! Exact numbers, used for grading answers and checking claims.
 //!
-//! A [`Rational`] is a fraction of two bounded integers. Nothing here rounds and nothing panics: whatever
-//! leaves the bounds, or divides by zero, is `None`, and the caller says what not knowing means.
+//! A [`Rational`] is a fraction of two bounded integers. Nothing here rounds and nothing panics: a result that leaves
+//! the bounds or divides by zero is `None`, and the caller decides what an unknown value means.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ use num_traits::{CheckedAdd, CheckedMul, CheckedSub, Zero};
 
 use crate::unit;
 
-/// Largest numerator and denominator, `10^36`. It leaves two digits of headroom in an `i128`, so that no sign
-/// change or reduction inside `num_rational` can overflow.
+/// Largest numerator and denominator, `10^36`. It leaves two digits of headroom in an `i128`, so that no sign change or
+/// reduction inside `num_rational` can overflow.
 const LIMIT: u128 = 10u128.pow(36);
 
-/// Longest decimal expansion that [`Rational`] displays; a longer one is displayed as a fraction.
+/// Longest decimal expansion that [`Rational`] displays, in digits; a longer one is displayed as a fraction.
 const MAX_DECIMALS: usize = 40;
 
-/// Currency signs, ignored before and after a number: no exchange rate is ever meant.
+/// Currency signs, ignored before and after a number, because no exchange rate is ever meant.
 pub(crate) const CURRENCY: [char; 12] =
     ['$', '€', '£', '¥', '₹', '₩', '₽', '₱', '₫', '₺', '₦', '₪'];
 
 /// Single letters that are read as a unit after a number; any other single letter is a variable.
 pub(crate) const UNIT_LETTERS: [char; 6] = ['m', 'g', 'h', 'l', 'L', 's'];
 
-/// Fractions that are one character.
+/// Single-character fractions: the character, its numerator and its denominator.
 const VULGAR: [(char, i128, i128); 16] = [
     ('½', 1, 2),
     ('⅓', 1, 3),
@@ -44,32 +44,33 @@ const VULGAR: [(char, i128, i128); 16] = [
     ('⅒', 1, 10),
 ];
 
-/// An exact number: numerator and denominator at most `10^36`, always in lowest terms.
+/// An exact number in lowest terms, with numerator and denominator of at most `10^36`.
 ///
-/// Displayed as an integer, else as a decimal that ends (`0.125`), else as a fraction (`1/3`), so that equal
-/// numbers have equal text.
+/// Displayed as an integer, else as a finite decimal (`0.125`), else as a fraction (`1/3`), so that equal numbers have
+/// equal text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rational(Ratio<i128>);
 
 impl Rational {
-    /// `numerator / denominator`; `None` for a zero denominator and beyond the bounds.
+    /// Returns `numerator / denominator`; `None` for a zero denominator and beyond the bounds.
     pub fn new(numerator: i128, denominator: i128) -> Option<Self> {
         let fits = |n: i128| n.unsigned_abs() <= LIMIT;
+        // `Ratio::new` panics if the denominator is zero.
         let valid = denominator != 0 && fits(numerator) && fits(denominator);
         valid.then(|| Self(Ratio::new(numerator, denominator)))
     }
 
-    /// A whole number.
+    /// Returns a whole number.
     pub fn integer(value: i64) -> Self {
         Self(Ratio::from_integer(i128::from(value)))
     }
 
-    /// Reads a number as people write answers; `None` if the text is not one number.
+    /// Reads a number as people write answers; `None` if the text is not exactly one number.
     ///
-    /// Understood: signs (also `−`), thousands separators in groups of three (`1,234`, never `1,23`), currency
-    /// signs before or after, decimals, `a/b`, mixed `1 1/2` and `1½`, `3e8`, `1.5 million`, a final period, markup
-    /// (`**17**`, `\$5`), and units (`17 apples`, `5 m/s`), but no other words. A percent sign is a unit as well, as
-    /// GSM8K has it: `25%` is 25, not 0.25. `50 cents` is 0.5.
+    /// Understood are signs (also `−`), thousands separators in groups of three (`1,234`, never `1,23`), currency signs
+    /// before or after, decimals, `a/b`, mixed `1 1/2` and `1½`, `3e8`, `1.5 million`, a final period, markup
+    /// (`**17**`, `\$5`), and units (`17 apples`, `5 m/s`), but no other words. A percent sign is a unit too, as in
+    /// GSM8K: `25%` is 25, not 0.25. `50 cents` is 0.5.
     pub fn parse(text: &str) -> Option<Self> {
         let markup = |c: char| c.is_whitespace() || matches!(c, '*' | '`' | '_' | '\\');
         let (negative, rest) = strip_prefixes(text.trim_matches(markup))?;
@@ -89,42 +90,43 @@ impl Rational {
         value.checked_mul(unit::meaning(rest, value.place(rest, apart))?.factor)
     }
 
-    /// How a text stands that follows the number.
+    /// Describes how the text after this number relates to it, for reading a unit.
     pub(crate) fn place(self, text: &str, apart: bool) -> unit::Place {
         let size = if self.is_negative() { self.negated() } else { self };
         let apart = apart || text.starts_with(|c: char| c.is_whitespace() || "~\\".contains(c));
         unit::Place { singular: size <= Self::integer(1), apart }
     }
 
-    /// The sum, if it is within the bounds.
+    /// Returns the sum, if it is within the bounds.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         Self::bounded(self.0.checked_add(&other.0)?)
     }
 
-    /// The difference, if it is within the bounds.
+    /// Returns the difference, if it is within the bounds.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         Self::bounded(self.0.checked_sub(&other.0)?)
     }
 
-    /// The product, if it is within the bounds.
+    /// Returns the product, if it is within the bounds.
     pub fn checked_mul(self, other: Self) -> Option<Self> {
         Self::bounded(self.0.checked_mul(&other.0)?)
     }
 
-    /// The quotient, if it is within the bounds; `None` for a zero divisor.
+    /// Returns the quotient, if it is within the bounds; `None` for a zero divisor.
     pub fn checked_div(self, other: Self) -> Option<Self> {
+        // `recip` panics for zero.
         if other.0.is_zero() {
             return None;
         }
         self.checked_mul(Self(other.0.recip()))
     }
 
-    /// The quotient rounded down, if it is within the bounds; `None` for a zero divisor.
+    /// Returns the quotient rounded down, if it is within the bounds; `None` for a zero divisor.
     pub fn checked_floor_div(self, other: Self) -> Option<Self> {
         Some(Self(self.checked_div(other)?.0.floor()))
     }
 
-    /// The power for a whole exponent of at most 64 either way, if it is within the bounds.
+    /// Returns the power for a whole exponent from -64 to 64, if it is within the bounds.
     pub fn checked_pow(self, exponent: Self) -> Option<Self> {
         let exponent = exponent.0.is_integer().then(|| exponent.0.to_integer())?;
         if exponent.unsigned_abs() > 64 {
@@ -137,7 +139,7 @@ impl Rational {
         if exponent < 0 { Self::integer(1).checked_div(power) } else { Some(power) }
     }
 
-    /// The power for any whole exponent, if it is within the bounds. The effort is that of the exponent's digits.
+    /// Returns the power for any whole exponent, if it is within the bounds. Takes time logarithmic in the exponent.
     pub(crate) fn power(self, exponent: i128) -> Option<Self> {
         let base = if exponent < 0 { Self::integer(1).checked_div(self)? } else { self };
         let (mut power, mut square, mut left) = (Self::integer(1), base, exponent.unsigned_abs());
@@ -153,44 +155,44 @@ impl Rational {
         }
     }
 
-    /// The numerator; it has the sign.
+    /// Returns the numerator, which carries the sign.
     pub(crate) fn numer(self) -> i128 {
         *self.0.numer()
     }
 
-    /// The denominator, above zero.
+    /// Returns the denominator, which is positive.
     pub(crate) fn denom(self) -> i128 {
         *self.0.denom()
     }
 
-    /// The value, if it is whole.
+    /// Returns the value, if it is whole.
     pub(crate) fn whole(self) -> Option<i128> {
         self.0.is_integer().then(|| self.0.to_integer())
     }
 
-    /// The largest whole number that is not above it.
+    /// Returns the largest whole number that is not above this one.
     pub(crate) fn floor(self) -> Self {
         Self(self.0.floor())
     }
 
-    /// True for zero.
+    /// Whether the number is zero.
     pub(crate) fn is_zero(self) -> bool {
         self.0.is_zero()
     }
 
-    /// True below zero.
+    /// Whether the number is below zero.
     pub(crate) fn is_negative(self) -> bool {
         self.numer() < 0
     }
 
-    /// The number with its sign turned. Cannot leave the bounds, which are symmetric.
+    /// Returns the negated number. It cannot leave the bounds, which are symmetric.
     #[must_use]
     pub fn negated(self) -> Self {
         Self(-self.0)
     }
 
-    /// True if `self` could have been written for `exact` by rounding to `decimals` digits after the point:
-    /// they differ by at most half a unit of the last digit.
+    /// Whether `self` may be `exact` rounded to `decimals` digits after the point: they differ by at most half a unit
+    /// of the last digit.
     pub fn rounds(self, exact: Self, decimals: u32) -> bool {
         let half_unit = 10i128
             .checked_pow(decimals)
@@ -222,7 +224,8 @@ impl fmt::Display for Rational {
     }
 }
 
-/// Digits after the point of `remainder / denominator`, or `None` if they do not end soon.
+/// Returns the digits after the point of `remainder / denominator`; `None` after [`MAX_DECIMALS`] digits without an
+/// end.
 fn decimal_digits(mut remainder: i128, denominator: i128) -> Option<String> {
     let mut digits = String::new();
     while remainder != 0 {
@@ -241,13 +244,13 @@ fn decimal_digits(mut remainder: i128, denominator: i128) -> Option<String> {
 pub(crate) struct Literal {
     /// The number; `None` if it has too many digits.
     pub(crate) value: Option<Rational>,
-    /// Digits after the point.
+    /// Number of digits after the point.
     pub(crate) decimals: u32,
-    /// Bytes read.
+    /// Number of bytes read.
     pub(crate) len: usize,
 }
 
-/// Reads the unsigned decimal or mixed number that `text` begins with.
+/// Reads the unsigned decimal or mixed number at the start of `text`.
 pub(crate) fn scan(text: &str) -> Option<Literal> {
     let whole = scan_decimal(text);
     let after = whole.map_or(0, |literal| literal.len);
@@ -270,7 +273,7 @@ fn is_vulgar(text: &str) -> bool {
     text.chars().next().is_some_and(|c| VULGAR.iter().any(|&(sign, ..)| sign == c))
 }
 
-/// A fraction of one character, with the blank that may stand before it.
+/// Reads a single-character fraction, with the blank that may stand before it, and its length in bytes.
 fn scan_vulgar(text: &str) -> Option<(Rational, usize)> {
     let part = text.strip_prefix(' ').unwrap_or(text);
     let first = part.chars().next()?;
@@ -279,7 +282,8 @@ fn scan_vulgar(text: &str) -> Option<(Rational, usize)> {
     Some((value, text.len() - part.len() + first.len_utf8()))
 }
 
-/// The ` 1/2` of `1 1/2`: one blank, then a fraction below one with no blanks inside.
+/// Reads the ` 1/2` of `1 1/2`: one blank, then a fraction below one with no blanks inside. Also returns its length in
+/// bytes.
 fn scan_proper(text: &str) -> Option<(Rational, usize)> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let fraction = text.strip_prefix(' ')?;
@@ -296,7 +300,7 @@ fn scan_proper(text: &str) -> Option<(Rational, usize)> {
     Some((Rational::new(numerator, denominator)?, 1 + top + 1 + bottom))
 }
 
-/// Digits with thousands separators and a fractional part.
+/// Reads digits with thousands separators and a fractional part.
 fn scan_decimal(text: &str) -> Option<Literal> {
     let bytes = text.as_bytes();
     let whole = grouped_digits(bytes);
@@ -324,7 +328,7 @@ fn read_digits(digits: impl Iterator<Item = u8>) -> Option<i128> {
     Some(number)
 }
 
-/// Length of the whole part: one to three digits and groups `,ddd`, or digits alone.
+/// Returns the length of the whole part: one to three digits and groups of `,ddd`, or digits alone.
 fn grouped_digits(bytes: &[u8]) -> usize {
     let mut len = digits_at(bytes, 0);
     if !(1..=3).contains(&len) || bytes.first() == Some(&b'0') {
@@ -340,7 +344,7 @@ fn digits_at(bytes: &[u8], at: usize) -> usize {
     bytes.iter().skip(at).take_while(|b| b.is_ascii_digit()).count()
 }
 
-/// Splits sign and currency sign, in either order, from the front.
+/// Strips sign and currency sign, in either order. Returns whether the sign is negative, and the rest.
 pub(crate) fn strip_prefixes(text: &str) -> Option<(bool, &str)> {
     let mut rest = text;
     let (mut sign, mut currency) = (None, false);
@@ -357,14 +361,14 @@ pub(crate) fn strip_prefixes(text: &str) -> Option<(bool, &str)> {
     Some((sign.unwrap_or(false), rest))
 }
 
-/// The `/ b` of a fraction `a / b`: a whole number, currency never follows.
+/// Reads the `/ b` of a fraction `a / b`. `b` is a whole number, and never has a currency sign.
 fn denominator(text: &str) -> Option<(Rational, &str)> {
     let below = text.strip_prefix('/')?.trim_start();
     let literal = scan_decimal(below).filter(|literal| literal.decimals == 0)?;
     Some((literal.value?, below.get(literal.len..)?))
 }
 
-/// The exponent of scientific notation that follows a number, and its length: the `e-19` of `1.6e-19`.
+/// Reads the exponent of scientific notation after a number, the `e-19` of `1.6e-19`, and its length in bytes.
 pub(crate) fn exponent(text: &str) -> Option<(i32, usize)> {
     let after = text.strip_prefix(['e', 'E'])?;
     let (negative, digits) = match after.strip_prefix(['-', '−', '+']) {
@@ -375,12 +379,13 @@ pub(crate) fn exponent(text: &str) -> Option<(i32, usize)> {
     let exponent: i32 = digits.get(..len).filter(|_| (1..=4).contains(&len))?.parse().ok()?;
     let rest = digits.get(len..)?;
     let broken = rest.strip_prefix('.').is_some_and(|rest| digits_at(rest.as_bytes(), 0) > 0);
+    // `1e3.5` and `1e3^2` are expressions, not one number.
     let continues = broken || rest.starts_with(['^', '_']);
     let exponent = if negative { -exponent } else { exponent };
     (!continues).then_some((exponent, text.len() - rest.len()))
 }
 
-/// The factor a scale word stands for.
+/// Returns the factor of a scale word.
 pub(crate) fn scale(word: &str) -> Option<Rational> {
     let factor = match word.to_ascii_lowercase().as_str() {
         "hundred" => 100,

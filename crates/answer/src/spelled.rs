@@ -1,4 +1,4 @@
-//! Answers of words and digits that are no mathematics: number words, ordinals, ratios.
+//! Answers in words and digits that are not mathematics: number words, ordinals, ratios.
 
 use crate::rational::{Rational, scale};
 use crate::unit::{Place, meaning};
@@ -29,12 +29,12 @@ const SMALL: [&str; 20] = [
 const TENS: [&str; 8] =
     ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
-/// Whether a word alone is a number.
+/// Whether a word is a number on its own.
 pub(crate) fn is_number(word: &str) -> bool {
     SMALL.contains(&word) || TENS.contains(&word)
 }
 
-/// The number that words stand for, with a unit or without: `twenty-five`, `minus three`, `two hundred and five apples`.
+/// Reads a number in words, with or without a unit: `twenty-five`, `minus three`, `two hundred and five apples`.
 pub(crate) fn number(text: &str) -> Option<Rational> {
     let negative = ["minus ", "negative ", "Minus ", "Negative "]
         .iter()
@@ -49,9 +49,10 @@ pub(crate) fn number(text: &str) -> Option<Rational> {
     Some(if negative.is_some() { size.negated() } else { size })
 }
 
-/// The whole number a text begins with, in words, and what follows.
+/// Reads the whole number in words at the start of a text, and returns it with the rest.
 fn words(text: &str) -> Option<(Rational, &str)> {
     let (mut total, mut group, mut rest, mut read) = (0i64, None::<i64>, text, 0);
+    // Scale words must get smaller (`two million three thousand`), so each one lowers the limit for the next.
     let mut limit = i64::MAX;
     loop {
         let hyphen = rest.strip_prefix('-').filter(|_| read > 0);
@@ -87,14 +88,14 @@ fn words(text: &str) -> Option<(Rational, &str)> {
     (read > 0).then_some((Rational::integer(total.checked_add(group.unwrap_or(0))?), rest))
 }
 
-/// True if a part follows in words what has been read of a group: `two hundred` `five`, `twenty` `five`.
+/// Whether a number word may follow those already read: `two hundred` `five`, `twenty` `five`.
 fn fits(group: i64, part: i64) -> bool {
     part > 0
         && (group % 100 == 0
             || ((20..100).contains(&(group % 100)) && group % 10 == 0 && part < 10))
 }
 
-/// The key of an ordinal, which is no number: `18th`, `18^{\text{th}}`.
+/// Returns the key of an ordinal, which is not a number: `18th`, `18^{\text{th}}`.
 pub(crate) fn ordinal(text: &str) -> Option<String> {
     let len = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, mut rest) = (text.get(..len)?, text.get(len..)?.to_lowercase());
@@ -108,7 +109,7 @@ pub(crate) fn ordinal(text: &str) -> Option<String> {
     (known && !digits.is_empty()).then(|| format!("{digits}{ending}"))
 }
 
-/// The key of a ratio, in the order of its numbers: `5:3`, `5 to 3`, `5\text{ to }3`. It is not reduced.
+/// Returns the key of a ratio, in the order of its numbers: `5:3`, `5 to 3`, `5\text{ to }3`. It is not reduced.
 pub(crate) fn ratio(text: &str) -> Option<String> {
     let plain = crate::latex::plain(text)
         .replace("\\colon", ":")
@@ -120,7 +121,7 @@ pub(crate) fn ratio(text: &str) -> Option<String> {
     let part = |part: &&str| {
         let part = part.trim();
         let digits = part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b',');
-        // The 05 of 10:05 is no number of its own.
+        // The 05 of 10:05 is not a number of its own, so times are not ratios.
         let padded = part.len() > 1 && part.starts_with('0') && !part.starts_with("0.");
         Rational::parse(part)
             .filter(|_| digits && !padded && !part.ends_with(['.', ',']))

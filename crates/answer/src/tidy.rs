@@ -1,10 +1,10 @@
-//! What stands around an answer and is no part of it, and how digits are grouped.
+//! Strips text around an answer that is not part of it, and normalises how digits are grouped.
 //!
-//! Every step takes something away or writes it in fewer ways; none changes what is said.
+//! Every step removes something or reduces the number of ways to write it; none changes the meaning.
 
 use crate::rational::{CURRENCY, strip_prefixes};
 
-/// Tokens that end a text, beside those of the form `<|...|>`.
+/// Tokens that end a text, besides those of the form `<|...|>`.
 const ENDS: [&str; 13] = [
     "</s>",
     "<eos>",
@@ -21,16 +21,17 @@ const ENDS: [&str; 13] = [
     "</answer>",
 ];
 
-/// What money is counted in, as written before a number.
+/// Currency names and signs as written before a number.
 const MONEY: [&str; 31] = [
     "US$", "AU$", "CA$", "NZ$", "HK$", "A$", "C$", "S$", "R$", "USD", "EUR", "GBP", "INR", "JPY",
     "CNY", "RMB", "CAD", "AUD", "NZD", "CHF", "SGD", "HKD", "KRW", "MXN", "BRL", "SEK", "NOK",
     "DKK", "PLN", "Rs.", "Rs",
 ];
 
-/// The answer by itself.
+/// Returns the answer by itself.
 pub(crate) fn tidied(answer: &str) -> String {
     let mut text = shown(answer);
+    // Layers nest (`**$5$**`), so peel until nothing comes off.
     loop {
         let inner = peeled(&text);
         if inner.len() == text.len() {
@@ -40,7 +41,8 @@ pub(crate) fn tidied(answer: &str) -> String {
     }
 }
 
-/// Blanks of any width as blanks, characters of double width as themselves, and nothing from an end token on.
+/// Normalises blanks of any width to a space and full-width characters to ASCII, and drops everything from the first
+/// end token on.
 fn shown(answer: &str) -> String {
     let plain = |c: char| match c {
         '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => Some(' '),
@@ -51,24 +53,24 @@ fn shown(answer: &str) -> String {
     };
     let end = ENDS.iter().filter_map(|end| answer.find(end)).chain(special(answer)).min();
     let text = answer.get(..end.unwrap_or(answer.len())).unwrap_or_default();
-    // `<s>` alone begins a text, and is a part of none.
+    // `<s>` alone begins a text, and is never part of an answer.
     let text = text.trim().trim_start_matches("<s>").trim_end_matches("<s>");
     let text = text.strip_prefix("<answer>").unwrap_or(text);
     let text: String = text.chars().filter_map(plain).collect();
     match text.trim().strip_prefix('~') {
-        // About so much, which is no number, and no tie either.
+        // `~18` means "about 18". Written as `≈` it is taken neither for a number nor for a TeX tie.
         Some(about) if !is_fingerprint(about) => format!("≈{about}"),
         _ => text.trim().to_owned(),
     }
 }
 
-/// True for what follows the tilde of a key.
+/// Whether a text is the 16 hexadecimal digits that follow the tilde in a fingerprint key.
 fn is_fingerprint(text: &str) -> bool {
     let digits = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     text.get(..16).is_some_and(|digest| digest.bytes().all(digits))
 }
 
-/// Where the first `<|...|>` stands.
+/// Returns where the first `<|...|>` stands.
 fn special(text: &str) -> Option<usize> {
     let named = |&(at, _): &(usize, &str)| {
         let inside = text.get(at + 2..).and_then(|after| after.split_once("|>"));
@@ -76,10 +78,11 @@ fn special(text: &str) -> Option<usize> {
             name.len() >= 3 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         })
     };
+    // Limited, because each `<|` makes `named` scan the rest of the text.
     text.match_indices("<|").take(16).find(named).map(|(at, _)| at)
 }
 
-/// One layer less: emphasis, quotes, delimiters of mathematics, an announcement, the letter of an option, a currency.
+/// Removes one layer: emphasis, quotes, math delimiters, an announcement, an option letter or a currency.
 fn peeled(text: &str) -> String {
     let text = text.trim();
     let layers = [unquoted, undelimited, announced, option, currency];
@@ -92,7 +95,7 @@ fn peeled(text: &str) -> String {
     }
 }
 
-/// A text that begins with emphasis, without it: `**73**`, `**Answer:** 73`.
+/// Removes emphasis from the start of a text: `**73**`, `**Answer:** 73`.
 fn emphasis(text: &str) -> Option<String> {
     let marks = ["***", "**", "__", "*", "_", "`", "<b>", "<strong>"];
     let open = marks.iter().find(|mark| text.starts_with(**mark))?;
@@ -124,7 +127,7 @@ fn undelimited(text: &str) -> Option<String> {
     pairs.iter().find_map(inner)
 }
 
-/// What follows `The answer is`, `Final answer:` and the like.
+/// Returns the text after `The answer is`, `Final answer:` and the like.
 fn announced(text: &str) -> Option<String> {
     let mut rest = text;
     for words in [
@@ -141,29 +144,30 @@ fn announced(text: &str) -> Option<String> {
     if ["option", "choice"].contains(&noun) && is_letter(rest) {
         return Some(rest.to_owned());
     }
-    // `**Answer:** 73`, `Answer**: 73`.
+    // The emphasis may close before or after the colon: `**Answer:** 73`, `Answer**: 73`.
     let rest = rest.trim_start_matches(['*', '_', ' ']);
     let after = word_off(rest, "is equal to").or_else(|| word_off(rest, "is"));
     let after = after.or_else(|| rest.strip_prefix([':', '=']))?;
     let after = after.trim_start_matches([':', ' ']);
-    // `Answer:** 73`; what begins emphasis of its own stays.
+    // `Answer:** 73`. Emphasis that belongs to the answer itself stays.
     Some(after.strip_prefix("** ").unwrap_or(after).to_owned())
 }
 
-/// True for the letter of an option: `C`, `(C)`.
+/// Whether a text is the letter of an option: `C`, `(C)`.
 fn is_letter(text: &str) -> bool {
     let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text);
     inner.len() == 1 && inner.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
-/// What follows a word, whatever its case.
+/// Strips a leading word, ignoring case, and returns the rest.
 fn word_off<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let (first, rest) = (text.get(..word.len())?, text.get(word.len()..)?);
     let ends = !rest.starts_with(char::is_alphanumeric);
     (ends && first.eq_ignore_ascii_case(word)).then(|| rest.trim_start())
 }
 
-/// What an option says, without its letter: `(C) 5`, `\textbf{(C) }5`, `C. 5`. With a second letter, it is several answers.
+/// Returns the text of an option without its letter: `(C) 5`, `\textbf{(C) }5`, `C. 5`. `None` if another option letter
+/// follows, because then there are several answers.
 fn option(text: &str) -> Option<String> {
     let commands =
         ["\\textbf{", "\\text{", "\\mathrm{", "\\mathbf{", "\\mbox{", "\\textrm{", "\\bf{"];
@@ -190,14 +194,14 @@ fn option(text: &str) -> Option<String> {
         .then(|| said.to_owned())
 }
 
-/// A text without the blanks it begins with, as typed or in LaTeX.
+/// Strips leading blanks, as typed or in LaTeX.
 fn unspaced(text: &str) -> &str {
     let text = text.trim_start_matches([' ', '~', ':']);
     let spaces = ["\\ ", "\\,", "\\;", "\\quad", "\\qquad"];
     spaces.iter().find_map(|space| text.strip_prefix(space)).unwrap_or(text).trim_start()
 }
 
-/// True for what goes on from the letter before it: `(A) - 5`, `(A) or B`.
+/// Whether a text continues the expression or sentence of the letter before it: `(A) - 5`, `(A) or B`.
 fn operates(text: &str) -> bool {
     let signs =
         ["\\cdot", "\\times", "\\cup", "\\cap", "\\le", "\\ge", "\\ne", "\\pm", "\\div", "\\in"];
@@ -208,7 +212,7 @@ fn operates(text: &str) -> bool {
     subtracts || signs.iter().any(|sign| text.starts_with(sign)) || words.contains(&first)
 }
 
-/// True if another letter like the one before follows: `(a) 5 (b) 6`.
+/// Whether another letter in the same style follows: `(a) 5 (b) 6`.
 fn is_one_of_several(text: &str, open: bool, close: char) -> bool {
     let mut letters = ('A'..='J').chain('a'..='j');
     let begins =
@@ -216,7 +220,7 @@ fn is_one_of_several(text: &str, open: bool, close: char) -> bool {
     letters.any(|letter| text.contains(&begins(letter)))
 }
 
-/// A number without the name of its currency before it.
+/// Removes the name of a currency before a number.
 fn currency(text: &str) -> Option<String> {
     let (sign, rest) = match text.strip_prefix(['-', '−']) {
         Some(rest) => ("-", rest.trim_start()),
@@ -232,8 +236,8 @@ fn currency(text: &str) -> Option<String> {
     digits.then(|| format!("{sign}{after}"))
 }
 
-/// The text with its numbers written without groups and with a decimal point, where it is certain which commas and
-/// points are which: `1 000` and `1'000` and `1.000.000`, `1.000,5`, `1{,}5`, and `2,50 €`.
+/// Rewrites the numbers of a text without digit groups and with a decimal point, where the role of each comma and point
+/// is certain: `1 000`, `1'000`, `1.000.000`, `1.000,5`, `1{,}5` and `2,50 €`.
 fn grouped(text: &str) -> String {
     if let Some(price) = priced(text) {
         return price;
@@ -256,14 +260,14 @@ fn grouped(text: &str) -> String {
             _ => {}
         }
         out.push(first);
-        // A blank after a subscript or a command does not begin anew: `\log_2 128`.
+        // A blank after a subscript or a command does not start a new number: `\log_2 128` is not 2128.
         before = if first == ' ' && before == '0' { '.' } else { first };
         rest = rest.get(first.len_utf8()..).unwrap_or_default();
     }
     out
 }
 
-/// The number a text begins with, in plain digits if its groups are certain, and its length in the text.
+/// Returns the number at the start of a text, in plain digits if its groups are certain, and its length in the text.
 fn plain_number(text: &str, begins: bool, inside: bool) -> (String, usize) {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let first = digits(text);
@@ -277,6 +281,7 @@ fn plain_number(text: &str, begins: bool, inside: bool) -> (String, usize) {
             _ => as_is,
         };
     }
+    // With three digits after it, `{,}` is a thousands separator, as in `1{,}000`, and handled elsewhere.
     let Some(separator) = after.chars().next().filter(|c| " '’_.".contains(*c)) else {
         return as_is;
     };
@@ -302,11 +307,12 @@ fn plain_number(text: &str, begins: bool, inside: bool) -> (String, usize) {
         }
     }
     let fraction = rest.starts_with(['/', '_', '^', '\'', '’']);
+    // One point alone is a decimal point (`1.234`), so points group digits only if there are at least two.
     let certain = if separator == '.' { groups > 1 } else { groups > 0 };
     if certain && !fraction { (number, len(rest)) } else { as_is }
 }
 
-/// A price with a decimal comma: two digits after it, and a currency.
+/// Reads a price with a decimal comma: exactly two digits after the comma, and a currency.
 fn priced(text: &str) -> Option<String> {
     let (negative, number) = strip_prefixes(text)?;
     let names = ["EUR", "euros", "Euros", "euro", "Euro"];
@@ -318,7 +324,7 @@ fn priced(text: &str) -> Option<String> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let sign = if negative { "-" } else { "" };
     let price = money && digits(whole) && digits(cents) && cents.len() == 2;
-    // Between two signs it is mathematics, and a list.
+    // More than one `$` means math mode, where the comma separates list items.
     let list = text.matches('$').count() > 1;
     (price && !list).then(|| format!("{sign}{whole}.{cents}"))
 }

@@ -1,23 +1,24 @@
-//! What may follow a number without being part of it: units, and what is counted.
+//! Units and counted things that may follow a number without being part of it.
 //!
-//! A text after a number is a unit if its head is a known unit, a plural or what is known to be counted, and if no word
-//! in it says something else of the number (`squared`, `is`, `or`). A unit that scales is multiplied in: `3 dozen` is
-//! 36, `50 cents` half of what money is counted in. Anything else is no unit, and the answer no number.
+//! The text after a number is a unit if its head is a known unit, a plural or another word known to be counted, and if
+//! no word in it says something else about the number (`squared`, `is`, `or`). A unit that scales is multiplied in:
+//! `3 dozen` is 36, and `50 cents` is 0.5. Any other text is not a unit, so the answer is not a number.
 
 use crate::rational::{CURRENCY, Rational, UNIT_LETTERS, scale};
 
-/// Units that may be written to their number, as they are written: what letters there might be a product is not among them.
+/// Units that may be attached to their number without a blank, case-sensitive. Letter pairs that could be a product of
+/// variables are left out.
 const ATTACHED: &str = "mm cm dm km mg kg lb lbs oz in ft yd mi mph kph kmh rpm hr hrs min sec ms ml mL dL cL kL \
     deg rad sq Hz kHz MHz GHz eV keV MeV GeV kPa MPa hPa kN kJ MJ kW MW GW kWh Wh kV mV mA kB \
     KB MB GB TB mol USD EUR GBP INR JPY CNY CAD AUD Kg KG Km KM CM";
 
-/// Other units of up to three letters, as they are written, and what is counted.
+/// Other short units and counted nouns, case-sensitive, that need a blank before them.
 const SHORT: &str = "nm ns fm Pa GPa Nm Ns Js dB mT nT mW Gy Sv Bq ppm ppb rev ng ton day yr yrs fps bpm cl dl gal qt pt cup tsp bar atm psi cal amp ohm lux bit usd eur gbp \
     inr jpy cny rmb cad aud nzd chf sgd hkd krw mxn brl zar sek nok dkk pln yen rs kr \
     pct kid man men ox gas tea ly dpi Hrs Hr Min Sec Ft cu ha Rs RMB CHF NZD SGD HKD KRW MXN BRL \
     INR SEK NOK DKK PLN TVs tvs CDs cds mo wk wks";
 
-/// Longer units in small letters, and what is counted without a plural in `s`.
+/// Longer units, in lower case, and counted nouns whose plural does not end in `s`.
 const LONG: &str = "inch inches foot feet yard mile square cubic pound ounce tonne gram gramme kilogram meter \
     metre kilometer kilometre centimeter centimetre millimeter millimetre liter litre milliliter \
     millilitre second secs minute mins hour week month year century decade gallon quart pint tbsp \
@@ -30,7 +31,7 @@ const LONG: &str = "inch inches foot feet yard mile square cubic pound ounce ton
     soil paper bread meat beef candy pizza cake furniture equipment luggage parsec acre \
     hectare lightyear months kilometres dvds";
 
-/// Words that say more of a number than what it counts.
+/// Words that say more about a number than what it counts, so that a text with one of them is not a unit.
 const BANNED: &str = "is are was were be been being am not no nor never none neither and or but if then than because \
     since so as that which who whom whose what when where why how while whether though although \
     unless until maybe perhaps probably possibly approximately approx about around roughly nearly \
@@ -55,11 +56,11 @@ const BANNED: &str = "is are was were be been being am not no nor never none nei
     north south east west northeast northwest southeast southwest ago increase decrease \
     sometimes afterwards works fails lies";
 
-/// Words after which the rest says what the count is taken from.
+/// Words after which the rest of the text says what the count is taken from.
 const PREPOSITIONS: [&str; 12] =
     ["of", "per", "a", "an", "in", "for", "each", "every", "from", "on", "at", "with"];
 
-/// Words that may stand for a unit, or after one.
+/// Words that may stand in place of a unit, or after one.
 const TAILS: [&str; 20] = [
     "left",
     "remaining",
@@ -83,14 +84,14 @@ const TAILS: [&str; 20] = [
     "fewer",
 ];
 
-/// Units of one capital letter, after a blank; written to a number, they are variables.
+/// Units of one capital letter. They need a blank before them; attached to a number, they are variables.
 const CAPITALS: [&str; 10] = ["C", "J", "N", "W", "V", "A", "K", "F", "T", "H"];
 
-/// What is counted, in Chinese and Japanese and Korean.
+/// Counters and units in Chinese, Japanese and Korean.
 const COUNTERS: &str =
     "个個只隻本人名位岁歲天日年月周秒米克升度次张条件支辆棵朵头盒袋瓶杯页台座层元円圆块원명개";
 
-/// Hundredths of what money is counted in, and how many.
+/// Coins smaller than the currency unit, and their value in hundredths of it.
 const MINOR: [(&str, i64); 11] = [
     ("cent", 1),
     ("cents", 1),
@@ -105,28 +106,29 @@ const MINOR: [(&str, i64); 11] = [
     ("paise", 1),
 ];
 
-/// The longest text that is looked at, in bytes.
+/// Longest text that is examined, in bytes.
 const MAX_LENGTH: usize = 120;
 
-/// What the text after a number means.
+/// The meaning of the text after a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Meaning {
-    /// What the number is multiplied with.
+    /// The factor that the number is multiplied by.
     pub(crate) factor: Rational,
-    /// True for the small coins of any currency.
+    /// Whether the unit is a small coin of any currency.
     pub(crate) minor: bool,
 }
 
-/// How the text stands to its number.
+/// How the text relates to its number.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
-    /// The number is one or less: what is counted is in the singular.
+    /// Whether the number is one or less, so that the counted noun is singular.
     pub(crate) singular: bool,
-    /// There is a blank, a command or an exponent before the text.
+    /// Whether a blank, a command or an exponent separates the text from its number.
     pub(crate) apart: bool,
 }
 
-/// What `text` means after a number; `None` if it is no unit. Its commands have to be those of [`symbols`].
+/// Returns the meaning of `text` after a number; `None` if it is not a unit. The only LaTeX commands understood are
+/// those in [`symbols`].
 pub(crate) fn meaning(text: &str, place: Place) -> Option<Meaning> {
     let text = symbols(text);
     let text = text.trim().trim_end_matches(['.', ';', ',']).trim();
@@ -134,6 +136,7 @@ pub(crate) fn meaning(text: &str, place: Place) -> Option<Meaning> {
     if text.is_empty() {
         return Some(plain);
     }
+    // Times of day stay text: `6 pm` is neither 6 nor `6 am`.
     let hour = text.to_lowercase().replace(' ', "");
     let hour = ["a.m", "p.m"].iter().any(|half| hour.starts_with(half));
     let goes_on = text.starts_with(['-', ',', '.', ')', '·', '⋅', '*', '×', '∙']);
@@ -142,7 +145,7 @@ pub(crate) fn meaning(text: &str, place: Place) -> Option<Meaning> {
     }
     let words = words(text)?;
     let apart = place.apart || text.starts_with('/');
-    // A number over a letter is a quotient.
+    // A number over a single letter is a quotient: `5/x`.
     if text.starts_with('/') && words.iter().all(|word| word.text.len() == 1) {
         return None;
     }
@@ -158,7 +161,7 @@ pub(crate) fn meaning(text: &str, place: Place) -> Option<Meaning> {
     Some(Meaning { factor, minor: true })
 }
 
-/// A text in which commands for signs are these signs.
+/// Replaces LaTeX commands for signs by the signs themselves.
 fn symbols(text: &str) -> String {
     let plain = crate::latex::plain(text);
     let signs = [
@@ -182,7 +185,7 @@ fn symbols(text: &str) -> String {
     fraction(&text).unwrap_or(text)
 }
 
-/// `\frac{m}{s}` as `m/s`.
+/// Rewrites `\frac{m}{s}` as `m/s`.
 fn fraction(text: &str) -> Option<String> {
     let (before, rest) = text.split_once("\\frac{").or_else(|| text.split_once("\\dfrac{"))?;
     let (top, rest) = rest.split_once("}{")?;
@@ -195,13 +198,13 @@ fn fraction(text: &str) -> Option<String> {
 #[derive(Clone, Debug)]
 struct Word {
     text: String,
-    /// It has an exponent, as in `cm^2`.
+    /// Whether it has an exponent, as in `cm^2`.
     raised: bool,
-    /// A sign for a product or a quotient stands before it.
+    /// Whether a product or quotient sign stands before it.
     joined: bool,
 }
 
-/// The words between blanks and signs, with their exponents taken off. `None` for a text with other signs or digits.
+/// Splits a text into words at blanks and signs, with exponents taken off. `None` if it has other signs or digits.
 fn words(text: &str) -> Option<Vec<Word>> {
     let mut found: Vec<Word> = Vec::new();
     let (mut joined, mut before) = (false, None);
@@ -243,14 +246,14 @@ fn is_letter(c: char) -> bool {
     (c.is_alphabetic() && !"ªº".contains(c)) || matches!(c, 'µ' | 'Ω')
 }
 
-/// True if the text begins with an exponent, and what follows it.
+/// Whether the text begins with an exponent, and the rest after it.
 fn exponent(text: &str) -> (bool, &str) {
     let raised = |c: char| "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹".contains(c);
     if text.starts_with(raised) {
         return (true, text.trim_start_matches(raised));
     }
     let Some(power) = text.strip_prefix('^') else {
-        // As in `ft2`.
+        // An exponent without a caret, as in `ft2`.
         let after = text.strip_prefix(['2', '3']);
         let ends = after.filter(|after| !after.starts_with(|c: char| c.is_ascii_digit()));
         return ends.map_or((false, text), |after| (true, after));
@@ -270,7 +273,7 @@ fn exponent(text: &str) -> (bool, &str) {
     }
 }
 
-/// The words without the scale they begin with, and what that multiplies with.
+/// Strips leading scale words (`dozen`, `million`) and returns the rest with the factor they multiply by.
 fn scaled(words: &[Word]) -> Option<(&[Word], Rational)> {
     let (mut words, mut factor) = (words, Rational::integer(1));
     while let [first, rest @ ..] = words {
@@ -285,7 +288,7 @@ fn scaled(words: &[Word]) -> Option<(&[Word], Rational)> {
     Some((words, factor))
 }
 
-/// The small coin that is counted, or nothing; `None` if the words are no unit.
+/// Returns the small coin that is counted, or an empty string for any other unit; `None` if the words are not a unit.
 fn head(words: &[Word], place: Place) -> Option<&'static str> {
     let lower: Vec<String> = words.iter().map(|word| word.text.to_lowercase()).collect();
     let squares = |at: usize| {
@@ -293,7 +296,7 @@ fn head(words: &[Word], place: Place) -> Option<&'static str> {
         matches!(lower.get(at).map(String::as_str), Some("squared" | "cubed")) && after_unit
     };
     let banned = |at: usize, word: &str| contains(BANNED, word) && !squares(at);
-    // A letter that is no unit is a variable.
+    // A single letter that is not a unit is a variable.
     let variable = |word: &Word| {
         let letter =
             word.text.len() == 1 && word.text.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -317,6 +320,7 @@ fn head(words: &[Word], place: Place) -> Option<&'static str> {
         let capital = place.apart && CAPITALS.contains(&word.text.as_str());
         let apostrophe = at > 0 && ["'", "’"].contains(&text.as_str());
         let known = is_known(&word.text, place.apart) && !apostrophe;
+        // An attached word needs one letter more to pass for a plural, because short attached letters may be variables.
         let plural = is_plural(text) && text.chars().count() >= if place.apart { 4 } else { 5 };
         let unit = known || capital || plural;
         if !preposition && (unit || (place.singular && place.apart && is_singular(text))) {
@@ -330,10 +334,11 @@ fn head(words: &[Word], place: Place) -> Option<&'static str> {
     None
 }
 
-/// `$5 per hour`, `20 a day`, `18 in total`: but `3 of a kind` is not 3, and `3 in 10` neither.
+/// Whether a unit may begin with this preposition: `$5 per hour`, `20 a day`, `18 in total`. But `3 of a kind` is not
+/// 3, and neither is `3 in 10`.
 fn may_begin(preposition: &str, words: &[String], place: Place) -> bool {
     match preposition {
-        // A part of something.
+        // Only a part of one thing: `1/2 of the cake`.
         "of" => place.singular,
         "per" | "a" | "an" | "each" | "every" => true,
         "in" => matches!(words.get(1).map(String::as_str), Some("total" | "all")),
@@ -341,7 +346,7 @@ fn may_begin(preposition: &str, words: &[String], place: Place) -> bool {
     }
 }
 
-/// Whether words of one letter alone are units, if all of them are such words; `None` if there are others.
+/// Whether a unit made only of single letters is valid; `None` if it has longer words.
 fn letters(words: &[Word], place: Place) -> Option<bool> {
     let single = |word: &Word| word.text.len() == 1 && word.text.is_ascii();
     let alphabetic = |word: &Word| word.text.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -354,9 +359,9 @@ fn letters(words: &[Word], place: Place) -> Option<bool> {
     let raised = words.iter().any(|word| word.raised);
     let metres = words.first().is_some_and(|word| word.text == "m");
     let units = match words {
-        // `6s^2` is a surface.
+        // `6s^2` is a surface area, not 6 square seconds.
         [_] => !raised || (place.apart && metres),
-        // Letters side by side are a product, unless it is one of units: `N m`, `m s^-1`.
+        // Letters side by side are a product of variables, unless they are clearly units: `N m`, `m s^-1`.
         [first, ..] if place.apart => {
             raised || capital(first) || words.iter().any(|word| word.joined)
         }
@@ -396,7 +401,7 @@ fn is_counter(word: &str) -> bool {
     single || money.contains(&word)
 }
 
-/// A noun in the plural, as far as its letters tell.
+/// Whether a word looks like a plural noun.
 fn is_plural(word: &str) -> bool {
     let ends = |end: &str| word.ends_with(end);
     let regular = ends("s") && !ends("ss") && !ends("us") && !ends("is");
@@ -405,7 +410,7 @@ fn is_plural(word: &str) -> bool {
     word.chars().all(char::is_alphabetic) && (regular || irregular)
 }
 
-/// A noun after one: any word that is long enough to be no product.
+/// Whether a word may be a singular noun: any word too long to be a product of variables.
 fn is_singular(word: &str) -> bool {
     word.len() >= 4 && word.is_ascii() && !crate::latex::is_name(word)
 }

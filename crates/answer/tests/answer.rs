@@ -1,9 +1,9 @@
-//! Grading: which completions are right, and which answers agree.
+//! Grading: which completions are correct, and which answers agree.
 
 use answer::{ANSWER_MARK, Rational, canonical, extract, grade, same};
 use proptest::prelude::*;
 
-/// (completion, target, graded)
+/// (completion, target, whether it is graded correct)
 const GRADED: &[(&str, &str, bool)] = &[
     // The mark.
     ("#### 17", "17", true),
@@ -88,7 +88,7 @@ const GRADED: &[(&str, &str, bool)] = &[
     ("#### 10:30", "10", false),
     ("#### about 17", "17", false),
     ("#### 1/0", "0", false),
-    // Too long for numbers: still equal as texts.
+    // Too long for numbers, but still equal as text.
     (
         "#### 1234567890123456789012345678901234567890",
         "1234567890123456789012345678901234567890",
@@ -99,7 +99,7 @@ const GRADED: &[(&str, &str, bool)] = &[
         "1234567890123456789012345678901234567891",
         false,
     ),
-    // Answers that are no numbers.
+    // Answers that are not numbers.
     ("#### Yes", "yes", true),
     ("#### Yes.", "yes", true),
     ("#### no", "yes", false),
@@ -109,7 +109,7 @@ const GRADED: &[(&str, &str, bool)] = &[
     ("#### ", "", false),
 ];
 
-/// Pairs of answers in the forms that models write, whether they agree, and what they are about.
+/// Pairs of answers in the forms that models write, whether they agree, and the form that they test.
 const FORMS: &str = include_str!("fixtures/answer_forms.tsv");
 
 fn forms() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
@@ -120,7 +120,7 @@ fn forms() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
     })
 }
 
-/// What answers in these forms are made of.
+/// Pieces from which the property tests build answers in these forms.
 const FORM_PIECES: [&str; 60] = [
     "3",
     "18",

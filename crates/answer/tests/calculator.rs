@@ -1,4 +1,4 @@
-//! The calculator: which claims it finds, and what it makes of them.
+//! The calculator: which claims it finds, and whether it judges them correctly.
 
 use answer::{Check, Finding, check, finding, verdict};
 use proptest::prelude::*;
@@ -70,7 +70,7 @@ const CLAIMS: &[(&str, &[&str])] = &[
     ("2 / 3 * 1e5 = 6.67e+4", &["2 / 3 * 1e5 = 6.67e+4 [200000/3] ok"]),
     ("1e99 + 1 = 2", &["1e99 + 1 = 2 [?] unknown"]),
     ("2'500 * 2 = 5'000", &[]),
-    // Words for signs.
+    // Words for operators.
     ("3 + 4 equals 7", &["3 + 4 = 7 [7] ok"]),
     ("3 times 4 equals 13", &["3 times 4 = 13 [12] wrong"]),
     ("5 + 5 is equal to 10 apples", &["5 + 5 = 10 apples [10] ok"]),
@@ -110,15 +110,14 @@ const CLAIMS: &[(&str, &[&str])] = &[
     ("100% - 30% = 70%", &["100% - 30% = 70% [0.7] ok"]),
     ("100 - 30% = 70%", &["100 - 30% = 70% [99.7] ok"]),
     ("50 - 20% = 40", &["50 - 20% = 40 [?] unknown"]),
-    // Rounding: from two digits on.
+    // Rounding counts from two digits after the point.
     ("10 / 3 = 3.33", &["10 / 3 = 3.33 [10/3] ok"]),
     ("20 / 3 = 6.67", &["20 / 3 = 6.67 [20/3] ok"]),
     ("20 / 3 = 6.66", &["20 / 3 = 6.66 [20/3] wrong"]),
     ("10 / 3 = 3.3", &["10 / 3 = 3.3 [10/3] wrong"]),
     ("10 / 3 = 3", &["10 / 3 = 3 [10/3] wrong"]),
     ("1 / 3 = 33%", &["1 / 3 = 33% [1/3] ok"]),
-    // Chains: every pair.
-    // A sum that goes on behind its result is two sums.
+    // Chains: every pair is a claim, and a calculation that continues after its result counts as two.
     ("2+3=5*4=20", &["2+3 = 5 [5] ok", "5*4 = 20 [20] ok"]),
     ("10 / 3 = 3.33 * 2 = 6.66", &["10 / 3 = 3.33 [10/3] ok", "3.33 * 2 = 6.66 [6.66] ok"]),
     ("2+3=6*4=24", &["2+3 = 6*4 [5] wrong", "6*4 = 24 [24] ok"]),
@@ -142,7 +141,7 @@ const CLAIMS: &[(&str, &[&str])] = &[
     ("<<+7+3=10>>", &["+7+3 = 10 [10] ok"]),
     ("<<x+1=2>>", &["x+1 = 2 [?] unknown"]),
     ("1 << 3 >> 2", &[]),
-    // Found, but not decidable.
+    // Found, but undecidable.
     ("30 minutes * 4 = 2 hours", &["30 minutes * 4 = 2 hours [?] unknown"]),
     ("5 / 0 = 5", &["5 / 0 = 5 [?] unknown"]),
     ("10^60 = 5", &["10^60 = 5 [?] unknown"]),
@@ -176,7 +175,7 @@ const CLAIMS: &[(&str, &[&str])] = &[
     ("", &[]),
 ];
 
-/// What programs print that compute with doubles.
+/// Results as programs that compute with doubles print them.
 const DOUBLES: &[&str] = &[
     "2/3*10=6.666666666666666",
     "11/18*162=99.00000000000001",
@@ -227,9 +226,9 @@ fn what_no_double_explains_is_wrong() {
     }
 }
 
-/// Right in its context, as far as anybody can tell.
+/// Texts whose claims are right in their context, or may be, so that none of them may fail.
 const CONTEXTS: &[&str] = &[
-    // Only a part of what is multiplied.
+    // Part of a product.
     "8 packs of 5 bags * $4/pack = $160",
     "8 packs of 5 bags * $4/pack = $32",
     "There are 24 eggs in 1 tray x 2 trays = 48 eggs.",
@@ -258,7 +257,7 @@ const CONTEXTS: &[&str] = &[
     "1/4 as much money as before = $400/4 = $100.0",
     "25% = 60/4 = 15 pints",
     "100% / 4 = 25",
-    // What is left, or rounded.
+    // Remainders and rounding.
     "10 / 3 = 3 with 1 left over",
     "10 / 3 = 3, with 1 left over",
     "10 / 3 = 3 (remainder 1)",
@@ -281,7 +280,7 @@ const CONTEXTS: &[&str] = &[
     "$10-$12 * 2 = $20-$24",
     "pages 10-15 = 6",
     "years 2020 - 2023 = 4 years",
-    // Other ways to write.
+    // Other notations.
     "-360 * 30 = --10800",
     "#1 = 5 + 3 = 8",
     "11 am + 3 hours = 2 pm",
@@ -290,7 +289,7 @@ const CONTEXTS: &[&str] = &[
     "14, 400 / 80 = 180 pages",
     "1 cheese +1 meat *+1 vegetable = 3 choices",
     "He can buy 17 pounds of apple because20-3 = 17",
-    // Only a part of what is meant.
+    // Part of a larger calculation.
     "She has 3/3 - 2/3 = 1/3 of $150 left.",
     "There are 10 pages per day on day 1 * 2 = 20 pages",
     "They add 20 + 10 decorations to the 29 + 24 decorations already up = 83",
@@ -461,7 +460,7 @@ fn deep_but_reasonable_nesting_is_read() {
     assert_eq!(finding(&text), Finding::Holds);
 }
 
-/// An expression with its value as a reduced fraction, computed here and not by the crate.
+/// An expression with its value as a reduced fraction, computed here, independently of the crate.
 #[derive(Clone, Debug)]
 struct Sum {
     text: String,
@@ -488,13 +487,13 @@ fn combine(op: char, left: &Sum, right: &Sum) -> Option<Sum> {
     let wrap = |side: &Sum, least: u8| {
         if side.binding < least { format!("({})", side.text) } else { side.text.clone() }
     };
-    // The right operand is wrapped at equal precedence as well: `a - (b - c)`.
+    // The right operand needs parentheses even at equal precedence: `a - (b - c)`.
     let text = format!("{}{op}{}", wrap(left, binding), wrap(right, binding + 1));
     Some(Sum { text, value: (top / divisor, bottom / divisor), binding })
 }
 
-/// Expressions of up to four levels, with or without blanks around every operator (`25 / 1/3`, with some, is left
-/// undecided).
+/// Expressions with up to four levels, either with blanks around every operator or with none. With blanks around only
+/// some, as in `25 / 1/3`, they would be undecided.
 fn sums() -> impl Strategy<Value = Sum> {
     let leaf = (0i128..100).prop_map(|n| Sum { text: n.to_string(), value: (n, 1), binding: 9 });
     let sum = leaf.prop_recursive(4, 10, 2, |inner| {
@@ -513,7 +512,8 @@ fn with_blanks(sum: &Sum) -> Sum {
     Sum { text, ..*sum }
 }
 
-/// True for what need not be a sum: `3-5`, also as the beginning of one, and `3/4`.
+/// Whether the text may be something other than a calculation: a range such as `3-5`, also at its beginning, or a
+/// fraction such as `3/4`.
 fn is_range_or_share(text: &str) -> bool {
     let grows = |(left, right): (&str, &str)| {
         let right = right.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
@@ -552,7 +552,7 @@ proptest! {
     #[test]
     fn right_results_hold_and_wrong_ones_fail(sum in sums(), off in -9i128..=9) {
         prop_assume!(sum.binding < 9 && !is_range_or_share(&sum.text));
-        // What is divided by `1 / 3` is in doubt: nobody divides by one.
+        // A division by `1 / 3` is left undecided, because nobody divides by one.
         prop_assume!(!sum.text.contains(" / 1 / "));
         let (top, bottom) = sum.value;
         let claim = fraction((top + off * bottom, bottom));

@@ -1,4 +1,4 @@
-//! Importing: what comes out of a row, and what is said about a bad one.
+//! Importing: the result for a row, and the error for a bad one.
 
 use std::io::{self, BufReader, Cursor, Read};
 
@@ -227,7 +227,7 @@ fn a_column_map_is_read_strictly() {
     assert!(typo.unwrap_err().to_string().contains("solutoin"));
 }
 
-/// The answer of a row of JSON whose column `a` is written so.
+/// Imports a JSON row whose column `a` is written like this, and returns its answer.
 fn answer_of(written: &str) -> Result<String, String> {
     let row = read(&format!(r#"{{"q": "How many?", "a": {written}}}"#), ColumnMap::named("q", "a"));
     row.into_iter().next().expect("a row").map(|row| row.answer).map_err(|error| error.to_string())
@@ -350,7 +350,7 @@ fn a_whole_solution_is_no_answer() {
             refusal(&row, bare()).contains("a whole solution, which ends in `17`"),
             "{solution}"
         );
-        // As a solution it is read, and for a question without an answer it does not matter.
+        // The same text is accepted as a marked solution, and ignored if only questions are read.
         let marked = ColumnMap { marked: true, ..bare() };
         assert_eq!(read(&row, marked).remove(0).unwrap().answer, "17");
         let unlabelled = ColumnMap { unlabelled: true, ..ColumnMap::named("answer", "none") };

@@ -1,9 +1,9 @@
-//! Mathematical answers: which agree, and that no text is too hostile to be judged.
+//! Mathematical answers: which of them agree, and that even hostile texts are judged in bounded time.
 
 use answer::{canonical, extract, grade, same};
 use proptest::prelude::*;
 
-/// Pairs of answers, whether they agree, and what they are about.
+/// Pairs of answers, whether they agree, and the case that they test.
 const PAIRS: &str = include_str!("fixtures/math_pairs.tsv");
 
 fn pairs() -> impl Iterator<Item = (&'static str, &'static str, bool, &'static str)> {
@@ -89,7 +89,7 @@ fn without_a_mark_the_answer_is_in_the_first_complete_box() {
     assert!(!grade(r"Thus $x = \sqrt{2}$.", r"\sqrt{2}"));
 }
 
-/// Without the bounds on length, depth and size some of these would take hours, and others all memory.
+/// Without the bounds on length, depth and size, some of these would take hours and others all memory.
 #[test]
 fn hostile_answers_are_judged_like_any() {
     let deep = 100_000;
@@ -140,7 +140,7 @@ fn hostile_answers_are_judged_like_any() {
     }
 }
 
-/// Pieces of LaTeX in any order.
+/// Pieces of LaTeX in random order.
 fn soup() -> impl Strategy<Value = String> {
     let pieces = [
         r"\frac",

@@ -1,20 +1,20 @@
-//! How far the solutions of a prompt agree on their answer.
+//! Agreement of a prompt's solutions on their answer.
 
 use std::collections::BTreeMap;
 
-/// A solution with what it counts.
+/// A solution with a voting weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Voter<'a> {
     /// The group within which answers compete: the prompt.
     pub group: &'a str,
     /// The answer, if it has one.
     pub answer: Option<&'a str>,
-    /// What it counts, 0 or more.
+    /// The weight of its vote, at least 0.
     pub weight: f64,
 }
 
-/// For every solution with an answer, the share that its answer has of all that the answers of its group weigh, in
-/// `[0, 1]`; 0 where none of them weighs anything.
+/// For every solution with an answer, the share of its group's total weight that its answer has, in `[0, 1]`. Solutions
+/// without an answer do not vote. The share is 0 if the total is 0.
 pub fn shares(voters: &[Voter<'_>]) -> Vec<Option<f64>> {
     let (mut answers, mut groups) = (BTreeMap::<_, f64>::new(), BTreeMap::<_, f64>::new());
     for &Voter { group, answer, weight } in voters {

@@ -1,16 +1,17 @@
-//! Whether labels tell anything apart: what is always right, or never, teaches a constant and measures nothing.
+//! Checks that labels contain both classes: labels that are all right, or all wrong, teach a constant and measure
+//! nothing.
 
 use serde::Serialize;
 
-/// Labels of which so small a share is of one kind are worth a warning: there is little to learn it from.
+/// Share of the smaller class below which a warning is given: there is little to learn it from.
 const RARE: f64 = 0.02;
 
-/// How many of some labels are right.
+/// Counts of right and wrong labels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Classes {
-    /// Labels.
+    /// Number of labels.
     pub all: usize,
-    /// Those that are right.
+    /// Number of right labels.
     pub right: usize,
 }
 
@@ -24,7 +25,8 @@ impl FromIterator<bool> for Classes {
 }
 
 impl Classes {
-    /// A message if there are no labels, or all are of one class; `None` if both classes occur. `labels` names the labels in the message.
+    /// A message if there are no labels or all are of one class; `None` if both classes occur. `labels` names the labels
+    /// in the message.
     pub fn alike(&self, labels: &str) -> Option<String> {
         let Self { all, right } = *self;
         match () {

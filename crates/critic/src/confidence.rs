@@ -1,21 +1,21 @@
-//! The chance that a solution is right, from what is known of it after a search: its outcome reward and how far its
-//! prompt's solutions agree on its answer.
+//! The probability that a solution is right, given its outcome reward and the share of its prompt's solutions that agree
+//! on its answer.
 //!
-//! A critic reads one solution at a time. Errors that it overlooks alone show once several solutions are compared, and
-//! an outcome reward times a share of votes is no probability. A logistic model of the two, fitted on problems with
-//! known answers that nothing has learned from, is one.
+//! A critic reads one solution at a time, and errors it misses may show once several solutions are compared. Neither an
+//! outcome reward nor a share of votes is a probability. A logistic model of the two is; it is fitted on problems with
+//! known answers that nothing was trained on.
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a [`Confidence`] in the folder that keeps it.
+/// Name of the file that stores a [`Confidence`].
 pub const FILE: &str = "confidence.json";
 
-/// What is known of a solution.
+/// The inputs of the model for one solution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evidence {
     /// The outcome reward, in `[0, 1]`.
     pub outcome: f64,
-    /// The share of the prompt's solutions that have its answer, in `[0, 1]`.
+    /// The share of the prompt's solutions with the same answer, in `[0, 1]`.
     pub agreement: f64,
 }
 
@@ -23,27 +23,28 @@ pub struct Evidence {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Confidence {
-    /// The log-odds of a solution of outcome reward one half that no other agrees with.
+    /// Log-odds for an outcome reward of 0.5 and an agreement of 0.
     pub bias: f64,
-    /// Weight of the outcome reward's log-odds: 1 if it were calibrated and nothing else known.
+    /// Weight of the outcome reward's log-odds. It is 1 if the reward is calibrated and agreement adds nothing.
     pub outcome: f64,
     /// Weight of the agreement.
     pub agreement: f64,
 }
 
-/// Outcome rewards are taken for at least this far from certainty.
+/// Outcome rewards are clamped this far from 0 and 1, where the log-odds are infinite.
 const LEAST: f64 = 1e-4;
-/// The most that a parameter moves in one step.
+/// Largest change of a parameter per step.
 const LONGEST: f64 = 2.0;
-/// Newton's method has long converged on three numbers by then.
+/// Maximum number of Newton steps; three parameters converge long before.
 const STEPS: usize = 50;
 
 impl Confidence {
-    /// Fits the three numbers by penalized maximum likelihood (Newton's method). `ridge` is the weight of half the sum
-    /// of their squares, above 0: it keeps them finite where nothing is right, or all is.
+    /// Fits the three parameters by penalized maximum likelihood, with Newton's method. `ridge` is the weight of half the
+    /// sum of their squares and must be above 0: it keeps them finite if all solutions are right, or none.
     pub fn fit(judged: &[(Evidence, bool)], ridge: f64) -> Self {
         let mut weights = [0.0; 3];
         for _ in 0..STEPS {
+            // The ridge also keeps the curvature matrix positive definite, as `solve` requires.
             let mut gradient = weights.map(|w| ridge * w);
             let mut curvature = [[0.0; 3]; 3];
             for (i, row) in curvature.iter_mut().enumerate() {
@@ -60,7 +61,7 @@ impl Confidence {
                     }
                 }
             }
-            // A full step may go too far where the curvature is small.
+            // A full Newton step may overshoot where the curvature is small.
             let step = solve(curvature, gradient).map(|step| step.clamp(-LONGEST, LONGEST));
             for (weight, step) in weights.iter_mut().zip(step) {
                 *weight -= step;
@@ -73,13 +74,13 @@ impl Confidence {
         Self { bias, outcome, agreement }
     }
 
-    /// The chance that a solution is right, in `(0, 1)`.
+    /// The probability that a solution is right, in `(0, 1)`.
     pub fn of(&self, evidence: Evidence) -> f64 {
         sigmoid(dot([self.bias, self.outcome, self.agreement], evidence.features()))
     }
 
-    /// The chance of every solution by a model that was fitted without its fold: what the figures of a confidence are
-    /// measured on. `folds` has the fold of each.
+    /// The probability for every solution, from a model fitted without the solution's fold. Figures about the confidence
+    /// are measured on these. `folds[i]` is the fold of solution `i`.
     pub fn cross_fitted(judged: &[(Evidence, bool)], folds: &[usize], ridge: f64) -> Vec<f64> {
         let count = folds.iter().max().map_or(0, |last| last + 1);
         let without = |fold: usize| -> Self {
@@ -106,7 +107,7 @@ fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Solves `a x = b` for a positive definite `a`, by elimination.
+/// Solves `a x = b` by Gaussian elimination. `a` must be positive definite, so no pivoting is needed.
 fn solve(mut a: [[f64; 3]; 3], mut b: [f64; 3]) -> [f64; 3] {
     for i in 0..3 {
         let (pivot, known) = (a[i], b[i]);
@@ -129,7 +130,7 @@ fn solve(mut a: [[f64; 3]; 3], mut b: [f64; 3]) -> [f64; 3] {
 mod tests {
     use super::*;
 
-    /// Solutions on a grid of outcome rewards and agreements, right as often as some confidence says, out of `each`.
+    /// A grid of outcome rewards and agreements, `each` solutions per point, right as often as `truth` says.
     fn drawn_from(truth: Confidence, each: usize) -> Vec<(Evidence, bool)> {
         let grid = [0.05, 0.2, 0.4, 0.6, 0.8, 0.95];
         let pairs = grid.iter().flat_map(|&outcome| {
@@ -156,7 +157,7 @@ mod tests {
         }
     }
 
-    /// The maximum of the likelihood makes the mean of the chances the share that is right.
+    /// At the maximum of the likelihood, the mean predicted probability equals the share that is right.
     #[test]
     fn chances_add_up_to_what_is_right() {
         let judged = drawn_from(Confidence { bias: -1.0, outcome: 1.5, agreement: 0.5 }, 40);
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(Confidence::fit(&[], 0.1), Confidence::default());
     }
 
-    /// A fold whose labels are turned round is judged by the others, which know nothing of that.
+    /// A fold with flipped labels is predicted by the other folds, which the flip does not affect.
     #[test]
     fn a_fold_does_not_see_its_own_labels() {
         let judged = drawn_from(Confidence { bias: -2.0, outcome: 0.6, agreement: 3.0 }, 40);

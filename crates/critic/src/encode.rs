@@ -1,4 +1,4 @@
-//! What a critic reads: a solution with the calculator's findings in it.
+//! A critic's input: the solution with the calculator's findings as marks.
 
 use std::collections::BTreeMap;
 
@@ -9,52 +9,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Words};
 
-/// How the calculator's findings are told to a critic.
+/// The `[critic]` section of `text.toml`: how critics are told the calculator's findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CriticConfig {
-    /// Put after every option: what the calculator found in it.
+    /// Marks that follow an option, with the finding for that option.
     pub option: Marks,
-    /// Put after the last option of a finished solution instead: what it found in the whole.
+    /// Marks that follow the last option of a finished solution instead, with the finding for the whole solution.
     pub solution: Marks,
-    /// How critics are asked that answer in words, by head (`value`, `prm`, `orm`).
+    /// Templates and answers of critics in words, by head (`value`, `prm`, `orm`).
     #[serde(default)]
     pub words: BTreeMap<String, Words>,
 }
 
-/// One token for each finding of the calculator.
+/// The marks for the calculator's three findings, one token each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Marks {
     /// Every claim holds.
     pub holds: String,
-    /// A claim fails.
+    /// At least one claim fails.
     pub fails: String,
     /// There is nothing to check.
     pub nothing: String,
 }
 
-/// The calculator's findings in the order in which a critic is told of them.
+/// A finding as told to the critic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
-    /// Of an option.
+    /// For one option.
     Option(Finding),
-    /// Of the whole, after the last option of a finished solution.
+    /// For the whole solution, after its last option.
     Solution(Finding),
 }
 
-/// The mark after each option. `finished` says that the last option ends the solution.
+/// The findings after each option. With `finished`, the last one is for the whole solution.
 fn told(options: &[String], finished: bool) -> Vec<Told> {
     let mut all: Vec<Told> =
         options.iter().map(|option| Told::Option(answer::finding(option))).collect();
     if let Some(last) = all.last_mut().filter(|_| finished) {
+        // Unlike the last option's finding, this one also checks the answer against the last claim.
         *last = Told::Solution(answer::verdict(&options.concat()));
     }
     all
 }
 
 impl CriticConfig {
-    /// A mark of its own for each finding, for solutions of which it is not known how a critic was told of them.
+    /// Readable marks that are all different, for solutions of which the critic's actual marks are not known.
     pub fn plain() -> Self {
         let marks = |of: &str| Marks {
             holds: format!("{of} holds"),
@@ -64,8 +65,9 @@ impl CriticConfig {
         Self { option: marks("option"), solution: marks("solution"), words: BTreeMap::new() }
     }
 
-    /// All that the calculator has told a critic by the time that it judges each option of a finished solution: the marks
-    /// that it has read so far, in their order. Two judgements with equal marks differ by what the critic itself knows.
+    /// For each option of a finished solution, the marks that the critic has read when it scores that option, in order.
+    /// If two scores have the same marks, any difference between them comes from the critic itself and not from the
+    /// calculator.
     pub fn shown(&self, options: &[String]) -> Vec<Vec<&str>> {
         let mut marks = Vec::with_capacity(options.len());
         let mut read = |told: Told| {
@@ -78,8 +80,7 @@ impl CriticConfig {
         told(options, true).into_iter().map(&mut read).collect()
     }
 
-    /// The same for a critic that is asked for a head in words: each question is a text of its own, and has one mark at
-    /// most.
+    /// The same for a head that is answered in words. Each text is read on its own, so it contains at most one mark.
     pub fn shown_in_words(&self, head: &str, options: &[String]) -> Vec<Vec<&str>> {
         let asked = self.words.get(head).is_some_and(|words| words.template.contains("{finding}"));
         let last = |read: Vec<_>| read.into_iter().next_back().filter(|_| asked);
@@ -98,7 +99,7 @@ impl Marks {
     }
 }
 
-/// The ids of [`Marks`].
+/// Token ids of [`Marks`].
 #[derive(Debug, Clone, Copy)]
 struct MarkIds {
     holds: u32,
@@ -106,7 +107,7 @@ struct MarkIds {
     nothing: u32,
 }
 
-/// Turns solutions into token ids.
+/// Tokenizes solutions for a critic.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     tokenizer: Tokenizer,
@@ -115,13 +116,13 @@ pub struct Encoder {
     solution: MarkIds,
 }
 
-/// A solution as a critic reads it.
+/// A tokenized solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Encoded {
     pub(crate) ids: Vec<u32>,
-    /// Position of the last token of the question: the value of the root is read here.
+    /// Index of the question's last token, where the root value is read.
     pub(crate) root: usize,
-    /// Position of the mark after each option: value, PRM and, at the end, ORM are read here.
+    /// Index of the mark after each option, where the value and PRM heads are read; the ORM head is read at the last one.
     pub(crate) marks: Vec<usize>,
 }
 
@@ -129,7 +130,7 @@ impl Encoder {
     /// An encoder for models with this tokenizer.
     ///
     /// # Errors
-    /// [`Error::Model`] when a mark is not exactly one token.
+    /// [`Error::Model`] if a mark is not exactly one token.
     pub fn new(
         tokenizer: &Tokenizer,
         prompt: &PromptText,
@@ -150,12 +151,12 @@ impl Encoder {
         })
     }
 
-    /// The tokens that everything it encodes begins with.
+    /// The token prefix shared by all inputs.
     pub(crate) fn shared(&self) -> Result<Vec<u32>, Error> {
         Ok(self.prompt.shared(&self.tokenizer)?)
     }
 
-    /// Encodes a question and options; `finished` when the last option ends the solution.
+    /// Encodes a question and its options. `finished` says whether the last option ends the solution.
     pub(crate) fn encode(
         &self,
         question: &str,
@@ -166,6 +167,8 @@ impl Encoder {
         let root = ids.len().saturating_sub(1);
         let mut marks = Vec::with_capacity(options.len());
         for (option, told) in options.iter().zip(told(options, finished)) {
+            // Options are tokenized one by one, so that a partial solution is a token prefix of the whole and can share
+            // its KV cache.
             ids.extend(self.tokenizer.encode_after(option)?);
             ids.push(match told {
                 Told::Option(finding) => self.option.of(finding),
@@ -243,7 +246,7 @@ pub(crate) mod tests {
         assert_eq!(open.ids[..], encoded.ids[..=encoded.marks[0]], "a prefix reads the same");
     }
 
-    /// Figures group by the same marks that stand in the text a critic reads.
+    /// Figures group scores by exactly the marks that the critic's input contains.
     #[test]
     fn what_a_critic_was_shown_are_all_marks_up_to_its_judgement() {
         let (tokenizer, config) = (tokenizer(), config());
@@ -257,7 +260,7 @@ pub(crate) mod tests {
         for (i, shown) in shown.iter().enumerate() {
             assert_eq!(shown[..], read[..=i]);
         }
-        // The same line with another one before it, and another whole, is another thing to read.
+        // The same line after a different first line, in a different solution, has different marks.
         let other = [options[1].clone(), options[1].clone(), "#### 11".to_owned()];
         assert_ne!(config.shown(&other)[1], shown[1]);
         let blind = Marks {

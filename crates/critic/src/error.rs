@@ -1,18 +1,18 @@
-//! What can go wrong with a critic.
+//! Errors of a critic.
 
 /// An error of a critic.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The model underneath.
+    /// The model failed.
     #[error(transparent)]
     Model(#[from] lm::Error),
-    /// A model that answers in words.
+    /// A model that answers in words failed.
     #[error(transparent)]
     Reader(#[from] policy::Error),
-    /// A head that is to be answered for in words, with no text that asks for it.
+    /// A head is to be answered in words, but the configuration has no template for it.
     #[error("text.toml does not say how `{0}` is asked: [critic.words.{0}]")]
     Unasked(String),
-    /// A server that tells of neither word after the text that asks for them.
+    /// The server lists neither word among its likeliest tokens after the template's text.
     #[error(
         "[critic.words.{head}]: neither `{yes}` nor `{no}` is among the likeliest tokens that the server tells of after its \
          text; those are {told}: take words from among them, or another text"
@@ -20,17 +20,17 @@ pub enum Error {
     Unseen {
         /// The head.
         head: String,
-        /// Its words.
+        /// The positive word.
         yes: String,
-        /// Its words.
+        /// The negative word.
         no: String,
-        /// Likely next tokens that the server shows in place of both words.
+        /// Likely next tokens that the server lists instead.
         told: String,
     },
-    /// A head that there is no critic for.
+    /// The configuration has a template for a critic that does not exist.
     #[error("[critic.words.{0}]: there is no such critic; there are value, prm and orm")]
     Unknown(String),
-    /// A head that is needed is in none of the models.
+    /// None of the models has a head that is needed.
     #[error("none of the critic's models has a `{0}` head; they have: {1}")]
     MissingHead(&'static str, String),
     /// Two models have the same head.

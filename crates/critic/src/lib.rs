@@ -1,10 +1,10 @@
-//! The trio of critics (AlphaLLM §4.3): value, process reward (PRM) and outcome reward (ORM).
+//! The three critics (AlphaLLM §4.3): value, process reward (PRM) and outcome reward (ORM).
 //!
-//! All three read the question, the options and, after each option, what the calculator found in it:
-//! the paper's tool-augmented ORM, for every critic. The findings are an input, never a label. One
-//! model may carry several of the heads; which models make up a critic is the caller's choice.
+//! All three read the question, the options and, after each option, a mark with the calculator's finding. This is the
+//! paper's tool-augmented ORM, extended to every critic. Findings are inputs, never labels. One model may carry several
+//! heads; the caller decides which models make up a critic.
 //!
-//! Nothing here reads a gold answer: targets come in as numbers.
+//! Nothing here reads gold answers: targets are passed in as numbers.
 
 pub mod agreement;
 mod classes;
@@ -23,7 +23,7 @@ pub use error::Error;
 pub use score::{Critic, Memory, Scores, Solution};
 pub use words::Words;
 
-/// Name of the value head: the chance that the final answer will be right, read after an option.
+/// Name of the value head: the probability that the final answer will be right, read after each option.
 pub const VALUE: &str = "value";
 /// Name of the process reward head: whether the last option is right.
 pub const PRM: &str = "prm";

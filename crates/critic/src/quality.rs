@@ -1,53 +1,52 @@
-//! How far a critic can be trusted (AlphaLLM Table 8), on labels it has not learned from.
+//! Quality of a critic (AlphaLLM Table 8), measured on labels it was not trained on.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a critic's figures in its checkpoint: a map from head to [`Quality`].
+/// File with a critic's figures, beside its checkpoint: a map from head to [`Quality`].
 pub const FILE: &str = "quality.json";
 
-/// A score and whether what it judged was right.
+/// A score with its label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged<'a> {
     /// The group within which solutions compete: the prompt.
     pub group: &'a str,
-    /// All that the critic was told by the calculator when it judged: the marks that it had read, in their order.
+    /// The calculator's marks that the critic had read when it scored, in order.
     pub shown: Vec<&'a str>,
     /// The critic's score, in `[0, 1]`.
     pub score: f32,
-    /// Whether it was right.
+    /// Whether the solution or option was right.
     pub right: bool,
 }
 
-/// Figures of one critic.
+/// Quality figures of one head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
-    /// Judgements.
+    /// Number of labelled scores.
     pub count: usize,
-    /// Share that was right.
+    /// Share that was right, 0 to 1.
     pub base_rate: f64,
-    /// Area under the ROC curve over all pairs of a right and a wrong one; none without both.
+    /// Area under the ROC curve; `None` without both right and wrong ones.
     pub auc: Option<f64>,
-    /// Share of pairs of a right and a wrong one of the same prompt that are ranked rightly, ties
-    /// half: what search needs; none without such pairs.
+    /// Share of pairs (one right, one wrong, same prompt) in which the right one scores higher; ties count half. Search
+    /// only compares solutions of one prompt, so this is the figure that matters there. `None` without such pairs.
     pub within_prompt: Option<f64>,
-    /// The same over the pairs of which the critic was told the same by the calculator, up to its judgement: what it knows
-    /// beyond its tool.
+    /// The same for pairs in which the calculator's marks are equal too: what the critic knows beyond its tool.
     #[serde(default)]
     pub within_tool: Option<f64>,
     /// Expected calibration error over ten bins of equal width.
     pub ece: f64,
-    /// Of those scored above one half, the share that was right.
+    /// Of those scored above 0.5, the share that was right.
     pub precision: Option<f64>,
-    /// Of the right ones, the share scored above one half.
+    /// Of the right ones, the share scored above 0.5.
     pub recall: Option<f64>,
-    /// The reliability curve: the bins that are not empty, from low scores to high.
+    /// The reliability curve: the non-empty bins in order of score.
     #[serde(default)]
     pub reliability: Vec<Bin>,
 }
 
-/// The columns of a table of figures.
+/// Column headers of the figures.
 pub const COLUMNS: [&str; 9] = [
     "head",
     "judged",
@@ -61,12 +60,12 @@ pub const COLUMNS: [&str; 9] = [
 ];
 
 impl Quality {
-    /// The row of a table with [`COLUMNS`].
+    /// A table row for [`COLUMNS`]; `name` is the first cell.
     pub fn cells(&self, name: &str) -> Vec<String> {
         [vec![name.to_owned()], self.figures()].concat()
     }
 
-    /// The same without the name.
+    /// The row without the name.
     pub fn figures(&self) -> Vec<String> {
         vec![
             self.count.to_string(),
@@ -81,38 +80,38 @@ impl Quality {
     }
 }
 
-/// A figure in a table.
+/// Formats a figure for a table.
 pub fn shown(figure: Option<f64>) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.3}"))
 }
 
-/// Scores of about the same height, and how often what they judged was right.
+/// A bin of the reliability curve.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
-    /// Judgements.
+    /// Number of scores.
     pub count: usize,
-    /// Their mean score.
+    /// Mean score.
     pub score: f64,
-    /// Share that was right.
+    /// Share that was right, 0 to 1.
     pub right: f64,
 }
 
-/// The least that is asked of a head before its scores are used; what is absent is not asked.
+/// Minimum quality of a head before its scores are used. Absent figures are not checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bar {
-    /// Least area under the ROC curve, in `[0, 1]`.
+    /// Minimum area under the ROC curve, in `[0, 1]`.
     pub auc: Option<f64>,
-    /// Least share of pairs within a prompt that are ranked rightly, in `[0, 1]`.
+    /// Minimum share of correctly ranked pairs within a prompt, in `[0, 1]`.
     pub within_prompt: Option<f64>,
-    /// The same of those pairs of which the critic was told the same by the calculator.
+    /// The same for pairs with equal marks.
     pub within_tool: Option<f64>,
-    /// Largest expected calibration error, in `[0, 1]`.
+    /// Maximum expected calibration error, in `[0, 1]`.
     pub ece: Option<f64>,
 }
 
 impl Bar {
-    /// What a head falls short of, in words; none if it is good enough.
+    /// Describes the figures that miss the bar; `None` if all meet it. A figure that could not be measured misses it.
     pub fn missed(&self, quality: &Quality) -> Option<String> {
         let least = |name: &str, bar: Option<f64>, found: Option<f64>| {
             let bar = bar?;
@@ -132,10 +131,10 @@ impl Bar {
     }
 }
 
-/// Bins of the expected calibration error.
+/// Number of bins of the calibration error.
 const BINS: usize = 10;
 
-/// Measures a critic. Scores that are not numbers have no order that means anything: see to it that there are none.
+/// Measures a critic. Scores must not be NaN, which has no meaningful order.
 pub fn measure(judged: &[Judged<'_>]) -> Quality {
     let right = judged.iter().filter(|j| j.right).count();
     let above = judged.iter().filter(|j| j.score > 0.5).count();
@@ -157,7 +156,7 @@ pub fn measure(judged: &[Judged<'_>]) -> Quality {
     }
 }
 
-/// As [`ordered`], over the pairs that have the same key.
+/// Like `ordered`, over pairs with the same key.
 fn within<'a, K: Ord>(judged: &'a [Judged<'a>], key: impl Fn(&'a Judged<'a>) -> K) -> (f64, f64) {
     let mut groups = BTreeMap::<K, Vec<&Judged<'_>>>::new();
     for one in judged {
@@ -166,12 +165,14 @@ fn within<'a, K: Ord>(judged: &'a [Judged<'a>], key: impl Fn(&'a Judged<'a>) -> 
     groups.values().map(|group| ordered(group)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1))
 }
 
-/// Pairs of a right and a wrong one in which the right one scores higher (ties half), and all pairs.
+/// Number of pairs in which the right one scores higher (ties count half), and number of all pairs of a right and a wrong
+/// one.
 fn ordered(judged: &[&Judged<'_>]) -> (f64, f64) {
     let mut sorted: Vec<(f32, bool)> = judged.iter().map(|j| (j.score, j.right)).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut won, mut wrong_below, mut at) = (0.0, 0.0, 0);
     while at < sorted.len() {
+        // One pass over the sorted scores, a run of ties at a time: counting the pairs one by one would be quadratic.
         let tie = sorted[at..].partition_point(|s| s.0.total_cmp(&sorted[at].0).is_le());
         let right = sorted[at..at + tie].iter().filter(|s| s.1).count() as f64;
         let wrong = tie as f64 - right;
@@ -183,10 +184,11 @@ fn ordered(judged: &[&Judged<'_>]) -> (f64, f64) {
     (won, right * (judged.len() as f64 - right))
 }
 
-/// The bins of equal width that are not empty.
+/// The non-empty bins.
 fn reliability(judged: &[Judged<'_>]) -> Vec<Bin> {
     let mut bins = [Bin::default(); BINS];
     for one in judged {
+        // A score of exactly 1 belongs to the last bin.
         let bin = &mut bins[((f64::from(one.score) * BINS as f64) as usize).min(BINS - 1)];
         bin.count += 1;
         bin.score += f64::from(one.score);
@@ -199,7 +201,7 @@ fn reliability(judged: &[Judged<'_>]) -> Vec<Bin> {
     bins.into_iter().filter(|bin| bin.count > 0).map(mean).collect()
 }
 
-/// The mean gap between score and truth over bins, weighted by their size.
+/// Mean gap between score and accuracy per bin, weighted by bin size.
 fn ece(bins: &[Bin]) -> f64 {
     let count: usize = bins.iter().map(|bin| bin.count).sum();
     let gap: f64 = bins.iter().map(|bin| (bin.score - bin.right).abs() * bin.count as f64).sum();
@@ -227,7 +229,7 @@ mod tests {
         ];
         let quality = measure(&judged(&rows));
         assert_eq!(quality.auc, Some(0.75));
-        // Within a: won; within b: a tie.
+        // Pair in a: won; pair in b: a tie.
         assert_eq!(quality.within_prompt, Some(0.75));
         assert_eq!(quality.precision, Some(0.5));
         assert_eq!(quality.recall, Some(0.5));
@@ -240,7 +242,7 @@ mod tests {
         assert!((quality.reliability[1].score - 0.4).abs() < 1e-6);
     }
 
-    /// A critic that only repeats the calculator tells nothing apart of which it says the same.
+    /// A critic that only repeats the calculator cannot rank solutions with the same mark.
     #[test]
     fn what_is_known_beyond_the_tool_is_measured_among_equals() {
         let judged = |mark, score, right| Judged { group: "a", shown: vec![mark], score, right };
@@ -257,8 +259,8 @@ mod tests {
         assert_eq!(measure(&rows).within_tool, Some(1.0));
     }
 
-    /// It repeats an earlier finding that it was told, so it knows nothing of its own, though what it judges itself has the
-    /// same finding in both.
+    /// The critic repeats an earlier mark, so it knows nothing itself, even though the last mark is the same in both
+    /// solutions.
     #[test]
     fn what_an_earlier_mark_tells_is_no_knowledge_of_the_critics() {
         let judged = |shown: [&'static str; 2], score, right| Judged {

@@ -11,7 +11,7 @@ use crate::encode::Encoded;
 use crate::words::{HEADS, Reader, Said};
 use crate::{CriticConfig, Encoder, Error, ORM, PRM, VALUE};
 
-/// A solution to judge, whole or in the making.
+/// A complete or partial solution to score.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Solution<'a> {
     /// The question.
@@ -20,36 +20,36 @@ pub struct Solution<'a> {
     pub options: Vec<String>,
     /// Whether the last option ends the solution.
     pub finished: bool,
-    /// How many of the first options solutions to come may begin with.
+    /// Number of leading options that later solutions may share; their KV cache is kept.
     pub branch: usize,
 }
 
-/// What the critics say of a solution, all in `[0, 1]`.
+/// The scores of a solution, all in `[0, 1]`. Positions beyond a model's context score 0.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Scores {
-    /// The value of the question alone, `v(s_0)`.
+    /// The value of the bare question, `v(s_0)`.
     pub root: f32,
     /// The value after each option; empty without a value head.
     pub values: Vec<f32>,
     /// The process reward of each option; empty without a PRM head.
     pub process: Vec<f32>,
-    /// The outcome reward; none for an unfinished solution or without an ORM head.
+    /// The outcome reward; `None` for an unfinished solution or without an ORM head.
     pub outcome: Option<f32>,
 }
 
-/// One model of the critic.
+/// One model of the critic, with the index of each head it has.
 #[derive(Debug)]
 struct Member {
     engine: Engine,
     encoder: Encoder,
-    /// The tokens that all rows begin with.
+    /// The token prefix shared by all rows.
     shared: Vec<u32>,
     value: Option<usize>,
     process: Option<usize>,
     outcome: Option<usize>,
 }
 
-/// The critics: one model for all heads, or one for each.
+/// The critics: one model for all heads, or several with different heads.
 #[derive(Debug)]
 pub struct Critic {
     members: Vec<Member>,
@@ -57,7 +57,7 @@ pub struct Critic {
     config: CriticConfig,
 }
 
-/// What the models of a critic have read, and said in words.
+/// The KV caches of a critic's models, and the answers of its critics in words.
 #[derive(Debug, Default)]
 pub struct Memory {
     members: Vec<Prefixes>,
@@ -70,12 +70,12 @@ impl Memory {
         self.members.iter().chain(self.readers.iter().map(|(prefixes, _)| prefixes))
     }
 
-    /// Solutions so far that were longer than the context of a model, which read them as far as it could.
+    /// Number of solutions so far that exceeded a model's context and were read only in part.
     pub fn cut(&self) -> u64 {
         self.cut
     }
 
-    /// What reading cost so far, and what it saved.
+    /// Tokens read and reused so far.
     pub fn counts(&self) -> PrefixCounts {
         let mut sum = PrefixCounts::default();
         for prefixes in self.all() {
@@ -84,17 +84,17 @@ impl Memory {
         sum
     }
 
-    /// Bytes of the keys, values and heads that are kept.
+    /// Size of the cached keys, values and head outputs, in bytes.
     pub fn bytes(&self) -> usize {
         self.all().map(Prefixes::bytes).sum()
     }
 
-    /// Those of a scope.
+    /// Size of the cache of one scope, in bytes.
     pub fn bytes_of(&self, scope: u64) -> usize {
         self.all().map(|prefixes| prefixes.bytes_of(scope)).sum()
     }
 
-    /// Gives up what was read and said in a scope. Whoever needs it reads it again.
+    /// Frees the cache of a scope, including answers in words. It is rebuilt when needed.
     pub fn forget(&mut self, scope: u64) {
         self.members.iter_mut().for_each(|prefixes| prefixes.forget(scope));
         for (prefixes, said) in &mut self.readers {
@@ -105,11 +105,11 @@ impl Memory {
 }
 
 impl Critic {
-    /// A critic of some models.
+    /// Builds a critic from models with scalar heads.
     ///
     /// # Errors
-    /// [`Error::TwoHeads`] when two models have the same head, [`Error::Model`] when a mark is not one token or a chat
-    /// template cannot be filled in, [`Error::Unknown`] for words of a critic that there is not.
+    /// [`Error::TwoHeads`] if two models have the same head, [`Error::Model`] if a mark is not a single token or the chat
+    /// template cannot be rendered, [`Error::Unknown`] if the configuration has words for a critic that does not exist.
     pub fn new(
         engines: Vec<Engine>,
         format: &PromptFormat,
@@ -137,11 +137,11 @@ impl Critic {
         Ok(Self { members, readers: Vec::new(), config: config.clone() })
     }
 
-    /// The same with a model that answers for some heads in words.
+    /// Adds a model that answers for some heads in words.
     ///
     /// # Errors
-    /// [`Error::TwoHeads`] when one of the heads is there already, [`Error::Unasked`] when the configuration does not say
-    /// how it is asked.
+    /// [`Error::TwoHeads`] if one of the heads already exists, [`Error::Unasked`] if the configuration has no template
+    /// for one.
     pub fn with_words(mut self, model: Arc<Policy>, heads: &[String]) -> Result<Self, Error> {
         if let Some(head) = heads.iter().find(|head| self.heads().any(|other| other == *head)) {
             return Err(Error::TwoHeads(head.clone()));
@@ -150,7 +150,7 @@ impl Critic {
         Ok(self)
     }
 
-    /// The heads there are.
+    /// The available heads.
     pub fn heads(&self) -> impl Iterator<Item = &String> {
         let of_members = self.members.iter().flat_map(|m| &m.engine.config().scalar_heads);
         of_members.chain(self.readers.iter().flat_map(Reader::heads))
@@ -159,7 +159,7 @@ impl Critic {
     /// Checks that the critic has a head.
     ///
     /// # Errors
-    /// [`Error::MissingHead`] lists the heads there are.
+    /// [`Error::MissingHead`] lists the available heads.
     pub fn require(&self, name: &'static str) -> Result<(), Error> {
         if self.heads().any(|head| head == name) {
             return Ok(());
@@ -168,7 +168,7 @@ impl Critic {
         Err(Error::MissingHead(name, list.join(", ")))
     }
 
-    /// A place for what the models will have read.
+    /// An empty cache for this critic.
     pub fn memory(&self) -> Memory {
         Memory {
             members: self.members.iter().map(|_| Prefixes::default()).collect(),
@@ -177,11 +177,11 @@ impl Critic {
         }
     }
 
-    /// Tokens that a question takes of the context of the model with the least room for it, and that context; none where
-    /// no context is known.
+    /// Length of a question in tokens and the context length, for the model that has the least room left; `None` if no
+    /// model's context is known.
     ///
     /// # Errors
-    /// [`Error::Model`] or [`Error::Reader`] when a tokenizer fails.
+    /// [`Error::Model`] or [`Error::Reader`] if a tokenizer fails.
     pub fn taken(&self, question: &str) -> Result<Option<(usize, usize)>, Error> {
         let mut all = Vec::new();
         for member in &self.members {
@@ -193,12 +193,12 @@ impl Critic {
         Ok(all.into_iter().min_by_key(|(tokens, context)| context.saturating_sub(*tokens)))
     }
 
-    /// Judges every solution, in order. Solutions of one question share what was read of it, now and
-    /// in earlier calls with the same `memory`, which comes from [`Self::memory`]. What a model's context has no room for is
-    /// not read: options there, and the outcome of such a solution, are worth 0, as those of one that was cut.
+    /// Scores every solution; results are in order. Solutions of one question share cached prefixes, within this call and
+    /// with earlier calls with the same `memory`, which must come from [`Self::memory`]. A model reads as much of a
+    /// solution as its context holds: options beyond that score 0, and so does the outcome.
     ///
     /// # Errors
-    /// [`Error::Reader`] when a server fails.
+    /// [`Error::Reader`] if a server fails.
     pub fn score(
         &self,
         solutions: &[Solution<'_>],
@@ -219,12 +219,12 @@ impl Critic {
 }
 
 impl Member {
-    /// Tokens that the model reads at most.
+    /// Context length in tokens.
     fn context(&self) -> usize {
         self.engine.config().max_position_embeddings
     }
 
-    /// Scores every solution, and says which the context cut.
+    /// Scores every solution, and sets `cut` for those that exceed the context.
     fn score(
         &self,
         solutions: &[Solution<'_>],
@@ -236,11 +236,13 @@ impl Member {
             let Encoded { mut ids, root, marks } =
                 self.encoder.encode(solution.question, &solution.options, solution.finished)?;
             let at: Vec<usize> = std::iter::once(root).chain(marks).collect();
-            // Read from left to right: what stands before the end of the context is read as if nothing came after it.
+            // Attention is causal, so the scores within the context do not depend on the options beyond it.
             let read = at.partition_point(|&at| at < self.context());
             cut[place] |= read < at.len();
             if read > 0 {
+                // Tokens after the last position that is read cannot change any score.
                 ids.truncate(at[read - 1] + 1);
+                // Other solutions share at most the prefix up to the branch point, so only that is cached.
                 let keep = at[solution.branch.min(read - 1)] + 1;
                 let scope = scope_of(solution.question);
                 requests.push(ScoreRequest { ids, at: at[..read].to_vec(), scope, keep });
@@ -260,7 +262,7 @@ impl Member {
         Ok(())
     }
 
-    /// Writes down what was said after the question and after each of the first options; of the others it is 0.
+    /// Writes the scores read after the question and after each option. Options that were not read score 0.
     fn tell(&self, scores: &mut Scores, solution: &Solution<'_>, read: &[Vec<f32>]) {
         let options = solution.options.len();
         let at = |place: usize, head: usize| read.get(place).map_or(0.0, |heads| heads[head]);

@@ -1,34 +1,34 @@
-//! What the critics learn: labelled solutions as training rows.
+//! Training rows for the critics, from labelled solutions.
 
 use lm::ModelConfig;
 use lm::train::{Example, HeadTarget, Measure};
 
 use crate::{Encoder, Error, ORM, PRM, VALUE};
 
-/// A solution with the targets of the critics, all in `[0, 1]`.
+/// A solution with the targets of all heads, each in `[0, 1]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Labelled<'a> {
     /// The question.
     pub question: &'a str,
     /// The options of the finished solution.
     pub options: &'a [String],
-    /// The value of the question alone: the mean reward of its solutions.
+    /// Target value of the bare question: the mean reward of its solutions.
     pub root: f32,
-    /// The value after each option.
+    /// Target value after each option.
     pub values: &'a [f32],
-    /// Whether each option is right.
+    /// Target of the PRM for each option: 1 if it is right.
     pub process: &'a [f32],
-    /// Whether the answer is right.
+    /// Target of the ORM: 1 if the answer is right.
     pub outcome: f32,
-    /// Weight of the row.
+    /// Weight of the row in the loss.
     pub weight: f32,
 }
 
-/// Training rows for a model with some of the heads: the value by squared error, PRM and ORM by
-/// cross-entropy (AlphaLLM §4.3).
+/// Training rows for the heads that the model has: squared error for the value, cross-entropy for PRM and ORM (AlphaLLM
+/// §4.3).
 ///
 /// # Errors
-/// [`Error::Model`] when the tokenizer fails.
+/// [`Error::Model`] if the tokenizer fails.
 pub fn examples(
     labelled: &[Labelled<'_>],
     encoder: &Encoder,
@@ -44,6 +44,7 @@ pub fn examples(
             let mut add = |head: Option<usize>, at, value, measure| {
                 heads.extend(head.map(|head| HeadTarget { at, head, value, measure }));
             };
+            // The bare question needs a value too: importance at the root compares its children with it.
             add(value, encoded.root, row.root, Measure::Squared);
             for (i, &at) in encoded.marks.iter().enumerate() {
                 add(value, at, row.values[i], Measure::Squared);

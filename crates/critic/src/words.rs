@@ -1,5 +1,5 @@
-//! Critics that say in a word what they think: the paper's text critics (§4.3, Appendix A). The score is
-//! `P(yes) / (P(yes) + P(no))` after a text that asks for it.
+//! Critics that answer in words: the paper's text critics (§4.3, Appendix A). The score is `P(yes) / (P(yes) + P(no))`
+//! after a text that asks the question.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use serde::{Deserialize, Serialize};
 use crate::targets::Labelled;
 use crate::{CriticConfig, Error, ORM, PRM, Scores, Solution, VALUE};
 
-/// How one of the critics is asked, and the words it answers with.
+/// The `[critic.words.<head>]` section of `text.toml`: the template and the two answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// What it reads. `{question}`, `{before}` (the options before the last), `{option}` (the last), `{solution}` (both) and
-    /// `{finding}` (the mark for what the calculator found in the last option, or in the whole of a finished solution) are
-    /// filled in.
+    /// The text the model reads. Placeholders: `{question}`, `{before}` (the options before the last), `{option}` (the
+    /// last option), `{solution}` (all options) and `{finding}` (the mark with the calculator's finding for the last
+    /// option, or for the whole of a finished solution).
     pub template: String,
-    /// One token: the state is promising, the option good, the answer right.
+    /// The positive answer, a single token: the state is promising, the option is good or the answer is right.
     pub yes: String,
-    /// One token: they are not.
+    /// The negative answer, a single token.
     pub no: String,
 }
 
 impl Words {
-    /// Checks that a model has the special tokens that the text of a head names.
+    /// Checks that the model has the special tokens named in the template of a head.
     fn check(&self, head: &str, tokenizer: &lm::Tokenizer) -> Result<(), Error> {
         let key = format!("critic.words.{head}.template");
         match policy::unknown_marks(&key, &self.template, tokenizer) {
@@ -37,24 +37,24 @@ impl Words {
         }
     }
 
-    /// What decides the answer to a text, beside the question.
+    /// Cache key of an answer within a question: the text and both words.
     fn key(&self, text: &str) -> [String; 3] {
         [text.to_owned(), self.yes.clone(), self.no.clone()]
     }
 }
 
-/// What the readers have said, by question, and by text and the two words of the answer.
+/// Cached answers: by question scope, then by text and the two words.
 pub(crate) type Said = BTreeMap<u64, BTreeMap<[String; 3], f32>>;
 
-/// A model that is asked.
+/// A model that answers for some heads in words.
 #[derive(Debug)]
 pub(crate) struct Reader {
     model: Arc<Policy>,
-    /// The heads that it stands for, with how it is asked.
+    /// The heads, each with its template and words.
     heads: Vec<(String, Words)>,
 }
 
-/// Which figure a text is about.
+/// The score that a text asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
     Root,
@@ -63,7 +63,7 @@ enum About {
     Outcome,
 }
 
-/// A text to judge, and what it is about.
+/// A text to score.
 struct Asked<'a> {
     solution: usize,
     about: About,
@@ -73,7 +73,7 @@ struct Asked<'a> {
 }
 
 impl CriticConfig {
-    /// The text that asks a head about the first `count` options of a solution.
+    /// Fills in the template for the first `count` options of a solution.
     fn asked(&self, words: &Words, solution: &Solution<'_>, count: usize) -> String {
         let options = &solution.options[..count];
         let finished = solution.finished && count == solution.options.len();
@@ -96,7 +96,7 @@ impl CriticConfig {
         )
     }
 
-    /// The counts of options that a head is asked about, and what the answers are.
+    /// The option counts at which a head is asked, each with the score it yields.
     fn places(head: &str, solution: &Solution<'_>) -> Vec<(usize, About)> {
         let all = solution.options.len();
         match head {
@@ -123,6 +123,7 @@ impl Reader {
         let heads: Vec<(String, Words)> = heads.iter().map(asked).collect::<Result<_, Error>>()?;
         for (head, words) in &heads {
             match model.tokenizer() {
+                // A local vocabulary can be looked up. A server has to be tried.
                 Some(tokenizer) => words.check(head, tokenizer)?,
                 None => is_seen(&model, head, words, config)?,
             }
@@ -134,8 +135,8 @@ impl Reader {
         self.heads.iter().map(|(head, _)| head)
     }
 
-    /// Tokens that each of the texts about a question alone takes of the model's context, and that context, where both are
-    /// known.
+    /// Length in tokens of each head's text for the bare question, with the context length. Empty for a model behind a
+    /// server, where neither is known.
     pub(crate) fn taken(
         &self,
         question: &str,
@@ -150,8 +151,8 @@ impl Reader {
         Ok(all)
     }
 
-    /// Judges every solution. What was said of a text before is not asked again. A text that the model's context does not
-    /// hold is not asked about: it is worth 0, and its solution was cut.
+    /// Scores every solution. Cached answers are reused. A text that exceeds the model's context is not asked: it scores
+    /// 0 and its solution counts as cut.
     pub(crate) fn score(
         &self,
         solutions: &[Solution<'_>],
@@ -161,6 +162,7 @@ impl Reader {
     ) -> Result<(), Error> {
         let asked = self.asked(solutions, config);
         for (_, words) in &self.heads {
+            // A map, so that a text that occurs several times is asked once.
             let mut new = BTreeMap::<&str, &str>::new();
             for one in asked.iter().filter(|one| one.words == words) {
                 let said = said.get(&scope_of(one.question));
@@ -217,7 +219,8 @@ impl Reader {
     }
 }
 
-/// Checks that a server tells of a head's words: of what it never shows nobody knows how likely it is.
+/// Checks that a server lists at least one of a head's words among its likeliest tokens. If it never does, there is no
+/// probability to score with.
 fn is_seen(model: &Policy, head: &str, words: &Words, config: &CriticConfig) -> Result<(), Error> {
     let tried = TRIED.map(|options| Solution {
         question: ASKED,
@@ -232,6 +235,7 @@ fn is_seen(model: &Policy, head: &str, words: &Words, config: &CriticConfig) -> 
     let choices: Vec<Choice<'_>> = tried.iter().map(text).collect();
     let weighed = model.choose(&choices, &words.yes, &words.no, &mut Prefixes::default())?;
     let told: Option<Vec<_>> = weighed.into_iter().map(|one| one.told).collect();
+    // One listed word is enough: the other one then gets an upper bound.
     let Some(told) = told else { return Ok(()) };
     let told: Vec<String> =
         told.concat().iter().take(MOST_TOLD).map(|one| format!("{one:?}")).collect();
@@ -239,18 +243,20 @@ fn is_seen(model: &Policy, head: &str, words: &Words, config: &CriticConfig) -> 
     Err(Error::Unseen { head, yes, no, told: told.join(", ") })
 }
 
-/// A critic behind a server is tried on this question, with a right solution and a wrong one.
+/// Test problem for a served critic, with a right and a wrong solution.
 const ASKED: &str = "Tom has 2 apples and buys 3 more. How many does he have?";
 const TRIED: [[&str; 2]; 2] =
     [["Tom has 2 + 3 = 5 apples.\n", "#### 5"], ["Tom has 2 + 3 = 6 apples.\n", "#### 6"]];
-/// So many other tokens are named.
+/// Number of other tokens that the error lists.
 const MOST_TOLD: usize = 6;
 
-/// Training rows for a model that is to answer for some heads: each text goes on with `yes` and with `no`, weighted by the
-/// target and by what is missing to 1, so that the share of `yes` becomes the target.
+/// Training rows for a model that answers for some heads in words. Each text is continued once with `yes`, weighted by
+/// the target `t`, and once with `no`, weighted by `1 - t`, so that `P(yes) / (P(yes) + P(no))` converges to `t`. For `t`
+/// of 0 or 1 this is the paper's loss; the weights also allow targets in between.
 ///
 /// # Errors
-/// [`Error::Unasked`] for a head without a text, [`Error::Model`] when the tokenizer fails or a word is not one token.
+/// [`Error::Unasked`] for a head without a template, [`Error::Model`] if the tokenizer fails or a word is not a single
+/// token.
 pub fn examples(
     labelled: &[Labelled<'_>],
     heads: &[String],
@@ -282,6 +288,7 @@ pub fn examples(
                     let ids = ids.iter().copied().chain([word]).collect();
                     let example =
                         Example { ids, targets_from: Some(from), heads: Vec::new(), weight };
+                    // Targets of 0 and 1 need only one of the two rows.
                     rows.extend((weight > 0.0).then_some(example));
                 }
             }
@@ -290,7 +297,7 @@ pub fn examples(
     Ok(rows)
 }
 
-/// The heads that words may stand for.
+/// The heads that can be answered in words.
 pub(crate) const HEADS: [&str; 3] = [VALUE, PRM, ORM];
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! `critique calibrate`: what the chance of being right is, given what critics and agreement say after a search, fitted
-//! on searched problems with known answers that no model has learned from. Critiques that have a confidence already are
-//! judged by it, and nothing is fitted.
+//! `critique calibrate`: fits P(correct) to critic score and agreement after a search, on searched problems with known
+//! answers that no model has learned from.
+//!
+//! If the critiques already have a confidence, nothing is fitted; that confidence is evaluated instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,19 +18,19 @@ use stage::{Common, Failure, Preset};
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
-    /// What a search found for the problems.
+    /// Trajectories that a search found for the problems.
     #[arg(long)]
     trajectories: PathBuf,
-    /// What `critique score` says of it.
+    /// The critiques that `critique score` wrote for them.
     #[arg(long)]
     critiques: PathBuf,
-    /// The problems with their answers: none that the policy or the critics have learned from.
+    /// The problems, with their answers. Neither the policy nor the critics may have learned from them.
     #[arg(long)]
     problems: PathBuf,
-    /// Where the calibration goes.
+    /// Output folder for the calibration.
     #[arg(long)]
     out: PathBuf,
-    /// Fit a confidence to solutions of which all are right, or none, too: it says that all are, or that none is.
+    /// Fit even if all solutions are right, or none is. The confidence then says the same of every solution.
     #[arg(long)]
     allow_one_class: bool,
 }
@@ -38,23 +39,23 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Groups of problems, each of which is judged by a fit on the others, for the figures; at least 2.
+    /// Folds for the figures: each group of problems is judged by a fit on the others; at least 2.
     folds: usize,
-    /// The weight of half the sum of the squared parameters; above 0.
+    /// The ridge penalty: weight of half the sum of squared parameters; above 0.
     ridge: f64,
 }
 
-/// A solution that can be right: it has an end and an answer.
+/// A solution that can be right, because it has an end and an answer.
 struct Solved<'a> {
     problem: &'a str,
     options: Vec<String>,
     evidence: Evidence,
-    /// The confidence that it was already given.
+    /// The confidence in its critique, if there is one.
     given: Option<f32>,
     right: bool,
 }
 
-/// The names of what is measured.
+/// The names of the measured scores.
 const CONFIDENCE: &str = "confidence";
 const OUTCOME: &str = "outcome";
 const AGREEMENT: &str = "agreement";
@@ -103,8 +104,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     stage::print_table("solutions of the search, on held-out problems", &quality::COLUMNS, &rows)
 }
 
-/// Says where the solutions are all right, or none is, or nearly so: a fit to those says the same of every solution, and
-/// nothing is measured by them. An error, unless nothing is fitted or that is meant.
+/// Warns if the solutions are all right, or all wrong, or nearly so: a fit to those gives every solution the same
+/// confidence, and the figures mean nothing. All of one class is an error unless `allowed`.
 fn both_classes(solved: &[Solved<'_>], allowed: bool) -> Result<(), Failure> {
     const SOLUTIONS: &str = "solutions that the search found";
     let classes: Classes = solved.iter().map(|one| one.right).collect();
@@ -123,7 +124,7 @@ fn both_classes(solved: &[Solved<'_>], allowed: bool) -> Result<(), Failure> {
     ))
 }
 
-/// The solutions that can be right, each text of a problem once.
+/// The solutions that can be right, one for each distinct text of a problem.
 fn solved<'a>(
     trajectories: &'a [Trajectory],
     critiques: &[Critique],
@@ -158,22 +159,24 @@ fn solved<'a>(
     Ok(solved)
 }
 
-/// The confidence that the critiques have of each solution, where there are some and all have one.
+/// The confidences in the critiques; `None` unless every solution has one.
 fn given(solved: &[Solved<'_>]) -> Option<Vec<f64>> {
     let given: Option<Vec<f64>> = solved.iter().map(|one| one.given.map(f64::from)).collect();
     given.filter(|chances| !chances.is_empty())
 }
 
-/// The confidence in each solution by a fit on other problems.
+/// The confidence in each solution, from a fit that has not seen its problem.
 fn cross_fitted(solved: &[Solved<'_>], judged: &[(Evidence, bool)], config: &Config) -> Vec<f64> {
+    // Folds are by problem, so that solutions of one problem are never on both sides of a split.
     let fold = |one: &Solved<'_>| (dataset::place_of(one.problem) * config.folds as f64) as usize;
     let folds: Vec<usize> = solved.iter().map(fold).collect();
     Confidence::cross_fitted(judged, &folds, config.ridge)
 }
 
-/// How far the confidence can be trusted, beside the two that it is made of.
+/// Measures how well the confidence is calibrated, and for comparison the two scores it is made of.
 fn figures(solved: &[Solved<'_>], chances: &[f64]) -> BTreeMap<&'static str, Quality> {
-    // How critics were told of the findings is not known here: what the calculator says of every option and of the whole.
+    // How the critics were told the calculator's findings is not known here, so assume the plain form: a mark for every
+    // option and one for the whole solution.
     let marks = CriticConfig::plain();
     let measured = |score: &dyn Fn(usize) -> f64| {
         let each = solved.iter().enumerate().map(|(i, one)| Judged {

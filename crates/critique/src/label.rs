@@ -1,6 +1,6 @@
-//! `critique label`: the policy's own solutions of labelled problems, with the critics' targets.
+//! `critique label`: samples the policy's own solutions of labelled problems and derives the critics' targets from them.
 //!
-//! What their targets are is in [`crate::targets`].
+//! The targets are defined in [`crate::targets`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,22 +20,22 @@ use crate::targets::{Tally, Targets, beginnings};
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
-    /// How questions become text: the preset's text.toml.
+    /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
-    /// Labelled problems the critics learn from.
+    /// Labelled problems for the critics to learn from.
     #[arg(long)]
     seeds: PathBuf,
-    /// Labelled problems the critics are judged on.
+    /// Labelled problems to judge the critics on.
     #[arg(long)]
     held_out: PathBuf,
-    /// The policy whose solutions are labelled: its checkpoint, or the address of a server.
+    /// The policy whose solutions are labelled: a checkpoint, or a server's address.
     #[arg(long)]
     policy: ModelAt,
-    /// Where the labels go.
+    /// Output folder for the labels.
     #[arg(long)]
     out: PathBuf,
-    /// Write labels of which none is right, too: critics learn nothing from them.
+    /// Write the labels even if none of them is right; critics learn nothing from those.
     #[arg(long)]
     allow_one_class: bool,
 }
@@ -44,20 +44,21 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Problems of one part.
+    /// Problems per part.
     chunk_prompts: usize,
-    /// Leave out this share of the seeds, by their ids: those that the policy has learned from, whose
-    /// errors on them are not the ones it makes elsewhere.
+    /// The share of the seeds to leave out, chosen by hash of the id: those the policy was trained on. Its errors on
+    /// problems it has memorized are not the ones it makes elsewhere, and critics trained on them were calibrated worse
+    /// (ECE 0.09 to 0.18 instead of 0.03 to 0.07, docs/TRIALS.md).
     skip_share: f64,
-    /// Solutions sampled of each problem, the paper's J.
+    /// Solutions sampled per problem, the paper's J.
     samples: u32,
-    /// How they are sampled.
+    /// How the solutions are sampled.
     sampling: Sampling,
-    /// Prefixes of each problem that are continued further; 0 turns rollouts off.
+    /// Prefixes per problem from which rollouts start; 0 turns rollouts off.
     prefixes: usize,
-    /// Continuations of each such prefix.
+    /// Rollouts from each such prefix.
     rollouts: u32,
-    /// An option is good when more than this share of its continuations is right.
+    /// The PRM threshold: an option is good if more than this share of its continuations is right; in [0, 1).
     good_above: f32,
 }
 
@@ -71,13 +72,13 @@ struct Settings<'a> {
 struct Totals {
     problems: usize,
     too_long: usize,
-    /// Solutions that are longer than a critic with the policy's context reads, and so are no labels.
+    /// Solutions left out because, with the marks that a critic reads, they no longer fit the policy's context.
     unreadable: usize,
     solutions: usize,
     right: usize,
-    /// Solutions without an answer to read.
+    /// Solutions from which no answer can be read.
     without_answer: usize,
-    /// All labels by their split, those of earlier runs too; there when the last part is.
+    /// Class counts of all labels by split, those of resumed runs included; only in the last row of the metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<BTreeMap<&'static str, Classes>>,
     tokens: u64,
@@ -85,7 +86,7 @@ struct Totals {
     cost: Cost,
 }
 
-/// A sampled solution of a problem.
+/// One sampled solution of a problem.
 struct Sample<'a> {
     problem: &'a Prompt,
     text: String,
@@ -110,8 +111,8 @@ impl Config {
     }
 }
 
-/// All problems with their splits. What critics are measured on they do not learn from: a seed that is a held-out problem,
-/// too, as an import with `--allow-overlap` leaves them, is held out alone.
+/// All problems, each with its split. A seed that is also a held-out problem (an import with `--allow-overlap` leaves such
+/// seeds) is held out only: critics must not be measured on what they learned from.
 fn problems(
     seeds: Vec<Prompt>,
     held_out: Vec<Prompt>,
@@ -156,7 +157,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     let policy = model.policy(&text.value, &place)?;
-    // The policy has its weights in an order of its own: they need not be there twice.
+    // The policy holds its own copy of the weights in another layout: free these, rather than keep both in memory.
     drop(model);
     let each = problems.iter().map(|(p, _)| (p.prompt_id.as_str(), p.prompt.as_str()));
     let fitting = decoding::fitting(&policy, each).map_err(Failure::from)?;
@@ -181,6 +182,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     progress.done();
+    // Read back from disk: parts of an earlier run are not in this run's counters.
     let written = Written { rows: output.rows()?, problems: &problems };
     labeller.totals.labels = Some(written.classes());
     metrics.row(&labeller.totals)?;
@@ -190,7 +192,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     labeller.totals.print(args.common.json)
 }
 
-/// The splits of the labels, and what is in them.
+/// The two splits, each with the words that messages use for it.
 const TRAIN: &str = "train";
 const HELD_OUT: &str = "held_out";
 const SPLITS: [(&str, &str); 2] = [
@@ -198,17 +200,17 @@ const SPLITS: [(&str, &str); 2] = [
     (HELD_OUT, "labelled solutions of the held-out problems"),
 ];
 
-/// Solutions that are shown where none is as it has to be.
+/// How many solutions to show when the labels are refused.
 const SHOWN: usize = 3;
 
-/// All labels, and the problems that they are of.
+/// All labels, with the problems they belong to.
 struct Written<'a> {
     rows: Vec<Label>,
     problems: &'a [(Prompt, &'a str)],
 }
 
 impl Written<'_> {
-    /// How many labels of each split are right.
+    /// Counts the right and the wrong labels of each split.
     fn classes(&self) -> BTreeMap<&'static str, Classes> {
         let of = |split: &'static str| self.rows.iter().filter(move |row| row.split == split);
         let classes =
@@ -216,8 +218,8 @@ impl Written<'_> {
         SPLITS.map(classes).into()
     }
 
-    /// Says which labels are all alike, or nearly so; an error where none is right, unless that is meant. That all are may be
-    /// the policy's merit, and they are labels of it: whether anything is to be learned from them is said where it is.
+    /// Warns if the labels of a split are all of one class, or nearly; an error if none is right, unless `allowed`. All
+    /// right is only a warning here: the policy may simply be that good, and `finetune critic` refuses such labels itself.
     fn check(&self, allowed: bool) -> Result<(), Failure> {
         let classes = self.classes();
         for (split, labels) in SPLITS {
@@ -249,7 +251,7 @@ impl Written<'_> {
         ))
     }
 
-    /// Some solutions beside what was right.
+    /// Logs a few solutions beside the gold answers.
     fn show(&self) {
         let gold: BTreeMap<&str, Option<&str>> = self
             .problems
@@ -268,7 +270,7 @@ impl Written<'_> {
     }
 }
 
-/// The text of a labelled solution, and the answer that was read from it.
+/// The text of a labelled solution, and the answer read from it.
 fn said(row: &Label) -> (String, Option<String>) {
     let text = row.options.concat();
     let answer = answer::extract(&text).map(str::to_owned);
@@ -304,7 +306,8 @@ impl Labeller<'_> {
             .iter()
             .map(|sample| self.label(sample, &tally, splits[sample.problem.prompt_id.as_str()]))
             .collect();
-        // Samples of one text are one row: a policy that is sure of itself must not count manifold.
+        // Keep one row per distinct text: otherwise a policy that repeats itself would weigh some solutions many times
+        // over.
         let mut seen = BTreeSet::new();
         rows.retain(|row| seen.insert(row.trajectory_id.clone()));
         Ok(rows)
@@ -342,7 +345,8 @@ impl Labeller<'_> {
         let mut unread = BTreeSet::new();
         for ((problem, seed), option) in wanted.into_iter().zip(options) {
             if option.tokens == 0 && !policy::ended(option.stop) {
-                // Over the context of a server that does not tell it: nothing was written, and there is nothing to label.
+                // The problem is over the context of a server that does not report one: nothing was written, so there is
+                // nothing to label.
                 unread.insert(problem.prompt_id.as_str());
             } else if self.is_readable(problem, &option)? {
                 let options = option.texts().collect();
@@ -356,7 +360,7 @@ impl Labeller<'_> {
         Ok(samples)
     }
 
-    /// Whether a critic with the policy's context can learn from a solution, which has a mark after each option then.
+    /// Whether a critic with the policy's context can read the solution, which then has a mark after each option.
     fn is_readable(&self, problem: &Prompt, option: &TextOption) -> Result<bool, Failure> {
         let Some(context) = self.policy.context() else { return Ok(true) };
         let taken = self.policy.taken(&problem.prompt, &option.text);
@@ -377,7 +381,7 @@ impl Labeller<'_> {
         }
     }
 
-    /// Continues some prefixes of every problem: those of its first samples, by turns.
+    /// Rolls out from a few prefixes of every problem, one from each of its first samples.
     fn roll_out<'p>(
         &mut self,
         samples: &[Sample<'p>],
@@ -388,12 +392,13 @@ impl Labeller<'_> {
         let mut wanted = Vec::new();
         for sample in samples {
             let used = chosen.entry(&sample.problem.prompt_id).or_default();
-            // The last prefix is the whole solution, which has nothing to continue.
+            // The last prefix is the whole solution: there is nothing to continue.
             let open: Vec<String> = beginnings(&sample.options).collect();
             let open = &open[..open.len().saturating_sub(1)];
             if *used >= self.config.prefixes || open.is_empty() {
                 continue;
             }
+            // The sample's own seed picks the prefix, so the choice does not depend on how the problems are chunked.
             let prefix = &open[sample.seed as usize % open.len()];
             *used += 1;
             for n in 0..self.config.rollouts {

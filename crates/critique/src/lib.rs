@@ -1,9 +1,11 @@
-//! Criticizing (AlphaLLM §4.3): `critique score` judges trajectories with the critics and the
-//! calculator; `critique label` samples solutions of the labelled seeds and turns them into what the
-//! critics learn; `critique calibrate` fits the chance that a judged solution is right.
+//! The critique stage (AlphaLLM §4.3).
+//!
+//! - `critique score` judges trajectories with the critics and the calculator.
+//! - `critique label` samples solutions of the labelled seeds and turns them into training targets for the critics.
+//! - `critique calibrate` fits P(correct) for a judged solution.
 //!
 //! `score` reads no gold answer. `label` reads those of the labelled seeds, and both `label` and `calibrate` those of the
-//! validation problems: the only labels of the loop.
+//! validation problems: these are the only labels in the loop.
 
 mod calibrate;
 mod label;
@@ -12,7 +14,7 @@ mod targets;
 
 use stage::Failure;
 
-/// Scores trajectories, labels the critics' training data, or calibrates.
+/// Scores trajectories, samples and labels the critics' training data, or calibrates confidence.
 #[derive(Debug, clap::Parser)]
 #[command(version)]
 pub struct Args {
@@ -24,7 +26,7 @@ pub struct Args {
 enum Command {
     /// Judges every trajectory with the critics and the calculator.
     Score(score::Args),
-    /// Fits the chance that a solution is right to searched problems with known answers.
+    /// Fits the probability that a solution is right, on searched problems with known answers.
     Calibrate(calibrate::Args),
     /// Samples solutions of labelled problems and derives the critics' targets.
     Label(label::Args),

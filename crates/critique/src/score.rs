@@ -1,6 +1,6 @@
-//! `critique score`: one critique for each trajectory, a part for each part of the trajectories.
+//! `critique score`: writes one critique per trajectory, one part per part of the trajectories.
 //!
-//! What a search has from the same critics is taken from its trajectories; only what it has not is read again.
+//! Scores that a search got from the same critics are taken from its trajectories; only the others are computed.
 
 use std::path::{Path, PathBuf};
 
@@ -19,19 +19,21 @@ use stage::{Common, Failure, Metrics, Preset, Progress, ResultExt};
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
-    /// How questions become text: the preset's text.toml.
+    /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
     /// The trajectories to judge.
     #[arg(long)]
     trajectories: PathBuf,
-    /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
+    /// A critic: a checkpoint with critic heads, or a checkpoint or server that is asked in words. Repeat the flag for each
+    /// model.
     #[arg(long = "critic", required = true)]
     critics: Vec<ModelAt>,
-    /// What `critique calibrate` found for these critics: then every critique says how likely its answer is right.
+    /// The output of `critique calibrate` for these critics. With it, every critique gets the probability that its answer
+    /// is right.
     #[arg(long)]
     confidence: Option<PathBuf>,
-    /// Where the critiques go.
+    /// Output folder for the critiques.
     #[arg(long)]
     out: PathBuf,
 }
@@ -40,30 +42,30 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Weights of the combined score, the betas of AlphaLLM §4.3; the score is their weighted mean.
+    /// The betas of AlphaLLM §4.3. The combined score is the weighted mean, so it stays in [0, 1].
     weights: Weights,
-    /// What a solution counts in the agreement of its prompt's solutions.
+    /// How much a solution weighs in the agreement among its prompt's solutions.
     agreement: Agreement,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Agreement {
-    /// Whether by its outcome reward; otherwise all with an answer count alike.
+    /// Whether a solution weighs its outcome reward; otherwise all solutions with an answer weigh the same.
     outcome: bool,
-    /// By the policy's probability of it to this power, in [0, 1]; 0 leaves that out. With 0.25 two solutions that differ
-    /// by 4 nats differ by a factor of e.
+    /// The power of the policy's probability of the solution in its weight, in [0, 1]; 0 leaves the probability out. With
+    /// 0.25, two solutions that differ by 4 nats differ by a factor of e.
     likelihood: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Weights {
-    /// Of the value after the last option.
+    /// Weight of the value after the last option.
     value: f64,
-    /// Of the smallest process reward: a chain is as good as its worst option.
+    /// Weight of the smallest process reward: a chain is only as good as its worst option.
     prm: f64,
-    /// Of the outcome reward.
+    /// Weight of the outcome reward.
     orm: f64,
 }
 
@@ -76,13 +78,13 @@ struct Settings<'a> {
 #[derive(Debug, Default, Serialize)]
 struct Totals {
     trajectories: usize,
-    /// Of these, those that were judged by the search already.
+    /// Trajectories whose scores came from the search.
     judged_before: usize,
-    /// Those of the others that are longer than a critic's context.
+    /// Of the others, those longer than a critic's context.
     unread: u64,
-    /// Those that have an end and an answer, and can be right.
+    /// Trajectories with an end and an answer: only these can be right.
     answered: usize,
-    /// The smallest and the largest outcome reward of these.
+    /// The smallest and the largest outcome reward among the answered ones.
     outcomes: Option<[f32; 2]>,
     calculator_holds: usize,
     outcome_above_half: usize,
@@ -153,7 +155,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     totals.print(args.common.json)
 }
 
-/// A calibration with its place in the recipe.
+/// Reads a calibration, together with its entry in the recipe.
 fn calibration(dir: &Path) -> Result<(Input, Confidence), Failure> {
     let files = Files::open(dir)?;
     let path = files.path(confidence::FILE)?;
@@ -161,7 +163,7 @@ fn calibration(dir: &Path) -> Result<(Input, Confidence), Failure> {
     Ok((files.input("confidence"), serde_json::from_slice(&text).or_data(path.display())?))
 }
 
-/// Which model each head is from.
+/// The model behind each head.
 fn names(models: &[AnyModel], text: &TextConfig) -> CriticModels {
     let of = |head: &str| {
         let has = |model: &&AnyModel| model.heads(text).iter().any(|other| other == head);
@@ -174,20 +176,21 @@ struct Judge {
     critic: Critic,
     config: Config,
     confidence: Option<Confidence>,
-    /// The hash by which a search says whose scores it wrote.
+    /// The hash of critics and prompt texts that a search writes next to its scores.
     id: String,
     models: CriticModels,
     round: i32,
 }
 
 impl Judge {
-    /// What the critics have said of a trajectory during its search; none if it was not these, or not of everything.
+    /// The scores that these critics gave during the search; `None` if the critics were others or some scores are missing.
     fn known(&self, row: &Trajectory) -> Option<Scores> {
         let heads: Vec<&str> = self.critic.heads().map(String::as_str).collect();
         (row.critics.as_ref() == Some(&self.id)).then(|| said(row, &heads)).flatten()
     }
 
-    /// Judges the trajectories of a part, which holds all those of its prompts; of some it is `known` what the critics say.
+    /// Judges the trajectories of a part, reusing the scores in `known`. A part must hold all trajectories of each of its
+    /// prompts, or `agreement` would count only some of the votes.
     fn all(
         &self,
         rows: &[Trajectory],
@@ -205,9 +208,12 @@ impl Judge {
             .collect();
         let read = self.critic.score(&solutions, memory).map_err(decoding::Error::from)?;
         let mut read = read.into_iter();
+        // `read` has the scores of the unknown rows in order, so taking the next one for each gap puts them in their
+        // places.
         let scores: Vec<Scores> =
             known.into_iter().filter_map(|scores| scores.or_else(|| read.next())).collect();
         let outcomes: Vec<f32> = rows.iter().zip(&scores).map(|(row, s)| outcome(row, s)).collect();
+        // The outcomes of all rows come first: a solution's agreement depends on those of its siblings.
         let agreement = self.config.agreement.shares(rows, &outcomes)?;
         let all = rows.iter().zip(scores).zip(outcomes.into_iter().zip(agreement));
         Ok(all
@@ -241,6 +247,7 @@ impl Judge {
         };
         Critique {
             trajectory_id: row.trajectory_id.clone(),
+            // A solution without an end or an answer cannot be right, whatever its critics say.
             prompt_id: row.prompt_id.clone(),
             values: scores.values,
             process_rewards: scores.process,
@@ -255,7 +262,7 @@ impl Judge {
     }
 }
 
-/// The scores that are written in a trajectory, of critics with these heads; none unless all options have them.
+/// The critic scores stored in a trajectory, for `heads`; `None` unless they are complete.
 fn said(row: &Trajectory, heads: &[&str]) -> Option<Scores> {
     let has = |head| heads.contains(&head);
     let options = |head, score: fn(&TextOption) -> Option<f32>| {
@@ -270,20 +277,20 @@ fn said(row: &Trajectory, heads: &[&str]) -> Option<Scores> {
     })
 }
 
-/// The outcome reward that counts: a solution without an end or an answer cannot be right.
+/// The outcome reward that counts: 0 for a solution without an end or an answer, which cannot be right.
 fn outcome(row: &Trajectory, scores: &Scores) -> f32 {
     let valid = row.finished && row.answer.is_some();
     scores.outcome.filter(|_| valid).unwrap_or(0.0)
 }
 
-/// What speaks for a solution; none for one without an end or an answer, which cannot be right.
+/// The evidence for a solution; `None` if it has no end or no answer and so cannot be right.
 pub(crate) fn evidence(row: &Trajectory, outcome: f32, agreement: Option<f32>) -> Option<Evidence> {
     let agreement = agreement.filter(|_| row.finished && row.answer.is_some())?;
     Some(Evidence { outcome: f64::from(outcome), agreement: f64::from(agreement) })
 }
 
 impl Agreement {
-    /// For every trajectory with an answer, the share that the answer has of all that the prompt's answers weigh.
+    /// For every trajectory with an answer, that answer's share of the total weight of its prompt's answers, in [0, 1].
     fn shares(&self, rows: &[Trajectory], outcomes: &[f32]) -> Result<Vec<Option<f32>>, Failure> {
         let weigh = |(row, &outcome): (&Trajectory, &f32)| match row.answer {
             Some(_) => self.weight(row, outcome),
@@ -355,8 +362,8 @@ impl Totals {
         }
     }
 
-    /// Refuses to go on once it is known that most of all trajectories are too long. Parts may differ in this, and another run
-    /// may have judged some: what counts is the whole.
+    /// Fails as soon as more than half of *all* trajectories are known to be too long. Measured against the whole and not
+    /// against what was read so far: parts differ in length, and an earlier run may have judged some of them.
     fn require(&self, all: usize) -> Result<(), Failure> {
         if 2 * self.unread <= all as u64 {
             return Ok(());
@@ -369,7 +376,7 @@ impl Totals {
             .hint("take critics with a longer context, or shorter prompts and solutions"))
     }
 
-    /// Why what was judged in this run cannot be told apart by it; none where it can.
+    /// Why this run's scores cannot tell solutions apart; `None` if they can.
     fn tells_nothing_apart(&self) -> Option<String> {
         let Self { trajectories, answered, .. } = *self;
         match self.outcomes {
@@ -404,7 +411,7 @@ impl Totals {
 mod tests {
     use super::*;
 
-    /// `5` has two of three votes, half of the outcome rewards, and less of the likelihood.
+    /// `5` has two of three votes, half of the outcome rewards, and a larger share by likelihood.
     #[test]
     fn agreement_counts_what_the_preset_says() {
         let row = |prompt: &str, answer: Option<&str>, logprob: Option<f32>| Trajectory {
@@ -441,7 +448,7 @@ mod tests {
             Totals { trajectories, unread, ..Totals::default() }.require(all)
         };
         require(8, 4, 8).unwrap();
-        // The first part may have the longest: the others are not known yet.
+        // The first part may have the longest ones: the other six are not known yet.
         require(2, 2, 8).unwrap();
         let failure = require(6, 5, 8).unwrap_err();
         assert_eq!(failure.exit(), stage::Exit::Data);

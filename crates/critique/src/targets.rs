@@ -1,17 +1,16 @@
-//! What critics learn of a state: how many of its continuations end in the right answer.
+//! The critics' training targets: how many continuations of a state reach the right answer.
 //!
-//! A solution's reward is whether its answer is right. The value target of a state is the share of
-//! right answers among all continuations from it: the samples that pass through it, and rollouts from
-//! a few prefixes of every problem (Monte Carlo, AlphaLLM §4.3). An option is good when that share is
-//! above a threshold.
+//! The reward of a solution is 1 if its answer is right, else 0. The value target of a state is the share of right answers
+//! among all continuations from it: the samples that pass through it, and rollouts from a few prefixes of each problem
+//! (Monte Carlo, AlphaLLM §4.3). An option counts as good if that share is above a threshold.
 
 use std::collections::BTreeMap;
 
-/// Right and all continuations of each state, by problem and text so far.
+/// Counts of right continuations and of all continuations of each state, keyed by problem and text so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally<'a>(BTreeMap<(&'a str, String), (u32, u32)>);
 
-/// The targets of a solution, each in [0, 1].
+/// The targets of one solution, each in [0, 1].
 #[derive(Debug, PartialEq)]
 pub(crate) struct Targets {
     /// The value before the first option.
@@ -23,7 +22,7 @@ pub(crate) struct Targets {
 }
 
 impl<'a> Tally<'a> {
-    /// Counts a sampled solution: it continues every state it passes through, the question alone too.
+    /// Counts a sampled solution as a continuation of every state it passes through, including the bare question.
     pub(crate) fn solution(&mut self, problem: &'a str, options: &[String], right: bool) {
         self.continuation(problem, String::new(), right);
         for prefix in beginnings(options) {
@@ -31,14 +30,14 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Counts a continuation of the state `prefix` alone.
+    /// Counts a continuation of the state `prefix` only.
     pub(crate) fn continuation(&mut self, problem: &'a str, prefix: String, right: bool) {
         let entry = self.0.entry((problem, prefix)).or_default();
         entry.0 += u32::from(right);
         entry.1 += 1;
     }
 
-    /// The targets of a solution that was counted.
+    /// The targets of a solution that has been counted.
     pub(crate) fn targets(&self, problem: &'a str, options: &[String], good_above: f32) -> Targets {
         let share = |prefix: String| {
             let (right, all) = self.0[&(problem, prefix)];
@@ -50,7 +49,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// The text after each option.
+/// The text up to the end of each option.
 pub(crate) fn beginnings(options: &[String]) -> impl Iterator<Item = String> {
     (1..=options.len()).map(|n| options[..n].concat())
 }
@@ -78,7 +77,7 @@ mod tests {
     fn the_value_of_a_state_is_the_share_of_its_samples_that_are_right() {
         let tally = tally();
         let right = tally.targets("one", &options("a b"), 0.0);
-        // Repeated samples count as often as they were drawn, for the question as for the first option.
+        // Repeated samples count as often as they were drawn, both for the question and for the first option.
         assert_eq!((right.root, right.values), (4.0 / 6.0, vec![0.8, 1.0]));
         let wrong = tally.targets("one", &options("d e"), 0.0);
         assert_eq!((wrong.root, wrong.values), (4.0 / 6.0, vec![0.0, 0.0]));

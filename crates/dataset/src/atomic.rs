@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all: written beside their place, flushed to the disk, then renamed into it.
+//! Atomic file writes: a file is written under a temporary name in the same folder, flushed to disk, then renamed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 
-/// How names of unfinished files begin. Readers of Parquet folders skip names that begin with a dot.
+/// Prefix of the names of unfinished files. It begins with a dot because readers of Parquet folders skip such names.
 pub(crate) const TEMPORARY: &str = ".tmp-";
 
-/// Writes one file that is not part of a dataset, whole or not at all, replacing what is there. Its folder is created
-/// if needed.
+/// Atomically writes a file that is not part of a dataset, replacing any that is there. Its folder is created if needed.
 ///
 /// # Errors
 /// [`Error::Usage`] for a path without a file name; [`Error::Io`] names the file.
@@ -27,8 +26,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write(path, bytes)
 }
 
-/// Deletes what processes that were killed left of a file that lies in no dataset, where the system says who is running.
-/// A file that cannot be deleted now stays; the next run tries again.
+/// Deletes the temporary files that killed processes left of a file outside any dataset. This needs `/proc` to tell
+/// which processes are still running. Failing to delete one is not an error; the next run tries again.
 fn sweep_beside(path: &Path) {
     let processes = Path::new("/proc");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -39,7 +38,7 @@ fn sweep_beside(path: &Path) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     for entry in entries.flatten() {
         let found = entry.file_name().to_string_lossy().into_owned();
-        // As `create_beside` names them: process, number, name.
+        // The name, as `create_beside` makes it: process id, number, name.
         let parts = found.strip_prefix(TEMPORARY).and_then(|rest| rest.split_once('-'));
         let Some((process, rest)) = parts else { continue };
         let ours = rest.split_once('-').is_some_and(|(_, of)| of == name);
@@ -49,25 +48,25 @@ fn sweep_beside(path: &Path) {
     }
 }
 
-/// Writes `bytes` to `path`, replacing what is there.
+/// Writes `bytes` to `path` atomically, replacing any file there.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let (temporary, file) = create_beside(path)?;
     let written =
         fill(file, bytes).map_err(Error::io("write", path)).and_then(|()| rename(&temporary, path));
     if written.is_err() {
-        // The error is the one worth reporting; what stays behind is swept by the next run.
+        // A failure to clean up is ignored: the first error is the one to report, and the next run sweeps up.
         drop(fs::remove_file(&temporary));
     }
     written
 }
 
-/// Moves a file into its place and makes the move durable.
+/// Renames a file and makes the rename durable.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::io("rename a finished file to", to))?;
     sync_folder(to)
 }
 
-/// Makes a change to the entries of `path`'s folder durable.
+/// Makes a change to the entries of `path`'s folder durable. Flushing the file alone would not do that.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -84,7 +83,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Opens a file for reading. Refuses what is none, such as a named pipe, which would be waited for, or a device, which
+/// Opens a file for reading. Anything else is refused: opening a named pipe could block for ever, and reading a device
 /// may never end.
 ///
 /// # Errors
@@ -113,7 +112,7 @@ fn other_than_file(kind: fs::FileType) -> &'static str {
     if kind.is_dir() { "a folder" } else { "something else" }
 }
 
-/// The contents of a file, or nothing if there is none.
+/// Reads a file; `None` if it does not exist.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let mut file = match open_file(path) {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -126,12 +125,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(bytes))
 }
 
-/// Size and blake3 of a file.
+/// Returns the size in bytes and the blake3 hash of a file.
 pub(crate) fn digest(path: &Path) -> Result<(u64, String), Error> {
     digest_open(&mut open_file(path)?).map_err(Error::io("read", path))
 }
 
-/// Size and blake3 of what is left of an open file.
+/// Returns the size in bytes and the blake3 hash of the rest of an open file.
 pub(crate) fn digest_open(file: &mut File) -> io::Result<(u64, String)> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 18];
@@ -149,8 +148,8 @@ fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A new file in the folder of `path`. Names differ between threads and processes; between machines that share the
-/// folder, `create_new` decides who gets a name.
+/// Creates a temporary file in the folder of `path`. Its name is unique among threads and processes; between machines
+/// that share the folder, `create_new` makes sure that only one of them gets a name.
 fn create_beside(path: &Path) -> Result<(PathBuf, File), Error> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();

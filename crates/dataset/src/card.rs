@@ -1,4 +1,4 @@
-//! The dataset card: what a person, or the Hugging Face hub, reads first.
+//! The dataset card, a `README.md` for people and for the Hugging Face hub.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use schema::Table;
 
 use crate::manifest::Manifest;
 
-/// The card's name.
+/// The file name of the card.
 pub(crate) const NAME: &str = "README.md";
 
-/// The card of a dataset. `columns` is empty for plain files.
+/// Returns the text of the card. `columns` is the table of columns, empty for plain files.
 pub(crate) fn text(manifest: &Manifest, columns: &str) -> String {
     let mut out = String::new();
     let name = manifest.kind.split('@').next().unwrap_or_default();
@@ -32,8 +32,8 @@ pub(crate) fn text(manifest: &Manifest, columns: &str) -> String {
     out
 }
 
-/// A name that no other dataset has: `load_dataset` keeps what it has read by the folder's name and this, whatever lies
-/// there.
+/// Returns a configuration name that no other dataset has. `load_dataset` caches by this and the name of the folder alone,
+/// so with a fixed name it would return old rows after the dataset is rewritten.
 fn config_name(table: &str, manifest: &Manifest) -> String {
     let content: String = manifest.content.chars().take(16).collect();
     format!("{table}-{content}")
@@ -52,7 +52,7 @@ fn made(out: &mut String, manifest: &Manifest) {
     line(out, format_args!("\n`_MANIFEST.json` lists every file with its blake3."));
 }
 
-/// What a row is, and the table of the columns.
+/// Returns the description of a row and the table of columns, in Markdown.
 pub(crate) fn columns<T: Table>() -> String {
     let mut out = format!(
         "{}\n\n| column | type | null | description |\n|---|---|---|---|\n",

@@ -1,9 +1,9 @@
-//! Units of work: which rows belong to which part.
+//! Units of work: the ranges of rows that make up the parts.
 
 use std::ops::Range;
 
-/// Cuts `rows` rows into parts of `chunk_rows`, the last one shorter. There is always one part, if only an empty one, so
-/// that a dataset without rows is still a dataset. `chunk_rows` of 0 means one part.
+/// Splits `rows` rows into parts of `chunk_rows`, of which the last may be shorter. `chunk_rows` of 0 means one part. There
+/// is always at least one part, if only an empty one, so that a dataset without rows is still a dataset.
 pub fn chunk(rows: usize, chunk_rows: usize) -> Vec<Range<usize>> {
     if rows == 0 || chunk_rows == 0 {
         return std::iter::once(0..rows).collect();
@@ -11,7 +11,7 @@ pub fn chunk(rows: usize, chunk_rows: usize) -> Vec<Range<usize>> {
     (0..rows).step_by(chunk_rows).map(|start| start..rows.min(start + chunk_rows)).collect()
 }
 
-/// Indices, ascending, as schedulers write them: `3,7,12-15`.
+/// Formats ascending indices as the array specification of a scheduler, such as `3,7,12-15`.
 pub fn array_spec(indices: &[usize]) -> String {
     let runs = indices.chunk_by(|a, b| a + 1 == *b);
     let texts: Vec<String> = runs

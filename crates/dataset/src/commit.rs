@@ -1,6 +1,6 @@
-//! The end of a dataset. Its manifest is written under another name, what led to it is tidied up, and the manifest is
-//! given its name: a dataset that is there has nothing left to tidy up. Killed anywhere on the way, the next writer finds
-//! out how far that went and goes on.
+//! Committing a dataset. The manifest is written under another name, the state folder is deleted, and only then is the
+//! manifest given its final name, so a dataset that exists has nothing left to clean up. If a writer is killed on the
+//! way, the next one finds out how far it got, and goes on from there.
 
 use std::path::Path;
 
@@ -10,24 +10,24 @@ use crate::state::{self, Plan, State};
 use crate::work::{self, Mode};
 use crate::{Error, atomic};
 
-/// How far earlier writers of the same folder got.
+/// How far earlier writers of the same directory got.
 pub(crate) enum Left {
-    /// All that there is to do.
+    /// They finished the dataset.
     Finished(Box<Manifest>),
-    /// Something that was written by this program.
+    /// They left files that this program is known to have written.
     Ours,
-    /// Nothing, or what nobody knows anything of.
+    /// They left nothing, or files of unknown origin.
     Unknown,
 }
 
-/// Tidies up and publishes the manifest.
+/// Writes the manifest, deletes the state folder, and publishes the manifest.
 pub(crate) fn publish(dir: &Path, state: &State, manifest: &Manifest) -> Result<(), Error> {
     manifest.propose(dir)?;
     state.clear()?;
     Manifest::publish(dir)
 }
 
-/// The same for the only writer, who takes away what killed ones left half written.
+/// Like [`publish`], for the only writer, which also deletes the temporary files of killed writers.
 fn publish_alone(dir: &Path, state: &State, manifest: &Manifest) -> Result<(), Error> {
     for path in state::list(dir)?.iter().filter(|path| work::temporary(path)) {
         atomic::remove(path)?;
@@ -35,8 +35,9 @@ fn publish_alone(dir: &Path, state: &State, manifest: &Manifest) -> Result<(), E
     publish(dir, state, manifest)
 }
 
-/// The manifest, if it is there, the plan is its own, and every file is as it was written. Refuses another one's, unless
-/// told to replace it. Files are read as fast as the disk gives them: whoever reads the dataset next does the same.
+/// Returns the manifest if the dataset is complete, by this plan, and all files are unchanged. A dataset by another
+/// plan is an error unless `mode` replaces it. All files are read to check them, which costs no more than the next
+/// reader of the dataset will spend.
 pub(crate) fn up_to_date(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<Manifest>, Error> {
     if mode == Mode::Again {
         return Ok(None);
@@ -56,14 +57,14 @@ pub(crate) fn up_to_date(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<M
     }
 }
 
-/// Looks at what earlier writers left, and finishes what was all but finished. Only for who holds the lock.
+/// Looks at what earlier writers left, and publishes a dataset that lacks only that. The caller must hold the lock.
 pub(crate) fn left(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<Left, Error> {
-    // Whoever held the lock a moment ago may have finished.
+    // Checked again under the lock: its last holder may have finished in the meantime.
     if let Some(manifest) = up_to_date(dir, plan, mode)? {
         return Ok(Left::Finished(Box::new(manifest)));
     }
     if mode == Mode::Again {
-        // Nothing is kept, and nothing finished that another writer left meanwhile.
+        // Everything is made again, so nothing that an earlier writer left is kept or finished.
         return Ok(Left::Ours);
     }
     if dir.join(MANIFEST).exists() {
@@ -83,7 +84,7 @@ pub(crate) fn left(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result
     }
 }
 
-/// Goes on with a manifest that was written and not published.
+/// Goes on from a manifest that was written but not published.
 fn take_up(
     dir: &Path,
     state: &State,
@@ -116,8 +117,8 @@ fn take_up(
     Ok(Left::Ours)
 }
 
-/// Takes note of the files of a dataset that are as they were written, if it is to be written by the same plan again: they
-/// need not be.
+/// Records the unchanged files of a dataset as finished if it is to be written again by the same plan, so that only the
+/// damaged ones are redone.
 fn keep_sound(dir: &Path, state: &State, plan: &Plan, manifest: &Manifest) -> Result<(), Error> {
     if Plan::of(manifest).difference(plan).is_some() {
         return Ok(());

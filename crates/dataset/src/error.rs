@@ -1,12 +1,12 @@
-//! Why a dataset is not read or not written. Every message names the path, the place and the remedy.
+//! Errors of reading and writing datasets. The messages name the path, the place in it and the remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What went wrong.
+/// An error of reading or writing a dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no manifest.
+    /// The dataset has no manifest, so it is not complete.
     #[error(
         "no _MANIFEST.json in {}: the dataset is not complete; run the stage that writes it again",
         dir.display()
@@ -15,12 +15,12 @@ pub enum Error {
         /// The dataset.
         dir: PathBuf,
     },
-    /// The manifest is not as it was written.
+    /// The manifest is damaged or has been edited.
     #[error("{}: {detail}; write the dataset again with --force", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         detail: String,
     },
     /// The dataset holds another table, or another version of it.
@@ -31,12 +31,12 @@ pub enum Error {
     WrongTable {
         /// The dataset.
         dir: PathBuf,
-        /// What the manifest says, as `table@version`.
+        /// The kind in the manifest, as `table@version`.
         found: String,
-        /// What was asked for.
+        /// The kind that was asked for.
         expected: String,
     },
-    /// A file is not the one that the manifest lists.
+    /// A file differs from its entry in the manifest.
     #[error("{}: {detail}; the file changed after it was written: write the dataset again with --force", path.display())]
     Damaged {
         /// The file.
@@ -44,31 +44,31 @@ pub enum Error {
         /// How it differs.
         detail: String,
     },
-    /// A file cannot be understood.
+    /// A file cannot be parsed.
     #[error("{}: {detail}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and where it is.
         detail: String,
     },
-    /// A part holds, or would hold, what its table does not allow.
+    /// A part has, or would have, a column or row that its table does not allow.
     #[error("{}: {source}", path.display())]
     Content {
         /// The part.
         path: PathBuf,
-        /// The column or row.
+        /// The problem, with the column or row.
         source: schema::Error,
     },
-    /// What should be a file is none.
+    /// A path that should be a file is something else.
     #[error("{} is {found}, not a file that can be read again; give a file", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What is there instead.
+        /// The thing that is there instead.
         found: &'static str,
     },
-    /// Two rows have one key.
+    /// Two rows have the same key.
     #[error("{}: two rows of {table} have the key {key}", dir.display())]
     Duplicate {
         /// The dataset.
@@ -78,13 +78,13 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// A dataset without rows, where some are needed.
+    /// A dataset has no rows, but some are needed.
     #[error("empty dataset {}: it has no rows; look at the stage that wrote it", dir.display())]
     Empty {
         /// The dataset.
         dir: PathBuf,
     },
-    /// The directory holds the work of another recipe.
+    /// The directory holds work done by another recipe.
     #[error(
         "{} was written by another recipe: {difference}; choose another directory, or replace it with --force",
         dir.display()
@@ -95,18 +95,18 @@ pub enum Error {
         /// The first difference.
         difference: String,
     },
-    /// A file is in the way, and nothing says where it comes from.
+    /// A file of unknown origin is in the way.
     #[error("{} is in the way: it was not written by this program; move it elsewhere", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// Someone else is writing.
+    /// Another process is writing the dataset.
     #[error("{} is being written by {holder}; try again when it has finished", dir.display())]
     Locked {
         /// The dataset.
         dir: PathBuf,
-        /// What the holder wrote into the lock.
+        /// The note that the holder of the lock left in it: its tool and process id.
         holder: String,
     },
     /// Parts are missing.
@@ -114,39 +114,40 @@ pub enum Error {
     Incomplete {
         /// The dataset.
         dir: PathBuf,
-        /// The missing parts, as an array specification.
+        /// The missing parts, as an array specification such as `3,7,12-15`.
         missing: String,
     },
-    /// The caller asked for something that does not exist.
+    /// The call makes no sense, such as a part that does not exist or a bad file name.
     #[error("{0}")]
     Usage(String),
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("cannot {action} {}: {source}{}", path.display(), remedy(source))]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         action: &'static str,
-        /// With which file.
+        /// The file it was tried on.
         path: PathBuf,
-        /// The answer.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// What a caller can do about an error; programs map it to their exit code.
+/// The class of an error, by what can be done about it. Programs map it to their exit code (the numbers are those of
+/// `sysexits.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// The data is bad (65 in sysexits).
+    /// The data is bad (65).
     Data,
-    /// The machine refused: a full disk, a missing permission (74).
+    /// The machine failed, for example with a full disk or a missing permission (74).
     Io,
-    /// Later it may work: someone else is writing, or parts are missing (75).
+    /// It may work later: another process is writing, or parts are missing (75).
     Locked,
-    /// The request makes no sense, or would destroy work (64).
+    /// The call makes no sense, or would destroy work (64).
     Usage,
 }
 
 impl Error {
-    /// What the caller can do about it.
+    /// Returns the class of this error.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Io { .. } => ErrorClass::Io,
@@ -164,7 +165,7 @@ impl Error {
         }
     }
 
-    /// An answer of the operating system about `path`.
+    /// Returns a closure that wraps an error of the operating system about `path`, for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

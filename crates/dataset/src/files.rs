@@ -1,4 +1,4 @@
-//! Plain files under the same protocol as a table: a checkpoint is a folder of files and a manifest.
+//! Plain files under the same protocol as a table. A checkpoint, for example, is a folder of files and a manifest.
 
 use std::path::{Path, PathBuf};
 
@@ -9,22 +9,22 @@ use crate::{Error, METRICS, Recipe};
 
 const KIND: &str = "files@1";
 
-/// A folder of files that is being written. Dropping it keeps the scratch folder for the next run.
+/// A folder of files being written. Dropping it keeps the files and the scratch folder for the next run.
 #[derive(Debug)]
 pub struct FilesOutput {
     work: Work,
 }
 
 impl FilesOutput {
-    /// Becomes the only writer of the folder `dir`. As [`Output::begin`](crate::Output::begin), but files that an
-    /// unfinished run wrote stay only if the recipe is the same.
+    /// Begins or resumes writing the folder `dir` as its only writer, like [`Output::begin`](crate::Output::begin). Files
+    /// that an unfinished run wrote are kept only if the recipe is the same.
     pub fn begin(dir: &Path, recipe: Recipe, force: bool) -> Result<Begin<Self>, Error> {
         let plan = Plan { kind: KIND.to_owned(), parts: 0, recipe };
         let mode = if force { Mode::Replace } else { Mode::Alone };
         Ok(Work::begin(dir, plan, mode, refuse_foreign)?.map(|work| Self { work }))
     }
 
-    /// Writes a file. It appears whole or not at all, and replaces one of the same name.
+    /// Writes a file atomically, replacing any of the same name.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         check_name(name)?;
         self.work.write(name, None, bytes)
@@ -36,20 +36,20 @@ impl FilesOutput {
         self.work.adopt(name, from)
     }
 
-    /// A folder for whatever lets a killed run go on: optimizer state, say. It is kept until the commit, and deleted
-    /// when another recipe takes over.
+    /// Creates the scratch folder and returns its path. It is for whatever lets a killed run resume, such as optimizer
+    /// state. It is kept until the commit, and deleted when another recipe takes over.
     pub fn scratch(&self) -> Result<PathBuf, Error> {
         self.work.state().scratch()
     }
 
-    /// Writes a file in the scratch folder, whole or not at all, and gives its path.
+    /// Writes a file in the scratch folder atomically, and returns its path.
     pub fn write_scratch(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
         let path = self.scratch()?.join(name);
         crate::atomic::write(&path, bytes)?;
         Ok(path)
     }
 
-    /// Verifies all files and writes the manifest: from then on the folder is complete.
+    /// Verifies all files and writes the manifest, from when on the folder is complete.
     pub fn commit(self) -> Result<Manifest, Error> {
         self.work.commit(&[], "")
     }
@@ -63,7 +63,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Opens a folder. Every file must have the size and the hash that its manifest records.
+    /// Opens a folder and checks that every file has the size and hash recorded in the manifest.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let manifest = Manifest::read(dir)?;
         manifest.expect_kind(dir, KIND)?;
@@ -71,17 +71,17 @@ impl Files {
         Ok(Self { dir: dir.to_owned(), manifest })
     }
 
-    /// The folder.
+    /// Returns the path of the folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// What the folder holds and how it was made.
+    /// Returns the manifest: the list of files, and how they were made.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The place of a file; an error if the manifest does not list it.
+    /// Returns the path of a file. Fails if the manifest does not list it.
     pub fn path(&self, name: &str) -> Result<PathBuf, Error> {
         let listed = self.manifest.files.iter().find(|entry| entry.path == name);
         listed.map(|entry| entry.place(&self.dir)).ok_or_else(|| Error::Unreadable {
@@ -91,7 +91,8 @@ impl Files {
     }
 }
 
-/// A name of one file, without folders, that is not taken by the protocol.
+/// Checks the name of a file, relative to the dataset: letters, digits, `.`, `_` and `-`, in folders or not, no component
+/// hidden, and no name that the protocol uses itself.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let bad = |name: &str| name.is_empty() || name.starts_with('.') || !name.chars().all(plain);
@@ -102,7 +103,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Files of unknown origin would become part of the checkpoint for whoever loads the folder.
+/// Fails if the folder has files of unknown origin. Whoever loads the folder would take them for part of the
+/// checkpoint.
 fn refuse_foreign(dir: &Path) -> Result<(), Error> {
     let known = State::of(dir).known()?;
     for path in state::list(dir)? {

@@ -1,4 +1,4 @@
-//! Parquet files that others wrote, for importers of question-and-answer data.
+//! Reading Parquet files written by other programs, for importers of question-and-answer data.
 
 use std::io::Read;
 use std::path::Path;
@@ -15,28 +15,28 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::atomic::open_file;
 use crate::{Error, part};
 
-/// What a column of a foreign table may hold.
+/// The types that a column of a foreign table may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// Text.
     Text,
     /// Text, or lists of texts, which are joined by spaces.
     Texts,
-    /// Text or numbers. Integers and decimals keep every digit; of a floating-point number it is the shortest text that
-    /// reads as the same number, without an exponent.
+    /// Text or numbers. Integers and decimals keep every digit. A floating-point number becomes the shortest text that
+    /// parses to the same number, without an exponent.
     Scalars,
 }
 
-/// A row: a cell for each column that was asked for, in their order, without those that are null.
+/// A row, with one cell for each requested column, in the order requested; `None` for null.
 pub type ForeignRow = Vec<Option<String>>;
 
-/// Reads some columns of the Parquet file at `path`, compressed in any of the usual ways. Refuses a column that is
-/// missing or holds something else.
+/// Reads some columns of the Parquet file at `path`, which may be compressed in any of the usual ways. Fails if a
+/// column is missing, occurs twice or has another type than `columns` allows.
 pub fn read_foreign_parquet(
     path: &Path,
     columns: &[(&str, Holds)],
 ) -> Result<Vec<ForeignRow>, Error> {
-    // Whole: what the disk does not give is told apart from what is no Parquet.
+    // Read the whole file first, so that an error of the disk is not reported as bad Parquet.
     let mut bytes = Vec::new();
     open_file(path)?.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     let (size, bytes) = (bytes.len() as u64, Bytes::from(bytes));
@@ -60,6 +60,7 @@ fn decoded(
     for batch in reader {
         let batch = batch.map_err(|e| unreadable(&e))?;
         unpacked += batch.get_array_memory_size() as u64;
+        // `batch_rows` has checked the sizes in the metadata, but those may be wrong.
         if unpacked > part::most_unpacked(size) {
             return Err(part::too_large(path, size));
         }
@@ -68,7 +69,7 @@ fn decoded(
     Ok(rows)
 }
 
-/// Where the columns are among those of the file.
+/// Returns the indices of the columns among those of the file.
 fn places(
     builder: &ParquetRecordBatchReaderBuilder<Bytes>,
     columns: &[(&str, Holds)],
@@ -106,17 +107,18 @@ fn append(
     Ok(())
 }
 
-/// The cells of a column as text; the error says what is wrong with the column.
+/// Returns the cells of a column as text. The error is phrased to follow the column's name.
 fn column(array: &ArrayRef, holds: Holds) -> Result<Vec<Option<String>>, String> {
     let failed = |error: ArrowError| format!("cannot be read: {error}");
     match array.data_type() {
         DataType::Dictionary(_, value) => column(&cast(array, value).map_err(failed)?, holds),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            // One type in place of three, with offsets that fit any of them.
             let array = cast(array, &DataType::LargeUtf8).map_err(failed)?;
             Ok(array.as_string::<i64>().iter().map(|text| text.map(str::to_owned)).collect())
         }
         DataType::List(_) | DataType::LargeList(_) if holds == Holds::Texts => lists(array),
-        // Infinity and what is no number are no answers.
+        // Infinity and NaN become null, since neither can be an answer.
         DataType::Float32 if holds == Holds::Scalars => {
             let shown = |n: f32| n.is_finite().then(|| n.to_string());
             Ok(array.as_primitive::<Float32Type>().iter().map(|n| n.and_then(shown)).collect())
@@ -140,7 +142,7 @@ fn column(array: &ArrayRef, holds: Holds) -> Result<Vec<Option<String>>, String>
     }
 }
 
-/// The texts of every list, joined by spaces.
+/// Joins the texts of every list with spaces.
 fn lists(array: &ArrayRef) -> Result<Vec<Option<String>>, String> {
     let failed = |error: ArrowError| format!("cannot be read: {error}");
     let field = match array.data_type() {

@@ -1,4 +1,4 @@
-//! Datasets that nobody wrote by mistake: their manifests are whole, and what they list is not what it seems.
+//! Hostile datasets: their manifests are valid, but the files they list are not what they seem.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn recipe() -> Recipe {
     }
 }
 
-/// A dataset of these bytes, which are said to hold so many rows.
+/// Makes a dataset with one part of these bytes, and a manifest that claims this many rows.
 fn publish<T: Table>(dir: &Path, bytes: &[u8], rows: u64) {
     std::fs::create_dir_all(dir.join("data")).unwrap();
     std::fs::write(dir.join(PART), bytes).unwrap();
@@ -77,12 +77,13 @@ fn rows_with_one_key_are_found_before_any_of_them_is_read() {
     publish::<schema::Prompt>(dir.path(), &bytes, 3);
     let refused = refusal::<schema::Prompt>(dir.path());
     assert!(refused.ends_with("two rows of prompts@2 have the key a"), "{refused}");
-    // A reading of some columns goes through the same door.
+    // The same goes for reading only some columns.
     let view = Dataset::<schema::Prompt>::open(dir.path()).and_then(|d| d.view::<Question>());
     assert!(matches!(view, Err(Error::Duplicate { .. })));
 }
 
-/// A file whose rows repeat one text of 64 KiB: a few kilobytes that unpack to more than is allowed for so small a file.
+/// Makes a file whose rows repeat one text of 64 KiB: less than 250 kB that unpack to more than the 256 MiB allowed for a
+/// file of that size.
 fn bomb() -> Vec<u8> {
     let schema = CorpusText::schema();
     let rows: Vec<CorpusText> = (0..512).map(|i| text(&i.to_string())).collect();
@@ -115,7 +116,7 @@ fn a_small_part_that_unpacks_to_very_much_is_not_unpacked() {
     let manifest = Manifest::read(dir.path()).unwrap();
     let refused = part::decode::<CorpusText>(&manifest.parts[0], dir.path()).unwrap_err();
     assert!(refused.to_string().contains("would unpack to more than 256 MiB"), "{refused}");
-    // So it is of a file of others.
+    // A foreign file is refused for the same reason.
     let refused = read_foreign_parquet(&dir.path().join(PART), &[("text", Holds::Text)]);
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("would unpack to more than 256 MiB"), "{refused}");

@@ -1,15 +1,14 @@
 //! Reads, verifies and atomically writes the tables as zstd Parquet parts under a manifest.
 //!
-//! A dataset exists whole or not at all. [`Output`] writes parts one by one, each atomically, and the manifest last;
-//! killed at any instant, the next run finds its finished parts and redoes none of them. [`Dataset`] opens only what a
-//! manifest lists, and reads no row before every part has the size and the hash that it records. [`FilesOutput`] and
-//! [`Files`] do the same for plain files, such as a checkpoint.
+//! A dataset exists whole or not at all. [`Output`] writes parts one by one, each atomically, and the manifest last.
+//! If it is killed at any moment, the next run finds its finished parts and redoes none of them. [`Dataset`] opens only
+//! files that the manifest lists, and reads no row before every part is known to have the size and hash recorded there.
+//! [`FilesOutput`] and [`Files`] do the same for plain files, such as a checkpoint.
 //!
-//! What is refused, each with the path and the remedy: a dataset without a manifest, a part that changed after it was
-//! written, another table or version, another recipe than the one on the disk (unless told to replace it), and a second
-//! writer. Nothing is deleted that was not written by this crate. A dataset that lost its manifest is given it back where
-//! its files are those that were committed. There is no clock in anything that is written, so
-//! equal inputs give equal bytes.
+//! The crate refuses a dataset without a manifest, a part that changed after it was written, another table or version,
+//! a recipe other than the one on disk (unless told to replace it), and a second writer. The message names the path
+//! and the remedy. Nothing is deleted that this crate did not write. A dataset that lost its manifest gets it back if
+//! its files are those that were committed. Nothing that is written contains a time, so equal inputs give equal bytes.
 
 mod atomic;
 mod card;

@@ -1,4 +1,5 @@
-//! One writer per dataset. The operating system frees the lock however its holder ends.
+//! The lock that keeps a dataset to one writer. It is a lock of the operating system on a file, and so is freed
+//! however its holder ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -6,22 +7,23 @@ use std::path::Path;
 
 use crate::Error;
 
-/// The lock's file. It stays, empty, when the lock is freed: deleting it would let two writers each lock their own.
+/// Name of the lock file. It is left behind, empty, when the lock is freed: if it were deleted, two writers could each
+/// hold a lock on a file of their own.
 pub(crate) const LOCK: &str = ".lock";
 
-/// A held lock; dropping it frees it.
+/// A held lock. Dropping it frees it.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
 }
 
 impl Lock {
-    /// The only writer of `dir`.
+    /// Locks `dir` for its only writer. Fails with [`Error::Locked`] if anyone else holds it.
     pub(crate) fn exclusive(dir: &Path, tool: &str) -> Result<Self, Error> {
         Self::take(dir, tool, File::try_lock)
     }
 
-    /// One of several writers of `dir` that each write different parts.
+    /// Locks `dir` for one of several writers that each write different parts.
     pub(crate) fn shared(dir: &Path, tool: &str) -> Result<Self, Error> {
         Self::take(dir, tool, File::try_lock_shared)
     }
@@ -42,15 +44,15 @@ impl Lock {
             }
             Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path)(e)),
         }
-        // The note is for whoever finds the lock taken. Without it the lock holds all the same.
+        // The note tells others who holds the lock. A failure to write it is ignored, since the lock holds anyway.
         drop(note(&mut file, &format!("{tool} (process {})\n", std::process::id())));
         Ok(Self { file })
     }
 }
 
 impl Drop for Lock {
-    /// Frees the lock itself: closing the file would leave it taken as long as a process that was just started from this
-    /// one still has its copy of the file, that is until it runs its own program.
+    /// Unlocks explicitly. Closing the file is not enough: a child process that was just forked has a copy of the
+    /// descriptor until it executes its own program, and would keep the lock until then.
     fn drop(&mut self) {
         drop(note(&mut self.file, ""));
         drop(self.file.unlock());

@@ -1,4 +1,5 @@
-//! A dataset whose manifest was deleted. Its card still says what it was made by, and the hash of what it held.
+//! Recovery of a dataset whose manifest was deleted. Its card still has the digest of the recipe and the hash of the
+//! contents.
 
 use std::path::Path;
 
@@ -7,25 +8,25 @@ use crate::state::Plan;
 use crate::work::{DATA, RESERVED};
 use crate::{Error, METRICS, atomic, card, part};
 
-/// What is there without a manifest.
+/// The contents of a directory without a manifest.
 pub(crate) enum Lost {
-    /// All that the plan makes: its manifest can be written again.
+    /// The complete dataset of the plan, unchanged, so its manifest can be written again.
     Whole(Box<Manifest>),
-    /// What the same plan made, and what became of it.
+    /// A dataset of the same plan that has changed since.
     Same,
-    /// These files, which another plan made.
+    /// A dataset of another plan, which consists of these files.
     Other(Vec<Entry>),
-    /// Nothing that is known.
+    /// Nothing of known origin.
     Nothing,
 }
 
-/// The line of a card that lets its dataset be known without a manifest.
+/// Returns the line of the card by which a dataset can be recognized without its manifest.
 pub(crate) fn line(manifest: &Manifest) -> String {
     let (recipe, content) = (manifest.recipe.digest(&manifest.kind), &manifest.content);
     format!("\nRecipe `{recipe}`, content `{content}`.\n")
 }
 
-/// Compares what is in `dir` with what its card says.
+/// Compares the files in `dir` with the hashes in its card.
 pub(crate) fn find(dir: &Path, plan: &Plan) -> Result<Lost, Error> {
     let Some(bytes) = atomic::read(&dir.join(card::NAME))? else { return Ok(Lost::Nothing) };
     let card = String::from_utf8_lossy(&bytes);
@@ -48,13 +49,13 @@ pub(crate) fn find(dir: &Path, plan: &Plan) -> Result<Lost, Error> {
     Ok(Lost::Whole(Box::new(manifest)))
 }
 
-/// The recipe and the content of a card's line.
+/// Parses the digest of the recipe and the hash of the contents from a line of the card.
 fn told(line: &str) -> Option<(&str, &str)> {
     let rest = line.strip_prefix("Recipe `")?.strip_suffix("`.")?;
     rest.split_once("`, content `")
 }
 
-/// Whether a card without that line, as earlier versions wrote it, is of what the plan makes.
+/// Whether a card without that line, as earlier versions wrote it, belongs to a dataset of this plan.
 fn is_of(card: &str, plan: &Plan) -> bool {
     let recipe = &plan.recipe;
     let made = format!("- by `{}` ", recipe.tool);
@@ -65,7 +66,7 @@ fn is_of(card: &str, plan: &Plan) -> bool {
         && recipe.inputs.iter().all(|input| from(&input.content))
 }
 
-/// All files of the dataset as they are now: the parts, and the others.
+/// Returns entries of all files of the dataset as they are now: the parts, then the others.
 fn entries(dir: &Path) -> Result<(Vec<Entry>, Vec<Entry>), Error> {
     let (mut parts, mut files) = (Vec::new(), Vec::new());
     let walk = walkdir::WalkDir::new(dir).min_depth(1).sort_by_file_name();

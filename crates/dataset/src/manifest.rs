@@ -1,4 +1,4 @@
-//! The manifest: what a dataset consists of and how it was made. It is written last, so it is the commit point.
+//! The manifest: the list of a dataset's files, and how they were made. It is written last, so it is the commit point.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,53 +9,53 @@ use serde::{Deserialize, Serialize};
 use crate::seed::Digest;
 use crate::{Error, Recipe, atomic, part};
 
-/// The manifest's name.
+/// The file name of the manifest.
 pub const MANIFEST: &str = "_MANIFEST.json";
 
-/// The manifest's name until everything that led to it is tidied up.
+/// The file name of a manifest that is not published yet: the state folder is still to be cleaned up.
 pub(crate) const PENDING: &str = ".manifest.json";
 
-/// The version of the manifest's own layout.
+/// The version of the layout of the manifest itself.
 const FORMAT: u32 = 1;
 
 /// A file of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Where it is, relative to the dataset, with `/` between folders.
+    /// Path relative to the dataset, with `/` between folders.
     pub path: String,
-    /// Its rows; absent for a file that is not a part of the table.
+    /// Number of rows; absent for a file that is not a part of the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Its blake3, in hexadecimal.
+    /// Blake3 hash of the file, in hexadecimal.
     pub blake3: String,
 }
 
-/// What a dataset consists of and how it was made.
+/// The list of a dataset's files, and how they were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The version of this layout.
+    /// The version of the manifest's layout.
     pub format: u32,
     /// The table and its version, for example `prompts@1`, or `files@1`.
     pub kind: String,
-    /// The table's parts, in their order.
+    /// The parts of the table, in order.
     pub parts: Vec<Entry>,
     /// The other files, by name.
     pub files: Vec<Entry>,
-    /// How it was made.
+    /// The recipe that made it.
     pub recipe: Recipe,
-    /// Hash of the kind, the parts and the files: equal for equal data wherever it lies and whoever wrote it. This is
-    /// what a later stage records of its input.
+    /// Hash of the kind, the parts and the files: the same for the same data, wherever it is and whatever made it. A
+    /// later stage records this hash of its input.
     pub content: String,
-    /// Hash of everything above, so that a changed manifest is noticed.
+    /// Hash of everything above, so that an edited manifest is noticed.
     pub seal: String,
 }
 
 impl Manifest {
-    /// The manifest of what was written.
+    /// Makes the manifest of these parts and files.
     pub(crate) fn new(kind: &str, parts: Vec<Entry>, files: Vec<Entry>, recipe: Recipe) -> Self {
         let (kind, content) = (kind.to_owned(), content(kind, &parts, &files));
         let mut new =
@@ -64,17 +64,17 @@ impl Manifest {
         new
     }
 
-    /// The manifest of the dataset in `dir`.
+    /// Reads the manifest of the dataset in `dir`. Without one it is an [`Error::NotComplete`].
     pub fn read(dir: &Path) -> Result<Self, Error> {
         Self::find(dir)?.ok_or_else(|| Error::NotComplete { dir: dir.to_owned() })
     }
 
-    /// The manifest of the dataset in `dir`, if it is complete.
+    /// Reads the manifest of the dataset in `dir`; `None` if it is not complete.
     pub fn find(dir: &Path) -> Result<Option<Self>, Error> {
         Self::find_at(&dir.join(MANIFEST))
     }
 
-    /// The manifest that is about to be published in `dir`: all is written but for its name.
+    /// Reads the manifest in `dir` that is written, but not published under its final name yet.
     pub(crate) fn find_pending(dir: &Path) -> Result<Option<Self>, Error> {
         Self::find_at(&dir.join(PENDING))
     }
@@ -89,7 +89,8 @@ impl Manifest {
         }
         let manifest: Self = serde_json::from_slice(&bytes)
             .map_err(|e| refuse(format!("it is not a manifest ({e})")))?;
-        // Byte for byte: what was written here has exactly one spelling.
+        // Byte for byte, because the same manifest is always written in the same way: even a change of
+        // whitespace comes from elsewhere.
         if manifest.sealed() != manifest.seal || manifest.text().as_bytes() != bytes {
             return Err(refuse("it changed after it was written".to_owned()));
         }
@@ -104,27 +105,27 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    /// The rows of all parts.
+    /// Returns the number of rows of all parts together.
     pub fn rows(&self) -> u64 {
         self.parts.iter().filter_map(|part| part.rows).fold(0, u64::saturating_add)
     }
 
-    /// Everything listed: the parts, then the files.
+    /// Iterates over all entries: the parts, then the files.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.parts.iter().chain(&self.files)
     }
 
-    /// Writes it into `dir` under a name that no reader looks at.
+    /// Writes the manifest into `dir` under a name that readers ignore.
     pub(crate) fn propose(&self, dir: &Path) -> Result<(), Error> {
         atomic::write(&dir.join(PENDING), self.text().as_bytes())
     }
 
-    /// Gives what was proposed its name: from then on the dataset exists.
+    /// Gives the proposed manifest its final name, from when on the dataset exists.
     pub(crate) fn publish(dir: &Path) -> Result<(), Error> {
         atomic::rename(&dir.join(PENDING), &dir.join(MANIFEST))
     }
 
-    /// Whether it is of the kind asked for.
+    /// Fails with [`Error::WrongTable`] unless the dataset is of this kind.
     pub(crate) fn expect_kind(&self, dir: &Path, kind: &str) -> Result<(), Error> {
         if self.kind == kind {
             return Ok(());
@@ -133,7 +134,7 @@ impl Manifest {
         Err(Error::WrongTable { dir, found, expected })
     }
 
-    /// Reads every file and compares it with what is listed.
+    /// Reads every file and checks its size and hash.
     pub(crate) fn verify(&self, dir: &Path) -> Result<(), Error> {
         self.entries().try_for_each(|entry| entry.verify(dir))
     }
@@ -149,13 +150,13 @@ impl Manifest {
     }
 }
 
-/// The one field whose place is the same in every format.
+/// The one field that every version of the layout has. It is read first, so that another version is named as such.
 #[derive(Deserialize)]
 struct Probe {
     format: u32,
 }
 
-/// The hash of a kind, parts and files that a manifest with them has as its `content`.
+/// Computes the `content` hash of a manifest with this kind, these parts and these files.
 pub(crate) fn content(kind: &str, parts: &[Entry], files: &[Entry]) -> String {
     let mut digest = Digest::new("content");
     digest.text(kind).number(parts.len() as u64);
@@ -166,23 +167,23 @@ pub(crate) fn content(kind: &str, parts: &[Entry], files: &[Entry]) -> String {
 }
 
 impl Entry {
-    /// The file's place under `dir`.
+    /// Returns the path of the file in the dataset `dir`.
     pub(crate) fn place(&self, dir: &Path) -> PathBuf {
         dir.join(&self.path)
     }
 
-    /// Whether the path stays within the dataset.
+    /// Whether the path stays inside the dataset. An edited manifest must not make a writer delete files elsewhere.
     pub(crate) fn is_inside(&self) -> bool {
         let normal = |part| matches!(part, std::path::Component::Normal(_));
         !self.path.is_empty() && Path::new(&self.path).components().all(normal)
     }
 
-    /// Whether a file of so many bytes may have so many rows.
+    /// Whether a file of this size can have this many rows.
     fn is_possible(&self) -> bool {
         self.rows.is_none_or(|rows| rows <= part::most_unpacked(self.bytes))
     }
 
-    /// Reads the file and compares it with what is listed.
+    /// Reads the file and checks its size and hash.
     pub(crate) fn verify(&self, dir: &Path) -> Result<(), Error> {
         let path = self.place(dir);
         let digest = atomic::digest_open(&mut self.open(&path)?);
@@ -195,14 +196,14 @@ impl Entry {
         let file = self.open(path)?;
         let (mut bytes, io) = (Vec::new(), || Error::io("read", path));
         bytes.try_reserve_exact(self.bytes as usize).map_err(|e| io()(std::io::Error::other(e)))?;
-        // A file that grows meanwhile is not read to its end.
+        // A file that grows in the meantime is not read to its end, which may never come.
         file.take(self.bytes).read_to_end(&mut bytes).map_err(io())?;
         let blake3 = blake3::hash(&bytes).to_hex().to_string();
         self.compare(path, bytes.len() as u64, &blake3)?;
         Ok(bytes)
     }
 
-    /// Opens the file at `path`, which has the listed size.
+    /// Opens the file at `path` and checks its size, which is much cheaper than its hash.
     fn open(&self, path: &Path) -> Result<File, Error> {
         let damaged = |detail: String| Error::Damaged { path: path.to_owned(), detail };
         let file = atomic::open_file(path).map_err(|e| match e {
@@ -217,7 +218,7 @@ impl Entry {
         Ok(file)
     }
 
-    /// Compares a size and a blake3 with what is listed.
+    /// Checks a size and a hash against the entry.
     fn compare(&self, path: &Path, bytes: u64, blake3: &str) -> Result<(), Error> {
         let detail = if bytes != self.bytes {
             format!("it has {bytes} bytes instead of {}", self.bytes)

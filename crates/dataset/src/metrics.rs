@@ -1,5 +1,5 @@
-//! What a run measured while it ran: one JSON object a line, appended. The only place where timings may stand, so it lies
-//! outside the manifest.
+//! The log of measurements made during a run, with one JSON object per line. It is the only place for timings, which
+//! differ between runs, so the manifest does not list it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{Error, atomic};
 
-/// The name of the log in a dataset's folder. What replaces a dataset with another recipe's begins a log of its own.
+/// The file name of the log in a dataset's folder. Replacing a dataset by one of another recipe starts a new log.
 pub const METRICS: &str = "metrics.jsonl";
 
 /// An open log.
@@ -22,7 +22,7 @@ pub struct MetricsLog {
 
 impl MetricsLog {
     /// Opens the log at `path` for appending, creating it and its folder if needed. A line that a killed run left
-    /// unfinished is closed.
+    /// unfinished gets its newline, so that the next line does not run into it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -41,12 +41,12 @@ impl MetricsLog {
         if !value.is_object() {
             return Err(bad(value.to_string()));
         }
-        // One write, so that lines of several processes do not mix.
+        // A single write, so that lines from several processes do not mix.
         let line = format!("{value}\n");
         self.file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))
     }
 
-    /// The lines of the log at `path`, oldest first; none if there is no log. Torn lines are passed over.
+    /// Reads the lines of the log at `path`, oldest first; empty if there is no log. Lines that are cut off are skipped.
     pub fn read(path: &Path) -> Result<Vec<Value>, Error> {
         let bytes = atomic::read(path)?.unwrap_or_default();
         let lines = bytes.split(|byte| *byte == b'\n');

@@ -1,4 +1,4 @@
-//! Writing a table: part by part, then the manifest.
+//! Writing a table: the parts one by one, then the manifest.
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::state::Plan;
 use crate::work::{Begin, Mode, Work};
 use crate::{Error, Recipe, array_spec, card, files};
 
-/// A table that is being written. Dropping it keeps the finished parts for the next run.
+/// A table being written. Dropping it keeps the finished parts for the next run.
 #[derive(Debug)]
 pub struct Output<T> {
     work: Work,
@@ -20,11 +20,11 @@ pub struct Output<T> {
 }
 
 impl<T: Table> Output<T> {
-    /// Becomes the only writer of the dataset in `dir`, which will have `parts` parts. Finds out whether the same recipe
-    /// was already followed to the end, or some of the way.
+    /// Begins or resumes writing the dataset in `dir`, which will have `parts` parts, as its only writer. Returns
+    /// [`Begin::UpToDate`] if the same recipe has already been followed to the end.
     ///
-    /// The work of another recipe is refused, unless `force` is set: then its metrics and its manifest are taken away first,
-    /// and its parts after that.
+    /// Work by another recipe is an error unless `force` is set. In that case its metrics and its manifest are removed
+    /// first, and then its parts, so that no reader ever sees a manifest whose parts are gone.
     pub fn begin(
         dir: &Path,
         recipe: Recipe,
@@ -34,14 +34,14 @@ impl<T: Table> Output<T> {
         Self::start(dir, recipe, parts, if force { Mode::Replace } else { Mode::Alone })
     }
 
-    /// Becomes one of several writers, which write different parts by one recipe. The dataset is committed by one that
-    /// begins alone, after they have ended.
+    /// Begins writing as one of several writers, which write different parts by the same recipe. After all of them have
+    /// ended, the dataset is committed by a writer that calls [`Self::begin`].
     pub fn join(dir: &Path, recipe: Recipe, parts: usize) -> Result<Begin<Self>, Error> {
         Self::start(dir, recipe, parts, Mode::Shard)
     }
 
-    /// Begins anew what [`Self::begin`] found up to date: all of it is replaced. For tables that are made together, of which
-    /// another has to be made again.
+    /// Starts over a dataset that [`Self::begin`] found up to date, replacing all of it. Needed for tables that are made
+    /// together, when another one of them has to be made again.
     pub fn again(dir: &Path, recipe: Recipe, parts: usize) -> Result<Self, Error> {
         match Self::start(dir, recipe, parts, Mode::Again)? {
             Begin::Work(output) => Ok(output),
@@ -55,13 +55,13 @@ impl<T: Table> Output<T> {
         Ok(begun.map(|work| Self { work, table: PhantomData }))
     }
 
-    /// The parts that are still to be written, ascending.
+    /// Returns the indices of the parts still to be written, in ascending order.
     pub fn missing(&self) -> Vec<usize> {
         (0..self.work.parts()).filter(|index| !self.work.has(&self.path(*index))).collect()
     }
 
-    /// Writes part `index`. It appears whole or not at all; one that is already finished stays as it is. Several threads
-    /// may write different parts.
+    /// Writes part `index` atomically. A part that is already finished is left as it is. Several threads may write
+    /// different parts.
     pub fn write_part(&self, index: usize, rows: &[T]) -> Result<(), Error> {
         if index >= self.work.parts() {
             let parts = self.work.parts();
@@ -76,17 +76,19 @@ impl<T: Table> Output<T> {
         self.work.write(&path, Some(rows.len() as u64), &bytes)
     }
 
-    /// Takes part `index` away if it is finished, so that it is missing. When this returns no crash brings it back.
+    /// Deletes part `index` if it is finished, so that it is missing again. When this returns, no crash can bring it
+    /// back.
     pub fn discard_part(&self, index: usize) -> Result<(), Error> {
         self.work.discard(&self.path(index))
     }
 
-    /// Takes all finished parts away: for rows that are only right together, and are about to be made again.
+    /// Deletes all finished parts. Needed when the rows are only consistent with each other, and are about to be made
+    /// again.
     pub fn discard_parts(&self) -> Result<(), Error> {
         (0..self.work.parts()).try_for_each(|index| self.discard_part(index))
     }
 
-    /// The rows of all parts that are finished, in the order of the parts.
+    /// Reads the rows of all finished parts, in the order of the parts.
     pub fn rows(&self) -> Result<Vec<T>, Error> {
         let mut rows = Vec::new();
         for index in 0..self.work.parts() {
@@ -102,9 +104,9 @@ impl<T: Table> Output<T> {
         self.work.write(name, None, bytes)
     }
 
-    /// Reads the keys of all parts back, writes the card, then the manifest: from then on the dataset exists.
+    /// Reads the keys of all parts back, then writes the card and the manifest, from when on the dataset exists.
     ///
-    /// Refuses while parts are missing, and if two rows have one key.
+    /// Fails if parts are missing, or if two rows have the same key.
     pub fn commit(self) -> Result<Manifest, Error> {
         let missing = self.missing();
         if !missing.is_empty() {

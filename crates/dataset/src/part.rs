@@ -1,4 +1,4 @@
-//! One part: rows as the bytes of a Parquet file, and back.
+//! Parts: rows encoded as the bytes of a Parquet file, and decoded again.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -18,19 +18,20 @@ use crate::Error;
 use crate::keys::Keys;
 use crate::manifest::Entry;
 
-/// Constant, so that equal rows give equal bytes.
+/// The `created_by` of the Parquet file: a constant without a version, so that equal rows give equal bytes.
 const CREATED_BY: &str = "alphallm";
-/// Rows are handed to the writer, and read, this many at a time.
+/// Rows written or read at a time.
 const BATCH: usize = 8192;
-/// What a row group may hold in memory before it is written out.
+/// Bytes that a row group may take in memory before it is written out.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
-/// Where the part `index` of `parts` lies. Readers that guess the split from the name see "train".
+/// Returns the path of part `index` of `parts` in the dataset. Readers that guess the split from the file name see
+/// "train".
 pub(crate) fn part_path(index: usize, parts: usize) -> String {
     format!("data/train-{index:05}-of-{parts:05}.parquet")
 }
 
-/// The rows as the bytes of a Parquet file; `place` is for messages.
+/// Encodes rows as the bytes of a Parquet file. `place` is only for error messages.
 pub(crate) fn encode<T: Table>(
     rows: &[T],
     provenance: &str,
@@ -52,7 +53,7 @@ pub(crate) fn encode<T: Table>(
     Ok(bytes)
 }
 
-/// The bytes that rows take as a part; `place` is for messages.
+/// Returns the size in bytes that these rows have as a part. `place` is only for error messages.
 pub fn parquet_size<T: Table>(rows: &[T], place: &Path) -> Result<u64, Error> {
     Ok(encode(rows, "", place)?.len() as u64)
 }
@@ -72,17 +73,17 @@ fn properties<T: Table>(provenance: &str) -> WriterProperties {
         .build()
 }
 
-/// All rows of a part.
+/// Verifies a part and returns all its rows.
 pub(crate) fn decode<T: Table>(entry: &Entry, dir: &Path) -> Result<Vec<T>, Error> {
     gather::<T, T>(entry, dir, None, schema::from_batch)
 }
 
-/// All rows of a part, with the columns of a view alone.
+/// Verifies a part and returns all its rows, reading only the columns of a view.
 pub(crate) fn decode_view<V: View>(entry: &Entry, dir: &Path) -> Result<Vec<V>, Error> {
     gather::<V::Of, V>(entry, dir, Some(V::columns()), schema::view_batch)
 }
 
-/// Verifies a part and adds the keys of its rows, of which it reads no other column.
+/// Verifies a part and adds the keys of its rows to `keys`. No other column is decoded.
 pub(crate) fn add_keys<T: Table>(entry: &Entry, dir: &Path, keys: &mut Keys) -> Result<(), Error> {
     let place = entry.place(dir);
     for_each::<T>(entry, &place, Some(T::KEY), |batch, first| {
@@ -99,7 +100,7 @@ pub(crate) fn add_keys<T: Table>(entry: &Entry, dir: &Path, keys: &mut Keys) -> 
     })
 }
 
-/// A value of a key as text.
+/// Returns a cell of a key column as text; it must not be null.
 fn cell(batch: &RecordBatch, column: &str, row: usize) -> Result<String, String> {
     let values = batch.column_by_name(column).ok_or_else(|| format!("no column `{column}`"))?;
     if values.is_null(row) {
@@ -122,7 +123,8 @@ fn gather<T: Table, R>(
     Ok(rows)
 }
 
-/// Decodes a file. Of some that cannot be the library panics: that is an error like any other.
+/// Runs `decode`, turning a panic into an error: the Parquet library panics on some files with contradictory
+/// metadata.
 pub(crate) fn decoding<T>(
     place: &Path,
     decode: impl FnOnce() -> Result<T, Error>,
@@ -133,8 +135,9 @@ pub(crate) fn decoding<T>(
     })
 }
 
-/// Hands over a part's batches, with the given columns or all, each with the number of its first row. What is read is
-/// what was verified, and all of it was read before: what goes wrong from then on is in the part, not on the disk.
+/// Calls `take` with every batch of a part and the number of its first row, with the given columns or all of them. The
+/// whole file is read and verified first, so the decoded bytes are the ones that were hashed, and any later error is
+/// one of the contents and not of the disk.
 fn for_each<T: Table>(
     entry: &Entry,
     place: &Path,
@@ -148,6 +151,7 @@ fn for_each<T: Table>(
     while let Some(batch) = decoding(place, || Ok(batches.next()))? {
         let batch = batch.map_err(|e| unreadable(place, &e))?;
         unpacked += batch.get_array_memory_size() as u64;
+        // `open` has checked the sizes in the metadata, but those may be wrong.
         if unpacked > limit {
             return Err(too_large(place, entry.bytes));
         }
@@ -157,13 +161,13 @@ fn for_each<T: Table>(
     same_rows(entry, place, first as u64)
 }
 
-/// What the columns of a part may take in memory: many times the size of a file with texts that repeat, and something
-/// for a small one. Without a limit a file of a few kilobytes could ask for all the memory there is.
+/// Returns the bytes that the columns of a file of this size may take in memory: 1000 times its size, since repeated
+/// texts compress that well, and at least 256 MiB. Without a limit, a file of a few kilobytes could use up all memory.
 pub(crate) fn most_unpacked(bytes: u64) -> u64 {
     bytes.saturating_mul(1000).max(256 << 20)
 }
 
-/// The refusal of a file with more to unpack than that.
+/// Makes the error for a file that unpacks to more than [`most_unpacked`].
 pub(crate) fn too_large(place: &Path, bytes: u64) -> Error {
     let limit = most_unpacked(bytes) >> 20;
     let detail = format!("its {bytes} bytes would unpack to more than {limit} MiB");
@@ -198,15 +202,16 @@ fn open<T: Table>(
     reader.map_err(|e| unreadable(place, &e))
 }
 
-/// How many rows the bytes of a part say that it has; none where they are no Parquet.
+/// Returns the number of rows in the metadata of a part; 0 if the bytes are not Parquet.
 pub(crate) fn rows(bytes: Vec<u8>) -> u64 {
     let found = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
     let rows = found.map_or(0, |found| found.metadata().file_metadata().num_rows());
     u64::try_from(rows).unwrap_or_default()
 }
 
-/// How many rows of a file of so many bytes are read at a time: so few that a batch keeps to the limit even if every row of
-/// it is the longest. Refuses a file that says itself that it has more to unpack.
+/// Returns the number of rows to read at a time from a file of `bytes` bytes: so few that a batch stays within
+/// [`most_unpacked`] even if every row is as large as the largest row group. Fails if the metadata already announce
+/// more than the limit.
 pub(crate) fn batch_rows(
     found: &ParquetMetaData,
     bytes: u64,

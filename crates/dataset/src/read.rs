@@ -1,4 +1,4 @@
-//! Reading a table that is whole.
+//! Reading a complete table.
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -18,31 +18,32 @@ pub struct Dataset<T> {
 }
 
 impl<T: Table> Dataset<T> {
-    /// Opens the dataset in `dir`. It must have a manifest, of this table in this version, every part must have the
-    /// size and the hash that the manifest records, and no two rows may have one key: what is wrong is said before anybody
-    /// works with a row.
+    /// Opens the dataset in `dir`. It must have a manifest, hold this table in this version, have parts of the size and
+    /// hash recorded in the manifest, and have no two rows with the same key. All of this is checked here, so that a
+    /// stage fails before it has worked on any row.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let manifest = Manifest::read(dir)?;
         manifest.expect_kind(dir, &T::tag())?;
         manifest.files.iter().try_for_each(|entry| entry.verify(dir))?;
         let mut keys = Keys::default();
+        // `add_keys` verifies the parts, so each of them is read only once here.
         for entry in &manifest.parts {
             part::add_keys::<T>(entry, dir, &mut keys)?;
         }
         Ok(Self { dir: dir.to_owned(), manifest, table: PhantomData })
     }
 
-    /// Where it is.
+    /// Returns the directory of the dataset.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// What it consists of and how it was made.
+    /// Returns the manifest: the list of files, and how they were made.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.manifest.rows() as usize
     }
@@ -52,12 +53,12 @@ impl<T: Table> Dataset<T> {
         self.len() == 0
     }
 
-    /// The number of parts.
+    /// Returns the number of parts.
     pub fn parts(&self) -> usize {
         self.manifest.parts.len()
     }
 
-    /// Refuses a dataset without rows.
+    /// Fails with [`Error::Empty`] if there are no rows.
     pub fn require_rows(self) -> Result<Self, Error> {
         if self.is_empty() {
             return Err(Error::Empty { dir: self.dir });
@@ -65,12 +66,12 @@ impl<T: Table> Dataset<T> {
         Ok(self)
     }
 
-    /// The rows of part `index`.
+    /// Reads the rows of part `index`.
     pub fn part_rows(&self, index: usize) -> Result<Vec<T>, Error> {
         part::decode(self.part(index)?, &self.dir)
     }
 
-    /// All rows, in the order of the parts.
+    /// Reads all rows, in the order of the parts.
     pub fn rows(&self) -> Result<Vec<T>, Error> {
         let mut all = Vec::new();
         for entry in &self.manifest.parts {
@@ -79,7 +80,7 @@ impl<T: Table> Dataset<T> {
         Ok(all)
     }
 
-    /// All rows with some of their columns. The others are not read.
+    /// Reads all rows, but only the columns of a view. The other columns are not decoded.
     pub fn view<V: View<Of = T>>(&self) -> Result<Vec<V>, Error> {
         let mut all = Vec::new();
         for entry in &self.manifest.parts {

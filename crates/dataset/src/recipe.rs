@@ -1,4 +1,4 @@
-//! What decides a dataset's contents: the tool, its inputs, its configuration and its seed.
+//! The recipe of a dataset, which determines its contents: the tool, its inputs, its configuration and its seed.
 
 use std::path::{Path, PathBuf};
 
@@ -8,30 +8,31 @@ use serde::{Deserialize, Serialize};
 use crate::seed::Digest;
 use crate::{Dataset, Error, Files, atomic};
 
-/// Something that was read to make a dataset.
+/// An input that was read to make a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
-    /// The part it plays, for example `prompts`.
+    /// Its role, for example `prompts`.
     pub name: String,
-    /// Where it was, as it was given. For people only: moving an input changes nothing.
+    /// Its path, as it was given. Informative only: moving an input changes no hash.
     pub path: String,
-    /// The `content` of its manifest, or the blake3 of what no stage wrote.
+    /// The `content` of its manifest, or the blake3 hash if no stage wrote it.
     pub content: String,
 }
 
 impl Input {
-    /// A file that no stage wrote. Reads it whole.
+    /// Makes an input of a file that no stage wrote. Reads the whole file to hash it.
     pub fn file(name: &str, path: &Path) -> Result<Self, Error> {
         let (_, content) = atomic::digest(path)?;
         Ok(Self { name: name.to_owned(), path: path.display().to_string(), content })
     }
 
-    /// Some files of a folder that no stage wrote. Reads them whole.
+    /// Makes one input of some files of a folder that no stage wrote. Reads all of them to hash them.
     pub fn files(name: &str, dir: &Path, files: &[PathBuf]) -> Result<Self, Error> {
         let mut digest = Digest::new("files");
         for path in files {
             let (_, content) = atomic::digest(path)?;
+            // Names relative to the folder, so that moving it changes nothing.
             let file = path.strip_prefix(dir).unwrap_or(path).display().to_string();
             digest.text(&file).text(&content);
         }
@@ -40,27 +41,28 @@ impl Input {
     }
 }
 
-/// How a dataset is made. Equal recipes give equal bytes.
+/// Everything that goes into a dataset. Equal recipes give equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// The stage, for example `search`.
     pub tool: String,
-    /// Its version. For people only.
+    /// The version of the program. Informative only.
     pub tool_version: String,
-    /// The revision of its source. For people only.
+    /// The revision of its source. Informative only.
     pub revision: Option<String>,
-    /// Digest of the whole configuration; [`digest_of`] makes it.
+    /// Digest of the whole configuration, from [`digest_of`].
     pub config: String,
     /// The seed of the run.
     pub seed: u64,
-    /// Everything that was read.
+    /// All inputs that were read.
     pub inputs: Vec<Input>,
 }
 
 impl Recipe {
-    /// A hash of what decides the contents of `kind` (a table and its version): the tool, the inputs' names and contents,
-    /// the configuration and the seed, but neither paths nor versions of the program.
+    /// Hashes everything that determines the contents of a dataset of this `kind` (a table and its version): the tool,
+    /// the names and contents of the inputs, the configuration and the seed. Paths and the version of the program are
+    /// left out, so that moving inputs or updating the program does not make a dataset out of date.
     pub fn digest(&self, kind: &str) -> String {
         let mut digest = Digest::new("recipe");
         digest.text(kind).text(&self.tool).text(&self.config).number(self.seed);
@@ -70,7 +72,7 @@ impl Recipe {
         digest.hex()
     }
 
-    /// The first thing that decides the contents and differs between two recipes.
+    /// Returns the first difference between two recipes that affects the contents, phrased for an error message.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         if self.tool != other.tool {
             return Some(format!("the tool is {}, not {}", self.tool, other.tool));
@@ -91,8 +93,8 @@ impl Recipe {
     }
 }
 
-/// Digest of a configuration: the blake3 of its JSON with sorted keys, so that neither the order nor the layout of the
-/// file it came from matters.
+/// Computes the digest of a configuration: the blake3 hash of its JSON with sorted keys. The order and layout of the
+/// file that it came from do not matter.
 pub fn digest_of(config: &impl Serialize) -> Result<String, Error> {
     let mut value = serde_json::to_value(config)
         .map_err(|e| Error::Usage(format!("the configuration cannot be written as JSON: {e}")))?;
@@ -101,14 +103,14 @@ pub fn digest_of(config: &impl Serialize) -> Result<String, Error> {
 }
 
 impl<T: Table> Dataset<T> {
-    /// This dataset as the input `name` of a recipe.
+    /// Returns this dataset as the input `name` of a recipe.
     pub fn input(&self, name: &str) -> Input {
         input(name, self.dir(), &self.manifest().content)
     }
 }
 
 impl Files {
-    /// These files as the input `name` of a recipe.
+    /// Returns these files as the input `name` of a recipe.
     pub fn input(&self, name: &str) -> Input {
         input(name, self.dir(), &self.manifest().content)
     }

@@ -1,11 +1,11 @@
-//! Hashes that decide: row ids and per-row seeds. They depend on content alone, so that batches, shards, retries and
+//! Row ids and per-row seeds, as hashes. They depend only on content, so that batch sizes, shards, retries and
 //! resumed runs cannot change a result.
 
-/// A hash of a sequence of values, each with its length, so that moving a boundary changes it.
+/// A hash of a sequence of values. The length of every text is hashed too, so that `["ab", "c"]` and `["a", "bc"]` differ.
 pub(crate) struct Digest(blake3::Hasher);
 
 impl Digest {
-    /// `purpose` keeps hashes for different uses apart.
+    /// Begins a hash. Different values of `purpose` give unrelated hashes of the same values.
     pub(crate) fn new(purpose: &str) -> Self {
         Self(blake3::Hasher::new_derive_key(&format!("alphallm {purpose} 1")))
     }
@@ -32,27 +32,29 @@ impl Digest {
     }
 }
 
-/// The seed of one row's randomness: the same whatever is done before, beside or instead of it.
+/// Returns the seed of the random numbers of one row. It does not depend on any other row, so the order of the work and
+/// the choice of rows do not matter.
 pub fn seed_for(run_seed: u64, stage: &str, round: i32, row_id: &str) -> u64 {
     let mut digest = Digest::new("seed");
     digest.number(run_seed).text(stage).text(&round.to_string()).text(row_id);
     u64::from_le_bytes(digest.half())
 }
 
-/// Where a row stands in `[0, 1)`, by its id alone: a share of the rows is those below a bound, the same whatever the
-/// rows are kept with. Ids that [`row_id`] did not make are hashed first.
+/// Maps the id of a row to a number in `[0, 1)`. A share of the rows, such as a split, is those below a bound; whether a row
+/// is in it does not depend on the other rows. The id is hashed, so it need not come from [`row_id`].
 pub fn place_of(row_id: &str) -> f64 {
     let hash = seed_for(0, "place", 0, row_id);
-    // 53 bits: every value is exact.
+    // An f64 has 53 bits of precision, so every value is exact.
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// The id of a row: 32 hexadecimal digits of a hash of `parts`, which should be all that makes the row what it is.
+/// Returns the id of a row: 32 hexadecimal digits of a hash of `parts`, which should be everything that identifies the
+/// row.
 pub fn row_id(parts: &[&str]) -> String {
     format!("{:032x}", row_hash(parts))
 }
 
-/// [`row_id`] as a number.
+/// Returns [`row_id`] as a number.
 pub(crate) fn row_hash(parts: &[&str]) -> u128 {
     let mut digest = Digest::new("row");
     for part in parts {

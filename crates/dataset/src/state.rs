@@ -1,7 +1,7 @@
-//! What is known of an unfinished dataset: the recipe it follows, and every file that is already whole.
+//! The state of an unfinished dataset: the recipe it follows, and a record of every finished file.
 //!
-//! It lies in `.state/` and is deleted once the manifest exists. A file's record is written before the file is renamed
-//! into place: a file whose record is missing, or does not match, is not finished.
+//! It is kept in `.state/` and deleted just before the manifest is published. A record is written before its file is
+//! renamed into place, so a file whose record is missing or does not match is not finished.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,47 +12,47 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::{Entry, Manifest};
 use crate::{Error, Recipe, atomic};
 
-/// The folder of what is known.
+/// The name of the state folder.
 pub(crate) const STATE: &str = ".state";
 
-/// What is being written.
+/// The dataset to be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// The table and its version, or `files@1`.
     pub(crate) kind: String,
-    /// How many parts there will be.
+    /// The number of parts there will be.
     pub(crate) parts: usize,
-    /// How they are made.
+    /// The recipe that makes them.
     pub(crate) recipe: Recipe,
 }
 
-/// A finished file.
+/// The record of a finished file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
-    /// The digest of the plan it was made for.
+    /// The digest of the plan that the file was made for.
     plan: String,
     entry: Entry,
 }
 
-/// The folder `.state` of one dataset.
+/// The `.state` folder of one dataset.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     dir: PathBuf,
 }
 
 impl Plan {
-    /// The plan that was followed to the end.
+    /// Returns the plan that led to this manifest.
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let (kind, recipe) = (manifest.kind.clone(), manifest.recipe.clone());
         Self { kind, parts: manifest.parts.len(), recipe }
     }
 
-    /// What decides the contents of every part.
+    /// Returns the digest of everything that determines the contents of the parts.
     pub(crate) fn digest(&self) -> String {
         self.recipe.digest(&self.kind)
     }
 
-    /// The first difference that matters.
+    /// Returns the first difference that matters, phrased for an error message.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         if self.kind != other.kind {
             return Some(format!("it holds {}, not {}", self.kind, other.kind));
@@ -66,18 +66,18 @@ impl Plan {
 }
 
 impl State {
-    /// The state of the dataset in `dir`.
+    /// Returns the state of the dataset in `dir`, without reading anything.
     pub(crate) fn of(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 
-    /// Makes the folders.
+    /// Creates the folders.
     pub(crate) fn create(&self) -> Result<(), Error> {
         let records = self.records();
         fs::create_dir_all(&records).map_err(Error::io("create", &records))
     }
 
-    /// The plan that unfinished work follows. One that cannot be read counts as none.
+    /// Reads the plan of unfinished work. A plan that cannot be parsed counts as none.
     pub(crate) fn plan(&self) -> Result<Option<Plan>, Error> {
         read_json(&self.plan_path())
     }
@@ -87,20 +87,20 @@ impl State {
         write_json(&self.plan_path(), plan)
     }
 
-    /// Takes note that the file of `entry` is about to be moved into place.
+    /// Records that the file of `entry` is about to be moved into place.
     pub(crate) fn record(&self, plan: &str, entry: &Entry) -> Result<(), Error> {
         let record = Record { plan: plan.to_owned(), entry: entry.clone() };
         write_json(&self.record_path(&entry.path), &record)
     }
 
-    /// Forgets a finished file, durably: whoever writes something else after this relies on it.
+    /// Deletes the record of a finished file, durably: when this returns, no crash can bring the record back.
     pub(crate) fn unrecord(&self, entry: &Entry) -> Result<(), Error> {
         let record = self.record_path(&entry.path);
         atomic::remove(&record)?;
         atomic::sync_folder(&record)
     }
 
-    /// The files that `plan` finished and that are as they were written, in the order of their names.
+    /// Returns the files that were finished for `plan` and are unchanged, in the order of their names.
     pub(crate) fn finished(&self, plan: &str) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for path in list(&self.records())? {
@@ -112,7 +112,7 @@ impl State {
         Ok(entries)
     }
 
-    /// All files that unfinished work, or work being replaced, has put into the dataset.
+    /// Returns all files that unfinished work, or work being replaced, has put into the dataset.
     pub(crate) fn known(&self) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for path in list(&self.records())? {
@@ -121,24 +121,25 @@ impl State {
         let replaced = read_json::<Replaced>(&self.replaced_path())?.unwrap_or_default();
         entries.extend(replaced.parts);
         entries.extend(replaced.files);
-        // These are about to be deleted: nothing outside the dataset may be among them.
+        // These are about to be deleted, so nothing outside the dataset may be among them.
         entries.retain(Entry::is_inside);
         Ok(entries)
     }
 
-    /// Takes a manifest away, published or not, keeping its list of files until they are deleted.
+    /// Moves a manifest, published or not, into the state folder, which keeps the list of its files until they are
+    /// deleted.
     pub(crate) fn retire(&self, manifest: &Path) -> Result<(), Error> {
         atomic::rename(manifest, &self.replaced_path())?;
         atomic::sync_folder(manifest)
     }
 
-    /// Takes note of files that are about to be deleted, as [`Self::retire`] does, where no manifest lists them any more.
+    /// Like [`Self::retire`], notes files that are about to be deleted, but where no manifest lists them any more.
     pub(crate) fn replace(&self, files: Vec<Entry>) -> Result<(), Error> {
         self.create()?;
         write_json(&self.replaced_path(), &Replaced { parts: Vec::new(), files })
     }
 
-    /// Forgets what was known of files that are no longer there.
+    /// Deletes the records of all files but `keep`, and the list of files being replaced.
     pub(crate) fn forget(&self, keep: &[Entry]) -> Result<(), Error> {
         let kept: Vec<PathBuf> = keep.iter().map(|entry| self.record_path(&entry.path)).collect();
         for path in list(&self.records())? {
@@ -149,7 +150,7 @@ impl State {
         atomic::remove(&self.replaced_path())
     }
 
-    /// A folder for the caller's own unfinished work.
+    /// Creates the folder for the caller's own unfinished work, and returns its path.
     pub(crate) fn scratch(&self) -> Result<PathBuf, Error> {
         let path = self.dir.join(STATE).join("scratch");
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
@@ -161,7 +162,7 @@ impl State {
         remove_folder(&self.dir.join(STATE).join("scratch"))
     }
 
-    /// Deletes everything, once the dataset is finished.
+    /// Deletes the whole state folder, once the dataset is finished.
     pub(crate) fn clear(&self) -> Result<(), Error> {
         remove_folder(&self.dir.join(STATE))
     }
@@ -183,14 +184,14 @@ impl State {
     }
 }
 
-/// A manifest that is being replaced; only its lists matter any more.
+/// A manifest that is being replaced. Only its lists of files still matter.
 #[derive(Default, Serialize, Deserialize)]
 struct Replaced {
     parts: Vec<Entry>,
     files: Vec<Entry>,
 }
 
-/// Whether a file is as it was written.
+/// Whether a file is unchanged since it was written.
 pub(crate) fn whole(entry: &Entry, dir: &Path) -> Result<bool, Error> {
     match entry.verify(dir) {
         Err(Error::Damaged { .. }) => Ok(false),
@@ -198,7 +199,7 @@ pub(crate) fn whole(entry: &Entry, dir: &Path) -> Result<bool, Error> {
     }
 }
 
-/// The files of a folder in the order of their names; none if there is no folder.
+/// Lists the files of a folder in the order of their names; empty if there is no folder.
 pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let walk = walkdir::WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
     let mut paths = Vec::new();
@@ -224,7 +225,7 @@ fn remove_folder(folder: &Path) -> Result<(), Error> {
     }
 }
 
-/// A file's JSON, or nothing where there is no file or no such JSON.
+/// Reads a JSON file; `None` if there is no file, or none of that form.
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     Ok(atomic::read(path)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }

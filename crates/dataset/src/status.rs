@@ -1,4 +1,4 @@
-//! How far a dataset is, without its table's type: for schedulers and for people.
+//! The progress of a dataset, for schedulers and people. Works without knowing the type of the table.
 
 use std::path::Path;
 
@@ -7,21 +7,21 @@ use serde::Serialize;
 use crate::state::State;
 use crate::{Error, Manifest, array_spec, part};
 
-/// How far a dataset is.
+/// The progress of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// The table and its version, for example `prompts@1`.
     pub kind: String,
-    /// How many parts there are, or will be.
+    /// The number of parts there are, or will be.
     pub parts: usize,
-    /// The parts that are not finished, as an array specification: `3,7,12-15`. Empty if there are none.
+    /// The parts that are not finished, as an array specification such as `3,7,12-15`. Empty if there are none.
     pub missing: String,
-    /// Whether the manifest is written. A dataset without missing parts may still wait for it.
+    /// Whether the manifest is published. A dataset without missing parts may still be waiting for it.
     pub complete: bool,
 }
 
 impl Status {
-    /// Looks at the dataset in `dir`; nothing if none was begun there. Reads the parts of an unfinished one.
+    /// Looks at the dataset in `dir`; `None` if none was begun there. Reads all parts of an unfinished one to check them.
     pub fn of(dir: &Path) -> Result<Option<Self>, Error> {
         if let Some(manifest) = Manifest::find(dir)? {
             let (kind, parts) = (manifest.kind, manifest.parts.len());

@@ -1,4 +1,4 @@
-//! Beginning, resuming and committing, for tables and plain files alike.
+//! Beginning, resuming and committing, shared by tables and plain files.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,18 +13,18 @@ use crate::manifest::{Entry, MANIFEST, Manifest};
 use crate::state::{self, Plan, State};
 use crate::{Error, METRICS, card, lost};
 
-/// What there is to do.
+/// The outcome of beginning: nothing to do, or work to do.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a run has one of them")]
 pub enum Begin<W> {
-    /// Nothing: the same recipe has been followed to the end.
+    /// Nothing to do: the dataset is complete, by the same recipe.
     UpToDate(Manifest),
-    /// The work that is left.
+    /// The dataset is yet to be written or finished.
     Work(W),
 }
 
 impl<W> Begin<W> {
-    /// The same with the work made into something else.
+    /// Converts the work with `f`.
     pub(crate) fn map<V>(self, f: impl FnOnce(W) -> V) -> Begin<V> {
         match self {
             Self::UpToDate(manifest) => Begin::UpToDate(manifest),
@@ -33,14 +33,14 @@ impl<W> Begin<W> {
     }
 }
 
-/// How to begin.
+/// The way to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// The only writer; refuses to touch the work of another recipe.
     Alone,
     /// The only writer; replaces the work of another recipe.
     Replace,
-    /// The only writer; replaces whatever is complete, of this recipe too.
+    /// The only writer; replaces whatever is complete, even by this recipe.
     Again,
     /// One of several writers of one recipe.
     Shard,
@@ -53,7 +53,7 @@ impl Mode {
     }
 }
 
-/// A dataset that is being written. The lock is held as long as this lives.
+/// A dataset being written. The lock is held until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Work {
     dir: PathBuf,
@@ -66,13 +66,15 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Takes up the work in `dir`, or finds it done. Where there is no manifest, `admit` looks at the directory first.
+    /// Begins or resumes the work in `dir`, or finds it done. If nothing there is known to be ours, `admit` checks the
+    /// directory first.
     pub(crate) fn begin(
         dir: &Path,
         plan: Plan,
         mode: Mode,
         admit: fn(&Path) -> Result<(), Error>,
     ) -> Result<Begin<Self>, Error> {
+        // Looked for without the lock first, since a finished dataset is only read.
         if let Some(manifest) = commit::up_to_date(dir, &plan, mode)? {
             clear_after(dir, &plan)?;
             return Ok(Begin::UpToDate(manifest));
@@ -93,6 +95,7 @@ impl Work {
         }
         settle_plan(dir, &state, &plan, mode, known)?;
         let finished = state.finished(&digest)?;
+        // Not beside other shards: what looks like a leftover may be a file that one of them is writing.
         if mode != Mode::Shard {
             sweep(dir, &state, &finished)?;
         }
@@ -109,7 +112,7 @@ impl Work {
         self.plan.parts
     }
 
-    /// What parts carry to say how they were made.
+    /// Returns the digest of the recipe, which every part carries in its metadata.
     pub(crate) fn provenance(&self) -> &str {
         &self.digest
     }
@@ -123,12 +126,12 @@ impl Work {
         self.lock().contains_key(path)
     }
 
-    /// The file at `path`, if it is finished.
+    /// Returns the entry of the file at `path`, relative to the dataset, if it is finished.
     pub(crate) fn entry(&self, path: &str) -> Option<Entry> {
         self.lock().get(path).cloned()
     }
 
-    /// Writes a file of the dataset. Several threads may write different files.
+    /// Writes a file of the dataset atomically. Several threads may write different files.
     pub(crate) fn write(&self, path: &str, rows: Option<u64>, bytes: &[u8]) -> Result<(), Error> {
         let blake3 = blake3::hash(bytes).to_hex().to_string();
         let entry = Entry { path: path.to_owned(), rows, bytes: bytes.len() as u64, blake3 };
@@ -138,20 +141,21 @@ impl Work {
         Ok(())
     }
 
-    /// Takes a finished file away: it is unfinished from the moment its record is gone, for good.
+    /// Deletes a finished file, its record first: without a record the file counts as unfinished, whatever happens next.
     pub(crate) fn discard(&self, path: &str) -> Result<(), Error> {
         let Some(entry) = self.lock().remove(path) else { return Ok(()) };
         self.state.unrecord(&entry)?;
         atomic::remove(&entry.place(&self.dir))
     }
 
-    /// Moves a file, which must be on the same disk, into the dataset.
+    /// Moves a file into the dataset. It must be on the same file system and not be a link.
     pub(crate) fn adopt(&self, path: &str, from: &Path) -> Result<(), Error> {
         let found = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
         if found.is_symlink() {
-            // The dataset has to hold what is linked to, wherever that is later.
+            // The dataset must own its bytes: the target of a link may move or change later.
             return Err(Error::NotAFile { path: from.to_owned(), found: "a link" });
         }
+        // The file may not be flushed yet, and renaming it does not do so.
         atomic::open_file(from)?.sync_all().map_err(Error::io("flush", from))?;
         let (bytes, blake3) = atomic::digest(from)?;
         let entry = Entry { path: path.to_owned(), rows: None, bytes, blake3 };
@@ -161,7 +165,7 @@ impl Work {
         Ok(())
     }
 
-    /// Verifies all files and writes the card, then the manifest. `columns` is the card's table of columns.
+    /// Verifies all files, then writes the card and the manifest. `columns` is the card's table of columns.
     pub(crate) fn commit(self, parts: &[String], columns: &str) -> Result<Manifest, Error> {
         if self.mode == Mode::Shard {
             let dir = self.dir.display();
@@ -173,6 +177,7 @@ impl Work {
         let parts: Vec<Entry> = parts.iter().filter_map(|path| finished.remove(path)).collect();
         let files: Vec<Entry> = finished.into_values().collect();
         let manifest = Manifest::new(&self.plan.kind, parts, files, self.plan.recipe);
+        // Read back from the disk, so that damage is found before the dataset exists.
         manifest.verify(&self.dir)?;
         let card = card::text(&manifest, columns) + &lost::line(&manifest);
         atomic::write(&self.dir.join(card::NAME), card.as_bytes())?;
@@ -189,26 +194,26 @@ impl Work {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        // A panic elsewhere cannot leave the map half changed.
+        // A poisoned lock is fine: a panic elsewhere cannot leave the map half changed.
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Deletes what stands beside a manifest though it is of no use any more.
+/// Deletes the state folder of a complete dataset, where a writer was killed before it could.
 fn clear_after(dir: &Path, plan: &Plan) -> Result<(), Error> {
     if !dir.join(state::STATE).exists() {
         return Ok(());
     }
     match Lock::exclusive(dir, &plan.recipe.tool) {
         Ok(_lock) => State::of(dir).clear(),
-        // Its owner is just doing so.
+        // The holder of the lock is cleaning up itself.
         Err(Error::Locked { .. }) => Ok(()),
         Err(e) => Err(e),
     }
 }
 
-/// Makes `plan` the one that is followed here, if nothing or the same was begun, or if it may be replaced. `known` says
-/// that parts without a plan are of this program: they are written again.
+/// Makes `plan` the plan of this directory if nothing else was begun, or if that may be replaced. With `known`, parts
+/// without a plan are known to come from this program, so they may be written again.
 fn settle_plan(
     dir: &Path,
     state: &State,
@@ -216,7 +221,8 @@ fn settle_plan(
     mode: Mode,
     known: bool,
 ) -> Result<(), Error> {
-    // The parts are listed before the plan is read: another shard writes the plan first.
+    // List the parts before reading the plan. Another shard writes its plan before its first part, so in this order
+    // its parts are never seen without the plan.
     let parts = state::list(&dir.join(DATA))?;
     let begun = state.plan()?;
     let difference = match &begun {
@@ -232,23 +238,24 @@ fn settle_plan(
     if begun.is_none() || difference.is_some() {
         state.clear_scratch()?;
         if mode.replaces() {
-            // Before the plan: killed in between, the next run still sees another one and goes on here.
+            // Before the plan is set: if killed in between, the next run still sees another plan and repeats this.
             atomic::remove(&dir.join(METRICS))?;
         }
         state.set_plan(plan)?;
     }
     state.create()?;
-    // After the plan: killed in between, the next run finds it and finishes the replacement.
+    // After the plan is set: if killed in between, the next run finds the plan and finishes the replacement.
     if mode.replaces() && dir.join(MANIFEST).exists() {
         state.retire(&dir.join(MANIFEST))?;
     }
     Ok(())
 }
 
-/// The folder of the parts.
+/// The folder of the parts in a dataset.
 pub(crate) const DATA: &str = "data";
 
-/// Deletes what earlier runs left unfinished or what is being replaced, and refuses what they did not write.
+/// Deletes files that earlier runs left unfinished or that are being replaced. Fails if `data` has any file that this
+/// program did not write.
 fn sweep(dir: &Path, state: &State, finished: &[Entry]) -> Result<(), Error> {
     let keep = |path: &Path| finished.iter().any(|entry| entry.place(dir) == path);
     for entry in state.known()? {
@@ -271,7 +278,7 @@ fn sweep(dir: &Path, state: &State, finished: &[Entry]) -> Result<(), Error> {
     state.forget(finished)
 }
 
-/// Whether a file in `data/` has a name that this crate gives.
+/// Whether a file in `data/` has a name of the form that this crate uses.
 fn ours(path: &Path) -> bool {
     let name = name(path);
     temporary(path) || (name.starts_with("train-") && name.ends_with(".parquet"))
@@ -285,5 +292,5 @@ fn name(path: &Path) -> Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// The names in a dataset's directory that are not its contents.
+/// Names in a dataset's directory that have a meaning of their own, so no listed file may have them.
 pub(crate) const RESERVED: [&str; 5] = [LOCK, state::STATE, card::NAME, MANIFEST, DATA];

@@ -1,4 +1,4 @@
-//! A model of this process, or one behind a server, for what needs no more of it than that it writes.
+//! A model loaded in this process or reached over HTTP.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use stage::Failure;
 use crate::models::{Model, Place};
 use crate::{Error, TextConfig};
 
-/// Where a model is.
+/// The location of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelAt {
-    /// A checkpoint's directory.
+    /// A checkpoint directory.
     Dir(PathBuf),
     /// The address of an OpenAI-compatible server.
     Server(String),
@@ -29,23 +29,23 @@ impl FromStr for ModelAt {
     }
 }
 
-/// A model with its place in the recipe, as a policy or a critic.
+/// A policy or critic with its recipe entry.
 #[derive(Debug)]
 pub enum AnyModel {
-    /// A model of this process.
+    /// A model in this process.
     Model(Box<Model>),
     /// A model behind a server.
     Server(Box<Server>, Input),
 }
 
-/// Holds the key that a server may want.
+/// Environment variable with the server's API key.
 const KEY: &str = "OPENAI_API_KEY";
 
 impl AnyModel {
-    /// Loads a model, or tries its server.
+    /// Loads a checkpoint, or connects to a server.
     ///
     /// # Errors
-    /// As [`Model::load`]; exit 69 when the server does not answer, 65 when it cannot do what is needed.
+    /// As [`Model::load`]; exit 69 if the server does not answer, 65 if it lacks a feature that is needed.
     pub fn load(name: &str, at: &ModelAt, place: &Place) -> Result<Self, Failure> {
         let address = match at {
             ModelAt::Dir(dir) => {
@@ -67,10 +67,11 @@ impl AnyModel {
         Ok(Self::Server(Box::new(server), input))
     }
 
-    /// The policy, ready to write.
+    /// The model as a policy.
     ///
     /// # Errors
-    /// Exit 65 for a model that cannot end a solution, or a text that needs more than the model has.
+    /// Exit 65 if the model cannot end a solution, or lacks something that the text settings need, such as a chat
+    /// template.
     pub fn policy(&self, text: &TextConfig, place: &Place) -> Result<Policy, Failure> {
         match self {
             Self::Model(model) => model.policy(text, place),
@@ -81,8 +82,7 @@ impl AnyModel {
         }
     }
 
-    /// The entry of the recipe. Of a model behind a server it is its name: what the server has under that name is the
-    /// user's to know.
+    /// The recipe entry. A served model is identified by its name alone, since its weights cannot be hashed from here.
     pub fn input(&self) -> &Input {
         match self {
             Self::Model(model) => &model.input,
@@ -90,7 +90,7 @@ impl AnyModel {
         }
     }
 
-    /// Whether, as a critic, it is asked in words: it has no scalar heads.
+    /// Whether it is asked in words when used as a critic, because it has no scalar heads.
     pub fn is_reader(&self) -> bool {
         match self {
             Self::Model(model) => model.checkpoint.config.scalar_heads.is_empty(),
@@ -98,8 +98,8 @@ impl AnyModel {
         }
     }
 
-    /// The heads that it has as a critic: its scalar ones, those whose words it has learned, or all that `text` says how to
-    /// ask for.
+    /// Its heads as a critic: its scalar heads and the heads it has learned to answer in words, or else all heads that
+    /// `text` has a template for.
     pub fn heads(&self, text: &TextConfig) -> Vec<String> {
         let learned = match self {
             Self::Model(model) => {
@@ -111,7 +111,7 @@ impl AnyModel {
         if learned.is_empty() { text.critic.words.keys().cloned().collect() } else { learned }
     }
 
-    /// A short name of the model.
+    /// A short name: the content hash of a checkpoint, or the name of a served model.
     pub fn label(&self) -> String {
         match self {
             Self::Model(model) => model.label(),

@@ -1,4 +1,4 @@
-//! Solutions found without a tree, and the ways to pick one of them.
+//! Solutions found without a tree, and ways to pick one of them.
 
 use critic::Scores;
 use policy::ended;
@@ -10,24 +10,24 @@ pub struct Candidate {
     pub text: String,
     /// The answer in canonical form, if there is one.
     pub answer: Option<String>,
-    /// The outcome reward, in `[0, 1]`; 0 for one that does not end or has no answer.
+    /// The outcome reward, in `[0, 1]`; 0 if the solution was cut or has no answer.
     pub outcome: f64,
-    /// What it is worth as a leaf of a tree, by the weights of the search; the outcome reward for what a step search found,
-    /// which only that judges.
+    /// Its score as a leaf of a tree, with the weights of the search. For step searches it is the outcome reward, since
+    /// they only score finished solutions by the ORM.
     pub score: f64,
-    /// Tokens written for it alone.
+    /// Tokens generated for this solution.
     pub tokens: u32,
 }
 
 impl Candidate {
-    /// A solution whose text ended for the reason `stop`.
+    /// A solution with the given stop reason.
     pub(crate) fn new(text: String, stop: &str, outcome: Option<f32>, tokens: u32) -> Self {
         let answer = answer::final_answer(&text);
         let outcome = worth(ended(stop), answer.as_deref(), outcome.map(f64::from));
         Self { text, answer, outcome, score: outcome, tokens }
     }
 
-    /// The same with what a search by these settings would make of it as a leaf.
+    /// Sets `score` to the leaf score under the settings of a tree search.
     pub(crate) fn scored(self, scores: &Scores, config: &mcts::Config) -> Self {
         let path: Vec<Option<f64>> = scores.process.iter().map(|p| Some(f64::from(*p))).collect();
         let value = scores.values.last().copied().map(f64::from);
@@ -35,20 +35,19 @@ impl Candidate {
     }
 }
 
-/// The outcome reward that counts: a solution without an end or an answer cannot be right, whatever
-/// the critic makes of it.
+/// The effective outcome reward. A solution that was cut or has no answer cannot be right, so the critic is overruled.
 pub(crate) fn worth(finished: bool, answer: Option<&str>, outcome: Option<f64>) -> f64 {
     outcome.filter(|_| finished && answer.is_some()).unwrap_or(0.0)
 }
 
-/// The solution of the highest weight.
+/// Index of the solution with the highest weight.
 pub(crate) fn heaviest(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
     let scored: Vec<(usize, f64)> =
         solutions.iter().map(|(_, weight)| *weight).enumerate().collect();
     mcts::rerank(&scored)
 }
 
-/// The heaviest solution of the answer with the largest sum of weights.
+/// Index of the heaviest solution of the answer with the largest total weight.
 pub(crate) fn elected(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
     let votes: Vec<(&str, f64)> =
         solutions.iter().filter_map(|(answer, weight)| Some(((*answer)?, *weight))).collect();
@@ -62,24 +61,24 @@ pub(crate) fn elected(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
     mcts::rerank(&agreeing)
 }
 
-/// The candidate of the most frequent answer, the first of them: self-consistency.
+/// The first candidate with the most frequent answer (self-consistency).
 pub fn majority(candidates: &[Candidate]) -> Option<usize> {
     let equal: Vec<_> = candidates.iter().map(|c| (c.answer.as_deref(), 1.0)).collect();
     elected(&equal)
 }
 
-/// The candidate of the highest outcome reward: best-of-n.
+/// The candidate with the highest outcome reward (best-of-n).
 pub fn best(candidates: &[Candidate]) -> Option<usize> {
     heaviest(&by_outcome(candidates))
 }
 
-/// The candidate of the highest score: what a search that picks the leaf of the largest return makes of samples.
+/// The candidate with the highest score: the counterpart of a tree search that picks its best leaf.
 pub fn best_leaf(candidates: &[Candidate]) -> Option<usize> {
     let scored: Vec<_> = candidates.iter().map(|c| (c.answer.as_deref(), c.score)).collect();
     heaviest(&scored)
 }
 
-/// The best candidate of the answer with the highest sum of outcome rewards.
+/// The best candidate of the answer with the largest sum of outcome rewards (weighted vote).
 pub fn weighted(candidates: &[Candidate]) -> Option<usize> {
     elected(&by_outcome(candidates))
 }
@@ -107,7 +106,7 @@ mod tests {
         assert_eq!(majority(&[]), None);
     }
 
-    /// The judges of a tree's leaf see more than the ORM: the first is worth 0.2 + 0.9 + 0.8, the second 0.5 + 0.1 + 0.1.
+    /// A leaf score includes value and PRM: the first candidate scores 0.2 + 0.9 + 0.8, the second 0.5 + 0.1 + 0.1.
     #[test]
     fn the_best_leaf_is_by_value_process_and_outcome() {
         let weights = mcts::Weights { value: 1.0, prm: 1.0, orm: 1.0 };

@@ -1,4 +1,4 @@
-//! How a search runs.
+//! Settings of a search.
 
 use std::collections::BTreeMap;
 
@@ -7,62 +7,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Similarity};
 
-/// How a search runs: the preset's `tree.toml`.
+/// The preset's `tree.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchConfig {
-    /// How options are sampled; the paper uses temperature 1.0 or 0.8. Those that a rollout brings are sampled as it is.
+    /// How options are sampled. The paper uses temperature 1.0 or 0.8. Options taken from a rollout were sampled like the
+    /// rollout.
     pub option_sampling: Sampling,
-    /// How fast rollouts are sampled.
+    /// How rollouts are sampled.
     pub rollout_sampling: Sampling,
-    /// Who writes the rollouts, and whether the tree grows along them.
+    /// Which model writes the rollouts, and whether the tree grows along them.
     pub rollouts_by: RolloutsBy,
-    /// How the greedy and the global leaf are written to the end when they are not finished.
+    /// How unfinished greedy and global leaves are completed.
     pub completion_sampling: Sampling,
-    /// Whether finished rollouts are candidates for re-ranking and the vote, beside the terminals and
-    /// the two completed leaves. The paper leaves them out; a small tree has few terminals.
+    /// Whether finished rollouts are candidates for re-ranking and the vote, besides the terminals and the two completed
+    /// leaves. The paper leaves them out, but a small tree has few terminals.
     pub rollouts_are_candidates: bool,
-    /// The weighted vote weighs a solution by its outcome reward and the policy's probability of it to this power, in
-    /// [0, 1]. 0 is the paper's vote. Where options are drawn without replacement every solution is found once, so
-    /// that with 1 the vote would be that of samples of the policy.
+    /// Power of the policy's probability in the weighted vote, in [0, 1]: a solution weighs its outcome reward times its
+    /// probability to this power. 0 is the paper's vote. Without replacement every solution is found only once, however
+    /// likely it is, so 1 would estimate the vote of plain samples. In trials 0.25 gained on 0, and 1 lost
+    /// (docs/TRIALS.md).
     pub vote_likelihood: f64,
-    /// How options are compared by a merge by similarity; that needs it, and nothing else does.
+    /// The similarity measure of `merge = { similarity = … }`. Required by that merge, and refused with any other.
     #[serde(default)]
     pub similarity: Option<Similarity>,
-    /// When a search ends before its budget does; absent is never.
+    /// When to end a search before its budget is used up; absent for never.
     #[serde(default)]
     pub settled: Option<Settled>,
-    /// The tree's settings.
+    /// Settings of the tree itself.
     pub mcts: mcts::Config,
 }
 
-/// Who writes the rollouts.
+/// Which model writes the rollouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutsBy {
-    /// The fast policy (the paper).
+    /// The fast policy (the paper's default).
     FastPolicy,
-    /// The policy itself (the paper's Table 6).
+    /// The policy (the paper's Table 6).
     Policy,
-    /// The policy itself, and the tree grows along what it wrote: the first options of a node's rollouts are the first
-    /// samples drawn there, and what comes after such an option is a rollout of the child. So a rollout is paid once for
-    /// all nodes on its way. Where first children are greedy, so is the first rollout below first children alone.
-    /// A leaf that is picked unfinished is completed by its best rollout.
+    /// The policy, and the tree grows along its rollouts: the first option of a node's rollout becomes the first sample
+    /// at that node, and the rest is a rollout of the new child. The tokens of a rollout are thus paid once for all nodes
+    /// on its path. With greedy first children, the first rollout of a node is greedy if the node and all its ancestors
+    /// are first children. An unfinished leaf that is picked is completed by its best rollout.
     PolicyGrown,
 }
 
-/// When there is nothing more to find: most of what was found says the same.
+/// Stops a search early once most of the solutions agree.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settled {
-    /// Solutions with an answer there must be among those that the final answer is picked from; at least 1.
+    /// Minimum number of solutions with an answer, among the candidates for the final answer; at least 1.
     pub solutions: u32,
-    /// The share of all outcome rewards that one answer's solutions must have, in (0, 1].
+    /// Minimum share of the total outcome reward held by one answer's solutions, in (0, 1].
     pub share: f64,
 }
 
 impl Settled {
-    /// Whether solutions, each with its answer and outcome reward, settle the answer.
+    /// Whether the solutions, given as (answer, outcome reward), settle the answer.
     pub(crate) fn holds(&self, solutions: &[(&str, f64)]) -> bool {
         let mut sums = BTreeMap::<&str, f64>::new();
         for &(answer, outcome) in solutions {
@@ -81,6 +83,7 @@ impl SearchConfig {
     /// [`Error::Setting`] or [`Error::Config`] names the setting.
     pub fn validate(&self) -> Result<(), Error> {
         self.mcts.validate()?;
+        // Rollouts only run if the ORM has a weight.
         let rolled = self.mcts.rollouts > 0 && self.mcts.weights.orm > 0.0;
         if self.rollouts_by == RolloutsBy::PolicyGrown && !rolled {
             let problem = "is `policy_grown`, but there are no rollouts to grow along".to_owned();
@@ -112,7 +115,7 @@ impl SearchConfig {
     }
 }
 
-/// Checks a way of sampling that a preset names `key`.
+/// Checks the sampling setting at `key`.
 pub(crate) fn check_sampling(key: &'static str, sampling: Sampling) -> Result<(), Error> {
     sampling.validate().map_err(|problem| Error::Config { key, problem })
 }

@@ -1,43 +1,43 @@
-//! What can go wrong with a decoder.
+//! Errors of a decoder.
 
 use stage::Failure;
 
 /// An error of a decoder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A model.
+    /// A model could not be loaded or used.
     #[error("{name} {}: {source}", dir.display())]
     Model {
         /// The model's role.
         name: String,
         /// Its directory.
         dir: std::path::PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: policy::Error,
     },
-    /// Writing failed.
+    /// The policy failed.
     #[error(transparent)]
     Policy(#[from] policy::Error),
-    /// A critic.
+    /// A critic failed.
     #[error(transparent)]
     Critic(#[from] critic::Error),
-    /// A setting of the search.
+    /// A setting of the tree is invalid.
     #[error(transparent)]
     Setting(#[from] mcts::ConfigError),
-    /// A setting beside the tree's.
+    /// Another setting is invalid.
     #[error("setting `{key}`: {problem}")]
     Config {
-        /// The key, as written in a preset.
+        /// The key in the preset.
         key: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// A model said something a tree refuses, NaN for instance.
+    /// A model returned something that the tree refuses, such as NaN.
     #[error("prompt {prompt}: the search tree refused an answer: {source}")]
     Tree {
-        /// The prompt.
+        /// The prompt's id.
         prompt: String,
-        /// Why.
+        /// The cause.
         source: mcts::TellError,
     },
 }

@@ -1,7 +1,7 @@
-//! Which questions the models' contexts hold, and what is said of those that they do not.
+//! Checks which questions fit the models' contexts, and reports those that do not.
 //!
-//! A question is taken where every model has room for it and for one option. How long a path becomes is not known before: one that
-//! runs out of room ends there, cut for its length.
+//! A question fits if every model has room for it and for one option of maximum length. The length of a whole path is not
+//! known in advance; a path that runs out of room is cut there.
 
 use std::collections::BTreeSet;
 
@@ -9,39 +9,39 @@ use stage::Failure;
 
 use crate::Error;
 
-/// How much of a model's context a question takes, before anything is written.
+/// Room that a question takes in a model's context, before anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
-    /// Which model: `policy`, `fast policy` or `critic`.
+    /// The model: `policy`, `fast policy` or `critic`.
     pub model: &'static str,
-    /// Tokens of the question, with all that the format puts around it, and tokens that the model reads at most. Absent of
-    /// a question that a server's model has no room for, as far as the server tells.
+    /// Length of the formatted question and context length, both in tokens. `None` if a server's model has no room for
+    /// the question but reports no numbers.
     pub of: Option<(usize, usize)>,
 }
 
-/// Which of some questions are too long.
+/// The questions that are too long.
 #[derive(Debug, Clone, Default)]
 pub struct Fitting {
     questions: usize,
-    /// Their ids, in order of appearance.
+    /// Ids of the questions that are too long, in order.
     too_long: Vec<String>,
     ids: BTreeSet<String>,
-    /// The one that lacks most.
+    /// The question that exceeds a context by most.
     longest: Option<(String, Taken)>,
-    /// Tokens that are to be left.
+    /// Tokens to leave for an option.
     room: usize,
 }
 
-/// Ids that a message names.
+/// Number of ids listed in a message.
 const NAMED: usize = 3;
 
 impl Taken {
-    /// Tokens that are missing when so many are to be left.
+    /// Number of tokens missing when `room` tokens are to be left.
     fn lacks(self, room: usize) -> usize {
         self.of.map_or(usize::MAX, |(tokens, context)| (tokens + room).saturating_sub(context))
     }
 
-    /// How it is too long.
+    /// Describes how the question is too long.
     fn told(self, room: usize) -> String {
         let model = self.model;
         match self.of {
@@ -55,11 +55,11 @@ impl Taken {
 }
 
 impl Fitting {
-    /// Looks at questions, each with its id; `taken` says what one takes of every model whose context is known. `room` tokens
-    /// are to be left.
+    /// Checks questions given as (id, text). `taken` returns the room that a question takes in every model whose context
+    /// is known; `room` is the number of tokens to leave for an option.
     ///
     /// # Errors
-    /// Those of `taken`.
+    /// The errors of `taken`.
     pub fn of<'q>(
         questions: impl IntoIterator<Item = (&'q str, &'q str)>,
         room: usize,
@@ -80,21 +80,21 @@ impl Fitting {
         Ok(fitting)
     }
 
-    /// Whether the models' contexts hold the question with this id.
+    /// Whether the question with this id fits all contexts.
     pub fn holds(&self, id: &str) -> bool {
         !self.ids.contains(id)
     }
 
-    /// Questions that they do not hold.
+    /// Number of questions that are too long.
     pub fn too_long(&self) -> usize {
         self.too_long.len()
     }
 
-    /// Says which questions are left out, called `what` (`prompts`). Where they are more than half, something else is wrong: that
-    /// is an error.
+    /// Warns about the questions that are skipped; `what` names them in the message (`prompts`). If they are more than
+    /// half, the settings are probably wrong, so that is an error.
     ///
     /// # Errors
-    /// Exit 65 with the counts, the longest, the context, and what to change.
+    /// Exit 65 with the counts, the longest question, the context length and advice.
     pub fn require(&self, what: &str) -> Result<(), Failure> {
         let Some((id, taken)) = &self.longest else { return Ok(()) };
         let (long, all, room) = (self.too_long.len(), self.questions, self.room);
@@ -121,7 +121,7 @@ impl Fitting {
 mod tests {
     use super::*;
 
-    /// Questions of so many characters before models that read 10 and 12 tokens, a token a character.
+    /// Checks questions of different lengths against contexts of 10 and 12 tokens, one token per character.
     fn fitting(questions: &[&str]) -> Fitting {
         let taken = |question: &str| {
             let of = |model, context| Taken { model, of: Some((question.len(), context)) };

@@ -1,4 +1,4 @@
-//! What the tests of several modules begin with.
+//! Fixtures for the tests of several modules.
 
 use lm::Drawn;
 use mcts::{Action, Config, NodeId};
@@ -6,7 +6,7 @@ use policy::Part;
 
 use crate::{Origin, Solved};
 
-/// A search of two children at every node, by the value alone.
+/// A search with two children at every node, scored by the value alone.
 pub(crate) fn config(simulations: u32) -> Config {
     let width = mcts::Width { min: 2, max: 2 };
     Config {
@@ -44,7 +44,7 @@ pub(crate) fn action(text: &str, terminal: bool) -> Action {
     Action { text: text.to_owned(), tokens: 3, cost: 3, logprob: -1.0, terminal, stop }
 }
 
-/// A part of a single token.
+/// A part with a single token.
 pub(crate) fn part(text: &str, logprob: f32) -> Part {
     Part { text: text.to_owned(), drawn: Drawn { ids: vec![3], logprobs: vec![logprob] } }
 }

@@ -1,4 +1,5 @@
-//! A tree that grows along its rollouts: what the policy wrote to the end from one node serves the nodes below it.
+//! A tree that grows along its rollouts: the text that the policy wrote from one node to the end also serves the nodes
+//! below.
 
 use mcts::NodeId;
 use policy::{Part, TextOption};
@@ -10,24 +11,26 @@ use crate::{Origin, Solved};
 #[derive(Clone, Copy)]
 pub(crate) struct Passing<'a> {
     rollout: &'a Solved,
-    /// Which of its options comes after the node.
+    /// Index of the rollout's option after the node.
     at: usize,
 }
 
 impl Run<'_> {
-    /// The rollouts that were written above a node, or at it, and go on from it, in order.
+    /// The rollouts that started at the node or at an ancestor, and pass through the node and continue beyond it, in
+    /// order.
     pub(crate) fn passing(&self, node: NodeId) -> impl Iterator<Item = Passing<'_>> {
         let path = self.tree.path(node);
         self.rollouts.iter().filter_map(move |rollout| {
             let from = path.iter().position(|id| *id == rollout.leaf)? + 1;
             let after = path[from..].iter().map(|id| self.tree.node(*id).text());
             let at = path.len() - from;
+            // Compared option by option, since the same text may have been split differently.
             let same = rollout.rest.iter().take(at).map(|part| part.text.as_str()).eq(after);
             (same && at < rollout.rest.len()).then_some(Passing { rollout, at })
         })
     }
 
-    /// Whether a node and all above it are the first children of their parents.
+    /// Whether the node and all its ancestors are first children.
     pub(crate) fn is_first(&self, node: NodeId) -> bool {
         self.tree.path(node).into_iter().all(|id| {
             let parent = self.tree.node(id).parent;
@@ -35,8 +38,8 @@ impl Run<'_> {
         })
     }
 
-    /// The rollouts that are not among some solutions of the tree: neither as a whole, nor up to an answer after which
-    /// they go on.
+    /// The rollouts that the tree does not already have as a solution, either as a whole or up to an answer after which
+    /// the rollout continues.
     pub(crate) fn rollouts_beside<'r>(
         &'r self,
         solutions: &'r [Solved],
@@ -52,19 +55,19 @@ impl Run<'_> {
 }
 
 impl Passing<'_> {
-    /// Whether the whole ended by itself.
+    /// Whether the rollout ended by itself.
     pub(crate) fn finished(&self) -> bool {
         self.rollout.finished
     }
 
-    /// The outcome reward of the whole.
+    /// The rollout's outcome reward.
     pub(crate) fn outcome(&self) -> f64 {
         self.rollout.outcome
     }
 
-    /// The option after the node as if it had just been drawn there, for no tokens, or all of the rest without a limit of
-    /// tokens; none if the rollout was cut for its length before the end of that, or the option would have been.
-    /// `answered` says whether a solution has its answer.
+    /// The rollout's option after the node, as if drawn there at no cost. With `most` (a limit in tokens) it is a single
+    /// option; without it, the whole rest. `None` if the option exceeds the limit, or if it is the end of a rollout that
+    /// was cut. `answered` says whether a solution contains its answer.
     pub(crate) fn option(
         &self,
         written: &str,
@@ -80,6 +83,7 @@ impl Passing<'_> {
         let text: String = parts.iter().map(|part| part.text.as_str()).collect();
         let (terminal, stop) = match last {
             _ if answered(&[written, &text].concat()) => (true, "answer"),
+            // The last option of a cut rollout is incomplete.
             true if !self.rollout.finished => return None,
             true => (true, "end"),
             false => (false, "termination"),
@@ -87,7 +91,7 @@ impl Passing<'_> {
         Some(TextOption { text, parts, tokens: 0, terminal, stop })
     }
 
-    /// The whole, as the completion of the node.
+    /// The rollout as the completion of the node.
     pub(crate) fn completes(&self, node: NodeId) -> Solved {
         let mut whole = self.rollout.clone();
         whole.rest.drain(..self.at);
@@ -110,7 +114,7 @@ mod tests {
         run.tree.tell_evaluations(vec![worth]).unwrap();
     }
 
-    /// A tree of one node, with the way from there to an answer and another way that was cut.
+    /// A tree of one node with two rollouts: one that reaches an answer, and one that was cut.
     fn run() -> Run<'static> {
         let width = mcts::Width { min: 1, max: 1 };
         let config = Config { root_width: width, width, root_wave: false, ..config(9) };
@@ -164,7 +168,8 @@ mod tests {
         assert_eq!((option.terminal, option.stop), (true, "answer"));
     }
 
-    /// Nor is one that goes on where the tree ended a solution, at its answer; a longer answer is another one.
+    /// A rollout that continues after the answer at which the tree ended a solution is not counted either. A longer
+    /// answer is a different solution.
     #[test]
     fn a_solution_counts_once() {
         let mut run = run();
@@ -179,7 +184,7 @@ mod tests {
         assert_eq!(beside(&[said("one\ntwo\n#### ")]), 2);
     }
 
-    /// A node whose text only begins as an option of a rollout does is not on its way.
+    /// A node whose text is only a prefix of a rollout's option is not on the rollout's path.
     #[test]
     fn a_way_is_one_of_options() {
         let mut run = run();

@@ -1,4 +1,4 @@
-//! What new leaves of the trees are worth: rollouts, and the critics on leaves and rollouts.
+//! Evaluation of new leaves: rollouts, then critic scores for leaves and rollouts.
 
 use critic::{Scores, Solution};
 use dataset::seed_for;
@@ -12,18 +12,18 @@ use crate::search::{Run, refused};
 use crate::solutions::solved;
 use crate::{Error, Origin, RolloutsBy, Searcher};
 
-/// A leaf that waits for its evaluation.
+/// A leaf to evaluate.
 pub(crate) struct Leaf {
     pub(crate) run: usize,
     pub(crate) node: NodeId,
     pub(crate) options: Vec<String>,
     pub(crate) terminal: bool,
-    /// Whether it is terminal because the solution ended, not because it was cut for its length.
+    /// Whether it is a terminal that ended by itself rather than at the length limit.
     pub(crate) finished: bool,
 }
 
 impl Searcher {
-    /// Fast rollouts of the leaves that are not terminal, then the critics on leaves and rollouts.
+    /// Runs rollouts from the leaves that are not terminal, then scores leaves and rollouts in one batch.
     pub(crate) fn evaluate(
         &self,
         runs: &mut [Run<'_>],
@@ -34,6 +34,7 @@ impl Searcher {
             return Ok(());
         }
         let weights = self.config.mcts.weights;
+        // Only the ORM judges rollouts. Without its weight they would be wasted.
         let count = if weights.orm > 0.0 { self.config.mcts.rollouts } else { 0 };
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
         let at_hand: Vec<Vec<f64>> =
@@ -43,8 +44,9 @@ impl Searcher {
         let lacking: Vec<u32> = (0..leaves.len()).map(lacking).collect();
         let rollouts = self.roll_out(runs, leaves, &lacking, memory)?;
         let question = |leaf: &Leaf| runs[leaf.run].question.text;
-        // A critic reads from left to right: what it says of a leaf stands in its reading of the leaf's rollout, so the leaf
-        // is not read again. A rollout without text says nothing of it: it is read as a finished solution.
+        // Critics read from left to right, so the scores of a leaf are part of the scores of its rollout and the leaf is
+        // not scored again. An empty rollout is the exception: it is scored as a finished solution, which says nothing
+        // about the unfinished leaf.
         let first = |i: usize| rollouts.partition_point(|(leaf, _)| *leaf < i);
         let is_alone = |i: usize| lacking[i] == 0 || rollouts[first(i)].1.parts.is_empty();
         let alone = leaves.iter().enumerate().filter(|(i, _)| is_alone(*i));
@@ -83,7 +85,7 @@ impl Searcher {
         tell_evaluations(runs, leaves, evaluations)
     }
 
-    /// Outcome rewards of the rollouts that a leaf has already, `count` of them at most.
+    /// Outcome rewards of the existing rollouts through a leaf, at most `count`.
     fn at_hand_outcomes(&self, runs: &[Run<'_>], leaf: &Leaf, count: u32) -> Vec<f64> {
         if leaf.terminal || self.config.rollouts_by != RolloutsBy::PolicyGrown {
             return Vec::new();
@@ -92,7 +94,7 @@ impl Searcher {
         passing.take(count as usize).map(|rollout| rollout.outcome()).collect()
     }
 
-    /// So many completions of every leaf as it lacks, with the leaf.
+    /// Generates the missing rollouts: `lacking[i]` of them for leaf `i`. Each comes with the index of its leaf.
     fn roll_out(
         &self,
         runs: &[Run<'_>],
@@ -102,7 +104,7 @@ impl Searcher {
     ) -> Result<Vec<(usize, TextOption)>, Error> {
         let all = lacking.iter().enumerate();
         let count = self.config.mcts.rollouts;
-        // The first are those that are at hand.
+        // The first rollouts of a leaf are those that already exist, so new ones are numbered after them.
         let wanted: Vec<(usize, u32)> =
             all.flat_map(|(i, &lacks)| (count - lacks..count).map(move |n| (i, n))).collect();
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
@@ -117,6 +119,7 @@ impl Searcher {
                     written: leaf.options.concat(),
                     sampling: if greedy { Sampling::Greedy } else { self.config.rollout_sampling },
                     to_end: true,
+                    // A tree that grows along its rollouts continues from them.
                     keep: grown,
                     excluded: Vec::new(),
                     seed: seed_for(
@@ -139,13 +142,13 @@ impl Searcher {
 }
 
 impl Leaf {
-    /// The options to the leaf and those written after it.
+    /// The options on the path to the leaf, followed by the options of `rest`.
     pub(crate) fn continued(&self, rest: &TextOption) -> Vec<String> {
         self.options.iter().cloned().chain(rest.texts()).collect()
     }
 }
 
-/// What the critics say of a leaf itself: its last option, and the outcome of a terminal.
+/// The critic scores of the leaf itself: value and PRM of its last option, and the outcome if it is terminal.
 fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
     let Some(scores) = scores else { return Evaluation::default() };
     let last = leaf.options.len().checked_sub(1);
@@ -163,7 +166,7 @@ fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
     }
 }
 
-/// Hands the evaluations, in the order of the leaves, to the trees they belong to.
+/// Passes the evaluations, in the order of the leaves, to their trees.
 fn tell_evaluations(
     runs: &mut [Run<'_>],
     leaves: &[Leaf],

@@ -1,9 +1,9 @@
-//! Decoders: how a policy and its critics turn a question into answers: by eta-MCTS, by independent
-//! samples, or by step searches without a tree.
+//! Decoders: ways for a policy and its critics to answer a question, by eta-MCTS, by independent samples, or by step
+//! searches without a tree.
 //!
-//! The one place where the search tree meets the models: trees say what they need, many of them are
-//! asked at once, and their needs go to the models in one batch. What comes out for a question does
-//! not depend on the other questions.
+//! This is the only crate where search trees meet models. Each tree says which samples or scores it needs next, and the
+//! needs of many trees go to the models in one batch. The result for a question does not depend on the other questions in
+//! the batch.
 
 mod any_model;
 pub mod candidate;

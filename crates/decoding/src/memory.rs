@@ -1,4 +1,4 @@
-//! What the models have read of the questions under way, and what that cost.
+//! KV caches of the questions in progress, and the cost of decoding.
 
 use critic::{Critic, Scores, Solution};
 use lm::Prefixes;
@@ -7,38 +7,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// What decoding cost the models.
+/// The cost of decoding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Tokens that went through the policies, read or written.
+    /// Tokens processed by the policies, read or generated.
     pub policy_tokens: u64,
-    /// Tokens that went through the critics.
+    /// Tokens processed by the critics.
     pub critic_tokens: u64,
-    /// Floating point operations of both, as [`lm::ModelConfig::layer_flops`] counts them; those of servers are not known.
+    /// Floating-point operations of policies and critics, as counted by [`lm::ModelConfig::layer_flops`]; 0 for models
+    /// behind a server.
     pub flops: u64,
-    /// Tokens that would have gone through a model again, had their keys and values not been kept.
+    /// Tokens served from the KV cache instead of being processed again.
     pub reused_tokens: u64,
-    /// Solutions and states that the critics judged.
+    /// Number of solutions and states scored by the critics.
     pub judged: u64,
-    /// Those of them that a critic's context had no room for, and that were read as far as it went.
+    /// Number of those that exceeded a critic's context and were read only in part.
     #[serde(default)]
     pub unread: u64,
-    /// The most bytes of keys and values that were kept at once.
+    /// Largest size of the KV caches, in bytes.
     pub kept_bytes: u64,
-    /// How often a question's keys and values were given up to make room, and read again later.
+    /// Number of times a question's cache was evicted, to be rebuilt later.
     pub evicted: u64,
 }
 
-/// What was found for each of the questions, and what it cost.
+/// Results for all questions, with the total cost.
 #[derive(Debug, Clone)]
 pub struct Found<T> {
-    /// In the order of the questions.
+    /// The results, in the order of the questions.
     pub found: Vec<T>,
-    /// Of all of them.
+    /// The cost of all of them.
     pub cost: Cost,
 }
 
-/// What the models have read.
+/// The KV caches and the cost counters.
 pub(crate) struct Memory {
     pub(crate) policy: Prefixes,
     pub(crate) fast_policy: Prefixes,
@@ -49,19 +50,19 @@ pub(crate) struct Memory {
 }
 
 impl Cost {
-    /// What a policy's reading and writing cost.
+    /// Cost of a policy's token counts.
     pub fn of_policy(counts: PrefixCounts) -> Self {
         let PrefixCounts { forwarded, reused, flops } = counts;
         Self { policy_tokens: forwarded, reused_tokens: reused, flops, ..Self::default() }
     }
 
-    /// What a critic's reading cost.
+    /// Cost of a critic's token counts.
     pub fn of_critic(counts: PrefixCounts) -> Self {
         let PrefixCounts { forwarded, reused, flops } = counts;
         Self { critic_tokens: forwarded, reused_tokens: reused, flops, ..Self::default() }
     }
 
-    /// The share of all tokens that did not have to go through a model; none without tokens.
+    /// Share of tokens served from the KV cache, 0 to 1; `None` without tokens.
     pub fn hit_rate(&self) -> Option<f64> {
         let all = self.policy_tokens.saturating_add(self.critic_tokens);
         let all = all.saturating_add(self.reused_tokens);
@@ -70,7 +71,7 @@ impl Cost {
 }
 
 impl std::ops::AddAssign for Cost {
-    // Costs are read from logs, too, and those may hold any number.
+    // Saturating, because costs are also read from logs, which may hold any number.
     fn add_assign(&mut self, more: Self) {
         self.policy_tokens = self.policy_tokens.saturating_add(more.policy_tokens);
         self.critic_tokens = self.critic_tokens.saturating_add(more.critic_tokens);
@@ -78,19 +79,20 @@ impl std::ops::AddAssign for Cost {
         self.reused_tokens = self.reused_tokens.saturating_add(more.reused_tokens);
         self.judged = self.judged.saturating_add(more.judged);
         self.unread = self.unread.saturating_add(more.unread);
+        // A peak, not a sum.
         self.kept_bytes = self.kept_bytes.max(more.kept_bytes);
         self.evicted = self.evicted.saturating_add(more.evicted);
     }
 }
 
 impl Memory {
-    /// Nothing read yet.
+    /// Empty caches.
     pub(crate) fn new(critic: &Critic) -> Self {
         let (policy, fast_policy) = (Prefixes::default(), Prefixes::default());
         Self { policy, fast_policy, critic: critic.memory(), judged: 0, most: 0, evicted: 0 }
     }
 
-    /// What the critic says of every solution.
+    /// Scores every solution.
     pub(crate) fn judge(
         &mut self,
         critic: &Critic,
@@ -100,24 +102,24 @@ impl Memory {
         Ok(critic.score(solutions, &mut self.critic)?)
     }
 
-    /// Bytes of what is kept.
+    /// Size of all caches, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         (self.policy.bytes() + self.fast_policy.bytes() + self.critic.bytes()) as u64
     }
 
-    /// Takes note of how much is kept.
+    /// Updates the largest size.
     pub(crate) fn measure(&mut self) {
         self.most = self.most.max(self.bytes());
     }
 
-    /// Bytes of what is kept of a question.
+    /// Size of a question's caches, in bytes.
     pub(crate) fn bytes_of(&self, question: &str) -> u64 {
         let scope = scope_of(question);
         let of_policies = self.policy.bytes_of(scope) + self.fast_policy.bytes_of(scope);
         (of_policies + self.critic.bytes_of(scope)) as u64
     }
 
-    /// Gives up what is kept of a question that is done.
+    /// Frees the caches of a finished question.
     pub(crate) fn forget(&mut self, question: &str) {
         let scope = scope_of(question);
         self.policy.forget(scope);
@@ -125,13 +127,13 @@ impl Memory {
         self.critic.forget(scope);
     }
 
-    /// Gives up what is kept of a question that will be read again.
+    /// Frees the caches of a question that will be read again.
     pub(crate) fn evict(&mut self, question: &str) {
         self.evicted += 1;
         self.forget(question);
     }
 
-    /// What reading and writing cost so far.
+    /// The cost so far.
     pub(crate) fn cost(&self) -> Cost {
         let (judged, kept_bytes, evicted) = (self.judged, self.most, self.evicted);
         let unread = self.critic.cut();

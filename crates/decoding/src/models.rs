@@ -1,4 +1,4 @@
-//! Loads the models of a stage, verified, and remembers what they were for the recipe.
+//! Loads a stage's models, verifies them and records them for the recipe.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -15,38 +15,38 @@ use stage::{Common, Failure, ResultExt};
 
 use crate::{AnyModel, Error, ModelAt, TextConfig};
 
-/// Where models run.
+/// Where and how models run.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// The device, or several: the first holds what there is one of, and each works on batches of its own.
+    /// The devices. The first one holds everything that exists once; each device processes batches of its own.
     pub devices: Vec<lm::device::Device>,
-    /// How inference spreads its work.
+    /// Workers and batch size for inference.
     pub options: EngineOptions,
-    /// The most bytes of keys and values that a search keeps ([`crate::Searcher::within`]).
+    /// Limit on the KV cache of a search, in bytes ([`crate::Searcher::within`]).
     pub kept_at_most: Option<u64>,
-    /// Requests to a server that are under way at once.
+    /// Maximum number of concurrent requests to a server.
     pub requests: usize,
 }
 
-/// The most rows of a batch where the machine is the CPU: larger ones leave its caches.
+/// Batch size on the CPU, in rows. Larger batches no longer fit its caches.
 const CPU_ROWS: usize = 64;
-/// The same on a GPU, which needs them to be busy.
+/// Batch size on a GPU, in rows. Smaller batches do not keep it busy.
 const CUDA_ROWS: usize = 512;
 
 impl Place {
-    /// The device and the workers a stage was started with.
+    /// The device and the limits given on a stage's command line.
     ///
     /// # Errors
-    /// Exit 69 when the device is not there.
+    /// Exit 69 if the device is not available.
     pub fn of(common: &Common) -> Result<Self, Failure> {
         let (kept_at_most, requests) = (common.kv_memory.map(|size| size.0), common.requests.get());
         Ok(Self { kept_at_most, requests, ..Self::on(&common.device, common.workers)? })
     }
 
-    /// A device, with so many threads if it is the CPU and one for each card, and no limits.
+    /// A device without limits: `workers` threads on the CPU, or one worker per GPU.
     ///
     /// # Errors
-    /// Exit 69 when the device is not there.
+    /// Exit 69 if the device is not available.
     pub fn on(device: &stage::Device, workers: NonZeroUsize) -> Result<Self, Failure> {
         let (devices, options) = match device {
             stage::Device::Cpu => {
@@ -63,31 +63,31 @@ impl Place {
         Ok(Self { devices, options, kept_at_most: None, requests: 1 })
     }
 
-    /// The device that holds what there is one of.
+    /// The first device, which holds everything that exists once.
     pub fn device(&self) -> &lm::device::Device {
         &self.devices[0]
     }
 }
 
-/// A checkpoint with its place in the recipe.
+/// A checkpoint with its recipe entry.
 #[derive(Debug)]
 pub struct Model {
-    /// What it is to the stage: `policy`, `critic`...
+    /// Its role in the stage: `policy`, `critic`...
     pub name: String,
-    /// Where it is.
+    /// Its directory.
     pub dir: PathBuf,
-    /// The model.
+    /// The weights, configuration and tokenizer.
     pub checkpoint: Checkpoint,
-    /// The entry of the recipe.
+    /// Its recipe entry.
     pub input: Input,
 }
 
 impl Model {
-    /// Loads a checkpoint directory. One that a stage wrote is verified against its manifest; any
-    /// other Hugging Face directory is taken as it is.
+    /// Loads a checkpoint directory. A directory written by a stage is verified against its manifest; any other Hugging
+    /// Face directory is taken as it is and identified by a hash of its files.
     ///
     /// # Errors
-    /// Exit 65 for a directory that is incomplete, damaged or not supported.
+    /// Exit 65 if the directory is incomplete, damaged or not supported.
     pub fn load(name: &str, dir: &Path, place: &Place) -> Result<Self, Failure> {
         let foreign = dir.join(lm::checkpoint::CONFIG_FILE).exists()
             && dataset::Manifest::find(dir)?.is_none();
@@ -105,7 +105,7 @@ impl Model {
         Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
     }
 
-    /// The model ready to run.
+    /// An engine for the model, on all devices.
     pub fn engine(&self, place: &Place) -> Engine {
         let engine = Engine::new(&self.checkpoint, place.device(), place.options);
         engine.and_on(&self.checkpoint, &place.devices[1..])
@@ -114,7 +114,7 @@ impl Model {
     /// The model as a policy.
     ///
     /// # Errors
-    /// Exit 65 for a model that cannot end a solution.
+    /// Exit 65 if the model cannot end a solution.
     pub fn policy(&self, text: &TextConfig, place: &Place) -> Result<Policy, Failure> {
         let policy = Policy::new(self.engine(place), text.policy.clone());
         let named =
@@ -122,7 +122,7 @@ impl Model {
         Ok(policy.map_err(named)?)
     }
 
-    /// The figures of a critic's heads; none for a model that was never measured.
+    /// Quality figures of a critic's heads; empty if they were never measured.
     fn quality(&self) -> Result<BTreeMap<String, Quality>, Failure> {
         let path = self.dir.join(quality::FILE);
         if !path.exists() {
@@ -132,13 +132,13 @@ impl Model {
         serde_json::from_slice(&text).or_data(path.display())
     }
 
-    /// A short name of the model, by content: the hash its directory is known by.
+    /// A short content hash that identifies the model: the first 16 characters of its directory's hash.
     pub fn label(&self) -> String {
         self.input.content.chars().take(16).collect()
     }
 }
 
-/// What the small policy is to a stage.
+/// Role of the fast policy.
 const FAST: &str = "fast-policy";
 
 /// The models of a search.
@@ -146,14 +146,14 @@ const FAST: &str = "fast-policy";
 pub struct Models {
     /// The policy.
     pub policy: AnyModel,
-    /// The small policy of the rollouts, where it is another model.
+    /// The fast policy, if it is a different model.
     fast_policy: Option<AnyModel>,
-    /// The models that carry the critics' heads, or are asked for them in words.
+    /// The models with the critics' heads, and those asked in words.
     pub critics: Vec<AnyModel>,
 }
 
 impl Models {
-    /// Loads them all.
+    /// Loads all models. A fast policy at the policy's path is not loaded again.
     ///
     /// # Errors
     /// As [`Model::load`].
@@ -173,18 +173,19 @@ impl Models {
         })
     }
 
-    /// The entries of the recipe.
+    /// The recipe entries.
     pub fn inputs(&self) -> Vec<Input> {
         let policy = self.policy.input().clone();
         let fast = match &self.fast_policy {
             Some(fast) => fast.input().clone(),
+            // The recipe has an entry for the fast policy even if it is the policy itself.
             None => Input { name: FAST.to_owned(), ..policy.clone() },
         };
         let critics = self.critics.iter().map(|critic| critic.input().clone());
         [policy, fast].into_iter().chain(critics).collect()
     }
 
-    /// The policy and the fast policy, ready to write: one and the same where they are one model.
+    /// The policy and the fast policy; the same object if they are one model.
     ///
     /// # Errors
     /// As [`AnyModel::policy`].
@@ -197,13 +198,14 @@ impl Models {
         Ok([policy, fast])
     }
 
-    /// Checks that every head that a preset sets a bar for was measured and is above it.
+    /// Checks the critics' measured quality against the preset's bars. A head that was never measured fails.
     ///
     /// # Errors
-    /// Exit 65 with the figures of those that are not.
+    /// Exit 65, with the figures that miss their bar.
     pub fn require(&self, bars: &BTreeMap<String, Bar>) -> Result<(), Failure> {
         let mut measured = BTreeMap::<String, Quality>::new();
         for model in &self.critics {
+            // Nothing is known about the quality of a served model.
             if let AnyModel::Model(model) = model {
                 measured.extend(model.quality()?);
             }
@@ -221,19 +223,19 @@ impl Models {
             .hint("give them more labels, or search all the same with --weak-critics (SEARCH_FLAGS of make)"))
     }
 
-    /// The critics as one.
+    /// The critics combined into one.
     ///
     /// # Errors
-    /// Exit 65 when two models have the same head or the marks do not fit a tokenizer.
+    /// Exit 65 if two models have the same head or a mark is not a single token.
     pub fn critic(&self, text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
         critic(&self.critics, text, place)
     }
 }
 
-/// Some models as one critic.
+/// Combines models into one critic.
 ///
 /// # Errors
-/// Exit 65 when two models have the same head or the marks do not fit a tokenizer.
+/// Exit 65 if two models have the same head, a mark is not a single token, or a model has no heads.
 pub fn critic(models: &[AnyModel], text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
     let engines = models.iter().filter_map(|any| match any {
         AnyModel::Model(model) if !any.is_reader() => Some(model.engine(place)),
@@ -254,20 +256,20 @@ pub fn critic(models: &[AnyModel], text: &TextConfig, place: &Place) -> Result<C
     Ok(critic)
 }
 
-/// Hash of what some critics say: of their contents and of how they read. What two critics of one hash say is the same up
-/// to rounding.
+/// Hash of the critics' contents and of the text settings. Two critics with the same hash give the same scores, up to
+/// rounding.
 ///
 /// # Errors
-/// A text that cannot be written as JSON.
+/// Fails if the settings cannot be written as JSON.
 pub fn critics_id(models: &[AnyModel], text: &TextConfig) -> Result<String, Failure> {
     let contents: Vec<&str> = models.iter().map(|model| model.input().content.as_str()).collect();
     Ok(dataset::digest_of(&(contents, text))?)
 }
 
-/// Loads the models of the critics.
+/// Loads the critics.
 ///
 /// # Errors
-/// As [`AnyModel::load`]; exit 65, too, for a server that cannot be asked in words.
+/// As [`AnyModel::load`]; also exit 65 if a server does not return the log-probabilities that scoring in words needs.
 pub fn load_critics(critics: &[ModelAt], place: &Place) -> Result<Vec<AnyModel>, Failure> {
     let load = |(i, at): (usize, &ModelAt)| {
         let critic = AnyModel::load(&format!("critic-{i}"), at, place)?;
@@ -285,8 +287,8 @@ mod tests {
 
     use super::*;
 
-    /// A directory from elsewhere is known by all of its files: a change of a shard or of the configuration is another
-    /// model.
+    /// A foreign directory is identified by all of its files: a change to a shard or to the configuration makes a
+    /// different model.
     #[test]
     fn shards_from_elsewhere_are_a_model() {
         let from = concat!(env!("CARGO_MANIFEST_DIR"), "/../lm/tests/fixtures/qwen2-shards");

@@ -1,4 +1,4 @@
-//! What a search found, and the four ways to pick one answer of it (AlphaLLM §4.3).
+//! The solutions of a search, and four ways to pick one answer (AlphaLLM §4.3).
 
 use mcts::{NodeId, Tree};
 use policy::Part;
@@ -8,11 +8,11 @@ use crate::candidate::{elected, heaviest};
 /// Where a solution comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A terminal node of the tree: every token is the policy's.
+    /// A terminal node: the policy wrote it as part of the tree.
     Tree,
-    /// A leaf of the tree, written to the end by the policy.
+    /// A leaf of the tree, completed by the policy.
     Completed,
-    /// A fast rollout: the small policy wrote it from a node of the tree on.
+    /// A rollout: written from a node of the tree to the end, by the fast policy or by the policy (`rollouts_by`).
     Rollout,
 }
 
@@ -21,30 +21,30 @@ pub enum Origin {
 pub struct Solved {
     /// Where it comes from.
     pub origin: Origin,
-    /// The node of the tree it was written from: for a solution of the tree, its end.
+    /// The node it was written from; for a terminal, the node itself.
     pub leaf: NodeId,
-    /// What was written after that node, as options; empty for a terminal.
+    /// The options written after that node; empty for a terminal.
     pub rest: Vec<Part>,
     /// The value after each of those options, in `[0, 1]`; empty without a value head.
     pub values: Vec<f32>,
     /// The process reward of each of those options, in `[0, 1]`; empty without a PRM head.
     pub process: Vec<f32>,
-    /// Tokens generated for the rest: 0 where it was at hand.
+    /// Tokens generated after that node; 0 if the text came from an existing rollout.
     pub cost: u32,
-    /// The whole text.
+    /// The full text.
     pub text: String,
     /// The answer in canonical form, if there is one.
     pub answer: Option<String>,
-    /// The outcome reward, in `[0, 1]`; 0 for one that does not end.
+    /// The outcome reward, in `[0, 1]`; 0 if the solution was cut or has no answer.
     pub outcome: f64,
-    /// Why it ended.
+    /// The stop reason.
     pub stop: String,
-    /// Whether it ended by itself.
+    /// Whether it ended by itself rather than at the length limit.
     pub finished: bool,
 }
 
 impl Solved {
-    /// Log-probability of the whole under the policies that wrote it, in nats.
+    /// Log-probability of the full text under the policies that wrote it, in nats.
     pub fn logprob(&self, tree: &Tree) -> f64 {
         let path = tree.path(self.leaf).into_iter().filter_map(|id| tree.node(id).action.as_ref());
         let own: f64 = path.map(|action| f64::from(action.logprob)).sum();
@@ -52,27 +52,28 @@ impl Solved {
     }
 }
 
-/// Indices of the picked solutions; none where there is nothing to pick from.
+/// Indices of the picked solutions; `None` if there is nothing to pick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Picks {
-    /// From the root always to the child of the highest mean return.
+    /// The leaf reached from the root by always following the child with the highest mean return.
     pub greedy: Option<usize>,
-    /// The leaf of the highest mean return: the paper's choice of training data.
+    /// The leaf with the highest mean return: the paper's choice of training data.
     pub global: Option<usize>,
-    /// The highest outcome reward.
+    /// The solution with the highest outcome reward.
     pub rerank: Option<usize>,
-    /// The answer with the highest sum of weights: outcome rewards, times a power of the policy's probability of the
-    /// solution; its heaviest solution.
+    /// The heaviest solution of the answer with the largest total weight. A solution weighs its outcome reward times the
+    /// policy's probability of it to the power `vote_likelihood`.
     pub vote: Option<usize>,
 }
 
 impl Picks {
-    /// The names of the four, as decoders.
+    /// Decoder names of the four picks.
     pub const NAMES: [&'static str; 4] = ["mcts-greedy", "mcts-global", "mcts-rerank", "mcts-vote"];
 
     /// Picks among the solutions of a tree.
     pub(crate) fn of(tree: &Tree, solved: &[Solved], likelihood: f64) -> Self {
         let at = |leaf: Option<NodeId>| {
+            // A rollout starts at a leaf too, but it is not the tree's own solution for that leaf.
             let own = |s: &Solved| s.origin != Origin::Rollout && Some(s.leaf) == leaf;
             solved.iter().position(own)
         };
@@ -87,7 +88,7 @@ impl Picks {
         }
     }
 
-    /// The four picks in the order of [`Self::NAMES`].
+    /// The picks in the order of [`Self::NAMES`].
     pub fn all(&self) -> [Option<usize>; 4] {
         [self.greedy, self.global, self.rerank, self.vote]
     }
@@ -99,7 +100,7 @@ mod tests {
     use crate::fixtures::{action, config, part, solved};
     use mcts::{Evaluation, Request};
 
-    /// A tree of two leaves below the root: the second is worth more.
+    /// A tree with two leaves below the root, the second of which scores higher.
     fn tree() -> Tree {
         let mut tree = Tree::new(&config(2)).unwrap();
         while !matches!(tree.request(), Request::Done(_)) {
@@ -134,7 +135,7 @@ mod tests {
         assert_eq!(picks.vote, Some(0), "0.4 + 0.3 beat 0.5; the best solution of the answer");
     }
 
-    /// Of two answers with equal outcome rewards the likelier one wins, be it in the tree or after it.
+    /// With equal outcome rewards the likelier answer wins, whether its tokens are in the tree or in the rollout.
     #[test]
     fn the_vote_may_weigh_what_the_policy_thinks() {
         let tree = tree();

@@ -1,4 +1,4 @@
-//! Which trees are under way: all of them, or as many as the memory for keys and values holds.
+//! The trees in progress: all of them, or as many as the KV cache limit allows.
 
 use std::collections::VecDeque;
 
@@ -7,16 +7,16 @@ use mcts::Request;
 use crate::memory::Memory;
 use crate::search::Run;
 
-/// So many trees begin together before it is known what a tree needs.
+/// Number of trees started together before it is known how much cache a tree needs.
 const FIRST: usize = 8;
 
-/// Trees that wait, and trees that are under way.
+/// Waiting trees and open trees.
 pub(crate) struct Pool<'a> {
     waiting: VecDeque<Run<'a>>,
     pub(crate) open: Vec<Run<'a>>,
-    /// In bytes.
+    /// Limit on the KV cache, in bytes.
     limit: Option<u64>,
-    /// The most bytes that a tree was seen to need.
+    /// Largest cache of a tree so far, in bytes.
     largest: u64,
 }
 
@@ -25,12 +25,12 @@ impl<'a> Pool<'a> {
         Self { waiting: VecDeque::new(), open: Vec::new(), limit, largest: 0 }
     }
 
-    /// A tree that waits behind the others.
+    /// Adds a tree to the end of the queue.
     pub(crate) fn wait(&mut self, run: Run<'a>) {
         self.waiting.push_back(run);
     }
 
-    /// Begins, or takes up again, as many trees as there is room for if all need what the largest did; one at least.
+    /// Starts or resumes as many trees as fit if each needs as much as the largest so far; at least one.
     pub(crate) fn admit(&mut self) {
         let room = match (self.limit, self.largest) {
             (None, _) => usize::MAX,
@@ -44,12 +44,12 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// All trees that are not done.
+    /// All unfinished trees.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &Run<'a>> {
         self.open.iter().chain(&self.waiting)
     }
 
-    /// Takes out the trees that are done.
+    /// Removes and returns the finished trees.
     pub(crate) fn close(&mut self) -> Vec<Run<'a>> {
         let all = std::mem::take(&mut self.open).into_iter();
         let (done, open) = all.partition(|run| matches!(run.tree.request(), Request::Done(_)));
@@ -57,7 +57,8 @@ impl<'a> Pool<'a> {
         done
     }
 
-    /// Sends the trees that came last back to wait, until what is kept of the others is within the limit.
+    /// Sends the most recently opened trees back to the queue and evicts their caches, until the rest fits the limit. One
+    /// tree always stays open.
     pub(crate) fn make_room(&mut self, memory: &mut Memory) {
         let Some(limit) = self.limit else { return };
         let mut kept = memory.bytes();
@@ -69,6 +70,7 @@ impl<'a> Pool<'a> {
             && let Some(run) = self.open.pop()
         {
             memory.evict(run.question.text);
+            // To the front: an evicted tree resumes before new ones start.
             self.waiting.push_front(run);
             kept = memory.bytes();
         }

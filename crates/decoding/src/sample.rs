@@ -1,5 +1,5 @@
-//! Independent samples, judged by the critics: what self-consistency, best-of-n and the weighted vote
-//! pick from, and what is written as training data where samples are re-ranked instead of searched.
+//! Independent samples, scored by the critics. Self-consistency, best-of-n and the weighted vote pick from them. With
+//! `[samples]` in `search.toml` they become training data instead of a tree's trajectories.
 
 use critic::{Scores, Solution};
 use dataset::seed_for;
@@ -12,13 +12,13 @@ use crate::config::check_sampling;
 use crate::memory::{Found, Memory};
 use crate::{Error, Pulse, Question, Searcher};
 
-/// The section `[sample]` of `evaluate.toml` and `compare.toml`.
+/// The `[sample]` section of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SampleConfig {
-    /// Samples of a question, each number a measurement of its own; at least one, each at least 1.
+    /// Sample counts, each measured separately; at least one count, each at least 1.
     pub samples: Vec<u32>,
-    /// How they are drawn.
+    /// How samples are drawn.
     pub sampling: Sampling,
 }
 
@@ -36,43 +36,43 @@ impl SampleConfig {
     }
 }
 
-/// How many samples of a question are drawn: the section `[samples]` of `search.toml`.
+/// The `[samples]` section of `search.toml`: independent samples instead of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SampleBudget {
-    /// The most samples of a question; at least 1.
+    /// Maximum number of samples per question, at least 1.
     pub count: u32,
-    /// The most tokens that all samples of a question have together, at least 1: those that come first and fit are kept, and
-    /// the first of all whatever its length. Absent is no limit.
+    /// Maximum number of tokens in all samples of a question, at least 1; absent for no limit. The first samples that fit
+    /// are kept, and the very first always is.
     #[serde(default)]
     pub tokens: Option<u64>,
-    /// How they are drawn.
+    /// How samples are drawn.
     pub sampling: Sampling,
 }
 
-/// A sample of a question, and what the critics say of it.
+/// A sample with its scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Its text, its answer and its outcome reward.
+    /// Text, answer and outcome reward.
     pub candidate: Candidate,
-    /// The text as options.
+    /// The text split into options.
     pub parts: Vec<Part>,
     /// The value after each option, in `[0, 1]`; empty without a value head.
     pub values: Vec<f32>,
     /// The process reward of each option, in `[0, 1]`; empty without a PRM head.
     pub process: Vec<f32>,
-    /// Why it ended.
+    /// The stop reason.
     pub stop: String,
-    /// Whether it ended by itself.
+    /// Whether it ended by itself rather than at the length limit.
     pub finished: bool,
 }
 
 /// The samples of a question.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sampled {
-    /// In the order they were drawn.
+    /// The samples, in the order drawn.
     pub samples: Vec<Sample>,
-    /// All tokens generated, with those of a sample that was over the budget.
+    /// Tokens generated in total, including a sample that was dropped because it exceeded the budget.
     pub tokens: u64,
 }
 
@@ -93,9 +93,9 @@ impl SampleBudget {
         check_sampling("samples.sampling", self.sampling)
     }
 
-    /// How many samples are drawn next, after some of so many tokens each: as many as fit even if all are the longest there
-    /// are, and at least one while there is room. So one sample of a question at most is drawn in vain, and what is drawn
-    /// depends on no other question.
+    /// How many samples to draw next, given the lengths so far in tokens: as many as fit even if all have the maximum
+    /// length, and at least one while there is room. So at most one sample per question is drawn in vain, and the number
+    /// does not depend on other questions.
     fn wave(&self, lengths: &[u32], longest: usize) -> u32 {
         let more = self.count.saturating_sub(lengths.len() as u32);
         let Some(most) = self.tokens else { return more };
@@ -109,6 +109,7 @@ impl SampleBudget {
     fn kept(&self, lengths: &[u32]) -> usize {
         let most = self.tokens.unwrap_or(u64::MAX);
         let fits = |count: &usize| total(&lengths[..*count]) <= most;
+        // A long sample is not skipped for a shorter one drawn later: that would favour short solutions.
         (1..=lengths.len()).take_while(fits).count().max(1)
     }
 }
@@ -137,10 +138,10 @@ impl Sample {
 }
 
 impl Searcher {
-    /// `count` samples of every question. The first of many are the same as the first of few.
+    /// Draws `count` samples for every question. A smaller count gives a prefix of the samples of a larger one.
     ///
     /// # Errors
-    /// A model's failure.
+    /// An error of a model.
     pub fn independent_samples(
         &self,
         questions: &[Question<'_>],
@@ -154,11 +155,11 @@ impl Searcher {
         Ok(Found { found: found.into_iter().map(candidates).collect(), cost })
     }
 
-    /// The samples of every question that its budget allows, judged. Those of a small budget are the first of those of a
-    /// large one. `watch` is told after every wave how far all of them are.
+    /// Draws samples for every question within the budget and scores them. A smaller budget gives a prefix of the samples
+    /// of a larger one. Reports progress to `watch` after every wave.
     ///
     /// # Errors
-    /// A model's failure.
+    /// An error of a model.
     pub fn samples(
         &self,
         questions: &[Question<'_>],
@@ -181,7 +182,7 @@ impl Searcher {
         Ok(Found { found, cost: memory.cost() })
     }
 
-    /// For every question the samples within the budget, and all tokens that were generated for it.
+    /// Returns the samples within the budget for every question, and the number of tokens generated for it.
     fn draw_samples(
         &self,
         questions: &[Question<'_>],
@@ -221,7 +222,7 @@ impl Searcher {
     }
 }
 
-/// The samples of a question as the critics read them.
+/// The samples as the critics read them.
 fn solutions<'a>(question: &Question<'a>, options: &[TextOption]) -> Vec<Solution<'a>> {
     let solution = |option: &TextOption| Solution {
         question: question.text,
@@ -232,7 +233,7 @@ fn solutions<'a>(question: &Question<'a>, options: &[TextOption]) -> Vec<Solutio
     options.iter().map(solution).collect()
 }
 
-/// What is asked for the sample `i` of a question.
+/// The request for sample `i` of a question.
 fn sample_of<'a>(question: &Question<'a>, sampling: Sampling, i: u32) -> StateRequest<'a> {
     StateRequest {
         question: question.text,

@@ -1,5 +1,5 @@
-//! Drives many trees at once: in every wave each tree says what it needs, and the needs of all go to
-//! the models together.
+//! The search loop. Many trees advance together: in each wave every tree says what it needs, and the models serve all of
+//! them in one batch.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +19,11 @@ use crate::{Error, Picks, RolloutsBy, Searcher, Solved};
 /// A question to search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question<'a> {
-    /// The prompt's id, for messages.
+    /// The prompt's id, for error messages.
     pub id: &'a str,
-    /// The text.
+    /// The question's text.
     pub text: &'a str,
-    /// Seed of everything random in its search.
+    /// Seed of all random draws in its search.
     pub seed: u64,
 }
 
@@ -32,28 +32,28 @@ pub struct Question<'a> {
 pub struct Searched {
     /// The tree.
     pub tree: Tree,
-    /// The solutions found: terminals in order, then completed leaves, then rollouts.
+    /// The solutions found: terminals in tree order, then completed leaves, then rollouts.
     pub solved: Vec<Solved>,
-    /// The answers picked, as indices of `solved`.
+    /// The picked solutions, as indices into `solved`.
     pub picks: Picks,
-    /// All tokens generated, completions included.
+    /// Tokens generated in total, including completions.
     pub tokens: u64,
-    /// Paths that ended because the policy's context was full.
+    /// Number of paths that ended because the policy's context was full.
     pub out_of_room: u32,
 }
 
-/// How far the searches of some questions are.
+/// Progress of a batch of questions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pulse {
-    /// Questions that are done.
+    /// Finished questions.
     pub done: usize,
-    /// Nodes of all trees.
+    /// Nodes in all trees.
     pub nodes: u64,
-    /// Independent samples of all questions.
+    /// Independent samples drawn for all questions.
     pub samples: u64,
     /// Tokens generated.
     pub tokens: u64,
-    /// What that cost.
+    /// Model cost so far.
     pub cost: Cost,
 }
 
@@ -73,39 +73,39 @@ impl std::ops::Add for Pulse {
     }
 }
 
-/// One search under way.
+/// A search in progress.
 pub(crate) struct Run<'a> {
-    /// Its place among the questions.
+    /// Index of its question.
     pub(crate) place: usize,
     pub(crate) question: Question<'a>,
     pub(crate) tree: Tree,
     pub(crate) rollouts: Vec<Solved>,
-    /// What was drawn at each node, where options are drawn without replacement.
+    /// The draws at each node, for sampling without replacement.
     drawn: BTreeMap<NodeId, Vec<Drawn>>,
     pub(crate) tokens: u64,
-    /// What the question takes of the policy's context, where that is known.
+    /// Length of the question's prompt in tokens; `None` if the policy's tokenizer is not available here.
     taken: Option<usize>,
     pub(crate) out_of_room: u32,
 }
 
-/// A sample that a tree asks for.
+/// A sample that a tree asked for.
 enum Draw<'a> {
-    /// A rollout has it already.
+    /// Taken from an existing rollout, at no cost.
     AtHand(TextOption),
-    /// It is to be written.
+    /// To be generated.
     Open(StateRequest<'a>),
 }
 
 impl Searcher {
-    /// Searches all questions.
+    /// Searches all questions; results are in order.
     ///
     /// # Errors
-    /// [`Error::Tree`] names the prompt whose tree refused a score.
+    /// [`Error::Tree`] names the prompt whose tree refused a score; an error of a model.
     pub fn search(&self, questions: &[Question<'_>]) -> Result<Found<Searched>, Error> {
         self.search_watched(questions, &mut |_| {})
     }
 
-    /// The same; `watch` is told after every wave how far all of them are.
+    /// Searches all questions and reports progress to `watch` after every wave.
     ///
     /// # Errors
     /// As [`Self::search`].
@@ -131,6 +131,7 @@ impl Searcher {
             let places: Vec<(usize, &str)> =
                 done.iter().map(|run| (run.place, run.question.text)).collect();
             let searched = self.finish(done, &mut memory)?;
+            // Before anything is freed, to catch the peak.
             memory.measure();
             for ((place, question), searched) in places.into_iter().zip(searched) {
                 memory.forget(question);
@@ -139,16 +140,18 @@ impl Searcher {
             pool.make_room(&mut memory);
             watch(pulse(&found, &pool, &memory));
         }
+        // Trees finish in any order.
         found.sort_unstable_by_key(|&(place, _)| place);
         let found = found.into_iter().map(|(_, searched)| searched).collect();
         Ok(Found { found, cost: memory.cost() })
     }
 
-    /// Answers what every tree asks.
+    /// Serves the current request of every tree.
     fn wave(&self, runs: &mut [Run<'_>], memory: &mut Memory) -> Result<(), Error> {
         let (mut roots, mut samples, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
         for (index, run) in runs.iter().enumerate() {
             match run.tree.request() {
+                // Requests are grouped by kind, so that each model sees one large batch per wave.
                 Request::ScoreRoot => roots.push(index),
                 Request::Sample(wanted) => samples.push((index, wanted)),
                 Request::Evaluate { nodes, .. } => {
@@ -164,10 +167,11 @@ impl Searcher {
         Ok(())
     }
 
-    /// Ends the searches whose answer is settled, of those that were just evaluated.
+    /// Ends the search of every tree whose answer is settled, among the trees with leaves in this wave.
     fn settle(&self, runs: &mut [Run<'_>], leaves: &[Leaf]) {
         let Some(settled) = self.config.settled else { return };
         let mut evaluated: Vec<usize> = leaves.iter().map(|leaf| leaf.run).collect();
+        // Leaves are in order of their runs, so duplicates are adjacent.
         evaluated.dedup();
         for index in evaluated {
             let run = &mut runs[index];
@@ -233,6 +237,7 @@ impl Searcher {
         let similar = self.similar(runs, &nodes, &actions, memory)?;
         for ((index, _), actions) in asked.iter().zip(actions) {
             let run = &mut runs[*index];
+            // Samples that the tree will merge or discard were generated as well.
             run.tokens += actions.iter().map(|a| u64::from(a.cost)).sum::<u64>();
             let similar = similar.get(index);
             let told = run.tree.tell_compared(actions, |node, new, old| {
@@ -243,7 +248,7 @@ impl Searcher {
         Ok(())
     }
 
-    /// What was drawn at some nodes of a tree, as the tree takes it.
+    /// Turns the options drawn at `nodes` into the tree's actions.
     fn actions(
         &self,
         run: &mut Run<'_>,
@@ -258,7 +263,7 @@ impl Searcher {
                 run.draw(node, &option);
             }
             let cut = !ended(option.stop);
-            // A server does not say what its context holds, but writes nothing where it is full.
+            // A server does not report its context here, but it writes nothing once the context is full.
             let nothing = cut && option.tokens == 0;
             let full =
                 nothing || ((cut || !option.terminal) && self.is_full(run, node, &option)?);
@@ -271,11 +276,11 @@ impl Searcher {
         Ok(actions)
     }
 
-    /// Whether nothing can be written after an option of a node: the path has run out of the policy's context.
+    /// Whether the path to `node` plus `option` fills the policy's context, so that nothing can follow.
     fn is_full(&self, run: &Run<'_>, node: NodeId, option: &TextOption) -> Result<bool, Error> {
         let Some(context) = self.policy.context() else { return Ok(false) };
         let written = [run.options(node).concat().as_str(), &option.text].concat();
-        // A token has a byte at least.
+        // A token is at least one byte, so a short path fits without being tokenized.
         if run.taken.is_some_and(|taken| taken + written.len() < context) {
             return Ok(false);
         }
@@ -287,13 +292,14 @@ impl Searcher {
         matches!(self.config.mcts.merge, mcts::Merge::Distinct { .. })
     }
 
-    /// The samples wanted of a node: those that rollouts have already come first.
+    /// The samples that a node needs. Options from existing rollouts through the node come first.
     fn draws<'a>(&self, run: &Run<'a>, wanted: SampleRequest) -> Vec<Draw<'a>> {
         let SampleRequest { node, count, first_attempt, greedy_first, to_end } = wanted;
         let written = run.options(node).concat();
         let drawn = run.drawn.get(&node).cloned().unwrap_or_default();
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
         let passing = run.passing(node).filter(|_| grown);
+        // Earlier attempts at this node have already used the first rollouts.
         let mut at_hand = passing.skip(first_attempt as usize);
         let most = (!to_end).then(|| self.policy.config().max_option_tokens);
         let draw = |i: u32| {
@@ -302,6 +308,8 @@ impl Searcher {
             if let Some(option) = ready {
                 return Draw::AtHand(option);
             }
+            // The seed depends only on the question, the node and the attempt, so a tree does not depend on the batch
+            // around it.
             let attempt = format!("{}/{}", node.index(), first_attempt + i);
             let greedy = greedy_first && i == 0;
             Draw::Open(StateRequest {
@@ -317,7 +325,7 @@ impl Searcher {
         (0..count).map(draw).collect()
     }
 
-    /// The options drawn, in order.
+    /// Generates the open draws and returns all options in order.
     fn drawn(&self, draws: Vec<Draw<'_>>, memory: &mut Memory) -> Result<Vec<TextOption>, Error> {
         let (mut states, mut places) = (Vec::new(), Vec::new());
         for draw in draws {
@@ -348,17 +356,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes note of what was drawn at a node; what rollouts have twice is drawn once.
+    /// Records a draw at a node. Two rollouts may begin with the same option, which is recorded once.
     fn draw(&mut self, node: NodeId, option: &TextOption) {
         let parts: Vec<&Drawn> = option.parts.iter().map(|part| &part.drawn).collect();
         let (drawn, all) = (Drawn::joined(&parts), self.drawn.entry(node).or_default());
-        // Where another problem begins nothing is kept of what was drawn.
+        // The draw is empty if the model began another problem at once: none of its tokens were kept.
         if !drawn.ids.is_empty() && all.iter().all(|other| other.ids != drawn.ids) {
             all.push(drawn);
         }
     }
 
-    /// The texts of the options from the root to a node.
+    /// The texts of the options on the path from the root to a node.
     pub(crate) fn options(&self, node: NodeId) -> Vec<String> {
         self.tree.path(node).into_iter().map(|id| self.tree.node(id).text().to_owned()).collect()
     }
@@ -387,8 +395,8 @@ fn pulse(found: &[(usize, Searched)], pool: &Pool<'_>, memory: &Memory) -> Pulse
     pulse
 }
 
-/// An option as the tree takes it. An empty line is a failed sample, as for the released code, unless it `may_be_blank`: a
-/// token may well be a space, or the end alone, and nothing fits into a context that is full.
+/// Converts an option to a tree action. A blank option is a failed sample, as in the released code, unless it
+/// `may_be_blank`: a single token may well be a space or the end token, and nothing fits into a full context.
 fn action(option: TextOption, may_be_blank: bool) -> Action {
     let failed = !may_be_blank && option.text.trim().is_empty();
     let logprob = option.logprob();

@@ -1,4 +1,4 @@
-//! The models of a search, put together.
+//! The policies, critics and settings of a search.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use policy::Policy;
 use crate::fitting::{Fitting, Taken};
 use crate::{Error, SearchConfig};
 
-/// The models of a search, ready.
+/// The policies, critics and settings of a search, checked against each other.
 #[derive(Debug, Clone)]
 pub struct Searcher {
     pub(crate) policy: Arc<Policy>,
@@ -19,10 +19,11 @@ pub struct Searcher {
 }
 
 impl Searcher {
-    /// Puts the models together: the policy, the one of the rollouts, and the critics.
+    /// Combines the policy, the fast policy and the critics.
     ///
     /// # Errors
-    /// A setting out of range, or a critic without a head that the settings use.
+    /// Fails if a setting is out of range, the critic lacks a head that the settings use, or the policy's server lacks
+    /// what the merge needs.
     pub fn new(
         [policy, fast_policy]: [Arc<Policy>; 2],
         critic: Critic,
@@ -31,8 +32,8 @@ impl Searcher {
         Self { policy, fast_policy, critic: Arc::new(critic), config, kept_at_most: None }.checked()
     }
 
-    /// The same with a limit in bytes on the keys and values that are kept: fewer trees are searched at once, and those that
-    /// came last give up what they have read and read it again. A single tree has what it needs.
+    /// Limits the KV cache, in bytes. To stay within the limit fewer trees are searched at once, and the trees started
+    /// last give up their cache and rebuild it later. A single tree always gets what it needs.
     #[must_use]
     pub fn within(self, bytes: Option<u64>) -> Self {
         Self { kept_at_most: bytes, ..self }
@@ -71,25 +72,25 @@ impl Searcher {
         Ok(self)
     }
 
-    /// How it searches.
+    /// The settings.
     pub fn config(&self) -> &SearchConfig {
         &self.config
     }
 
-    /// The policy that is searched with.
+    /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// The critic, for those who judge more than the search did.
+    /// The critic, for callers that score more than the search did.
     pub fn critic(&self) -> &Critic {
         &self.critic
     }
 
-    /// Which of some questions, each with its id, the models' contexts hold with an option of the longest kind.
+    /// Checks which questions, given as (id, text), leave room in every model's context for one option of maximum length.
     ///
     /// # Errors
-    /// [`Error::Policy`] or [`Error::Critic`] when a tokenizer fails.
+    /// [`Error::Policy`] or [`Error::Critic`] if a tokenizer or a server fails.
     pub fn fitting<'q>(
         &self,
         questions: impl IntoIterator<Item = (&'q str, &'q str)>,
@@ -108,13 +109,14 @@ impl Searcher {
     }
 }
 
-/// The room that an option takes at most; what a critic reads has a mark after it.
+/// Largest room that an option takes, in tokens, including the critic's mark after it.
 fn option_room(policy: &Policy) -> usize {
     let config = policy.config();
     config.max_option_tokens.min(config.max_solution_tokens) + 1
 }
 
-/// What a question takes of a policy's context. A server may know no more than that it is too long.
+/// Room that a question takes in a policy's context. Of a served model it may only be known whether the question is too
+/// long.
 fn taken_of(
     policy: &Policy,
     model: &'static str,
@@ -127,10 +129,10 @@ fn taken_of(
     Ok((!policy.fits(question, room)?).then_some(Taken { model, of: None }))
 }
 
-/// The same as [`Searcher::fitting`] where nothing but a policy reads the questions.
+/// Like [`Searcher::fitting`], if only a policy reads the questions.
 ///
 /// # Errors
-/// [`Error::Policy`] when the tokenizer fails.
+/// [`Error::Policy`] if a tokenizer or a server fails.
 pub fn fitting<'q>(
     policy: &Policy,
     questions: impl IntoIterator<Item = (&'q str, &'q str)>,

@@ -1,5 +1,5 @@
-//! How similar options of a node are, for the state merge: by the cosine of the policy's hidden states, or by what the
-//! policy says when it is asked (AlphaLLM Table 4a).
+//! Similarity of sibling options for the state merge: cosine of the policy's hidden states, or the policy's own judgement
+//! (AlphaLLM Table 4a).
 
 use std::collections::BTreeMap;
 
@@ -13,40 +13,40 @@ use crate::Searcher;
 use crate::memory::Memory;
 use crate::search::Run;
 
-/// How similarity is measured.
+/// The similarity measure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Similarity {
-    /// The cosine of the policy's last hidden states after the two options, in [-1, 1].
+    /// Cosine of the policy's last hidden states after the two options, in [-1, 1].
     Cosine,
-    /// The probability that the policy goes on with `yes` rather than with `no`, in [0, 1].
+    /// `P(yes) / (P(yes) + P(no))` as the policy's next token, in [0, 1].
     Judge {
-        /// What the policy reads; `{question}`, `{written}` (the text before), `{new}` and `{old}` (the two options)
-        /// are filled in.
+        /// The text the policy reads. Placeholders: `{question}`, `{written}` (the text before the options), `{new}` and
+        /// `{old}` (the two options).
         template: String,
-        /// One token.
+        /// The positive answer, a single token.
         yes: String,
-        /// One token.
+        /// The negative answer, a single token.
         no: String,
     },
 }
 
-/// The similarities of new options to siblings, by the two texts.
+/// Similarities by node, new option and sibling.
 pub(crate) type Similar = BTreeMap<(NodeId, String, String), f64>;
 
-/// New options of a node, with what they are compared with.
+/// The new options of a node with the options they are compared with.
 struct Family {
     run: usize,
     node: NodeId,
     before: String,
-    /// The options of the children, then the new ones in order of attempt, each text once.
+    /// The children's options, then the new ones in order of attempt, without duplicates.
     all: Vec<String>,
-    /// How many of them are children's.
+    /// Number of leading entries that belong to children.
     old: usize,
 }
 
 impl Family {
-    /// Every new option with each that is before it.
+    /// Pairs each new option with every option before it.
     fn pairs(&self) -> impl Iterator<Item = (&Self, &String, &String)> {
         let new = self.old..self.all.len();
         new.flat_map(move |at| self.all[..at].iter().map(move |old| (self, &self.all[at], old)))
@@ -54,8 +54,8 @@ impl Family {
 }
 
 impl Searcher {
-    /// The similarities that the trees may ask for when they are told `actions`, by run; `asked` names the run and the
-    /// nodes, in the order of the actions.
+    /// Computes, by run, all similarities that the trees may ask for when they receive `actions`. `asked` has the run and
+    /// the node of each action, in the same order.
     pub(crate) fn similar(
         &self,
         runs: &[Run<'_>],
@@ -123,7 +123,8 @@ impl Searcher {
     }
 }
 
-/// The nodes with new options that are not finished, and all such options of each.
+/// Collects the new unfinished options of each node. Finished options are left out: a merge only compares options of one
+/// kind.
 fn families(
     runs: &[Run<'_>],
     asked: &[(usize, Vec<NodeId>)],
@@ -155,7 +156,7 @@ fn families(
     families
 }
 
-/// What the tree is told of two options: equal texts are the same.
+/// The similarity as the tree sees it: infinite for equal texts, minus infinity for pairs that were not measured.
 pub(crate) fn lookup(similar: Option<&Similar>, node: NodeId, new: &Action, old: &Action) -> f64 {
     if new.text == old.text {
         return f64::INFINITY;
@@ -168,6 +169,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
     };
+    // The lower bound avoids 0 / 0 for a zero vector.
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(f64::MIN_POSITIVE)
 }
 

@@ -1,4 +1,4 @@
-//! From finished trees to solutions: leaves are completed, all solutions gathered, answers picked.
+//! From finished trees to solutions: completes leaves, gathers all solutions and picks answers.
 
 use critic::{Scores, Solution};
 use dataset::seed_for;
@@ -12,7 +12,7 @@ use crate::search::{Run, Searched};
 use crate::{Error, Origin, Picks, RolloutsBy, Searcher, Solved};
 
 impl Searcher {
-    /// Completes the greedy and the global leaves, gathers the solutions and picks.
+    /// Completes unfinished greedy and global leaves, gathers the solutions and picks answers.
     pub(crate) fn finish(
         &self,
         mut runs: Vec<Run<'_>>,
@@ -28,6 +28,7 @@ impl Searcher {
             open.extend(leaves.filter(|leaf| !leaf.terminal));
         }
         let mut own: Vec<Vec<Solved>> = runs.iter().map(terminals).collect();
+        // A finished rollout through the leaf is a completion that has already been paid for.
         open.retain(|leaf| match self.at_hand(&runs[leaf.run], leaf) {
             Some(solved) => {
                 own[leaf.run].push(solved);
@@ -58,7 +59,8 @@ impl Searcher {
         Ok(searched.collect())
     }
 
-    /// The rollouts that are candidates beside what the tree has: all, or where it grows along them, those that it has not.
+    /// The rollouts that are candidates besides the tree's own solutions. If the tree grows along its rollouts, those
+    /// that are already in the tree are left out.
     pub(crate) fn rollouts_beside(&self, run: &Run<'_>, solutions: &[Solved]) -> Vec<Solved> {
         match self.config.rollouts_by {
             RolloutsBy::PolicyGrown => run.rollouts_beside(solutions).cloned().collect(),
@@ -66,7 +68,7 @@ impl Searcher {
         }
     }
 
-    /// The best of the rollouts that complete a leaf, where the tree grows along them; the first of equals.
+    /// The best finished rollout through a leaf, if the tree grows along its rollouts; the first one among equals.
     fn at_hand(&self, run: &Run<'_>, leaf: &Leaf) -> Option<Solved> {
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
         let better = |best: Solved, next: Solved| {
@@ -114,7 +116,7 @@ impl Searcher {
     }
 }
 
-/// A solution that was written on from a leaf.
+/// A solution written from a leaf to the end.
 pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &Scores) -> Solved {
     let text = [leaf.options.concat().as_str(), &option.text].concat();
     let answer = answer::final_answer(&text);
@@ -135,7 +137,7 @@ pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &
     }
 }
 
-/// The finished solutions in the tree, with the outcome rewards they were given there.
+/// The tree's terminals, with the outcome rewards they received in the tree.
 pub(crate) fn terminals(run: &Run<'_>) -> Vec<Solved> {
     let terminal = |(id, node): (NodeId, &mcts::Node)| {
         let text = run.options(id).concat();

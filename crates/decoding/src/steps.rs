@@ -1,13 +1,13 @@
-//! Searches that go option by option without a tree's statistics: step beam search, DVTS and REBASE.
+//! Step-by-step searches without tree statistics: step beam search, DVTS and REBASE.
 //!
-//! All three keep a width of partial solutions, expand them by options, judge each new one by the PRM
-//! (a finished one by the ORM) and go on with some of them. They differ in whom they expand how often
-//! and whom they keep:
+//! All three keep a set of partial solutions, extend them by options, score the new ones by the PRM (finished ones by the
+//! ORM) and continue with some of them. They differ in how often each partial solution is extended and which ones are
+//! kept:
 //!
-//! - beam search keeps the best `width / branch` of all, each expanded `branch` times;
-//! - DVTS (diverse verifier tree search) does so in `width / branch` groups of its own, keeping the
-//!   best one of each;
-//! - REBASE keeps all, and expands them in proportion to the softmax of their rewards.
+//! - beam search keeps the best `width / branch` overall and extends each `branch` times;
+//! - DVTS (diverse verifier tree search) does the same in `width / branch` separate groups, and keeps the best one of
+//!   each;
+//! - REBASE keeps all and extends them in proportion to the softmax of their rewards.
 
 use critic::{Scores, Solution};
 use dataset::seed_for;
@@ -20,23 +20,23 @@ use crate::config::check_sampling;
 use crate::memory::{Found, Memory};
 use crate::{Error, Question, Searcher};
 
-/// The section `[steps]` of `evaluate.toml` and `compare.toml`.
+/// The `[steps]` section of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepConfig {
-    /// Partial solutions at a time, a multiple of `branch`.
+    /// Number of options sampled per step, a multiple of `branch`.
     pub width: u32,
-    /// Options sampled after each that is kept, at least 1.
+    /// Number of options sampled after each partial solution that is kept, at least 1.
     pub branch: u32,
     /// How options are sampled.
     pub sampling: Sampling,
-    /// Options on a way at most; the last one is written to the end. At least 1.
+    /// Maximum number of options per solution, at least 1. The last one is written to the end.
     pub max_depth: u32,
     /// Temperature of REBASE's softmax over rewards, above 0.
     pub balance: f64,
 }
 
-/// Which of the searches.
+/// The search algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepMethod {
     /// Step beam search.
@@ -48,10 +48,10 @@ pub enum StepMethod {
 }
 
 impl StepMethod {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Self; 3] = [Self::Beam, Self::Dvts, Self::Rebase];
 
-    /// The name of the decoder.
+    /// The decoder's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Beam => "beam",
@@ -61,14 +61,14 @@ impl StepMethod {
     }
 }
 
-/// What a step search found.
+/// The result of a step search.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stepped {
     /// The finished solutions.
     pub candidates: Vec<Candidate>,
-    /// Partial and finished solutions that were judged.
+    /// Number of partial and finished solutions that were scored.
     pub nodes: u32,
-    /// All tokens written.
+    /// Tokens generated in total.
     pub tokens: u64,
 }
 
@@ -76,7 +76,7 @@ pub struct Stepped {
 #[derive(Debug, Clone)]
 struct Partial {
     options: Vec<String>,
-    /// DVTS keeps the best of each group.
+    /// The DVTS group. Only the best of each group is kept.
     group: u32,
     reward: f64,
     tokens: u32,
@@ -106,7 +106,7 @@ impl StepConfig {
         check_sampling("steps.sampling", self.sampling)
     }
 
-    /// How often each partial solution is expanded; `width` is what finished ones have left of it.
+    /// How often to extend each partial solution. `width` is the part of the width not yet used by finished solutions.
     fn expansions(&self, method: StepMethod, kept: &[Partial], width: u32) -> Vec<u32> {
         match method {
             StepMethod::Beam | StepMethod::Dvts => vec![self.branch; kept.len()],
@@ -114,17 +114,19 @@ impl StepConfig {
         }
     }
 
-    /// Who is gone on with, `done` solutions being finished.
+    /// The partial solutions to continue with, when `done` solutions are finished.
     fn keep(&self, method: StepMethod, mut partials: Vec<Partial>, done: usize) -> Vec<Partial> {
-        // Stable: of equal rewards the one sampled first.
+        // The sort is stable: among equal rewards, the one sampled first wins.
         partials.sort_by(|a, b| b.reward.total_cmp(&a.reward));
         match method {
             StepMethod::Beam => {
                 let beams = (self.width / self.branch) as usize;
+                // Finished solutions keep their share of the width.
                 partials.truncate(beams.saturating_sub(done.div_ceil(self.branch as usize)));
             }
             StepMethod::Dvts => {
                 let mut seen = std::collections::BTreeSet::new();
+                // Sorted by reward, so the first of a group is its best.
                 partials.retain(|partial| seen.insert(partial.group));
             }
             StepMethod::Rebase => {}
@@ -133,9 +135,10 @@ impl StepConfig {
     }
 }
 
-/// `width` expansions in proportion to `exp(reward / temperature)`, the best first, each rounded up
-/// while any are left (REBASE, Algorithm 1).
+/// Distributes `width` extensions in proportion to `exp(reward / temperature)`. Counts are rounded up, best first, until
+/// none are left (REBASE, Algorithm 1).
 fn balanced(kept: &[Partial], width: u32, temperature: f64) -> Vec<u32> {
+    // Subtracting the highest reward keeps `exp` from overflowing at low temperatures.
     let highest = kept.iter().map(|p| p.reward).fold(f64::NEG_INFINITY, f64::max);
     let mut order: Vec<usize> = (0..kept.len()).collect();
     order.sort_by(|&a, &b| kept[b].reward.total_cmp(&kept[a].reward));
@@ -154,7 +157,7 @@ fn balanced(kept: &[Partial], width: u32, temperature: f64) -> Vec<u32> {
     counts
 }
 
-/// One question under way.
+/// A question in progress.
 struct Way<'a> {
     question: Question<'a>,
     kept: Vec<Partial>,
@@ -162,10 +165,10 @@ struct Way<'a> {
 }
 
 impl Searcher {
-    /// One of the step searches of every question.
+    /// Runs a step search for every question; results are in order.
     ///
     /// # Errors
-    /// [`Error::Critic`] without a PRM, which is what these searches go by, and a model's failure.
+    /// [`Error::Critic`] without a PRM head, which ranks the partial solutions; an error of a model.
     pub fn steps(
         &self,
         questions: &[Question<'_>],
@@ -174,6 +177,7 @@ impl Searcher {
     ) -> Result<Found<Stepped>, Error> {
         self.critic().require(critic::PRM)?;
         let root = |group| Partial { options: Vec::new(), group, reward: 0.0, tokens: 0 };
+        // REBASE spreads the whole width over one root; the others start with a root per beam.
         let groups = match method {
             StepMethod::Rebase => 1,
             StepMethod::Beam | StepMethod::Dvts => config.width / config.branch,
@@ -196,7 +200,7 @@ impl Searcher {
                 states.iter().map(|(_, _, request)| request.clone()).collect();
             let mut options = self.policy().write(&requests, &mut memory.policy)?;
             for option in &mut options {
-                // There is no room for more: the way ends there.
+                // The context is full: the solution ends here.
                 option.terminal |= option.tokens == 0 && !ended(option.stop);
             }
             let solutions: Vec<Solution<'_>> = states
@@ -220,7 +224,7 @@ impl Searcher {
     }
 }
 
-/// A partial solution with one more option.
+/// A partial solution extended by an option, as the critic reads it.
 fn continued<'q>(way: &Way<'q>, partial: usize, option: &TextOption) -> Solution<'q> {
     let mut options = way.kept[partial].options.clone();
     options.extend(option.texts());
@@ -228,7 +232,7 @@ fn continued<'q>(way: &Way<'q>, partial: usize, option: &TextOption) -> Solution
     Solution { question: way.question.text, options, finished: option.terminal, branch }
 }
 
-/// The states to sample options after: of which question and partial solution.
+/// The states to sample after, each with the index of its question and of its partial solution.
 fn expand<'q>(
     ways: &[Way<'q>],
     config: &StepConfig,
@@ -260,7 +264,7 @@ fn expand<'q>(
 }
 
 impl Stepped {
-    /// Counts a new option; gives the partial solution it makes, unless it is finished.
+    /// Adds a new option. Returns the extended partial solution, or `None` if it is finished.
     fn add(
         &mut self,
         mut partial: Partial,
@@ -277,6 +281,7 @@ impl Stepped {
             self.candidates.push(Candidate::new(text, option.stop, outcome, tokens));
             return None;
         }
+        // Partial solutions are ranked by the reward of their latest option alone.
         partial.reward = scores.process.last().copied().map_or(0.0, f64::from);
         Some(partial)
     }
@@ -314,7 +319,7 @@ mod tests {
 
     #[test]
     fn rebase_expands_in_proportion_and_never_more_than_the_width() {
-        // Weights 1/3 and 1: 3/4 of 15, rounded up, for the better one, and what is left.
+        // The weights are 1/3 and 1: the better one gets 3/4 of 15, rounded up, and the other one the rest.
         let thrice = 1.0 / 3.0_f64.ln();
         assert_eq!(balanced(&partials(&[(0, 0.0), (0, 1.0)]), 15, thrice), [3, 12]);
         let equal = partials(&[(0, 0.5), (0, 0.5), (0, 0.5)]);

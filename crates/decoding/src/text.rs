@@ -1,4 +1,4 @@
-//! How questions and solutions become text: shared by every stage that runs a model.
+//! Text settings, shared by every stage that runs a model.
 
 use critic::CriticConfig;
 use policy::PolicyConfig;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextConfig {
-    /// How the policies write.
+    /// Prompt format and limits of the policies.
     pub policy: PolicyConfig,
-    /// What the critics read.
+    /// Input format of the critics.
     pub critic: CriticConfig,
 }

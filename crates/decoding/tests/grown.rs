@@ -1,4 +1,4 @@
-//! Searches with models that know nothing, where trees grow along rollouts: what is drawn, what is paid, what counts.
+//! Searches with untrained models in which trees grow along rollouts: draws, costs and candidates.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod models;
@@ -26,7 +26,7 @@ fn a_rollout_is_paid_once_and_a_solution_counts_once() {
             let options: Vec<_> =
                 tree.nodes().filter_map(|(_, node)| Some((node, node.action.as_ref()?))).collect();
             let at_hand = options.iter().filter(|(_, action)| action.cost == 0).count();
-            // The rest of a rollout that was cut is no solution.
+            // A node at the last depth takes the whole rest of a rollout, but not of one that was cut.
             assert_eq!(at_hand > 0, max_depth > 2, "{at_hand} of {}", options.len());
             assert!(at_hand < options.len());
             let open = options.iter().filter(|(node, _)| !node.terminal);
@@ -50,7 +50,8 @@ fn siblings_are_distinct_and_the_tree_is_the_same_in_other_batches() {
     }
 }
 
-/// Searches of every kind: the tree that grows, and the paper's with each merge, several at once, and halving.
+/// Searches of every kind: the growing tree, and the paper's search with each merge, with several simulations at once,
+/// and with sequential halving.
 fn kinds() -> Vec<SearchConfig> {
     let paper = |change: fn(&mut SearchConfig)| {
         let mut config = config(2, 9);
@@ -76,7 +77,8 @@ fn kinds() -> Vec<SearchConfig> {
     ]
 }
 
-/// To the last bit of every statistic: alone in batches of one row, or with others in batches of 64.
+/// Every statistic is the same to the last bit, whether a question is searched alone in batches of one row or with others
+/// in batches of 64.
 #[test]
 fn a_tree_is_the_same_whatever_it_is_searched_beside() {
     let snapshot = |searched: &Searched| serde_json::to_string(&searched.tree.snapshot()).unwrap();
@@ -99,7 +101,7 @@ fn there_must_be_rollouts_to_grow_along() {
     none.validate().unwrap();
 }
 
-/// What a search found, to compare.
+/// The result of a search as text, to compare.
 fn told(searched: &[Searched]) -> Vec<String> {
     searched.iter().map(|s| format!("{:?} {:?} {}", s.solved, s.picks, s.tokens)).collect()
 }

@@ -1,4 +1,4 @@
-//! Searches with models whose contexts are short: paths end where there is no more room, and no search does.
+//! Searches with short contexts: a path ends when the context is full, and the search goes on.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod models;
@@ -8,14 +8,14 @@ use policy::ended;
 
 use models::{QUESTIONS, config, searcher, searcher_within};
 
-/// What the longest question takes with an option of twelve tokens and a mark.
+/// Length of the longest question in tokens, plus an option of 12 tokens and a mark.
 fn shortest() -> usize {
     let searcher = searcher(64, config(1, 9));
     let taken = |question: &&str| searcher.policy().taken(question, "").unwrap().unwrap();
     QUESTIONS.iter().map(taken).max().unwrap() + 13
 }
 
-/// Room for all that these models write: characters that come to no end are read as three tokens each.
+/// A context that is never filled. An incomplete character becomes U+FFFD, which is read back as three tokens.
 const LONG: usize = 2048;
 
 fn questions() -> Vec<Question<'static>> {
@@ -26,7 +26,7 @@ fn within(contexts: [usize; 3], config: SearchConfig) -> Searcher {
     searcher_within(contexts, &["value", "prm", "orm"], 64, config)
 }
 
-/// Options of three tokens, seven deep, in two ways of more than twenty tokens each.
+/// Options of 3 tokens, 7 levels deep, so both paths are longer than 20 tokens.
 fn deep(rollouts_by: RolloutsBy) -> SearchConfig {
     let mut config = config(2, 7);
     config.rollouts_by = rollouts_by;
@@ -56,14 +56,14 @@ fn a_path_that_runs_out_of_room_ends_there_and_is_worth_nothing() {
                 let path = one.tree.path(id);
                 let text: String = path.iter().map(|id| one.tree.node(*id).text()).collect();
                 let taken = short.policy().taken(question, &text).unwrap().unwrap();
-                // Nothing is searched below a way that fills the context, and it is worth nothing.
+                // Nothing follows a path that fills the context, and the path scores 0.
                 assert!(node.terminal || taken < shortest, "{taken} of {shortest}: {action:?}");
                 assert!(!node.terminal || node.children.is_empty());
                 let cut = node.terminal && !ended(&action.stop);
                 assert!(!cut || node.orm == Some(0.0), "{kind:?}: {node:?}");
             }
         }
-        // With room nothing is cut for the lack of it.
+        // With enough room nothing is cut.
         let long = within([LONG; 3], deep(kind));
         let found = long.search(&questions()).unwrap();
         assert!(found.found.iter().all(|one| one.out_of_room == 0));

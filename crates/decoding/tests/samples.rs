@@ -1,4 +1,4 @@
-//! Independent samples of models that know nothing: how many there are, and what they depend on.
+//! Independent samples of untrained models: how many are drawn, and what they depend on.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod models;
@@ -13,7 +13,7 @@ fn budget(count: u32, tokens: Option<u64>) -> SampleBudget {
     serde_json::from_value(section).unwrap()
 }
 
-/// Solutions are of twelve tokens at most.
+/// The models' maximum solution length is 12 tokens.
 fn samples(rows: usize, budget: SampleBudget) -> Vec<Sampled> {
     let question = |(seed, text)| Question { id: "a", text, seed };
     let questions: Vec<Question<'_>> = (0..).zip(QUESTIONS).map(question).collect();

@@ -1,4 +1,4 @@
-//! Step searches with models that know nothing: what they depend on, how far they go, and what they need.
+//! Step searches with untrained models: batch independence, depth, and required heads.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod models;
@@ -48,7 +48,7 @@ fn a_step_search_ends_at_its_depth_and_counts_what_it_writes() {
                 );
                 assert!(found.candidates.len() <= WIDTH as usize, "{method:?}: {found:?}");
                 assert!(found.nodes <= WIDTH * max_depth, "{method:?}: {found:?}");
-                // An option that would end within a character goes on, to twelve tokens at most, as does what is last.
+                // An option that would end within a character continues, up to 12 tokens, and so does the last option.
                 assert!(found.tokens <= u64::from(WIDTH * max_depth * 12), "{found:?}");
                 let longest = found.candidates.iter().map(|one| u64::from(one.tokens)).max();
                 assert!(longest <= Some(found.tokens));

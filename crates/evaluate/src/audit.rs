@@ -1,4 +1,4 @@
-//! `evaluate audit`: what a filter's choice is worth, on problems whose answers are known and that nothing learns from.
+//! `evaluate audit`: measures how good a filter's choice is, on problems with known answers that nothing learns from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,18 +8,18 @@ use schema::{Prompt, SftExample};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, ResultExt, print_json, print_table};
 
-/// The name of an audit in a run's folder.
+/// File name of an audit in a run's folder.
 pub(crate) const FILE: &str = "audit.json";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What a filter kept of the solutions that were found for the problems.
+    /// The solutions that a filter kept for the problems.
     #[arg(long)]
     sft: PathBuf,
     /// The problems with their answers.
     #[arg(long)]
     problems: PathBuf,
-    /// The file for the counts, as JSON. `evaluate report` looks for files of the name `audit.json`.
+    /// File for the counts, as JSON. `evaluate report` looks for files named `audit.json`.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Print the counts as JSON.
@@ -27,31 +27,31 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What a filter kept, beside the truth.
+/// Counts of a filter's choice and of the right answers among it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
     /// Problems that were searched.
     pub problems: usize,
-    /// Problems of which a solution was kept.
+    /// Problems with at least one kept solution.
     pub kept: usize,
-    /// Solutions that were kept.
+    /// Kept solutions.
     pub examples: usize,
-    /// Kept solutions that have the right answer.
+    /// Kept solutions with the right answer.
     pub right: usize,
 }
 
 impl Audit {
-    /// The yield, in percent: problems of which a solution was kept; none without problems.
+    /// The yield: problems with a kept solution, in percent; `None` without problems.
     pub fn share_kept(&self) -> Option<f64> {
         percent(self.kept, self.problems)
     }
 
-    /// The precision, in percent: kept solutions that are right; none where nothing was kept.
+    /// The precision: kept solutions that are right, in percent; `None` if nothing was kept.
     pub fn precision(&self) -> Option<f64> {
         percent(self.right, self.examples)
     }
 
-    /// Why the counts tell little of a filter; none where they do.
+    /// A warning if the counts say little about the filter.
     fn says_nothing(&self) -> Option<String> {
         let Self { problems, examples, right, .. } = *self;
         match () {
@@ -63,7 +63,10 @@ impl Audit {
         }
     }
 
-    /// Counts what was kept of these problems.
+    /// Grades the kept solutions.
+    ///
+    /// # Errors
+    /// A solution of a problem that is missing or has no answer.
     fn of(examples: &[SftExample], problems: &[Prompt]) -> Result<Self, Failure> {
         let answers: BTreeMap<&str, Option<&str>> =
             problems.iter().map(|one| (one.prompt_id.as_str(), one.answer.as_deref())).collect();
@@ -88,7 +91,7 @@ fn percent(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
 }
 
-/// Grades what was kept, writes the counts and prints them.
+/// Grades the kept solutions, writes the counts and prints them.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let examples = Dataset::<SftExample>::open(&args.sft)?.rows()?;
     let problems = Dataset::<Prompt>::open(&args.problems)?.require_rows()?.rows()?;

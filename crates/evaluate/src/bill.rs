@@ -1,4 +1,5 @@
-//! What decoders cost, in the metrics of a measurement: clocks belong there and not into its rows.
+//! The costs of decoders, in the metrics beside an evaluation. Times are kept out of the evaluation's rows, which are
+//! the same in every run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,19 +8,19 @@ use dataset::{METRICS, MetricsLog};
 use decoding::Cost;
 use serde::{Deserialize, Serialize};
 
-/// What some decoders that share their work cost for some problems.
+/// The cost of decoders that share their work, for some problems.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bill {
-    /// Their names.
+    /// Names of the decoders.
     pub(crate) decoders: Vec<String>,
-    /// Problems.
+    /// Number of problems.
     pub(crate) problems: usize,
-    /// Wall-clock time.
+    /// Wall-clock time in seconds.
     pub(crate) seconds: f64,
     /// Generated tokens.
     #[serde(default)]
     pub(crate) tokens: u64,
-    /// Tokens and judgements.
+    /// Tokens through the models, and judgements of the critics.
     #[serde(flatten)]
     pub(crate) cost: Cost,
 }
@@ -27,9 +28,9 @@ pub(crate) struct Bill {
 /// A line of the metrics.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Billed {
-    /// The part of the dataset: one that was measured again counts once.
+    /// The part of the dataset. A part that was measured again counts once.
     pub(crate) part: usize,
-    /// What it cost.
+    /// The cost of the part.
     #[serde(flatten)]
     pub(crate) bill: Bill,
 }
@@ -37,18 +38,19 @@ pub(crate) struct Billed {
 /// Means per problem, over all splits that were measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MeanCost {
-    /// Tokens that went through a model: read or written, by policies and critics.
+    /// Tokens through a model, read or generated, by policies and critics.
     pub through_models: f64,
-    /// 10⁹ floating point operations of models, as [`lm::ModelConfig::layer_flops`] counts them; those of servers are not known.
+    /// 10⁹ floating point operations of models, as [`lm::ModelConfig::layer_flops`] counts them. Those of servers are
+    /// unknown and count as 0.
     pub gflop: f64,
     /// Solutions and states that the critics judged.
     pub judged: f64,
-    /// Wall-clock milliseconds, many problems at once.
+    /// Wall-clock milliseconds, with many problems decoded at once.
     pub milliseconds: f64,
 }
 
 impl MeanCost {
-    /// The mean of several; there has to be one.
+    /// The mean of several costs, at least one.
     pub(crate) fn over(all: &[Self]) -> Self {
         let mean =
             |figure: fn(&Self) -> f64| all.iter().map(figure).sum::<f64>() / all.len() as f64;
@@ -61,14 +63,16 @@ impl MeanCost {
     }
 }
 
-/// What each decoder of a measurement cost, by its name; decoders that share their work each cost all of it. Empty without
-/// metrics.
+/// Reads the mean cost of each decoder of an evaluation, by name. Decoders that share their work each bear all of it.
+/// Empty if there are no metrics.
 pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, dataset::Error> {
     let lines = MetricsLog::read(&measurement.join(METRICS))?;
     let mut last = BTreeMap::new();
     for line in lines {
-        // Other lines are not ours.
+        // Other kinds of lines are skipped.
         if let Ok(Billed { part, bill }) = serde_json::from_value(line) {
+            // Later lines replace earlier ones: a part that was killed and measured again was paid for twice but counts
+            // once.
             last.insert((part, bill.decoders.clone()), bill);
         }
     }
@@ -82,6 +86,7 @@ pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, da
                 tokens: 0,
                 cost: Cost::default(),
             });
+            // Saturating, because a metrics file may contain any number.
             sum.problems = sum.problems.saturating_add(bill.problems);
             sum.seconds += bill.seconds;
             sum.tokens = sum.tokens.saturating_add(bill.tokens);
@@ -93,6 +98,7 @@ pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, da
 
 impl Bill {
     fn mean(&self) -> MeanCost {
+        // A line of no problems must not divide by 0.
         let per = |total: f64| total / self.problems.max(1) as f64;
         MeanCost {
             through_models: per(self.cost.policy_tokens as f64 + self.cost.critic_tokens as f64),

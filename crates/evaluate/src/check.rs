@@ -1,5 +1,4 @@
-//! `evaluate check`: whether a device computes with a model what the CPU does: its scores, what it writes, and a step of
-//! training.
+//! `evaluate check`: whether a device computes the same as the CPU: logits, generated tokens, and one training step.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -18,7 +17,7 @@ pub(crate) struct Args {
     /// The checkpoint to compute with.
     #[arg(long)]
     model: PathBuf,
-    /// The device that is compared with the CPU: `cuda`, `cuda:N` or several cards, `cuda:N,M`.
+    /// The device to compare with the CPU: `cuda`, `cuda:N` or several cards, `cuda:N,M`.
     #[arg(long, default_value_t = Device::Cuda(vec![0]))]
     device: Device,
     /// Threads on the CPU.
@@ -29,40 +28,41 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What models read here: any text does.
+/// The text that the model reads. Any text would do.
 const TEXT: &str = "Tom has 12 + 5 = 17 apples. He gives 4 of them to Ada and buys 3 bags with 6 apples each. How many \
                     apples does he have now?";
-/// Tokens that are written.
+/// Tokens to generate.
 const WRITTEN: usize = 32;
-/// How far numbers may be off, as a share of the largest of them: products on a GPU have ten bits less where it is quick.
+/// Largest allowed difference, as a share of the largest value. The fast matrix products of a GPU have ten bits less
+/// than those of the CPU.
 const ALLOWED: f64 = 1e-2;
 
-/// What a device makes of a model.
+/// The results of a model on one device.
 struct Made {
     logits: Vec<f32>,
     greedy: Vec<u32>,
     sampled: Vec<u32>,
     step: Step,
-    /// The same step with factors of products rounded to bf16.
+    /// The same step with the factors of matrix products rounded to bf16.
     rounded: Step,
 }
 
-/// A step of training by adapters, which fits where the model itself does.
+/// One training step with `LoRA` adapters, which fits in memory wherever the model itself does.
 struct Step {
     loss: f64,
-    /// Of the gradient.
+    /// The gradient norm.
     norm: f64,
-    /// The scores afterwards.
+    /// The logits after the step.
     learned: Vec<f32>,
 }
 
-/// One thing compared.
+/// One compared quantity.
 #[derive(Debug, PartialEq, Serialize)]
 struct Compared {
     what: &'static str,
-    /// The largest difference as a share of the largest number, or tokens written alike as a share of all.
+    /// The largest difference as a share of the largest value; for generated tokens, the share that agrees.
     value: f64,
-    /// Whether it is as it should be; nothing where a near tie of two tokens may well fall differently.
+    /// Whether the difference is allowed. `None` for generated tokens: two nearly equal logits may well swap places.
     holds: Option<bool>,
 }
 
@@ -99,6 +99,7 @@ impl Made {
     fn by(model: &Model, place: &Place) -> Result<Self, Failure> {
         let checkpoint = &model.checkpoint;
         let mut ids = checkpoint.tokenizer.encode(TEXT).or_data("tokenizer")?;
+        // The other half of the context is for the generated tokens.
         ids.truncate(checkpoint.config.max_position_embeddings / 2);
         let engine = model.engine(place);
         let logits = engine.logits(&ids).or_data("model")?.concat();
@@ -111,6 +112,7 @@ impl Made {
                 sampling,
                 stop,
                 excluded,
+                // Fixed, so that both devices draw the same random numbers.
                 seed: 1,
                 scope: 0,
                 keep: false,
@@ -135,7 +137,7 @@ impl Step {
     ) -> Result<Self, Failure> {
         let row =
             || Example { ids: ids.to_vec(), targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
-        // Every device has a row to work on.
+        // One row per device, so that each of them has work to do.
         let examples: Vec<Example> = place.devices.iter().map(|_| row()).collect();
         let training = Training {
             checkpoint,
@@ -164,6 +166,7 @@ fn one_step(precision: Precision, micro_batches: usize) -> TrainConfig {
     let targets = vec![Target::QProj, Target::VProj, Target::DownProj];
     TrainConfig {
         precision,
+        // One micro batch per row, so that every device gets one.
         micro_batches,
         batch_tokens: usize::MAX,
         gradient_checkpointing: true,
@@ -176,7 +179,7 @@ fn compared(cpu: &Made, device: &Made) -> Vec<Compared> {
     let near = |what, a: &[f32], b: &[f32]| {
         let largest = a.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
         let off = a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs() / largest));
-        // What is no number is as far off as can be.
+        // NaN counts as the largest possible difference.
         let value = off.fold(0.0, |most: f64, off| if off.is_nan() { 1.0 } else { most.max(off) });
         Compared { what, value, holds: Some(value <= ALLOWED) }
     };

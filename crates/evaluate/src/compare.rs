@@ -1,12 +1,13 @@
-//! `evaluate compare`: measurements of several models side by side, paired problem by problem.
+//! `evaluate compare`: evaluations of several models side by side, paired problem by problem.
 //!
-//! Every other model is paired with one of them (the control) per split and decoder, every other decoder with the greedy
-//! answers of its own model, and every search with its rival at equal tokens: what picks from samples as the search picks
-//! from what it found. Only problems that both have answered are paired. Models that were measured on
-//! different problems are refused, unless one set holds the other; so are several answers of a decoder to a problem,
-//! since the intervals and tests hold for independent problems.
+//! Per split and decoder, every other model is paired with one of them (the control). Every other decoder is paired
+//! with greedy decoding of its own model, and every search with its rival at equal tokens: the decoder that picks from
+//! independent samples the way the search picks from its solutions. Only problems that both sides answered are paired.
 //!
-//! [`compare`] is pure; [`run`] reads the datasets, prints, and writes the same as JSON.
+//! Models measured on different problems are refused, unless one set contains the other. Several answers of one decoder
+//! to one problem are refused too, because the intervals and tests assume independent problems.
+//!
+//! [`compare`] is pure. [`run`] reads the datasets, prints the comparison, and writes it as JSON.
 
 mod arguments;
 mod error;
@@ -30,29 +31,29 @@ use crate::stats::{Interval, Pairs};
 
 pub(crate) use rank::Rank;
 
-/// Below this p-value a difference counts as significant.
+/// Differences with a p-value below this count as significant.
 pub const SIGNIFICANT: f64 = 0.05;
 
 /// Several models side by side.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// The label that the others are paired with.
+    /// Label of the model that the others are paired with.
     pub against: String,
-    /// One for every split of every task, in a fixed order: `test`, `ood-templates`, `ood-chains`, others by name.
+    /// One entry per split of each task, in a fixed order: `test`, `ood-templates`, `ood-chains`, then others by name.
     pub splits: Vec<Split>,
 }
 
-/// The measurements on one test set.
+/// The results on one test set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Split {
     /// The task's name.
     pub task: String,
     /// The test set within the task.
     pub split: String,
-    /// The models in the order given, each with its decoders: greedy, samples, step searches, tree searches, others by
-    /// name.
+    /// The models in the order given, each with its decoders: greedy, samples, step searches, tree searches, then
+    /// others by name.
     pub rows: Vec<Row>,
-    /// What the rows say, in sentences.
+    /// The conclusions from the rows, as sentences.
     pub conclusion: Vec<String>,
 }
 
@@ -61,49 +62,52 @@ pub struct Split {
 pub struct Row {
     /// The model's label.
     pub model: String,
-    /// How it answered.
+    /// The decoder.
     pub decoder: String,
     /// Problems answered.
     pub n: u64,
-    /// Problems answered rightly.
+    /// Problems answered correctly.
     pub correct: u64,
     /// Their share in percent, with the Wilson interval.
     pub accuracy: Interval,
-    /// This model against the control with the same decoder; null for the control, and where the control lacks it.
+    /// This model against the control with the same decoder; null for the control, and if the control was not measured
+    /// with it.
     pub against_control: Option<Paired>,
-    /// This decoder against greedy with the same model; null for greedy, and where greedy is lacking.
+    /// This decoder against greedy decoding of the same model; null for greedy, and if greedy was not measured.
     pub against_greedy: Option<Paired>,
-    /// This search against what picks from samples of the same model as it does and generates as many tokens; null for
-    /// greedy and samples, and where `lacking` says why.
+    /// This search against its rival of the same model at equal tokens; null for greedy and samples, and where
+    /// `lacking` gives a reason.
     pub against_rival: Option<Rival>,
-    /// Why a search is not compared so.
+    /// The reason why a search has no rival.
     pub lacking: Option<Lacking>,
-    /// Mean generated tokens of a problem, where recorded.
+    /// Generated tokens per problem, mean; null if not recorded.
     pub tokens: Option<f64>,
-    /// Mean nodes of a search tree, where there is one.
+    /// Nodes of the search tree per problem, mean; null for decoders without one.
     pub nodes: Option<f64>,
-    /// What it cost, where that was asked for and recorded. Times differ from run to run.
+    /// Cost per problem, if requested and recorded. Times differ from run to run, so without `--costs` the output is
+    /// reproducible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<MeanCost>,
 }
 
-/// What a search is compared with: the cheapest of its kind that generates at least as many tokens.
+/// The rival of a search: of the decoders that pick the same way from samples, the cheapest that generates at least as
+/// many tokens.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rival {
-    /// Its decoder.
+    /// The rival's decoder.
     pub decoder: String,
-    /// Mean generated tokens of a problem.
+    /// The rival's generated tokens per problem, mean.
     pub tokens: f64,
-    /// The decoder against it.
+    /// The search against the rival.
     pub paired: Paired,
 }
 
-/// Two measurements, paired by problem; `first` in `pairs` is the row's, `second` the other.
+/// Two measurements, paired by problem. In `pairs`, `first` is the row's and `second` the other one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Paired {
     /// Problems that both answered.
     pub n: u64,
-    /// Whether one of the two also answered other problems.
+    /// Whether either side also answered problems that the other did not.
     pub partial: bool,
     /// Who was right, by problem.
     pub pairs: Pairs,
@@ -114,7 +118,7 @@ pub struct Paired {
 }
 
 impl Comparison {
-    /// Adds what the decoders of a model cost, by their names.
+    /// Fills in the costs of a model's decoders, given by decoder name.
     pub(crate) fn add_costs(&mut self, label: &str, costs: &BTreeMap<String, MeanCost>) {
         let rows = self.splits.iter_mut().flat_map(|split| &mut split.rows);
         for row in rows.filter(|row| row.model == label) {
@@ -124,7 +128,7 @@ impl Comparison {
 }
 
 impl Paired {
-    /// What follows from who was right; `partial` if one side also answered other problems.
+    /// Computes the difference and its test. `partial` if either side also answered other problems.
     pub(crate) fn of(pairs: Pairs, partial: bool) -> Self {
         let (n, points, p) = (pairs.n(), pairs.difference(), pairs.p());
         Self { n, partial, pairs, points, p }

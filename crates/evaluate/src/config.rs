@@ -13,23 +13,24 @@ use stage::Failure;
 pub(crate) struct Config {
     /// Name of the task in the results.
     pub(crate) task: String,
-    /// Problems of one part.
+    /// Problems per part of the output.
     pub(crate) chunk_problems: usize,
-    /// Problems of each split, the first by id, that are not only answered greedily; 0 for none.
+    /// Problems of each split, the first by id, that every decoder answers; the rest are answered greedily only. 0 for
+    /// none.
     pub(crate) search_problems: usize,
-    /// The same of single splits, by their names.
+    /// The same for single splits, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     search_problems_of: BTreeMap<String, usize>,
-    /// Problems of each split, the first by id, that are answered at all; absent is all.
+    /// Problems of each split, the first by id, that are answered at all; all if absent.
     #[serde(default)]
     pub(crate) problems: Option<usize>,
-    /// Other searches by name: keys that replace those of `tree.toml`, in `mcts` one by one.
+    /// Other searches by name: keys that replace those of `tree.toml`; within `mcts` they are replaced one by one.
     #[serde(default)]
     variants: BTreeMap<String, Map<String, Value>>,
-    /// Independent samples to compare the search with; without it there are none.
+    /// Independent samples to compare the search with; none if absent.
     #[serde(default)]
     pub(crate) sample: Option<SampleConfig>,
-    /// Step searches to compare it with; without it there are none.
+    /// Step searches to compare the search with; none if absent.
     #[serde(default)]
     pub(crate) steps: Option<StepConfig>,
 }
@@ -40,18 +41,21 @@ impl Config {
         self.steps.as_ref().map_or(Ok(()), StepConfig::validate).map_err(Failure::from)
     }
 
-    /// How many problems of a split are not only answered greedily.
+    /// How many problems of a split every decoder answers; the rest are answered greedily only.
     pub(crate) fn searched(&self, split: &str) -> usize {
         self.search_problems_of.get(split).copied().unwrap_or(self.search_problems)
     }
 
-    /// The splits that have a number of their own and are not among these.
+    /// The splits in `search_problems_of` that are not in `splits`.
     pub(crate) fn unknown_splits(&self, splits: &BTreeSet<String>) -> Vec<&str> {
         let own = self.search_problems_of.keys().filter(|split| !splits.contains(*split));
         own.map(String::as_str).collect()
     }
 
-    /// The search and its variants, with what follows the names of their decoders.
+    /// The search and its variants, each with the suffix of its decoders' names.
+    ///
+    /// # Errors
+    /// Unknown keys and values out of range, with the name of the variant.
     pub(crate) fn searches(
         &self,
         tree: &SearchConfig,
@@ -71,7 +75,7 @@ impl Config {
     }
 }
 
-/// Puts keys in the place of those that a search has, one by one within `mcts`.
+/// Replaces keys of a search, within `mcts` one by one.
 fn replace(search: &mut Value, keys: &Map<String, Value>) {
     for (key, value) in keys {
         match (key.as_str(), value, search.get_mut("mcts")) {
@@ -83,7 +87,8 @@ fn replace(search: &mut Value, keys: &Map<String, Value>) {
             _ => search[key] = value.clone(),
         }
     }
-    // Another merge has no use for it, and there is no way to write that a key is absent.
+    // Only merging by a threshold uses `similarity`, and a variant with another merge cannot remove the key: TOML has
+    // no null.
     if search["mcts"]["merge"].get("similarity").is_none() {
         search["similarity"] = Value::Null;
     }

@@ -1,4 +1,5 @@
-//! `evaluate run`: greedy answers to every problem, eta-MCTS answers to the first of each split.
+//! `evaluate run`: greedy answers to every problem; eta-MCTS and the other decoders on the first problems of each
+//! split.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,25 +27,26 @@ use crate::stats::wilson;
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
-    /// How questions become text: the preset's text.toml.
+    /// How questions become prompts: the preset's text.toml.
     #[arg(long)]
     text: PathBuf,
     /// How trees are searched: the preset's tree.toml.
     #[arg(long)]
     tree: PathBuf,
-    /// The policy to measure: its checkpoint, or the address of a server, `http://host:port/v1#model`.
+    /// The policy to measure: a checkpoint, or the address of a server, `http://host:port/v1#model`.
     #[arg(long)]
     policy: ModelAt,
-    /// The small policy of the rollouts: its checkpoint, or the address of a server.
+    /// The small policy for rollouts: a checkpoint, or the address of a server.
     #[arg(long)]
     fast_policy: ModelAt,
-    /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
+    /// A critic: a checkpoint with critic heads, or a model that is prompted for its verdict (a checkpoint or a
+    /// server's address); repeat it for each critic.
     #[arg(long = "critic", required = true)]
     critics: Vec<ModelAt>,
-    /// Problems with their gold answers; once for each split.
+    /// Problems with their gold answers; repeat it for each split.
     #[arg(long = "problems", required = true)]
     problems: Vec<PathBuf>,
-    /// Where the evaluations go.
+    /// Folder for the evaluations.
     #[arg(long)]
     out: PathBuf,
 }
@@ -56,7 +58,7 @@ struct Settings<'a> {
     text: &'a TextConfig,
 }
 
-/// A problem and whether it is searched.
+/// A problem, and whether it is also searched.
 struct Job {
     problem: Prompt,
     searched: bool,
@@ -94,13 +96,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (common, config) = (&args.common, &preset.value);
     let evaluator = Evaluator { common, config, searchers, fitting, model };
     if preset.value.steps.is_some() {
-        // What needs one comes late in a part.
+        // Checked now: the step searches run last in each part, so a missing PRM would only be noticed after much other
+        // work.
         evaluator.searcher().critic().require(critic::PRM).map_err(decoding::Error::from)?;
     }
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let (progress, mut cost) = (Progress::new("evaluate", jobs.len() as u64), Cost::default());
     for (index, range) in chunks.into_iter().enumerate() {
         let chunk = &jobs[range];
+        // A restarted run only does the parts it has not written yet.
         if output.missing().contains(&index) {
             let (rows, bills) = evaluator.chunk(chunk)?;
             output.write_part(index, &rows)?;
@@ -117,7 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     finish(output, args, &evaluator.model, &mut metrics, cost)
 }
 
-/// The problems of all splits; their datasets are added to the inputs.
+/// Reads the problems of all splits and adds their datasets to `inputs`.
 fn jobs(
     problems: &[PathBuf],
     config: &Config,
@@ -154,8 +158,10 @@ fn jobs(
     Ok(jobs)
 }
 
-/// The searches with their models, which have their weights in an order of their own: they need not be there twice. The
-/// first is that of `tree.toml`.
+/// Builds one searcher per search, all sharing the same models; the first is that of `tree.toml`.
+///
+/// `models` is dropped as soon as the policies and critics have their own copy of the weights, in a layout of their
+/// own, so that the weights are not in memory twice.
 fn searchers(
     searches: Vec<(String, SearchConfig)>,
     models: Models,
@@ -171,7 +177,7 @@ fn searchers(
     searches.into_iter().map(with).collect::<Result<_, decoding::Error>>().map_err(Failure::from)
 }
 
-/// Writes the results and commits. `cost` is that of this run.
+/// Writes the results and commits the dataset. `cost` covers this run only, not parts that were already there.
 fn finish(
     output: Output<Evaluation>,
     args: &Args,
@@ -190,6 +196,7 @@ fn finish(
     }
     let results = results_json(&rows, model);
     let text = serde_json::to_vec_pretty(&results).map_err(Failure::bug)?;
+    // Before the commit: a committed dataset always has its results.
     output.write_file("results.json", &text)?;
     output.commit()?;
     if args.common.json {
@@ -222,16 +229,16 @@ fn finish(
 struct Evaluator<'a> {
     common: &'a Common,
     config: &'a Config,
-    /// The search and its variants, with what follows the names of their decoders.
+    /// The search and its variants, each with the suffix of its decoders' names.
     searchers: Vec<(String, Searcher)>,
-    /// The problems that all decoders are asked. One that is too long for a model of any of them is answered by none, and
-    /// counts as wrong for all: their accuracies are over the same problems.
+    /// The problems that every decoder is asked. A problem that is too long for any of the models is answered by no
+    /// decoder and counts as wrong for all of them, so that all accuracies are over the same problems.
     fitting: Fitting,
     model: String,
 }
 
 impl Evaluator<'_> {
-    /// The searcher without a variant's settings.
+    /// The searcher with the settings of `tree.toml`, without a variant.
     fn searcher(&self) -> &Searcher {
         &self.searchers[0].1
     }
@@ -263,6 +270,7 @@ impl Evaluator<'_> {
                 written: String::new(),
                 sampling: Sampling::Greedy,
                 to_end: true,
+                // Nothing is generated after these answers, so their keys and values would never be read again.
                 keep: false,
                 excluded: Vec::new(),
                 seed: 0,
@@ -285,6 +293,7 @@ impl Evaluator<'_> {
     }
 
     fn search(&self, problems: &[&Prompt]) -> Result<(Vec<Evaluation>, Vec<Bill>), Failure> {
+        // From the problem's id, not its position: adding problems or splits changes no other answer.
         let seed =
             |p: &Prompt| seed_for(self.common.seed, "evaluate", self.common.round, &p.prompt_id);
         let mut asked = Vec::with_capacity(problems.len());
@@ -318,7 +327,7 @@ impl Evaluator<'_> {
         Ok((rows, bills))
     }
 
-    /// What all decoders but greedy answer, one kind of decoder after the other.
+    /// Runs every decoder except greedy, one kind after another.
     fn decoded<'q>(
         &'q self,
         questions: &'q [Question<'q>],
@@ -339,7 +348,7 @@ impl Evaluator<'_> {
 
     fn row(&self, problem: &Prompt, answer: Answer) -> Result<Evaluation, Failure> {
         let id = &problem.prompt_id;
-        // Problems without one were refused before any was answered.
+        // Problems without a gold answer were refused before the first one was answered.
         let target = problem.answer.clone().ok_or_else(|| Failure::bug("no gold answer"))?;
         let text = answer.text.as_deref();
         let prediction = text.and_then(answer::extract).map(str::to_owned);

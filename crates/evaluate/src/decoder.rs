@@ -1,27 +1,27 @@
-//! The names of the decoders. What follows an `@` is a number of samples, or a variant of a search.
+//! Names of the decoders. After an `@` comes the number of samples or the variant of a search.
 
 use decoding::{Picks, StepMethod};
 
-/// Always the likeliest token: what search is compared with.
+/// Greedy decoding: always the most likely token. The baseline of every other decoder.
 pub(crate) const GREEDY: &str = "greedy";
 /// A single sample.
 pub(crate) const SAMPLING: &str = "sampling";
-/// The most frequent answer of some samples.
+/// The most frequent answer among several samples.
 pub(crate) const SELF_CONSISTENCY: &str = "self-consistency";
-/// The best of some samples by the ORM.
+/// The sample with the highest ORM score.
 pub(crate) const BEST_OF_N: &str = "best-of-n";
-/// The best of some samples as the search would judge them as leaves.
+/// The sample with the highest score, by the sum that a search judges leaves with.
 pub(crate) const BEST_LEAF: &str = "best-leaf";
-/// The answer of some samples with the largest sum of outcome rewards.
+/// The answer with the largest sum of ORM scores among several samples.
 pub(crate) const ORM_VOTE: &str = "orm-vote";
 
-/// How the decoders begin that search with eta-MCTS.
+/// Common prefix of the eta-MCTS decoders.
 pub(crate) const SEARCH: &str = "mcts";
 
-/// The vote of the solutions of a tree, without a variant.
+/// The vote among the solutions of a tree, without a variant.
 pub(crate) const VOTE: &str = Picks::NAMES[3];
 
-/// All of them, in the order in which they are shown.
+/// All decoders, in the order in which they are shown.
 pub(crate) const ALL: [&str; 13] = [
     GREEDY,
     SAMPLING,
@@ -38,13 +38,13 @@ pub(crate) const ALL: [&str; 13] = [
     Picks::NAMES[3],
 ];
 
-/// What picks an answer from independent samples as this decoder picks one from what it found: by the same judges, in the
-/// same way. It is what a search has to be compared with for its search to be what is measured, and not its pick. None for
-/// greedy, for samples themselves, and for a decoder that is not known.
+/// The decoder that picks from independent samples, by the same critics and in the same way, as this search picks from
+/// its solutions. `None` for greedy, for samples themselves, and for unknown decoders.
 ///
-/// A vote by outcome rewards has the vote of samples by theirs, be it of a tree or of a step search; the best solution by
-/// the ORM has best-of-n. The leaf of the largest mean return is judged by value, PRM and ORM together, so neither of these
-/// is its like: its rival is the sample that the same sum ranks first.
+/// Comparing a search with a decoder that picks differently would measure the pick, not the search. Votes by ORM score,
+/// of a tree or of a step search, are matched by the same vote over samples, and the best solution by ORM by best-of-n.
+/// The leaf with the highest mean return is judged by value, PRM and ORM together, so neither of these matches it: its
+/// rival is the sample with the highest score by the same sum.
 pub(crate) fn rival(decoder: &str) -> Option<&'static str> {
     const STEPS: [&str; 3] =
         [StepMethod::Beam.name(), StepMethod::Dvts.name(), StepMethod::Rebase.name()];

@@ -1,4 +1,4 @@
-//! Runs the decoders, and says what they answered and what that cost.
+//! Runs the decoders and returns their answers and costs.
 
 use std::time::Instant;
 
@@ -12,13 +12,13 @@ use stage::Failure;
 use crate::bill::Bill;
 use crate::decoder::{BEST_LEAF, BEST_OF_N, ORM_VOTE, SAMPLING, SELF_CONSISTENCY};
 
-/// What some decoders that share their work answered, by the place of the question.
+/// The answers of decoders that share their work, each with the index of its question.
 pub(crate) struct Decoded {
     pub(crate) bill: Bill,
     pub(crate) answers: Vec<(usize, Answer)>,
 }
 
-/// An answer to a problem, before it is graded.
+/// An answer to a problem, not yet graded.
 pub(crate) struct Answer {
     pub(crate) decoder: String,
     pub(crate) text: Option<String>,
@@ -27,9 +27,9 @@ pub(crate) struct Answer {
     pub(crate) seed: Option<i64>,
 }
 
-/// What decoders found for one question.
+/// The answers of a group of decoders to one question.
 struct Answers {
-    /// One for each decoder.
+    /// One text per decoder.
     texts: Vec<Option<String>>,
     tokens: u64,
     nodes: Option<i32>,
@@ -42,7 +42,7 @@ impl Answer {
 }
 
 impl Decoded {
-    /// Runs some decoders and takes the time; `answers` are in the order of their names.
+    /// Runs a group of decoders and measures the time. `answers` returns its texts in the order of `decoders`.
     fn timed<T>(
         decoders: Vec<String>,
         problems: usize,
@@ -66,7 +66,7 @@ impl Decoded {
     }
 }
 
-/// What eta-MCTS answers; `name` follows the names of the four picks.
+/// Runs eta-MCTS and answers with each of the four picks. `name` is appended to their names.
 pub(crate) fn by_tree(
     searcher: &Searcher,
     name: &str,
@@ -88,7 +88,7 @@ pub(crate) fn by_tree(
 /// A way to pick one of several samples.
 type Pick = fn(&[Candidate]) -> Option<usize>;
 
-/// One sample, or what is picked of several.
+/// Draws `count` samples per question and answers with each way to pick one of them.
 pub(crate) fn by_samples(
     searcher: &Searcher,
     sampling: Sampling,
@@ -116,7 +116,7 @@ pub(crate) fn by_samples(
     Decoded::timed(names, questions.len(), decode, answers)
 }
 
-/// What a step search answers, by the weighted vote of what it found.
+/// Runs a step search and answers with the ORM-weighted vote over its solutions.
 pub(crate) fn by_steps(
     searcher: &Searcher,
     config: &StepConfig,

@@ -1,8 +1,8 @@
-//! Numbers as text, the same in every table.
+//! Formats numbers, the same way in every table.
 
 use crate::compare::SIGNIFICANT;
 
-/// What stands where there is no number.
+/// Placeholder for a missing number.
 pub(crate) fn none() -> String {
     "-".to_owned()
 }
@@ -12,17 +12,17 @@ pub(crate) fn one(value: Option<f64>) -> String {
     value.map_or_else(none, |value| format!("{value:.1}"))
 }
 
-/// From where to where, one decimal each.
+/// A range, with one decimal.
 pub(crate) fn range(low: f64, high: f64) -> String {
     format!("{low:.1} to {high:.1}")
 }
 
-/// The same of differences, whose sign is shown.
+/// A range of differences, with signs.
 pub(crate) fn signed_range(low: f64, high: f64) -> String {
     format!("{low:+.1} to {high:+.1}")
 }
 
-/// A p-value with as many digits as it takes to see on which side of [`SIGNIFICANT`] it is.
+/// A p-value with as many digits as needed to tell on which side of [`SIGNIFICANT`] it is.
 pub(crate) fn p_value(p: f64) -> String {
     let rounded = format!("{p:.3}");
     match p {

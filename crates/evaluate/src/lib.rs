@@ -1,9 +1,12 @@
-//! Evaluation (AlphaLLM §5): `evaluate run` measures a policy, greedy and with eta-MCTS;
-//! `evaluate compare` puts several models side by side, with intervals and paired tests; `evaluate report` does so over
-//! several seeds, with tables and plots; `evaluate audit` grades what a filter kept; `evaluate check` compares a device
-//! with the CPU.
+//! Evaluation (AlphaLLM §5).
 //!
-//! The one stage that reads the gold answers of the test splits, and only to grade with them.
+//! - `evaluate run` measures a policy with greedy decoding, eta-MCTS and other decoders.
+//! - `evaluate compare` puts several models side by side, with intervals and paired tests.
+//! - `evaluate report` does the same over several seeds, with tables and plots.
+//! - `evaluate audit` grades the solutions that a filter kept.
+//! - `evaluate check` compares a device with the CPU.
+//!
+//! This is the only stage that reads the gold answers of the test splits, and it uses them only for grading.
 
 mod audit;
 mod bill;
@@ -33,22 +36,22 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Answers the problems of evaluation splits and grades the answers.
+    /// Answer the problems of evaluation splits and grade the answers.
     Run(Box<decode::Args>),
-    /// Compares the evaluations of several models.
+    /// Compare the evaluations of several models.
     Compare(compare::CompareArgs),
-    /// Reports the evaluations of several models over several seeds: tables, JSON and plots.
+    /// Report the evaluations of several models over several seeds: tables, JSON and plots.
     Report(report::ReportArgs),
-    /// Grades what a filter kept of problems with known answers.
+    /// Grade the solutions that a filter kept for problems with known answers.
     Audit(audit::Args),
-    /// Compares what a device and the CPU make of a model.
+    /// Compare the results of a model on a device with those on the CPU.
     Check(check::Args),
 }
 
-/// Runs the stage.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// Bad settings (78), bad inputs (65), a locked output (75), a full disk (74).
+/// Invalid settings (78), invalid inputs (65), a locked output (75), a full disk (74).
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Run(args) => decode::run(&args),

@@ -1,4 +1,4 @@
-//! What models answered, by test set, decoder and problem, and two of such measurements paired.
+//! The answers of models by test set, decoder and problem, and pairs of such measurements.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use crate::compare::{Error, Paired, Rank};
 use crate::rivals::Priced;
 use crate::stats::{Pairs, mean};
 
-/// A test set: the task and the split.
+/// A test set: task and split.
 pub(crate) type Place<'a> = (&'a str, Rank<'a>);
 
-/// What one decoder answered, by problem.
+/// The answers of one decoder, by problem id.
 type Answers<'a> = BTreeMap<&'a str, &'a Evaluation>;
 
-/// All that is known of one model.
+/// All measurements of one model.
 pub(crate) struct Model<'a> {
-    /// How messages call it.
+    /// The name of the model in messages.
     pub(crate) label: String,
-    /// Its answers.
+    /// Its answers, by test set and decoder.
     pub(crate) places: BTreeMap<Place<'a>, BTreeMap<Rank<'a>, Answers<'a>>>,
 }
 
@@ -32,7 +32,10 @@ pub(crate) struct Cell<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Sorts the rows of an evaluation.
+    /// Sorts the rows of an evaluation by test set, decoder and problem.
+    ///
+    /// # Errors
+    /// No rows, or several answers of a decoder to one problem.
     pub(crate) fn of(label: String, rows: &'a [Evaluation]) -> Result<Self, Error> {
         if rows.is_empty() {
             return Err(Error::NoRows { label });
@@ -53,7 +56,7 @@ impl<'a> Model<'a> {
         Ok(model)
     }
 
-    /// The decoders on a test set, in their order.
+    /// The decoders measured on a test set, in display order.
     pub(crate) fn decoders(&self, place: Place<'a>) -> impl Iterator<Item = &'a str> {
         self.places.get(&place).into_iter().flat_map(BTreeMap::keys).map(Rank::name)
     }
@@ -65,7 +68,10 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Two measurements on the problems that both have.
+/// Pairs two measurements on the problems that both have.
+///
+/// # Errors
+/// Different gold answers to one problem, or two sets of problems of which neither contains the other.
 pub(crate) fn paired(place: Place<'_>, first: Cell<'_>, second: Cell<'_>) -> Result<Paired, Error> {
     let mut pairs = Pairs::default();
     for (id, one) in first.answers {
@@ -99,7 +105,7 @@ impl<'a> Cell<'a> {
         self.answers.len() as u64
     }
 
-    /// The number of those answered rightly.
+    /// The number of problems answered correctly.
     pub(crate) fn correct(&self) -> u64 {
         self.answers.values().filter(|row| row.correct).count() as u64
     }
@@ -113,13 +119,13 @@ impl<'a> Cell<'a> {
         both.map(|(id, one, other)| (id, i64::from(one) - i64::from(other)))
     }
 
-    /// The mean of a count where it is recorded.
+    /// The mean of a count over the problems where it is recorded.
     fn average(&self, count: impl Fn(&Evaluation) -> Option<i32>) -> Option<f64> {
         let counts = self.answers.values().filter_map(|row| count(row));
         mean(&counts.map(f64::from).collect::<Vec<_>>())
     }
 
-    /// Mean generated tokens of a problem.
+    /// Generated tokens per problem, mean.
     pub(crate) fn tokens(&self) -> Option<f64> {
         self.average(|row| row.tokens)
     }
@@ -129,7 +135,7 @@ impl<'a> Cell<'a> {
         Priced { decoder: self.decoder, tokens: self.tokens() }
     }
 
-    /// Mean nodes of a search tree; none without one.
+    /// Nodes of the search tree per problem, mean; `None` for decoders without a tree.
     pub(crate) fn nodes(&self) -> Option<f64> {
         self.average(|row| row.nodes)
     }

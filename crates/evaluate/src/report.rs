@@ -1,12 +1,13 @@
 //! `evaluate report`: evaluations of several models over several seeds as tables, JSON and plots.
 //!
-//! A run is one model of one seed. Every seed has every model, measured on the same splits with the same decoders, so
-//! that a mean over seeds is one of like with like. Models are paired as asked, per seed and over all of them; every
-//! other decoder is paired with the greedy answers of its own model, and every search with its rival at as many and at twice
-//! the tokens: with what picks from samples as the search picks from what it found.
+//! A run is one model of one seed. Every seed has to have every model, measured on the same splits with the same
+//! decoders, so that a mean over seeds compares like with like. Models are paired as requested, per seed and over all
+//! seeds. Every other decoder is paired with greedy decoding of its own model, and every search with its rival at as
+//! many and at twice as many tokens: the decoder that picks from independent samples the way the search picks from its
+//! solutions.
 //!
-//! [`report`] is pure; [`markdown()`] and [`plots()`] write what it found, equal bytes for equal rows; [`run`] reads the
-//! datasets and writes the files.
+//! [`report`] is pure. [`markdown()`] and [`plots()`] render its result, byte for byte the same for the same rows.
+//! [`run`] reads the datasets and writes the files.
 
 mod arguments;
 mod chart;
@@ -53,23 +54,23 @@ pub struct Run {
     pub rows: Vec<Evaluation>,
 }
 
-/// What a report is to hold.
+/// The pairs, splits and plots that a report should contain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
-    /// Models to compare.
+    /// Pairs of models to compare.
     pub pairs: Vec<Pair>,
-    /// The splits to report, by name; none is all.
+    /// Names of the splits to report; all if empty.
     pub splits: Vec<String>,
-    /// Models whose decoders are plotted over what they generate; none is all.
+    /// Models whose accuracy is plotted over generated tokens, by decoder; all if empty.
     pub curves: Vec<String>,
 }
 
-/// A model and the one that it is compared with.
+/// A model and the model it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pair {
     /// The model.
     pub model: String,
-    /// The other.
+    /// The model it is compared with.
     pub against: String,
 }
 
@@ -100,53 +101,54 @@ pub struct Report {
     pub seeds: Vec<String>,
     /// The models, in the order given.
     pub models: Vec<String>,
-    /// The models whose decoders are plotted over what they generate.
+    /// The models whose accuracy is plotted over generated tokens, by decoder.
     pub curves: Vec<String>,
-    /// One for every split of every task, in a fixed order: `test`, `ood-templates`, `ood-chains`, others by name.
+    /// One entry per split of each task, in a fixed order: `test`, `ood-templates`, `ood-chains`, then others by name.
     pub splits: Vec<SplitReport>,
-    /// What the decoders cost, where their metrics are there.
+    /// The costs of the decoders, where their metrics exist.
     pub decoder_costs: Vec<DecoderCost>,
-    /// What the operators of imagination made, by the prompts' folders; none where no run's folder was given, as in the next
-    /// four.
+    /// Prompts that each operator of imagination made, by prompt folder. Empty if no run folder was given, as are the
+    /// four fields below.
     pub made: Vec<OfOperator<MadeCounts>>,
-    /// What a search and a filter made of their prompts, by the examples' folders.
+    /// Solutions found and kept for those prompts, by the folder of the training examples.
     pub brought: Vec<OfOperator<BroughtCounts>>,
-    /// How far the critics can be trusted, by their folders.
+    /// Quality of the critics, by folder.
     pub critics: Vec<CriticReport>,
-    /// What the filters are worth, by the folders of their audits.
+    /// Yield and precision of the filters, by the folder of their audits.
     pub kept: Vec<KeptReport>,
-    /// What the stages cost, by their folders.
+    /// Costs of the stages, by output folder.
     pub costs: Vec<StageCost>,
 }
 
-/// What was measured on one test set.
+/// The results on one test set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitReport {
     /// The task's name.
     pub task: String,
     /// The test set within the task.
     pub split: String,
-    /// The decoders in their order: greedy, samples, step searches, tree searches, others by name.
+    /// The decoders in a fixed order: greedy, samples, step searches, tree searches, then others by name.
     pub decoders: Vec<DecoderReport>,
-    /// Every other decoder against greedy of the same model, by model, then by decoder.
+    /// Every other decoder against greedy decoding of the same model, ordered by model, then by decoder.
     pub against_greedy: Vec<Versus>,
-    /// Every search against its rival of the same model, the cheapest that generates as many tokens, in the same order.
+    /// Every search against its rival of the same model, the cheapest that generates at least as many tokens, in the
+    /// same order.
     pub against_rival: Vec<Versus>,
-    /// The searches that have none.
+    /// The searches without such a rival.
     pub without_rival: Vec<Lone>,
-    /// The same as `against_rival`, of the cheapest that generates twice as many.
+    /// Every search against the cheapest rival that generates at least twice as many tokens.
     pub against_twice: Vec<Versus>,
-    /// The searches that have none of those.
+    /// The searches without a rival at twice the tokens.
     pub without_twice: Vec<Lone>,
 }
 
-/// A search that is compared with nothing at equal tokens.
+/// A search that has no rival at equal tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lone {
     /// The search.
     #[serde(flatten)]
     pub side: Side,
-    /// Why.
+    /// The reason.
     pub lacking: Lacking,
 }
 
@@ -157,7 +159,7 @@ pub struct DecoderReport {
     pub decoder: String,
     /// The models that were measured with it.
     pub models: Vec<Measured>,
-    /// The pairs that were asked for, where both were measured with it.
+    /// The requested pairs of models that were both measured with it.
     pub pairs: Vec<Versus>,
 }
 
@@ -166,24 +168,24 @@ pub struct DecoderReport {
 pub struct Measured {
     /// The model.
     pub model: String,
-    /// What each seed has.
+    /// The results of each seed.
     pub seeds: Vec<SeedShare>,
-    /// Right answers in percent, over seeds.
+    /// Accuracy in percent, over seeds.
     pub accuracy: Spread,
-    /// Generated tokens of a problem, the mean over seeds; null where not recorded.
+    /// Generated tokens per problem, mean over seeds; null if not recorded.
     pub tokens: Option<f64>,
-    /// Nodes of a search tree, the mean over seeds; null without one.
+    /// Nodes of the search tree per problem, mean over seeds; null for decoders without one.
     pub nodes: Option<f64>,
 }
 
-/// What one seed's model answered rightly.
+/// The accuracy of one model in one seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SeedShare {
     /// The seed.
     pub seed: String,
     /// Problems answered.
     pub n: u64,
-    /// Problems answered rightly.
+    /// Problems answered correctly.
     pub correct: u64,
     /// Their share in percent, with the Wilson interval.
     pub accuracy: Interval,
@@ -198,25 +200,25 @@ pub struct Side {
     pub decoder: String,
 }
 
-/// One side against another, paired by problem within each seed; `first` in pairs is `this`.
+/// One side against another, paired by problem within each seed. In [`Paired::pairs`], `first` is `this`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Versus {
-    /// The side that gains.
+    /// The side whose gain is measured.
     pub this: Side,
-    /// The side that it is compared with.
+    /// The side it is compared with.
     pub other: Side,
-    /// What each seed has.
+    /// The comparison in each seed.
     pub seeds: Vec<SeedPair>,
     /// The gain in percentage points, over seeds.
     pub gain: Spread,
-    /// The errors removed, over seeds; null where a seed has none to remove.
+    /// Errors removed in percent, over seeds; null if in some seed the other side makes no errors.
     pub error_removed: Option<Spread>,
-    /// The problems of all seeds put together, each seed's for others: too sure where seeds share problems.
+    /// All seeds pooled, as if each had problems of its own. Overconfident if seeds share problems.
     pub pooled: Paired,
-    /// How many different problems that are: fewer than those of `pooled` where seeds share problems.
+    /// Number of distinct problems; smaller than `pooled.n` if seeds share problems.
     pub problems: u64,
-    /// The p-value over all seeds of the exact test by random signs, one for each problem. It is that of `pooled` where
-    /// seeds share no problems, and holds where they do.
+    /// The p-value of the exact sign-flip test over all seeds, with one sign per problem. Equals that of `pooled` if
+    /// seeds share no problems, and stays valid if they do.
     pub p_by_problem: f64,
 }
 
@@ -235,7 +237,7 @@ pub struct SeedPair {
     /// The gain, its interval and its test.
     #[serde(flatten)]
     pub paired: Paired,
-    /// `(e_other - e_this) / e_other` in percent, where `e` counts errors on the paired problems; null where the other
-    /// makes none.
+    /// `(e_other - e_this) / e_other` in percent, where `e` counts errors on the paired problems; null if the other
+    /// side makes none.
     pub error_removed: Option<f64>,
 }

@@ -1,7 +1,7 @@
-//! `results.json`: the measurements in the shape of lm-evaluation-harness's output, for tools that read it.
+//! `results.json`: the results in the output format of lm-evaluation-harness, for tools that read it.
 //!
-//! A split of a task is one harness task, named `<task>_<split>`; a decoder is one harness filter. There is no clock, no
-//! path and no version of this program in it: equal rows give equal bytes, in whatever order they come.
+//! A split of a task is a harness task named `<task>_<split>`; a decoder is a harness filter. The file has no
+//! timestamps, paths or version of this program, so equal rows give equal bytes, in whatever order they come.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,22 +12,22 @@ use crate::compare::Rank;
 use crate::decoder::GREEDY;
 use crate::stats::{mean, standard_error};
 
-/// The one metric: the share of problems answered exactly right.
+/// The only metric: the share of problems with exactly the right answer.
 const METRIC: &str = "exact_match";
 
-/// The answers of one decoder to one problem: right (1) or wrong (0).
+/// The answers of one decoder, by problem id: right (1) or wrong (0).
 type Problems<'a> = BTreeMap<&'a str, Vec<f64>>;
 
-/// The decoders of one harness task, in their order.
+/// The decoders of one harness task, in display order.
 type Decoders<'a> = BTreeMap<Rank<'a>, Problems<'a>>;
 
-/// The contents of `results.json` for all rows of one model.
+/// Builds the contents of `results.json` from all rows of one model.
 ///
-/// `results.<task>` holds `exact_match,<decoder>` (0 to 1) and `exact_match_stderr,<decoder>` (`"N/A"` for one
-/// problem). Several answers of a decoder to a problem count as their mean, since they do not tell about other problems.
-/// `n-samples.<task>` counts problems: `original` are those of the split, `effective` those that every decoder
-/// answered, and each decoder's number stands beside them. Where problems were too long for the models, `too_long` is their
-/// number: no decoder was asked, and they count as wrong for all. `versions` is the version of the evaluations table.
+/// `results.<task>` has `exact_match,<decoder>` (0 to 1) and `exact_match_stderr,<decoder>` (`"N/A"` for a single
+/// problem). Several answers of a decoder to a problem count once, as their mean, because they are not independent
+/// problems. In `n-samples.<task>`, `original` counts the problems of the split and `effective` those that every
+/// decoder answered, followed by the count of each decoder. `too_long` is there if some problems were too long for the
+/// models: no decoder was asked, and they count as wrong for all. `versions` is the version of the evaluations table.
 pub fn results_json(rows: &[Evaluation], model: &str) -> Value {
     let (mut results, mut samples) = (Map::new(), Map::new());
     let (mut configs, mut versions) = (Map::new(), Map::new());
@@ -78,7 +78,8 @@ fn scores(name: &str, decoders: &Decoders<'_>) -> Value {
     Value::Object(scores)
 }
 
-/// Whether a row says that its problem was too long: every problem is asked greedily, and nothing was written for it.
+/// Whether a row stands for a problem that was too long. Every problem has a greedy row, and only these have neither a
+/// completion nor tokens.
 pub(crate) fn is_too_long(row: &Evaluation) -> bool {
     row.decoder == GREEDY && row.completion.is_none() && row.tokens == Some(0)
 }

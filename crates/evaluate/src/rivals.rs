@@ -1,4 +1,5 @@
-//! Like against like: the samples' decoder that a search is compared with at equal tokens, or why there is none.
+//! Finds the decoder of independent samples that a search is compared with at equal tokens, or the reason why there is
+//! none.
 
 use std::fmt;
 
@@ -6,24 +7,24 @@ use serde::Serialize;
 
 use crate::decoder;
 
-/// Why a search is compared with nothing at equal tokens.
+/// The reason why a search has no rival at equal tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Lacking {
-    /// The decoder of samples that picks as it does.
+    /// The decoder that picks from samples in the same way.
     pub rival: &'static str,
-    /// What is the matter with it.
+    /// The reason why it cannot be the rival.
     pub reason: Reason,
 }
 
-/// What is the matter with a rival.
+/// The reason why a decoder cannot be the rival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// It was not measured.
     Unmeasured,
-    /// It generates too few tokens, with every number of samples that was measured.
+    /// It generates too few tokens, for every number of samples that was measured.
     Cheaper,
-    /// The tokens of the two were not recorded.
+    /// The tokens of the search or of the rival were not recorded.
     Uncounted,
 }
 
@@ -38,16 +39,19 @@ impl fmt::Display for Lacking {
     }
 }
 
-/// A decoder of a model, and the tokens that it generates for a problem.
+/// A decoder of a model, with the tokens it generates per problem.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Priced<'a> {
     pub(crate) decoder: &'a str,
     pub(crate) tokens: Option<f64>,
 }
 
-/// Which of all decoders of its model a decoder is compared with: of its rival with its numbers of samples the cheapest that
-/// generates at least `times` as many tokens; its place, and its tokens. None for a decoder that no decoder of samples is
-/// like.
+/// Picks the rival of a decoder among all decoders of its model: of the rival's sample counts, the cheapest that
+/// generates at least `times` as many tokens. Returns its index in `all` and its tokens; `None` for decoders that have
+/// no counterpart on samples.
+///
+/// At least as many tokens, not the nearest count, so that a search never wins because it was given more tokens. Without
+/// such a decoder the result is `Err` with the reason, and no other decoder takes its place.
 pub(crate) fn rival(
     this: Priced<'_>,
     times: f64,
@@ -68,7 +72,7 @@ pub(crate) fn rival(
     }
 }
 
-/// A decoder of a model that may lack its rival.
+/// A decoder of a model, and the reason if it has no rival.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Alone<'a> {
     pub(crate) model: &'a str,
@@ -76,8 +80,8 @@ pub(crate) struct Alone<'a> {
     pub(crate) lacking: Option<Lacking>,
 }
 
-/// Who lacks a rival, and why, in words; none where nobody does. The model is named where the same decoder of another one
-/// does not lack it for the same reason.
+/// Lists the decoders without a rival, with the reasons; `None` if every search has one. The model is named only if the
+/// same decoder of another model differs.
 pub(crate) fn lacking(all: &[Alone<'_>]) -> Option<String> {
     let mut groups: Vec<(Lacking, Vec<String>)> = Vec::new();
     for one in all {

@@ -1,4 +1,4 @@
-//! What a measurement can hide: decoders of which no output has an answer to read, or none is right.
+//! Warnings about results that an accuracy table hides: decoders without any readable answer, or without a right one.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::compare::Rank;
 /// How many outputs of a decoder have an answer, and how many are right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Read {
-    /// Problems that were asked.
+    /// Problems that the decoder was asked.
     pub(crate) outputs: u64,
-    /// Those with an answer to read.
+    /// Outputs with an answer that could be extracted.
     pub(crate) answered: u64,
-    /// Those with the right one.
+    /// Outputs with the right answer.
     pub(crate) right: u64,
 }
 
 impl Read {
-    /// Adds an output.
+    /// Counts one output.
     pub(crate) fn add(&mut self, row: &Evaluation) {
         self.outputs += 1;
         self.answered += u64::from(row.prediction.is_some());
@@ -28,7 +28,10 @@ impl Read {
     }
 }
 
-/// What there is to say of decoders that have answered nothing, or nothing rightly, with an output as an example.
+/// Warnings about decoders that gave no readable answer, or no right one, each with an output as an example.
+///
+/// Both may come from the prompt's format or a length limit rather than from the model, and an accuracy of 0 % does not
+/// show which.
 pub(crate) fn complaints(rows: &[Evaluation]) -> Vec<String> {
     let mut decoders = BTreeMap::<Rank<'_>, Read>::new();
     for row in rows {
@@ -51,7 +54,7 @@ pub(crate) fn complaints(rows: &[Evaluation]) -> Vec<String> {
     complaints.into_iter().flatten().collect()
 }
 
-/// What there is to say of solutions that the critics could not read to their end; none where they could.
+/// A warning about solutions that were longer than a critic's context; `None` if there were none.
 pub(crate) fn unread(cost: Cost) -> Option<String> {
     let Cost { judged, unread, .. } = cost;
     (unread > 0).then(|| {
@@ -62,7 +65,7 @@ pub(crate) fn unread(cost: Cost) -> Option<String> {
     })
 }
 
-/// An output beside the right answer.
+/// The end of an output next to the right answer.
 fn example(row: &Evaluation) -> String {
     let tail = stage::tail(row.completion.as_deref().unwrap_or_default());
     let read = row.prediction.as_deref().map_or_else(|| "none".to_owned(), |it| format!("{it:?}"));

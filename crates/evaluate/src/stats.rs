@@ -1,27 +1,26 @@
-//! Statistics of right and wrong answers: intervals, a paired test, a paired difference, a mean over
-//! runs.
+//! Statistics of right and wrong answers: intervals, paired tests, a paired difference, and a mean over runs.
 //!
-//! Every interval is a 95 % interval. All functions are pure and total: counts that cannot be (more right answers than
-//! answers) are cut to those that can, no answers give an interval that says nothing, and no result is NaN.
+//! All intervals are 95 % intervals. All functions are pure and total: impossible counts (more right answers than
+//! answers) are clamped, an empty sample gives the widest possible interval, and no result is NaN.
 
 use serde::Serialize;
 
-/// The 97.5 % quantile of the standard normal distribution.
+/// The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// An estimate and the 95 % interval around it, in the unit of the estimate.
+/// An estimate with its 95 % interval, all in the same unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// What was measured.
+    /// The point estimate.
     pub estimate: f64,
-    /// The lower end.
+    /// The lower end of the interval.
     pub low: f64,
-    /// The upper end.
+    /// The upper end of the interval.
     pub high: f64,
 }
 
 impl Interval {
-    /// The same interval in another unit, of which one old unit holds `factor`.
+    /// The same interval multiplied by `factor`, e.g. 100 to turn a share into percent.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         let Self { estimate, low, high } = self;
@@ -29,10 +28,11 @@ impl Interval {
     }
 }
 
-/// The share of `correct` among `n` answers with its Wilson score interval, from 0 to 1.
+/// The share of `correct` among `n` answers with its Wilson score interval, 0 to 1.
 ///
-/// `(p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)`, where `p = correct/n`. It stays within 0 and 1 and keeps its
-/// coverage near both, where the textbook `p ± z √(p(1-p)/n)` does not. For `n = 0` it is 0, from 0 to 1.
+/// `(p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)`, where `p = correct/n`. Unlike the textbook `p ± z √(p(1-p)/n)`,
+/// it stays within 0 and 1 and keeps its coverage near both ends. For `n = 0` the estimate is 0 and the interval 0 to
+/// 1.
 pub fn wilson(correct: u64, n: u64) -> Interval {
     if n == 0 {
         return Interval { estimate: 0.0, low: 0.0, high: 1.0 };
@@ -42,24 +42,24 @@ pub fn wilson(correct: u64, n: u64) -> Interval {
     let center = share + Z * Z / (2.0 * size);
     let half = Z * (share * (1.0 - share) / size + Z * Z / (4.0 * size * size)).sqrt();
     let scale = 1.0 + Z * Z / size;
-    // At both ends the formula gives 0 and 1 up to rounding.
+    // At both ends the formula gives 0 and 1 only up to rounding.
     let low = if correct == 0 { 0.0 } else { (center - half) / scale };
     let high = if correct == n { 1.0 } else { (center + half) / scale };
     Interval { estimate: share, low, high }
 }
 
-/// The p-value of `McNemar`'s exact two-sided test: how likely a split of the discordant pairs at least as uneven as this
-/// one is if either side were right with equal chance.
+/// The p-value of `McNemar`'s exact two-sided test: the probability of a split of the discordant pairs at least as
+/// uneven as this one if each side were equally likely to win a pair.
 ///
-/// `min(1, 2 P(X ≤ min(b, c)))`, where `X` is binomial of `b + c` fair draws, `b` is the number of problems that only
-/// the first answers rightly and `c` the number that only the second does. 1 without discordant pairs. Takes time in
-/// proportion to `b + c`; a value below the smallest double is 0.
+/// `min(1, 2 P(X ≤ min(b, c)))` with `X ~ Binomial(b + c, 1/2)`, where `b` problems are answered correctly by the first
+/// side only and `c` by the second only. 1 if there are no discordant pairs. Runs in time proportional to `b + c`;
+/// values below the smallest double are returned as 0.
 pub fn mcnemar(b: u64, c: u64) -> f64 {
     let (n, fewer) = (b + c, b.min(c));
     let mut halves = n;
     let mut term = 1.0;
-    // C(n, fewer) / 2ⁿ: halving is exact, so doing it whenever the product exceeds 1 keeps the product in range
-    // without a logarithm, and with a relative error of a few `fewer` roundings.
+    // C(n, fewer) / 2ⁿ. Halving is exact, so halving whenever the product exceeds 1 keeps it in range without a
+    // logarithm, with a relative error of only a few roundings per factor.
     for i in 1..=fewer {
         term *= (n - fewer + i) as f64 / i as f64;
         while term > 1.0 && halves > 0 {
@@ -71,18 +71,19 @@ pub fn mcnemar(b: u64, c: u64) -> f64 {
     (2.0 * term * tail(n, fewer)).min(1.0)
 }
 
-/// `2^-n`; 0 where a double ends.
+/// `2^-n`, or 0 where that is too small for a double.
 fn power_of_half(n: u64) -> f64 {
     i32::try_from(n).map_or(0.0, |n| 0.5_f64.powi(n))
 }
 
-/// `P(X ≤ k) / P(X = k)` of a binomial of `n` fair draws, for `k ≤ n/2`: each term is the one above it times
+/// `P(X ≤ k) / P(X = k)` for `X ~ Binomial(n, 1/2)` and `k ≤ n/2`. Each term is the one above it times
 /// `i / (n - i + 1) ≤ 1`.
 fn tail(n: u64, k: u64) -> f64 {
     let (mut sum, mut ratio) = (1.0, 1.0);
     for i in (1..=k).rev() {
         ratio *= i as f64 / (n - i + 1) as f64;
         sum += ratio;
+        // The ratios only shrink from here, so the rest of the tail is below rounding error.
         if ratio < f64::EPSILON * 1e-3 {
             break;
         }
@@ -90,22 +91,24 @@ fn tail(n: u64, k: u64) -> f64 {
     sum
 }
 
-/// The p-value of the exact two-sided test by random signs: how likely a sum of these differences at least as far from 0
-/// is if each had either sign with equal chance.
+/// The p-value of the exact two-sided sign-flip test: the probability of a sum of differences at least as far from 0 as
+/// the observed one if the sign of each difference were flipped with probability 1/2.
 ///
-/// A difference is a problem's: how many more of several answers are right on one side than on the other. It equals
-/// [`mcnemar`] where there is one answer for each side, and stays exact where answers to a problem depend on one
-/// another. 1 without differences. Takes time in proportion to their number times the sum of their sizes.
+/// Each difference belongs to one problem: how many more of its answers are right on one side than on the other. With
+/// one answer per side this equals [`mcnemar`]; unlike `mcnemar`, it stays exact when the answers to a problem depend
+/// on one another, as they do across seeds. 1 if there are no differences. Runs in time proportional to the number of
+/// differences times the sum of their absolute values.
 pub fn random_signs(differences: &[i64]) -> f64 {
     let size = |difference: &i64| difference.unsigned_abs() as usize;
     let total: usize = differences.iter().map(size).sum();
     let positive: usize = differences.iter().filter(|it| **it > 0).map(size).sum();
-    // How likely the positive ones have this sum.
+    // `chances[s]`: the probability that the positive differences sum to `s`, added up one difference at a time.
     let mut chances = vec![0.0; total + 1];
     chances[0] = 1.0;
     let mut reached = 0;
     for size in differences.iter().map(size) {
         reached += size;
+        // Downwards, so that `chances[sum - size]` is still that of the differences before this one.
         for sum in (0..=reached).rev() {
             let with = if sum < size { 0.0 } else { chances[sum - size] };
             chances[sum] = 0.5 * (chances[sum] + with);
@@ -115,7 +118,7 @@ pub fn random_signs(differences: &[i64]) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// Problems that two have answered, by who is right.
+/// Counts of the problems that both sides answered, by who was right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Pairs {
     /// Both are right.
@@ -129,7 +132,7 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Adds one problem.
+    /// Counts one problem.
     pub fn add(&mut self, first: bool, second: bool) {
         *match (first, second) {
             (true, true) => &mut self.both,
@@ -139,7 +142,7 @@ impl Pairs {
         } += 1;
     }
 
-    /// All problems of several.
+    /// Adds up the counts of several runs.
     #[must_use]
     pub fn sum(all: impl IntoIterator<Item = Self>) -> Self {
         all.into_iter().fold(Self::default(), |sum, one| Self {
@@ -150,8 +153,8 @@ impl Pairs {
         })
     }
 
-    /// By how much the first one's errors are fewer than the second one's, in percent of those; none where the second
-    /// makes none. Negative where they are more.
+    /// The share of the second side's errors that the first side does not make, in percent; `None` if the second makes
+    /// no errors. Negative if the first makes more.
     pub fn error_removed(&self) -> Option<f64> {
         let (errors, others) = (self.second + self.neither, self.first + self.neither);
         (others > 0).then(|| (others as f64 - errors as f64) / others as f64 * 100.0)
@@ -162,18 +165,18 @@ impl Pairs {
         self.both + self.first + self.second + self.neither
     }
 
-    /// The p-value of [`mcnemar`].
+    /// The p-value of [`mcnemar`] for these counts.
     pub fn p(&self) -> f64 {
         mcnemar(self.first, self.second)
     }
 
-    /// The first one's accuracy minus the second one's, in percentage points, with Newcombe's interval for paired data
+    /// The first side's accuracy minus the second's, in percentage points, with Newcombe's interval for paired data
     /// (Statistics in Medicine 17, 1998, p. 2635, method 10).
     ///
-    /// It joins the [`wilson`] intervals of both accuracies, taking into account how far the two succeed on the same
-    /// problems, and behaves where the usual interval `d ± z √((b + c - (b-c)²/n)) / n` is empty or leaves -100 to 100.
-    /// Inverting another test than [`mcnemar`], it can exclude 0 at a p slightly above 0.05, and the reverse.
-    /// Without problems it is 0, from -100 to 100.
+    /// It combines the [`wilson`] intervals of both accuracies and accounts for the correlation between the two sides.
+    /// The usual interval `d ± z √((b + c - (b-c)²/n)) / n` can be empty or leave -100 to 100; this one cannot. It
+    /// inverts a different test from [`mcnemar`], so it can exclude 0 while p is slightly above 0.05, and vice versa.
+    /// Without problems the difference is 0, from -100 to 100.
     pub fn difference(&self) -> Interval {
         let n = self.n();
         if n == 0 {
@@ -189,8 +192,8 @@ impl Pairs {
         Interval { estimate, low: low.max(-1.0), high: high.min(1.0) }.scaled(100.0)
     }
 
-    /// The correlation of being right, with the continuity correction of method 10; 0 where one is always right or
-    /// always wrong.
+    /// The correlation between the two sides being right, with the continuity correction of method 10; 0 if either side
+    /// is always right or always wrong.
     fn phi(&self) -> f64 {
         let [both, first, second, neither] =
             [self.both, self.first, self.second, self.neither].map(|count| count as f64);
@@ -201,14 +204,14 @@ impl Pairs {
     }
 }
 
-/// The length of the difference of two vectors of length `a` and `b` whose angle has the cosine `phi`.
+/// The length of the difference of two vectors of lengths `a` and `b` at an angle with cosine `phi`.
 fn joined(a: f64, b: f64, phi: f64) -> f64 {
-    // Rounding may take a length of 0 just below it.
+    // Rounding can push a squared length of 0 slightly below 0.
     (a * a - 2.0 * phi * a * b + b * b).max(0.0).sqrt()
 }
 
-/// The standard error of a mean as lm-evaluation-harness gives it: the sample standard deviation (of `n - 1`) over
-/// `√n`. None for fewer than two values.
+/// The standard error of a mean as lm-evaluation-harness computes it: the sample standard deviation (with `n - 1`) over
+/// `√n`. `None` for fewer than two values.
 pub fn standard_error(values: &[f64]) -> Option<f64> {
     if values.len() < 2 {
         return None;
@@ -229,8 +232,11 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The mean of the values of runs with Student's interval, `mean ± t s/√n`, where `t` has `n - 1` degrees of
-    /// freedom. None of no values.
+    /// The mean over runs with Student's interval `mean ± t s/√n`, where `t` has `n - 1` degrees of freedom. `None` if
+    /// there are no values.
+    ///
+    /// Student's rather than the normal quantile, because there are only a few seeds: with three, `t` is 4.30 instead
+    /// of 1.96.
     pub fn over(values: &[f64]) -> Option<Self> {
         let mean = mean(values)?;
         let half = standard_error(values).map(|error| student(values.len() - 1) * error);
@@ -238,10 +244,10 @@ impl Spread {
     }
 }
 
-/// The 97.5 % quantile of Student's distribution with so many degrees of freedom, one at least.
+/// The 97.5 % quantile of Student's distribution with `degrees` degrees of freedom, at least 1.
 ///
-/// From a table up to 10; above by the expansion in `1/degrees` around the normal quantile (Abramowitz and Stegun
-/// 26.7.5), which is right to 5e-6 from there.
+/// From a table up to 10; above that by the expansion in `1/degrees` around the normal quantile (Abramowitz and Stegun
+/// 26.7.5), which is accurate to 5e-6 there.
 fn student(degrees: usize) -> f64 {
     const TABLE: [f64; 10] = [
         12.706_204_736,
@@ -268,7 +274,7 @@ fn student(degrees: usize) -> f64 {
         + odd(&[79.0, 776.0, 1482.0, -1920.0, -945.0]) / (92_160.0 * v.powi(4))
 }
 
-/// The mean; none of no values.
+/// The mean; `None` if there are no values.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
@@ -311,7 +317,7 @@ mod tests {
 
     #[test]
     fn mcnemar_is_exact_for_small_counts() {
-        // Binomial tails by hand, for example 2 (1 + 12 + 66) / 2¹².
+        // Binomial tails worked out by hand, e.g. 2 (1 + 12 + 66) / 2¹².
         let cases = [
             (10, 2, 158.0 / 4096.0),
             (0, 5, 2.0 / 32.0),
@@ -329,7 +335,7 @@ mod tests {
 
     #[test]
     fn mcnemar_is_stable_for_large_counts() {
-        // Computed with whole numbers of any length.
+        // Computed with arbitrary-precision integers.
         let cases = [
             (40, 10, 2.386_133_167_675_552_6e-5),
             (10_200, 9_800, 0.004_780_889_455_902_644),
@@ -358,8 +364,8 @@ mod tests {
 
     #[test]
     fn the_difference_has_the_published_intervals() {
-        // Newcombe 1998, method 10; the last is the worked example of Altman et al., "Statistics with
-        // confidence", 2000, table 6.2.
+        // Newcombe 1998, method 10. The last one is the worked example of Altman et al., "Statistics with confidence",
+        // 2000, table 6.2.
         let cases = [
             ([36, 12, 2, 0], 20.0, 5.69, 34.04),
             ([18, 12, 2, 18], 20.0, 5.62, 32.90),
@@ -422,7 +428,7 @@ mod tests {
 
     #[test]
     fn random_signs_count_by_hand() {
-        // Of the sums 0 1 1 2 2 3 3 4 that two, one and one can have, three are at most 1.
+        // The positive part of 2, 1 and -1 can sum to 0 1 1 2 2 3 3 4; three of these eight sums are at most 1.
         close(random_signs(&[2, 1, -1]), 0.75, 1e-15);
         close(random_signs(&[3, 3]), 0.5, 1e-15);
         assert_eq!(
@@ -433,7 +439,7 @@ mod tests {
 
     #[test]
     fn student_has_the_known_quantiles() {
-        // Tables, and the incomplete beta function with thirty digits.
+        // From tables, and from the incomplete beta function with thirty digits.
         let cases =
             [(1, 12.706_204_736), (2, 4.302_652_730), (11, 2.200_985_160), (30, 2.042_272_456)];
         for (degrees, quantile) in cases {
@@ -444,7 +450,7 @@ mod tests {
 
     #[test]
     fn the_mean_over_runs_has_students_interval() {
-        // The deviation of 50, 60 and 70 is 10: 60 ± 4.3027 · 10 / √3.
+        // The standard deviation of 50, 60 and 70 is 10: 60 ± 4.3027 · 10 / √3.
         let found = Spread::over(&[50.0, 60.0, 70.0]).unwrap();
         let [low, high] = found.interval.unwrap();
         close(found.mean, 60.0, 1e-12);
@@ -458,7 +464,7 @@ mod tests {
     fn pairs_add_up_and_say_how_many_errors_are_gone() {
         let sum = Pairs::sum([pairs([1, 2, 3, 4]), pairs([5, 6, 7, 8])]);
         assert_eq!(sum, pairs([6, 8, 10, 12]));
-        // 22 errors instead of 20 are a tenth more.
+        // 22 errors instead of 20 are 10 % more.
         close(sum.error_removed().unwrap(), -10.0, 1e-12);
         close(pairs([0, 3, 1, 1]).error_removed().unwrap(), 50.0, 1e-12);
         assert_eq!(pairs([4, 0, 1, 0]).error_removed(), None);

@@ -1,4 +1,4 @@
-//! `evaluate compare` from datasets to text and JSON: who is paired with whom, what is said, what is refused.
+//! `evaluate compare` from datasets to text and JSON: the pairs, the conclusions, and the refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use schema::Evaluation;
 use stage::{Exit, Failure};
 use support::{rows, write};
 
-/// The first `right` of `n` problems answered rightly, from problem 0.
+/// `n` problems from problem 0 on, the first `right` of them answered correctly.
 fn greedy(split: &str, right: usize, n: usize) -> Vec<Evaluation> {
     rows(split, "greedy", 0, &("x".repeat(right) + &".".repeat(n - right)))
 }
@@ -21,7 +21,7 @@ fn model(label: &str, rows: Vec<Evaluation>) -> (String, Vec<Evaluation>) {
     (label.to_owned(), rows)
 }
 
-/// A control at 5 of 20, a base at 4, a round 1 at 15; round 1's search has 8 of its first 10.
+/// A control with 5 of 20 right, a base with 4 and a round 1 with 15; the search of round 1 has 8 of its first 10.
 fn small() -> Vec<(String, Vec<Evaluation>)> {
     let mut round = greedy("test", 15, 20);
     round.extend(rows("test", "mcts-vote", 0, "xxxxxxxx.."));
@@ -96,8 +96,9 @@ fn a_gain_a_loss_and_search_that_wins_are_said() {
     }
 }
 
-/// Of `orm-vote@4` (100 tokens), `@8` (200) and `@16` (400) a vote of 150 tokens is compared with the second, whatever
-/// best-of-n has; the best by the ORM with best-of-n, and a leaf of the tree with the best leaf of as many samples.
+/// `orm-vote@4` has 100 tokens, `@8` 200 and `@16` 400. A vote of 150 tokens is compared with `@8`, however good
+/// best-of-n is; the best by ORM with best-of-n, and a leaf of the tree with `best-leaf`, at the same number of
+/// samples.
 #[test]
 fn a_search_is_compared_with_samples_that_are_picked_from_in_its_way_at_equal_tokens() {
     let mut all = greedy("test", 4, 10);
@@ -156,7 +157,7 @@ fn a_search_is_compared_with_samples_that_are_picked_from_in_its_way_at_equal_to
     );
 }
 
-/// Nothing but best-of-n was measured: a vote is compared with nothing rather than with that.
+/// With only best-of-n measured, a vote has no rival: comparing it with best-of-n would not be like with like.
 #[test]
 fn where_there_is_no_like_none_is_taken_and_it_is_said() {
     let mut all = greedy("test", 4, 10);
@@ -266,10 +267,10 @@ fn the_command_reads_datasets_and_writes_the_comparison() {
     words.extend(["--out", &out_name]);
     run(&words).unwrap();
     let text = std::fs::read_to_string(&out).unwrap();
-    // The control is the default because of its label, though it is not the first.
+    // `control` is the default because of its label, although it is not the first.
     let expected = compare::compare(&small(), "control").unwrap();
     assert_eq!(text, serde_json::to_string_pretty(&expected).unwrap() + "\n");
-    // Written again, over the first, nothing but the file is there.
+    // Writing over an existing file leaves nothing else behind.
     run(&[&words[..], &["--json"]].concat()).unwrap();
     assert_eq!(std::fs::read_dir(out.parent().unwrap()).unwrap().count(), 1);
     assert_eq!(std::fs::read_to_string(&out).unwrap(), text);

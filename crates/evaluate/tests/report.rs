@@ -1,4 +1,4 @@
-//! `evaluate report` from datasets to markdown, JSON and plots: means over seeds, pairs, and what is refused.
+//! `evaluate report` from datasets to markdown, JSON and plots: means over seeds, pairs, and refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,15 +15,15 @@ use evaluate::report::{
 use stage::{Exit, Failure};
 use support::{rows, write};
 
-/// A run whose first problem is of its seed's own.
+/// A run whose problems differ from those of other seeds.
 fn of(seed: usize, model: &str, decoders: &[(&str, &str)]) -> Run {
     let rows = decoders.iter().flat_map(|(name, right)| rows("test", name, 100 * seed, right));
     Run { seed: seed.to_string(), model: model.to_owned(), rows: rows.collect() }
 }
 
-/// Three seeds: greedy on ten problems of each; the vote of round 1 on the first five.
+/// Three seeds: greedy on ten problems each, and the vote of round 1 on the first five.
 ///
-/// The gains of round 1 over control 1 are 20, 30 and 10 points, of 6, 5 and 8 errors 2, 3 and 1 are gone. Pooled, 7
+/// Round 1 gains 20, 30 and 10 points over control 1, and removes 2, 3 and 1 of its 6, 5 and 8 errors. Pooled, 7
 /// problems are right for round 1 only and 1 for control 1 only.
 fn small() -> Vec<Run> {
     vec![
@@ -96,7 +96,7 @@ fn a_pair_has_its_mean_over_seeds_and_all_seeds_pooled() {
     let versus = &found.splits[0].decoders[0].pairs[0];
     let seeds: Vec<_> =
         versus.seeds.iter().map(|it| (it.seed.as_str(), it.paired.n, it.paired.p)).collect();
-    // McNemar's: 2 (1 + 4) / 2⁴, 2 / 2³, 2 / 2 at most 1.
+    // The exact test by hand: 2 (1 + 4) / 2⁴, 2 / 2³, and 2 / 2, which is cut to 1.
     assert_eq!(seeds, [("0", 10, 0.625), ("1", 10, 0.25), ("2", 10, 1.0)]);
     let gains = versus.seeds.iter().map(|seed| seed.paired.points.estimate);
     for (gain, expected) in gains.zip([20.0, 30.0, 10.0]) {
@@ -123,7 +123,7 @@ fn a_model_has_its_mean_over_seeds_and_what_it_costs() {
     let [greedy, vote] = &found.splits[0].decoders[..] else { panic!("two decoders") };
     let round = &greedy.models[2];
     close(round.accuracy.mean, 170.0 / 3.0);
-    // The deviation of 60, 80 and 30 is √(1900 / 3) = 25.166.
+    // The standard deviation of 60, 80 and 30 is √(1900 / 3) = 25.166.
     close(round.accuracy.interval.unwrap()[0], 170.0 / 3.0 - 62.516_095);
     assert_eq!((round.tokens, round.nodes), (Some(40.0), None));
     assert_eq!(vote.models.len(), 1, "no other model has it");
@@ -175,7 +175,7 @@ fn seeds_that_share_problems_are_tested_by_problem() {
     let found = reported(&runs);
     let versus = &found.splits[0].decoders[0].pairs[0];
     assert!(versus.shares_problems() && versus.problems == 10 && versus.pooled.n == 20);
-    // Six of eight pairs, 2 (1 + 8 + 28) / 2⁸, are three of four problems, 2 (1 + 4) / 2⁴.
+    // Six of eight pairs give 2 (1 + 8 + 28) / 2⁸; as three of four problems they give 2 (1 + 4) / 2⁴.
     close(versus.pooled.p, 74.0 / 256.0);
     close(versus.p_by_problem, 0.625);
     let page = markdown(&found, &[]);
@@ -192,12 +192,12 @@ fn only_the_splits_asked_for_are_reported() {
     let only = Request { splits: vec!["ood-chains".to_owned()], ..request() };
     let splits = report(&runs, &only).unwrap().splits;
     assert_eq!((splits.len(), splits[0].split.as_str()), (1, "ood-chains"));
-    // What is left out may differ from seed to seed.
+    // Seeds may differ in the splits that are left out.
     runs[8].rows.retain(|row| row.split == "ood-chains");
     report(&runs, &only).unwrap();
 }
 
-/// Panics unless the tags of a document are closed in their order and its texts hold no bare signs.
+/// Panics unless the document's tags are properly nested and its texts are escaped.
 fn check_xml(document: &str) {
     let mut open = Vec::new();
     for piece in document.split('<').skip(1) {
@@ -222,7 +222,7 @@ fn plots_have_a_mark_and_a_whisker_for_every_point() {
     let found = plots(&report(&small(), &request).unwrap());
     let files: Vec<&str> = found.iter().map(|plot| plot.file.as_str()).collect();
     assert_eq!(files, ["rounds.world.test.svg", "tokens.world.test.round_201.svg"]);
-    // Three models when greedy and one by vote; two decoders of round 1.
+    // Three models with greedy and one with the vote; two decoders of round 1.
     for (plot, points) in found.iter().zip([4, 2]) {
         check_xml(&plot.svg);
         assert_eq!(plot.svg.matches("class=\"mark\"").count(), points, "{}", plot.svg);
@@ -254,7 +254,7 @@ fn a_line_joins_numbers_of_samples_and_a_variant_stands_alone() {
     let tokens = &found[1].svg;
     assert_eq!(tokens.matches("class=\"mark\"").count(), 5);
     assert_eq!(tokens.matches("class=\"whisker\"").count(), 0, "one seed has no interval");
-    // The line and its sample in the legend.
+    // One line in the plot and one in the legend.
     assert_eq!(tokens.matches("stroke-width=\"1.8\"").count(), 2, "{tokens}");
     for label in [">4</text>", ">8</text>", ">deep</text>"] {
         assert!(tokens.contains(label), "{label}");
@@ -267,12 +267,12 @@ fn models_that_are_no_rounds_stand_side_by_side_in_their_order() {
     let runs = [of(0, "without", &both), of(0, "with both", &both[..1])];
     let found = plots(&report(&runs, &Request::default()).unwrap());
     let files: Vec<&str> = found.iter().map(|plot| plot.file.as_str()).collect();
-    // `with both` has a single decoder, which is nothing to plot over tokens.
+    // `with both` has a single decoder, so there is nothing to plot over tokens.
     assert_eq!(files, ["models.world.test.svg", "tokens.world.test.without.svg"]);
     let models = &found[0].svg;
     check_xml(models);
     assert_eq!(models.matches("class=\"mark\"").count(), 3, "{models}");
-    // Ticks and legend, in this order.
+    // Ticks first, then the legend.
     let places = [">without</text>", ">with both</text>", ">greedy</text>", ">mcts-vote</text>"]
         .map(|text| models.find(text).unwrap());
     assert!(places.is_sorted(), "{models}");
@@ -414,7 +414,7 @@ fn the_command_reads_datasets_and_writes_the_same_bytes_again() {
     assert_eq!(files(&out), first);
 }
 
-/// Two seeds with an evaluation, the figures of a critic and an audit each.
+/// Two seeds, each with an evaluation, a critic's figures and an audit.
 #[test]
 fn critics_and_filters_have_a_row_for_each_seed_and_their_mean() {
     let folder = tempfile::tempdir().unwrap();
@@ -466,8 +466,8 @@ fn a_run_is_a_seed_a_model_and_a_folder() {
     assert!(missing.to_string().contains(&dir), "{missing}");
 }
 
-/// Four samples generate less than the search, eight as much. Of 4 and 3 errors of the latter 2 and 1 are gone. That
-/// best-of-n has most right at as many tokens says nothing of a vote.
+/// Four samples generate fewer tokens than the search, eight as many. Of the 4 and 3 errors of eight samples, the vote
+/// removes 2 and 1. That best-of-n is right most often must not matter to a vote.
 #[test]
 fn of_one_model_decoders_stand_below_each_other_and_searches_beside_their_rivals() {
     let of = |seed: usize, four: &str, eight: &str, vote: &str| {

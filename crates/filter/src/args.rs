@@ -4,30 +4,30 @@ use std::path::PathBuf;
 
 use stage::{Common, Failure};
 
-/// Keeps the trajectories that critics, calculator and agreement trust.
+/// Keeps the trajectories that pass critics, calculator and agreement, and writes training data from them.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "filter", version)]
 pub struct Args {
-    /// What every stage takes.
+    /// Options common to all stages.
     #[command(flatten)]
     pub common: Common,
     /// The trajectories to choose from.
     #[arg(long, value_name = "DIR")]
     pub trajectories: PathBuf,
-    /// What the critics say of them; one critique for each.
+    /// The critiques of these trajectories, one each.
     #[arg(long, value_name = "DIR")]
     pub critiques: PathBuf,
-    /// The prompts that were searched: then solutions of backward questions have to come to the masked number, and the
-    /// summary says what each operator brought.
+    /// The prompts that were searched. With them, solutions of backward questions must come to the masked number, and the
+    /// summary has a row for each operator.
     #[arg(long, value_name = "DIR")]
     pub prompts: Option<PathBuf>,
-    /// Where the examples to fine-tune on go; written last.
+    /// Output folder for the SFT examples; committed last.
     #[arg(long, value_name = "DIR")]
     pub out_sft: PathBuf,
-    /// Where the pairs of better and worse solutions go.
+    /// Output folder for the pairs of a better and a worse solution.
     #[arg(long, value_name = "DIR")]
     pub out_preferences: PathBuf,
-    /// Where the step labels go.
+    /// Output folder for the step labels.
     #[arg(long, value_name = "DIR")]
     pub out_steps: PathBuf,
 }

@@ -3,53 +3,53 @@
 use serde::{Deserialize, Serialize};
 use stage::Failure;
 
-/// Preset of `filter`. The thresholds have the precision of the columns they are compared with.
+/// The preset's `filter.toml`. Thresholds are `f32`, like the columns they are compared with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterConfig {
-    /// An outcome reward has to be above this: `γ` of `f(x, y) > γ`, with the ORM as `f`. A negative value turns it
-    /// off. The paper does not give it; the names of its checkpoints say 0.98.
+    /// The outcome reward must be above this: `γ` of `f(x, y) > γ`, with the ORM as `f`. A negative value turns the
+    /// criterion off. The paper does not give a value; the names of its checkpoints say 0.98.
     pub outcome_above: f32,
-    /// Keep a trajectory only if the calculator found at least one equation in it that it could decide, and all such
-    /// equations hold.
+    /// Keep a trajectory only if the calculator could decide at least one equation in it, and all that it could decide
+    /// hold.
     pub require_calculator: bool,
-    /// The least share of the prompt's trajectories that have the same answer, 0 to 1. A trajectory without an answer
-    /// has 0. 0 turns it off.
+    /// The least agreement, 0 to 1: the share of the prompt's trajectories that have the same answer, weighted as
+    /// `critique.toml` says. A trajectory without an answer has 0. 0 turns the criterion off.
     pub agreement_at_least: f32,
-    /// The least calibrated chance that the answer is right, 0 to 1. 0 turns it off; above that, critiques without a
-    /// confidence are refused.
+    /// The least calibrated probability that the answer is right, 0 to 1. 0 turns the criterion off; above 0, critiques
+    /// without a confidence are refused.
     pub confidence_at_least: f32,
-    /// Leave out what ended for lack of room or budget. Holds for pairs and step labels too.
+    /// Leave out solutions that ended for lack of room or budget. Applies to pairs and step labels too.
     pub finished_only: bool,
-    /// The decoders whose trajectories may be used, for example `["mcts"]`; none means all. Holds for pairs and step
-    /// labels too. Agreement is counted over all decoders, whichever they are.
+    /// The decoders whose trajectories may be used, for example `["mcts"]`; an empty list means all. Applies to pairs and
+    /// step labels too, but not to agreement, which `critique score` has counted over all decoders.
     pub decoders: Vec<String>,
-    /// Examples a prompt, the best first; 1 or more. The paper keeps one.
+    /// Examples to keep per prompt, best first; at least 1. The paper keeps one.
     pub per_prompt: usize,
-    /// What makes one trajectory better than another. Ties are decided by `rank`, then by id.
+    /// How trajectories of one prompt are ranked. Ties are broken by `rank`, then by id.
     pub rank_by: RankBy,
-    /// How much the critics' score of a pair's better solution is above that of its worse one, at least; 0 or more.
+    /// The least difference between the critic scores of a pair's two solutions; 0 or more.
     pub preference_margin: f32,
-    /// Pairs a prompt; 0 makes none. The best example goes with the worst rejected solution, the second best with the
-    /// second worst, and so on; the last example with all that are left.
+    /// Pairs per prompt; 0 makes none. The best example is paired with the worst rejected solution, the second best with
+    /// the second worst, and so on; the last example takes all rejected solutions that are left.
     pub pairs_per_prompt: usize,
     /// A step is labelled good if its process reward is above this.
     pub step_threshold: f32,
-    /// Rows a part; 0 puts all of them into one.
+    /// Rows per part; 0 writes a single part.
     pub chunk_rows: usize,
 }
 
-/// What trajectories of one prompt are ranked by; larger is better.
+/// The ranking of the trajectories of one prompt; larger is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RankBy {
-    /// The critics combined.
+    /// The critics' combined score.
     Score,
     /// The outcome reward.
     Outcome,
-    /// The calibrated chance that the answer is right. Critiques without it are refused.
+    /// The calibrated probability that the answer is right. Critiques without one are refused.
     Confidence,
-    /// The mean return of the leaf in its tree; what has none comes last. The paper's choice.
+    /// The mean return of the leaf in its tree, the paper's choice. Trajectories without one come last.
     Q,
 }
 
@@ -82,7 +82,7 @@ impl FilterConfig {
         Ok(())
     }
 
-    /// Whether something is decided by the calibrated confidence.
+    /// Whether any setting needs the calibrated confidence.
     pub(crate) fn asks_confidence(&self) -> bool {
         self.confidence_at_least > 0.0 || self.rank_by == RankBy::Confidence
     }

@@ -1,21 +1,22 @@
-//! What polars is asked to do: the frames, and the joins between them.
+//! The polars frames of trajectories and critiques, and the joins between them.
 //!
-//! A frame holds what decides, and the positions of the rows that it was built from; texts and lists stay there.
+//! A frame has only the columns that decide, and the positions of the rows it was built from. Texts and lists stay in those
+//! rows, so sorting and joining do not copy them.
 
 use polars::prelude::*;
 use schema::{Check, Critique, Trajectory, critiques, trajectories};
 
-/// Position among the trajectories.
+/// Column: position among the trajectories.
 pub(crate) const TRAJECTORY: &str = "trajectory position";
-/// Position among the critiques.
+/// Column: position among the critiques.
 pub(crate) const CRITIQUE: &str = "critique position";
-/// Whether the calculator has found only equations that hold, and at least one.
+/// Column: whether the calculator could decide at least one equation, and all that it could decide hold.
 pub(crate) const CALCULATED: &str = "calculated";
 
-/// Whether the answer is what the prompt's making foretold, or nothing was.
+/// Column: whether the answer is the one expected of the prompt, or none was expected.
 pub(crate) const FORETOLD: &str = "foretold";
 
-/// A row per trajectory.
+/// One row per trajectory.
 pub(crate) fn of_trajectories(rows: &[Trajectory]) -> PolarsResult<DataFrame> {
     use trajectories::col;
     let texts = |of: fn(&Trajectory) -> &str| rows.iter().map(of).collect::<Vec<_>>();
@@ -34,10 +35,12 @@ pub(crate) fn of_trajectories(rows: &[Trajectory]) -> PolarsResult<DataFrame> {
     )
 }
 
-/// A row per critique.
+/// One row per critique.
 pub(crate) fn of_critiques(rows: &[Critique]) -> PolarsResult<DataFrame> {
     use critiques::col;
     let ids: Vec<&str> = rows.iter().map(|row| row.trajectory_id.as_str()).collect();
+    // A missing agreement or confidence counts as 0, so a threshold of 0 lets it pass. Where a confidence is needed,
+    // `Selection::new` refuses critiques that have none.
     let agreement = |row: &Critique| row.agreement.unwrap_or_default();
     let confidence = |row: &Critique| row.confidence.unwrap_or_default();
     DataFrame::new(
@@ -68,19 +71,19 @@ where
     Column::new(name.into(), values)
 }
 
-/// Positions fit: a frame of polars has at most 2^32 rows.
+/// Row positions. They fit `u32`: a polars frame has at most 2^32 rows.
 fn positions(count: usize) -> Vec<u32> {
     (0..count).map(|position| position as u32).collect()
 }
 
-/// The rows of both frames that have the same trajectory, in the order of the left one.
+/// Inner join on the trajectory id, in the order of the left frame.
 pub(crate) fn paired(left: &DataFrame, right: &DataFrame) -> PolarsResult<DataFrame> {
     let order =
         JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(JoinType::Inner) };
     on_trajectory(left, right, order)
 }
 
-/// The first trajectory in the order of ids that `left` has and `right` has not.
+/// The smallest trajectory id in `left` that is missing from `right`.
 pub(crate) fn unpaired(left: &DataFrame, right: &DataFrame) -> PolarsResult<Option<String>> {
     let only = on_trajectory(left, right, JoinArgs::new(JoinType::Anti))?;
     let ids = only.column(trajectories::col::trajectory_id)?.str()?;

@@ -1,4 +1,4 @@
-//! Trajectories with their critiques, paired one to one.
+//! Trajectories paired one to one with their critiques.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use stage::Failure;
 
 use crate::frame::{self, CRITIQUE, FORETOLD, TRAJECTORY};
 
-/// Every trajectory with its critique.
+/// All trajectories and their critiques.
 pub(crate) struct Judged {
     pub(crate) trajectories: Vec<Trajectory>,
     pub(crate) critiques: Vec<Critique>,
-    /// A row for each pair.
+    /// One row per pair.
     pub(crate) frame: DataFrame,
-    /// By which operator each prompt was made, where that is known.
+    /// The operator that made each prompt, or its source if no operator did; empty unless the prompts were given.
     pub(crate) operators: BTreeMap<String, String>,
 }
 
 impl Judged {
-    /// Pairs them. Refuses a trajectory without a critique, a critique without a trajectory, and two that are not about
-    /// the same prompt or the same number of steps.
+    /// Pairs trajectories and critiques by id. Refuses a trajectory without a critique, a critique without a trajectory,
+    /// and a pair that disagrees on the prompt or on the number of steps.
     pub(crate) fn new(
         trajectories: Vec<Trajectory>,
         critiques: Vec<Critique>,
@@ -41,7 +41,8 @@ impl Judged {
         Ok(judged)
     }
 
-    /// The same, with what is known of the prompts. Refuses a trajectory of a prompt that is not among them.
+    /// Adds the prompts: their operators, and whether each answer agrees with the one expected of its prompt. Refuses a
+    /// trajectory whose prompt is not among them.
     pub(crate) fn asked(mut self, prompts: &[Question]) -> Result<Self, Failure> {
         let by_id: BTreeMap<&str, &Question> =
             prompts.iter().map(|prompt| (prompt.prompt_id.as_str(), prompt)).collect();
@@ -54,6 +55,7 @@ impl Judged {
                 return Err(Failure::data(message).hint("give the prompts that were searched"));
             };
             Ok(match (&of.expected, &trajectory.answer) {
+                // Only backward questions have an expected answer.
                 (None, _) => true,
                 (Some(expected), Some(answer)) => answer::same(answer, expected),
                 (Some(_), None) => false,
@@ -94,7 +96,7 @@ fn alike(trajectory: &Trajectory, critique: &Critique) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What polars refuses here was built here.
+/// An error of polars is a bug of ours: the frames it works on were built here.
 pub(crate) fn bug(error: PolarsError) -> Failure {
     Failure::bug(error)
 }

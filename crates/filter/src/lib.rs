@@ -1,12 +1,12 @@
-//! Filtering: which trajectories are learned from, `D = {(x, y) : f(x, y) > γ}` (AlphaLLM §4.4).
+//! The filter stage: selects the trajectories to learn from, `D = {(x, y) : f(x, y) > γ}` (AlphaLLM §4.4).
 //!
-//! It reads trajectories and what the critics say of them, and writes three tables: examples to fine-tune the policy
-//! on, pairs for preference optimization, and step labels for a process reward model. Everything is decided by critics,
-//! calculator, agreement, and the masked numbers of backward questions. A gold answer is never seen here: of prompts the
-//! columns of labels are not read.
+//! Reads trajectories and critiques, and writes three tables: examples for fine-tuning the policy, pairs for preference
+//! optimization, and step labels for a process reward model. Everything is decided by the critics, the calculator,
+//! agreement, and the masked numbers of backward questions. No gold answer is seen here: the label columns of the prompts
+//! are not read.
 //!
-//! The three outputs are one commit as far as that is possible: the examples, which fine-tuning waits for, are
-//! committed last, and all three are written by one run.
+//! The three outputs are as close to one commit as three folders can be: the SFT examples, which fine-tuning waits for, are
+//! committed last, and all three always come from the same run.
 
 mod args;
 mod config;
@@ -29,7 +29,7 @@ use crate::output::{Outputs, Tables};
 use crate::select::Selection;
 use crate::summary::Summary;
 
-/// Filters, and writes the three tables.
+/// Runs the stage.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let preset = args.common.preset::<FilterConfig>()?;
     let config = &preset.value;

@@ -1,4 +1,4 @@
-//! The three outputs, written together.
+//! The three outputs, written as a unit.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::rows;
 use crate::select::Selection;
 use crate::summary::Summary;
 
-/// The rows of the outputs, in the order of the prompts' ids.
+/// The rows of the outputs, ordered by prompt id.
 pub(crate) struct Tables {
     pub(crate) sft: Vec<SftExample>,
     pub(crate) preferences: Vec<Preference>,
@@ -36,7 +36,7 @@ impl Tables {
     }
 }
 
-/// One output: where, and what was found there.
+/// One output before anything is written: its folder, its parts, and whether it is complete already.
 struct Pending<'a, T> {
     dir: &'a Path,
     ranges: Vec<Range<usize>>,
@@ -60,7 +60,7 @@ impl<'a, T: Table> Pending<'a, T> {
         matches!(self.begun, Begin::UpToDate(_))
     }
 
-    /// Takes away what is there.
+    /// Discards the parts that are there, to write all of them again.
     fn anew(self, recipe: &Recipe) -> Result<Open<'a, T>, Failure> {
         let Self { dir, ranges, begun } = self;
         let output = match begun {
@@ -72,7 +72,7 @@ impl<'a, T: Table> Pending<'a, T> {
     }
 }
 
-/// One output with everything to write.
+/// An output that has no parts yet.
 struct Open<'a, T> {
     dir: &'a Path,
     ranges: Vec<Range<usize>>,
@@ -80,7 +80,7 @@ struct Open<'a, T> {
 }
 
 impl<T: Table> Open<'_, T> {
-    /// Writes and commits it.
+    /// Writes all parts and the metrics, and commits.
     fn write(self, rows: &[T], summary: &Summary) -> Result<(), Failure> {
         for (index, range) in self.ranges.into_iter().enumerate() {
             self.output.write_part(index, &rows[range])?;
@@ -92,7 +92,7 @@ impl<T: Table> Open<'_, T> {
     }
 }
 
-/// The three outputs, each held against other writers.
+/// The three outputs, each locked against other writers.
 pub(crate) struct Outputs<'a> {
     sft: Pending<'a, SftExample>,
     preferences: Pending<'a, Preference>,
@@ -100,7 +100,7 @@ pub(crate) struct Outputs<'a> {
 }
 
 impl<'a> Outputs<'a> {
-    /// Begins all three before anything is written, so that one that is refused leaves the others alone.
+    /// Begins all three before writing any, so that if one is refused the others are untouched.
     pub(crate) fn begin(
         args: &'a Args,
         recipe: &Recipe,
@@ -122,8 +122,9 @@ impl<'a> Outputs<'a> {
         })
     }
 
-    /// Writes all three, the examples last, unless all are there; whether there was anything to write. One that is there
-    /// without the others may be of another version of this program: what is written together is of one run.
+    /// Writes all three, the SFT examples last, unless all are complete; returns whether it wrote. If only some are
+    /// complete, all are written again: those could be from another version of this program, and the three must come from
+    /// one run.
     pub(crate) fn write(
         self,
         recipe: &Recipe,
@@ -134,7 +135,7 @@ impl<'a> Outputs<'a> {
         if sft.is_complete() && preferences.is_complete() && steps.is_complete() {
             return Ok(false);
         }
-        // The examples, which stand for the whole, are taken away first.
+        // The SFT examples stand for the whole (`make` and fine-tuning wait for them), so they are the first to go.
         let sft = sft.anew(recipe)?;
         let (preferences, steps) = (preferences.anew(recipe)?, steps.anew(recipe)?);
         steps.write(&tables.steps, summary)?;

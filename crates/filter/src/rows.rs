@@ -1,4 +1,4 @@
-//! The rows of the three outputs.
+//! Builds the rows of the three outputs.
 
 use dataset::row_id;
 use schema::{Message, Preference, SftExample, Steps};
@@ -7,7 +7,7 @@ use crate::config::FilterConfig;
 use crate::judged::Judged;
 use crate::select::{Choice, Pick};
 
-/// An example to fine-tune on.
+/// The SFT example of a trajectory.
 pub(crate) fn example(judged: &Judged, pick: Pick) -> SftExample {
     let trajectory = &judged.trajectories[pick.trajectory];
     SftExample {
@@ -23,15 +23,16 @@ pub(crate) fn example(judged: &Judged, pick: Pick) -> SftExample {
     }
 }
 
-/// The pairs of one prompt: best with worst, second best with second worst, and so on.
+/// The preference pairs of one prompt: best with worst, second best with second worst, and so on.
 pub(crate) fn pairs(judged: &Judged, choice: &Choice, config: &FilterConfig) -> Vec<Preference> {
     let Some(last) = choice.kept.last() else { return Vec::new() };
     let mut worst = choice.rejected.clone();
-    // Stable, and so from the back of the ranking where scores are equal.
+    // The sort is stable, so solutions of equal score stay in reverse rank order: the lowest ranked first.
     worst.reverse();
     worst.sort_by(|a, b| a.score.total_cmp(&b.score));
     let best = choice.kept.iter().chain(std::iter::repeat(last));
     let pairs = best.zip(worst).take(config.pairs_per_prompt);
+    // Applied after pairing: a pair below the margin is dropped, and no other pair takes its place.
     let clear = |(chosen, rejected): &(&Pick, Pick)| {
         chosen.score - rejected.score >= config.preference_margin
     };
@@ -54,7 +55,7 @@ fn preference(judged: &Judged, chosen: Pick, rejected: Pick) -> Preference {
     }
 }
 
-/// The labelled steps of a trajectory; nothing if it has no step.
+/// The step labels of a trajectory; `None` if it has no steps.
 pub(crate) fn steps(judged: &Judged, pick: Pick, threshold: f32) -> Option<Steps> {
     let trajectory = &judged.trajectories[pick.trajectory];
     let rewards = &judged.critiques[pick.critique].process_rewards;
@@ -130,7 +131,7 @@ mod tests {
             let choices = choose(&judged, &config);
             choices.iter().map(|choice| pairs(&judged, choice, &config).len()).collect::<Vec<_>>()
         };
-        // Nothing of the second prompt is kept, so there is nothing to prefer.
+        // Nothing of the second prompt is kept, so it has no chosen solution.
         assert_eq!(found(0.0), [2, 0]);
         assert_eq!(found(0.5), [1, 0]);
         assert_eq!(found(0.6), [0, 0]);

@@ -1,8 +1,8 @@
-//! Which trajectories are kept, which are rejected, and which criterion decided.
+//! Selects trajectories, and counts how many each criterion removes.
 //!
-//! The criteria are asked one after another, and each counts what it is the first to remove. What may not be used at
-//! all (another decoder, unfinished, a repetition) is gone for every output; what is only not good enough is still
-//! worth a step label, and may be the worse half of a pair.
+//! Criteria apply one after another, and each counts only what it is the first to remove. A trajectory that may not be used
+//! at all (another decoder, unfinished, a duplicate) is missing from every output. One that is merely not good enough still
+//! gets step labels, and can be the rejected half of a pair.
 
 use polars::prelude::*;
 use schema::{critiques, trajectories};
@@ -13,40 +13,40 @@ use crate::config::{FilterConfig, RankBy};
 use crate::frame::{CALCULATED, CRITIQUE, FORETOLD, TRAJECTORY};
 use crate::judged::{Judged, bug};
 
-/// What one criterion removed.
+/// How many trajectories one criterion removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Cut {
     pub(crate) criterion: &'static str,
     pub(crate) removed: usize,
-    /// How many trajectories are left after it.
+    /// Trajectories left after it.
     pub(crate) left: usize,
 }
 
-/// A trajectory by the positions of its rows.
+/// A trajectory and its critique, by row position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pick {
     pub(crate) trajectory: usize,
     pub(crate) critique: usize,
-    /// The critics' score.
+    /// The critics' combined score.
     pub(crate) score: f32,
 }
 
-/// What is chosen for one prompt. Best first, by what the preset ranks by.
+/// The selection for one prompt. Each list is ranked best first, by the preset's `rank_by`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Choice {
-    /// What may be used, whatever it is worth.
+    /// Everything that may be used, good or not.
     pub(crate) usable: Vec<Pick>,
-    /// What is learned from.
+    /// The trajectories to learn from, at most `per_prompt`.
     pub(crate) kept: Vec<Pick>,
-    /// What is not good enough.
+    /// The trajectories that fail a quality criterion.
     pub(crate) rejected: Vec<Pick>,
 }
 
-/// What is chosen, in the order of the prompts' ids.
+/// The selection for all prompts, ordered by prompt id.
 pub(crate) struct Selection {
     /// Prompts that have a trajectory.
     pub(crate) prompts: usize,
-    /// The prompts that have one that may be used.
+    /// One choice per prompt that has a usable trajectory.
     pub(crate) choices: Vec<Choice>,
     pub(crate) removed: Vec<Cut>,
 }
@@ -66,10 +66,11 @@ impl Selection {
     }
 }
 
-/// Whether a trajectory passes all the criteria of quality.
+/// Column: whether a trajectory passes all quality criteria.
 const PASSES: &str = "passes";
 
 fn select(all: &DataFrame, config: &FilterConfig) -> PolarsResult<Selection> {
+    // Counted before any criterion applies, because the yield is a share of these.
     let prompt = [trajectories::col::prompt_id.to_owned()];
     let first = UniqueKeepStrategy::Any;
     let prompts = all.unique_stable(Some(&prompt), first, None)?.height();
@@ -79,7 +80,7 @@ fn select(all: &DataFrame, config: &FilterConfig) -> PolarsResult<Selection> {
     let mut flagged = usable;
     flagged.with_column(passes.with_name(PASSES.into()).into_column())?;
     let groups = flagged.partition_by_stable([trajectories::col::prompt_id], true)?;
-    // A frame without rows is one group without rows.
+    // Partitioning a frame without rows gives one group without rows.
     let groups = groups.iter().filter(|group| group.height() > 0);
     let choices: Vec<Choice> =
         groups.map(|group| choose(group, config.per_prompt)).collect::<PolarsResult<_>>()?;
@@ -89,7 +90,7 @@ fn select(all: &DataFrame, config: &FilterConfig) -> PolarsResult<Selection> {
     Ok(Selection { prompts, choices, removed })
 }
 
-/// What may be used at all, by prompt and best first, without repetitions.
+/// The usable trajectories, without duplicates, ranked within each prompt.
 fn usable(
     all: &DataFrame,
     config: &FilterConfig,
@@ -106,13 +107,14 @@ fn usable(
         let finished = left.column(trajectories::col::finished)?.bool()?.clone();
         left = step(&left, left.filter(&finished)?, "finished_only", removed);
     }
+    // Sorted before duplicates go, so that the best of equal texts is the one that stays.
     let ranked = ranked(&left, config.rank_by)?;
     let same = [trajectories::col::prompt_id, trajectories::col::completion].map(str::to_owned);
     let distinct = ranked.unique_stable(Some(&same), UniqueKeepStrategy::First, None)?;
     Ok(step(&left, distinct, "distinct", removed))
 }
 
-/// Takes note of what a criterion removed.
+/// Records how many trajectories a criterion removed.
 fn step(
     before: &DataFrame,
     after: DataFrame,
@@ -124,7 +126,8 @@ fn step(
     after
 }
 
-/// By prompt, best first, in an order that leaves nothing to chance.
+/// Sorts by prompt and then best first. Ties go by rank and finally by id, so the order never depends on that of the input
+/// rows.
 fn ranked(frame: &DataFrame, rank_by: RankBy) -> PolarsResult<DataFrame> {
     let best = match rank_by {
         RankBy::Score => critiques::col::score,
@@ -136,11 +139,12 @@ fn ranked(frame: &DataFrame, rank_by: RankBy) -> PolarsResult<DataFrame> {
     let by = [prompt, best, rank, trajectories::col::trajectory_id];
     let options = SortMultipleOptions::default()
         .with_order_descending_multi([false, true, false, false])
+        // `q` is null for trajectories that come from no tree: those rank last.
         .with_nulls_last(true);
     frame.sort(by, options)
 }
 
-/// Whether each trajectory is good enough.
+/// Whether each trajectory passes the quality criteria.
 fn quality(
     frame: &DataFrame,
     config: &FilterConfig,
@@ -172,7 +176,7 @@ fn quality(
     Ok(passes)
 }
 
-/// Chooses among the ranked trajectories of one prompt.
+/// Splits the ranked trajectories of one prompt.
 fn choose(group: &DataFrame, per_prompt: usize) -> PolarsResult<Choice> {
     let (trajectory, critique) = (group.column(TRAJECTORY)?.u32()?, group.column(CRITIQUE)?.u32()?);
     let score = group.column(critiques::col::score)?.f32()?;
@@ -186,6 +190,8 @@ fn choose(group: &DataFrame, per_prompt: usize) -> PolarsResult<Choice> {
         if passes != Some(true) {
             choice.rejected.push(pick);
         } else if choice.kept.len() < per_prompt {
+            // One that passes but is over `per_prompt` is in neither list: a solution good enough to learn from must not be
+            // the rejected half of a pair.
             choice.kept.push(pick);
         }
     }

@@ -1,9 +1,9 @@
-//! What each criterion keeps, on rows written by hand.
+//! Tests of each criterion, on handwritten rows.
 
 use super::*;
 use crate::judged::fixtures::{config, judged, with};
 
-/// The ids kept, prompt by prompt.
+/// The kept ids, prompt by prompt.
 fn kept(judged: &Judged, config: &FilterConfig) -> Vec<Vec<String>> {
     let selection = Selection::new(judged, config).unwrap();
     let id = |pick: &Pick| judged.trajectories[pick.trajectory].trajectory_id.clone();
@@ -101,7 +101,7 @@ fn the_best_are_kept_by_what_is_asked_for() {
     };
     assert_eq!(best(RankBy::Score), "c b");
     assert_eq!(best(RankBy::Outcome), "b c");
-    // Those without a return come last, in the order of their ids.
+    // Trajectories without a return come last, ordered by id.
     assert_eq!(best(RankBy::Q), "a b");
 }
 

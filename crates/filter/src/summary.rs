@@ -1,4 +1,4 @@
-//! What was kept, and what removed the rest.
+//! The summary: how much was kept, and which criterion removed the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,52 +9,53 @@ use crate::judged::Judged;
 use crate::output::Tables;
 use crate::select::{Cut, Selection};
 
-/// The columns of the counts.
+/// The header of the table of counts.
 const HEADER: [&str; 8] =
     ["prompts", "candidates", "kept", "yield", "mean score", "sft", "preferences", "steps"];
 
-/// The summary: printed, and a row of the metrics.
+/// The summary as it is printed, and as a row of the metrics.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Summary {
     /// Prompts that have a trajectory.
     prompts: usize,
-    /// Prompts that have a trajectory which may be used.
+    /// Prompts that have a usable trajectory.
     candidates: usize,
     /// Prompts that have an example.
     kept: usize,
     /// `kept / prompts`; null without prompts.
     #[serde(rename = "yield")]
     share: Option<f64>,
-    /// Mean of the critics' score over the examples; null without any.
+    /// Mean critic score of the examples; null without any.
     mean_score: Option<f64>,
     sft: usize,
     preferences: usize,
     steps: usize,
-    /// The criteria in the order in which they are asked.
+    /// The criteria in the order they apply.
     criteria: Vec<Cut>,
-    /// What each operator brought, if the prompts were given.
+    /// The yield of each operator, if the prompts were given.
     operators: Vec<Brought>,
 }
 
-/// What one operator brought.
+/// The yield of one operator.
 #[derive(Debug, Clone, Default, Serialize)]
 struct Brought {
     operator: String,
-    /// Prompts that have a trajectory.
+    /// Its prompts that have a trajectory.
     prompts: usize,
-    /// Prompts that have an example.
+    /// Its prompts that have an example.
     kept: usize,
     sft: usize,
-    /// What its prompts teach, 0 to 1: the mean over the prompts of how likely the policy would have said something else
-    /// than the best example.
+    /// How much its prompts teach, 0 to 1: the mean over its prompts of `1 - p(y | x)`, the policy's probability of writing
+    /// anything but the best example `y`.
     gain: f64,
 }
 
 impl Brought {
-    /// By operator, in the order of their names.
+    /// The yields of all operators, sorted by name.
     fn all(judged: &Judged, selection: &Selection, tables: &Tables) -> Vec<Self> {
         let mut all = BTreeMap::<&str, Self>::new();
         let operator = |prompt: &str| judged.operators.get(prompt).map(String::as_str);
+        // A prompt that was made but has no trajectory does not count against its operator.
         let searched: BTreeSet<&str> =
             judged.trajectories.iter().map(|row| row.prompt_id.as_str()).collect();
         for name in searched.into_iter().filter_map(operator) {
@@ -62,7 +63,7 @@ impl Brought {
             name.clone_into(&mut brought.operator);
             brought.prompts += 1;
         }
-        // The best of a prompt comes first.
+        // `tables.sft` has the examples of one choice after those of another, each prompt's best first.
         let bests = selection.choices.iter().scan(0, |at, choice| {
             let of = &tables.sft[*at..*at + choice.kept.len()];
             *at += choice.kept.len();
@@ -76,6 +77,7 @@ impl Brought {
                 brought.gain += best.news();
             }
         }
+        // The mean is over all searched prompts: one without an example counts 0.
         let mean = |one: Self| Self { gain: one.gain / one.prompts as f64, ..one };
         all.into_values().map(mean).collect()
     }
@@ -93,7 +95,7 @@ impl Brought {
     }
 }
 
-/// The summary for programs.
+/// The summary as JSON, with its status.
 #[derive(Serialize)]
 struct Report<'a> {
     status: &'a str,
@@ -119,7 +121,7 @@ impl Summary {
         }
     }
 
-    /// Prints it; says so if nothing is left to learn from.
+    /// Prints the summary, and warns if no example was kept.
     pub(crate) fn print(&self, status: &str, json: bool) -> Result<(), Failure> {
         if self.sft == 0 {
             tracing::warn!(
@@ -145,7 +147,7 @@ impl Summary {
         stage::print_table(&title, &HEADER, &[self.cells()])
     }
 
-    /// Which criterion took what was left.
+    /// Names the criterion that removed the last trajectories.
     fn emptied_by(&self) -> String {
         match self.criteria.iter().find(|one| one.left == 0) {
             Some(Cut { removed: 0, .. }) | None => {

@@ -1,4 +1,4 @@
-//! The binary as it is called: exit codes, what is said, what is written.
+//! Calls the binary: exit codes, messages, outputs.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::{Place, critique, trajectory};
 use schema::{Critique, Preference, Prompt, SftExample, Steps, Trajectory};
 use serde_json::Value;
 
-/// Two prompts: of the first, two pass and one does not; of the second, none.
+/// Two prompts: of the first, two trajectories pass and one fails; of the second, none passes.
 fn rows() -> (Vec<Trajectory>, Vec<Critique>) {
     let all = [("q", "d", 0.2), ("p", "a", 0.9), ("p", "b", 0.7), ("p", "c", 0.1)];
     let trajectories = all.iter().map(|(prompt, id, _)| trajectory(prompt, id)).collect();
@@ -141,7 +141,7 @@ fn what_has_no_counterpart_is_refused_by_its_id() {
     Place::new(&trajectories, &critiques).filter("").fails(65, &[&"stray", &"no trajectory"]);
 }
 
-/// A prompt that an operator made.
+/// A prompt made by `operator`.
 fn prompt(id: &str, operator: &str, expected: Option<&str>) -> Prompt {
     Prompt {
         prompt_id: id.to_owned(),
@@ -162,7 +162,7 @@ mutate          1     1  100.0 %    1  1.000
 
 #[test]
 fn a_backward_question_has_to_come_to_its_number() {
-    // All answers are 1. Of `a` the policy says one time in four what it says.
+    // All answers are 1. The policy draws the solution of `a` one time in four.
     let [mut a, b, c] = [("p", "a"), ("q", "b"), ("r", "c")].map(|(p, id)| trajectory(p, id));
     a.logprob = Some(0.25_f32.ln());
     let critiques = [("p", "a"), ("q", "b"), ("r", "c")].map(|(p, id)| critique(p, id, 0.9));

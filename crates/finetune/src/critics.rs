@@ -1,4 +1,4 @@
-//! `finetune critic`: scalar heads on labels, judged on problems they have not learned from.
+//! `finetune critic`: trains critic heads on labels, and measures them on held-out problems.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,30 +22,30 @@ use crate::run::{self, Job, Named};
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
-    /// How questions become text: the preset's text.toml.
+    /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
-    /// The checkpoint to start from: the policy, as in the paper.
+    /// The checkpoint to start from; in the paper, the policy.
     #[arg(long)]
     init: PathBuf,
-    /// The labels.
+    /// The labels to learn from and to be judged on.
     #[arg(long)]
     labels: PathBuf,
-    /// Where the checkpoint goes.
+    /// Output folder for the checkpoint.
     #[arg(long)]
     out: PathBuf,
-    /// Learn from labels of which all are right, or none, too, or be judged on such: a head learns a constant from them.
+    /// Go on even if all training or all held-out labels are right, or none is; a head learns a constant from such labels.
     #[arg(long)]
     allow_one_class: bool,
 }
 
-/// The preset's `critic.toml`.
+/// The preset's `critic-*.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// The heads of this model: some of `value`, `prm`, `orm`.
+    /// The heads to train: some of `value`, `prm`, `orm`.
     heads: Vec<String>,
-    /// Answer for them in words, as `text.toml` says, instead of by scalar heads: the paper's text critics.
+    /// Answer in words, as `text.toml` says, instead of with scalar heads: the paper's text critics.
     #[serde(default)]
     words: bool,
     /// Hyperparameters.
@@ -58,10 +58,10 @@ struct Settings<'a> {
     text: &'a TextConfig,
 }
 
-/// Judgements by agreement, beside those of the heads.
+/// The name of the judgements by agreement, listed beside those of the heads.
 const AGREEMENT: &str = "agreement";
 
-/// The split that is learned from; the others are judged on.
+/// The split to learn from; all others are held out.
 const TRAIN: &str = "train";
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -88,6 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let (train, held_out): (Vec<Label>, Vec<Label>) =
         labels.rows()?.into_iter().partition(|row| row.split == TRAIN);
+    // Checked before training, so that labels of one class fail at once.
     teaches(&config.heads, &train, &held_out, args.allow_one_class)?;
     let start = config.start(init.checkpoint.clone(), &place)?;
     let (train, long) = fitting(train, &start, &text.value)?;
@@ -127,7 +128,7 @@ impl Config {
         }
     }
 
-    /// The model before it learns, with the heads that it will have.
+    /// The model before training, with untrained heads.
     fn start(&self, checkpoint: Checkpoint, place: &Place) -> Result<Checkpoint, Failure> {
         let (scalar, word) =
             if self.words { (&[][..], self.heads.clone()) } else { (&self.heads[..], Vec::new()) };
@@ -137,8 +138,8 @@ impl Config {
     }
 }
 
-/// Says where labels are alike, or nearly so: what every head would learn from them, or be judged by, is a constant. An error,
-/// unless that is meant.
+/// Warns if the labels of a head are all of one class, or nearly. All of one class is an error unless `allowed`: the head
+/// would learn a constant, or could not be measured.
 fn teaches(
     heads: &[String],
     train: &[Label],
@@ -180,20 +181,20 @@ fn teaches(
     ))
 }
 
-/// Solutions that are shown where all are alike.
+/// How many solutions to show when the labels are refused.
 const SHOWN: usize = 3;
 
-/// The labels of solutions.
+/// The classes of solutions.
 fn outcomes(labels: &[Label]) -> Classes {
     labels.iter().map(|row| row.outcome > 0.5).collect()
 }
 
-/// The labels of options.
+/// The classes of options.
 fn processes(labels: &[Label]) -> Classes {
     labels.iter().flat_map(|row| &row.process_targets).map(|target| *target > 0.5).collect()
 }
 
-/// Says which heads give all that they judged one score.
+/// Messages about heads that give everything they judged the same score.
 fn constant(judged: &BTreeMap<&'static str, Vec<Judged<'_>>>) -> Vec<String> {
     let said = |(head, rows): (&&str, &Vec<Judged<'_>>)| {
         let first = rows.first().filter(|_| rows.len() > 1)?.score;
@@ -232,7 +233,7 @@ fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<E
     examples(&labelled, &encoder, &start.config).or_data("labels")
 }
 
-/// The labels that the model can read, and how many it cannot.
+/// The labels that fit the model's context, and the number of those that do not.
 fn fitting(
     labels: Vec<Label>,
     start: &Checkpoint,
@@ -242,6 +243,7 @@ fn fitting(
     let longest = |labels: &[Label]| -> Result<usize, Failure> {
         Ok(rows(labels, start, text)?.iter().map(|row| row.ids.len()).max().unwrap_or(0))
     };
+    // Usually everything fits. Only otherwise is each label measured on its own, for the message.
     if longest(&labels)? <= limit {
         return Ok((labels, 0));
     }
@@ -254,8 +256,8 @@ fn fitting(
     run::fitting(named, limit)
 }
 
-/// The figures of each head on the held-out labels: the value and the PRM option by option (a value
-/// is right when the solution is), the ORM solution by solution.
+/// The figures of each head on the held-out labels. Value and PRM are judged option by option (for the value, an option is
+/// right if its solution is), the ORM solution by solution.
 fn figures(
     model: Model,
     labels: &[Label],
@@ -286,15 +288,15 @@ fn figures(
     Ok(judged.into_iter().map(|(head, rows)| (head.to_owned(), measure(&rows))).collect())
 }
 
-/// How the calculator's findings are told to the critic.
+/// How the calculator's findings were presented to the critic.
 struct Shown<'a> {
     config: &'a CriticConfig,
-    /// The heads that are asked in words.
+    /// The heads that answer in words.
     words: Vec<String>,
 }
 
 impl<'a> Shown<'a> {
-    /// What a head was told when it judged each option.
+    /// The marks that `head` had seen when it judged each option.
     fn to(&self, head: &str, options: &[String]) -> Vec<Vec<&'a str>> {
         if self.words.iter().any(|word| word == head) {
             self.config.shown_in_words(head, options)
@@ -304,7 +306,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The judgements of each head, and of the agreement, each with what the calculator had told the critic.
+/// The judgements of each head and of agreement, each with the marks that the critic had seen.
 fn judged<'a>(
     labels: &'a [Label],
     scores: &[Scores],
@@ -317,7 +319,7 @@ fn judged<'a>(
         let one = |(shown, (score, right))| Judged { group, shown, score, right };
         let mut add = |head: &'static str, scores: Vec<(f32, bool)>| {
             let told = shown.to(head, &row.options).into_iter();
-            // The ORM judges the last option alone.
+            // The ORM has a score for the last option only: skip the marks of the others.
             let told = told.skip(row.options.len().saturating_sub(scores.len()));
             judged.entry(head).or_default().extend(told.zip(scores).map(one));
         };
@@ -331,8 +333,8 @@ fn judged<'a>(
     judged
 }
 
-/// The solutions judged by what their prompt's solutions with the same answer weigh by their outcome rewards; none
-/// without an ORM.
+/// Each solution scored by agreement, that is, by its answer's share of the outcome rewards of the problem's solutions.
+/// Empty without an ORM.
 fn agreed<'a>(labels: &'a [Label], scores: &[Scores], shown: &Shown<'a>) -> Vec<Judged<'a>> {
     if scores.iter().all(|one| one.outcome.is_none()) {
         return Vec::new();
@@ -382,8 +384,8 @@ mod tests {
         }
     }
 
-    /// Both say the same of their second line and come to the same answer. What the calculator says of the first line is
-    /// what tells them apart, and the critic had been told that: it knows nothing of its own.
+    /// Both solutions have the same second line and the same answer. Only the calculator's finding on the first line tells
+    /// them apart, and the critic was shown that: it contributes nothing of its own.
     #[test]
     fn judgements_are_compared_where_the_critic_was_shown_the_same() {
         let labels = [
@@ -404,7 +406,7 @@ mod tests {
         };
         let none = BTreeMap::from([(AGREEMENT, None), (ORM, None), (PRM, None), (VALUE, None)]);
         assert_eq!(figures(&config), none);
-        // One that is told nothing has it all by itself.
+        // A critic that is shown no findings deserves all the credit.
         let blind = Marks { holds: "-".into(), fails: "-".into(), nothing: "-".into() };
         let blind = CriticConfig { option: blind.clone(), solution: blind, ..config };
         let all = figures(&blind);
@@ -436,7 +438,7 @@ mod tests {
         assert!(
             refused(&heads, &weightless, &both).contains("all of 2 training solutions weigh 0")
         );
-        // Whatever the answers came to, steps can be told apart.
+        // The outcomes are all alike, but the steps are not.
         let steps = Label { process_targets: vec![1.0, 0.0], ..wrong };
         teaches(&heads[1..2], std::slice::from_ref(&steps), std::slice::from_ref(&steps), false)
             .unwrap();

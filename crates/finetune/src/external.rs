@@ -17,49 +17,49 @@ use crate::run::{self, RECORD, Record};
 /// One line of `examples.jsonl` and `validation.jsonl`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line {
-    /// All that comes before the solution, special tokens by their text.
+    /// Everything before the solution, with special tokens as text.
     pub(crate) prompt: String,
-    /// The solution, with the text of the end token.
+    /// The solution, ending in the text of the end token.
     pub(crate) completion: String,
-    /// Weight of the row's loss; 1 is usual.
+    /// Weight of the row's loss; usually 1.
     pub(crate) weight: f32,
 }
 
-/// What the program is to do.
+/// The inputs of an external training run.
 pub(crate) struct Job<'a> {
-    /// What is run by the shell; `{init}`, `{examples}`, `{validation}`, `{out}`, `{updates}`, `{planned}` and `{seed}` are
-    /// filled in.
+    /// The shell command, with the placeholders `{init}`, `{examples}`, `{validation}`, `{out}`, `{updates}`, `{planned}`
+    /// and `{seed}`.
     pub(crate) command: &'a str,
     pub(crate) init: &'a Path,
     pub(crate) examples: &'a [Line],
     pub(crate) validation: &'a [Line],
-    /// Tokens of the examples, once.
+    /// Tokens of the examples, each counted once.
     pub(crate) tokens: usize,
-    /// Rows that were left out because they are longer than the model's context.
+    /// Rows that were left out because they exceed the model's context.
     pub(crate) too_long: usize,
-    /// Exactly so many updates, for a control; none leaves it to the program.
+    /// The exact number of updates, for a control; `None` leaves it to the program.
     pub(crate) course: Option<Course>,
     pub(crate) seed: u64,
-    /// The chat template that the model's directory gets, in place of the program's.
+    /// A chat template to save in place of the program's.
     pub(crate) chat_template: Option<&'a str>,
 }
 
-/// The name of the file with it.
+/// The file name of a chat template.
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
-/// The folder that the program fills, in the scratch folder.
+/// The folder that the program fills, inside the scratch folder.
 const OUT: &str = "external";
-/// Ends of the names of files that make a checkpoint; pickled state of a trainer is left behind.
+/// File name endings to take over. Pickled trainer state such as `optimizer.pt` is left behind.
 const KEPT: [&str; 5] = [".json", ".safetensors", ".jinja", ".txt", ".model"];
 
-/// Runs the program, checks the model that it leaves, and takes its files over as they are.
+/// Runs the program, checks the model it leaves, and takes its files over unchanged.
 ///
 /// # Errors
-/// Exit 65 when the program fails or what it leaves is no model that this project runs.
+/// Exit 65 if the program fails, or leaves a model that this project cannot run.
 pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result<Record, Failure> {
     let scratch = output.scratch()?;
     let out = scratch.join(OUT);
     if out.exists() {
-        // Half of what an interrupted program wrote.
+        // Leftovers of an interrupted run.
         fs::remove_dir_all(&out).or_io(out.display())?;
     }
     fs::create_dir_all(&out).or_io(out.display())?;
@@ -75,9 +75,11 @@ pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result
     let validation = export("validation.jsonl", job.validation)?;
     execute(job, [&examples, &validation, &out])?;
     own_files(&out)?;
+    // Loaded only to make sure that this project can run the model.
     let loaded = Checkpoint::load(&out, place.device());
     loaded.or_data(format!("what the trainer left in {}", out.display()))?;
     let record = record(job, &out)?;
+    // The record is left out: `commit` writes this project's own.
     for file in kept(&out)?.into_iter().filter(|file| !file.ends_with(RECORD)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match job.chat_template {
@@ -107,7 +109,8 @@ fn execute(job: &Job<'_>, [examples, validation, out]: [&PathBuf; 3]) -> Result<
         ],
     );
     tracing::info!("running {command}");
-    // What it prints is for people: the standard output is this stage's.
+    // Its output goes to standard error: standard output belongs to this stage. The newline lets the command end in a
+    // comment.
     let mut child = Command::new("sh");
     child.args(["-c", &format!("{{ {command}\n}} 1>&2")]).stdin(Stdio::null());
     let status = child.status().or_io("sh")?;
@@ -118,26 +121,27 @@ fn execute(job: &Job<'_>, [examples, validation, out]: [&PathBuf; 3]) -> Result<
         .hint("its own messages are above; the examples are still there, to try it by hand"))
 }
 
-/// Makes every file of the checkpoint in `out` one of its own: a link becomes what it leads to, since that may be gone or
-/// changed later. Refuses what could not be read to an end.
+/// Replaces every link among the checkpoint files in `out` with a copy of its target, which may be gone or changed later.
+/// Refuses anything that cannot be read to the end, such as a pipe or a device.
 fn own_files(out: &Path) -> Result<(), Failure> {
     for path in kept(out)? {
         let link = fs::symlink_metadata(&path).or_io(path.display())?.is_symlink();
         let left = || format!("what the trainer left as {}", path.display());
+        // Opening the file already refuses pipes and devices, which would block or never end.
         let file = dataset::open_file(&path).or_data(left())?;
         if !link {
             continue;
         }
         let copy = path.with_extension("copied");
         drop(file);
-        // Of what a link leads to; the dataset takes the copy in as it takes any other file.
+        // Copies the target of the link. The dataset then takes the copy in like any other file.
         fs::copy(&path, &copy).or_io(copy.display())?;
         fs::rename(&copy, &path).or_io(path.display())?;
     }
     Ok(())
 }
 
-/// What the program says of its run in `training.json`: at least `{"updates": n}`.
+/// Reads the program's `training.json`, which must hold at least `{"updates": n}`.
 fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     #[derive(serde::Deserialize)]
     struct Told {
@@ -152,6 +156,7 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     let text = fs::read(&path).or_data(format!("{}: {missing}", path.display()))?;
     let told: Told =
         serde_json::from_slice(&text).or_data(format!("{}: {missing}", path.display()))?;
+    // A control is only comparable with its round if both make the same number of updates.
     if let Some(Course { updates: wanted, .. }) = job.course.filter(|it| it.updates > 0)
         && told.updates != wanted
     {
@@ -172,7 +177,7 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     })
 }
 
-/// What has the name of a file of a checkpoint, whatever it is; folders are left behind.
+/// The files in `out` that are named like part of a checkpoint, links and pipes included; folders are skipped.
 fn kept(out: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in fs::read_dir(out).or_io(out.display())? {

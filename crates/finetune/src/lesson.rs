@@ -1,4 +1,4 @@
-//! What a policy learns from, as text: rows of problems and kept trajectories, and pairs.
+//! The training data of a policy as text: problems and kept trajectories as rows, preferences as couples.
 
 use std::path::Path;
 
@@ -6,25 +6,25 @@ use dataset::Dataset;
 use schema::{Message, Preference, Prompt, SftExample};
 use stage::Failure;
 
-/// A question and its solution to learn from.
+/// A question with the solution to learn.
 pub(crate) struct Row {
-    /// Its folder and its id.
+    /// Folder and id, for messages.
     pub(crate) name: String,
     pub(crate) question: String,
     pub(crate) solution: String,
     pub(crate) weight: f32,
 }
 
-/// A question, a better solution and a worse one.
+/// A question with a better and a worse solution.
 pub(crate) struct Couple {
-    /// Its folder and its ids.
+    /// Folder and ids, for messages.
     pub(crate) name: String,
     pub(crate) question: String,
     pub(crate) chosen: String,
     pub(crate) rejected: String,
 }
 
-/// What there is to learn and what to judge by, as text.
+/// Everything to learn from and to validate on, as text.
 pub(crate) struct Lesson {
     pub(crate) rows: Vec<Row>,
     pub(crate) couples: Vec<Couple>,
@@ -32,7 +32,7 @@ pub(crate) struct Lesson {
 }
 
 impl Lesson {
-    /// Whether there is nothing to learn.
+    /// Whether there is nothing to learn from.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.couples.is_empty()
     }
@@ -50,13 +50,13 @@ impl Couple {
     }
 }
 
-/// What messages say.
+/// The contents of the messages, joined by newlines.
 pub(crate) fn text(messages: &[Message]) -> String {
     messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 impl Row {
-    /// A problem with its solution; the id of one that has none.
+    /// The row of a problem; an error with its id if it has no solution.
     pub(crate) fn of(problem: Prompt, dir: &Path) -> Result<Self, String> {
         let name = format!("{}: problem {}", dir.display(), problem.prompt_id);
         let solution = problem.solution.ok_or(problem.prompt_id)?;
@@ -64,7 +64,7 @@ impl Row {
     }
 }
 
-/// Rows from a share of some labelled problems.
+/// Rows from a share of labelled problems, chosen by hash of the id.
 pub(crate) fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row>, Failure> {
     let row = |row: Prompt| {
         Row::of(row, problems.dir()).map_err(|id| {
@@ -74,6 +74,8 @@ pub(crate) fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row
             )
         })
     };
+    // By hash rather than by position: with a `skip_share` equal to this share, `critique label` gets exactly the seeds
+    // left out here.
     let rows = problems.rows()?.into_iter();
     rows.filter(|row| dataset::place_of(&row.prompt_id) < share).map(row).collect()
 }

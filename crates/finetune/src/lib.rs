@@ -1,11 +1,11 @@
-//! Fine-tuning: a checkpoint from examples, for any role.
+//! Fine-tuning: trains a checkpoint on examples, for any role.
 //!
 //! - `finetune pretrain`: a base model from raw text, with its tokenizer.
-//! - `finetune policy`: a policy or fast policy from labelled seeds and kept trajectories, by the
-//!   loss on completions (AlphaLLM §4.4); also the same-updates control, on the seeds alone.
-//! - `finetune critic`: scalar heads from labels, and how far they can be trusted.
+//! - `finetune policy`: a policy or fast policy from labelled seeds and kept trajectories, by the loss on completions
+//!   (AlphaLLM §4.4); also the control, which makes as many updates on the seeds alone.
+//! - `finetune critic`: value, PRM and ORM heads from labels, and figures on how far to trust them.
 //!
-//! A killed run goes on from its last saved state and writes the same bytes.
+//! A killed run resumes from its last saved state and writes the same bytes.
 
 mod critics;
 mod external;
@@ -27,11 +27,11 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Trains a base model from nothing on raw text.
+    /// Trains a base model from scratch on raw text.
     Pretrain(pretrain::Args),
     /// Fine-tunes a policy on labelled seeds and kept trajectories.
     Policy(policies::Args),
-    /// Trains a critic's heads on labels.
+    /// Trains critic heads on labels.
     Critic(critics::Args),
 }
 

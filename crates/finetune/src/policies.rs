@@ -1,4 +1,4 @@
-//! `finetune policy`: supervised fine-tuning on completions, and preference optimization on pairs of them.
+//! `finetune policy`: supervised fine-tuning on completions, and preference optimization on pairs.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::writer::Writer;
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
-    /// How questions become text: the preset's text.toml.
+    /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
     /// The checkpoint to start from.
@@ -28,34 +28,34 @@ pub(crate) struct Args {
     /// Labelled problems to learn from.
     #[arg(long)]
     seeds: PathBuf,
-    /// Kept trajectories to learn from; once for each dataset.
+    /// Kept trajectories to learn from; repeat the flag for each dataset.
     #[arg(long)]
     sft: Vec<PathBuf>,
-    /// Pairs of a better and a worse solution to learn from, as the preset's `[preferences]` says; once for each dataset.
+    /// Preference pairs to learn from, as `[preferences]` in the preset says; repeat the flag for each dataset.
     #[arg(long)]
     preferences: Vec<PathBuf>,
-    /// Labelled problems to judge by.
+    /// Labelled problems for the validation loss.
     #[arg(long)]
     validation: PathBuf,
-    /// Make exactly as many updates as this checkpoint's run did, by the same learning rates: for a control.
+    /// Make exactly as many updates as the run of this checkpoint, at the same learning rates: for a control.
     #[arg(long)]
     updates_of: Option<PathBuf>,
     /// Who trains: this program, or the preset's `external_trainer`.
     #[arg(long, value_enum, default_value_t = Trainer::Embedded)]
     trainer: Trainer,
-    /// Where the checkpoint goes.
+    /// Output folder for the checkpoint.
     #[arg(long)]
     out: PathBuf,
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Who trains.
+/// The program that trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Trainer {
     /// This program.
     Embedded,
-    /// The command of the preset.
+    /// The preset's `external_trainer` command.
     External,
 }
 
@@ -63,18 +63,18 @@ enum Trainer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// The share of the seeds to learn from, by their ids; what is left can teach the critics which
-    /// errors the policy makes on problems it has not seen. With 0, and nothing that was kept, the checkpoint stays as it
-    /// is: for a model that follows instructions already.
+    /// The share of the seeds to learn from, chosen by hash of the id. The rest can show the critics which errors the
+    /// policy makes on problems it has not seen. With 0 and no kept examples the checkpoint stays as it is, which suits a
+    /// model that follows instructions already.
     seed_share: f64,
-    /// With `--trainer external`: a command for the shell, in which `{init}`, `{examples}`, `{validation}`, `{out}`,
-    /// `{updates}`, `{planned}` (how many the learning rate is planned for; both 0: as it likes) and `{seed}` are filled in.
-    /// It leaves a Hugging Face directory in `{out}`, with a `training.json` that says how many `updates` it made, and how
-    /// many were `planned` if it stopped early.
+    /// The shell command for `--trainer external`. `{init}`, `{examples}`, `{validation}`, `{out}`, `{updates}`,
+    /// `{planned}` and `{seed}` are filled in. `{planned}` is the number of updates that the learning rate is planned for;
+    /// `{updates}` and `{planned}` are 0 if the trainer may choose. The command must leave a Hugging Face directory in
+    /// `{out}`, with a `training.json` that has the number of `updates` made, and `planned` if it stopped early.
     #[serde(default)]
     external_trainer: Option<String>,
-    /// How the pairs of `--preferences` are learned from, beside the examples; without the option there are none, and the
-    /// section changes nothing that is learned.
+    /// How to learn from the pairs of `--preferences`, beside the examples. Without that option the section has no effect.
+    // Not written if absent, so that recipes from before the section existed keep their digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     preferences: Option<PreferenceConfig>,
     /// Hyperparameters.
@@ -89,7 +89,7 @@ struct Settings<'a> {
 }
 
 impl Config {
-    /// Whether there are pairs only where they can be learned from.
+    /// Refuses `--preferences` if nothing can learn from them.
     fn allows_pairs(&self, args: &Args) -> Result<(), Failure> {
         if args.preferences.is_empty() {
             return Ok(());
@@ -106,7 +106,7 @@ impl Config {
         })
     }
 
-    /// The command of the external trainer, if it is to train.
+    /// The external trainer's command; `None` if this program trains.
     fn command(&self, trainer: Trainer) -> Result<Option<&str>, Failure> {
         match (trainer, &self.external_trainer) {
             (Trainer::Embedded, _) => Ok(None),
@@ -118,7 +118,7 @@ impl Config {
     }
 }
 
-/// The datasets of a run, open.
+/// The open datasets of a run.
 struct Data {
     seeds: Dataset<Prompt>,
     validation: Dataset<Prompt>,
@@ -138,6 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     inputs.push(init.input.clone());
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;
+    // Who trains is a flag and not part of the preset, but it decides the result, so it belongs in the recipe.
     let settings = Settings { policy: config, text: &text.value, external: command.is_some() };
     let recipe = recipe(args, &settings, inputs)?;
     if args.common.dry_run {
@@ -155,7 +156,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let learns = config.seed_share > 0.0 || !lesson.is_empty();
     let writer = Writer::first(&mut init.checkpoint, format, learns)?;
     let template = writer.chat_template(format);
-    // Where nothing is learned, nothing is judged.
+    // If nothing is learned, no loss is measured either, so rows that are too long do not matter.
     let (lesson, too_long) = if learns { writer.fitting(lesson)? } else { (lesson, 0) };
     let record = if !learns {
         run::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
@@ -169,7 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             too_long,
             course: updates,
             seed,
-            // A chat has its template from the program, which had it from the checkpoint.
+            // With `format.chat`, keep the template that the trainer saved: it got it with the checkpoint.
             chat_template: template.as_deref().filter(|_| format.chat.is_none()),
         };
         external::train(&job, output, &place)?
@@ -216,13 +217,13 @@ impl Data {
         inputs
     }
 
-    /// Rows to learn from, and pairs.
+    /// The number of rows to learn from, and of pairs.
     fn len(&self) -> (usize, usize) {
         let rows = self.seeds.len() + self.sft.iter().map(Dataset::len).sum::<usize>();
         (rows, self.preferences.iter().map(Dataset::len).sum())
     }
 
-    /// Says so where there are datasets of kept trajectories, or pairs, and nothing is in them.
+    /// Warns if `--sft` or `--preferences` was given and all of its datasets are empty.
     fn warn_of_nothing_kept(&self) {
         let sft = self.sft.iter().map(Dataset::len).collect::<Vec<_>>();
         let preferences = self.preferences.iter().map(Dataset::len).collect::<Vec<_>>();
@@ -239,8 +240,8 @@ impl Data {
         }
     }
 
-    /// What there is to learn. Problems of which the answers alone are known can be neither learned from nor judged by; where
-    /// nothing is judged, they are passed over.
+    /// The rows to learn from and to validate on. A problem without a worked solution can do neither, and is an error; if
+    /// no validation loss is measured, such validation problems are skipped instead.
     fn lesson(&self, config: &Config) -> Result<Lesson, Failure> {
         self.warn_of_nothing_kept();
         let mut rows = labelled(&self.seeds, config.seed_share)?;
@@ -261,7 +262,7 @@ impl Data {
     }
 }
 
-/// How far another run went, which becomes an input.
+/// The number of updates that another run made and planned. Its record becomes an input of this run.
 fn course(dir: &Path, inputs: &mut Vec<Input>) -> Result<Course, Failure> {
     let files = Files::open(dir)?;
     let path = files.path(RECORD)?;
@@ -288,7 +289,7 @@ mod tests {
         }
     }
 
-    /// A preset of the repository with more settings.
+    /// A preset of the repository, with further settings.
     fn preset(set: &[&str]) -> Result<Preset<Config>, Failure> {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/smoke/finetune.toml");

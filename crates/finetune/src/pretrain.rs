@@ -1,4 +1,4 @@
-//! `finetune pretrain`: a base model from raw text.
+//! `finetune pretrain`: trains a base model on raw text.
 
 use std::path::PathBuf;
 
@@ -18,13 +18,13 @@ use crate::run::{self, Job};
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
-    /// The texts.
+    /// The texts to train on.
     #[arg(long)]
     corpus: PathBuf,
-    /// Take the tokenizer of this checkpoint instead of training one.
+    /// Use the tokenizer of this checkpoint instead of training one.
     #[arg(long)]
     tokenizer_of: Option<PathBuf>,
-    /// Where the checkpoint goes.
+    /// Output folder for the checkpoint.
     #[arg(long)]
     out: PathBuf,
 }
@@ -33,11 +33,11 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Most entries of the vocabulary.
+    /// The most entries of the vocabulary.
     vocab_size: usize,
-    /// Special tokens in the order of their ids: text opening, text end and filler come first.
+    /// Special tokens in the order of their ids; the first three are beginning of text, end of text and padding.
     special_tokens: Vec<String>,
-    /// What the vocabulary must hold although the corpus does not, such as the mark of the answer.
+    /// Texts to give entries in the vocabulary although the corpus lacks them, such as the answer mark.
     #[serde(default)]
     frequent: Vec<String>,
     /// Texts are packed into rows of at most this many tokens.
@@ -48,7 +48,7 @@ struct Config {
     train: TrainConfig,
 }
 
-/// The shape of a model, with the names of a Hugging Face configuration.
+/// The shape of a model; the field names are those of a Hugging Face configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Shape {
@@ -63,13 +63,13 @@ struct Shape {
     tie_word_embeddings: bool,
 }
 
-/// Ids of the three tokens every model needs, by their place in `special_tokens`.
+/// Ids of the three tokens every model needs: their positions in `special_tokens`.
 const BOS: u32 = 0;
 const EOS: u32 = 1;
 const PAD: u32 = 2;
-/// How often the tokenizer is shown each of `frequent`: far more often than its rarest token.
+/// How often each text of `frequent` is repeated for the tokenizer: far more often than its rarest token occurs.
 const FREQUENT_TIMES: usize = 1000;
-/// The vocabulary is rounded up to a multiple of this, which suits matrix products.
+/// The vocabulary size is rounded up to a multiple of this, which suits matrix products.
 const VOCAB_MULTIPLE: usize = 16;
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 impl Config {
-    /// Checks that a row holds a text with its ends, and the model a row.
+    /// Checks that a row has room for a text with its two ends, and the model's context for a row.
     fn check_rows(&self) -> Result<(), Failure> {
         let (row, most) = (self.row_tokens, self.model.max_position_embeddings);
         if row < 3 || row > most {
@@ -139,14 +139,15 @@ impl Config {
         Ok(())
     }
 }
-/// The most weights of a model that is trained from nothing: sixteen bytes each are needed to train them.
+/// The most weights of a model trained from scratch: training takes sixteen bytes for each.
 const MOST_WEIGHTS: f64 = 1e10;
 
 impl Shape {
-    /// Refuses a model that nothing could hold, before memory is asked for.
+    /// Refuses a model too large for any machine before its memory is allocated.
     fn check(&self, vocabulary: usize) -> Result<(), Failure> {
         let [hidden, inner, layers] =
             [self.hidden_size, self.intermediate_size, self.num_hidden_layers].map(|n| n as f64);
+        // An estimate: embeddings, and per layer four attention matrices and three of the feed-forward block.
         let weights = hidden * vocabulary as f64 + layers * hidden * (4.0 * hidden + 3.0 * inner);
         if weights <= MOST_WEIGHTS {
             return Ok(());
@@ -177,8 +178,7 @@ impl Shape {
     }
 }
 
-/// Packs the texts, each between the opening and the end token, into rows; a text that is longer than
-/// a row is cut.
+/// Packs the texts into rows, each between a beginning and an end token. A text longer than a row is cut.
 fn pack(
     texts: &[CorpusText],
     tokenizer: &Tokenizer,
@@ -202,6 +202,7 @@ fn pack(
             texts.len()
         );
     }
+    // Every token but the first is a target: raw text has no prompt to leave out.
     let example = |ids| Example { ids, targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
     Ok(rows.into_iter().map(example).collect())
 }

@@ -1,4 +1,4 @@
-//! A training run as a stage: its state on disk, its log, its checkpoint.
+//! A training run as a stage: saved state, log and checkpoint.
 
 use std::path::Path;
 
@@ -9,31 +9,31 @@ use lm::{Checkpoint, ModelConfig};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Metrics, Progress, ResultExt};
 
-/// The name of the run's record in its checkpoint.
+/// The file name of the training record in a checkpoint.
 pub(crate) const RECORD: &str = "training.json";
-/// The name of the state in the scratch folder.
+/// The file name of the saved state in the scratch folder.
 const STATE: &str = "state.safetensors";
 
-/// What a run was, kept with its checkpoint; the control reads its course from it.
+/// The record of a run, kept with its checkpoint. A control reads from it how many updates to make.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Updates done.
+    /// Updates made.
     pub(crate) updates: usize,
-    /// Updates that the learning rate was planned for, where the run stopped before them.
+    /// Updates that the learning rate was planned for, if the run stopped before them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) planned: Option<usize>,
     /// The update the checkpoint is from.
     pub(crate) best_update: usize,
-    /// Its validation loss, in nats per target.
+    /// The validation loss of that update, in nats per target token.
     pub(crate) validation_loss: Option<f64>,
     /// Examples learned from.
     pub(crate) examples: usize,
-    /// Pairs learned from; records from before there were any do not say so.
+    /// Pairs learned from. Records from before pairs existed lack the field.
     #[serde(default)]
     pub(crate) pairs: usize,
-    /// The tokens of both, once.
+    /// Tokens of examples and pairs, each counted once.
     pub(crate) tokens: usize,
-    /// Rows and pairs that were left out because they are longer than the model's context.
+    /// Rows and pairs that were left out because they exceed the model's context.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) too_long: usize,
 }
@@ -58,19 +58,19 @@ impl Record {
         }
     }
 
-    /// How far the run went, for its control.
+    /// The updates made and planned, for a control of this run.
     pub(crate) fn course(&self) -> Course {
         Course { updates: self.updates, planned: self.planned.unwrap_or(self.updates) }
     }
 }
 
-/// What to train on and how.
+/// The inputs of a training run.
 pub(crate) struct Job<'a> {
     pub(crate) start: &'a Checkpoint,
     pub(crate) examples: &'a [Example],
     pub(crate) preferences: Option<Preferences<'a>>,
     pub(crate) validation: &'a [Example],
-    /// What [`fitting`] left out of all of them.
+    /// How many rows and pairs [`fitting`] left out.
     pub(crate) too_long: usize,
     pub(crate) config: &'a TrainConfig,
     pub(crate) updates: Option<Course>,
@@ -78,7 +78,7 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The record of its outcome.
+    /// The record of a run that ended with `outcome`.
     fn record(&self, outcome: &Outcome) -> Record {
         let pairs = self.preferences.map_or(&[][..], |preferences| preferences.pairs);
         let of_pairs = pairs.iter().map(|pair| pair.chosen.len() + pair.rejected.len());
@@ -95,43 +95,43 @@ impl Job<'_> {
     }
 }
 
-/// What came out.
+/// The result of a training run.
 pub(crate) struct Trained {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) record: Record,
-    /// The adapters that have learned in place of the model, as files; what they learned is in the checkpoint, too.
+    /// The adapter files, if adapters were trained. The checkpoint includes what they learned.
     pub(crate) adapter: Vec<(String, Vec<u8>)>,
 }
 
 impl Trained {
-    /// A checkpoint that did not have to learn.
+    /// A checkpoint taken as it is, without training.
     pub(crate) fn as_it_is(checkpoint: Checkpoint) -> Self {
         Self { checkpoint, record: Record::of_nothing(), adapter: Vec::new() }
     }
 
-    /// The same with another chat template, or none.
+    /// Sets the chat template; `None` removes it.
     pub(crate) fn with_chat_template(self, template: Option<String>) -> Self {
         let tokenizer = self.checkpoint.tokenizer.with_chat_template(template);
         Self { checkpoint: Checkpoint { tokenizer, ..self.checkpoint }, ..self }
     }
 }
 
-/// A row by its name and its tokens.
+/// A row with its name and its length.
 pub(crate) struct Named<T> {
-    /// Its folder and its id.
+    /// Folder and id, for messages.
     pub(crate) name: String,
-    /// Tokens that the model reads at once.
+    /// Tokens that the model would read at once.
     pub(crate) tokens: usize,
     pub(crate) row: T,
 }
 
-/// Rows that are named one by one when they are left out.
+/// At most this many of the rows left out are named one by one.
 const MOST_NAMED: usize = 10;
 
-/// The rows that a context of so many tokens holds, and how many are left out because it does not hold them.
+/// The rows of at most `limit` tokens, and the number of those that are longer.
 ///
 /// # Errors
-/// Where it does not hold most of them: what is left would teach something else.
+/// If more than half of the rows are longer: the remaining ones would teach something else.
 pub(crate) fn fitting<T>(rows: Vec<Named<T>>, limit: usize) -> Result<(Vec<T>, usize), Failure> {
     let all = rows.len();
     let (kept, long): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.tokens <= limit);
@@ -161,7 +161,7 @@ pub(crate) fn fitting<T>(rows: Vec<Named<T>>, limit: usize) -> Result<(Vec<T>, u
 /// The folder of the adapters in a checkpoint.
 const ADAPTER: &str = "adapter";
 
-/// A failure inside the training loop, from the model or from the disk.
+/// A failure inside the training loop: of the model, or of the stage's files.
 enum Stopped {
     Model(lm::Error),
     Stage(Failure),
@@ -179,7 +179,7 @@ impl From<Failure> for Stopped {
     }
 }
 
-/// Trains, going on from the state in `output`'s scratch folder if there is one.
+/// Trains, resuming from the state in `output`'s scratch folder if there is one.
 pub(crate) fn train(
     job: &Job<'_>,
     output: &FilesOutput,
@@ -208,6 +208,7 @@ pub(crate) fn train(
         })
     };
     let mut outcome = go(saved.as_deref());
+    // A damaged state is no reason to fail: training is deterministic, so starting over gives the same result.
     if let Err(Stopped::Model(error @ lm::Error::DamagedState)) = &outcome {
         tracing::warn!("{}: {error}: the run starts again", path.display());
         outcome = go(None);
@@ -230,8 +231,8 @@ pub(crate) fn train(
     Ok(Trained { checkpoint, record, adapter: outcome.adapter })
 }
 
-/// What a run cost, that of its interrupted parts included. The way back through a model is twice the way through it; logits
-/// count for every token, though those of questions are not computed.
+/// The cost of a run, interrupted parts included. The backward pass counts twice the forward pass. Logits count for every
+/// token, although those of questions are not computed.
 fn cost(model: &ModelConfig, tokens: u64) -> serde_json::Value {
     let flops = 3 * tokens * (model.layer_flops() + model.logit_flops());
     serde_json::json!({"trained_tokens": tokens, "flops": flops})
@@ -248,19 +249,19 @@ pub(crate) fn finish(output: FilesOutput, trained: &Trained) -> Result<Record, F
     commit(output, &trained.record)
 }
 
-/// Writes the record of a checkpoint whose files are there, and commits.
+/// Commits a checkpoint whose files have been written, with its record.
 pub(crate) fn commit(output: FilesOutput, record: &Record) -> Result<Record, Failure> {
     output.write(RECORD, &pretty(record)?)?;
     output.commit()?;
     Ok(record.clone())
 }
 
-/// JSON as it is kept beside a checkpoint.
+/// Indented JSON, for files beside a checkpoint.
 pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(value).map_err(Failure::bug)
 }
 
-/// Prints what a run was.
+/// Prints the record of a run.
 pub(crate) fn summary(role: &str, record: &Record, json: bool) -> Result<(), Failure> {
     if json {
         return stage::print_json(record);
@@ -278,7 +279,7 @@ pub(crate) fn summary(role: &str, record: &Record, json: bool) -> Result<(), Fai
     stage::print_table(&format!("finetune {role}"), &header, &[row])
 }
 
-/// The state that an earlier run saved, if there is one.
+/// The state saved by an earlier run, if there is one.
 fn saved(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -287,13 +288,13 @@ fn saved(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-/// The run's log.
+/// The metrics and the progress bar of a run.
 struct Log {
     metrics: Metrics,
     progress: Option<Progress>,
 }
 
-/// Updates between two lines of the metrics.
+/// Updates between two rows of the metrics.
 const EVERY: usize = 20;
 
 impl Log {
@@ -382,7 +383,8 @@ mod tests {
         Checkpoint::fresh(config, tokenizer, 1, &lm::device::cpu()).unwrap()
     }
 
-    /// A run that stops after its first save, whose state is then damaged by one bit, or not, and that goes on.
+    /// Runs for two updates, optionally flips a bit of the saved state, and resumes up to four. `damaged` is a position in
+    /// eighths of the file.
     fn run(damaged: Option<usize>) -> (Vec<u8>, Record) {
         let start = checkpoint();
         let ids = start.tokenizer.encode(TEXT).unwrap();
@@ -437,7 +439,7 @@ mod tests {
         (weights, trained.record)
     }
 
-    /// The learning rate is the same for all updates here, so a run of four goes on from one of two.
+    /// The learning rate is constant here, so a run of four updates can resume from one of two.
     #[test]
     fn a_damaged_state_is_ignored_and_the_result_is_the_same() {
         let (whole, record) = run(None);

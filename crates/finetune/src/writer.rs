@@ -1,4 +1,4 @@
-//! How rows become what a model is to learn: tokens, or text for another program.
+//! Turns rows into training data: tokens, or text for another program.
 
 use lm::train::{Example, Pair};
 use lm::{Checkpoint, Tokenizer};
@@ -9,17 +9,17 @@ use crate::external::Line;
 use crate::lesson::{Couple, Lesson, Row};
 use crate::run::{self, Named};
 
-/// Writes rows as a model is to learn them.
+/// Formats rows with a model's tokenizer and prompt.
 pub(crate) struct Writer {
     tokenizer: Tokenizer,
     prompt: PromptText,
     end: u32,
-    /// Tokens of the model's context.
+    /// The model's context, in tokens.
     limit: usize,
 }
 
 impl Writer {
-    /// The same, with the end token that is learned as the first of the checkpoint's, if anything is.
+    /// Creates a writer. If anything is learned, also makes the end token that is learned the checkpoint's first.
     pub(crate) fn first(
         checkpoint: &mut Checkpoint,
         format: &PromptFormat,
@@ -42,7 +42,7 @@ impl Writer {
         Ok(Self { tokenizer: checkpoint.tokenizer.clone(), prompt, end, limit })
     }
 
-    /// What of a lesson the model can read, and how much it cannot.
+    /// The part of a lesson that fits the model's context, and the number of rows and pairs that do not.
     pub(crate) fn fitting(&self, lesson: Lesson) -> Result<(Lesson, usize), Failure> {
         let rows = |rows: Vec<Row>| {
             let examples = self.examples(&rows)?;
@@ -56,6 +56,7 @@ impl Writer {
         };
         let (rows, validation) = (rows(lesson.rows)?, rows(lesson.validation)?);
         let pairs = self.pairs(&lesson.couples)?;
+        // A pair only fits if both of its solutions do.
         let couples = lesson.couples.into_iter().zip(pairs).map(|(couple, pair)| Named {
             name: couple.name.clone(),
             tokens: pair.chosen.len().max(pair.rejected.len()),
@@ -66,13 +67,13 @@ impl Writer {
         Ok((Lesson { rows: rows.0, couples: couples.0, validation: validation.0 }, too_long))
     }
 
-    /// The template with which other programs make the same text of a conversation.
+    /// The chat template with which other programs render a conversation to the same text.
     pub(crate) fn chat_template(&self, format: &PromptFormat) -> Option<String> {
         let end = self.tokenizer.token(self.end).unwrap_or_default();
         format.chat_template(self.tokenizer.chat_template(), &end)
     }
 
-    /// As tokens, of which those of the solution are learned.
+    /// The rows as tokens; only the solution's tokens are targets.
     pub(crate) fn examples(&self, rows: &[Row]) -> Result<Vec<Example>, Failure> {
         let example = |row: &Row| {
             let mut ids = self.prompt(&row.question)?;
@@ -83,12 +84,12 @@ impl Writer {
         rows.iter().map(example).collect()
     }
 
-    /// How many tokens rows have.
+    /// The number of tokens in `rows`.
     pub(crate) fn tokens(&self, rows: &[Row]) -> Result<usize, Failure> {
         Ok(self.examples(rows)?.iter().map(|example| example.ids.len()).sum())
     }
 
-    /// As tokens, of which those of the solutions are compared.
+    /// The couples as tokens; only the solutions' tokens are compared.
     pub(crate) fn pairs(&self, couples: &[Couple]) -> Result<Vec<Pair>, Failure> {
         let pair = |couple: &Couple| {
             let prompt = self.prompt(&couple.question)?;
@@ -108,7 +109,7 @@ impl Writer {
         self.tokenizer.encode_whole(&self.prompt.render(question, "")).or_data("tokenizer")
     }
 
-    /// The tokens of a solution, with the end.
+    /// The tokens of a solution, ending in the end token.
     fn solution(&self, solution: &str) -> Result<Vec<u32>, Failure> {
         let solution = self.prompt.learned(solution);
         let mut ids = self.tokenizer.encode_after(&solution).or_data("tokenizer")?;
@@ -116,7 +117,7 @@ impl Writer {
         Ok(ids)
     }
 
-    /// As text.
+    /// The rows as text.
     pub(crate) fn lines(&self, rows: &[Row]) -> Result<Vec<Line>, Failure> {
         let end = self.tokenizer.token(self.end);
         let end =
@@ -140,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// Of three problems one is too long to read: it is left out, and the others stay as they are.
+    /// One of three problems is too long to read. It is left out and the others stay as they are.
     #[test]
     fn what_the_model_cannot_read_is_left_out_of_a_lesson() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
@@ -175,7 +176,7 @@ mod tests {
         assert!(error.contains("1 of 1 rows") && error.contains("seeds: problem b has"), "{error}");
     }
 
-    /// The configuration's first end token may be another than the one with which a chat ends a turn.
+    /// The first end token of the configuration need not be the one with which the chat template ends a turn.
     #[test]
     fn the_end_of_a_turn_is_learned_and_a_thought_is_closed() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");

@@ -1,5 +1,6 @@
-//! One measured job on a checkpoint: training steps, generation, or matrix products of its width. `benches/compare.py` runs it beside other
-//! implementations on the same checkpoint, and takes the time of the whole process, less that of one that does nothing.
+//! Measures one job on a checkpoint: training steps, generation, or matrix products of its width. `benches/compare.py`
+//! runs it next to other implementations on the same checkpoint. It measures the time of the whole process, minus that of
+//! a run that does nothing.
 //!
 //! ```text
 //! measure train  CHECKPOINT --rows 32 --tokens 128 --times 4 --workers 1
@@ -7,8 +8,8 @@
 //! measure gemm   CHECKPOINT --rows 1024 --times 100
 //! ```
 //!
-//! `--tokens` is the length of a training row, or of a prompt; `--new` the tokens that every row is continued with. With
-//! `--device cuda`, or `cuda:1`, it runs there, if it was built with `--features lm/cuda`.
+//! `--tokens` is the length of a training row or prompt, `--new` the number of tokens to generate per row.
+//! `--device cuda`, or `cuda:1`, runs on a GPU, if built with `--features lm/cuda`.
 
 #![expect(clippy::print_stdout, reason = "an example without the stages' terminal")]
 
@@ -23,7 +24,7 @@ use lm::{Checkpoint, Engine, GenerationRequest, Prefixes, Sampling, Stop, device
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What the command line says, by name.
+/// The command-line options, by name.
 struct Numbers(BTreeMap<String, String>);
 
 impl Numbers {
@@ -40,7 +41,7 @@ impl Numbers {
         number.parse().map_err(|e| format!("--{name} {number}: {e}").into())
     }
 
-    /// The CPU unless another device is named.
+    /// The device to run on, the CPU by default.
     fn device(&self) -> Result<Device, Failure> {
         let name = self.0.get("device").map_or("cpu", String::as_str);
         if name == "cpu" {
@@ -51,12 +52,12 @@ impl Numbers {
     }
 }
 
-/// Token ids that differ from row to row, and have no meaning.
+/// Meaningless token ids that differ from row to row.
 fn row(index: usize, tokens: usize, vocabulary: usize) -> Vec<u32> {
     (0..tokens).map(|at| ((index * 7919 + at * 104_729) % (vocabulary - 32) + 32) as u32).collect()
 }
 
-/// Updates on batches of `rows` rows, every token a target.
+/// Runs updates on batches of `rows` rows, in which every token is a target.
 fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, tokens) = (numbers.get("rows")?, numbers.get("tokens")?);
     let (times, workers) = (numbers.get("times")?, numbers.get("workers")?);
@@ -95,7 +96,7 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Greedy continuations of `rows` prompts that have nothing in common.
+/// Continues `rows` prompts greedily. The prompts have no prefix in common.
 fn decode(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, tokens, new) = (numbers.get("rows")?, numbers.get("tokens")?, numbers.get("new")?);
     let options = EngineOptions { workers: numbers.get("workers")?, rows: 64 };
@@ -118,7 +119,7 @@ fn decode(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Products `[rows, d] x [d, d]` of the model's width, which nothing can be faster than.
+/// Multiplies `[rows, d] x [d, d]` at the model's width: an upper bound for the speed of the other jobs.
 fn gemm(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, d) = (numbers.get("rows")?, checkpoint.config.hidden_size);
     let device = numbers.device()?;

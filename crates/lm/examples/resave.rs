@@ -1,5 +1,5 @@
-//! Loads a checkpoint and writes it again: `cargo run --release --example resave -- FROM TO`. What `check_saved.py` beside
-//! the fixtures compares in transformers.
+//! Loads a checkpoint and saves it again: `cargo run --release --example resave -- FROM TO`. `check_saved.py`, next to
+//! the fixtures, compares the two in transformers.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,22 +1,22 @@
-//! The allocator of every binary that runs a model.
+//! The global allocator of every binary that runs a model.
 //!
-//! Training and decoding free and take the same large buffers all the time. glibc maps and unmaps each of them, and
-//! mimalloc by default hands them back to the system a moment after they were freed, which then clears them when they are
-//! taken again: a sixth to a third of the run either way (docs/PERFORMANCE.md).
+//! Training and decoding keep freeing and reallocating the same large buffers. glibc maps and unmaps each of them.
+//! mimalloc, by default, returns them to the system shortly after they are freed, and the system has to clear them before
+//! they are used again. Either costs a sixth to a third of the run time (docs/PERFORMANCE.md).
 
-/// Shared by all threads.
+/// The allocator, shared by all threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `mi_option_purge_delay` of mimalloc.h, which the bindings do not name.
+/// `mi_option_purge_delay` in mimalloc.h, for which the bindings have no name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// From now on memory that was freed stays with the process, for the next buffer of its size. An environment that sets
-/// `MIMALLOC_PURGE_DELAY` itself is left alone.
+/// Keeps freed memory in the process from now on, so that the next buffer of the same size can reuse it. Does nothing if
+/// the environment sets `MIMALLOC_PURGE_DELAY`.
 #[expect(unsafe_code, reason = "the allocator's settings are C")]
 pub(crate) fn keep_freed_memory() {
     if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
-        // SAFETY: mimalloc's options may be set at any time from any thread; this one is a number.
+        // SAFETY: mimalloc options may be set at any time from any thread, and this one is a number.
         unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
     }
 }

@@ -1,4 +1,4 @@
-//! Keys and values in tensors, on devices that are not the CPU.
+//! KV caches in tensors, on devices other than the CPU.
 
 use burn::tensor::{Int, Tensor};
 
@@ -6,18 +6,18 @@ use crate::weights::values;
 
 /// Keys and values of one block, preallocated: `[batch, kv_heads, capacity, d_head]`.
 pub(crate) struct Cache {
-    /// Taken and put back at every write: a uniquely owned tensor is written in place.
+    /// Taken out and put back on every write, because burn writes a tensor in place only if nothing else owns it.
     pub(crate) keys: Option<Tensor<4>>,
     pub(crate) values: Option<Tensor<4>>,
 }
 
 impl Cache {
-    /// A cache with some columns written.
+    /// A cache whose leading columns are filled.
     pub(crate) fn new(keys: Tensor<4>, values: Tensor<4>) -> Self {
         Self { keys: Some(keys), values: Some(values) }
     }
 
-    /// Room for more columns.
+    /// Adds `columns` empty columns.
     pub(crate) fn grow(&mut self, columns: usize) {
         for slot in [&mut self.keys, &mut self.values] {
             *slot = slot.take().map(|whole| {
@@ -28,7 +28,7 @@ impl Cache {
         }
     }
 
-    /// Some columns of some rows on the host, keys and values, each `[rows, kv_heads, count, d_head]`.
+    /// Reads `count` columns of some rows to the host: keys and values, each `[rows, kv_heads, count, d_head]`.
     pub(crate) fn read(&self, rows: &Tensor<1, Int>, from: usize, count: usize) -> [Vec<f32>; 2] {
         [&self.keys, &self.values].map(|slot| {
             let whole = slot.as_ref().expect("every write puts the tensor back");
@@ -36,7 +36,7 @@ impl Cache {
         })
     }
 
-    /// Writes at column `at` and gives back all columns written so far.
+    /// Writes keys and values at column `at`, and returns all columns written so far.
     pub(crate) fn write(
         &mut self,
         k: Tensor<4>,
@@ -54,7 +54,7 @@ impl Cache {
         (put(&mut self.keys, k), put(&mut self.values, v))
     }
 
-    /// Keeps some rows, in the order given.
+    /// Keeps the given rows, in the given order.
     pub(crate) fn select(&mut self, rows: &Tensor<1, Int>) {
         for slot in [&mut self.keys, &mut self.values] {
             *slot = slot.take().map(|whole| whole.select(0, rows.clone()));

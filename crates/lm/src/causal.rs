@@ -1,62 +1,62 @@
-//! Causal self-attention of whole rows on the CPU, as training needs it, and its gradient.
+//! Causal self-attention of whole rows on the CPU for training, and its gradient.
 //!
-//! Queries are taken in blocks, and of the keys only those that one of a block may see: a block's scores stay in the cache,
-//! and scores that a mask would take away again are mostly never computed.
+//! Queries are processed in blocks, each against only the keys that one of its queries may see. A block's scores stay in
+//! the cache, and most of the scores that a mask would remove are never computed.
 
 use crate::kernels::{self, RotaryShape};
 use crate::product::{Place, View};
 
-/// Queries of a block.
+/// Queries per block.
 const BLOCK: usize = 64;
 
-/// Sizes of the queries, keys and values of some rows, `[batch, time, (heads + 2 * kv_heads) * width]`.
+/// Dimensions of the joined queries, keys and values of some rows, `[batch, time, (heads + 2 * kv_heads) * width]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) batch: usize,
     pub(crate) time: usize,
     pub(crate) heads: usize,
     pub(crate) kv_heads: usize,
-    /// Of a head.
+    /// Width of a head.
     pub(crate) width: usize,
 }
 
-/// What the gradient needs of a pass.
+/// The values that the backward pass needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
-    /// Queries `[batch, heads, time, width]` and keys `[batch, kv_heads, time, width]`, turned.
+    /// Rotated queries `[batch, heads, time, width]` and keys `[batch, kv_heads, time, width]`.
     turned: [Vec<f32>; 2],
-    /// Queries, keys and values as they came.
+    /// Queries, keys and values as they came in. The values are read from here, so they are not copied.
     joined: Vec<f32>,
-    /// `[batch, heads, time, time]`; what no block has computed is zero.
+    /// Attention weights, `[batch, heads, time, time]`; zero where no block computed any.
     shares: Vec<f32>,
 }
 
-/// A block of the queries of a head.
+/// A block of one head's queries.
 struct Block {
     row: usize,
     head: usize,
-    /// Its first query, one after its last, which is how many keys it sees, too.
+    /// First query of the block, and one past its last. By causality `to` is also the number of keys the block sees.
     from: usize,
     to: usize,
 }
 
 impl Shape {
-    /// Numbers of a token's queries, of its keys and of its values.
+    /// Values per token of the queries, the keys and the values.
     pub(crate) fn parts(&self) -> [usize; 3] {
         [self.heads, self.kv_heads, self.kv_heads].map(|heads| heads * self.width)
     }
 
-    /// All of them.
+    /// Values per token of all three together.
     fn stride(&self) -> usize {
         self.parts().iter().sum()
     }
 
-    /// Numbers of what a token finds.
+    /// Values per token of the output.
     fn found(&self) -> usize {
         self.heads * self.width
     }
 
-    /// How queries and how keys are turned.
+    /// How to rotate the queries and the keys.
     fn rotary(&self) -> [RotaryShape; 2] {
         let Self { batch, time, width, .. } = *self;
         let stride = self.stride();
@@ -83,25 +83,25 @@ impl Shape {
         block.head / (self.heads / self.kv_heads)
     }
 
-    /// Where the block's queries begin, and where the keys that it sees.
+    /// Offsets of the block's queries and of the keys it sees, in the rotated tensors.
     fn in_turned(&self, block: &Block) -> [usize; 2] {
         let Self { time, heads, kv_heads, width, .. } = *self;
         let queries = (block.row * heads + block.head) * time + block.from;
         [queries, (block.row * kv_heads + self.kv_head(block)) * time].map(|at| at * width)
     }
 
-    /// Where the values that it sees begin.
+    /// Offset of the values it sees, in the joined tensor.
     fn in_joined(&self, block: &Block) -> usize {
         let head = self.heads + self.kv_heads + self.kv_head(block);
         block.row * self.time * self.stride() + head * self.width
     }
 
-    /// Where its shares begin.
+    /// Offset of its attention weights.
     fn in_shares(&self, block: &Block) -> usize {
         ((block.row * self.heads + block.head) * self.time + block.from) * self.time
     }
 
-    /// Where what it finds begins.
+    /// Offset of its output.
     fn in_found(&self, block: &Block) -> usize {
         (block.row * self.time + block.from) * self.found() + block.head * self.width
     }
@@ -117,7 +117,8 @@ impl Block {
     }
 }
 
-/// What every token finds, `[batch, time, heads * width]`; angles are `[time, width / 2]`.
+/// Computes the attention output `[batch, time, heads * width]`, and what the backward pass needs. Angles are
+/// `[time, width / 2]`.
 pub(crate) fn attend(shape: Shape, joined: Vec<f32>, angles: [&[f32]; 2]) -> (Vec<f32>, Kept) {
     let Shape { batch, time, heads, width, .. } = shape;
     let [of_queries, of_keys] = shape.rotary();
@@ -145,7 +146,7 @@ pub(crate) fn attend(shape: Shape, joined: Vec<f32>, angles: [&[f32]; 2]) -> (Ve
     (found, Kept { turned: [queries, keys], joined, shares })
 }
 
-/// The gradient of [`attend`] for `joined`.
+/// The gradient of [`attend`] with respect to `joined`.
 pub(crate) fn attend_backward(
     shape: Shape,
     kept: Kept,
@@ -165,6 +166,8 @@ pub(crate) fn attend_backward(
         let shares = &shares[shape.in_shares(&block)..];
         let values = View::within(&joined[value..], [seen, width], shape.stride());
         let to = Place { data: &mut by_joined[value..], stride: shape.stride() };
+        // Value and key gradients accumulate, because several blocks and query heads use the same keys. A query is in one
+        // block only.
         View::within(shares, [count, seen], time).transposed().times_into(grad, to, true);
         let by_scores = &mut by_scores[..count * seen];
         grad.times_into(values.transposed(), Place { data: by_scores, stride: seen }, false);

@@ -1,5 +1,5 @@
-//! Checkpoints are Hugging Face directories: `config.json`, `model.safetensors`, `tokenizer.json` and
-//! the files `transformers` wants beside them.
+//! Checkpoints as Hugging Face directories: `config.json`, `model.safetensors`, `tokenizer.json` and the other files that
+//! `transformers` expects next to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,44 +13,45 @@ use crate::config::EndTokens;
 use crate::weights::{self, HostTensor};
 use crate::{Decoder, Error, ModelConfig, Tokenizer, plain};
 
-/// Name of the configuration file.
+/// The configuration file.
 pub const CONFIG_FILE: &str = "config.json";
-/// Name of the weights file.
+/// The weights, when they are in a single file.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
-/// Name of the index of weights in several files.
+/// The index that maps tensors to shards, when the weights are in several files.
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
-/// Name of the tokenizer file.
+/// The tokenizer file.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
-/// Name of the file with the special tokens and, in older directories, the chat template.
+/// The file with the special tokens and, in older directories, the chat template.
 const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
-/// Name of the file that says how the model is made to write.
+/// The file with the default generation settings, where instruction-tuned models list more end tokens.
 const GENERATION_FILE: &str = "generation_config.json";
-/// Name of the file with the chat template.
+/// The file with the chat template.
 const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
-/// Name of the tensor that turns tokens into vectors.
+/// Name of the embedding tensor.
 const EMBEDDING: &str = "model.embed_tokens.weight";
-/// Name of the tensor that turns vectors into scores of tokens.
+/// Name of the output projection tensor.
 const OUTPUT: &str = "lm_head.weight";
 
-/// The most weights of a model that begins with random ones: those of larger models would not be there before memory ends.
+/// Most weights of a randomly initialized model. Beyond that (64 GiB in `f32`) we refuse the configuration rather than
+/// run out of memory.
 const MOST_FRESH: u128 = 1 << 34;
 
-/// A model with its configuration and its tokenizer.
+/// A model with its configuration and tokenizer.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    /// The configuration.
+    /// The model configuration.
     pub config: ModelConfig,
-    /// The weights.
+    /// The model weights.
     pub model: Decoder,
-    /// The tokenizer.
+    /// The model's tokenizer.
     pub tokenizer: Tokenizer,
 }
 
 impl Checkpoint {
-    /// A model with fresh weights drawn from `seed`.
+    /// Initializes a model with random weights drawn from `seed`.
     ///
     /// # Errors
-    /// [`Error::Config`] when the configuration is not one this crate runs.
+    /// [`Error::Config`] when the configuration is not one this crate runs, or describes too large a model.
     pub fn fresh(
         config: ModelConfig,
         tokenizer: Tokenizer,
@@ -70,11 +71,11 @@ impl Checkpoint {
         Ok(Self { config, model, tokenizer })
     }
 
-    /// Loads a Hugging Face directory; weights become `f32` on `device`.
+    /// Loads a Hugging Face directory and puts the weights on `device` as `f32`.
     ///
     /// # Errors
-    /// Names the file, the tensor and what is wrong: a missing file, malformed JSON or safetensors, a
-    /// missing tensor or one of another shape or type, or with values that are no numbers, an option that is not supported.
+    /// The error names the file, the tensor and the problem: a missing file, malformed JSON or safetensors, a missing
+    /// tensor, a wrong shape or data type, a weight that is NaN or infinite, or an option that is not supported.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
         let path = dir.join(CONFIG_FILE);
         let text = plain::text(&path, plain::SMALL)?;
@@ -82,6 +83,7 @@ impl Checkpoint {
             .map_err(|e| Error::malformed(&path, format!("not a model configuration: {e}")))?;
         config.validate().map_err(|e| Error::malformed(&path, e.to_string()))?;
         let config = config.ending_at(&more_end_tokens(dir)?);
+        // The end tokens have just changed, so if this second check fails, `generation_config.json` is the file to blame.
         let generation = dir.join(GENERATION_FILE);
         config.validate().map_err(|e| Error::malformed(&generation, e.to_string()))?;
         let path = dir.join(TOKENIZER_FILE);
@@ -96,7 +98,8 @@ impl Checkpoint {
         let tokenizer = tokenizer.with_special(&special);
         let tokenizer = tokenizer.map_err(|e| Error::malformed(&path, e.to_string()))?;
         let tokenizer = tokenizer.with_chat_template(about.chat_template(dir)?);
-        // Of several, the one that the tokenizer goes by: that of a model that follows instructions ends a turn.
+        // Of several end tokens, prefer the tokenizer's `eos_token`: in instruction-tuned models it is the one that ends
+        // a turn.
         let end = about.token("eos_token").and_then(|end| tokenizer.id(end));
         let config = match end.filter(|end| config.end_tokens().contains(end)) {
             Some(end) => config.ending_first(end),
@@ -106,17 +109,17 @@ impl Checkpoint {
         Ok(Self { config, model, tokenizer })
     }
 
-    /// The same with a token as the first that ends a text: the one that is learned, and that stands in
-    /// `tokenizer_config.json`, where there is room for one.
+    /// Makes `token` the first end token: the one that fine-tuning teaches, and the one written to
+    /// `tokenizer_config.json`, which has room for only one.
     #[must_use]
     pub fn ending_first(self, token: u32) -> Self {
         Self { config: self.config.ending_first(token), ..self }
     }
 
-    /// The files of the directory by name. The caller writes them, atomically.
+    /// Serializes the checkpoint to named files. The caller writes them, atomically.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] when the tokenizer cannot be written down.
+    /// [`Error::Tokenizer`] when the tokenizer cannot be serialized.
     pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let json = |value: &serde_json::Value| {
             serde_json::to_vec_pretty(value).expect("a JSON value always serializes")
@@ -155,13 +158,13 @@ impl Checkpoint {
         Ok(files)
     }
 
-    /// The weights as the bytes of a safetensors file.
+    /// Serializes the weights as a safetensors file.
     fn weights(&self) -> Vec<u8> {
         write_safetensors(&weights::collect(&self.model), ("format", "pt".to_owned()))
     }
 
-    /// The same trunk with scalar heads: heads of the same names keep their weights, new ones start
-    /// at zero.
+    /// Replaces the scalar heads and keeps the rest of the model. The heads are the columns of one tensor: with as many
+    /// heads as before it is kept by position, otherwise all heads start at zero.
     ///
     /// # Errors
     /// [`Error::Config`] when the configuration is not one this crate runs.
@@ -178,8 +181,7 @@ impl Checkpoint {
     }
 }
 
-/// The end tokens that a directory names beside those of its configuration: models that follow instructions have theirs
-/// there.
+/// End tokens from `generation_config.json`: instruction-tuned models list theirs there, not in `config.json`.
 fn more_end_tokens(dir: &Path) -> Result<Vec<u32>, Error> {
     #[derive(serde::Deserialize)]
     struct Generation {
@@ -196,7 +198,7 @@ fn more_end_tokens(dir: &Path) -> Result<Vec<u32>, Error> {
     Ok(generation.eos_token_id.map_or_else(Vec::new, |tokens| tokens.all().to_vec()))
 }
 
-/// What `tokenizer_config.json` says; nothing where there is none.
+/// The contents of `tokenizer_config.json`, null if there is no such file.
 struct AboutTokens(serde_json::Value);
 
 impl AboutTokens {
@@ -210,13 +212,13 @@ impl AboutTokens {
         said.map(Self).map_err(|e| Error::malformed(&path, format!("not JSON: {e}")))
     }
 
-    /// The text of a token, which stands there as such or with its settings.
+    /// The text of a token, given as a plain string or as an object with settings.
     fn token(&self, key: &str) -> Option<&str> {
         content(&self.0[key])
     }
 
-    /// The tokens that are no text, as transformers takes them: those with a part to play, those that are said to be
-    /// special, and of the others that are listed those that `tokenizer.json` has not added itself.
+    /// The tokens that transformers treats as special: those with a role such as bos or pad, those flagged as special,
+    /// and listed extra tokens unless `tokenizer.json` itself added them (then its own flag decides).
     fn special(&self, tokenizer: &Tokenizer) -> Vec<String> {
         let parts = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
         let parts = parts.iter().filter_map(|part| self.token(&format!("{part}_token")));
@@ -233,8 +235,8 @@ impl AboutTokens {
         parts.chain(said).chain(listed).map(str::to_owned).collect()
     }
 
-    /// The chat template of a directory, if it has one: the file of its own, or the one in here, and of several the one
-    /// called `default`.
+    /// The chat template, if there is one: `chat_template.jinja` first, else the entry in this file, and of several the
+    /// one named `default`.
     fn chat_template(&self, dir: &Path) -> Result<Option<String>, Error> {
         let path = dir.join(CHAT_TEMPLATE_FILE);
         if path.exists() {
@@ -249,12 +251,12 @@ impl AboutTokens {
     }
 }
 
-/// The text of a token, which is one or has one.
+/// The text of a token that is a string, or an object with a `content` key.
 fn content(token: &serde_json::Value) -> Option<&str> {
     token.as_str().or_else(|| token["content"].as_str())
 }
 
-/// Serializes named tensors; the format's map is sorted, so the bytes are a function of the values.
+/// Serializes named tensors. The map is sorted, so the same values always give the same bytes.
 pub(crate) fn write_safetensors(
     tensors: &BTreeMap<String, HostTensor>,
     metadata: (&str, String),
@@ -271,11 +273,11 @@ pub(crate) fn write_safetensors(
     safetensors::serialize(views, Some(metadata)).expect("names are unique and sizes agree")
 }
 
-/// The tensors of a safetensors file; the error says what is wrong with it.
+/// A parsed safetensors file. Errors are messages without the path, which the caller adds.
 pub(crate) struct Weights<'a>(SafeTensors<'a>);
 
 impl<'a> Weights<'a> {
-    /// How many numbers there are.
+    /// The number of values in all tensors.
     fn count(&self) -> u128 {
         let size =
             |view: &TensorView<'_>| view.shape().iter().map(|&n| n as u128).product::<u128>();
@@ -288,7 +290,7 @@ impl<'a> Weights<'a> {
             .map_err(|e| format!("broken safetensors file: {e}; make it again or restore it"))
     }
 
-    /// All of them, as `f32`.
+    /// All tensors, converted to `f32`.
     pub(crate) fn all(&self) -> Result<BTreeMap<String, HostTensor>, String> {
         let one = |name: &str| Ok(self.get(name)?.map(|tensor| (name.to_owned(), tensor)));
         self.names().filter_map(|name| one(name).transpose()).collect()
@@ -298,7 +300,8 @@ impl<'a> Weights<'a> {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// Whether two tensors hold the same; none where one of them is missing.
+    /// Whether two tensors are equal, or `None` if either is missing. Compares raw bytes if the types agree, which needs
+    /// no copy.
     fn same(&self, name: &str, other: (&Weights<'_>, &str)) -> Option<Result<bool, String>> {
         let (one, two) = (self.0.tensor(name).ok()?, other.0.0.tensor(other.1).ok()?);
         if one.dtype() == two.dtype() {
@@ -309,7 +312,7 @@ impl<'a> Weights<'a> {
         Some(both.map(|both| both[0] == both[1]))
     }
 
-    /// A tensor as `f32`, if it is there.
+    /// A tensor converted to `f32`, or `None` if it is missing.
     pub(crate) fn get(&self, name: &str) -> Result<Option<HostTensor>, String> {
         let Ok(view) = self.0.tensor(name) else { return Ok(None) };
         let data = to_f32(view.dtype(), view.data()).ok_or_else(|| {
@@ -320,6 +323,7 @@ impl<'a> Weights<'a> {
 }
 
 fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    // bf16 is the upper half of an f32, so widening is a shift.
     let halves = || bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
     match dtype {
         Dtype::F32 => Some(
@@ -331,16 +335,16 @@ fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     }
 }
 
-/// A file of weights, and the tensors that the index of shards says it has, if there is one.
+/// A weights file, and the tensors that the shard index promises in it (none without an index).
 struct WeightFile {
     path: PathBuf,
     listed: BTreeSet<String>,
 }
 
-/// The files of a directory that make a model what it is, those of its weights last.
+/// Lists the files that determine what a model computes, the weights last.
 ///
 /// # Errors
-/// Pickled weights, an index that cannot be read, and what is no file: a pipe, say.
+/// For pickled weights, an index that cannot be read, and anything that is not a regular file, such as a pipe.
 pub fn model_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let beside =
         [CONFIG_FILE, TOKENIZER_FILE, GENERATION_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE];
@@ -351,7 +355,7 @@ pub fn model_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// The files that hold the weights: one, or the shards of an index.
+/// Lists the weights files: the single one, or the shards named in the index.
 fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
     #[derive(serde::Deserialize)]
     struct Index {
@@ -377,6 +381,7 @@ fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
         .map_err(|e| Error::malformed(&index, format!("no index of shards: {e}")))?;
     let mut shards = BTreeMap::<PathBuf, BTreeSet<String>>::new();
     for (tensor, file) in weight_map {
+        // The index is untrusted: a name such as `../x` would make us read outside of the directory.
         if Path::new(&file).components().count() != 1 {
             return Err(Error::malformed(
                 &index,
@@ -388,8 +393,8 @@ fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
     Ok(shards.into_iter().map(|(path, listed)| WeightFile { path, listed }).collect())
 }
 
-/// Loads the weights file by file: beside the model there is never more than one of them in memory, and of that only what
-/// is being read has to be. Gives also the configuration that they make true.
+/// Loads the weights one file at a time. Besides the model at most one file is mapped, of which only the pages being read
+/// need to be in memory. Also returns the configuration, corrected if the files contradict it.
 fn load_weights(
     dir: &Path,
     config: ModelConfig,
@@ -398,7 +403,7 @@ fn load_weights(
     check_size(dir, &config)?;
     let (config, embedding) = with_own_output(dir, config)?;
     let mut model = Decoder::zeros(&config, device)?;
-    // Where a tensor stands in the files.
+    // The name that a tensor has in the files.
     let place = |name: &str| if name == EMBEDDING { embedding } else { name }.to_owned();
     let mut missing: BTreeSet<String> = weights::names(&model).iter().map(|n| place(n)).collect();
     let wanted = missing.clone();
@@ -430,9 +435,9 @@ fn load_weights(
     }
 }
 
-/// A configuration that says that the output is the embedding, corrected where the files hold another output: what they
-/// hold is what was learned, and transformers takes it, too. Gives also the tensor that is the embedding: where files hold
-/// one of the two alone, it is both.
+/// Resolves a configuration that ties the output to the embedding when the files hold both tensors. If they differ, the
+/// file's output projection wins, since that is what was trained; transformers does the same. Also returns the name of
+/// the tensor to load as the embedding: if only one of the two is there, it serves as both.
 fn with_own_output(dir: &Path, config: ModelConfig) -> Result<(ModelConfig, &'static str), Error> {
     if !config.tie_word_embeddings {
         return Ok((config, EMBEDDING));
@@ -462,11 +467,12 @@ fn with_own_output(dir: &Path, config: ModelConfig) -> Result<(ModelConfig, &'st
     Ok((ModelConfig { tie_word_embeddings: false, ..config }, EMBEDDING))
 }
 
-/// Numbers more than twice those of the files that a configuration may claim: what is wrong with so small a model is said
-/// tensor by tensor.
+/// Slack for [`check_size`], in weights. Below it, a mismatch does no harm and the per-tensor checks give a better error
+/// message.
 const SLACK: u128 = 1 << 20;
 
-/// Checks that the files have about as many numbers as the configuration makes weights, before there is room for them.
+/// Checks, before allocating anything, that the files hold about as many values as the configuration calls for. Otherwise
+/// a bad `config.json` could claim more memory than there is.
 fn check_size(dir: &Path, config: &ModelConfig) -> Result<(), Error> {
     let mut numbers = 0;
     for WeightFile { path, .. } in weight_files(dir)? {
@@ -483,22 +489,24 @@ fn check_size(dir: &Path, config: &ModelConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// A file as memory that the system fills page by page, and may take back.
+/// Memory-maps a file: the system loads pages on demand and may drop them again, so a large file never has to fit in
+/// memory.
 #[expect(unsafe_code, reason = "who changes the file meanwhile changes the memory under the map")]
 fn mapped(path: &Path) -> Result<memmap2::Mmap, Error> {
     let file = plain::open(path)?;
-    // SAFETY: checkpoints are written beside their place and moved there whole (`dataset`), and nobody edits one in place
-    // (ARCHITECTURE.md, invariant 4); what is read is checked as that of any file, since its values may be anything.
+    // SAFETY: checkpoints are written elsewhere and moved into place as a whole (`dataset`), and nobody edits one in
+    // place (ARCHITECTURE.md, invariant 4). Contents are validated like those of any file, since the values may be
+    // anything.
     unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))
 }
 
-/// Tensors that some files have and no model needs: a tied output, and rotary frequencies, which follow from the
-/// configuration.
+/// Whether a tensor found in a file may be ignored: a tied output projection, or rotary frequencies, which we compute
+/// from the configuration.
 fn is_idle(name: &str, config: &ModelConfig) -> bool {
     name.ends_with("rotary_emb.inv_freq") || (name == OUTPUT && config.tie_word_embeddings)
 }
 
-/// Puts the tensors of a file in their places.
+/// Copies the tensors of a file into the model.
 fn fill(
     model: Decoder,
     file: &Weights<'_>,

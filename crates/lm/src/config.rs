@@ -1,4 +1,4 @@
-//! The model's configuration, with the keys of a Hugging Face `config.json`.
+//! The model configuration, with the keys of a Hugging Face `config.json`.
 
 mod absent;
 
@@ -6,36 +6,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// Configuration of a decoder of the Llama, Qwen2, Qwen3 or Mistral family, as in a Hugging Face `config.json` of
-/// transformers 4 or 5.
+/// Configuration of a Llama, Qwen2, Qwen3 or Mistral decoder, as in a Hugging Face `config.json` of transformers 4 or 5.
 ///
-/// What would make another model of it is refused by [`ModelConfig::validate`]; keys that make no difference in inference
-/// are left out when it is saved.
+/// [`ModelConfig::validate`] refuses settings that would make it a different model than the one implemented here. Keys
+/// that make no difference to inference are dropped when the configuration is saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
-    /// Class names of the model, `["LlamaForCausalLM"]`.
+    /// Class names of the model, such as `["LlamaForCausalLM"]`.
     #[serde(default = "llama_architectures")]
     pub architectures: Vec<String>,
-    /// The family: `llama`, `qwen2`, `qwen3` or `mistral`.
+    /// The model family: `llama`, `qwen2`, `qwen3` or `mistral`.
     pub model_type: String,
-    /// Entries of the vocabulary.
+    /// Number of vocabulary entries, the rows of the embedding.
     pub vocab_size: usize,
     /// Width of the residual stream, `d_model`.
     pub hidden_size: usize,
-    /// Width of the feed-forward layer.
+    /// Inner width of the feed-forward layer.
     pub intermediate_size: usize,
-    /// Number of blocks.
+    /// Number of transformer blocks.
     pub num_hidden_layers: usize,
     /// Number of query heads.
     pub num_attention_heads: usize,
-    /// Number of key and value heads; it divides `num_attention_heads` (GQA).
+    /// Number of key and value heads, a divisor of `num_attention_heads` (grouped-query attention). The same number when
+    /// absent.
     #[serde(default)]
     pub num_key_value_heads: Option<usize>,
-    /// Width of a head; `hidden_size / num_attention_heads` when absent. Not written as null, which some families take for
-    /// a width.
+    /// Width of a head, `hidden_size / num_attention_heads` when absent. Skipped rather than written as null, which some
+    /// families would take for a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_dim: Option<usize>,
-    /// Longest context, in tokens.
+    /// Maximum context length, in tokens.
     #[serde(default)]
     pub max_position_embeddings: usize,
     /// Epsilon of the RMS norms.
@@ -44,51 +44,53 @@ pub struct ModelConfig {
     /// Base of the rotary frequencies.
     #[serde(default = "rope_theta")]
     pub rope_theta: f64,
-    /// Where transformers 5 keeps the rotary settings; its base wins over `rope_theta`.
+    /// Rotary settings where transformers 5 keeps them. Their base overrides `rope_theta`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_parameters: Option<RopeParameters>,
-    /// Rotary scaling as transformers 4 writes it; transformers 5 prefers it to the other where there are both.
+    /// Rotary scaling where transformers 4 keeps it. Like transformers 5, we prefer it to `rope_parameters` if both are
+    /// set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_scaling: Option<RopeParameters>,
-    /// Biases of all four projections of attention (Llama, Qwen3). Qwen2 always has those of queries, keys and values, and
-    /// Mistral none.
+    /// Whether all four attention projections have biases (Llama and Qwen3). Qwen2 always has them for queries, keys and
+    /// values, Mistral never; neither reads this key.
     #[serde(default)]
     pub attention_bias: bool,
-    /// Biases of the feed-forward projections of Llama; not supported.
+    /// Whether Llama's feed-forward projections have biases; not supported.
     #[serde(default)]
     pub mlp_bias: bool,
-    /// How many tokens back a token sees; not supported unless it is the whole context. Written even if there is none:
-    /// Mistral's default is another.
+    /// Sliding attention window, in tokens; not supported if it is shorter than the context. Null is written out
+    /// explicitly, because transformers gives a Mistral without this key a window of 4096.
     #[serde(default)]
     pub sliding_window: Option<usize>,
-    /// Whether Qwen uses that window.
+    /// Whether a Qwen model uses `sliding_window`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_sliding_window: Option<bool>,
-    /// Whether the output projection is the embedding, transposed.
+    /// Whether the output projection is the transposed embedding.
     #[serde(default)]
     pub tie_word_embeddings: bool,
-    /// Activation of the feed-forward layer: `silu`.
+    /// Activation function of the feed-forward layer; must be `silu`.
     #[serde(default = "silu")]
     pub hidden_act: String,
-    /// Token that opens a text.
+    /// Token that starts a text.
     #[serde(default, deserialize_with = "token")]
     pub bos_token_id: Option<u32>,
-    /// Tokens that end a text: one or a list.
+    /// Tokens that end a text, one or several.
     #[serde(default)]
     pub eos_token_id: Option<EndTokens>,
-    /// Token that fills a row.
+    /// Padding token.
     #[serde(default, deserialize_with = "token")]
     pub pad_token_id: Option<u32>,
-    /// Type of the weights that are written; that of weights that are read stands in their files.
+    /// Data type of the weights we write, always `float32`. It is not read: weight files carry their own type.
     #[serde(default = "float32", skip_deserializing)]
     pub torch_dtype: String,
-    /// How weights are packed into fewer bits; not supported.
+    /// Quantization settings; not supported.
     #[serde(default, skip_serializing)]
     pub quantization_config: Option<serde_json::Value>,
-    /// Names of the scalar heads; empty for a plain language model. Ours, not Hugging Face's.
+    /// Names of the scalar heads, empty for a plain language model. Our own key, not Hugging Face's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scalar_heads: Vec<String>,
-    /// Names of what the model has learned to say in a word; ours, too.
+    /// Names of the critic scores that the model was trained to answer as a word, without a head of their own. Also our
+    /// own key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub word_heads: Vec<String>,
 }
@@ -97,59 +99,60 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum EndTokens {
-    /// A single one.
+    /// A single end token.
     One(u32),
-    /// Any of several; the first is the one that ends what is learned, and the one that is written where there is room for
-    /// one.
+    /// Any of several tokens. The first is the one that fine-tuning teaches, and the one written to files with room for
+    /// only one.
     Several(Vec<u32>),
 }
 
-/// Rotary settings as transformers writes them.
+/// Rotary settings in the format of transformers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RopeParameters {
     /// Base of the rotary frequencies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_theta: Option<f64>,
-    /// `default`, `linear` or `llama3`; others are not supported. Transformers 4 may write it under either name, or both.
+    /// Kind of scaling: `default`, `linear` or `llama3`; others are not supported. Transformers 4 may use either name, or
+    /// both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rope_type: Option<String>,
-    /// Its older name, which counts where the other is missing.
+    /// Older name of `rope_type`, used if that is missing.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub older_type: Option<String>,
-    /// How many times as long the context becomes.
+    /// Factor by which the scaling stretches the context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<f64>,
-    /// `llama3`: waves that are longer than the original context by this are stretched.
+    /// `llama3`: frequencies that complete fewer turns than this over the original context are divided by `factor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low_freq_factor: Option<f64>,
-    /// `llama3`: waves that fit the original context more often than this stay.
+    /// `llama3`: frequencies that complete more turns than this over the original context are left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_freq_factor: Option<f64>,
-    /// `llama3`: the original context, in tokens; `max_position_embeddings` when absent.
+    /// `llama3`: the original context length in tokens, `max_position_embeddings` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_max_position_embeddings: Option<usize>,
 }
 
 impl RopeParameters {
-    /// Whether nothing is said.
+    /// Whether the settings are empty, which counts as absent.
     fn is_empty(&self) -> bool {
         let kind = self.rope_type.as_ref().or(self.older_type.as_ref());
         kind.is_none() && self.rope_theta.is_none() && self.factor.is_none()
     }
 
-    /// The kind of scaling.
+    /// The kind of scaling, under whichever name it was given.
     fn kind(&self) -> &str {
         self.rope_type.as_deref().or(self.older_type.as_deref()).unwrap_or(NO_SCALING)
     }
 
-    /// The same with the kind under its newer name alone.
+    /// Moves the kind of scaling to its newer name.
     fn renamed(&self) -> Self {
         Self { rope_type: Some(self.kind().to_owned()), older_type: None, ..self.clone() }
     }
 }
 
 impl EndTokens {
-    /// All of them.
+    /// All end tokens.
     pub fn all(&self) -> &[u32] {
         match self {
             Self::One(token) => std::slice::from_ref(token),
@@ -158,14 +161,14 @@ impl EndTokens {
     }
 }
 
-/// Which projections of attention have a bias.
+/// Which of the attention projections have a bias: the inputs (query, key, value) and the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Biases {
     pub(crate) inputs: bool,
     pub(crate) output: bool,
 }
 
-/// The kind of rotary scaling that is none.
+/// The `rope_type` that means no scaling.
 const NO_SCALING: &str = "default";
 
 fn llama_architectures() -> Vec<String> {
@@ -176,7 +179,7 @@ fn rope_theta() -> f64 {
     10_000.0
 }
 
-/// A token; some files say -1 where there is none.
+/// Deserializes an optional token id. Some files write -1 for none.
 fn token<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let Some(token) = Option::<i64>::deserialize(from)?.filter(|&token| token >= 0) else {
         return Ok(None);
@@ -195,7 +198,7 @@ fn float32() -> String {
 }
 
 impl Default for ModelConfig {
-    /// A Llama without sizes, which [`ModelConfig::validate`] refuses: they must be set.
+    /// A Llama with all sizes zero. They must be set: [`ModelConfig::validate`] refuses it as it is.
     fn default() -> Self {
         Self {
             architectures: llama_architectures(),
@@ -229,16 +232,16 @@ impl Default for ModelConfig {
     }
 }
 
-/// The largest size any dimension may claim: far above every real model, low enough that products
-/// of two dimensions cannot overflow.
+/// Upper limit of every dimension: far above any real model, and low enough that the product of two dimensions cannot
+/// overflow.
 const LARGEST: usize = 1 << 24;
-/// The most scalar heads.
+/// Upper limit of the number of scalar heads.
 const MOST_HEADS: usize = 64;
-/// The most blocks: each takes memory before it has any weights.
+/// Upper limit of the number of blocks, because each one takes memory before it has any weights.
 const MOST_LAYERS: usize = 1 << 12;
 
 impl ModelConfig {
-    /// Key and value heads.
+    /// Number of key and value heads.
     pub fn kv_heads(&self) -> usize {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
     }
@@ -248,12 +251,12 @@ impl ModelConfig {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
-    /// Tokens that end a text; none if the configuration names none.
+    /// Tokens that end a text; empty if none is configured.
     pub fn end_tokens(&self) -> &[u32] {
         self.eos_token_id.as_ref().map_or(&[], EndTokens::all)
     }
 
-    /// The same with more tokens that end a text, those that it has first.
+    /// Appends end tokens that are not listed yet.
     pub(crate) fn ending_at(self, more: &[u32]) -> Self {
         let mut ends = self.end_tokens().to_vec();
         for token in more {
@@ -269,20 +272,21 @@ impl ModelConfig {
         Self { eos_token_id: Some(ends), ..self }
     }
 
-    /// The same with a token as the first that ends a text: the one that is learned, and written where there is room for one.
+    /// Makes `token` the first end token, which is the one fine-tuning teaches and the one saved where there is room for
+    /// only one.
     #[must_use]
     pub fn ending_first(self, token: u32) -> Self {
         let others = Self { eos_token_id: Some(EndTokens::One(token)), ..self.clone() };
         others.ending_at(self.end_tokens())
     }
 
-    /// Floating point operations that take a token through the layers: two for each weight of their matrices. Attention to
-    /// what came before is not counted; `c` tokens before it would add `4 · c` times the width of all heads in each layer.
+    /// Floating point operations to run one token through all layers: two per matrix weight. Attention over the context
+    /// is left out; a context of `c` tokens adds `4 · c` times the total width of the query heads per layer.
     pub fn layer_flops(&self) -> u64 {
         2 * self.block_weights() as u64 * self.num_hidden_layers as u64
     }
 
-    /// Weights of the matrices of a block: queries and output, keys and values; then gate, up and down.
+    /// Number of matrix weights in a block: the query, key, value and output projections, then gate, up and down.
     fn block_weights(&self) -> u128 {
         let [hidden, width, wide, heads] = [
             self.hidden_size,
@@ -294,40 +298,41 @@ impl ModelConfig {
         2 * heads * width * hidden + 3 * hidden * wide
     }
 
-    /// Weights of all matrices: no model has fewer, and norms, biases and heads are few beside them.
+    /// Number of weights in the blocks' matrices and the embedding: a lower bound for the model, and close to it, since
+    /// norms, biases and heads are small.
     pub(crate) fn least_weights(&self) -> u128 {
         let embedding = self.hidden_size as u128 * self.vocab_size as u128;
         self.block_weights() * self.num_hidden_layers as u128 + embedding
     }
 
-    /// Those of the logits of a token.
+    /// Floating point operations to compute the logits of one token.
     pub fn logit_flops(&self) -> u64 {
         2 * self.hidden_size as u64 * self.vocab_size as u64
     }
 
-    /// Which projections of attention have a bias. Qwen2 and Mistral do not look at the key.
+    /// Which attention projections have a bias. Qwen2 and Mistral ignore `attention_bias`.
     pub(crate) fn biases(&self) -> Biases {
         let all = self.attention_bias && ["llama", "qwen3"].contains(&self.model_type.as_str());
         Biases { inputs: all || self.model_type == "qwen2", output: all }
     }
 
-    /// Whether queries and keys are normed, head by head.
+    /// Whether queries and keys are normed per head.
     pub(crate) fn has_head_norms(&self) -> bool {
         self.model_type == "qwen3"
     }
 
-    /// The rotary settings, wherever they stand.
+    /// The rotary settings that apply, of the two places they may be in.
     fn rope(&self) -> Option<&RopeParameters> {
         let scaling = self.rope_scaling.as_ref().filter(|rope| !rope.is_empty());
         scaling.or(self.rope_parameters.as_ref())
     }
 
-    /// Base of the rotary frequencies, wherever it stands.
+    /// The base of the rotary frequencies that applies.
     pub fn rope_base(&self) -> f64 {
         self.rope().and_then(|rope| rope.rope_theta).unwrap_or(self.rope_theta)
     }
 
-    /// How many tokens back a token sees, where that is less than the whole context.
+    /// The sliding window in tokens, if the model uses one that is shorter than the context.
     fn window(&self) -> Option<usize> {
         let used = match self.model_type.as_str() {
             "mistral" => true,
@@ -337,8 +342,8 @@ impl ModelConfig {
         self.sliding_window.filter(|&window| used && window < self.max_position_embeddings)
     }
 
-    /// The same configuration for the files of a checkpoint: weights of `f32`, and the rotary settings where either version
-    /// of transformers looks for them.
+    /// The configuration as written to a checkpoint: `f32` weights, and the rotary settings where both transformers 4 and
+    /// 5 find them.
     pub(crate) fn written(&self) -> Self {
         let scaled = |rope: &&RopeParameters| rope.kind() != NO_SCALING;
         let rope = self.rope();
@@ -352,10 +357,10 @@ impl ModelConfig {
         }
     }
 
-    /// The rotary frequencies of a head's pairs, in radians a token.
+    /// Rotary frequency of each pair of dimensions in a head, in radians per token.
     ///
     /// # Errors
-    /// [`Error::Config`] for a kind of scaling that is not supported.
+    /// [`Error::Config`] for a scaling that is not supported or lacks a parameter.
     pub(crate) fn frequencies(&self) -> Result<Vec<f64>, Error> {
         let half = self.head_width() / 2;
         let plain = (0..half).map(|i| self.rope_base().powf(-(i as f64) / half as f64));
@@ -384,7 +389,7 @@ impl ModelConfig {
                         "rope_type `llama3` needs a low_freq_factor below high_freq_factor";
                     return Err(Error::Config(problem.to_owned()));
                 }
-                // Between the two bounds, from stretched to as it was.
+                // Between the two bounds, interpolate from fully stretched to unchanged.
                 let scaled = |frequency: f64| {
                     let waves = context * frequency / std::f64::consts::TAU;
                     let kept = ((waves - low) / (high - low)).clamp(0.0, 1.0);
@@ -398,7 +403,7 @@ impl ModelConfig {
         }
     }
 
-    /// Checks that the configuration describes a decoder this crate runs.
+    /// Checks that this crate can run the model.
     ///
     /// # Errors
     /// [`Error::Config`] names the key, its value and what is allowed.
@@ -409,7 +414,7 @@ impl ModelConfig {
             let known = families.join(", ");
             return refuse(format!("model_type `{}` is not supported: {known}", self.model_type));
         }
-        // Two names of one function.
+        // Two names of the same function.
         if !["silu", "swish"].contains(&self.hidden_act.as_str()) {
             return refuse(format!("hidden_act `{}` is not supported: silu", self.hidden_act));
         }
@@ -421,6 +426,7 @@ impl ModelConfig {
         if self.mlp_bias && self.model_type == "llama" {
             return refuse("mlp_bias is not supported".to_owned());
         }
+        // `read` fills in absent keys, so what these two refuse is an explicit null.
         if self.model_type == "mistral" && self.num_key_value_heads.is_none() {
             return refuse("num_key_value_heads is missing".to_owned());
         }
@@ -443,7 +449,8 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// Checks that tokens that are put into rows are in the vocabulary.
+    /// Checks that the tokens we insert ourselves are in the vocabulary: out of range they would index past the
+    /// embedding.
     fn check_tokens(&self) -> Result<(), Error> {
         let opening = self.bos_token_id.map(|token| ("bos_token_id", token));
         let ends = self.end_tokens().iter().map(|&token| ("eos_token_id", token));

@@ -1,7 +1,7 @@
-//! Decoding: one token after another for the rows of a batch.
+//! Decoding: generates one token at a time for the rows of a batch.
 //!
-//! On the CPU a row takes the place of one that has ended ([`Open`]). Other devices want tensors of one shape: there a
-//! batch of rows is decoded until all of them have ended ([`Padded`]).
+//! On the CPU, a new row takes the place of one that has finished ([`Open`]). Other devices need tensors of a fixed
+//! shape, so there a batch is decoded until all of its rows have finished ([`Padded`]).
 
 mod open;
 mod padded;
@@ -16,14 +16,15 @@ use crate::drawn::{Drawn, Excluded};
 use crate::engine::{Engine, Generation, GenerationRequest, Stop, StopReason};
 use crate::spans::Kv;
 
-/// What was written after a prompt.
+/// The result of decoding one row.
 pub(crate) struct Written {
     pub(crate) generation: Generation,
-    /// Of the last token of the prompt and of all generated ones but the last, if they are kept.
+    /// Keys and values of the last prompt token and all generated tokens but the last, if the request keeps them. (The
+    /// last generated token was never fed to the model.)
     pub(crate) kv: Kv,
 }
 
-/// A row that is being written.
+/// A row being decoded.
 struct Row<'a> {
     request: &'a GenerationRequest,
     rng: ChaCha8Rng,
@@ -45,24 +46,24 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The token to feed next: at first the last of the prompt.
+    /// The token to feed next: the last generated one, or at first the last of the prompt.
     fn last(&self) -> u32 {
         self.drawn.ids.last().or(self.request.prompt.last()).copied().unwrap_or(0)
     }
 
-    /// Where that token stands in the row.
+    /// The position of that token in the row.
     fn position(&self) -> usize {
         self.request.prompt.len() + self.drawn.ids.len() - 1
     }
 
-    /// Chooses a token by its scores.
+    /// Samples a token from the logits.
     fn choose(&mut self, logits: &[f32], engine: &Engine) {
         let taken = self.excluded.taken();
         let (token, logprob) = self.request.sampling.choose(logits, &taken, &mut self.rng);
         self.drawn.logprobs.push(logprob);
         self.push(token, engine.tokenizer.token_bytes(token), &self.request.stop);
         let length = self.request.prompt.len() + self.drawn.ids.len();
-        // There is nothing to go on from; the engine says so.
+        // Without a finite log-probability there is nothing to continue from; the engine reports the error.
         let lost = !logprob.is_finite();
         if lost || self.stop.is_none() && length >= engine.config.max_position_embeddings {
             self.stop = Some(StopReason::Length);
@@ -75,6 +76,7 @@ impl<'a> Row<'a> {
         let known = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         let ended_by = |s: &String| {
+            // Search only where a match could end in the new bytes.
             let from = (known + 1).saturating_sub(s.len());
             !s.is_empty() && self.bytes[from..].windows(s.len()).any(|w| w == s.as_bytes())
         };
@@ -89,7 +91,7 @@ impl<'a> Row<'a> {
         };
     }
 
-    /// What was written, once it has ended.
+    /// The result, once the row has stopped.
     fn written(self, kv: Kv) -> Written {
         let stop = self.stop.expect("rows are written until they have ended");
         Written { generation: Generation { drawn: self.drawn, stop }, kv }

@@ -1,10 +1,10 @@
-//! Picks the device by name. burn's own default prefers CUDA, so it is never asked.
+//! Selects the device by name. We never use burn's default device, because it prefers CUDA.
 
 pub use burn::tensor::Device;
 
 use crate::{Error, allocator};
 
-/// The embedded CPU backend. Memory that was freed stays with the process from then on.
+/// The built-in CPU backend. From the first call on, freed memory stays with the process (see `allocator`).
 pub fn cpu() -> Device {
     allocator::keep_freed_memory();
     Device::flex()
@@ -13,8 +13,8 @@ pub fn cpu() -> Device {
 /// A CUDA device by index.
 ///
 /// # Errors
-/// [`Error::Device`] when this build has no CUDA or the machine has no such device. burn panics in a
-/// worker thread when a device without a driver is created, so it is looked for first.
+/// [`Error::Device`] when the machine has no such device. burn panics in a worker thread when it creates a device without
+/// a driver, so we enumerate the devices first.
 #[cfg(feature = "cuda")]
 pub fn cuda(index: usize) -> Result<Device, Error> {
     let found = Device::enumerate(burn::tensor::DeviceType::Cuda).len();

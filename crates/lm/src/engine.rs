@@ -1,8 +1,8 @@
-//! Batched inference: generation with a KV cache and scoring with scalar heads.
+//! Batched inference: generation with a KV cache, and scoring with scalar heads.
 //!
-//! A row's result depends on the row alone, and every row draws from its own seed: on the CPU neither the batch, nor
-//! what was read before ([`Prefixes`]), nor the number of workers changes a bit of it. Other devices have no such order in
-//! their sums: there rows are padded to a length that only their own length decides, and results agree but for rounding.
+//! A row's result depends on that row alone, and every row draws from its own seed. On the CPU, neither the batch, nor
+//! earlier reads ([`Prefixes`]), nor the number of workers changes a single bit. Other devices do not guarantee an order
+//! of summation. There we pad rows to a length that only their own length decides, and results agree up to rounding.
 
 mod embed;
 mod read;
@@ -29,32 +29,32 @@ use crate::rotary::Rotary;
 use crate::weights::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
 
-/// When a generation ends.
+/// When a generation stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
-    /// Tokens that end it; the token is kept.
+    /// Stop tokens. The one that was generated is kept.
     pub tokens: Vec<u32>,
-    /// Strings that end it as soon as the generated text holds one; the text is kept.
+    /// Stop strings, matched anywhere in the generated text. The text is kept.
     pub strings: Vec<String>,
-    /// Ends it as soon as this holds of the generated text; the text is kept.
+    /// A condition on the generated text that stops it. The text is kept.
     pub until: Option<Until>,
-    /// The most new tokens.
+    /// Maximum number of new tokens.
     pub max_new: usize,
 }
 
-/// A condition on a text, in bytes: whether it is at its end.
+/// A predicate on the bytes of a generated text: whether it is complete.
 #[derive(Clone)]
 pub struct Until(Arc<Ends>);
 
 type Ends = dyn Fn(&[u8]) -> bool + Send + Sync;
 
 impl Until {
-    /// The condition that `ends` says.
+    /// Wraps a predicate.
     pub fn new(ends: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(ends))
     }
 
-    /// Whether it holds of a text.
+    /// Whether the text is complete.
     pub(crate) fn holds(&self, text: &[u8]) -> bool {
         (self.0)(text)
     }
@@ -62,6 +62,7 @@ impl Until {
 
 impl PartialEq for Until {
     fn eq(&self, other: &Self) -> bool {
+        // Closures cannot be compared, so two conditions are equal if they are the same object.
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
@@ -74,81 +75,82 @@ impl std::fmt::Debug for Until {
     }
 }
 
-/// A row to continue.
+/// A request to continue a prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerationRequest {
-    /// The context, at least one token.
+    /// The prompt, at least one token.
     pub prompt: Vec<u32>,
     /// How tokens are chosen.
     pub sampling: Sampling,
-    /// When to end.
+    /// When to stop.
     pub stop: Stop,
-    /// What is not to be drawn again after this prompt. At temperature 1 the rest is drawn as the model would; at
-    /// others, a token that begins one of these keeps what the untempered model leaves it.
+    /// Continuations that must not be drawn again for this prompt. At temperature 1 the rest follow the model's
+    /// distribution, renormalized. At other temperatures, a token that starts an excluded continuation keeps the share of
+    /// its probability that the untempered model assigns to other continuations.
     pub excluded: Vec<Drawn>,
-    /// Seed of this row's draws.
+    /// Seed for the random draws of this row.
     pub seed: u64,
-    /// What the row shares with others ([`crate::prefix::scope_of`]).
+    /// Scope of the row's cached prefix, shared with related rows ([`crate::prefix::scope_of`]).
     pub scope: u64,
-    /// Whether rows to come may begin with what is generated.
+    /// Whether to cache the generated tokens, for later rows that continue from them.
     pub keep: bool,
 }
 
-/// Why a generation ended.
+/// Why a generation stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// A stop token came.
+    /// It generated a stop token.
     Token,
-    /// A stop string came, or the condition holds.
+    /// It generated a stop string, or met the condition.
     String,
-    /// `max_new` tokens, or the model's context is full.
+    /// It reached `max_new` tokens or the end of the model's context.
     Length,
 }
 
-/// What a row was continued with.
+/// A generated continuation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generation {
-    /// The new tokens, the stop token included.
+    /// The new tokens, including the stop token.
     pub drawn: Drawn,
-    /// Why it ended.
+    /// Why it stopped.
     pub stop: StopReason,
 }
 
-/// A row to be read by the scalar heads.
+/// A request to read the scalar heads along a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScoreRequest {
     /// The tokens, at least one.
     pub ids: Vec<u32>,
-    /// The positions to read the heads at.
+    /// Positions at which to read the heads.
     pub at: Vec<usize>,
-    /// What the row shares with others ([`crate::prefix::scope_of`]).
+    /// Scope of the row's cached prefix, shared with related rows ([`crate::prefix::scope_of`]).
     pub scope: u64,
-    /// How many of the first tokens rows to come may begin with.
+    /// How many leading tokens to cache for later rows.
     pub keep: usize,
 }
 
-/// A model ready for inference.
+/// A model that is ready for inference.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: ModelConfig,
     pub(crate) decoder: Decoder,
-    /// The output projection, to `vocab_size`.
+    /// The output projection, `[hidden_size, vocab_size]`; a tied embedding is transposed into one.
     pub(crate) output: Projection,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) rotary: Rotary,
     pub(crate) device: Device,
     pub(crate) shape: KvShape,
     options: EngineOptions,
-    /// The same on other devices, each for a worker.
+    /// Copies on other devices, one per worker after the first.
     others: Vec<Self>,
 }
 
-/// How an [`Engine`] spreads its work; results do not depend on it.
+/// How an [`Engine`] spreads its work. Results do not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Threads, each with whole batches of its own; at least 1.
+    /// Number of threads, each running whole batches of its own; at least 1.
     pub workers: usize,
-    /// The most rows of a batch; at least 1.
+    /// Maximum number of rows in a batch; at least 1.
     pub rows: usize,
 }
 
@@ -159,7 +161,7 @@ impl Engine {
         Self { decoder: engine.decoder.packed(), output: engine.output.packed(), ..engine }
     }
 
-    /// An engine that works in padded tensors, as it does on devices other than the CPU.
+    /// Builds an engine that uses padded tensors, as on devices other than the CPU.
     fn unpacked(checkpoint: &Checkpoint, device: &Device, options: EngineOptions) -> Self {
         let mut decoder = checkpoint.model.clone().to_device(device).valid();
         let output = decoder.lm_head.take().unwrap_or_else(|| {
@@ -179,27 +181,27 @@ impl Engine {
         }
     }
 
-    /// The same with the checkpoint's model on other devices, too: the workers after the first each have one of them.
+    /// Adds copies of the checkpoint's model on other devices. The workers after the first use one each.
     #[must_use]
     pub fn and_on(self, checkpoint: &Checkpoint, devices: &[Device]) -> Self {
         let other = |device: &Device| Self::new(checkpoint, device, self.options);
         Self { others: devices.iter().map(other).collect(), ..self }
     }
 
-    /// The tokenizer of the model.
+    /// The model's tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }
 
-    /// The configuration of the model.
+    /// The model's configuration.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// Continues every row. Results are in the order of the requests.
+    /// Continues every prompt. Returns the generations in the order of the requests.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a prompt that leaves no room for a token; [`Error::NotFinite`].
+    /// [`Error::TooLong`] for a prompt that leaves no room for a new token; [`Error::NotFinite`].
     pub fn generate(
         &self,
         requests: &[GenerationRequest],
@@ -207,7 +209,7 @@ impl Engine {
     ) -> Result<Vec<Generation>, Error> {
         let limit = self.config.max_position_embeddings;
         self.check_lengths(requests.iter().map(|r| r.prompt.len()), limit - 1)?;
-        // The last token of a prompt is the first that a generation feeds.
+        // Read all but the last prompt token, which is the first that decoding feeds.
         let rows: Vec<_> = requests.iter().map(|r| (r.scope, r.prompt.as_slice())).collect();
         let known = self.read_before(&rows, prefixes);
         let rows = requests.iter().zip(&known).collect();
@@ -221,7 +223,8 @@ impl Engine {
             finite(&generation.drawn.logprobs)?;
             let written = generation.drawn.ids.len();
             prefixes.count(self.passed(written, written));
-            // A token is kept with its scalar heads, which generation does not compute.
+            // A cached token needs its scalar heads too, and generation does not compute them, so only models without
+            // heads are cached.
             if request.keep && self.heads() == 0 {
                 let (_, fed) = generation.drawn.ids.split_last().expect("a generation has a token");
                 let ids = [request.prompt.as_slice(), fed].concat();
@@ -257,6 +260,7 @@ impl Engine {
         rows: &[(&GenerationRequest, &Known)],
         prefixes: &Prefixes,
     ) -> Vec<Written> {
+        // Nothing is padded for new tokens here: every row decodes one at a time.
         let sizes = rows.iter().map(|(_, known)| (known_columns(known), 0));
         self.spread(&self.batches(sizes.enumerate()), |engine, batch| {
             let batch: Vec<_> = batch.iter().map(|&row| rows[row]).collect();
@@ -264,11 +268,12 @@ impl Engine {
         })
     }
 
-    /// The scalar heads at the positions asked for: per request and position one value in `[0, 1]`
-    /// per head, in the order of `scalar_heads`.
+    /// Reads the scalar heads at the requested positions. Returns, per request and position, one value from 0 to 1 per
+    /// head, in the order of `scalar_heads`.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for a row beyond the context; [`Error::Config`] for a model without heads; [`Error::NotFinite`].
+    /// [`Error::TooLong`] for a row beyond the context; [`Error::Config`] for a model without heads;
+    /// [`Error::NotFinite`].
     pub fn score(
         &self,
         requests: &[ScoreRequest],
@@ -300,7 +305,7 @@ impl Engine {
         Ok(scores)
     }
 
-    /// Scores of the whole vocabulary at every position of a row, `[time][vocab_size]`.
+    /// Returns the logits at every position of a row, `[time][vocab_size]`.
     ///
     /// # Errors
     /// [`Error::TooLong`] for a row beyond the context; [`Error::NotFinite`].
@@ -326,7 +331,7 @@ impl Engine {
         }
     }
 
-    /// What so many tokens cost, and so many rows of logits.
+    /// The cost of running `tokens` tokens through the layers and computing `logits` rows of logits.
     fn passed(&self, tokens: usize, logits: usize) -> PrefixCounts {
         let (tokens, logits) = (tokens as u64, logits as u64);
         let flops = tokens * self.config.layer_flops() + logits * self.config.logit_flops();
@@ -337,13 +342,13 @@ impl Engine {
         self.shape.scalar_heads
     }
 
-    /// Whether rows are read and written where they lie, and not in padded tensors.
+    /// Whether rows are processed in place by the CPU kernels rather than in padded tensors.
     fn on_cpu(&self) -> bool {
         self.output.is_packed()
     }
 }
 
-/// Checks what a model says: weights that are finite may still make sums that are not.
+/// Checks a model's output: even with finite weights, sums can overflow.
 fn finite(numbers: &[f32]) -> Result<(), Error> {
     let fine = numbers.iter().all(|number| number.is_finite());
     fine.then_some(()).ok_or(Error::NotFinite)

@@ -1,70 +1,70 @@
-//! What can go wrong with a model: always a named file, tensor or option, and what to do.
+//! Errors of this crate. They name the file, tensor or option, and say what to do about it.
 
 use std::path::{Path, PathBuf};
 
 /// An error of the language model crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file of a checkpoint could not be read or written.
+    /// A checkpoint file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error from the operating system.
         source: std::io::Error,
     },
-    /// A file of a checkpoint is not what it should be.
+    /// A checkpoint file has invalid contents.
     #[error("{}: {problem}", path.display())]
     Malformed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The problem, and what to do about it.
         problem: String,
     },
-    /// The model's configuration asks for something that is not supported.
+    /// The model configuration asks for something that is not supported.
     #[error("model configuration: {0}")]
     Config(String),
-    /// A prompt does not fit the model's context.
+    /// A row does not fit the model's context.
     #[error("a row of {tokens} tokens exceeds the model's context of {limit} tokens")]
     TooLong {
-        /// Tokens of the row, with room for what is to be generated.
+        /// Length of the row in tokens.
         tokens: usize,
-        /// `max_position_embeddings`.
+        /// The context length, `max_position_embeddings`.
         limit: usize,
     },
-    /// Training diverged.
+    /// A training figure became NaN or infinite.
     #[error("training diverged: the {what} of update {update} is {value}; lower the learning rate")]
     Diverged {
         /// The update, counted from 1.
         update: usize,
-        /// What is no number: the loss, say.
+        /// The quantity that diverged, such as the loss.
         what: &'static str,
-        /// NaN or infinite.
+        /// Its value, NaN or infinite.
         value: f64,
     },
-    /// Training made weights of which some are no numbers.
+    /// Some weights are NaN or infinite after the last update.
     #[error(
         "training diverged: tensor `{0}` is not finite after the last update; lower the learning rate"
     )]
     DivergedWeights(String),
-    /// What the model says is no number.
+    /// The model produced logits or scores that are NaN or infinite.
     #[error(
         "the model's scores are not finite: its weights are too large, or their training diverged"
     )]
     NotFinite,
-    /// What an interrupted run had saved is not what it saved.
+    /// A saved training state fails its hash check.
     #[error("the training state is damaged")]
     DamagedState,
-    /// What an interrupted run had saved cannot be gone on from.
+    /// A saved training state is intact but does not belong to this run.
     #[error("not a training state of this run: {0}")]
     State(String),
-    /// There is nothing to train on.
+    /// There are no examples to train or validate on.
     #[error("no training examples")]
     NoExamples,
-    /// A pair has nothing to compare; by its index.
+    /// A preference pair, given by its index, has no prompt or an empty solution.
     #[error("pair {0} has no prompt, or a solution without a token")]
     IncompletePair(usize),
-    /// The requested device is not there.
+    /// The requested device is not available.
     #[error("{0}")]
     Device(String),
     /// The tokenizer failed.

@@ -1,8 +1,8 @@
-//! Operations of the model in one pass each, with their gradients written by hand, on the CPU; on other devices the
-//! same from burn's own operations.
+//! Model operations fused into a single pass each, with hand-written gradients, on the CPU. Other devices compose them
+//! from burn's own operations.
 //!
-//! burn composes a norm, a masked softmax or a gate of five to ten passes over memory, and keeps as many tensors for the
-//! gradient. In training these passes cost more than the matrix products between them (docs/PERFORMANCE.md).
+//! burn composes a norm, a masked softmax or a gate from five to ten passes over memory, and keeps as many tensors for
+//! the gradient. In training these passes cost more than the matrix products between them (docs/PERFORMANCE.md).
 
 mod sublayers;
 
@@ -26,14 +26,14 @@ use crate::weights::values;
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
-/// A tensor on the CPU, with or without the history of a training step.
+/// A CPU tensor, with or without an autodiff graph.
 enum OnCpu {
     Plain(FlexTensor),
     Tracked(Tracked),
 }
 
 impl OnCpu {
-    /// The tensor, if it is on the CPU.
+    /// Wraps the tensor, or returns `None` if it is not on the CPU.
     fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if let Ok(plain) = tensor.clone().try_into_primitive::<Flex>() {
             return Some(Self::Plain(plain));
@@ -50,7 +50,7 @@ impl OnCpu {
     }
 }
 
-/// A tensor's values in row-major order.
+/// A tensor whose values can be read in row-major order.
 #[derive(Debug, Clone)]
 struct Host(FlexTensor);
 
@@ -72,8 +72,8 @@ fn flex<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-/// An operation whose gradients for its `N` inputs are worked out by a function, from what was kept of them and from the
-/// gradient of the output.
+/// An operation with a hand-written gradient: a function from the saved state and the output's gradient to the gradients
+/// of its `N` inputs.
 #[derive(Debug)]
 struct ByHand<S, const N: usize>(fn(S, &[f32]) -> [FlexTensor; N]);
 
@@ -96,7 +96,8 @@ impl<S: Clone + Send + Debug + 'static, const N: usize> Backward<Flex, N> for By
     }
 }
 
-/// The output as a tensor, with its place in the history if the inputs have one: `kept` is what `backward` needs.
+/// Wraps the output as a tensor and, if the inputs are tracked, adds it to the autodiff graph. `kept` is the state that
+/// `backward` needs. `None` if only some inputs are tracked.
 fn finish<const D: usize, const N: usize, S: Clone + Send + Debug + 'static>(
     inputs: [&OnCpu; N],
     output: FlexTensor,
@@ -108,7 +109,7 @@ fn finish<const D: usize, const N: usize, S: Clone + Send + Debug + 'static>(
     }
     let mut nodes = Vec::with_capacity(N);
     for input in inputs {
-        // One without a history beside one with it: let burn sort that out.
+        // A mix of tracked and untracked inputs: fall back to burn's operations, which can handle it.
         let OnCpu::Tracked(tensor) = input else { return None };
         nodes.push(tensor.node());
     }
@@ -121,14 +122,14 @@ fn finish<const D: usize, const N: usize, S: Clone + Send + Debug + 'static>(
     Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
 }
 
-/// A matrix on the CPU as inference wants it; none on other devices.
+/// Packs a matrix for CPU inference; `None` on other devices.
 pub(crate) fn packed(matrix: &Tensor<2>) -> Option<Packed> {
     let [inner, columns] = matrix.dims();
     let matrix = Host::of(OnCpu::of(matrix)?.plain());
     Some(Packed::new(matrix.values(), inner, columns))
 }
 
-/// The product with a packed matrix, `[.., inner]` to `[.., columns]`, without history.
+/// Multiplies by a packed matrix, `[.., inner]` to `[.., columns]`, without a gradient.
 pub(crate) fn product<const D: usize>(x: &Tensor<D>, matrix: &Packed) -> Tensor<D> {
     let mut shape = x.dims();
     shape[D - 1] = matrix.columns();
@@ -136,8 +137,9 @@ pub(crate) fn product<const D: usize>(x: &Tensor<D>, matrix: &Packed) -> Tensor<
     Tensor::from_primitive::<Flex>(flex(matrix.product(x.values()), shape))
 }
 
-/// What queries `[1, heads, tokens, width]` find in a layer of spans, `[1, tokens, heads * width]`, after its keys
-/// `[1, kv_heads, tokens, width]` and values `[1, tokens, kv_heads * width]` were written.
+/// Attention of new tokens in one layer of the spans. Writes their keys `[1, kv_heads, tokens, width]` and values
+/// `[1, tokens, kv_heads * width]`, and returns the output for queries `[1, heads, tokens, width]` as
+/// `[1, tokens, heads * width]`.
 pub(crate) fn attend(
     spans: &mut Spans<'_>,
     layer: usize,
@@ -155,7 +157,7 @@ fn on_cpu<const D: usize>(x: &Tensor<D>) -> Host {
     Host::of(OnCpu::of(x).expect("weights are packed on the CPU alone").plain())
 }
 
-/// `silu(gate) * up`.
+/// The gated activation `silu(gate) * up`.
 pub(crate) fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
     fused_swiglu(&gate, &up).unwrap_or_else(|| silu(gate) * up)
 }
@@ -196,8 +198,8 @@ fn fused_rms_norm<const D: usize>(
     })
 }
 
-/// `softmax(scale * scores + mask)` over the keys: scores `[batch, heads, time, keys]`, a mask
-/// `[batch or 1, 1, time or 1, keys]` that has no gradient.
+/// `softmax(scale * scores + mask)` over the keys, for scores `[batch, heads, time, keys]` and a mask
+/// `[batch or 1, 1, time or 1, keys]`, which gets no gradient.
 pub(crate) fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>, scale: f64) -> Tensor<4> {
     fused_masked_softmax(&scores, &mask, scale as f32)
         .unwrap_or_else(|| softmax(scores.mul_scalar(scale) + mask, 3))
@@ -219,9 +221,9 @@ fn fused_masked_softmax(scores: &Tensor<4>, mask: &Tensor<4>, scale: f32) -> Opt
     })
 }
 
-/// Splits `heads` heads and turns each by its rotary angles in the rotate-half convention,
-/// `(a, b) -> (a cos - b sin, b cos + a sin)`: `[batch, time, heads * width]` to `[batch, heads, time, width]`; angles
-/// `[batch or 1, 1, time, width / 2]`.
+/// Splits `heads` heads and rotates each by its angles in the rotate-half convention,
+/// `(a, b) -> (a cos - b sin, b cos + a sin)`: `[batch, time, heads * width]` to `[batch, heads, time, width]`. Angles
+/// are `[batch or 1, 1, time, width / 2]`.
 pub(crate) fn rotary(x: Tensor<3>, cos: Tensor<4>, sin: Tensor<4>, heads: usize) -> Tensor<4> {
     fused_rotary(&x, &cos, &sin, heads).unwrap_or_else(|| {
         let [batch, time, all] = x.dims();
@@ -253,7 +255,7 @@ fn fused_rotary(
     })
 }
 
-/// The sum of the weighted cross-entropies of rows of logits `[rows, vocabulary]` against one target each.
+/// The weighted sum of the cross-entropies of logits `[rows, vocabulary]` against one target per row.
 pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &[u32], weights: &[f32]) -> Tensor<1> {
     fused_cross_entropy(&logits, targets, weights).unwrap_or_else(|| {
         let weights = TensorData::new(weights.to_vec(), [targets.len()]);
@@ -272,12 +274,12 @@ fn fused_cross_entropy(logits: &Tensor<2>, targets: &[u32], weights: &[f32]) -> 
     })
 }
 
-/// In 64 bits: a batch has many terms.
+/// Sums losses in `f64`, because a batch has many terms.
 fn added(losses: &[f32]) -> f32 {
     losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() as f32
 }
 
-/// The cross-entropy of every row of logits `[rows, vocabulary]` against its target, `[rows]`.
+/// The cross-entropy of each row of logits `[rows, vocabulary]` against its target, `[rows]`.
 pub(crate) fn cross_entropies(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
     fused_cross_entropies(&logits, targets)
         .unwrap_or_else(|| log_probabilities(logits, targets).neg())
@@ -287,6 +289,7 @@ fn fused_cross_entropies(logits: &Tensor<2>, targets: &[u32]) -> Option<Tensor<1
     let shape @ [rows, _] = logits.dims();
     let input = OnCpu::of(logits)?;
     let mut gradient = Host::of(input.plain()).values().to_vec();
+    // With weight 1 the kernel leaves each row's own gradient, which the backward pass scales by the incoming one.
     let losses = kernels::cross_entropies(&mut gradient, targets, &vec![1.0; rows]);
     finish([&input], flex(losses, [rows]), (gradient, shape), |(gradient, shape), grad| {
         let rows = gradient.chunks_exact(shape[1]).zip(grad);
@@ -294,7 +297,7 @@ fn fused_cross_entropies(logits: &Tensor<2>, targets: &[u32]) -> Option<Tensor<1
     })
 }
 
-/// The log-probability of every row's target, `[rows]`.
+/// The log-probability of each row's target, `[rows]`.
 fn log_probabilities(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
     let (count, device) = (targets.len(), logits.device());
     let ids: Vec<i32> = targets.iter().map(|&id| id as i32).collect();
@@ -302,7 +305,7 @@ fn log_probabilities(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
     log_softmax(logits, 1).gather(1, ids).reshape([count])
 }
 
-/// The sum of the squares of a tensor's numbers.
+/// The sum of the squared values of a tensor.
 pub(crate) fn sum_of_squares(x: &Tensor<1>) -> f64 {
     match OnCpu::of(x) {
         Some(tensor) => kernels::sum_of_squares(Host::of(tensor.plain()).values()),
@@ -310,7 +313,7 @@ pub(crate) fn sum_of_squares(x: &Tensor<1>) -> f64 {
     }
 }
 
-/// One update of a parameter and its two moments by AdamW.
+/// Applies one AdamW update to a parameter and its two moments.
 pub(crate) fn adamw(
     value: Tensor<1>,
     gradient: Tensor<1>,
@@ -328,7 +331,7 @@ pub(crate) fn adamw(
     else {
         return composed_adamw(value, gradient, [first, second], how);
     };
-    // The tensors themselves are let go, so that the moments are written in place.
+    // Drop our handles to the tensors: the moments can only be written in place if nobody else owns them.
     drop((value, first, second));
     let [mut x, mut m, mut v] = [x, m, v].map(|tensor| tensor.to_contiguous());
     let gradient = Host::of(&g);

@@ -1,7 +1,7 @@
-//! The parts of the model that are no matrix products, on plain slices: each reads its inputs once and writes its
-//! outputs once, in loops that the compiler turns into vector instructions of the machine it runs on.
+//! Every part of the model that is not a matrix product, on plain slices. Each kernel reads its inputs once and writes
+//! its outputs once, in loops that the compiler vectorizes for the machine at hand.
 //!
-//! Sums are taken in sixteen lanes, in an order that only the length of a row decides.
+//! Sums are split over sixteen lanes, in an order that depends only on the length of a row.
 
 #![expect(
     clippy::inline_always,
@@ -11,11 +11,11 @@
 #[cfg(test)]
 mod tests;
 
-/// Lanes of a sum: a register of the widest machines.
+/// Lanes of a sum: an AVX-512 register of `f32`.
 const LANES: usize = 16;
 
-/// A function whose body is compiled for several kinds of machines, of which the best that this one can run is called.
-/// A closure would not do: it is not always inlined, and then it is compiled for the least of machines.
+/// Defines a function that is compiled for several instruction sets and calls the best one available. A struct, not a
+/// closure: a closure is not always inlined, and then it is compiled for the baseline instruction set.
 macro_rules! vectorized {
     ($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$attribute])*
@@ -43,14 +43,14 @@ pub(crate) use self::attention::{
     masked_softmax_backward, rotary, rotary_back, turned_back,
 };
 
-/// `e^x` to about 2 units in the last place, and 0 below -87; without a branch or a call, so that it vectorizes.
+/// `e^x` to about 2 units in the last place, and 0 below -87. It has no branches or calls, so it vectorizes.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    // ln 2 in two parts: the first has few bits, so that its products are exact.
+    // ln 2 in two parts. The first has few bits, so that multiplying it by an integer is exact.
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
+    // Adding 1.5 * 2^23 rounds to an integer, which ends up in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.0, 88.0);
     let shifted = clamped * LOG2_E + ROUND;
@@ -62,6 +62,7 @@ fn exp(x: f32) -> f32 {
         sum = sum * rest + term;
     }
     let fraction = sum * rest * rest + rest + 1.0;
+    // The integer part goes straight into the exponent bits.
     let power = f32::from_bits(fraction.to_bits().wrapping_add(shifted.to_bits() << 23));
     if x < -87.0 { 0.0 } else { power }
 }
@@ -91,7 +92,7 @@ fn sum(count: usize, f: impl Fn(usize) -> f32) -> f32 {
     lanes[0]
 }
 
-/// The largest of a row; negative infinity of nothing.
+/// The largest value of a row; negative infinity if it is empty.
 #[inline(always)]
 fn largest(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -105,7 +106,7 @@ fn largest(row: &[f32]) -> f32 {
     lanes.into_iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
 }
 
-/// The largest of a row; negative infinity of nothing.
+/// The largest value of a row; negative infinity if it is empty.
 pub(crate) fn largest_of(row: &[f32]) -> f32 {
     let mut found = f32::NEG_INFINITY;
     find_largest(row, &mut found);
@@ -118,7 +119,7 @@ vectorized! {
     }
 }
 
-/// `exp((x - highest) * scale)` of every number.
+/// `exp((x - highest) * scale)` of every value.
 pub(crate) fn exponentials(row: &[f32], highest: f32, scale: f32) -> Vec<f32> {
     let mut out = vec![0.0; row.len()];
     exponential_each(&mut out, row, highest, scale);
@@ -133,7 +134,7 @@ vectorized! {
     }
 }
 
-/// The sum of `exp(x - highest)`.
+/// The sum of `exp(x - highest)` over a row.
 pub(crate) fn sum_of_exponentials(row: &[f32], highest: f32) -> f32 {
     let mut total = 0.0;
     add_exponentials(row, highest, &mut total);
@@ -152,7 +153,7 @@ fn gated(gate: f32, up: f32) -> f32 {
     gate / (1.0 + exp(-gate)) * up
 }
 
-/// The same, and its gradients for `gate` and `up`.
+/// The same, and its gradients with respect to `gate` and `up`.
 #[inline(always)]
 fn gated_backward(gate: f32, up: f32, grad: f32) -> [f32; 3] {
     let sigmoid = 1.0 / (1.0 + exp(-gate));
@@ -160,7 +161,7 @@ fn gated_backward(gate: f32, up: f32, grad: f32) -> [f32; 3] {
     [gate * sigmoid * up, by_gate, grad * gate * sigmoid]
 }
 
-/// [`swiglu`] of rows `[gate, up]`, of `width` numbers each.
+/// [`swiglu`] of rows `[gate, up]` with `width` values each.
 pub(crate) fn joined_swiglu(rows: &[f32], width: usize) -> Vec<f32> {
     let mut out = vec![0.0; rows.len() / 2];
     joined_swiglu_rows(&mut out, rows, width);
@@ -178,7 +179,8 @@ vectorized! {
     }
 }
 
-/// Turns rows `[gate, up]` into their gradients, and what was the gradient of [`joined_swiglu`] into its output.
+/// Replaces rows `[gate, up]` by their gradients, and the gradient of [`joined_swiglu`] by its output. The output is
+/// recomputed here rather than kept from the forward pass.
 pub(crate) fn joined_swiglu_backward(rows: &mut [f32], grad: &mut [f32], width: usize) {
     joined_swiglu_backward_rows(rows, grad, width);
 }
@@ -206,8 +208,9 @@ vectorized! {
     }
 }
 
-/// A few numbers of [`joined_swiglu_backward`]: of the gradient, the gate and what is beside it. In place, the compiler would
-/// have to expect that writing one changes another.
+/// [`joined_swiglu_backward`] for a few values at a time: the incoming gradient, gate and up. Written value by value in
+/// place, the loop did not vectorize, since the compiler must assume that the slices overlap, and it cost a quarter of a
+/// training step.
 #[inline(always)]
 fn swiglu_backward_lanes([grad, gate, up]: [[f32; LANES]; 3]) -> [[f32; LANES]; 3] {
     let mut outs = [[0.0; LANES]; 3];
@@ -232,7 +235,7 @@ vectorized! {
     }
 }
 
-/// The gradients of [`swiglu`] for its two inputs.
+/// The gradients of [`swiglu`] with respect to both inputs.
 pub(crate) fn swiglu_backward(gate: &[f32], up: &[f32], grad: &[f32]) -> [Vec<f32>; 2] {
     let (mut by_gate, mut by_up) = (vec![0.0; gate.len()], vec![0.0; gate.len()]);
     swiglu_backward_each([&mut by_gate, &mut by_up], gate, up, grad);
@@ -249,7 +252,7 @@ vectorized! {
     }
 }
 
-/// `x / sqrt(mean(x^2) + epsilon) * weight`, row by row; rows are as long as `weight`.
+/// `x / sqrt(mean(x^2) + epsilon) * weight` for each row of `weight.len()` values.
 pub(crate) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     rms_norm_rows(&mut out, x, weight, epsilon);
@@ -273,7 +276,7 @@ fn inverse_rms(row: &[f32], epsilon: f32) -> f32 {
     1.0 / (sum(row.len(), |i| row[i] * row[i]) / row.len() as f32 + epsilon).sqrt()
 }
 
-/// The gradients of [`rms_norm`] for `x` and `weight`.
+/// The gradients of [`rms_norm`] with respect to `x` and `weight`.
 pub(crate) fn rms_norm_backward(
     x: &[f32],
     weight: &[f32],
@@ -303,9 +306,10 @@ vectorized! {
     }
 }
 
-/// A row to its softmax; gives the logarithm of the sum of exponentials.
+/// Replaces a row by its softmax. Returns the log of the sum of exponentials.
 #[inline(always)]
 pub(crate) fn normalize(row: &mut [f32]) -> f32 {
+    // Subtracting the largest value first keeps the exponentials from overflowing.
     let top = largest(row);
     for x in row.iter_mut() {
         *x = exp(*x - top);
@@ -318,8 +322,8 @@ pub(crate) fn normalize(row: &mut [f32]) -> f32 {
     top + all.ln()
 }
 
-/// Weighted cross-entropies of rows of logits `[rows, vocabulary]` against one target each: one a row. The logits become the
-/// gradient of their sum.
+/// Weighted cross-entropies of logits `[rows, vocabulary]` against one target per row, `[rows]`. Replaces the logits by
+/// the gradient of their sum.
 pub(crate) fn cross_entropies(logits: &mut [f32], targets: &[u32], weights: &[f32]) -> Vec<f32> {
     let mut losses = vec![0.0; targets.len()];
     cross_entropy_rows(logits, targets, weights, &mut losses);
@@ -342,7 +346,7 @@ vectorized! {
     }
 }
 
-/// The sum of the squares of all numbers.
+/// The sum of the squares of all values.
 pub(crate) fn sum_of_squares(x: &[f32]) -> f64 {
     let mut total = 0.0;
     add_squares(x, &mut total);
@@ -351,14 +355,14 @@ pub(crate) fn sum_of_squares(x: &[f32]) -> f64 {
 
 vectorized! {
     fn add_squares(x: &'a [f32], total: &'a mut f64) {
-        // In pieces, so that small terms are not lost beside a large sum.
+        // Sum in pieces, so that small terms are not lost next to a large total.
         for piece in x.chunks(4096) {
             *total += f64::from(sum(piece.len(), |i| piece[i] * piece[i]));
         }
     }
 }
 
-/// The numbers of one update of AdamW.
+/// Parameters of one AdamW update.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamW {
     pub(crate) rate: f32,
@@ -366,13 +370,13 @@ pub(crate) struct AdamW {
     pub(crate) beta_2: f32,
     pub(crate) epsilon: f32,
     pub(crate) weight_decay: f32,
-    /// What the gradient is multiplied by first: the clipping of its norm.
+    /// Factor to multiply the gradient by first, which clips its norm.
     pub(crate) scale: f32,
-    /// Updates done with this one.
+    /// Number of this update, counted from 1.
     pub(crate) update: i32,
 }
 
-/// One update of a parameter and of its two moments, in place (Loshchilov and Hutter, Algorithm 2).
+/// One AdamW update of a parameter and its two moments, in place (Loshchilov and Hutter, Algorithm 2).
 pub(crate) fn adamw(value: &mut [f32], moments: [&mut [f32]; 2], gradient: &[f32], how: AdamW) {
     adamw_each(value, moments, gradient, how);
 }

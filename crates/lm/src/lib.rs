@@ -1,9 +1,9 @@
-//! The transformer on burn: a Llama-family decoder, scalar heads, tokenizer, batched generation with
-//! a KV cache, Hugging Face checkpoints and training.
+//! Transformer models on burn: a Llama-family decoder, scalar heads, tokenizer, batched generation with a KV cache,
+//! Hugging Face checkpoints and training.
 //!
-//! This crate knows token ids. It does not know what a question, an option or a critic is, and it
-//! never prints; what a user should know of a checkpoint is an event of `tracing`. Randomness comes in as seeds, one per row, so that the composition of a batch, its
-//! size and the number of workers never change a result.
+//! This crate deals in token ids and knows nothing of questions, options or critics. It never prints; anything a user
+//! should know about a checkpoint is logged as a `tracing` event. Randomness comes in as one seed per row, so that
+//! neither the composition of a batch, nor its size, nor the number of workers changes a result.
 
 mod allocator;
 mod cache;

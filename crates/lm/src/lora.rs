@@ -1,4 +1,4 @@
-//! Low-rank adapters (`LoRA`): beside each frozen projection two thin matrices learn what is added to it.
+//! Low-rank adapters (`LoRA`): next to each frozen projection, two thin matrices learn a correction to it.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,15 @@ use crate::model::Projection;
 use crate::weights::{HostTensor, to_host};
 use crate::{Decoder, Error, Precision, model};
 
-/// Which projections get adapters, and how large they are.
+/// Which projections get adapters, and their size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoraConfig {
-    /// Rank of the matrices, at least 1.
+    /// Rank of the adapter matrices, at least 1.
     pub rank: usize,
-    /// What is added counts `alpha / rank` times.
+    /// The correction is scaled by `alpha / rank`.
     pub alpha: f64,
-    /// Projections by the ends of their names, such as `q_proj` or `down_proj`.
+    /// The projections to adapt, such as `q_proj` or `down_proj`, in every block.
     pub targets: Vec<Target>,
 }
 
@@ -29,23 +29,23 @@ pub struct LoraConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// Queries.
+    /// The query projection.
     QProj,
-    /// Keys.
+    /// The key projection.
     KProj,
-    /// Values.
+    /// The value projection.
     VProj,
-    /// What attention gives.
+    /// The output projection of attention.
     OProj,
     /// The gate of the feed-forward layer.
     GateProj,
-    /// What is gated.
+    /// The projection that is multiplied by the gate.
     UpProj,
-    /// The way back.
+    /// The projection back to the residual stream.
     DownProj,
 }
 
-/// What is added to a projection: `scale * x A B`.
+/// The correction that is added to a projection, `scale * x A B`.
 #[derive(Module, Debug)]
 pub(crate) struct Adapter {
     /// `[inputs, rank]`.
@@ -55,11 +55,11 @@ pub(crate) struct Adapter {
     scale: f64,
 }
 
-/// More columns than an adapter of use has.
+/// Upper limit of the rank, beyond any useful adapter.
 const MOST_RANK: usize = 1 << 14;
 
 impl LoraConfig {
-    /// Checks the ranges.
+    /// Checks that the values are in range.
     ///
     /// # Errors
     /// [`Error::Config`] names the key and what is allowed.
@@ -84,7 +84,7 @@ impl LoraConfig {
 }
 
 impl Adapter {
-    /// An adapter that adds nothing yet: A is drawn uniformly from `[-1/sqrt(inputs), 1/sqrt(inputs)]`, B is zero.
+    /// A new adapter. A is uniform in `[-1/sqrt(inputs), 1/sqrt(inputs)]` and B is zero, so that it changes nothing yet.
     fn fresh(projection: &Projection, config: &LoraConfig, rng: &mut ChaCha8Rng) -> Self {
         let weight = projection.weight.val();
         let ([inputs, outputs], device) = (weight.dims(), weight.device());
@@ -103,14 +103,14 @@ impl Adapter {
         precision.linear(inner, self.lora_b.val(), None) * self.scale
     }
 
-    /// What it adds to the weight, `[inputs, outputs]`.
+    /// The change to the weight, `scale * A B`, `[inputs, outputs]`.
     fn sum(&self) -> Tensor<2> {
         self.lora_a.val().matmul(self.lora_b.val()) * self.scale
     }
 }
 
 impl Decoder {
-    /// The projections of all blocks that are named, with the beginnings of their names.
+    /// The targeted projections of all blocks, with their names up to `.weight`.
     fn targets(&mut self, targets: &[Target]) -> Vec<(String, &mut Projection)> {
         let mut found = Vec::new();
         for (layer, block) in self.model.layers.iter_mut().enumerate() {
@@ -130,7 +130,7 @@ impl Decoder {
         found
     }
 
-    /// The same model with adapters that alone learn, beside the scalar heads.
+    /// Freezes the model and adds adapters, so that only they and the scalar heads are trained.
     pub(crate) fn adapted(self, config: &LoraConfig, seed: u64) -> Self {
         let mut model = self.no_grad();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -141,7 +141,7 @@ impl Decoder {
         model
     }
 
-    /// The same model with what the adapters add in its weights, and without adapters.
+    /// Adds the adapters' changes to the weights and removes the adapters.
     pub(crate) fn merged(mut self, config: &LoraConfig) -> Self {
         for (_, projection) in self.targets(&config.targets) {
             if let Some(adapter) = projection.adapter.take() {
@@ -152,10 +152,10 @@ impl Decoder {
         self.set_require_grad(true)
     }
 
-    /// The adapters as the files that PEFT reads, by name.
+    /// Serializes the adapters as the files that PEFT reads, by name.
     pub(crate) fn peft(&self, config: &LoraConfig) -> Vec<(String, Vec<u8>)> {
         let mut tensors = BTreeMap::<String, HostTensor>::new();
-        // Taken from a copy, since walking the targets borrows them for writing; the tensors themselves are shared.
+        // `targets` needs a mutable borrow, so we use a clone, which shares the tensors.
         for (name, projection) in self.clone().targets(&config.targets) {
             let Some(adapter) = &projection.adapter else { continue };
             for (end, matrix) in [("lora_A", &adapter.lora_a), ("lora_B", &adapter.lora_b)] {

@@ -1,8 +1,8 @@
 //! A Llama-family decoder: RMS norm, rotary positions (rotate-half), grouped-query attention, `SwiGLU`.
 //!
-//! Fields are named as in a Hugging Face checkpoint, so a parameter's path is its tensor's name.
-//! Attention is matmul, softmax, matmul with the query group folded into the rows: keys and values
-//! are never repeated (burn's own attention module repeats or copies them).
+//! Fields are named as in a Hugging Face checkpoint, so a parameter's path is its tensor's name. Attention is matmul,
+//! softmax, matmul with the query heads of a group folded into the rows, so keys and values are never repeated (burn's
+//! own attention module repeats or copies them).
 
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, RmsNorm, RmsNormConfig};
@@ -15,23 +15,23 @@ use crate::rotary::Positions;
 use crate::spans::Spans;
 use crate::{Error, ModelConfig, Precision, fused};
 
-/// What is added to the score of a key that a query must not see. Every query sees at least its own
-/// key, so no row of scores is all infinite; and the exponential of a large finite number is slow.
+/// The mask value added to the score of a key that a query must not see. It can be infinite because every query sees at
+/// least its own key, so the softmax never divides by zero. A large finite value such as -1e9 is slower to exponentiate.
 pub(crate) const MASKED: f32 = f32::NEG_INFINITY;
 
 /// A decoder with its output projection and, for critics, scalar heads.
 #[derive(Module, Debug)]
 pub struct Decoder {
     pub(crate) model: Backbone,
-    /// Absent when tied to the embedding.
+    /// `None` when the output projection is tied to the embedding.
     pub(crate) lm_head: Option<Projection>,
-    /// One output per scalar head, `[hidden_size, heads]`.
+    /// One output per scalar head, `[hidden_size, heads]`; `None` for a plain language model.
     pub(crate) scalar_head: Option<Projection>,
     #[module(skip)]
     precision: Precision,
 }
 
-/// Embedding, blocks and the final norm.
+/// The embedding, the blocks and the final norm.
 #[derive(Module, Debug)]
 pub(crate) struct Backbone {
     pub(crate) embed_tokens: Embedding,
@@ -39,7 +39,7 @@ pub(crate) struct Backbone {
     pub(crate) norm: RmsNorm,
 }
 
-/// One pre-norm block.
+/// A pre-norm transformer block.
 #[derive(Module, Debug)]
 pub(crate) struct Block {
     pub(crate) input_layernorm: RmsNorm,
@@ -55,9 +55,9 @@ pub(crate) struct Attention {
     pub(crate) k_proj: Projection,
     pub(crate) v_proj: Projection,
     pub(crate) o_proj: Projection,
-    /// Of every head's queries, in Qwen3.
+    /// Norm over each query head (Qwen3 only).
     pub(crate) q_norm: Option<RmsNorm>,
-    /// Of every head's keys.
+    /// Norm over each key head (Qwen3 only).
     pub(crate) k_norm: Option<RmsNorm>,
     heads: usize,
     kv_heads: usize,
@@ -65,7 +65,7 @@ pub(crate) struct Attention {
     precision: Precision,
 }
 
-/// `down(silu(gate(x)) * up(x))`.
+/// The feed-forward layer, `down(silu(gate(x)) * up(x))`.
 #[derive(Module, Debug)]
 #[expect(clippy::struct_field_names, reason = "the names in a Hugging Face checkpoint")]
 pub(crate) struct Mlp {
@@ -77,10 +77,10 @@ pub(crate) struct Mlp {
 /// A linear layer.
 #[derive(Module, Debug)]
 pub(crate) struct Projection {
-    /// `[inputs, outputs]`; `[0, 0]` once it is packed.
+    /// `[inputs, outputs]`, or `[0, 0]` after packing: the packed copy replaces it, so a weight is not in memory twice.
     pub(crate) weight: Param<Tensor<2>>,
     pub(crate) bias: Option<Param<Tensor<1>>>,
-    /// What learns beside it, while it is trained so.
+    /// The `LoRA` adapter, while the model is trained with one.
     pub(crate) adapter: Option<Adapter>,
     #[module(skip)]
     packed: Option<Packed>,
@@ -88,19 +88,19 @@ pub(crate) struct Projection {
     precision: Precision,
 }
 
-/// What the tokens of a pass see.
+/// The context that the tokens of a forward pass attend to.
 pub(crate) enum Past<'a, 'b> {
-    /// Those before them in rows that begin with the pass: the causal mask that is added to the scores,
-    /// `[1, 1, time, time]`.
+    /// Nothing before this pass: every row starts here. Holds the causal mask, `[1, 1, time, time]`, which is added to
+    /// the scores.
     Nothing(&'a Tensor<4>),
-    /// What a cache for every layer holds, to which they are written at a column, under such a mask.
+    /// One KV cache per layer, the column to write the new tokens at, and the mask over all columns.
     Caches(&'a mut [Cache], usize, &'a Tensor<4>),
-    /// The pieces of their rows, on the CPU: a batch of one row, in which those of the pass follow each other.
+    /// CPU only: each row's cached keys and values, in place. The new tokens of all rows are one batch row, back to back.
     Spans(&'a mut Spans<'b>),
 }
 
 impl Decoder {
-    /// A decoder with all weights zero: the caller fills them from a checkpoint or a seed.
+    /// Builds a decoder with all-zero weights, to be filled from a checkpoint or a seed.
     ///
     /// # Errors
     /// [`Error::Config`] when the configuration is not one this crate runs.
@@ -124,7 +124,7 @@ impl Decoder {
         })
     }
 
-    /// The last hidden states of a right-padded batch, `[batch, time]` to `[batch, time, hidden_size]`.
+    /// Returns the final hidden states of a right-padded batch: `[batch, time]` to `[batch, time, hidden_size]`.
     pub(crate) fn hidden(
         &self,
         tokens: Tensor<2, Int>,
@@ -138,8 +138,9 @@ impl Decoder {
         normed(&self.model.norm, x)
     }
 
-    /// The last hidden states of rows that begin with the pass, `[batch, time]` under their causal mask, at some places of
-    /// the rows one after another, `[places]`: `[places, hidden_size]`. Other tokens leave the last block after its attention.
+    /// Returns the final hidden states at selected positions only, `[places, hidden_size]`, for rows `[batch, time]` that
+    /// start with this pass. `places` indexes the flattened `[batch * time]` tokens. Other tokens are needed as keys and
+    /// values but skip the last block's feed-forward layer and final norm: nobody reads their output.
     pub(crate) fn hidden_at(
         &self,
         tokens: Tensor<2, Int>,
@@ -154,13 +155,13 @@ impl Decoder {
         self.last_at(x, positions, mask, places)
     }
 
-    /// All blocks but the last.
+    /// All blocks but the last one.
     pub(crate) fn but_last(&self) -> &[Block] {
         let (_, blocks) = self.model.layers.split_last().expect("a model has blocks");
         blocks
     }
 
-    /// [`Self::hidden_at`] from what comes out of all blocks but the last.
+    /// The tail of [`Self::hidden_at`]: runs the last block on the output of the others.
     pub(crate) fn last_at(
         &self,
         x: Tensor<3>,
@@ -176,7 +177,7 @@ impl Decoder {
         normed(&self.model.norm, x).flatten(0, 1)
     }
 
-    /// The same model with factors of its products rounded; its scalar heads are not.
+    /// Rounds the factors of the matrix products to `precision`. The scalar heads stay in `f32`.
     pub(crate) fn rounded(mut self, precision: Precision) -> Self {
         self.precision = precision;
         for block in &mut self.model.layers {
@@ -187,8 +188,7 @@ impl Decoder {
         self
     }
 
-    /// The same model for inference alone, its weights in the order that the CPU's products want; on other devices as it
-    /// is.
+    /// Repacks the weights into the layout of the CPU kernels, for inference only. Does nothing on other devices.
     pub(crate) fn packed(mut self) -> Self {
         for block in &mut self.model.layers {
             block.projections().into_iter().for_each(Projection::pack);
@@ -197,7 +197,7 @@ impl Decoder {
         self
     }
 
-    /// Scores of the vocabulary for some hidden states, `[rows, hidden_size]` to `[rows, vocab_size]`.
+    /// Projects hidden states to vocabulary logits: `[rows, hidden_size]` to `[rows, vocab_size]`.
     pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.lm_head {
             Some(head) => head.forward(hidden),
@@ -205,14 +205,15 @@ impl Decoder {
         }
     }
 
-    /// The sum of the weighted cross-entropies of the vocabulary's scores, for hidden states `[rows, hidden_size]`, against one
-    /// target each.
+    /// The weighted sum of the cross-entropies of hidden states `[rows, hidden_size]` against one target token per row.
     pub(crate) fn language_loss(
         &self,
         hidden: Tensor<2>,
         targets: &[u32],
         weights: &[f32],
     ) -> Tensor<1> {
+        // The fused loss reads the head as a plain `f32` matrix, so with a bias, an adapter or rounding we build the
+        // logits instead.
         let head = match &self.lm_head {
             Some(head) => head.plain().map(|weight| (weight, false)),
             None if self.precision == Precision::F32 => {
@@ -270,7 +271,7 @@ impl Block {
         self.fed(self.attended(x, positions, past))
     }
 
-    /// The first half.
+    /// The attention half of the block, with its residual connection.
     fn attended(
         &self,
         x: Tensor<3>,
@@ -282,7 +283,7 @@ impl Block {
         x + found
     }
 
-    /// The second half.
+    /// The feed-forward half of the block, with its residual connection.
     fn fed(&self, x: Tensor<3>) -> Tensor<3> {
         let found = self.mlp.forward(normed(&self.post_attention_layernorm, x.clone()));
         x + found
@@ -290,7 +291,7 @@ impl Block {
 }
 
 impl Attention {
-    /// `softmax(q k^T / sqrt(d_head) + mask) v` for every head, and their projection.
+    /// `softmax(q k^T / sqrt(d_head) + mask) v` for every head, then the output projection.
     fn forward(
         &self,
         x: Tensor<3>,
@@ -327,7 +328,8 @@ impl Attention {
         self.o_proj.forward(found)
     }
 
-    /// The same in one operation where rows begin with the pass, on the CPU and without what Llama has not.
+    /// The same as one fused operation, for CPU rows that start with this pass. `None` for models with head norms, biases
+    /// or adapters, which the fused kernel does not handle.
     fn fused(&self, x: &Tensor<3>, positions: &Positions) -> Option<Tensor<3>> {
         if self.q_norm.is_some() || self.k_norm.is_some() {
             return None;
@@ -338,15 +340,16 @@ impl Attention {
         fused::self_attention(x, weights, angles, [self.heads, self.kv_heads])
     }
 
-    /// Heads in groups over the key heads: queries `[batch, heads, time, d_head]`, keys and values
-    /// `[batch, kv_heads, keys, d_head]` to `[batch, time, heads * d_head]`.
+    /// Grouped-query attention: queries `[batch, heads, time, d_head]`, keys and values `[batch, kv_heads, keys, d_head]`
+    /// to `[batch, time, heads * d_head]`.
     fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &Tensor<4>) -> Tensor<3> {
         let [batch, heads, time, d_head] = q.dims();
         let keys = k.dims()[2];
-        // Query heads of one key head are neighbours: [batch, kv_heads, group * time, d_head].
+        // Query heads that share a key head are adjacent, so a reshape groups them as [batch, kv_heads, group * time,
+        // d_head].
         let q = q.reshape([batch, self.kv_heads, heads / self.kv_heads * time, d_head]);
         let scale = 1.0 / f64::from(d_head as u32).sqrt();
-        // The mask speaks of [time, keys]: unfold the group to add it.
+        // The mask is per [time, keys], so the group dimension has to be unfolded before it is added.
         let scores = self.precision.matmul(q, k.swap_dims(2, 3));
         let scores = scores.reshape([batch, heads, time, keys]);
         let weights = fused::masked_softmax(scores, mask.clone(), scale);
@@ -362,26 +365,26 @@ impl Projection {
         Self { weight, bias: None, adapter: None, packed: None, precision: Precision::default() }
     }
 
-    /// With a bias of zeros, if there is one.
+    /// Adds a zero bias if `biased` is set.
     fn biased(self, biased: bool) -> Self {
         let weight = self.weight.val();
         let bias = || burn::nn::Initializer::Zeros.init([weight.dims()[1]], &weight.device());
         Self { bias: biased.then(bias), ..self }
     }
 
-    /// With a weight `[inputs, outputs]`.
+    /// Wraps a weight `[inputs, outputs]`.
     pub(crate) fn of(weight: Tensor<2>) -> Self {
         let weight = Param::from_tensor(weight);
         Self { weight, bias: None, adapter: None, packed: None, precision: Precision::default() }
     }
 
-    /// Ready for inference.
+    /// Packs the weight for inference.
     pub(crate) fn packed(mut self) -> Self {
         self.pack();
         self
     }
 
-    /// Whether it is, on the CPU.
+    /// Whether the weight is packed, which happens on the CPU only.
     pub(crate) fn is_packed(&self) -> bool {
         self.packed.is_some()
     }
@@ -389,6 +392,7 @@ impl Projection {
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
         if let Some(packed) = &self.packed {
+            // An adapter is merged into the weight before inference, so the packed path has none to add.
             let product = fused::product(&x, packed);
             return match bias {
                 Some(bias) => product + bias.unsqueeze(),
@@ -402,13 +406,13 @@ impl Projection {
         }
     }
 
-    /// The weight, if it is all there is to it.
+    /// The raw weight, if the layer has nothing else: no bias, adapter, packing or rounding.
     fn plain(&self) -> Option<Tensor<2>> {
         let alone = self.bias.is_none() && self.adapter.is_none() && self.packed.is_none();
         (alone && self.precision == Precision::F32).then(|| learning(&self.weight))?
     }
 
-    /// Packs the weight and lets go of it, on the CPU.
+    /// Packs the weight and frees the original, on the CPU. Leaves the layer as it is on other devices.
     fn pack(&mut self) {
         self.packed = fused::packed(&self.weight.val());
         if self.packed.is_some() {
@@ -427,20 +431,21 @@ impl Mlp {
         self.down_proj.forward(fused::swiglu(gate, self.up_proj.forward(x)))
     }
 
-    /// The same in one operation, on the CPU.
+    /// The same as one fused operation, on the CPU.
     fn fused(&self, x: &Tensor<3>) -> Option<Tensor<3>> {
         let Self { gate_proj, up_proj, down_proj } = self;
         fused::mlp(x, [gate_proj.plain()?, up_proj.plain()?, down_proj.plain()?])
     }
 }
 
-/// A weight unless it is frozen in a pass with a history: operations that have several weights work out the gradients of all.
+/// Returns a weight, or `None` if it is frozen during training: a fused operation computes the gradients of all its
+/// weights, which would be wasted work for a frozen one.
 fn learning(weight: &Param<Tensor<2>>) -> Option<Tensor<2>> {
     let weight = weight.val();
     (weight.is_require_grad() || !weight.device().is_autodiff()).then_some(weight)
 }
 
-/// `[batch, time, heads * d_head]` to `[batch, heads, time, d_head]`.
+/// Splits heads: `[batch, time, heads * d_head]` to `[batch, heads, time, d_head]`.
 fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, time, width] = x.dims();
     x.reshape([batch, time, heads, width / heads]).swap_dims(1, 2)
@@ -458,7 +463,7 @@ fn head_norm(config: &ModelConfig, device: &Device) -> RmsNorm {
     RmsNormConfig::new(config.head_width()).with_epsilon(config.rms_norm_eps).init(device)
 }
 
-/// The causal mask of rows that begin with the pass, `[1, 1, time, time]`.
+/// The causal mask, `[1, 1, time, time]`, for rows that start with this pass.
 pub(crate) fn causal_mask(time: usize, device: &Device) -> Tensor<4> {
     let mask = (0..time)
         .flat_map(|query| (0..time).map(move |key| if key <= query { 0.0 } else { MASKED }))
@@ -466,7 +471,7 @@ pub(crate) fn causal_mask(time: usize, device: &Device) -> Tensor<4> {
     tensor(mask, [1, 1, time, time], device)
 }
 
-/// A tensor from host values, row-major.
+/// Builds a tensor from row-major host values.
 pub(crate) fn tensor<const D: usize>(
     data: Vec<f32>,
     shape: [usize; D],
@@ -475,7 +480,7 @@ pub(crate) fn tensor<const D: usize>(
     Tensor::from_data(TensorData::new(data, shape), device)
 }
 
-/// Token ids on the device; ids fit `i32`, burn's integer type.
+/// Uploads token ids. burn's integer type is `i32`, which every id fits.
 pub(crate) fn ids<const D: usize>(
     data: &[u32],
     shape: [usize; D],

@@ -1,10 +1,10 @@
-//! Matrix products on the CPU for inference, of which a row's result does not depend on the other rows.
+//! CPU matrix products for inference. The result for a row does not depend on the other rows.
 //!
-//! Every element of a result is one sum over the inner dimension, from its first to its last, whatever the number of rows
-//! and wherever the right-hand side is cut into pieces. So a batch changes no bit of its rows.
+//! Every element is a single sum over the inner dimension, taken from first to last, however many rows there are and
+//! however the right-hand side is split into pieces. So batching does not change a single bit of a row's result.
 //!
-//! A general product copies its right-hand side into panels that fit the registers, every time; with a few rows on the
-//! left that copy costs more than the product. [`Packed`] makes the panels of a weight once, and keys and values are kept
+//! A general-purpose product copies its right-hand side into register-sized panels on every call. With few rows on the
+//! left, the copy costs more than the product. [`Packed`] builds a weight's panels once, and keys and values are stored
 //! in an order that needs none ([`Matrix`]).
 
 #![expect(
@@ -16,19 +16,19 @@ use std::sync::Arc;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Columns of a panel: two of the widest registers.
+/// Columns of a panel: two of the widest registers (AVX-512, 16 floats).
 const PANEL: usize = 32;
-/// The longest line that is read at once.
+/// The longest line read at once, in floats. Also the padding needed after a [`Matrix`].
 pub(crate) const SPARE: usize = 4 * PANEL;
-/// Rows that go through all panels together: few enough to stay in the second cache.
+/// Rows multiplied with all panels before the next ones: few enough to stay in the L2 cache.
 const CHUNK: usize = 96;
 
-/// A matrix `[inner, columns]` in panels. A clone shares them.
+/// A matrix `[inner, columns]` in panels. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Packed {
     inner: usize,
     columns: usize,
-    /// `[panels, inner, PANEL]`, the last one filled up with zeros.
+    /// `[panels, inner, PANEL]`, the last panel padded with zeros.
     panels: Arc<[f32]>,
 }
 
@@ -46,12 +46,12 @@ impl Packed {
         Self { inner, columns, panels: packed.into() }
     }
 
-    /// Columns of a result.
+    /// Number of columns in a product.
     pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
-    /// The product of rows `[rows, inner]` and this: `[rows, columns]`.
+    /// Multiplies `[rows, inner]` by this matrix: `[rows, columns]`.
     pub(crate) fn product(&self, rows: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; rows.len() / self.inner * self.columns];
         Arch::new().dispatch(WithWeight { weight: self, rows, out: &mut out });
@@ -86,17 +86,17 @@ impl WithSimd for WithWeight<'_> {
     }
 }
 
-/// Rows of a left-hand side: those that `data` has, `stride` apart, each from a column on.
+/// The left-hand side of a product: rows `stride` apart in `data`, each starting at column `from`.
 pub(crate) struct Rows<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) stride: usize,
     pub(crate) from: usize,
-    /// Columns that are taken.
+    /// Number of columns used.
     pub(crate) inner: usize,
 }
 
-/// A row-major right-hand side, of which the first `columns` of every `stride` are taken. After the last row there are
-/// [`SPARE`] numbers more: lines are read in whole registers.
+/// A row-major right-hand side: the first `columns` of every `stride` values. [`SPARE`] more values must follow the last
+/// row, because lines are read in whole registers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     pub(crate) data: &'a [f32],
@@ -104,7 +104,7 @@ pub(crate) struct Matrix<'a> {
     pub(crate) columns: usize,
 }
 
-/// Columns of a result's rows.
+/// Where to put a product: columns `from` to `from + width` of rows `stride` apart.
 pub(crate) struct Place<'a> {
     pub(crate) data: &'a mut [f32],
     pub(crate) stride: usize,
@@ -112,12 +112,12 @@ pub(crate) struct Place<'a> {
     pub(crate) width: usize,
 }
 
-/// Left-hand sides as products want them: blocks of some rows each, `[inner, rows of the block]`.
+/// Left-hand sides interleaved for the kernels, in blocks of a few rows: `[inner, rows of the block]`.
 #[derive(Default)]
 pub(crate) struct Turned {
     data: Vec<f32>,
     inner: usize,
-    /// Rows of the blocks.
+    /// Number of rows in each block.
     blocks: Vec<usize>,
 }
 
@@ -128,7 +128,7 @@ struct Lines<'a> {
     stride: usize,
 }
 
-/// Compiles something for each number of rows that a block can have, `ROWS`.
+/// Compiles an expression for each possible number of rows in a block, `ROWS`, so that the sums stay in registers.
 macro_rules! of_rows {
     ($rows:expr, $call:expr) => {
         match $rows {
@@ -185,7 +185,7 @@ macro_rules! of_rows {
 }
 
 impl Turned {
-    /// Takes the rows of a product.
+    /// Interleaves the rows of a left-hand side.
     #[inline(always)]
     pub(crate) fn take<S: Simd>(&mut self, rows: &Rows<'_>) {
         let most = rows_at_once::<S>();
@@ -193,6 +193,8 @@ impl Turned {
         let count = data.len() / stride;
         let blocks = count.div_ceil(most);
         self.blocks.clear();
+        // Blocks of similar size: 13 rows become 6 and 7, not 12 and a single one, which would have few sums per line
+        // loaded.
         self.blocks.extend((0..blocks).map(|b| (b + 1) * count / blocks - b * count / blocks));
         self.inner = inner;
         self.data.resize(count * inner, 0.0);
@@ -205,7 +207,7 @@ impl Turned {
         }
     }
 
-    /// Writes the product with a matrix of `inner` rows, or adds it to what is there.
+    /// Multiplies by a matrix with `inner` rows, and stores the product or adds it to `to`.
     #[inline(always)]
     pub(crate) fn times_matrix<S: Simd>(
         &self,
@@ -216,7 +218,7 @@ impl Turned {
     ) {
         let Matrix { data, stride, columns } = matrix;
         let Place { data: out, stride: out_stride, from: out_from, .. } = to;
-        // One row has few sums for a line of numbers from memory: it takes long lines, and keeps the adders busy.
+        // A single row has few sums per line loaded from memory. Longer lines give it more, which keeps the adders busy.
         let longest = match (self.blocks.as_slice(), S::F32_LANES) {
             ([1], 16) => 4 * PANEL,
             ([1], 8) => 2 * PANEL,
@@ -239,7 +241,7 @@ impl Turned {
         }
     }
 
-    /// All rows times one panel.
+    /// Multiplies all rows by one panel.
     #[inline(always)]
     fn times<S: Simd>(&self, simd: S, lines: Lines<'_>, to: Place<'_>, add: bool) {
         let Place { data, stride, from, width } = to;
@@ -259,8 +261,8 @@ impl Turned {
     }
 }
 
-/// As many rows as leave registers for the sums of a panel: with registers of 16 numbers 12 rows of 2, of 8 or 4 numbers
-/// 3 rows.
+/// Rows per block so that the sums of a panel fit the registers: 12 rows of 2 registers with 16 lanes, 3 rows with 8 or 4
+/// lanes.
 #[inline(always)]
 fn rows_at_once<S: Simd>() -> usize {
     match S::F32_LANES {
@@ -270,7 +272,7 @@ fn rows_at_once<S: Simd>() -> usize {
     }
 }
 
-/// Rows, `stride` apart and each from a column on, to `[inner, ROWS]`.
+/// Transposes `ROWS` rows, `stride` apart and each starting at column `from`, to `[inner, ROWS]`.
 #[inline(always)]
 fn interleave<const ROWS: usize>(to: &mut [f32], rows: &[f32], stride: usize, from: usize) {
     let inner = to.len() / ROWS;
@@ -283,7 +285,7 @@ fn interleave<const ROWS: usize>(to: &mut [f32], rows: &[f32], stride: usize, fr
     }
 }
 
-/// One block of rows times `REGISTERS` registers of every line.
+/// Multiplies one block of rows by `REGISTERS` registers of every line.
 #[inline(always)]
 fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     simd: S,
@@ -298,6 +300,7 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     if add {
         for (sums, row) in sums.iter_mut().zip(data.chunks_exact(stride)) {
             let mut line = [0.0; SPARE];
+            // The last columns of a result may not fill the registers; those go through a buffer.
             let (slots, _) = S::as_simd_f32s(if width == long {
                 &row[from..from + long]
             } else {
@@ -365,7 +368,7 @@ mod tests {
         a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
     }
 
-    /// Adds a product with a matrix in pieces of its inner dimension.
+    /// Adds up a product with a matrix, piece by piece along the inner dimension.
     struct InPieces<'a> {
         left: &'a [f32],
         inner: usize,
@@ -421,7 +424,7 @@ mod tests {
         }
     }
 
-    /// The product in pieces of five, by the instructions of a machine.
+    /// Computes the product in pieces of five, with a given instruction set.
     fn by<M>(
         run: impl Fn(InPieces<'_>) -> M,
         (rows, inner, columns): (usize, usize, usize),

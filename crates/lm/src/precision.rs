@@ -1,24 +1,24 @@
-//! Products of rounded factors.
+//! Matrix products with rounded factors.
 
 use burn::tensor::module::linear;
 use burn::tensor::{FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// What the factors of matrix products are rounded to in training. Weights, their moments and gradients, sums, norms,
-/// softmax and losses are `f32` whatever it is.
+/// The type that factors of matrix products are rounded to in training. Weights, gradients, optimizer moments, sums,
+/// norms, softmax and losses stay in `f32` regardless.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Nothing is rounded.
+    /// No rounding.
     #[default]
     F32,
-    /// Eight bits of mantissa, which the matrix units of a GPU multiply many times as fast. The CPU has none: there it is
-    /// slower.
+    /// bfloat16, with 8 significant bits. A GPU's matrix units are many times as fast with it. The CPU has no such units,
+    /// so there it is slower than `f32`.
     Bf16,
 }
 
 impl Precision {
-    /// The product of two batches of matrices.
+    /// The product of two batches of matrices, as `f32`.
     pub(crate) fn matmul<const D: usize>(self, left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
         match self {
             Self::F32 => left.matmul(right),
@@ -26,7 +26,7 @@ impl Precision {
         }
     }
 
-    /// A linear layer, `[.., inputs]` and `[inputs, outputs]` to `[.., outputs]`.
+    /// A linear layer: `[.., inputs]` times `[inputs, outputs]` to `[.., outputs]`, as `f32`.
     pub(crate) fn linear<const D: usize>(
         self,
         x: Tensor<D>,
@@ -36,6 +36,7 @@ impl Precision {
         match self {
             Self::F32 => linear(x, weight, bias),
             Self::Bf16 => {
+                // The bias is added after the cast, so that it is not rounded.
                 let product = linear(short(x), short(weight), None).cast(FloatDType::F32);
                 match bias {
                     Some(bias) => product + bias.unsqueeze(),

@@ -1,18 +1,18 @@
-//! Products of matrices that lie anywhere in slices, on the CPU: what training multiplies.
+//! CPU matrix products of strided views, used in training.
 
 use gemm::Parallelism;
 
-/// A matrix in a slice.
+/// A matrix within a slice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
-    /// From a row to the next, and from a column to the next.
+    /// Strides between rows and between columns, in values.
     strides: [usize; 2],
 }
 
-/// Rows of a result, `stride` apart, from the beginning of a slice.
+/// Destination of a product: rows `stride` apart, starting at the beginning of a slice.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) data: &'a mut [f32],
@@ -20,24 +20,24 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A whole row-major matrix.
+    /// A contiguous row-major matrix.
     pub(crate) fn of(data: &'a [f32], columns: usize) -> Self {
         Self::within(data, [data.len() / columns, columns], columns)
     }
 
-    /// The first columns of rows that are `stride` apart.
+    /// The leading columns of rows that are `stride` apart.
     pub(crate) fn within(data: &'a [f32], [rows, columns]: [usize; 2], stride: usize) -> Self {
         assert!(columns <= stride && data.len() + stride >= rows * stride + columns);
         Self { data, rows, columns, strides: [stride, 1] }
     }
 
-    /// Rows as columns.
+    /// Swaps rows and columns, without a copy.
     pub(crate) fn transposed(self) -> Self {
         let [rows, columns] = self.strides;
         Self { rows: self.columns, columns: self.rows, strides: [columns, rows], ..self }
     }
 
-    /// The product with another, row-major.
+    /// Multiplies by another matrix. Returns the product in row-major order.
     #[expect(
         unsafe_code,
         reason = "a product writes all of its result, which need not be cleared before"
@@ -45,33 +45,35 @@ impl<'a> View<'a> {
     pub(crate) fn times(self, right: View<'_>) -> Vec<f32> {
         let size = self.rows * right.columns;
         let mut out = Vec::with_capacity(size);
-        // SAFETY: there is room for so many numbers.
+        // SAFETY: the buffer has capacity for `size` values.
         unsafe { self.write(right, out.as_mut_ptr(), right.columns, false) };
-        // SAFETY: the product has written each of them.
+        // SAFETY: the product has written every one of them.
         unsafe { out.set_len(size) };
         out
     }
 
-    /// Writes the product with another, or adds it to what is there.
+    /// Multiplies by another matrix, and stores the product or adds it to `to`.
     #[expect(unsafe_code, reason = "the product takes pointers")]
     pub(crate) fn times_into(self, right: View<'_>, to: Place<'_>, add: bool) {
         let (Place { data, stride }, columns) = (to, right.columns);
         assert!(columns <= stride && data.len() + stride >= self.rows * stride + columns);
-        // SAFETY: the result lies in `data`, as was just seen (overflow is checked in all profiles), and nothing else has that.
+        // SAFETY: the assertion above checks that the result lies within `data` (overflow checks are on in all profiles),
+        // and the mutable borrow is exclusive.
         unsafe { self.write(right, data.as_mut_ptr(), stride, add) };
     }
 
-    /// Writes the product to rows that are `stride` apart, or adds it.
+    /// Stores the product to rows `stride` apart, or adds it to them.
     ///
     /// # Safety
-    /// `out` has room for the rows, and if the product is added there are numbers.
+    /// `out` must have room for all the rows and, if `add` is set, be initialized.
     #[expect(unsafe_code, reason = "the product takes pointers")]
     unsafe fn write(self, right: View<'_>, out: *mut f32, stride: usize, add: bool) {
         assert_eq!(self.columns, right.rows);
         let strides = |view: View<'_>| view.strides.map(|stride| stride as isize);
         let ([left_row, left_column], [right_row, right_column]) = (strides(self), strides(right));
-        // SAFETY: all elements of the two views were seen to lie in their slices when they were made.
+        // SAFETY: both views were checked to lie within their slices when they were created.
         unsafe {
+            // One thread per product: small matrices do not scale over threads, and every worker multiplies its own.
             gemm::gemm(
                 self.rows,
                 right.columns,
@@ -97,7 +99,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Row-major matrices of as many rows side by side.
+/// Joins row-major matrices with the same number of rows side by side.
 pub(crate) fn side_by_side<const N: usize>(matrices: [View<'_>; N]) -> Vec<f32> {
     assert!(matrices.iter().all(|one| one.rows == matrices[0].rows && one.strides[1] == 1));
     let [rows, columns] = [matrices[0].rows, matrices.iter().map(|matrix| matrix.columns).sum()];
@@ -110,7 +112,7 @@ pub(crate) fn side_by_side<const N: usize>(matrices: [View<'_>; N]) -> Vec<f32> 
     joined
 }
 
-/// A row-major matrix cut into some of so many columns each.
+/// Splits a row-major matrix into matrices of the given widths.
 pub(crate) fn parted<const N: usize>(matrix: &[f32], widths: [usize; N]) -> [Vec<f32>; N] {
     let all = widths.iter().sum();
     let mut parts = widths.map(|width| Vec::with_capacity(matrix.len() / all * width));

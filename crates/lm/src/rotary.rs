@@ -1,11 +1,11 @@
-//! Rotary positions: the angles that queries and keys are turned by.
+//! Rotary position embeddings: the angles by which queries and keys are rotated.
 
 use burn::tensor::{Device, Tensor};
 
 use crate::ModelConfig;
 use crate::model::tensor;
 
-/// Cosines and sines of the rotary angles of some positions.
+/// Cosines and sines of the rotary angles at some positions.
 pub(crate) struct Positions {
     /// `[batch or 1, 1, time, d_head / 2]`.
     pub(crate) cos: Tensor<4>,
@@ -13,16 +13,17 @@ pub(crate) struct Positions {
     pub(crate) sin: Tensor<4>,
 }
 
-/// Positions whose rotary angles are computed once; those of longer contexts are when they are wanted.
+/// Number of positions in the table. Angles beyond it are computed on demand, so that a model with a very long context
+/// does not pay for positions it never uses.
 const TABLE: usize = 1 << 15;
 
-/// Rotary tables of a model on the host.
+/// Host tables of rotary angles.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotary {
     cos: Vec<f32>,
     sin: Vec<f32>,
     frequencies: Vec<f64>,
-    /// The last position there is.
+    /// The last position of the context.
     last: usize,
 }
 
@@ -37,8 +38,8 @@ impl Rotary {
         Self { cos, sin, frequencies, last: positions - 1 }
     }
 
-    /// The angles of positions, which rows of a batch have in common or one after another; padding beyond the context
-    /// gets the last one.
+    /// The angles at some positions, which the rows either share (`batch` is 1) or list one row after another. Padding
+    /// may run past the context, and gets the last position's angles.
     pub(crate) fn at(&self, positions: &[usize], batch: usize, device: &Device) -> Positions {
         let half = self.frequencies.len();
         let gather = |table: &[f32], f: fn(f64) -> f64| {
@@ -55,7 +56,7 @@ impl Rotary {
     }
 }
 
-/// A function of the rotary angles of a position.
+/// Evaluates `f` at each rotary angle of a position.
 fn of(position: usize, frequencies: &[f64], f: fn(f64) -> f64) -> impl Iterator<Item = f32> {
     frequencies.iter().map(move |frequency| f(position as f64 * frequency) as f32)
 }

@@ -1,4 +1,4 @@
-//! How the next token is chosen from the model's scores.
+//! Chooses the next token from the logits.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -6,38 +6,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernels;
 
-/// A way of choosing tokens.
+/// A sampling method.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Sampling {
-    /// The token of the highest score; the first one wins a tie.
+    /// The most likely token; ties go to the lowest id.
     Greedy,
-    /// A draw from `softmax(logits / temperature)`.
+    /// Samples from `softmax(logits / temperature)`.
     Temperature {
         /// Above 0; 1 is the model's own distribution.
         temperature: f64,
     },
-    /// A draw among the `k` most likely tokens.
+    /// Samples from the `k` most likely tokens.
     TopK {
         /// Above 0; 1 is the model's own distribution.
         temperature: f64,
-        /// At least 1.
+        /// Number of tokens to choose from, at least 1.
         k: usize,
     },
-    /// A draw among the most likely tokens that together hold at least `p` (nucleus sampling).
+    /// Samples from the smallest set of most likely tokens with a total probability of at least `p` (nucleus sampling).
     TopP {
         /// Above 0; 1 is the model's own distribution.
         temperature: f64,
-        /// In (0, 1].
+        /// Probability mass to choose from, in (0, 1].
         p: f64,
     },
 }
 
 impl Sampling {
-    /// Checks the ranges.
+    /// Checks that the parameters are in range.
     ///
     /// # Errors
-    /// The text says which parameter is out of range.
+    /// The message says which parameter is out of range.
     pub fn validate(&self) -> Result<(), String> {
         let temperature = |t: f64| {
             let fine = t.is_finite() && t > 0.0;
@@ -56,8 +56,8 @@ impl Sampling {
         }
     }
 
-    /// Chooses a token; gives it with its log-probability under the untempered model. Of the
-    /// probability of some tokens, shares are `taken` (`Excluded::taken`).
+    /// Chooses a token and returns it with its log-probability under the untempered model. `taken` lists shares of
+    /// tokens' probabilities that earlier draws have used up (`Excluded::taken`).
     pub(crate) fn choose(
         &self,
         logits: &[f32],
@@ -72,7 +72,7 @@ impl Sampling {
         (token as u32, log_probability(logits, token, logits[argmax(logits)]))
     }
 
-    /// Scores whose tokens have only what is left of their probability.
+    /// The logits after removing the shares that are taken.
     fn without(&self, logits: &[f32], taken: &[(u32, f64)]) -> Vec<f32> {
         let mut left = std::collections::BTreeMap::<u32, f64>::new();
         for &(token, share) in taken {
@@ -80,8 +80,10 @@ impl Sampling {
         }
         let mut logits = logits.to_vec();
         for (token, share) in left {
-            // What rounding leaves of a token that is used up is nothing.
+            // A tiny remainder of a used-up token is only rounding error.
             let share = if share > 1e-6 { share.ln() } else { f64::NEG_INFINITY };
+            // Sampling divides by the temperature later, so that the probability is scaled by exactly the share that is
+            // left.
             logits[token as usize] += (share * self.temperature()) as f32;
         }
         logits
@@ -89,6 +91,7 @@ impl Sampling {
 
     fn temperature(&self) -> f64 {
         match *self {
+            // Greedy decoding has no temperature; 1 compares what is left of the model's own probabilities.
             Self::Greedy => 1.0,
             Self::Temperature { temperature }
             | Self::TopK { temperature, .. }
@@ -123,7 +126,7 @@ impl Sampling {
     }
 }
 
-/// The first of the highest scores.
+/// The lowest index of the largest logit.
 fn argmax(logits: &[f32]) -> usize {
     let highest = kernels::largest_of(logits);
     logits.iter().position(|&logit| logit >= highest).unwrap_or(0)
@@ -134,7 +137,7 @@ fn exponentials(logits: &[f32], highest: f32, temperature: f64) -> Vec<f64> {
     weights.into_iter().map(f64::from).collect()
 }
 
-/// Tokens with their weights, the likeliest first; the first id wins a tie.
+/// Tokens with their weights, the most likely first; ties go to the lower id.
 fn ranked(logits: &[f32], highest: f32, temperature: f64) -> Vec<(usize, f64)> {
     let mut ranked: Vec<(usize, f64)> =
         exponentials(logits, highest, temperature).into_iter().enumerate().collect();
@@ -150,7 +153,7 @@ fn draw(weights: impl Iterator<Item = (usize, f64)>, total: f64, rng: &mut ChaCh
     let mut left = rng.random::<f64>() * total;
     let mut last = 0;
     for (token, weight) in weights {
-        // A token of weight zero is never drawn, also when rounding leaves a remainder.
+        // Never draw a token of weight zero, not even when rounding leaves a remainder.
         if weight > 0.0 {
             last = token;
             if left < weight {
@@ -171,7 +174,7 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
-    /// Of ten thousand draws.
+    /// Whether `count` of 10,000 draws is close to the expected share.
     fn near(count: usize, share: f64) -> bool {
         (count as f64 / 10_000.0 - share).abs() < 0.02
     }
@@ -192,16 +195,16 @@ mod tests {
         assert!(near(a, 0.5) && near(b, 0.3) && near(c, 0.2) && never == 0);
         let [a, b, c, _] = counts(Sampling::TopK { temperature: 1.0, k: 2 });
         assert!(near(a, 0.625) && near(b, 0.375) && c == 0);
-        // 0.5 alone is short of 0.7, so the second token is in and the third is out.
+        // 0.5 alone is short of 0.7, so the second token is included and the third is not.
         let [a, b, c, _] = counts(Sampling::TopP { temperature: 1.0, p: 0.7 });
         assert!(near(a, 0.625) && near(b, 0.375) && c == 0);
-        // Squared and normalised: 25 / 38.
+        // 0.5, 0.3 and 0.2 squared and normalized: the first is 25 / 38.
         let [a, ..] = counts(Sampling::Temperature { temperature: 0.5 });
         assert!(near(a, 25.0 / 38.0));
         assert_eq!(counts(Sampling::Greedy), [10_000, 0, 0, 0]);
     }
 
-    /// Half of the first token's probability is taken in two parts, and all of the second's.
+    /// Half of the first token's probability is taken, in two parts, and all of the second's.
     #[test]
     fn what_is_taken_is_not_drawn() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);

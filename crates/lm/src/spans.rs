@@ -1,8 +1,8 @@
-//! Attention on the CPU over keys and values where they lie: rows of any lengths, nothing padded, nothing copied.
+//! CPU attention over cached keys and values in place: rows of any length, no padding, no copies.
 //!
-//! A [`Span`] is the new tokens of a row, after pieces that were kept of what was read before. What a token gets depends
-//! on the tokens before it in its row and on nothing else, not a bit of it: neither on the other rows, nor on how what is
-//! before is cut into pieces, nor on whether it was read together with the token or long ago.
+//! A [`Span`] is the new tokens of a row, following cached pieces of its prefix. A token's result depends on the earlier
+//! tokens of its row and nothing else, down to the last bit. The other rows do not matter, nor how the prefix is split
+//! into pieces, nor whether it was read in this pass or long ago.
 
 #![expect(
     clippy::inline_always,
@@ -17,60 +17,62 @@ use crate::kernels::normalize;
 use crate::packed::{Matrix, Place, Rows, SPARE, Turned};
 use crate::prefix::KvShape;
 
-/// Queries that are worked on together: the more, the fewer scores of keys that come after them are computed in vain.
+/// Maximum number of queries processed together. A block computes the scores of every key up to its last query, so larger
+/// blocks waste more work on keys that the earlier queries must not see.
 const QUERIES: usize = 64;
 
-/// Keys and values of consecutive tokens in every layer, with room for a fixed number of them: for each layer the keys,
-/// `[kv_heads, width, tokens]`, then the values, `[kv_heads, tokens, width]`; and at the end what a [`Matrix`] needs more.
+/// Keys and values of consecutive tokens in every layer, with a fixed capacity. Each layer has the keys,
+/// `[kv_heads, width, tokens]`, then the values, `[kv_heads, tokens, width]`; the buffer ends with the padding that a
+/// [`Matrix`] needs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kv {
-    /// How many tokens there is room for.
+    /// Capacity in tokens.
     pub(crate) tokens: usize,
     data: Vec<f32>,
 }
 
 impl Kv {
-    /// Room for some tokens.
+    /// Allocates room for `tokens` tokens.
     pub(crate) fn zeros(tokens: usize, shape: KvShape) -> Self {
         let size = shape.layers * 2 * shape.kv_heads * shape.width * tokens;
         Self { tokens, data: vec![0.0; size + SPARE] }
     }
 
-    /// Its size.
+    /// Size of the buffer in bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(self.data.as_slice())
     }
 
-    /// The keys of a head in a layer, `[width, tokens]`.
+    /// The keys of one head in a layer, `[width, tokens]`.
     pub(crate) fn keys(&self, layer: usize, head: usize, shape: KvShape) -> &[f32] {
         &self.data[self.place(layer, 0, head, shape)]
     }
 
-    /// The values of a head in a layer, `[tokens, width]`.
+    /// The values of one head in a layer, `[tokens, width]`.
     pub(crate) fn values(&self, layer: usize, head: usize, shape: KvShape) -> &[f32] {
         &self.data[self.place(layer, 1, head, shape)]
     }
 
-    /// As [`Self::keys`], of the first tokens, as the right-hand side of a product.
+    /// [`Self::keys`] of the first `used` tokens, as the right-hand side of a product.
     fn key_matrix(&self, layer: usize, head: usize, used: usize, shape: KvShape) -> Matrix<'_> {
         let from = self.place(layer, 0, head, shape).start;
         Matrix { data: &self.data[from..], stride: self.tokens, columns: used }
     }
 
-    /// As [`Self::values`], as the right-hand side of a product.
+    /// [`Self::values`] as the right-hand side of a product.
     fn value_matrix(&self, layer: usize, head: usize, shape: KvShape) -> Matrix<'_> {
         let from = self.place(layer, 1, head, shape).start;
         Matrix { data: &self.data[from..], stride: shape.width, columns: shape.width }
     }
 
-    /// Where a head's keys (`which` 0) or values (1) lie.
+    /// The range of one head's keys (`which` 0) or values (1).
     fn place(&self, layer: usize, which: usize, head: usize, shape: KvShape) -> Range<usize> {
         let size = self.tokens * shape.width;
         let at = ((layer * 2 + which) * shape.kv_heads + head) * size;
         at..at + size
     }
 
-    /// Writes one token of a head.
+    /// Writes the key and value of one token in one head.
     pub(crate) fn write(
         &mut self,
         token: usize,
@@ -86,7 +88,7 @@ impl Kv {
         self.data[values][token * shape.width..][..shape.width].copy_from_slice(value);
     }
 
-    /// The tokens of some pieces one after another, each with the range of its tokens.
+    /// Concatenates pieces, each restricted to a range of its tokens.
     pub(crate) fn joined<'a, I: Iterator<Item = (&'a Self, Range<usize>)> + Clone>(
         pieces: &I,
         shape: KvShape,
@@ -117,28 +119,29 @@ impl Kv {
     }
 }
 
-/// A row of a pass.
+/// A row of a forward pass.
 #[derive(Debug)]
 pub(crate) struct Span<'a> {
-    /// What is kept of the tokens before: pieces, and how many of their first tokens.
+    /// Cached prefix of the row: pieces, and how many of their leading tokens to use.
     pub(crate) before: Vec<(&'a Kv, usize)>,
-    /// What was copied of the tokens before, then what the row's passes wrote: all blocks but the last are full.
+    /// Tokens copied from the prefix, then those written by the row's own passes. All blocks but the last are full.
     blocks: Vec<Kv>,
     copied: usize,
-    /// Tokens that were copied or that earlier passes wrote.
+    /// Tokens in the blocks so far: those copied and those written by earlier passes.
     written: usize,
-    /// Tokens of this pass.
+    /// Number of tokens in this pass.
     pub(crate) new: usize,
 }
 
 impl<'a> Span<'a> {
-    /// A row that is to be read after some pieces.
+    /// A row of `new` tokens to read after a cached prefix.
     pub(crate) fn new(before: Vec<(&'a Kv, usize)>, new: usize) -> Self {
         Self { before, blocks: Vec::new(), copied: 0, written: 0, new }
     }
 
-    /// A row of many passes, with room for so many tokens beside those before. It has all pieces but the first in one: that
-    /// is cheaper than to go through small ones for every token.
+    /// A row decoded token by token, with `room` spare slots. All prefix pieces but the first are copied into one block:
+    /// for every single token, going through many small pieces would cost more than the copy. The first stays in place
+    /// because rows often share it.
     pub(crate) fn joined(mut before: Vec<(&'a Kv, usize)>, room: usize, shape: KvShape) -> Self {
         let own = before.split_off(before.len().min(1));
         let copied = own.iter().map(|(_, used)| used).sum();
@@ -148,12 +151,12 @@ impl<'a> Span<'a> {
         Self { before, blocks, copied, written: copied, new: 1 }
     }
 
-    /// Tokens before those of this pass.
+    /// Number of tokens before those of this pass.
     pub(crate) fn past(&self) -> usize {
         self.before.iter().map(|(_, used)| used).sum::<usize>() + self.written
     }
 
-    /// Keys and values of the first tokens that this row's passes wrote.
+    /// A copy of the keys and values of the first `tokens` tokens that the row's passes wrote.
     pub(crate) fn kept(&self, tokens: usize, shape: KvShape) -> Kv {
         let (mut skip, mut left) = (self.copied, tokens);
         let pieces = self.blocks.iter().map(move |block| {
@@ -166,7 +169,7 @@ impl<'a> Span<'a> {
         Kv::joined(&pieces, shape)
     }
 
-    /// Room for the tokens of this pass, in blocks of at least so many.
+    /// Makes room for the tokens of this pass, in blocks of at least `block` tokens.
     fn make_room(&mut self, block: usize, shape: KvShape) {
         let room: usize = self.blocks.iter().map(|block| block.tokens).sum();
         let missing = (self.written + self.new).saturating_sub(room);
@@ -175,7 +178,7 @@ impl<'a> Span<'a> {
         }
     }
 
-    /// All pieces before the `end`-th new token, each with its tokens among them.
+    /// All pieces before new token `end`, each with the number of its tokens among them.
     fn pieces(&self, end: usize) -> impl Iterator<Item = (&Kv, usize)> {
         let mut left = self.written + end;
         let own = self.blocks.iter().map_while(move |block| {
@@ -199,23 +202,24 @@ impl<'a> Span<'a> {
     }
 }
 
-/// The rows of a pass, in the order of their tokens.
+/// The rows of a pass, in token order.
 #[derive(Debug)]
 pub(crate) struct Spans<'a> {
     pub(crate) rows: Vec<Span<'a>>,
     shape: KvShape,
-    /// Tokens of a block that a row's passes write.
+    /// Capacity of the blocks that passes write to, in tokens.
     block: usize,
 }
 
 impl<'a> Spans<'a> {
-    /// Rows that write blocks of so many tokens, or as many as a pass has for them.
+    /// Rows that write to blocks of at least `block` tokens.
     pub(crate) fn new(rows: Vec<Span<'a>>, shape: KvShape, block: usize) -> Self {
         Self { rows, shape, block }
     }
 
-    /// What the queries `[heads, tokens, width]` find in one layer, `[tokens, heads * width]`, after its keys and values
-    /// `[kv_heads, tokens, width]` and `[tokens, kv_heads * width]` were written.
+    /// Attention of the new tokens in one layer: writes keys `[kv_heads, tokens, width]` and values
+    /// `[tokens, kv_heads * width]` to the rows' blocks, then returns the outputs for queries `[heads, tokens, width]` as
+    /// `[tokens, heads * width]`.
     pub(crate) fn attend(&mut self, layer: usize, [q, k, v]: [&[f32]; 3]) -> Vec<f32> {
         self.write(layer, k, v);
         let mut out = vec![0.0; q.len()];
@@ -223,7 +227,7 @@ impl<'a> Spans<'a> {
         out
     }
 
-    /// Ends a pass: its tokens are now before those of the next.
+    /// Ends the pass: its tokens become part of the prefix.
     pub(crate) fn advance(&mut self) {
         for row in &mut self.rows {
             row.written += row.new;
@@ -248,7 +252,7 @@ impl<'a> Spans<'a> {
         }
     }
 
-    /// Queries that are worked on together: parts of rows, with the rows' first tokens.
+    /// Splits rows into blocks of queries to process together.
     fn parts(&self) -> Vec<Part<'_>> {
         let mut parts = Vec::new();
         let mut start = 0;
@@ -263,23 +267,23 @@ impl<'a> Spans<'a> {
     }
 }
 
-/// Some of a row's new tokens.
+/// A block of a row's new tokens.
 struct Part<'a> {
     row: &'a Span<'a>,
-    /// The row's first token in the pass.
+    /// Index of the row's first token in the pass.
     start: usize,
     tokens: Range<usize>,
-    /// Tokens before the row's.
+    /// Number of tokens before the row's new ones.
     past: usize,
 }
 
 impl Part<'_> {
-    /// Columns of the scores.
+    /// Number of score columns: all tokens up to the end of this part.
     fn columns(&self) -> usize {
         self.past + self.tokens.end
     }
 
-    /// Whether two parts begin with the same piece, which their queries can be multiplied with together.
+    /// Whether both parts start with the same cached piece, so that their queries can be multiplied with it together.
     fn begins_like(&self, other: &Self) -> bool {
         match (self.row.before.first(), other.row.before.first()) {
             (Some(a), Some(b)) => std::ptr::eq(a.0, b.0) && a.1 == b.1,
@@ -309,6 +313,7 @@ impl WithSimd for Attend<'_, '_> {
         let longest = parts.iter().map(|part| part.tokens.len()).max().unwrap_or(1);
         let alike = parts.chunk_by(Part::begins_like);
         let mut work = Work::default();
+        // Rows that start with the same piece go together, up to about `QUERIES` query tokens: decoding has one per row.
         for run in alike.flat_map(|alike| alike.chunks(QUERIES.div_ceil(longest))) {
             let run = Run { parts: run, seen: Seen::all(run, group), shape, layer, group, total };
             work.scores(simd, &run, q);
@@ -321,31 +326,30 @@ impl WithSimd for Attend<'_, '_> {
     }
 }
 
-/// Parts that begin alike.
+/// Parts that start with the same piece.
 struct Run<'a> {
     parts: &'a [Part<'a>],
     seen: Vec<Seen<'a>>,
     shape: KvShape,
     layer: usize,
-    /// Query heads of a key head.
+    /// Number of query heads per key head.
     group: usize,
-    /// Tokens of the pass.
+    /// Number of tokens in the pass.
     total: usize,
 }
 
 impl Run<'_> {
-    /// Columns of the scores.
+    /// Number of score columns.
     fn columns(&self) -> usize {
         self.parts.iter().map(Part::columns).max().unwrap_or(0)
     }
 
-    /// Queries of one key head.
+    /// Number of query rows per key head.
     fn queries(&self) -> usize {
         self.parts.iter().map(|part| part.tokens.len() * self.group).sum()
     }
 
-    /// Calls with the place of every query among those of the run, those of one key head after another, its token in the
-    /// pass and its head.
+    /// Visits every query, grouped by key head. Calls with its index in the run, its token in the pass, and its head.
     fn each(&self, mut call: impl FnMut(usize, usize, usize)) {
         let mut at = 0;
         for key_head in 0..self.shape.kv_heads {
@@ -361,18 +365,19 @@ impl Run<'_> {
     }
 }
 
-/// Keys and values that some queries of a run see.
+/// A piece of keys and values, and the queries of the run that see it.
 struct Seen<'a> {
     kv: &'a Kv,
-    /// How many of the first tokens.
+    /// How many of its leading tokens are seen.
     used: usize,
     queries: Range<usize>,
-    /// The column of the scores that they begin with.
+    /// The first score column of the piece.
     column: usize,
 }
 
 impl<'a> Seen<'a> {
-    /// All pieces, in the order of each query's tokens. The first one is seen by the queries of all parts.
+    /// Lists all pieces in token order per query. If the run has several parts, the first piece is shared by all of their
+    /// queries.
     fn all(parts: &'a [Part<'_>], group: usize) -> Vec<Self> {
         let queries = |part: &Part<'_>| part.tokens.len() * group;
         let common = parts[0].row.before.first().filter(|_| parts.len() > 1);
@@ -397,7 +402,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Memory that runs use one after another.
+/// Buffers reused from run to run.
 #[derive(Default)]
 struct Work {
     /// `[kv_heads, queries, width]`.
@@ -409,10 +414,11 @@ struct Work {
     turned: Turned,
 }
 
-// Loops and no closures around products: only what is inlined is compiled for the instructions. Pieces are read head after
-// head, as they lie in memory.
+// Loops, not closures, around products: only inlined code is compiled with vector instructions. Pieces are read in memory
+// order: the keys of all heads here, then in `mix` the values of all heads. That made decoding of 64 rows 10 % faster
+// than alternating per head (docs/PERFORMANCE.md).
 impl Work {
-    /// The softmax of the scores of what each query sees, and 0 for what comes after it.
+    /// Computes the attention weights, 0 for keys that a query must not see.
     #[inline(always)]
     fn scores<S: Simd>(&mut self, simd: S, run: &Run<'_>, q: &[f32]) {
         let (width, columns, count) = (run.shape.width, run.columns(), run.queries());
@@ -447,7 +453,7 @@ impl Work {
         }
     }
 
-    /// The sums of the values, weighed by the scores.
+    /// Computes the sums of the values, weighted by the attention weights.
     #[inline(always)]
     fn mix<S: Simd>(&mut self, simd: S, run: &Run<'_>) {
         let (width, columns, count) = (run.shape.width, run.columns(), run.queries());

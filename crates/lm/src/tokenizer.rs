@@ -1,4 +1,4 @@
-//! Byte-level BPE: reads any text without unknowns, every digit a token of its own.
+//! Byte-level BPE. Reads any text without unknown tokens; every digit is a token of its own.
 
 mod file;
 
@@ -16,31 +16,31 @@ use tokenizers::{AddedToken, TokenizerBuilder};
 use self::file::Spelling;
 use crate::{Error, plain};
 
-/// The most tokens: more than any real vocabulary has, few enough to keep a list of.
+/// Limit on token ids: more than any real vocabulary has, and few enough to keep a list of.
 const LARGEST: usize = 1 << 22;
 
-/// How text is cut before merging: words with the space before them, and the one between them and a
-/// number; single digits; marks with the spaces around them (so that ` + ` is one token and a digit
-/// never carries a space); line ends.
+/// How text is split before merging. Pieces are: a word with the space before it, and the space after it if a number
+/// follows; a single digit; punctuation with the spaces around it, so that ` + ` is one token and a digit never carries a
+/// space; a line break.
 const PATTERN: &str = r" ?\p{L}+(?: (?=\p{N}))?|\p{N}| ?[^\s\p{L}\p{N}]+ ?|\n|\s";
 
-/// A tokenizer as in a `tokenizer.json`.
+/// A tokenizer loaded from a `tokenizer.json`.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     spelling: Spelling,
     /// The bytes of every token, by id; empty for special tokens.
     bytes: Vec<Vec<u8>>,
-    /// Of [`OPENINGS`], those that a text in the middle is read after, with their tokens; none where a text begins as it
-    /// goes on.
+    /// The usable [`OPENINGS`] with their tokens, for encoding a text as a continuation. Empty for tokenizers that encode
+    /// a text the same at the start and in the middle.
     openings: Vec<(&'static str, Vec<u32>)>,
-    /// What its post-processor puts before a text.
+    /// The token that the post-processor puts before a text, such as a bos token.
     first: Option<u32>,
     chat_template: Option<String>,
 }
 
 impl Tokenizer {
-    /// Trains on `texts`. The special tokens come first, in their order, from id 0.
+    /// Trains a tokenizer on `texts`. The special tokens get the first ids, in their order, from 0.
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when training fails.
@@ -88,10 +88,10 @@ impl Tokenizer {
         Self::from_json(&json)
     }
 
-    /// Reads a `tokenizer.json`.
+    /// Loads a `tokenizer.json`.
     ///
     /// # Errors
-    /// Names the file when it is missing or malformed.
+    /// The error names the file, if it is missing or malformed.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = plain::text(path, plain::LARGE)?;
         Self::from_json(&text).map_err(|e| Error::malformed(path, e.to_string()))
@@ -114,9 +114,9 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// Notes what every token adds to a text.
+    /// Tabulates the bytes of every token.
     fn spell(&mut self) -> Result<(), Error> {
-        // Numbers may have gaps: what counts is the largest.
+        // Ids may have gaps, so we need the largest one, not their number.
         let largest = self.inner.get_vocab(true).into_values().max();
         let count = largest.map_or(0, |id| id as usize + 1);
         if count > LARGEST {
@@ -134,11 +134,11 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// Notes what a text in the middle is read after, where it would begin with a space of its own or without its first.
+    /// Finds the openings to use, if the tokenizer adds or strips a space at the start of a text.
     fn open(&mut self) -> Result<(), Error> {
         let openings = OPENINGS.map(|opening| self.encode(opening).map(|ids| (opening, ids)));
         let openings = openings.into_iter().collect::<Result<Vec<_>, _>>()?;
-        // What is stripped from the beginning would take a part of the text with it.
+        // An opening that the tokenizer strips as leading space would take part of the text with it.
         self.openings = openings.into_iter().filter(|(_, ids)| !ids.is_empty()).collect();
         let mut same = true;
         for text in ["a", " a"] {
@@ -150,10 +150,10 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The same with more tokens that are no text; those that the vocabulary does not have are left out.
+    /// Marks more tokens as special. Tokens that are not in the vocabulary are skipped.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] when the library cannot tell them from others.
+    /// [`Error::Tokenizer`] when the library fails to add them.
     pub(crate) fn with_special(mut self, tokens: &[String]) -> Result<Self, Error> {
         let added = self.inner.get_added_tokens_decoder();
         let special = |token: &String| {
@@ -172,41 +172,41 @@ impl Tokenizer {
         Ok(self)
     }
 
-    /// Whether a token is one that has been added to the vocabulary.
+    /// Whether a token is one of the added tokens, outside of the model's vocabulary proper.
     pub(crate) fn is_added(&self, token: &str) -> bool {
         self.inner.get_added_vocabulary().get_vocab().contains_key(token)
     }
 
-    /// The same with a chat template, in Jinja.
+    /// Sets the chat template, in Jinja.
     #[must_use]
     pub fn with_chat_template(self, chat_template: Option<String>) -> Self {
         Self { chat_template, ..self }
     }
 
-    /// The chat template that came with it.
+    /// The chat template that came with the tokenizer.
     pub fn chat_template(&self) -> Option<&str> {
         self.chat_template.as_deref()
     }
 
-    /// The text of the `tokenizer.json`.
+    /// Serializes the tokenizer as `tokenizer.json`.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] when the library cannot write it.
+    /// [`Error::Tokenizer`] when the library cannot serialize it.
     pub fn to_json(&self) -> Result<String, Error> {
         self.inner.to_string(true).map_err(|e| Error::Tokenizer(e.to_string()))
     }
 
-    /// Entries of the vocabulary, special tokens included.
+    /// Size of the vocabulary, including special tokens and gaps: the largest id plus one.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether the vocabulary has no entry.
+    /// Whether the vocabulary is empty.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The ids of a text; special tokens are recognised by their text.
+    /// Encodes a text. Special tokens in it are recognized.
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the library fails.
@@ -215,8 +215,8 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The ids of a text from its beginning: with the token that the post-processor puts before a text, as `transformers` and
-    /// servers have it put, unless the text begins with it.
+    /// Encodes a text from its start, with the token that the post-processor puts first, unless the text already begins
+    /// with it. `transformers` and inference servers do the same.
     ///
     /// # Errors
     /// As [`Self::encode`].
@@ -228,15 +228,15 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The ids of a text that comes after another: the same as [`Self::encode`] but for tokenizers that put a space
-    /// before the first word of a text, or take one away.
+    /// Encodes a text that continues another. Differs from [`Self::encode`] only for tokenizers that add a space before
+    /// the first word of a text, or strip one.
     ///
     /// # Errors
     /// As [`Self::encode`].
     pub fn encode_after(&self, text: &str) -> Result<Vec<u32>, Error> {
         for (opening, before) in &self.openings {
             let ids = self.encode(&[*opening, text].concat())?;
-            // Where the two share a token, another opening may not.
+            // This opening may have merged with the text into one token; another one may not.
             if let Some(ids) = ids.strip_prefix(before.as_slice()) {
                 return Ok(ids.to_vec());
             }
@@ -244,10 +244,10 @@ impl Tokenizer {
         self.encode(text)
     }
 
-    /// The id of a word that comes after another text and is one token.
+    /// The id of a word that continues another text and is a single token.
     ///
     /// # Errors
-    /// [`Error::Config`] when it is more than one, or none.
+    /// [`Error::Config`] when it is several tokens, or none.
     pub fn word(&self, text: &str) -> Result<u32, Error> {
         match self.encode_after(text)?.as_slice() {
             [id] => Ok(*id),
@@ -260,29 +260,29 @@ impl Tokenizer {
         }
     }
 
-    /// The text of some ids, without special tokens. Bytes that are not UTF-8 become U+FFFD.
+    /// Decodes ids to text, without special tokens. Invalid UTF-8 becomes U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
         let bytes: Vec<u8> = ids.iter().flat_map(|&id| self.token_bytes(id)).copied().collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The bytes a token adds to a text; none for special tokens and unknown ids.
+    /// The bytes a token adds to a text; empty for special tokens and unknown ids.
     pub fn token_bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// The id of a token by its text.
+    /// Looks up a token's id by its text.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
 
-    /// The text of a token by its id.
+    /// Looks up a token's text by its id.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
 }
 
-/// The token that a post-processor puts before a text; none where it puts none, or several.
+/// The token that the post-processor puts before a text; `None` if there is none, or several.
 fn first(inner: &tokenizers::Tokenizer) -> Option<u32> {
     let ids = |special| {
         guarded(|| inner.encode("a", special)).map(|encoding| encoding.get_ids().to_vec()).ok()
@@ -292,10 +292,11 @@ fn first(inner: &tokenizers::Tokenizer) -> Option<u32> {
     (plain.first() != Some(first) && rest.starts_with(&plain)).then_some(*first)
 }
 
-/// Put before a text to see its tokens in the middle of another.
+/// Texts to put before another, to see how it is encoded as a continuation.
 const OPENINGS: [&str; 4] = ["\n", ".", "a", "0"];
 
-/// Calls the library; where it panics, that is an error like any other.
+/// Calls the library and turns its panics into errors. Some combinations of settings, which come from untrusted files,
+/// make it panic.
 fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, Error> {
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
     let done =
@@ -303,8 +304,8 @@ fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, Error> 
     done.map_err(|e| Error::Tokenizer(e.to_string()))
 }
 
-/// Turns off what `transformers` sets anew for every call, or what is meant for a training from nothing: cutting and
-/// filling texts, and merges that are left out by chance. What is written says so, too.
+/// Turns off truncation, padding and merge dropout. The first two are for batches, and `transformers` sets them on every
+/// call; dropout is for training from scratch. A saved tokenizer has them off, too.
 fn for_single_texts(inner: &mut tokenizers::Tokenizer) -> Result<(), Error> {
     guarded(|| inner.with_truncation(None).map(|_| ()))?;
     inner.with_padding(None);

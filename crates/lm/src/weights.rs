@@ -1,5 +1,5 @@
-//! Parameters by their Hugging Face names, as host values: what checkpoints, initialisation and the
-//! optimizer's state share.
+//! Model parameters as host values under their Hugging Face names, shared by checkpoints, initialization and optimizer
+//! state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{Decoder, ModelConfig};
 
-/// A tensor on the host, row-major, in the shape of the file: linear weights are `[out, in]`.
+/// A row-major tensor on the host, in the shape of the file: linear weights are `[out, in]`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HostTensor {
     pub(crate) shape: Vec<usize>,
@@ -26,13 +26,13 @@ impl HostTensor {
     }
 }
 
-/// Tracks the path of the parameter being visited.
+/// The path of the parameter being visited.
 #[derive(Default)]
 pub(crate) struct Path(Vec<(String, bool)>);
 
 impl Path {
     pub(crate) fn enter(&mut self, name: &str, container: &str) {
-        // burn stores a linear weight as [in, out]; Hugging Face files hold [out, in].
+        // burn stores linear weights as [in, out], Hugging Face files as [out, in].
         self.0.push((name.to_owned(), container.contains("Projection")));
     }
 
@@ -61,13 +61,13 @@ pub(crate) fn collect(model: &Decoder) -> BTreeMap<String, HostTensor> {
     collected(model, |_| true)
 }
 
-/// The parameters of a model that learn, by name.
+/// The trainable parameters of a model, by name.
 pub(crate) fn learning(model: &Decoder) -> BTreeMap<String, HostTensor> {
-    // Only a model in training shows which they are.
+    // Parameters only show whether they are trainable on a model in training mode.
     collected(&model.clone().train(), |learns| learns)
 }
 
-/// The parameters of which `wanted` says so, who is told whether a parameter learns.
+/// The parameters selected by `wanted`, which is told whether a parameter is trainable.
 fn collected(model: &Decoder, wanted: fn(bool) -> bool) -> BTreeMap<String, HostTensor> {
     struct Collector {
         wanted: fn(bool) -> bool,
@@ -95,7 +95,7 @@ fn collected(model: &Decoder, wanted: fn(bool) -> bool) -> BTreeMap<String, Host
     collector.found
 }
 
-/// The first parameter with a value that is no number, by name.
+/// The name of the first parameter with a NaN or infinite value.
 pub(crate) fn not_finite(model: &Decoder) -> Option<String> {
     #[derive(Default)]
     struct Search {
@@ -143,7 +143,7 @@ pub(crate) fn names(model: &Decoder) -> BTreeSet<String> {
     names.found
 }
 
-/// Replaces parameters by `source(name, shape in the file)`; those it has no value for stay.
+/// Replaces parameters with `source(name, shape in the file)`. Where it returns `None`, the parameter stays.
 pub(crate) fn replace(
     model: Decoder,
     source: impl FnMut(&str, &[usize]) -> Option<HostTensor>,
@@ -178,8 +178,8 @@ pub(crate) fn replace(
     model.map(&mut Replacer { path: Path::default(), source })
 }
 
-/// Fresh weights from a seed: normal with deviation `0.02`, the projections into the residual stream
-/// scaled down by the square root of their number, norms one.
+/// Draws initial weights: normal with standard deviation 0.02. Projections into the residual stream are scaled down by
+/// the square root of their number, so that the stream does not grow with depth. Norm weights stay one.
 pub(crate) fn initial(model: Decoder, config: &ModelConfig, rng: &mut ChaCha8Rng) -> Decoder {
     let residual = 1.0 / (2.0 * config.num_hidden_layers as f64).sqrt();
     replace(model, |name, shape| {
@@ -200,13 +200,13 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }
 
-/// Reads a tensor to the host.
+/// Copies a tensor to the host.
 pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> HostTensor {
     let shape = tensor.dims().to_vec();
     HostTensor { shape, data: values(tensor) }
 }
 
-/// The values of a tensor, row-major, as `f32`.
+/// The row-major values of a tensor, as `f32`.
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("the data was just converted to f32")
 }

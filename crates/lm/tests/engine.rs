@@ -1,4 +1,4 @@
-//! Inference: what a row gets depends on the row alone.
+//! Inference: a row's result depends on that row alone.
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
@@ -30,7 +30,7 @@ fn engine(checkpoint: &Checkpoint, workers: usize, rows: usize) -> Engine {
     Engine::new(checkpoint, &device::cpu(), EngineOptions { workers, rows })
 }
 
-/// Rows of many lengths, all drawing from the model.
+/// Rows of many lengths, all sampling at temperature 1.
 fn requests(count: usize) -> Vec<GenerationRequest> {
     (0..count)
         .map(|i| GenerationRequest {
@@ -73,7 +73,7 @@ fn neither_batch_size_nor_workers_nor_the_other_rows_change_a_bit() {
     }
 }
 
-/// A generation has the log-probability that reading the whole row at once gives it.
+/// Checks that a generation's log-probability agrees with that of reading the whole row at once.
 fn assert_read_alike(engine: &Engine, request: &GenerationRequest, generation: &Generation) {
     let row = [request.prompt.as_slice(), &generation.drawn.ids].concat();
     let logits = engine.logits(&row).unwrap();
@@ -103,7 +103,7 @@ fn decoding_with_the_cache_agrees_with_reading_the_whole_row() {
     }
 }
 
-/// Rows of three scopes, those of each with a long beginning in common and ends of their own.
+/// Rows in three scopes. Those of a scope share a long prefix and differ at the end.
 fn long_requests() -> Vec<GenerationRequest> {
     let common = |scope: u32| (0..150 + 17 * scope).map(move |t| 3 + (t * 11 + scope) % 290);
     let of_scope = |scope: u32| {
@@ -117,7 +117,7 @@ fn long_requests() -> Vec<GenerationRequest> {
     (0..3).flat_map(of_scope).collect()
 }
 
-/// What rows share is read once for all of them, whichever rows of other scopes are in the batch, and however few.
+/// A shared prefix is read once for all of its rows, whichever rows of other scopes are in the batch, and however few.
 #[test]
 fn rows_with_long_beginnings_get_the_same_bits_in_any_batch() {
     let checkpoint = checkpoint(true);
@@ -171,7 +171,7 @@ fn each_way_of_stopping_stops() {
     assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
 }
 
-/// All texts of one token but one are excluded, and then all of two tokens that begin with it but one.
+/// Excludes every first token but one, and after that one every second token but one.
 #[test]
 fn what_was_drawn_is_not_drawn_again() {
     let checkpoint = checkpoint(true);
@@ -262,7 +262,7 @@ fn scores_depend_on_the_row_alone_and_only_on_what_is_before() {
     assert_ne!(whole[1][1], whole[2][1], "and end with another");
 }
 
-/// Three levels of a tree: a question, options after it, options after these, in four scopes.
+/// Three levels of a search tree in four scopes: a question, options after it, and options after those.
 fn tree(
     engine: &Engine,
     shared: bool,
@@ -308,8 +308,8 @@ fn what_is_read_once_is_as_good_as_read_again() {
     let (shared, requests, counts) = tree(&engine, true);
     let (alone, ..) = tree(&engine, false);
     assert_eq!(bits(&shared), bits(&alone));
-    // Four questions of 30 tokens are read once each, their last token for every option; then every
-    // generated token is fed once, the last of an option by those that go on from it.
+    // Four questions: 29 of their 30 tokens are read once, the last one by every option. Every generated token is then
+    // fed once, the last one of an option by its continuations.
     let written: usize = shared.iter().map(|g| g.drawn.ids.len()).sum();
     assert_eq!(counts.forwarded as usize, 4 * 29 + written);
     let (config, logits) = (&checkpoint.config, written as u64);
@@ -342,8 +342,8 @@ fn scores_of_a_branch_agree_with_reading_it_alone() {
         }
     }
     assert_eq!(seen[5], seen[6], "equal rows are read once");
-    // What the first two share, the rest of each, what is new of the longer ones, and of the last
-    // three what was not kept.
+    // Forwarded: the common prefix of the first two rows, the rest of each, the new tokens of the longer rows, and for
+    // the last three rows the tokens that were not kept.
     let counts = prefixes.counts();
     assert_eq!(counts.forwarded, 21 + 9 + 4 + 15 + 15 + 7);
     let all: usize = waves.iter().flatten().chain(&again).map(|r| r.ids.len()).sum();

@@ -1,4 +1,4 @@
-//! Parity with transformers on checkpoints it wrote (`fixtures/make_reference.py`).
+//! Parity with transformers, on checkpoints that it wrote (`fixtures/make_reference.py`).
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
@@ -95,7 +95,7 @@ fn a_checkpoint_written_and_read_again_is_the_same() {
     }
 }
 
-/// What `transformers` needs to read the same model: `check_saved.py` beside the fixtures has the rest.
+/// The keys `transformers` needs to load the same model. `check_saved.py` next to the fixtures compares the results.
 #[test]
 fn a_written_configuration_has_its_rotary_settings_for_both_versions_and_no_null_widths() {
     for name in ALL {
@@ -138,7 +138,7 @@ fn message(dir: &tempfile::TempDir) -> String {
     Checkpoint::load(dir.path(), &device::cpu()).unwrap_err().to_string()
 }
 
-/// A copy of a fixture with one file changed, and what loading it says.
+/// Copies a fixture, changes one file, and returns the error from loading it.
 fn refusal(file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> String {
     let dir = copy("llama-tied");
     let path = dir.path().join(file);
@@ -169,7 +169,7 @@ fn weights_that_are_not_all_there_are_refused_by_name() {
     assert!(message(&dir).contains("pickled weights"), "{}", message(&dir));
 }
 
-/// A header that is well-formed and says what is not so: of where a tensor is, how long, of what shape and what kind.
+/// A well-formed header with false claims about where a tensor is, its length, its shape or its type.
 #[test]
 fn a_header_that_lies_is_refused() {
     let lying = |change: &dyn Fn(&mut serde_json::Value)| {
@@ -203,7 +203,7 @@ fn a_header_that_lies_is_refused() {
     assert!(whole.contains("model.norm.weight") && whole.contains("I32"), "{whole}");
 }
 
-/// Before there is room for weights that nobody has.
+/// The refusal must come before memory is allocated for weights that the files do not have.
 #[test]
 fn a_configuration_that_claims_more_than_the_files_have_is_refused() {
     for (old, new) in [
@@ -215,7 +215,7 @@ fn a_configuration_that_claims_more_than_the_files_have_is_refused() {
         edited(&dir, "config.json", old, new);
         assert!(message(&dir).contains("weights or more, and the files beside it have"), "{new}");
     }
-    // A long context costs nothing before it is used.
+    // A long context costs nothing until it is used.
     let dir = copy("qwen2-shards");
     edited(
         &dir,
@@ -229,7 +229,7 @@ fn a_configuration_that_claims_more_than_the_files_have_is_refused() {
 
 #[test]
 fn another_model_under_a_known_name_is_refused() {
-    // Biases without a place would be left out, and the model would be another one.
+    // Dropping biases that the family has no place for would silently make a different model.
     let dir = copy("qwen2");
     edited(&dir, "config.json", "\"qwen2\"", "\"llama\"");
     assert!(message(&dir).contains("k_proj.bias` is none of a llama"), "{}", message(&dir));
@@ -272,7 +272,7 @@ fn a_broken_checkpoint_is_refused_with_its_file_and_the_reason() {
     assert!(nonsense.contains("tokenizer.json"), "{nonsense}");
 }
 
-/// A checkpoint's weights as they are in its file, changed and written again.
+/// Reads a checkpoint's weights from its file, changes them, and writes them back.
 fn reweighed(dir: &tempfile::TempDir, change: impl FnOnce(&mut Tensors)) {
     let path = dir.path().join("model.safetensors");
     let bytes = std::fs::read(&path).unwrap();
@@ -301,13 +301,13 @@ fn reweighed(dir: &tempfile::TempDir, change: impl FnOnce(&mut Tensors)) {
         .unwrap();
 }
 
-/// The shape and the bytes of every tensor.
+/// Shape and bytes of every tensor.
 type Tensors = std::collections::BTreeMap<String, (serde_json::Value, Vec<u8>)>;
 
 const EMBEDDING: &str = "model.embed_tokens.weight";
 const OUTPUT: &str = "lm_head.weight";
 
-/// As transformers 5 does, which warns.
+/// Transformers 5 also uses the file's own output projection, with a warning.
 #[test]
 fn an_output_of_its_own_is_used_whatever_the_configuration_says() {
     let ids = reference("llama-tied").ids;
@@ -317,7 +317,7 @@ fn an_output_of_its_own_is_used_whatever_the_configuration_says() {
         (logits, checkpoint)
     };
     let tied = logits(&fixture("llama-tied")).0;
-    // The same tensor under both names, or under the other alone: tied.
+    // The same tensor under both names, or only under the other one, counts as tied.
     let dir = copy("llama-tied");
     reweighed(&dir, |tensors| {
         let embedding = tensors[EMBEDDING].clone();
@@ -328,7 +328,7 @@ fn an_output_of_its_own_is_used_whatever_the_configuration_says() {
     reweighed(&dir, |tensors| drop(tensors.remove(EMBEDDING)));
     let (same, checkpoint) = logits(dir.path());
     assert!(same == tied && checkpoint.config.tie_word_embeddings);
-    // Twice the embedding: twice the scores, and no tie in what is saved.
+    // An output projection of twice the embedding doubles the logits, and what is saved is no longer tied.
     let dir = copy("llama-tied");
     reweighed(&dir, |tensors| {
         let (shape, bytes) = tensors[EMBEDDING].clone();
@@ -363,7 +363,7 @@ fn a_weight_that_is_no_number_is_refused_by_tensor_and_file() {
             assert!(said.contains("at 2"), "{said}");
         }
     }
-    // Of half precision, too.
+    // Also in half precision.
     let dir = copy("qwen2-f16");
     let path = dir.path().join("model.safetensors");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -397,7 +397,7 @@ fn a_mistral_without_the_key_has_a_window() {
     );
 }
 
-/// Llama 3 names several end tokens; its tokenizer goes by the one that ends a turn.
+/// Llama 3 names several end tokens; its tokenizer config picks the one that ends a turn.
 #[test]
 fn the_token_that_ends_a_turn_is_the_one_that_is_saved() {
     let dir = copy("llama-tied");
@@ -421,12 +421,12 @@ fn the_token_that_ends_a_turn_is_the_one_that_is_saved() {
         assert_eq!(saved(&load(), about)["eos_token"], *turn);
         assert_eq!(load().tokenizer.decode(&[5]), "", "a token with a part to play is no text");
     }
-    // One that ends nothing by the configuration changes nothing.
+    // An `eos_token` that is not among the configured end tokens changes nothing.
     std::fs::write(&told, serde_json::json!({"eos_token": "<|nowhere|>"}).to_string()).unwrap();
     assert_eq!(load().config.end_tokens(), [1, 5, 6]);
 }
 
-/// `tokenizer_config.json` says of tokens that they are special, as transformers 5.24 takes it.
+/// `tokenizer_config.json` can mark tokens as special, too, following transformers 5.24.
 #[test]
 fn special_tokens_are_those_of_both_files() {
     let dir = copy("llama-tied");
@@ -456,7 +456,7 @@ fn special_tokens_are_those_of_both_files() {
     );
 }
 
-/// What is no file is refused before it is read: nobody writes to the pipe.
+/// Anything but a regular file is refused before reading. A pipe that nobody writes to would block forever.
 #[test]
 fn a_pipe_or_a_device_is_no_file_of_a_checkpoint() {
     for file in ["config.json", "tokenizer.json", "model.safetensors", "generation_config.json"] {
@@ -479,7 +479,7 @@ fn a_pipe_or_a_device_is_no_file_of_a_checkpoint() {
     }
 }
 
-/// Any one bit of any file: loaded or refused, never worse.
+/// With any single bit of any file flipped, the checkpoint either loads or is refused; nothing panics.
 #[test]
 fn a_flipped_bit_never_ends_the_program() {
     for file in ["config.json", "generation_config.json", "model.safetensors"] {

@@ -1,5 +1,5 @@
-//! Nodes per second of the search core alone: a stub plays the models, at the paper's settings for GSM8K, with and
-//! without merging: `cargo bench --workspace --bench search`.
+//! Measures nodes per second of the search core alone. A stub replaces the models; the settings are the paper's for
+//! GSM8K, with and without merging. Run with `cargo bench --workspace --bench search`.
 #![expect(clippy::unwrap_used, reason = "a failed step ends the benchmark")]
 
 use std::hint::black_box;
@@ -7,7 +7,8 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mcts::{Action, Config, Evaluation, Merge, Request, SampleRequest, Tree};
 
-/// Lines of about ninety characters that differ in most of them; of every three, two differ in a number alone.
+/// Makes lines of about ninety characters. Most have little in common, but two in every three differ only in their
+/// numbers, so that merging has something to do.
 fn lines() -> Vec<String> {
     let words =
         ["boxes", "holds", "apples", "twice", "left", "each", "train", "hours", "sells", "costs"];
@@ -39,7 +40,7 @@ fn score(node: usize, salt: u32) -> f64 {
     (mixed(node, salt) % 1000) as f64 / 1000.0
 }
 
-/// Searches one tree; the nodes it has.
+/// Searches one tree and returns its number of nodes.
 fn search(config: &Config, lines: &[String]) -> u32 {
     let mut tree = Tree::new(config).unwrap();
     loop {

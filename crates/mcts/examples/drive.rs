@@ -1,9 +1,11 @@
-//! Drives a search from files, without a model: `drive SETTINGS.toml TABLE.json` prints the tree as JSON.
+//! Drives a search from files, without a model: `drive SETTINGS.toml TABLE.json` prints the tree as JSON. This makes
+//! it possible to check the search against another implementation.
 //!
-//! The settings are those of a preset's `tree.toml`, section `[mcts]`, without the section's name. The table says, for every state by its text (the options on
-//! the way, joined; the prompt is the empty text), which options follow in order of attempt and what the critics say
-//! of it: `{"": {"options": ["a\n", "b\n"], "value": 0.5, "prm": 0.0, "orm": 0.0}, "a\n": …}`. A state without
-//! options is a finished solution. So anyone can check this search against another implementation.
+//! The settings are the keys of section `[mcts]` of a preset's `tree.toml`, without the section header. The table maps
+//! every state to the options that follow, in order of attempt, and the critics' scores. A state's key is its text: the
+//! options on its path, joined, so the prompt is the empty text. For example
+//! `{"": {"options": ["a\n", "b\n"], "value": 0.5, "prm": 0.0, "orm": 0.0}, "a\n": …}`. A state without
+//! options is a finished solution.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,31 +1,32 @@
-//! The four ways to pick a final answer from a searched tree (paper §4.3, as released).
+//! The four ways to pick a final answer from a searched tree (paper §4.3, and the released code). The paper does
+//! not say which its tables use, so all four are here.
 //!
-//! A leaf that is picked may be unfinished; completing it is the driver's, as is asking the ORM.
+//! The leaf that is picked may be unfinished; completing it is up to the driver, as is asking the ORM.
 
 use crate::formula::argmax;
 use crate::node::{Node, NodeId};
 use crate::tree::Tree;
 
-/// Follows the best mean score `Q/n` from the root down to a leaf. `None` when nothing has been
-/// evaluated. First of equals wins, here and below.
+/// Follows the best mean score `Q/n` from the root down to a leaf. `None` if nothing has been
+/// evaluated. The first wins a tie, here and below.
 pub fn greedy_leaf(tree: &Tree) -> Option<NodeId> {
     let best_child = |id: &NodeId| argmax(tree.children(*id).filter_map(rated));
     std::iter::successors(best_child(&NodeId::ROOT), best_child).last()
 }
 
-/// The leaf with the best mean score of the whole tree, finished or not: the paper's choice for
-/// training data. `None` when nothing has been evaluated.
+/// Returns the leaf with the best mean score in the whole tree, finished or not: the paper's choice for
+/// training data. `None` if nothing has been evaluated.
 pub fn best_leaf(tree: &Tree) -> Option<NodeId> {
     argmax(tree.leaves().filter_map(rated))
 }
 
-/// The candidate with the best ORM score. NaN scores are passed over; `None` if nothing is left.
+/// Returns the candidate with the best ORM score. NaN scores are skipped; `None` if nothing is left.
 pub fn rerank<T: Copy>(candidates: &[(T, f64)]) -> Option<T> {
     argmax(candidates.iter().copied())
 }
 
-/// The answer with the largest sum of weights, each candidate voting for its answer with its ORM
-/// score; weights that are NaN do not vote. Leave candidates without an answer out.
+/// Returns the answer with the largest sum of weights, where each candidate votes for its answer with its ORM
+/// score. NaN weights do not vote. The caller leaves out candidates without an answer.
 pub fn weighted_vote<'a>(candidates: &[(&'a str, f64)]) -> Option<&'a str> {
     let mut sums: Vec<(&str, f64)> = Vec::new(); // In order of appearance, for ties.
     for &(answer, weight) in candidates.iter().filter(|(_, weight)| !weight.is_nan()) {
@@ -37,7 +38,7 @@ pub fn weighted_vote<'a>(candidates: &[(&'a str, f64)]) -> Option<&'a str> {
     argmax(sums.into_iter())
 }
 
-/// A node with its mean score, if it has been visited.
+/// Pairs a node with its mean score, if it has been visited.
 fn rated((id, node): (NodeId, &Node)) -> Option<(NodeId, f64)> {
     Some((id, node.mean()?))
 }

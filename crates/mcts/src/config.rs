@@ -1,5 +1,5 @@
 //! The settings of a search, with the paper's symbols. Presets live in TOML files, not here: no
-//! field has a default, so that a preset says everything it does. Unknown keys are refused.
+//! field has a default, so a preset spells out everything it uses. Unknown keys are refused.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,97 +8,96 @@ use crate::formula::{aggregate, leaf_score};
 /// Largest real number a setting may hold; keeps every score of the tree far from overflow.
 const LARGEST: f64 = 1e6;
 
-/// The settings of one search. Published values are in the paper, Table 5.
+/// The settings of one search. The paper's values are in its Table 5.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// How a child is chosen on the way down.
+    /// The rule by which `select` chooses a child on its way down.
     pub selection: Selection,
     /// Exploration constant `c` of the selection, in [0, 1e6]; 0 is pure exploitation.
     pub exploration: f64,
-    /// How a child of the root is chosen.
+    /// The rule by which a child of the root is chosen.
     pub root: RootSelection,
     /// `alpha` of the adaptive width: children allowed per unit of importance, in [0, 1e6].
     /// 0 turns adaptive width off: every node has `c_min` children.
     pub alpha: f64,
-    /// How importance becomes allowed children.
+    /// How importance is turned into a number of allowed children.
     pub growth: Growth,
     /// `c_min(0)` and `c_max(0)`: the fewest and most children of the root.
     pub root_width: Width,
-    /// `c_min(t)` and `c_max(t)` for `t > 0`: the same below the root.
+    /// `c_min(t)` and `c_max(t)` for `t > 0`: the fewest and most children of every other node.
     pub width: Width,
     /// Depth, in options, at which a path ends; at least 1. The last option is generated to the end
-    /// of the solution. There is no "unlimited": a loop of options must end somewhere.
+    /// of the solution. There is no "unlimited", because a policy that repeats itself would never finish.
     pub max_depth: u32,
-    /// Depth of the deepest nodes that may have more than one child; absent is no limit.
+    /// Depth of the deepest nodes that may have more than one child; no limit if absent.
     pub split_depth: Option<u32>,
-    /// What importance `I(s)` is measured on. Without effect when `alpha` is 0.
+    /// The scores that importance `I(s)` is measured on. Has no effect when `alpha` is 0.
     pub importance: Importance,
-    /// What happens to an option that nearly repeats a sibling.
+    /// How an option that nearly repeats a sibling is handled.
     pub merge: Merge,
     /// The betas of the leaf score; 0 turns a critic off.
     pub weights: Weights,
-    /// Fast rollouts per non-terminal leaf, `n` of the ORM term; 0 scores terminals only. Not asked
-    /// for when the ORM is off.
+    /// Fast rollouts per non-terminal leaf, the `n` of the ORM term. With 0 the ORM scores terminals only.
+    /// None are requested when the ORM is off.
     pub rollouts: u32,
-    /// A leaf whose rollouts' ORM scores have a variance below this is settled: it may have one child, which is judged
-    /// anew. Absent settles none. In (0, 1e6]; takes two rollouts at least.
+    /// A leaf whose rollouts' ORM scores have a variance below this is settled: it may have only one child, which is
+    /// then judged on its own rollouts. In (0, 1e6]; needs at least two rollouts. No leaf is settled if absent.
     pub settled_variance: Option<f64>,
-    /// How the PRM scores along a path become the one `PRM(s)` of its leaf.
+    /// How the PRM scores along a path are combined into the `PRM(s)` of its leaf.
     pub prm_aggregation: PrmAggregation,
-    /// Sample the first child of every node at temperature 0; `false` samples them all.
+    /// Whether the first child of every node is sampled at temperature 0.
     pub greedy_first_child: bool,
-    /// When to stop.
+    /// The limits at which the search stops.
     pub budget: Budget,
-    /// Stop when no node is open; `false` goes on revisiting finished leaves until the budget ends, as
-    /// the released code does: only visits change.
+    /// Whether to stop when no node is open. With `false` the search goes on revisiting finished leaves until the
+    /// budget is used up, as the released code does; that changes visit counts only.
     pub stop_when_exhausted: bool,
-    /// Ask for the first `c_min(0)` children of the root in one request. UCT has no say before the
+    /// Whether to request the first `c_min(0)` children of the root together. UCT has no say before the
     /// root is that wide, so the tree is the same; only the number of round trips changes.
     pub root_wave: bool,
-    /// Simulations under way at once in this tree; at least 1, and 1 is the paper's search. More ask for
-    /// the options of several leaves together, for fewer round trips on a single problem; each that is
-    /// under way counts as a visit of score 0 to those selected after it (virtual loss), so the tree is
-    /// another one.
+    /// Simulations in flight at once in this tree; at least 1, and 1 is the paper's search. With more, the
+    /// options of several leaves are requested together, which saves round trips on a single problem. Each
+    /// simulation in flight counts as a visit of score 0 to those selected after it (virtual loss), so the
+    /// tree differs from the sequential one.
     pub in_flight: u32,
 }
 
-/// The rule by which a child is chosen, given its visits `n`, its mean score `Q/n` and its parent's
-/// visits `N`.
+/// The rule for choosing a child from its visits `n`, its mean score `Q/n` and its parent's visits `N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
-    /// `Q/n + c sqrt(ln N / n)`, the released code's form; the paper typesets `2 ln(N/n)` under the
-    /// root.
+    /// `Q/n + c sqrt(ln N / n)`, the released code's form. The paper typesets `2 ln(N/n)` under the
+    /// root, most likely a slip for `2 ln N / n`; the factor 2 can go into `c`.
     Uct,
-    /// `Q/n + c P sqrt(N) / (1 + n)`, where the prior `P` is the policy's probability of the option
-    /// among those of its siblings (`AlphaZero`'s rule). Not in the paper.
+    /// `Q/n + c P sqrt(N) / (1 + n)` (`AlphaZero`'s rule), where the prior `P` is the policy's probability of the
+    /// option, normalised over its siblings. Not in the paper.
     Puct,
 }
 
-/// The rule at the root.
+/// The rule for choosing a child of the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RootSelection {
-    /// That of all other nodes.
+    /// The same rule as at every other node.
     Selection,
-    /// Sequential halving, as at the root of Gumbel `AlphaZero` (Danihelka et al. 2022): in rounds of
-    /// equally many simulations all children that are left get equally many visits, and the worse
-    /// half is left out of the next. The noise of the original, by which it takes distinct actions from the
-    /// policy, is here the policy's own sampling with repetitions merged. The simulations are
-    /// shared out over `budget.nodes`, where given, or else `budget.simulations`. The width of
-    /// the root must be fixed.
+    /// Sequential halving, as at the root of Gumbel `AlphaZero` (Danihelka et al. 2022). All rounds have the same
+    /// number of simulations, shared equally among the remaining children, and the worse half is dropped after
+    /// each round. The original uses Gumbel noise to draw distinct actions; here they are sampled from the
+    /// policy, with repetitions merged. The number of simulations to share out is the smaller of `budget.nodes`
+    /// and `budget.simulations`. The width of the root must be fixed, since the schedule depends on it.
     SequentialHalving,
 }
 
-/// How many children importance earns, between the bounds of [`Width`]. Children are never taken back.
+/// How many children a node's importance allows, within the bounds of [`Width`]. Existing children are never
+/// removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Growth {
-    /// `floor(alpha I) + 1` children (the paper), or `floor(alpha I)` (the released code).
+    /// Whether `floor(alpha I) + 1` children are allowed (the paper) or `floor(alpha I)` (the released code).
     pub plus_one: bool,
-    /// Whether fewer are allowed again when importance falls (the paper's formula, applied anew), or an
-    /// allowed number only ever grows (the released code).
+    /// Whether the allowed number falls again when importance does (the paper's formula, reapplied). With
+    /// `false` it only ever grows (the released code).
     pub may_shrink: bool,
 }
 
@@ -124,59 +123,61 @@ pub enum Importance {
 
 /// Grouping of near-duplicate siblings (paper §4.3, state merge).
 ///
-/// The released code resamples and in the end keeps the most distant attempt, however close. Here a
-/// duplicate never becomes a child: it is counted on the sibling it repeats, and resampling is
-/// no simulation. A node whose every attempt is a duplicate is saturated: it keeps the children it
-/// has, and the search goes on elsewhere.
+/// [`Self::MostDistant`] is the released code's way: resample, and in the end keep the most distant attempt,
+/// however close. In all other modes that merge, a duplicate never becomes a child: it is counted on the sibling
+/// it repeats, and drawing another sample is not a simulation. A node that brings only duplicates is saturated:
+/// it keeps the children it has, and the search goes on elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Merge {
     /// Every non-empty option becomes a child.
     Off,
-    /// Fold an option into the nearest sibling closer than `threshold` edits. Terminal options
-    /// are folded only when identical: `#### 18` and `#### 19` are one edit apart.
+    /// Fold an option into the nearest sibling if that is closer than `threshold` edits. Terminal options
+    /// are folded only when identical, because `#### 18` and `#### 19` are one edit apart.
     EditDistance {
-        /// Edits, in characters, from which two options count as different; at least 1, and 1 folds
-        /// identical options only. The paper's best is 50: folding by it leaves a path of any policy whose lines are
-        /// shorter, so its presets take [`Self::MostDistant`].
+        /// Edit distance, in characters, from which two options count as different; at least 1, and 1 folds only
+        /// identical options. The paper's best is 50, but any two lines shorter than that are within 50 edits of
+        /// each other, so folding by it turns the tree into a path. The paper's presets use [`Self::MostDistant`].
         threshold: u32,
         /// Further samples drawn after a duplicate before the node is saturated; 0 gives up at once.
         resamples: u32,
     },
-    /// As `EditDistance`, for siblings whose similarity is above `threshold`: that is measured by whoever drives the
-    /// search, by the cosine of hidden states or by a model's "yes" (Table 4a).
+    /// Like `EditDistance`, but folds into the sibling whose similarity is highest and above `threshold`. The driver
+    /// measures it, as the cosine of hidden states or as a model's probability of "yes" (Table 4a).
     Similarity {
-        /// Similarity above which options count as the same, within 1e6 of 0; the paper's 0.7 for the cosine.
+        /// Similarity above which options count as the same, in [-1e6, 1e6]. The paper has 0.7 for the cosine.
         threshold: f64,
         /// Further samples drawn after a duplicate before the node is saturated; 0 gives up at once.
         resamples: u32,
     },
-    /// Options are drawn without replacement, so that there is nothing to merge: whoever samples excludes the children
-    /// a node has. Equal texts of other tokens are folded. A node is saturated once little else is left to be drawn.
+    /// Options are drawn without replacement, so there is nothing to merge: the sampler excludes the children that a
+    /// node has. Different tokens can still spell the same text, which is folded. A node is saturated once little
+    /// probability is left to draw from.
     Distinct {
-        /// Probability of all options that are not among a node's children below which no more are drawn there; in
-        /// (0, 1). It is the policy's own, at temperature 1.
+        /// The node is saturated once the probability of all options that are not yet its children falls below this;
+        /// in (0, 1). Probabilities are the policy's at temperature 1.
         least_mass: f64,
     },
-    /// The released code's: sample again while an option is closer than `threshold` to a sibling and is
-    /// not terminal; then the attempt that is farthest from all siblings becomes a child, however close.
+    /// The released code's way: sample again while an option is closer than `threshold` to a sibling and is
+    /// not terminal. When the attempts are used up, the one farthest from its nearest sibling becomes a child, however
+    /// close it is.
     MostDistant {
-        /// Edits, in characters, from which an option is taken at once; at least 1.
+        /// Edit distance, in characters, from which an option is taken at once; at least 1.
         threshold: u32,
-        /// Samples of one child at most (`--max_n_repeat`); at least 1, and 1 turns merging off.
+        /// Most samples drawn for one child (`--max_n_repeat`); at least 1, and 1 turns merging off.
         attempts: u32,
-        /// A node whose child took so many attempts keeps the children it has, however important it becomes
-        /// (`--stop_repeat_node_thres`).
+        /// A node whose child took this many attempts gets no further children, however important it becomes
+        /// (`--stop_repeat_node_thres`); never, if absent.
         saturate_after: Option<u32>,
     },
 }
 
-/// `beta` of each critic in `s = beta_v v + beta_PRM PRM + beta_ORM mean(ORM)`, each in [0, 1e6].
+/// The `beta` of each critic in `s = beta_v v + beta_PRM PRM + beta_ORM mean(ORM)`, each in [0, 1e6].
 /// At least one must be positive.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
-    /// `beta_value`; 0 turns the value critic off.
+    /// `beta_v`; 0 turns the value critic off.
     pub value: f64,
     /// `beta_PRM`; 0 turns the process reward model off.
     pub prm: f64,
@@ -192,50 +193,51 @@ pub enum PrmAggregation {
     Latest,
     /// The mean over the path.
     Mean,
-    /// The largest on the path.
+    /// The largest score on the path.
     Max,
-    /// The smallest on the path: a chain is as good as its worst option.
+    /// The smallest score on the path: a chain is as good as its worst option.
     Min,
 }
 
-/// Limits of a search. It stops at the first one reached; all but `tokens` are never exceeded.
+/// Limits of a search, which stops at the first one reached. `tokens` may be exceeded by the last simulation, and
+/// `simulations` while `min_terminals` is not met; the others are never exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// Simulations, at least 1: evaluated leaves plus revisits of finished ones. Duplicates and blank
-    /// samples are none. A revisit asks no model, so to budget model calls limit `nodes` and leave
+    /// samples do not count. A revisit calls no model, so to budget model calls, limit `nodes` and allow
     /// ten times as many simulations, the released code's cap.
     pub simulations: u32,
-    /// Finished solutions to go on for when the simulations are used up, for ten times as many at most
-    /// (`--min_terminals`); absent is none.
+    /// Finished solutions to wait for once the simulations are used up (`--min_terminals`), for at most ten times
+    /// as many simulations; none if absent.
     pub min_terminals: Option<u32>,
-    /// Nodes besides the root (the paper's "#rollouts"); absent is no limit.
+    /// Nodes besides the root (the paper's "#rollouts"); no limit if absent.
     pub nodes: Option<u32>,
-    /// Finished solutions in the tree; absent is no limit.
+    /// Finished solutions in the tree; no limit if absent.
     pub terminals: Option<u32>,
-    /// Generated tokens: options, merged ones too, and what evaluations report; absent is no limit.
-    /// Looked at before each sample, so what the last simulation generates may go over it.
+    /// Generated tokens: those of all options, merged ones included, and those that evaluations report; no limit
+    /// if absent. Checked before each request for samples, so the last simulation may go over it.
     pub tokens: Option<u64>,
 }
 
-/// A setting that cannot be searched with.
+/// A setting that no search can run with, or, from [`Config::contradictions`], that defeats another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("search setting `{field}` {problem}")]
 pub struct ConfigError {
-    /// The key, as written in a preset.
+    /// The key, as it is written in a preset.
     pub field: &'static str,
-    /// What is wrong with it, to be read after the key.
+    /// The problem, phrased to follow the key in a sentence.
     pub problem: &'static str,
 }
 
 impl Config {
-    /// What a solution with these scores is worth as a leaf: `s = beta_v v + beta_PRM PRM + beta_ORM ORM`, for whoever has
-    /// solutions and no tree. `path` are the process rewards of its options, first option first; a missing part adds nothing.
+    /// Returns the leaf score of a solution outside any tree: `s = beta_v v + beta_PRM PRM + beta_ORM ORM`. `path` holds
+    /// the PRM scores of its options, first option first. A missing part adds nothing.
     pub fn leaf_score(&self, value: Option<f64>, path: &[Option<f64>], orm: Option<f64>) -> f64 {
         leaf_score(self.weights, value, aggregate(self.prm_aggregation, path), orm)
     }
 
-    /// Checks every range written at the fields; the first problem found is returned.
+    /// Checks every range documented on the fields, and returns the first problem as an error.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.check_reals()?;
         self.check_counts()?;
@@ -250,8 +252,8 @@ impl Config {
         )
     }
 
-    /// Settings that are in range, but with which a tree can never be what another setting asks for. Such a search runs,
-    /// and finds less than it seems to be told to.
+    /// Returns the settings that are in range but keep a tree from ever reaching what another setting asks for. Such a
+    /// search runs, but finds less than its settings suggest.
     pub fn contradictions(&self) -> Vec<ConfigError> {
         let Budget { simulations, min_terminals, nodes, terminals, .. } = self.budget;
         let most =
@@ -298,7 +300,8 @@ impl Config {
         found.map(|(field, _, problem)| ConfigError { field, problem }).collect()
     }
 
-    /// Nodes of a tree in which every node is as wide as it may be, down to a depth that no solution has.
+    /// Returns the number of nodes of a tree in which every node is as wide as it may be. Only the first 1000 levels
+    /// are counted, since no solution is that deep and `max_depth` may be anything.
     fn most_nodes(&self) -> u32 {
         let widest = |depth| {
             let Width { min, max } = self.width_at(depth);
@@ -311,12 +314,12 @@ impl Config {
         levels.fold(0, u32::saturating_add)
     }
 
-    /// Whether importance compares children with `v(root)`, so that the root must be scored.
+    /// Whether importance compares children with `v(s)`, in which case the root has to be scored too.
     pub(crate) fn asks_root_value(&self) -> bool {
         self.importance == Importance::Value && self.alpha > 0.0
     }
 
-    /// The bounds that hold at `depth`; 0 is the root.
+    /// Returns the bounds that hold at `depth`; 0 is the root.
     pub(crate) fn width_at(&self, depth: u32) -> Width {
         if self.split_depth.is_some_and(|deepest| depth > deepest) {
             Width { min: 1, max: 1 }

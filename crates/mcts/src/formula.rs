@@ -1,19 +1,21 @@
-//! The formulas of the paper, §3.2 and §4.3, one function each, on plain numbers.
+//! The formulas of the paper (§3.2 and §4.3), one function each. They take plain numbers rather than nodes so that
+//! each can be tested against values worked out by hand.
 
 use crate::config::{Growth, PrmAggregation, Weights, Width};
 
 /// UCT, `Q/n + c sqrt(ln N / n)`, where `Q` is the sum of the `n` scores backed up through a child
-/// and `N` its parent's visits; `n` and `N` are at least 1.
+/// and `N` is its parent's visits; `n` and `N` are at least 1.
 pub(crate) fn uct(mean: f64, visits: u32, parent_visits: u32, exploration: f64) -> f64 {
     mean + exploration * (f64::from(parent_visits).ln() / f64::from(visits)).sqrt()
 }
 
-/// PUCT, `Q/n + c P sqrt(N) / (1 + n)`, with the prior `P` in [0, 1].
+/// PUCT, `Q/n + c P sqrt(N) / (1 + n)`; `weighed_prior` is `c P`, with the prior `P` in [0, 1].
 pub(crate) fn puct(mean: f64, visits: u32, parent_visits: u32, weighed_prior: f64) -> f64 {
     mean + weighed_prior * f64::from(parent_visits).sqrt() / (1.0 + f64::from(visits))
 }
 
-/// `exp(x_i) / sum_j exp(x_j)`: log-probabilities to the shares among those given.
+/// Softmax: `exp(x_i) / sum_j exp(x_j)`. The largest log-probability is subtracted first, because that of a
+/// long option is so low that its `exp` would underflow to 0.
 pub(crate) fn shares(logprobs: &[f64]) -> Vec<f64> {
     let largest = logprobs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let raised: Vec<f64> = logprobs.iter().map(|x| (x - largest).exp()).collect();
@@ -21,14 +23,14 @@ pub(crate) fn shares(logprobs: &[f64]) -> Vec<f64> {
     raised.into_iter().map(|x| x / sum).collect()
 }
 
-/// The visits that a child must have had to be chosen for simulation `at` (from 0) of `simulations` that
-/// sequential halving shares out over `children`: in a round all that are left have equally many.
+/// Returns the visits that a child must have to be a candidate for simulation `at` (from 0), when sequential halving
+/// shares out `simulations` over `children`. Within a round, the remaining children are visited in turn.
 pub(crate) fn halving_visits(children: u32, simulations: u32, at: u32) -> u32 {
     let rounds = children.next_power_of_two().trailing_zeros().max(1);
     let (mut left, mut done, mut visits) = (children.max(1), 0, 0);
     loop {
         let each = (simulations / (rounds * left)).max(1);
-        // The last two are told apart for as long as there are simulations.
+        // The last two children are compared for as long as there are simulations.
         if at < done + each * left || left == 1 {
             return visits + (at - done) / left;
         }
@@ -38,34 +40,34 @@ pub(crate) fn halving_visits(children: u32, simulations: u32, at: u32) -> u32 {
     }
 }
 
-/// Allowed children, `max(c_min, min(floor(alpha I) + 1, c_max))`; the 1 is the paper's alone.
+/// Returns the children allowed, `max(c_min, min(floor(alpha I) + 1, c_max))`. The released code lacks the `+ 1`.
 pub(crate) fn allowed_children(alpha: f64, importance: f64, growth: Growth, width: Width) -> u32 {
-    // A cast saturates, and NaN (0 * inf, excluded by validation) becomes 0.
+    // The cast saturates, and would turn NaN (0 * inf, excluded by validation) into 0.
     let earned = (alpha * importance).floor() as u32;
     let wanted = earned.saturating_add(u32::from(growth.plus_one));
     wanted.min(width.max).max(width.min)
 }
 
-/// `max_i |x_i - center|`, and 0 of nothing: both definitions of importance.
+/// Returns `max_i |x_i - center|`, or 0 without points. Both definitions of importance have this form.
 pub(crate) fn largest_deviation(center: f64, points: impl Iterator<Item = f64>) -> f64 {
     points.map(|x| (x - center).abs()).fold(0.0, f64::max)
 }
 
-/// The variance of all numbers, as of a whole population; `None` of nothing.
+/// Returns the population variance (divided by n, not n - 1); `None` for an empty slice.
 pub(crate) fn variance(numbers: &[f64]) -> Option<f64> {
     let center = mean(numbers)?;
     mean(&numbers.iter().map(|x| (x - center) * (x - center)).collect::<Vec<_>>())
 }
 
-/// The arithmetic mean; `None` of nothing.
+/// Returns the arithmetic mean; `None` for an empty slice.
 pub(crate) fn mean(numbers: &[f64]) -> Option<f64> {
-    // Summed from +0: the sum of an empty or all-negative-zero list would print as -0.
+    // Not `sum()`, which starts from -0.0: a list of negative zeros would then print as -0.
     let sum = numbers.iter().fold(0.0, |sum, x| sum + x);
     (!numbers.is_empty()).then(|| sum / numbers.len() as f64)
 }
 
-/// `PRM(s)` from the scores on the path to `s`, first option first. `None` where there is no score;
-/// `Latest` looks at the last option only.
+/// Combines the PRM scores on the path to `s`, first option first, into `PRM(s)`. `None` if there is no
+/// score; for `Latest`, if the last option has none.
 pub(crate) fn aggregate(how: PrmAggregation, path: &[Option<f64>]) -> Option<f64> {
     let scores: Vec<f64> = path.iter().copied().flatten().collect();
     match how {
@@ -89,7 +91,7 @@ pub(crate) fn leaf_score(
         .fold(0.0, |sum, part| sum + part)
 }
 
-/// The item with the largest number, the first of equals; numbers that are NaN are passed over.
+/// Returns the item with the largest number, the first in a tie. Items whose number is NaN are skipped.
 pub(crate) fn argmax<T>(scored: impl Iterator<Item = (T, f64)>) -> Option<T> {
     let numbers = scored.filter(|(_, score)| !score.is_nan());
     numbers.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(item, _)| item)
@@ -109,7 +111,7 @@ mod tests {
         // c = 1.5 of the large GSM8K setting: 0.75 + 1.138071.
         assert!((uct(0.75, 4, 10, 1.5) - 1.888_071).abs() < 1e-6);
         assert!((uct(0.75, 4, 10, 0.0) - 0.75).abs() < 1e-12);
-        // The only visit of an only child: ln 1 = 0 leaves the mean.
+        // The only visit of an only child: ln 1 = 0, so the mean alone remains.
         assert!((uct(-0.5, 1, 1, 9.0) + 0.5).abs() < 1e-12);
     }
 
@@ -126,9 +128,9 @@ mod tests {
         let schedule = |children, simulations| -> Vec<u32> {
             (0..simulations).map(|at| halving_visits(children, simulations, at)).collect()
         };
-        // Two rounds of 8: two visits to each of four children, then four to each of two.
+        // Two rounds of 8 simulations: two visits to each of four children, then four to each of two.
         assert_eq!(schedule(4, 16), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
-        // Too few for two rounds: one visit each, and what is left goes to the better two.
+        // Too few for two full rounds: one visit each, and the rest go to the better two.
         assert_eq!(schedule(4, 7), [0, 0, 0, 0, 1, 1, 2]);
         assert_eq!(schedule(1, 3), [0, 1, 2], "an only child");
         assert_eq!(schedule(5, 10), [0, 0, 0, 0, 0, 1, 1, 2, 2, 3], "an odd number");
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn width_by_hand() {
-        // alpha = 1: floor(I) + 1 passes c_min(t) = 2 only from I = 2 on.
+        // alpha = 1: floor(I) + 1 exceeds c_min(t) = 2 only from I = 2 on.
         let cases = [(0.0, 2), (0.99, 2), (1.0, 2), (1.99, 2), (2.0, 3), (3.5, 4), (4.0, 5)];
         for (importance, children) in cases {
             assert_eq!(

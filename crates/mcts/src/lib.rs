@@ -2,16 +2,16 @@
 //!
 //! A [`Tree`] never calls a model. It says what it needs next ([`Tree::request`]: score the root,
 //! sample options at a node, evaluate new leaves) and is told the answer (`tell_*`), until it
-//! answers [`Request::Done`]. Whoever drives it decides where answers come from and may hold
-//! thousands of trees at once, serving all their requests in one forward pass.
+//! returns [`Request::Done`]. The driver decides where the answers come from, and can run thousands of
+//! trees at once and batch all their requests into one forward pass.
 //!
-//! What it refuses to know: models, token ids, files, clocks, random numbers. The same
-//! answers give the same tree, node for node. Answers that do not fit the request (a wrong count, a
+//! The crate knows nothing of models, token ids, files, clocks or random numbers, so the same
+//! answers always give the same tree, node for node. Answers that do not fit the request (a wrong count, a
 //! score that is not a finite number) are refused with a [`TellError`] and leave the tree unchanged.
 //!
 //! One simulation is `select` (walk down by UCT or PUCT), `expand` (place one sampled option), evaluation
 //! by the driver, and `backup` (add the leaf's score to every ancestor). Deviations from the
-//! paper and its released code are written where they are made: [`Merge`], [`Importance`], [`Width`].
+//! paper and its released code are documented where they occur: [`Merge`], [`Importance`], [`Width`].
 
 mod answer;
 mod config;

@@ -1,7 +1,7 @@
-//! The state machine: what is asked next, and when the search is over.
+//! The state machine: which request comes next, and when the search is over.
 //!
-//! Every simulation is `select`, then samples until a new child or saturation, then an evaluation.
-//! Finished leaves are revisited in between, without asking for anything: their score is backed up
+//! Every simulation is `select`, then samples until there is a new child or the node is saturated, then an
+//! evaluation. Finished leaves are revisited in between without any request: their score is backed up
 //! again, which moves UCT on to their neighbours.
 
 use crate::config::Budget;
@@ -9,47 +9,47 @@ use crate::node::{Node, NodeId};
 use crate::request::{Request, SampleRequest, StopReason};
 use crate::tree::Tree;
 
-/// Where the conversation stands.
+/// The request the tree is waiting on.
 #[derive(Clone, Debug)]
 pub(crate) enum Pending {
-    /// The value of the root is asked for.
+    /// Waiting for the value of the root.
     Root,
-    /// Options are asked for.
+    /// Waiting for options.
     Sample(Wave),
-    /// Scores of these new leaves are asked for.
+    /// Waiting for scores of these new leaves.
     Evaluate(Vec<NodeId>),
-    /// Over.
+    /// The search is over.
     Done(StopReason),
 }
 
-/// New children being sampled: one, or as many as a root wave lacks, or one for each simulation under
-/// way.
+/// New children being sampled: one, or all that a root wave still lacks, or one for each simulation in flight.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wave {
-    /// The nodes that still lack some.
+    /// The nodes that still lack children.
     pub(crate) samplings: Vec<Sampling>,
-    /// The new children there are, still to be evaluated.
+    /// The new children so far, still to be evaluated.
     pub(crate) fresh: Vec<NodeId>,
 }
 
-/// New children of one node.
+/// The new children wanted of one node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sampling {
-    /// Whose children.
+    /// The parent.
     pub(crate) node: NodeId,
-    /// Samples still to be drawn, if all of them become children; at least 1.
+    /// Children still lacking, and so the number of samples to request.
     pub(crate) lacking: u32,
 }
 
 impl Wave {
-    /// Samples that are asked for.
+    /// Returns the number of samples requested.
     pub(crate) fn lacking(&self) -> usize {
         self.samplings.iter().map(|sampling| sampling.lacking as usize).sum()
     }
 }
 
 impl Tree {
-    /// What the tree needs next. The same until it is told; once [`Request::Done`], for ever.
+    /// Returns what the tree needs next. The request stays the same until it is answered, and
+    /// [`Request::Done`] is final.
     pub fn request(&self) -> Request {
         match &self.pending {
             Pending::Root => Request::ScoreRoot,
@@ -63,13 +63,13 @@ impl Tree {
         }
     }
 
-    /// Rollouts asked for at a leaf that is not terminal.
+    /// Returns the rollouts to request at a leaf that is not terminal. An ORM that is off would ignore them.
     pub(crate) fn rollouts(&self) -> u32 {
         if self.config.weights.orm > 0.0 { self.config.rollouts } else { 0 }
     }
 
-    /// Ends the search as it stands, for a reason that the driver knows. What was asked for and not
-    /// answered is dropped.
+    /// Ends the search as it stands, for a reason of the driver's own. A request that has not been answered is
+    /// dropped.
     pub fn settle(&mut self) {
         if !matches!(self.pending, Pending::Done(_)) {
             self.land();
@@ -77,8 +77,8 @@ impl Tree {
         }
     }
 
-    /// Samples again for those still lacking, if the node and the budget have room; evaluates what
-    /// there is otherwise.
+    /// Requests more samples for nodes that still lack children, if the node and the budget have room. Otherwise
+    /// requests scores of the new children.
     pub(crate) fn after_samples(&mut self, mut wave: Wave) -> Pending {
         let spent = self.out_of_tokens().is_some();
         for Sampling { node, lacking } in std::mem::take(&mut wave.samplings) {
@@ -98,7 +98,7 @@ impl Tree {
         }
     }
 
-    /// Selects, revisiting finished leaves on the way, until something has to be asked.
+    /// Runs simulations, revisits of finished leaves among them, until there is something to request.
     pub(crate) fn advance(&mut self) -> Pending {
         if self.config.asks_root_value() && self.node(NodeId::ROOT).value.is_none() {
             return Pending::Root;
@@ -121,8 +121,8 @@ impl Tree {
         }
     }
 
-    /// One simulation: up to its samples, or the whole of it if it revisits a finished leaf. Otherwise
-    /// there is nothing to do, for good or, without a reason, until the wave has landed.
+    /// Runs one simulation, up to its samples or, if it revisits a finished leaf, to its end. Fails if there is
+    /// nothing to do: for good if there is a reason, or until the wave is answered if there is none.
     fn simulate(&mut self, wave: &mut Wave) -> Result<(), Option<StopReason>> {
         let id = self.select();
         let node = self.node(id);
@@ -130,7 +130,8 @@ impl Tree {
             self.take_off(id, wave);
             return Ok(());
         }
-        // A revisit beside what is under way would win by the virtual loss of the others, again and again.
+        // With simulations in flight, the virtual loss of the other children would make a finished leaf win
+        // again and again.
         let waits = self.node(NodeId::ROOT).flying > 0;
         let open = !self.config.stop_when_exhausted || self.nodes.iter().any(Node::is_open);
         match node.score {
@@ -140,14 +141,15 @@ impl Tree {
                 Ok(())
             }
             _ if waits => Err(None),
-            // Revisits alone could go on until the budget ends, and would change no leaf.
+            // Revisits alone could go on until the budget is used up, and would add no leaf.
             _ => Err(Some(StopReason::Exhausted)),
         }
     }
 
-    /// Asks for new children of a node, and counts them as under way on all the way there.
+    /// Adds new children of `id` to the wave, and counts them as in flight at every node from there to the root.
     fn take_off(&mut self, id: NodeId, wave: &mut Wave) {
         let lacking = self.wanted(id);
+        // One request per node, since the driver expects each node once.
         match wave.samplings.iter_mut().find(|sampling| sampling.node == id) {
             Some(sampling) => sampling.lacking += lacking,
             None => wave.samplings.push(Sampling { node: id, lacking }),
@@ -162,7 +164,7 @@ impl Tree {
         self.aloft.push(id);
     }
 
-    /// Nothing is under way any more.
+    /// Clears the virtual loss: no simulation is in flight any more.
     pub(crate) fn land(&mut self) {
         for id in std::mem::take(&mut self.aloft) {
             let mut next = Some(id);
@@ -180,13 +182,13 @@ impl Tree {
             node: sampling.node,
             count: sampling.lacking,
             first_attempt: node.attempts,
-            // Not after a blank first try: temperature 0 would only repeat it.
+            // Not after a blank first attempt: temperature 0 would only repeat it.
             greedy_first: self.config.greedy_first_child && node.attempts == 0,
             to_end: node.depth + 1 >= self.config.max_depth,
         }
     }
 
-    /// Children to ask for at a node: one, or at the root all that it lacks.
+    /// Returns the number of children to request at a node: one, or with a root wave all that the root lacks.
     fn wanted(&self, id: NodeId) -> u32 {
         let wave = id == NodeId::ROOT && self.config.root_wave;
         let children = self.node(id).children.len() as u32 + self.node(id).reserved;
@@ -194,8 +196,8 @@ impl Tree {
         if wave { lacking.max(1).min(self.room()) } else { 1 }
     }
 
-    /// Children that fit in the budget even if all of them, and all that are under way, are terminal;
-    /// at least 1 unless a limit is reached.
+    /// Returns the number of children that fit in the budget even if all of them, and all in flight, are
+    /// terminal; at least 1 unless a limit is reached.
     fn room(&self) -> u32 {
         let Budget { simulations, min_terminals, nodes, terminals, tokens: _ } = self.config.budget;
         let [done, nodes_expected, terminals_expected] = self.expected();
@@ -207,18 +209,19 @@ impl Tree {
         asked.max(lacking).min(simulations).min(nodes).min(left(terminals, terminals_expected))
     }
 
-    /// Simulations, nodes and terminals, if every child that is under way comes, and is terminal.
+    /// Returns the numbers of simulations, nodes and terminals there will be if every simulation in flight brings a
+    /// terminal.
     fn expected(&self) -> [u32; 3] {
         let under_way = self.node(NodeId::ROOT).flying;
         [self.tally.simulations, self.tally.nodes, self.tally.terminals].map(|n| n + under_way)
     }
 
-    /// The simulations there may be: more than asked for while finished solutions are lacking.
+    /// Returns the limit on simulations, which is higher than configured while finished solutions are lacking.
     fn most_simulations(&self) -> u32 {
         let Budget { simulations, min_terminals, .. } = self.config.budget;
         let [done, _, terminals] = self.expected();
         match min_terminals {
-            // The released loop looks at its cap before it counts.
+            // One more than ten times, because the released loop checks its cap before it counts.
             Some(least) if terminals < least => simulations.saturating_mul(10).saturating_add(1),
             _ => simulations.max(done),
         }

@@ -1,5 +1,5 @@
-//! Which sibling an option repeats, if any: by edit distance in characters, or by a similarity that the driver
-//! measures (paper §4.3, Table 4a).
+//! State merge: finds the sibling that an option repeats, by edit distance in characters or by a similarity that
+//! the driver measures (paper §4.3, Table 4a).
 
 use rapidfuzz::distance::levenshtein;
 
@@ -8,14 +8,14 @@ use crate::formula::argmax;
 use crate::node::{Action, NodeId};
 use crate::tree::Tree;
 
-/// How similar a new option of a node is to a sibling's.
+/// Measures how similar a new option of a node is to that of a sibling.
 pub(crate) type Similarity<'a> = dyn Fn(NodeId, &Action, &Action) -> f64 + 'a;
 
-/// The child of `parent` that `action` repeats: the nearest one closer than the
-/// threshold, the first of equals.
+/// Returns the child of `parent` that `action` repeats: the nearest one closer than the
+/// threshold, the first in a tie.
 ///
-/// Only like is compared with like: an unfinished option does not repeat a finished solution.
-/// Finished ones must be identical, since one edit in the final number makes another answer.
+/// An unfinished option never repeats a finished solution. Two finished ones
+/// must be identical, since one edit in the final number makes a different answer.
 pub(crate) fn repeated(
     tree: &Tree,
     parent: NodeId,
@@ -24,11 +24,13 @@ pub(crate) fn repeated(
 ) -> Option<NodeId> {
     match tree.config.merge {
         Merge::Off | Merge::MostDistant { .. } => None,
-        // Other tokens may still be the same text.
+        // Options differ in their tokens, but different tokens can still spell the same text.
         Merge::Distinct { .. } => closest(tree, parent, action, 0),
+        // Closer than the threshold is at most one edit less.
         Merge::EditDistance { threshold, .. } => {
             closest(tree, parent, action, threshold.saturating_sub(1) as usize)
         }
+        // No similarity can tell whether two finished solutions have the same answer, but equal texts have.
         Merge::Similarity { .. } if action.terminal => closest(tree, parent, action, 0),
         Merge::Similarity { threshold, .. } => {
             let open = tree.children(parent).filter(|(_, sibling)| !sibling.terminal);
@@ -40,11 +42,12 @@ pub(crate) fn repeated(
     }
 }
 
-/// The child within `most` edits that is the nearest.
+/// Returns the nearest child within `most` edits.
 fn closest(tree: &Tree, parent: NodeId, action: &Action, most: usize) -> Option<NodeId> {
     let text = compared(&action.text);
     let mut nearest = None;
-    // The largest distance that would still be an improvement; narrows as siblings are found.
+    // The largest distance that would still be an improvement. It shrinks with every find, which lets the
+    // distance computation give up early on all other siblings.
     let mut cutoff = if action.terminal { 0 } else { most };
     let like = tree.children(parent).filter(|(_, sibling)| sibling.terminal == action.terminal);
     for (id, sibling) in like {
@@ -58,7 +61,7 @@ fn closest(tree: &Tree, parent: NodeId, action: &Action, most: usize) -> Option<
     nearest
 }
 
-/// The sibling that `action` is closest to, with the distance; the first of equals, `None` without
+/// Returns the nearest sibling of `action` with its distance, the first in a tie; `None` without
 /// siblings.
 pub(crate) fn nearest(tree: &Tree, parent: NodeId, action: &Action) -> Option<(NodeId, usize)> {
     let text = compared(&action.text);
@@ -75,12 +78,13 @@ pub(crate) fn nearest(tree: &Tree, parent: NodeId, action: &Action) -> Option<(N
     nearest
 }
 
-/// What of an option is compared: all but the space around it, or that space if there is nothing else.
+/// Strips surrounding whitespace, which makes no different step. Text that is all whitespace is kept, so that two
+/// such options are compared too.
 fn compared(text: &str) -> &str {
     if text.trim().is_empty() { text } else { text.trim() }
 }
 
-/// Levenshtein distance in characters, `None` above `cutoff`.
+/// Returns the Levenshtein distance in characters; `None` above `cutoff`.
 fn edits_up_to(cutoff: usize, left: &str, right: &str) -> Option<usize> {
     let args = levenshtein::Args::default().score_cutoff(cutoff);
     levenshtein::distance_with_args(left.chars(), right.chars(), &args)
@@ -96,7 +100,7 @@ mod tests {
         assert_eq!(edits_up_to(9, "5 × 3", "5 x 3"), Some(1));
         assert_eq!(edits_up_to(2, "kitten", "sitting"), None);
         assert_eq!(edits_up_to(3, "", "abc"), Some(3));
-        // Longer than a machine word, where the bit-parallel algorithm works in blocks.
+        // Longer than a machine word, where the bit-parallel algorithm has to work in blocks.
         let long = "abcdefghij".repeat(20);
         assert_eq!(edits_up_to(5, &long, &long.replacen('c', "xy", 2)), Some(4));
         assert_eq!(edits_up_to(0, &long, &long), Some(0));

@@ -1,4 +1,4 @@
-//! Answers: each is checked as a whole before any of it is believed.
+//! The answers to requests. Each is checked as a whole before any of it is used, so an error leaves the tree unchanged.
 
 use crate::config::Merge;
 use crate::formula::{mean, variance};
@@ -8,11 +8,11 @@ use crate::node::{Action, Evaluation, Node, NodeId};
 use crate::request::TellError;
 use crate::tree::Tree;
 
-/// Largest score believed. Weights are at most 1e6 and visits below 2^32, so sums stay finite.
+/// Largest score accepted. Weights are at most 1e6 and visits below 2^32, so sums stay finite.
 const LARGEST_SCORE: f64 = 1e9;
 
 impl Tree {
-    /// Answers [`crate::Request::ScoreRoot`] with `v(s_0)`.
+    /// Answers [`crate::Request::ScoreRoot`] with `v(s_0)`, in [-1e9, 1e9].
     pub fn tell_root(&mut self, value: f64) -> Result<(), TellError> {
         if !matches!(self.pending, Pending::Root) {
             return Err(TellError::NotAsked { told: "the root's value" });
@@ -23,19 +23,21 @@ impl Tree {
         Ok(())
     }
 
-    /// Answers [`crate::Request::Sample`] with as many options as were asked for, node after
-    /// node and in order of attempt. A sample that could not be had is told as an action without text that is not terminal.
+    /// Answers [`crate::Request::Sample`] with as many options as were requested, node by
+    /// node and in order of attempt. A sample that failed is passed as an action with empty text that is not terminal.
     ///
-    /// With [`Merge::Similarity`] the samples are refused: use [`Tree::tell_compared`].
+    /// With [`Merge::Similarity`] samples are refused, because the tree could not compare them: use
+    /// [`Tree::tell_compared`].
     pub fn tell_samples(&mut self, actions: Vec<Action>) -> Result<(), TellError> {
         if matches!(self.config.merge, Merge::Similarity { .. }) {
             return Err(TellError::NotAsked { told: "samples without their similarity" });
         }
+        // No other mode measures similarity, so this is never called.
         self.place(actions, &|_, _, _| f64::NEG_INFINITY)
     }
 
-    /// As [`Tree::tell_samples`]; `similarity` says how similar a new option of a node is to a sibling's, which may be
-    /// one that was told with it. A similarity that is NaN is none.
+    /// Like [`Tree::tell_samples`], but `similarity` measures how similar a new option of a node is to that of a sibling,
+    /// which may be from the same answer. NaN counts as not similar.
     pub fn tell_compared(
         &mut self,
         actions: Vec<Action>,
@@ -53,6 +55,7 @@ impl Tree {
             return Err(TellError::NotAsked { told: "samples" });
         };
         check_count("samples", wave.lacking(), actions.len())?;
+        // All options are checked before the first is placed, so that an error leaves the tree unchanged.
         for action in &actions {
             check_score("a log-probability", f64::from(action.logprob))?;
         }
@@ -70,7 +73,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Answers [`crate::Request::Evaluate`], one evaluation for each node, in the order asked.
+    /// Answers [`crate::Request::Evaluate`] with one evaluation for each node, in the order of the request.
     pub fn tell_evaluations(&mut self, evaluations: Vec<Evaluation>) -> Result<(), TellError> {
         let Pending::Evaluate(nodes) = &self.pending else {
             return Err(TellError::NotAsked { told: "evaluations" });
@@ -80,6 +83,7 @@ impl Tree {
             self.check_evaluation(self.node(id), evaluation)?;
         }
         let nodes = nodes.clone();
+        // The virtual loss goes first, so that the real scores replace it.
         self.land();
         for (id, evaluation) in nodes.into_iter().zip(evaluations) {
             let score = self.record(id, &evaluation);
@@ -94,13 +98,14 @@ impl Tree {
         evaluation.prm.map_or(Ok(()), |prm| check_score("a PRM score", prm))?;
         evaluation.orm.iter().try_for_each(|&orm| check_score("an ORM score", orm))?;
         let asked = if node.terminal { 1 } else { self.rollouts() as usize };
-        // Fewer is fine: a rollout may have failed.
+        // Fewer is fine, since a rollout may have failed; only more than requested is an error.
         check_count("ORM scores", asked, evaluation.orm.len().max(asked))
     }
 
-    /// Writes down what the critics said of a leaf, and returns its score.
+    /// Records the critics' scores of a leaf, and returns its leaf score.
     fn record(&mut self, id: NodeId, evaluation: &Evaluation) -> f64 {
         let terminal = self.node(id).terminal;
+        // The score of a terminal is final: no rollouts are counted there.
         let rollouts = if terminal { 0 } else { evaluation.orm.len() as u32 };
         self.tally.rollouts += rollouts;
         self.tally.tokens = self.tally.tokens.saturating_add(evaluation.tokens);
@@ -128,7 +133,7 @@ impl Tree {
 }
 
 fn check_score(what: &'static str, score: f64) -> Result<(), TellError> {
-    // NaN is in no range.
+    // A range contains no NaN.
     if (-LARGEST_SCORE..=LARGEST_SCORE).contains(&score) {
         Ok(())
     } else {

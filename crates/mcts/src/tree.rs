@@ -1,6 +1,6 @@
-//! The tree: an arena of nodes, addressed by index, and what may be read from it.
+//! The tree: an arena of nodes addressed by index, with its read-only public interface.
 //!
-//! Nodes are appended and never removed or moved. There is no way to change one from outside.
+//! Nodes are appended and never removed or moved. Outside the crate they cannot be changed.
 
 use serde::Serialize;
 
@@ -9,9 +9,9 @@ use crate::machine::Pending;
 use crate::node::{Action, Node, NodeId};
 use crate::request::StopReason;
 
-/// One search: the tree of a prompt, and where in the conversation with its driver it stands.
+/// One search: the tree of a prompt, with the request it is waiting on.
 ///
-/// Driving one is a loop over [`Tree::request`] until it is [`crate::Request::Done`]:
+/// To drive one, answer [`Tree::request`] in a loop until it is [`crate::Request::Done`]:
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,17 +50,17 @@ pub struct Tree {
     pub(crate) nodes: Vec<Node>,
     pub(crate) tally: Tally,
     pub(crate) pending: Pending,
-    /// The nodes whose children are under way.
+    /// The nodes with simulations in flight, once for each selection.
     pub(crate) aloft: Vec<NodeId>,
 }
 
-/// What a search has done so far. `sampled = nodes + merged + failed + discarded`, and between
-/// simulations `simulations = nodes + revisits`.
+/// Counts of the work a search has done so far. `sampled = nodes + merged + failed + discarded` when no attempt is
+/// held back, and `simulations = nodes + revisits` between simulations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Simulations: scores backed up.
+    /// Simulations, that is, scores backed up.
     pub simulations: u32,
-    /// Simulations that came to a leaf they could not expand and backed up its score again.
+    /// Simulations that reached a leaf they could not expand and backed up its score again.
     pub revisits: u32,
     /// Nodes besides the root.
     pub nodes: u32,
@@ -70,29 +70,29 @@ pub struct Tally {
     pub sampled: u32,
     /// Options folded into a sibling.
     pub merged: u32,
-    /// Options that were blank.
+    /// Blank options: empty and not terminal.
     pub failed: u32,
-    /// Options that came after their node was full or saturated.
+    /// Options that arrived after their node was full or saturated.
     pub discarded: u32,
     /// Rollouts scored.
     pub rollouts: u32,
-    /// Tokens generated, by options and evaluations.
+    /// Tokens generated for options and evaluations.
     pub tokens: u64,
 }
 
-/// A whole tree to be written down, for golden files and inspection.
+/// A whole tree in a form that can be serialized, for golden files and inspection.
 #[derive(Clone, Debug, Serialize)]
 pub struct Snapshot<'a> {
     /// Why the search ended; `None` while it runs.
     pub stop: Option<StopReason>,
     /// Counts.
     pub tally: Tally,
-    /// The nodes by index.
+    /// The nodes, in order of creation.
     pub nodes: &'a [Node],
 }
 
 impl Tree {
-    /// A tree of the bare prompt. Refuses a config that does not validate.
+    /// Creates the tree of a bare prompt. Fails if `config` does not validate.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         config.validate()?;
         let mut tree = Self {
@@ -107,30 +107,31 @@ impl Tree {
         Ok(tree)
     }
 
-    /// The node named `id`, which must come from this tree.
+    /// Returns the node `id`, which must come from this tree.
     ///
     /// # Panics
-    /// When `id` comes from a larger tree.
+    /// If `id` comes from a larger tree.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
     }
 
-    /// Every node with its id, the root first, in order of creation: parents before children.
+    /// Iterates over every node with its id in order of creation: the root first, parents before children.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index as u32), node))
     }
 
-    /// Nodes without children, in order of creation; the root is none, even when it is alone.
+    /// Iterates over nodes without children, in order of creation. The root is not a leaf, even when it is alone,
+    /// since it is never evaluated.
     pub fn leaves(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes().skip(1).filter(|(_, node)| node.is_leaf())
     }
 
-    /// Finished solutions, in order of creation.
+    /// Iterates over finished solutions, in order of creation.
     pub fn terminals(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes().filter(|(_, node)| node.terminal)
     }
 
-    /// The way to `id`: from the root's child to `id` itself; empty at the root.
+    /// Returns the path to `id`, from the child of the root to `id` itself; empty for the root.
     pub fn path(&self, id: NodeId) -> Vec<NodeId> {
         let parent = |id: &NodeId| self.node(*id).parent;
         let mut path: Vec<_> = std::iter::successors(Some(id), parent).collect();
@@ -139,7 +140,7 @@ impl Tree {
         path
     }
 
-    /// Counts of what has been done so far.
+    /// Returns the counts of the work done so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
@@ -152,7 +153,7 @@ impl Tree {
         }
     }
 
-    /// The tree as it stands, to be serialized.
+    /// Returns the tree as it stands, for serialization.
     pub fn snapshot(&self) -> Snapshot<'_> {
         Snapshot { stop: self.stop(), tally: self.tally, nodes: &self.nodes }
     }
@@ -165,7 +166,7 @@ impl Tree {
         self.node(id).children.iter().map(|&child| (child, self.node(child)))
     }
 
-    /// Appends a node, and makes it the last child of its parent.
+    /// Appends a node and makes it the last child of its parent.
     pub(crate) fn push(&mut self, parent: Option<NodeId>, action: Option<Action>) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
         let depth = parent.map_or(0, |parent| self.node(parent).depth + 1);

@@ -1,5 +1,5 @@
-//! The three verbs of a simulation: `select`, `expand`, `backup`. Evaluation lies between the last
-//! two and is the driver's.
+//! The three steps of a simulation that need no model: `select`, `expand`, `backup`. Evaluation comes between the
+//! last two and is the driver's job.
 
 use crate::config::{Importance, Merge, RootSelection, Selection, Width};
 use crate::formula::{
@@ -9,16 +9,16 @@ use crate::merge::{Similarity, nearest, repeated};
 use crate::node::{Action, Held, Node, NodeId};
 use crate::tree::Tree;
 
-/// Samples in a row that are blank, or repeat what was not to be drawn again, after which a node is saturated. Not a
-/// setting: a sound policy has hardly any.
+/// Blank samples in a row, or repetitions of options that were drawn without replacement, after which a node is
+/// saturated. Not a setting, because a sound policy produces hardly any.
 const USELESS_LIMIT: u32 = 5;
 
 impl Tree {
     /// Walks down from the root to the first node that may have another child, or else to a
-    /// leaf: a finished path, or one that can not be continued. First of equals wins.
+    /// leaf: a finished path, or one that cannot be continued. The first child wins a tie.
     ///
-    /// Widths are brought up to date by `backup`, not here: importance depends on a node's children
-    /// alone, and nothing but a backup through it changes them.
+    /// Widths are updated in `backup`, not here: importance depends only on a node's children, and only a
+    /// backup through the node changes those.
     pub(crate) fn select(&self) -> NodeId {
         let mut id = NodeId::ROOT;
         while !self.node(id).has_room_for(self.node(id).reserved + 1) {
@@ -56,7 +56,7 @@ impl Tree {
         }
     }
 
-    /// The best of the root's children that are left and have not had their visits of this round.
+    /// Returns the best of the root's remaining children that have not had their visits of this round.
     fn halve(&self) -> Option<NodeId> {
         let root = self.node(NodeId::ROOT);
         let budget = self.config.budget;
@@ -69,8 +69,8 @@ impl Tree {
             .or_else(|| self.best_child(NodeId::ROOT))
     }
 
-    /// Places one sampled option below `parent`: a new child, or `None` when it is blank, repeats a
-    /// sibling, or comes too late. After too many of those in a row `parent` is saturated.
+    /// Places one sampled option below `parent`. Returns the new child, or `None` when the option is blank,
+    /// repeats a sibling, or comes too late. Too many blanks or repetitions in a row saturate `parent`.
     pub(crate) fn expand(
         &mut self,
         parent: NodeId,
@@ -97,7 +97,7 @@ impl Tree {
         None
     }
 
-    /// Adds `score` to `leaf` and all above it, the root included, and counts the simulation.
+    /// Adds `score` to `leaf` and all its ancestors, the root included, and counts the simulation.
     pub(crate) fn backup(&mut self, leaf: NodeId, score: f64) {
         self.tally.simulations += 1;
         let mut next = Some(leaf);
@@ -106,7 +106,7 @@ impl Tree {
             node.visits += 1;
             node.total += score;
             next = node.parent;
-            // After the children: what they average has just changed.
+            // From the leaf up, so that importance sees the children's new means.
             self.widen(id);
         }
     }
@@ -135,7 +135,7 @@ impl Tree {
         }
     }
 
-    /// Counts the probability of a new child.
+    /// Adds the probability of a new child to the covered mass, and saturates `parent` if too little is left.
     fn cover(&mut self, parent: NodeId, logprob: f32) {
         let Merge::Distinct { least_mass } = self.config.merge else { return };
         let node = self.node_mut(parent);
@@ -150,8 +150,9 @@ impl Tree {
         self.node_mut(twin).merged += 1;
     }
 
-    /// One attempt at a child of the released code: the farther of it and the one that is held is held,
-    /// and becomes the child when this attempt is the last. The first of equals wins.
+    /// Takes one attempt at a child, as the released code does: of this attempt and the one held so far, the
+    /// farther from its nearest sibling is kept (the earlier in a tie). If this was the last attempt, the one kept
+    /// becomes the child.
     fn hold(
         &mut self,
         parent: NodeId,
@@ -181,7 +182,7 @@ impl Tree {
         if last { self.take_held(parent) } else { None }
     }
 
-    /// Makes the attempt that is held a child.
+    /// Turns the held attempt into a child. Returns `None` if there is none.
     pub(crate) fn take_held(&mut self, parent: NodeId) -> Option<NodeId> {
         let held = self.node_mut(parent).held.take()?;
         let attempts = self.node(parent).repeats;
@@ -193,7 +194,8 @@ impl Tree {
             | Merge::EditDistance { .. }
             | Merge::Similarity { .. } => None,
         };
-        // Blank options may have saturated it in the meantime: the child then is the last.
+        // Blank options may have saturated the node in the meantime. Saturating it again sets its width to
+        // the children it now has.
         if self.node(parent).saturated || saturate_after.is_some_and(|limit| attempts >= limit) {
             self.node_mut(parent).saturate();
         }
@@ -210,12 +212,12 @@ impl Tree {
         }
     }
 
-    /// Measures importance again, and allows the children it earns.
+    /// Recomputes importance and the number of children it allows.
     fn widen(&mut self, id: NodeId) {
         let importance = self.importance(id);
         let bounds = self.config.width_at(self.node(id).depth);
         let growth = self.config.growth;
-        // A width that only grows began with the least.
+        // A width that only grows started at `c_min` already.
         let min = if growth.may_shrink { bounds.min } else { 0 };
         let bounds = Width { min, ..bounds };
         let allowed = allowed_children(self.config.alpha, importance, growth, bounds);
@@ -243,7 +245,7 @@ impl Tree {
 }
 
 impl Node {
-    /// Asks for no more options here. One child is the least a node may have, even if it has none.
+    /// Stops requesting options here. The width stays at least 1, even if there are no children.
     fn saturate(&mut self) {
         self.saturated = true;
         self.width = (self.children.len() as u32).max(1);

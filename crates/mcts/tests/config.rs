@@ -1,4 +1,4 @@
-//! Settings as they are written in presets: what is read, what is refused and in which words.
+//! Settings as they are written in presets: reading, and the error messages for those that are refused.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use mcts::{Budget, Config, Importance, Merge, Width};

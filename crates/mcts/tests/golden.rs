@@ -1,5 +1,5 @@
 //! Golden trees: one table of a word problem, searched under several settings, compared node by
-//! node. `MCTS_GOLDEN=write cargo test -p mcts --test golden` writes the trees anew; read the diff.
+//! node. `MCTS_GOLDEN=write cargo test -p mcts --test golden` rewrites the files; review the diff.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
@@ -11,7 +11,7 @@ use mcts::Config;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a golden file holds: the settings, and the tree they gave.
+/// A golden file: the settings, and the tree they gave.
 #[derive(Serialize, Deserialize)]
 struct Golden {
     config: Config,
@@ -41,7 +41,7 @@ fn check(name: &str) {
     assert_alike(&expected, &found, name);
 }
 
-/// Equal, with numbers equal to 1e-9: the last bit of a logarithm is the platform's.
+/// Compares with a tolerance of 1e-9 on numbers, because the last bit of a logarithm depends on the platform.
 fn assert_alike(expected: &Value, found: &Value, place: &str) {
     match (expected, found) {
         (Value::Object(left), Value::Object(right)) => {
@@ -85,7 +85,7 @@ fn adaptive_total() {
     check("adaptive_total");
 }
 
-/// The released code's order; `released.rs` has its loop.
+/// The settings that stand for the released code; `released.rs` has its loop.
 #[test]
 fn released() {
     check("released");

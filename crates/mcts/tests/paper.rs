@@ -1,5 +1,6 @@
-//! The presets of the paper, as they are shipped, with a policy that writes lines as short as those of real solutions:
-//! the trees have the roots and the nodes of Tables 5 and 7, and what `contradictions` says of settings that keep a tree from that.
+//! The paper's presets, as shipped, with a policy that writes lines as short as those of real solutions: the trees must
+//! have the root widths of Table 5 and the nodes of Table 7. Also tests `contradictions`, which names settings that
+//! keep a tree from getting there.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
@@ -10,7 +11,7 @@ use common::{plain, text};
 use mcts::{Action, Budget, Config, Evaluation, Merge, NodeId, Request, StopReason, Tree, Width};
 use serde::Deserialize;
 
-/// What of `tree.toml` is the tree's own.
+/// The part of `tree.toml` that this crate reads.
 #[derive(Deserialize)]
 struct File {
     mcts: Config,
@@ -24,21 +25,22 @@ fn shipped(preset: &str) -> Config {
     mcts
 }
 
-/// A policy: what it writes, and what critics think of it, follows from a seed, the state and the attempt.
+/// A policy and its critics, whose options and scores are a function of the seed, the state and the attempt.
 struct Writer {
     seed: u64,
-    /// How many different lines it has in a state.
+    /// The number of different lines that can follow a state.
     lines: u64,
-    /// The fewest and the most lines of its solutions; the last has the answer.
+    /// The fewest and the most lines of a solution; the last line has the answer.
     steps: [u64; 2],
 }
 
-/// GSM8K's solutions have 4.6 steps in the mean, MATH's 9.9 (Table 7); at depth 10 a path is written to its end.
+/// Lines per solution. Table 7 has 4.6 steps for GSM8K and 9.9 for MATH on average; at depth 10 a path is written to
+/// its end anyway.
 const GSM8K: [u64; 2] = [3, 6];
 const MATH: [u64; 2] = [8, 10];
 
 impl Writer {
-    /// FNV-1a, mixed: the same for the same text on any machine.
+    /// FNV-1a with a final mix, which gives the same hash of a text on any machine and with any compiler.
     fn hash(&self, text: &str) -> u64 {
         let seed = 0xcbf2_9ce4_8422_2325 ^ self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let hash = text
@@ -47,7 +49,7 @@ impl Writer {
         (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 17
     }
 
-    /// In [0, 1].
+    /// Returns a score in [0, 1].
     fn unit(&self, text: &str) -> f64 {
         (self.hash(text) % 1000) as f64 / 999.0
     }
@@ -81,7 +83,7 @@ impl Writer {
         }
     }
 
-    /// The whole tree.
+    /// Searches a tree to its end.
     fn search(&self, config: &Config) -> Tree {
         let mut tree = Tree::new(config).unwrap();
         loop {
@@ -107,7 +109,8 @@ impl Writer {
     }
 }
 
-/// The settings of Table 5, with the nodes of Table 7, as root, width below it and nodes, and how long solutions are.
+/// Returns the settings of Table 5 with a name, `[c_min(0), c_min(t), nodes]` (nodes from Table 7), and the fewest and
+/// most lines of a solution.
 fn table_5() -> Vec<(&'static str, Config, [u32; 3], [u64; 2])> {
     let large = |mut config: Config| {
         config.root_width.min = 20;
@@ -134,7 +137,7 @@ fn the_papers_presets_have_the_roots_and_the_nodes_of_the_paper() {
             let tree = Writer { seed, lines, steps }.search(&config);
             let told = format!("{name}, seed {seed}, {lines} lines: {:?}", tree.tally());
             assert!(tree.node(NodeId::ROOT).children.len() as u32 >= root, "{told}");
-            // A terminal of a high score is revisited: now and then until the cap of ten simulations for each node.
+            // A terminal with a high score is revisited, in some trees until the cap of ten simulations per node.
             let ends = [Some(StopReason::Nodes), Some(StopReason::Simulations)];
             assert!(ends.contains(&tree.stop()) && 10 * tree.tally().nodes >= 9 * nodes, "{told}");
             trees += 1;
@@ -144,7 +147,7 @@ fn the_papers_presets_have_the_roots_and_the_nodes_of_the_paper() {
     }
 }
 
-/// What the presets must not do: of such a policy folding at 50 edits leaves a path, whose root is saturated.
+/// Why the presets do not fold: with lines this short, folding at 50 edits saturates the root and leaves a path.
 #[test]
 fn folding_at_fifty_edits_leaves_a_path_of_short_lines() {
     let folding = Merge::EditDistance { threshold: 50, resamples: 5 };
@@ -171,10 +174,10 @@ fn settings_that_keep_a_tree_from_what_another_asks_for_are_named() {
     assert_eq!(said(with(budget(40, Some(55)))), ["budget.nodes"]);
     let terminals = Budget { min_terminals: Some(4), terminals: Some(3), ..paper().budget };
     assert_eq!(said(with(terminals)), ["budget.terminals"]);
-    // Ten times as many simulations while solutions are lacking.
+    // `min_terminals` allows ten times as many simulations, which is enough for 55 nodes.
     let escape = Budget { min_terminals: Some(4), ..budget(40, Some(55)) };
     assert_eq!(said(with(escape)), [""; 0]);
-    // Six nodes at depth 1 and two below each of them; with alpha 0 the least widths are all there is.
+    // 18 = six nodes at depth 1 and two below each of them. With alpha 0 only the least widths count: 4 = 2 + 2.
     let width = |min, max| Width { min, max };
     let flat = |alpha, nodes| Config {
         alpha,

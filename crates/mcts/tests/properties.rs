@@ -1,4 +1,4 @@
-//! What holds in every tree, whatever the table and the settings.
+//! Invariants of every tree, whatever the table and the settings.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
@@ -25,7 +25,7 @@ fn merges() -> impl Strategy<Value = Merge> {
     ]
 }
 
-/// Whether options have to be asked for one at a time.
+/// Whether options have to be requested one at a time.
 fn single(merge: Merge) -> bool {
     matches!(merge, Merge::MostDistant { .. } | Merge::Distinct { .. })
 }
@@ -86,7 +86,7 @@ fn configs() -> impl Strategy<Value = Config> {
             merge,
             rollouts,
             prm_aggregation: how,
-            // Halving shares out simulations, which a limit of tokens alone does not tell.
+            // Halving has to know how many simulations to share out, which a limit on tokens alone does not say.
             budget: Budget {
                 tokens: budget.tokens.filter(|_| !beyond[1] || budget.nodes.is_some()),
                 ..budget
@@ -96,7 +96,7 @@ fn configs() -> impl Strategy<Value = Config> {
     )
 }
 
-/// Any score in the subtree of a node, its own first.
+/// Collects the scores in the subtree of a node, its own first.
 fn scores_below(tree: &Tree, id: NodeId) -> Vec<f64> {
     let node = tree.node(id);
     let below = node.children.iter().flat_map(|&child| scores_below(tree, child));
@@ -117,7 +117,7 @@ fn edit_distance(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-/// What a wave may not change.
+/// The parts of a node that a wave must not change.
 fn essence(node: &Node) -> impl PartialEq + std::fmt::Debug + use<> {
     let Node { parent, depth, visits, width, .. } = *node;
     let (total, importance) = (node.total.to_bits(), node.importance.to_bits());
@@ -144,7 +144,7 @@ proptest! {
             if id == NodeId::ROOT {
                 prop_assert_eq!(node.visits, below);
             } else if !node.is_leaf() {
-                // Its own evaluation, and those below.
+                // Its own evaluation plus those below.
                 prop_assert_eq!(node.visits, below + 1);
             } else {
                 prop_assert!(node.visits >= 1);
@@ -190,7 +190,7 @@ proptest! {
             let most = if config.growth.may_shrink { bounds.max } else { node.width };
             prop_assert!(node.children.len() <= most as usize);
             prop_assert!(node.width <= bounds.max);
-            // A leaf whose rollouts agree may have one child.
+            // A leaf whose rollouts agree may have only one child, even below `c_min`.
             let may_settle = config.settled_variance.is_some() && node.rollouts > 0;
             let least = if may_settle { 1 } else { bounds.min };
             prop_assert!(node.saturated || node.width >= least);
@@ -250,8 +250,8 @@ proptest! {
         if single(config.merge) {
             return Ok(());
         }
-        config.budget.tokens = None; // A wave spends its tokens before they are looked at.
-        config.in_flight = 1; // More would leave the root before it is full.
+        config.budget.tokens = None; // A wave is sampled whole before its tokens are counted.
+        config.in_flight = 1; // More would descend before the root is full.
         let wave = table.drive(&Config { root_wave: true, ..config });
         let single = table.drive(&Config { root_wave: false, ..config });
         let (left, right): (Vec<_>, Vec<_>) = (wave.nodes().collect(), single.nodes().collect());

@@ -1,4 +1,4 @@
-//! The conversation: what is asked when, what is refused, and what duplicates and blanks cost.
+//! The protocol: the order of requests, the answers that are refused, and the cost of duplicates and blanks.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
@@ -13,7 +13,7 @@ fn one() -> Evaluation {
     Evaluation { value: Some(1.0), ..Evaluation::default() }
 }
 
-/// Evaluates whatever is asked with a value of 1.
+/// Answers a request to evaluate with a value of 1 for every leaf.
 fn evaluate(tree: &mut Tree) {
     let Request::Evaluate { nodes, .. } = tree.request() else { panic!("{:?}", tree.request()) };
     tree.tell_evaluations(vec![one(); nodes.len()]).unwrap();
@@ -93,8 +93,8 @@ fn a_wave_fits_in_the_budget() {
     assert_eq!(attempt(&Tree::new(&config).unwrap()).1, 3);
 }
 
-/// The lesson of the first prototype: nine samples in ten are the same, and yet every simulation
-/// brings a node.
+/// Nine samples in ten are the same, and yet every simulation brings a node. In the first prototype duplicates used up
+/// the budget.
 #[test]
 fn duplicates_use_up_no_simulations() {
     let mut options = vec!["always the same;".to_owned(); 9];
@@ -132,7 +132,7 @@ fn a_node_of_duplicates_is_saturated_and_left() {
     assert_eq!(tree.tally().simulations, 1, "a resample is no simulation");
 }
 
-/// Half, then three tenths of what may be said is there: a fifth is left, and then nothing to ask for.
+/// The children cover 0.5 and then 0.8 of the probability. The remaining 0.2 is below `least_mass`, so no more are drawn.
 #[test]
 fn a_node_is_saturated_once_little_is_left_to_be_drawn() {
     let width = Width { min: 9, max: 9 };
@@ -190,7 +190,7 @@ fn finished_options_merge_only_when_identical() {
 fn an_option_joins_the_nearest_sibling() {
     let width = Width { min: 3, max: 3 };
     let merge = Merge::EditDistance { threshold: 4, resamples: 5 };
-    // Nearest to the first, to the second, and as near to both: then it joins the first.
+    // Nearest to the first, nearest to the second, and a tie, which goes to the first.
     let cases = [("abcdefgZ", [1, 0]), ("aBCDWXYZ", [0, 1]), ("abcdefYZ", [1, 0])];
     for (option, expected) in cases {
         let mut tree = Tree::new(&Config { root_width: width, merge, ..plain(10) }).unwrap();
@@ -268,7 +268,7 @@ fn a_leaf_score_is_the_weighted_sum() {
     assert_eq!(tree.request(), Request::Done(StopReason::Simulations));
 }
 
-/// Tells `tree` something it must refuse, and checks that nothing has changed.
+/// Gives `tree` an answer that it must refuse, checks that nothing has changed, and returns the error message.
 fn refused(tree: &mut Tree, tell: impl Fn(&mut Tree) -> Result<(), TellError>) -> String {
     let state = |tree: &Tree| (serde_json::to_value(tree.snapshot()).unwrap(), tree.request());
     let before = state(tree);
@@ -321,7 +321,7 @@ fn scores_that_would_poison_the_tree_are_refused() {
     assert_eq!(tree.node(NodeId::ROOT).mean(), Some(1.0), "and the search goes on");
 }
 
-/// Two children of the root with scores and log-probabilities, and the tree that then goes on.
+/// Searches a tree whose root has two terminal children with these scores and log-probabilities.
 fn two_children(config: &Config, scores: [f64; 2], logprobs: [f32; 2]) -> Tree {
     let mut tree = Tree::new(&Config { root_wave: true, ..config.clone() }).unwrap();
     let child = |(text, logprob)| Action { logprob, ..action(text, true) };
@@ -366,7 +366,8 @@ fn simulations_in_flight_are_spread_by_a_virtual_loss() {
     assert_eq!(visits(&tree), [3, 2, 1, 1, 1], "no loss is left behind");
 }
 
-/// The virtual loss of an open child makes its finished sibling look better: that is no reason to visit it again and again.
+/// The virtual loss of an open child makes its finished sibling look better, which must not make the search visit that
+/// one again and again.
 #[test]
 fn finished_leaves_are_not_revisited_beside_what_is_under_way() {
     let config = Config { in_flight: 4, root_wave: true, exploration: 0.7, ..plain(80) };
@@ -393,7 +394,7 @@ fn halving_shares_the_visits_out_in_rounds() {
     tree.tell_samples(["a", "b", "c", "d"].map(|text| action(text, true)).into()).unwrap();
     let worth = |value| Evaluation { value: Some(value), ..Evaluation::default() };
     tree.tell_evaluations([0.1, 0.9, 0.2, 0.8].map(worth).into()).unwrap();
-    // Two rounds of eight: each of the four twice, then the better two four times more.
+    // Two rounds of eight simulations: each of the four twice, then the better two four more times each.
     assert_eq!(visits(&tree), [2, 6, 2, 6]);
 }
 
@@ -407,7 +408,7 @@ fn a_settled_search_is_over() {
     assert_eq!((tree.tally().nodes, tree.tally().simulations), (1, 1));
 }
 
-/// Options of one first letter are the same to this driver.
+/// This driver counts options with the same first letter as similar.
 #[test]
 fn similar_options_are_folded_as_the_driver_measures() {
     let merge = Merge::Similarity { threshold: 0.7, resamples: 1 };

@@ -1,4 +1,4 @@
-//! Brute force on small trees: a naive search, written the other way round, agrees node by node;
+//! Brute force on small trees: a naive recursive search agrees node by node,
 //! and a search that runs to exhaustion has seen every state of the table.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -11,7 +11,7 @@ use mcts::{
 };
 use proptest::prelude::*;
 
-/// A node that keeps every score that came through it, and measures its width on the way down.
+/// A node that keeps every score backed up through it, and measures its width on the way down instead of in the backup.
 struct Naive {
     text: String,
     depth: u32,
@@ -30,7 +30,7 @@ impl Naive {
         self.scores.iter().sum::<f64>() / self.scores.len() as f64
     }
 
-    /// One simulation; the score that is backed up.
+    /// Runs one simulation and returns the score that is backed up.
     fn simulate(&mut self, table: &Table, config: &Config) -> f64 {
         let score = self.descend(table, config);
         self.scores.push(score);
@@ -139,8 +139,8 @@ proptest! {
         naive.assert_same(&tree, NodeId::ROOT);
     }
 
-    /// With room for every option and duplicates folded, nothing is missed, and the best leaf is
-    /// the best state of the table.
+    /// With room for every option and duplicates folded, the search misses nothing, and the best leaf is
+    /// the best finished state of the table.
     #[test]
     fn exhaustion_finds_the_best(seed: u64) {
         let table = Table::random(seed, 3, false);

@@ -1,5 +1,5 @@
-//! The released code's search, written down loop by loop from its description (paper.md §3.2), agrees
-//! with this one node by node under the settings that stand for it.
+//! The released code's search, rewritten loop by loop from its description (paper.md §3.2), agrees
+//! with this crate node by node under the settings that stand for it.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
@@ -8,7 +8,7 @@ use common::{Table, plain, text};
 use mcts::{Budget, Config, Growth, Importance, Merge, NodeId, PrmAggregation, Tree, Width};
 use proptest::prelude::*;
 
-/// A node of the released code: sums of rewards, and the children allowed so far.
+/// A node as in the released code, with its sum of rewards and the children allowed so far.
 struct Node {
     state: String,
     action: String,
@@ -19,9 +19,9 @@ struct Node {
     visits: u32,
     total: f64,
     cached: Option<f64>,
-    /// Options drawn here so far: the table's next one is not the released code's affair.
+    /// Options drawn here so far, which is the index of the next one in the table. The released code has no such count.
     drawn: u32,
-    /// Attempts at the last child.
+    /// Attempts that the last child took.
     repeats: u32,
 }
 
@@ -118,7 +118,7 @@ impl Released<'_> {
         let center = means.iter().sum::<f64>() / means.len() as f64;
         let importance = means.iter().map(|mean| (mean - center).abs()).fold(0.0, f64::max);
         let wanted = ((self.width_increase_factor * importance) as usize).min(10);
-        // A node past the split depth keeps its one child.
+        // A node below the split depth keeps its one child.
         if node.depth <= self.max_split_depth {
             self.nodes[index].allowed = node.allowed.max(wanted);
         }
@@ -183,7 +183,7 @@ impl Released<'_> {
     }
 }
 
-/// Levenshtein distance by its definition, row by row, of the texts without the space around them.
+/// Levenshtein distance of the trimmed texts by its definition, row by row, to check the library against.
 fn edits(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) =
         (left.trim().chars().collect(), right.trim().chars().collect());
@@ -200,7 +200,7 @@ fn edits(left: &str, right: &str) -> usize {
 
 fn assert_same(released: &Released<'_>, tree: &Tree) {
     assert_eq!(tree.nodes().count(), released.nodes.len());
-    // Nodes are numbered in order of creation in both.
+    // Both number nodes in order of creation.
     for ((id, node), expected) in tree.nodes().zip(&released.nodes) {
         assert_eq!(text(tree, id), expected.state);
         assert_eq!(node.visits, expected.visits, "visits of {:?}", expected.state);

@@ -1,24 +1,25 @@
 //! Eight simulations of the released code's order (paper.md §3.2), worked out by hand.
 //!
-//! `c_param` 1, `width_increase_factor` 8, `init_children` 2, `n_total_children` 1, `edit_dist_thres` 2, `max_n_repeat` 2, and
-//! the value alone as a reward. A, Z, B, A1, Z1 and R stand for the states of the table below; `N` and `Q` are visits and sum of
-//! rewards, and `score = Q/N + sqrt(ln N_parent / N)`.
+//! The flags are `c_param` 1, `width_increase_factor` 8, `init_children` 2, `n_total_children` 1, `edit_dist_thres` 2 and
+//! `max_n_repeat` 2, and the reward is the value alone. A, Z, B, A1, Z1 and R are the states of the table below, `N` and `Q`
+//! are visits and sum of rewards, `score = Q/N + sqrt(ln N_parent / N)`, and I is importance, the largest distance of a
+//! child's mean from the mean of these means.
 //!
-//! 1. The root has no child and may have 2: the first option, A, is 10000 edits from none. Reward 0.5.
-//! 2. One child of 2. `ab` is one edit from A, below 2, so it is drawn again: `zz` is two edits away, becomes Z. Reward 0.25;
-//!    root N 2, Q 0.75.
-//! 3. Means 0.5 and 0.25 are 0.125 from theirs: 8 times that allows 1, so 2 stay allowed. Scores 0.5 + 0.8326 and 0.25 +
-//!    0.8326: A. It may have one child and has none: A1, an answer. Reward 1; A N 2, Q 1.5; root N 3, Q 1.75.
-//! 4. Means 0.75 and 0.25, 0.25 from theirs: 2 allowed. Scores 0.75 + 0.7412 and 0.25 + 1.0481: A, and its only child A1, which
-//!    is revisited: 1 again. A N 3, Q 2.5; root N 4, Q 2.75.
-//! 5. Means 0.8333 and 0.25, 0.2917 from theirs: 2 allowed. Scores 0.8333 + 0.6798 and 0.25 + 1.1774: A1 again. A N 4, Q 3.5;
+//! 1. The root has no child and may have 2. The first option, A, has no sibling to repeat. Reward 0.5.
+//! 2. One child of 2. `ab` is one edit from A, which is below 2, so another sample is drawn: `zz` is two edits away and becomes
+//!    Z. Reward 0.25; root N 2, Q 0.75.
+//! 3. Means 0.5 and 0.25, I = 0.125: 8 times that is 1, so 2 stay allowed. Scores 0.5 + 0.8326 and 0.25 + 0.8326: A wins. It may
+//!    have one child and has none: it gets A1, an answer. Reward 1; A N 2, Q 1.5; root N 3, Q 1.75.
+//! 4. Means 0.75 and 0.25, I = 0.25: 2 allowed. Scores 0.75 + 0.7412 and 0.25 + 1.0481: A wins, and its only child A1 is
+//!    revisited. Reward 1 again; A N 3, Q 2.5; root N 4, Q 2.75.
+//! 5. Means 0.8333 and 0.25, I = 0.2917: 2 allowed. Scores 0.8333 + 0.6798 and 0.25 + 1.1774: A1 again. A N 4, Q 3.5;
 //!    root N 5, Q 3.75.
-//! 6. Means 0.875 and 0.25, 0.3125 from theirs: 2 allowed. Scores 0.875 + 0.6343 and 0.25 + 1.2686: Z, which gets Z1, an answer.
+//! 6. Means 0.875 and 0.25, I = 0.3125: 2 allowed. Scores 0.875 + 0.6343 and 0.25 + 1.2686: Z wins, and gets Z1, an answer.
 //!    Reward 0; Z N 2, Q 0.25; root N 6, Q 3.75.
-//! 7. Means 0.875 and 0.125, 0.375 from theirs: 3 allowed. A third child of the root: R, an answer, is not drawn again however
-//!    near. Reward -0.25; root N 7, Q 3.5.
-//! 8. Means 0.875, 0.125 and -0.25: the first is 0.625 from theirs, 5 allowed. `aa` is 0 edits from A and `ab` 1; after two
-//!    draws the farther one stays: B. Reward 0.125; root N 8, Q 3.625.
+//! 7. Means 0.875 and 0.125, I = 0.375: 3 allowed. The root gets a third child, R, an answer. Answers are never drawn again,
+//!    however close to a sibling. Reward -0.25; root N 7, Q 3.5.
+//! 8. Means 0.875, 0.125 and -0.25, I = 0.625: 5 allowed. `aa` is 0 edits from A and `ab` is 1; after two attempts the farther
+//!    one stays: B. Reward 0.125; root N 8, Q 3.625.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
@@ -81,7 +82,7 @@ fn every_simulation_is_the_one_that_was_worked_out() {
         assert_eq!(root.visits, simulations);
         assert!((root.total - total).abs() < 1e-12, "{simulations}: {}", root.total);
         assert_eq!(tree.nodes().count() - 1, nodes, "{simulations}");
-        // Brought up to date after the simulation, so what the next one finds.
+        // The width is updated after each simulation, so this is the one that the next simulation sees.
         assert_eq!(root.width, allowed, "{simulations}");
     }
 }
@@ -100,6 +101,6 @@ fn the_tree_is_the_one_that_was_worked_out() {
         (R, 1, -0.25),
         (B, 1, 0.125),
     ];
-    // All of these sums are exact.
+    // Compared for equality, because all of these sums are exact in binary.
     assert_eq!(found, expected.map(|(text, visits, total)| (text.to_owned(), visits, total)));
 }

@@ -1,20 +1,20 @@
-//! Text in the making: tokens, however they were written.
+//! Generated tokens and their text, wherever the model runs.
 
 use lm::Drawn;
 use lm::engine::StopReason;
 
-/// What has been written of an option.
+/// An option in progress.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     pub(crate) drawn: Drawn,
-    /// The bytes of every token; none for the end.
+    /// The bytes of each token; empty for the end token.
     pub(crate) bytes: Vec<Vec<u8>>,
-    /// Why it stopped; nothing before anything is written.
+    /// The stop reason; `None` before anything is written.
     pub(crate) stop: Option<StopReason>,
 }
 
 impl Draft {
-    /// Goes on with what was written after it.
+    /// Appends tokens; the stop reason is replaced.
     pub(crate) fn extend(&mut self, more: Self) {
         self.drawn.ids.extend(more.drawn.ids);
         self.drawn.logprobs.extend(more.drawn.logprobs);
@@ -22,17 +22,17 @@ impl Draft {
         self.stop = more.stop;
     }
 
-    /// How many tokens it has.
+    /// Number of tokens.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The whole text. Bytes that are not UTF-8 become U+FFFD.
+    /// The text. Invalid UTF-8 becomes U+FFFD.
     pub(crate) fn text(&self) -> String {
         text(&self.bytes)
     }
 
-    /// The same up to a byte of its text. A token that goes on after it is cut, and counts as a whole.
+    /// The draft up to byte `at` of its text. A token that crosses the boundary loses its tail but is still counted.
     pub(crate) fn until(&self, at: usize) -> Self {
         let (mut left, mut until) =
             (self.bytes_before(at), Self { stop: self.stop, ..Self::default() });
@@ -49,7 +49,8 @@ impl Draft {
         until
     }
 
-    /// How many bytes were written before a byte of the text, in which some are U+FFFD.
+    /// Converts an offset in the text to an offset in the raw bytes. They differ where invalid bytes were replaced by
+    /// U+FFFD.
     fn bytes_before(&self, at: usize) -> usize {
         let bytes = self.bytes.concat();
         let (mut written, mut shown) = (0, 0);
@@ -64,13 +65,13 @@ impl Draft {
         written
     }
 
-    /// The text, `count` tokens at a time; more where a character has bytes of several tokens.
+    /// Splits the text into groups of `count` tokens. A group is longer if a character spans several tokens.
     pub(crate) fn cut(&self, count: usize) -> Vec<String> {
         let (mut parts, mut from) = (Vec::new(), 0);
         for to in 1..=self.bytes.len() {
             let text = text(&self.bytes[from..to]);
             let whole = to - from >= count && !text.ends_with(char::REPLACEMENT_CHARACTER);
-            // The end of the text has none of its own.
+            // The end token has no text and makes no group of its own.
             if whole || (to == self.bytes.len() && !text.is_empty()) {
                 parts.push(text);
                 from = to;

@@ -1,23 +1,23 @@
-//! Where a solution is over: at its answer, or where the model begins another problem.
+//! The end of a solution: its answer, or the start of another problem.
 
 use crate::{PolicyConfig, PromptFormat, PromptText};
 
-/// What ends the solutions of a policy, beside the end token.
+/// The rules that end a solution, besides the end token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ending {
     mark: String,
-    /// What the next problem would begin with.
+    /// The start of another problem, such as `\nQuestion:`; used as a stop string.
     pub(crate) next: Option<String>,
-    /// The thought that the prompt opens.
+    /// The tag of a thought that the prompt leaves open.
     thought: Option<&'static str>,
 }
 
-/// Where something that was written is over.
+/// The end of a solution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Over {
-    /// In bytes of it; what comes after is cut off.
+    /// Byte offset into the text; the rest is cut off.
     pub(crate) at: usize,
-    /// Why: `answer`, `end` or `length`.
+    /// The stop reason: `answer`, `end` or `length`.
     pub(crate) stop: &'static str,
 }
 
@@ -27,18 +27,18 @@ impl Ending {
         Self { mark: config.answer_mark.clone(), next, thought: prompt.open_thought() }
     }
 
-    /// Whether a solution has its answer, and the whole of it.
+    /// Whether a solution contains its complete answer.
     pub(crate) fn answered(&self, solution: &str) -> bool {
         answer::end_of_answer(&self.whole(solution, ""), &self.mark).is_some()
     }
 
-    /// Where a text after what was written before is over, if it is.
+    /// Where `text` ends the solution, given the text before it; `None` if it does not.
     pub(crate) fn over(&self, written: &str, text: &str) -> Option<Over> {
         let whole = self.whole(written, text);
         let answer = answer::end_of_answer(&whole, &self.mark);
         let next = self.next.as_ref().and_then(|next| answer::extract::shown(&whole).find(next));
         let (end, stop) = match (answer, next) {
-            // The line end before a problem may be that of the answer.
+            // The newline before the next problem may be the one that ends the answer.
             (Some(answer), Some(next)) if next + 1 < answer => (next, "end"),
             (Some(answer), _) => (answer, "answer"),
             (None, next) => (next?, "end"),
@@ -46,8 +46,8 @@ impl Ending {
         Some(Over { at: end.saturating_sub(whole.len() - text.len()), stop })
     }
 
-    /// The same for a text that was cut for its length: an answer whose line goes on may lack digits, so it is none, and nor
-    /// is one in a thought that comes to no end.
+    /// The same for a text that was cut at the token limit. An answer whose line is not finished may lack digits, so it
+    /// is dropped; an answer in an unfinished thought is dropped as well.
     pub(crate) fn cut(&self, written: &str, text: &str) -> Option<Over> {
         let whole = self.whole(written, text);
         let before = whole.len() - text.len();
@@ -65,8 +65,9 @@ impl Ending {
     }
 }
 
-/// What a model writes that goes on with another problem after its solution: a line that begins as the format begins its
-/// questions. None for a chat, which ends its turns, and where that would be a word that a solution may begin with.
+/// The string that starts another problem: a newline and the beginning of the format's prefix. Base models often write
+/// one after their solution. `None` for a chat, which has end-of-turn tokens, and if a solution could plausibly start a
+/// line with the same text.
 fn next_problem(format: &PromptFormat) -> Option<String> {
     if format.chat.is_some() {
         return None;
@@ -75,12 +76,13 @@ fn next_problem(format: &PromptFormat) -> Option<String> {
     let line = line.trim_start_matches('\n').split_inclusive('\n').next()?;
     let text = if line.ends_with('\n') { line } else { line.trim_end() };
     let text = text.trim_start();
+    // `Question:` is distinctive. `The` or `- ` could also begin a line of a solution.
     let telling =
         text.ends_with(|c: char| !c.is_alphanumeric()) && text.contains(char::is_alphanumeric);
     telling.then(|| format!("\n{text}"))
 }
 
-/// A text without its special tokens, which a model does not write as text.
+/// Removes special tokens, which a model does not write as text.
 fn without_marks(text: &str) -> String {
     let (mut plain, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once("<|") {

@@ -1,33 +1,33 @@
-//! What can go wrong with a policy.
+//! Errors of a policy.
 
 /// An error of a policy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The model underneath.
+    /// The model failed.
     #[error(transparent)]
     Model(#[from] lm::Error),
-    /// The server did not answer, or not as it had to, as often as it was asked.
+    /// The server did not answer, or answered incorrectly, on every attempt.
     #[error("{address}: {problem}")]
     Unavailable {
-        /// The server.
+        /// The server's address.
         address: String,
-        /// What was wrong the last time.
+        /// The last error.
         problem: String,
     },
-    /// A text is over the server's context; whoever asked goes on without it.
+    /// A text exceeds the server's context. The caller continues without it.
     #[error("{address}: {problem}")]
     TooLong {
-        /// The server.
+        /// The server's address.
         address: String,
-        /// What it said.
+        /// The server's message.
         problem: String,
     },
-    /// The server cannot do what is needed of it, or does not say what has to be known.
+    /// The server lacks a feature that is needed, or does not report a value that is needed.
     #[error("{address}: {problem}")]
     Refused {
-        /// The server.
+        /// The server's address.
         address: String,
-        /// What it lacks.
+        /// The missing feature.
         problem: String,
     },
 }

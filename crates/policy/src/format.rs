@@ -1,4 +1,4 @@
-//! How a question becomes the text that a model continues: plainly, after solved examples, or as a chat.
+//! The prompt format: how a question becomes the text that the model continues, as plain text, few-shot or as a chat.
 
 mod chat;
 mod jinja;
@@ -18,54 +18,55 @@ pub use chat::Chat;
 pub(crate) use marks::named_marks;
 pub use marks::unknown_marks;
 
-/// How a question becomes text, as a preset says it.
+/// The `[policy.format]` section of a preset.
 ///
-/// Plainly the text is `system`, every example as `prefix question suffix solution separator`, then
-/// `prefix question suffix`. As a chat it is what the template makes of the same parts as messages. Special tokens may be
-/// named by their text everywhere, if the model has them; the one that its tokenizer puts before a text is there anyway.
+/// In plain text the prompt is `system`, then `prefix question suffix solution separator` for every example, then
+/// `prefix question suffix`. In a chat the same parts are messages, rendered by the template. Any text may contain
+/// special tokens that the model has. The one that its tokenizer puts first (such as `<|begin_of_text|>`) is added if
+/// missing; behind a server leave it out, since the server adds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptFormat {
-    /// Put before the question.
+    /// Text before the question.
     pub prefix: String,
-    /// Put after the question.
+    /// Text after the question.
     pub suffix: String,
-    /// Put before everything else, in a chat as the system's message; empty is none.
+    /// Text before everything else, or the system message of a chat. Empty for none.
     #[serde(default)]
     pub system: String,
-    /// Solved problems to learn from: few-shot prompting.
+    /// Solved examples (few-shot prompting).
     #[serde(default)]
     pub examples: Vec<Solved>,
-    /// Put after the solution of an example, where there is no chat.
+    /// Text after the solution of an example; not used in a chat.
     #[serde(default = "empty_line")]
     pub separator: String,
-    /// The messages' template; absent is plain text.
+    /// The chat template; absent for plain text.
     #[serde(default)]
     pub chat: Option<Chat>,
 }
 
-/// An example of a solved problem.
+/// A solved example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Solved {
     /// The question.
     pub question: String,
-    /// Its solution, as the policy is to write them.
+    /// Its solution, written as the policy should write solutions.
     pub solution: String,
 }
 
-/// The text around a question, for one model.
+/// The rendered prompt around a question, for one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptText {
     before: String,
     after: String,
-    /// What a chat puts after a solution.
+    /// The chat template's text after a solution.
     closing: String,
 }
 
-/// Stands for the question while the template is filled in: a character for private use, which no template writes.
+/// Placeholder for the question while the template is rendered: a private-use character, which no template writes.
 const QUESTION: &str = "\u{f8ff}";
-/// The same for a solution.
+/// Placeholder for a solution.
 const SOLUTION: &str = "\u{f8fe}";
 
 fn empty_line() -> String {
@@ -73,7 +74,7 @@ fn empty_line() -> String {
 }
 
 impl Default for PromptFormat {
-    /// The question alone.
+    /// The bare question, as plain text.
     fn default() -> Self {
         let (prefix, suffix, system) = Default::default();
         Self { prefix, suffix, system, examples: Vec::new(), separator: empty_line(), chat: None }
@@ -81,12 +82,12 @@ impl Default for PromptFormat {
 }
 
 impl PromptFormat {
-    /// The text around a question, for a model with this tokenizer and configuration.
+    /// Renders the prompt for a model with this tokenizer and configuration.
     ///
     /// # Errors
-    /// [`Error::Config`] says what is wrong with the chat template: the model has none, it does not parse, fails, takes too
-    /// long, or does not put the question into the text once as it is. It also names special tokens that the model lacks:
-    /// they would go in as text.
+    /// [`Error::Config`] if the chat template is missing, does not parse, fails, takes too long, or does not contain the
+    /// question exactly once, verbatim; or if the preset names special tokens that the model lacks, which would be
+    /// tokenized as plain text.
     pub fn prompt(&self, tokenizer: &Tokenizer, config: &ModelConfig) -> Result<PromptText, Error> {
         self.known_marks(tokenizer)?;
         let token = |id: Option<u32>| id.and_then(|id| tokenizer.token(id)).unwrap_or_default();
@@ -94,8 +95,8 @@ impl PromptFormat {
         self.around(tokenizer.chat_template(), &[token(config.bos_token_id), token(ends)])
     }
 
-    /// The same for a model of which nothing is known here: a chat needs a template of its own, for which `bos_token` and
-    /// `eos_token` are empty.
+    /// Renders the prompt for a model whose files are not available here. A chat then needs a template in the preset,
+    /// which sees empty `bos_token` and `eos_token`.
     ///
     /// # Errors
     /// As [`Self::prompt`].
@@ -128,7 +129,7 @@ impl PromptFormat {
             };
             jinja::filled(template, &values)
         };
-        // A template may refuse a chat that has its answer.
+        // A template may refuse a conversation that ends with the assistant, so a failure is fine here.
         let solved = fill(true).unwrap_or_default();
         let closing = solved.rsplit_once(SOLUTION).map_or("", |(_, closing)| closing);
         fill(false).and_then(|text| split(&text, closing.to_owned())).map_err(refused)
@@ -150,7 +151,7 @@ impl PromptFormat {
         self.examples.iter().map(example).collect()
     }
 
-    /// The parts as messages, with a solution where the chat has its answer.
+    /// The prompt as messages; with `solved`, followed by an assistant message.
     fn messages(&self, solved: bool) -> Vec<Value> {
         let message = |role: &str, content: String| context! { role, content };
         let mut messages = Vec::with_capacity(2 * self.examples.len() + 3);
@@ -169,7 +170,7 @@ impl PromptFormat {
     }
 }
 
-/// What stands before and after the question; the error says what is wrong with the text.
+/// Splits the text at the question. The error says how often the template wrote it.
 fn split(text: &str, closing: String) -> Result<PromptText, String> {
     let mut around = text.split(QUESTION);
     if let (Some(before), Some(after), None) = (around.next(), around.next(), around.next()) {
@@ -180,18 +181,19 @@ fn split(text: &str, closing: String) -> Result<PromptText, String> {
 }
 
 impl PromptText {
-    /// The text the model continues: the question in its place, and what has been written.
+    /// The full prompt: the question in its place, followed by the text written so far.
     pub fn render(&self, question: &str, written: &str) -> String {
         [&self.before, question, &self.after, written].concat()
     }
 
-    /// What opens the thought in which the text leaves the model, if it does: the template of a model that thinks may.
+    /// The tag of a thought that the prompt leaves open, such as `<think>`. Templates of reasoning models may end with
+    /// one.
     pub fn open_thought(&self) -> Option<&'static str> {
         answer::extract::open_thought(&self.after)
     }
 
-    /// A solution as the model is to write it: where the prompt opens a thought and the solution closes none, that is closed
-    /// first, as one without a word.
+    /// The solution as the model should learn it. If the prompt opens a thought that the solution does not close, an
+    /// empty thought is closed first.
     pub fn learned<'a>(&self, solution: &'a str) -> Cow<'a, str> {
         let close = self.open_thought().and_then(answer::extract::closes_thought);
         match close.filter(|close| !solution.contains(close)) {
@@ -203,13 +205,13 @@ impl PromptText {
         }
     }
 
-    /// The token with which a turn ends: what the template puts after a solution, or in plain text the first of the
-    /// configuration's end tokens.
+    /// The token that ends a turn: the one the template writes after a solution, or in plain text the first end token of
+    /// the model's configuration.
     pub fn turn_end(&self, tokenizer: &Tokenizer, config: &ModelConfig) -> Option<u32> {
         let text = self.closing.trim_start();
         let ends = config.end_tokens();
         let ids = tokenizer.encode(text).unwrap_or_default();
-        // Not a word that the template writes, such as the name of who speaks next.
+        // Only a special token counts, not a word that the template writes there, such as the name of the next speaker.
         let closes = |id: &u32| {
             let special = tokenizer.token_bytes(*id).is_empty() || ends.contains(id);
             special && tokenizer.token(*id).is_some_and(|token| text.starts_with(&token))
@@ -217,7 +219,7 @@ impl PromptText {
         ids.first().copied().filter(closes).or(ends.first().copied())
     }
 
-    /// The tokens that end what the model writes: those of the configuration, and the one that ends a turn.
+    /// All tokens that end a solution: the configuration's end tokens and the token that ends a turn.
     pub fn ends(&self, tokenizer: &Tokenizer, config: &ModelConfig) -> Vec<u32> {
         let mut ends = config.end_tokens().to_vec();
         let turn_end = self.turn_end(tokenizer, config);
@@ -225,11 +227,11 @@ impl PromptText {
         ends
     }
 
-    /// The tokens that every rendered text begins with. The last one of what comes before a question may be another where
-    /// the question goes on from it.
+    /// The token prefix shared by all rendered prompts. The last token before the question is left out, because it may
+    /// merge with the first characters of the question.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] when the tokenizer fails.
+    /// [`Error::Tokenizer`] if the tokenizer fails.
     pub fn shared(&self, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error> {
         let mut ids = tokenizer.encode_whole(&self.before)?;
         ids.pop();

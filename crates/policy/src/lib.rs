@@ -1,8 +1,8 @@
-//! Something that proposes options: a language model here or behind a server, behind text.
+//! The policy: a language model, run in this process or reached over HTTP, that proposes options for the search.
 //!
-//! A state is a prompt and the text written so far; an option is the text up to a termination
-//! (AlphaLLM §4.3). The policy does not know what an answer is worth. What it has read it keeps where
-//! the caller says: the same requests with the same seeds are the same options.
+//! A state is the prompt plus the text written so far; an option is the text up to the next termination (AlphaLLM §4.3).
+//! The policy does not judge answers: that is the critics' job. It holds no state between calls except in the `Prefixes`
+//! that the caller passes in, so the same requests with the same seeds give the same options.
 
 mod draft;
 mod ending;
@@ -31,62 +31,62 @@ pub use option::{Part, TextOption, ended};
 pub use server::{Server, ServerOptions};
 pub use termination::Termination;
 
-/// How a policy writes.
+/// The `[policy]` section of the preset's `text.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
-    /// How a question becomes the text to continue.
+    /// The text around a question.
     pub format: PromptFormat,
-    /// What ends an option.
+    /// Where an option ends.
     pub termination: Termination,
-    /// The mark of the final answer: a solution is over with the line in which it first announces one, whatever the model
-    /// would write after it ([`answer::end_of_answer`]).
+    /// The mark of the final answer, such as `####`. A solution ends with the line in which it first announces an answer
+    /// ([`answer::end_of_answer`]); anything the model would write after that is dropped.
     pub answer_mark: String,
-    /// The most tokens of one option; what is longer is cut.
+    /// Maximum length of one option, in tokens; longer options are cut.
     pub max_option_tokens: usize,
-    /// The most tokens of a completion to the end.
+    /// Maximum length of a completion to the end of the solution, in tokens.
     pub max_solution_tokens: usize,
 }
 
-/// A state to go on from.
+/// A state to continue from, and how to continue it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateRequest<'a> {
     /// The question.
     pub question: &'a str,
-    /// What has been written of the solution.
+    /// The solution so far.
     pub written: String,
-    /// How tokens are chosen.
+    /// How tokens are sampled.
     pub sampling: Sampling,
-    /// Whether to write to the end of the solution instead of one option.
+    /// Whether to write to the end of the solution rather than a single option.
     pub to_end: bool,
-    /// Whether states to come may begin with what is written.
+    /// Whether to keep the state's KV cache, because later states may extend what is written here.
     pub keep: bool,
-    /// What was drawn in this state before, and is not to be drawn again.
+    /// Options already drawn in this state, not to be drawn again (sampling without replacement).
     pub excluded: Vec<Drawn>,
-    /// Seed of the draws.
+    /// Random seed.
     pub seed: u64,
 }
 
-/// A text that ends where the policy is to say yes or no.
+/// A text after which the policy is asked for one of two words, such as yes or no.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice<'a> {
-    /// The question it is about: texts of one question share what was read.
+    /// The question the text is about. Texts with the same question share cached prefixes.
     pub question: &'a str,
-    /// The whole text.
+    /// The full text.
     pub text: String,
 }
 
-/// How a model weighs two words after a text.
+/// The relative probability of two words after a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weighed {
-    /// How much likelier `yes` is than `no`, in [0, 1]: `P(yes) / (P(yes) + P(no))`.
+    /// `P(yes) / (P(yes) + P(no))`, 0 to 1.
     pub yes: f64,
-    /// Where a server told of neither, the tokens that it told of instead, the likeliest first.
+    /// The likeliest tokens, most probable first, where a server lists neither word among them.
     pub told: Option<Vec<String>>,
 }
 
 impl Weighed {
-    /// Of a text that is over the context: what cannot be read is not promising.
+    /// The result for a text that exceeds the context: a state that cannot be read does not count as promising.
     fn unread() -> Self {
         Self { yes: 0.0, told: None }
     }
@@ -99,44 +99,44 @@ pub struct Policy {
     config: PolicyConfig,
     prompt: PromptText,
     ending: Arc<Ending>,
-    /// The tokens that end what a model of this process writes.
+    /// Tokens that end a solution; empty for a served model.
     ends: Vec<u32>,
-    /// The tokens that all prompts begin with.
+    /// The token prefix shared by all prompts; empty for a served model.
     shared: Vec<u32>,
 }
 
-/// Where the model is.
+/// Where the model runs.
 #[derive(Debug)]
 enum Writer {
     Local(Box<Engine>),
     Server(Server),
 }
 
-/// How far a row may go on.
+/// Limits for continuing one row.
 struct Room {
     stops: Vec<String>,
     tokens: usize,
 }
 
 impl Policy {
-    /// A policy over a model.
+    /// Builds a policy over a model in this process.
     ///
     /// # Errors
-    /// [`lm::Error::Config`] when the model has no end token, so that solutions would never end, for a
-    /// termination that cannot be, and for a chat template that cannot be filled in.
+    /// [`lm::Error::Config`] if the model has no end token (solutions would never end), the termination is invalid, or
+    /// the chat template cannot be rendered.
     pub fn new(engine: Engine, config: PolicyConfig) -> Result<Self, Error> {
         Self::of(Arc::new(Writer::Local(Box::new(engine))), config)
     }
 
-    /// A policy over a model behind a server.
+    /// Builds a policy over a model behind a server.
     ///
     /// # Errors
-    /// As [`Self::new`]; a chat template has to be the preset's own.
+    /// As [`Self::new`]. A chat template must come from the preset: the model's own is not available here.
     pub fn served(server: Server, config: PolicyConfig) -> Result<Self, Error> {
         Self::of(Arc::new(Writer::Server(server)), config)
     }
 
-    /// The same model, writing in another way.
+    /// Returns a policy over the same model with another configuration. The weights are shared.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -161,6 +161,7 @@ impl Policy {
             }
             Writer::Server(server) => {
                 let prompt = config.format.prompt_without_model()?;
+                // The tokenizer is on the server, so ask it whether it knows the special tokens.
                 server.reads_marks(&config.format, &prompt)?;
                 (prompt, Vec::new(), Vec::new())
             }
@@ -169,22 +170,23 @@ impl Policy {
         Ok(Self { writer, config, prompt, ending, ends, shared })
     }
 
-    /// How the policy writes.
+    /// The configuration.
     pub fn config(&self) -> &PolicyConfig {
         &self.config
     }
 
-    /// Whether the model is behind a server: then it shows neither its hidden states nor the probabilities of what it did
-    /// not write, and nothing can be kept from being drawn again.
+    /// Whether the model is behind a server. A server exposes neither hidden states nor the probabilities of tokens it
+    /// did not write, and it cannot be told to exclude earlier draws.
     pub fn is_served(&self) -> bool {
         matches!(*self.writer, Writer::Server(_))
     }
 
-    /// Writes on from every state; results are in the order of the requests. States of one question
-    /// share what was read of it, now and in earlier calls with the same `prefixes`.
+    /// Continues every state; results are in request order. States of one question share cached prefixes, within this
+    /// call and with earlier calls that passed the same `prefixes`.
     ///
     /// # Errors
-    /// A server's failure. After a state that fills the model's context nothing is written, for its length.
+    /// Fails if the server fails. A state that already fills the model's context is not an error: its option is empty and
+    /// has the stop reason `length`.
     pub fn write(
         &self,
         requests: &[StateRequest<'_>],
@@ -198,7 +200,7 @@ impl Policy {
                 Writer::Local(engine) => self.write_here(engine, &rows, prefixes)?,
                 Writer::Server(server) => self.write_there(server, &rows, prefixes)?,
             };
-            // A row that nothing was added to would go on for ever.
+            // A row that gained no tokens would loop for ever.
             let grows: Vec<bool> = written.iter().map(|written| written.len() > 0).collect();
             for (&i, written) in open.iter().zip(written) {
                 drafts[i].extend(written);
@@ -213,7 +215,7 @@ impl Policy {
             .collect())
     }
 
-    /// Lets a server go on with every row.
+    /// Continues every row on a server.
     fn write_there(
         &self,
         server: &Server,
@@ -233,21 +235,23 @@ impl Policy {
         Ok(jobs.of_rows(&completions))
     }
 
-    /// Where a row is to stop.
+    /// The stop strings and the token limit for the next request of a row.
     fn room(&self, request: &StateRequest<'_>, draft: &Draft) -> Room {
         let (rule, written) = (&self.config.termination, draft.len());
         let (stops, tokens) = match *rule {
             _ if request.to_end => {
+                // Saves the tokens of another problem, which would be cut off anyway.
                 let next = self.ending.next.iter().cloned();
                 (next.collect(), self.config.max_solution_tokens - written)
             }
+            // Past `count` tokens only to finish a character, one token at a time.
             Termination::Tokens(count) => (Vec::new(), count.saturating_sub(written).max(1)),
             _ => (rule.stops(), self.config.max_option_tokens - written),
         };
         Room { stops, tokens }
     }
 
-    /// Whether the model stopped where neither the option nor the solution is at its end.
+    /// Whether to continue a row: the model stopped before the end of the option or solution.
     fn goes_on(&self, request: &StateRequest<'_>, draft: &Draft) -> bool {
         let PolicyConfig { max_option_tokens, max_solution_tokens, .. } = self.config;
         let limit = if request.to_end { max_solution_tokens } else { max_option_tokens };
@@ -257,21 +261,21 @@ impl Policy {
         let text = draft.text();
         match (&self.config.termination, draft.stop) {
             _ if self.ending.over(&request.written, &text).is_some() => false,
-            // What stands in a thought ends nothing.
+            // A stop string inside a thought does not end the solution.
             (_, stop) if request.to_end => stop == Some(StopReason::String),
-            // A character may be of several tokens.
+            // A character may span several tokens: finish it, so that the option is valid UTF-8.
             (Termination::Tokens(_), _) => text.ends_with(char::REPLACEMENT_CHARACTER),
             (rule, Some(StopReason::String)) => rule.end(&text).is_none(),
             _ => false,
         }
     }
 
-    /// Whether a solution has its answer, and the whole of it: digits may follow until the line ends.
+    /// Whether a solution contains its complete answer. The line must be finished, because more digits could follow.
     pub fn answered(&self, solution: &str) -> bool {
         self.ending.answered(solution)
     }
 
-    /// Cuts what was written into options.
+    /// Splits the text into options.
     fn parts(&self, draft: &Draft) -> Vec<Part> {
         let texts = match &self.config.termination {
             Termination::Tokens(count) => draft.cut(*count),
@@ -287,6 +291,7 @@ impl Policy {
         let over = self.ending.over(&request.written, &text);
         let over =
             over.or_else(|| if length { self.ending.cut(&request.written, &text) } else { None });
+        // The parts hold what is kept. `tokens` counts what was generated, since that is the cost.
         let kept = over.map(|over| draft.until(over.at));
         let kept = kept.as_ref().unwrap_or(draft);
         let parts = match draft.stop {
@@ -297,6 +302,7 @@ impl Policy {
             _ => vec![Part { text: kept.text(), drawn: kept.drawn.clone() }],
         };
         let text: String = parts.iter().map(|part| part.text.as_str()).collect();
+        // With `{ tokens = n }` the option ends at n tokens, however the model itself stopped.
         let counted = match self.config.termination {
             Termination::Tokens(count) if draft.len() >= count => !request.to_end,
             _ => false,
@@ -312,7 +318,7 @@ impl Policy {
     }
 }
 
-/// Draws that go on are others than those before.
+/// Continuation requests get their own seed, so that they do not repeat the draws of the first request.
 fn seed_of(request: &StateRequest<'_>, draft: &Draft) -> u64 {
     request.seed.wrapping_add(draft.len() as u64)
 }

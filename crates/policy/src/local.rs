@@ -1,4 +1,4 @@
-//! The policy over a model of this process.
+//! The policy over a model in this process.
 
 use lm::engine::{EmbedRequest, Generation, GenerationRequest, Stop, StopReason, Until};
 use lm::prefix::scope_of;
@@ -8,7 +8,7 @@ use crate::draft::Draft;
 use crate::{Choice, Error, Policy, Room, StateRequest, Weighed, Writer, seed_of};
 
 impl Policy {
-    /// Lets the model go on with every row.
+    /// Continues every row.
     pub(crate) fn write_here(
         &self,
         engine: &Engine,
@@ -17,6 +17,7 @@ impl Policy {
     ) -> Result<Vec<Draft>, Error> {
         let row = |(request, draft): &(&StateRequest<'_>, &Draft)| self.row(engine, request, draft);
         let rows: Vec<GenerationRequest> = rows.iter().map(row).collect::<Result<_, _>>()?;
+        // At least one new token must fit.
         let most = engine.config().max_position_embeddings - 1;
         let fits: Vec<bool> = rows.iter().map(|row| row.prompt.len() <= most).collect();
         let rows: Vec<_> = rows.into_iter().filter(|row| row.prompt.len() <= most).collect();
@@ -29,6 +30,7 @@ impl Policy {
         let written =
             if rows.is_empty() { Vec::new() } else { engine.generate(&rows, prefixes)? };
         let mut written = written.into_iter().map(draft);
+        // A row whose prompt fills the context is not sent to the engine; it gets this empty draft instead.
         let full = Draft { stop: Some(StopReason::Length), ..Draft::default() };
         let mut next = |fits: bool| if fits { written.next() } else { None };
         Ok(fits.into_iter().map(|fits| next(fits).unwrap_or_else(|| full.clone())).collect())
@@ -45,7 +47,7 @@ impl Policy {
         let Room { stops, tokens } = self.room(request, draft);
         let mut prompt = engine.tokenizer().encode_whole(&text)?;
         prompt.extend(ids);
-        // Of what began as this did, the rest.
+        // Keep the excluded draws that start with this draft, minus the tokens already written.
         let same = request.excluded.iter().filter(|drawn| drawn.ids.starts_with(ids));
         let (ending, before) =
             (self.ending.clone(), [request.written.as_str(), &draft.text()].concat());
@@ -57,6 +59,7 @@ impl Policy {
             stop: Stop {
                 tokens: self.ends.clone(),
                 strings: stops,
+                // Checked at every token, so that none is generated beyond the answer.
                 until: Some(Until::new(over)),
                 max_new: tokens,
             },
@@ -67,7 +70,7 @@ impl Policy {
         })
     }
 
-    /// The tokenizer of a model of this process.
+    /// The tokenizer, if the model runs in this process.
     pub fn tokenizer(&self) -> Option<&lm::Tokenizer> {
         match &*self.writer {
             Writer::Local(engine) => Some(engine.tokenizer()),
@@ -75,7 +78,7 @@ impl Policy {
         }
     }
 
-    /// The model, for what only a model of this process can do.
+    /// The engine, for operations that a server does not offer; `what` names the operation in the error.
     fn engine(&self, what: &str) -> Result<&Engine, Error> {
         match &*self.writer {
             Writer::Local(engine) => Ok(engine),
@@ -86,10 +89,11 @@ impl Policy {
         }
     }
 
-    /// The last hidden state after every state, a question and the text written: `[states][hidden_size]`.
+    /// Returns the last hidden state after every (question, written) pair: `[states][hidden_size]`.
     ///
     /// # Errors
-    /// [`lm::Error::TooLong`] for a state that fills the model's context; [`Error::Refused`] for a server's model.
+    /// [`lm::Error::TooLong`] for a state that fills the model's context; [`Error::Refused`] if the model is behind a
+    /// server.
     pub fn embed(
         &self,
         states: &[(&str, String)],
@@ -104,11 +108,11 @@ impl Policy {
         Ok(engine.embed(&rows, prefixes)?)
     }
 
-    /// How `yes` and `no` are weighed after every text. A server tells of its likeliest tokens alone: a word that is not
-    /// among them has at most what they leave. A text that fills the context counts as `no`.
+    /// Returns the relative probability of `yes` and `no` after every text. A server lists only its likeliest tokens, so
+    /// a missing word gets an upper bound. A text that exceeds the context scores 0.
     ///
     /// # Errors
-    /// [`lm::Error::Config`] when one of the two is not a single token; a server's failure.
+    /// [`lm::Error::Config`] if one of the words is not a single token; an error of the server.
     pub fn choose(
         &self,
         choices: &[Choice<'_>],
@@ -144,10 +148,11 @@ impl Policy {
         Ok(fits.into_iter().map(|fits| next(fits).unwrap_or_else(Weighed::unread)).collect())
     }
 
-    /// Whether a question leaves room in the model's context for so many tokens of solution, as far as a server tells.
+    /// Whether a question leaves room in the context for `solution_tokens` tokens. True if a server does not report its
+    /// context.
     ///
     /// # Errors
-    /// [`lm::Error::Tokenizer`] when the tokenizer fails; a server's failure.
+    /// [`lm::Error::Tokenizer`] if the tokenizer fails; an error of the server.
     pub fn fits(&self, question: &str, solution_tokens: usize) -> Result<bool, Error> {
         if let Writer::Server(server) = &*self.writer {
             return server.fits(&self.prompt.render(question, ""), solution_tokens);
@@ -156,7 +161,7 @@ impl Policy {
         Ok(taken.zip(context).is_none_or(|(taken, context)| taken + solution_tokens < context))
     }
 
-    /// Tokens that the model reads at most, those that it writes included; none where a server does not say.
+    /// Context length in tokens (prompt plus completion); `None` for a model behind a server.
     pub fn context(&self) -> Option<usize> {
         match &*self.writer {
             Writer::Local(engine) => Some(engine.config().max_position_embeddings),
@@ -164,25 +169,25 @@ impl Policy {
         }
     }
 
-    /// Tokens of a state: the question with the format around it, and what is written. Of a server's model they are not
-    /// known: its tokenizer is not here.
+    /// Length of a state in tokens: the formatted question plus the text written. `None` for a model behind a server,
+    /// whose tokenizer is not available here.
     ///
     /// # Errors
-    /// [`lm::Error::Tokenizer`] when the tokenizer fails.
+    /// [`lm::Error::Tokenizer`] if the tokenizer fails.
     pub fn taken(&self, question: &str, written: &str) -> Result<Option<usize>, Error> {
         self.tokens(&self.prompt.render(question, written))
     }
 
-    /// Whether the model's context holds a text. Of a server that is not known beforehand.
+    /// Whether a text fits the model's context. True for a model behind a server, whose context is not known here.
     ///
     /// # Errors
-    /// [`lm::Error::Tokenizer`] when the tokenizer fails.
+    /// [`lm::Error::Tokenizer`] if the tokenizer fails.
     pub fn reads(&self, text: &str) -> Result<bool, Error> {
         let tokens = self.tokens(text)?;
         Ok(tokens.zip(self.context()).is_none_or(|(tokens, context)| tokens <= context))
     }
 
-    /// Tokens of a text, where the tokenizer is here.
+    /// Length of a text in tokens; `None` for a model behind a server.
     pub fn tokens(&self, text: &str) -> Result<Option<usize>, Error> {
         match &*self.writer {
             Writer::Local(engine) => Ok(Some(engine.tokenizer().encode_whole(text)?.len())),

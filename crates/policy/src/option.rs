@@ -1,41 +1,42 @@
-//! What a policy writes: options, with the tokens they were drawn as.
+//! Options as written by a policy, with the tokens they were drawn as.
 
 use lm::Drawn;
 
 use crate::draft::Draft;
 
-/// An option as it was drawn.
+/// One option within the written text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// The text, with its termination.
     pub text: String,
-    /// Its tokens. One that ends this option and begins the next is this one's.
+    /// Its tokens. A token that spans two options belongs to the first.
     pub drawn: Drawn,
 }
 
-/// What was written: one option, or all that was missing.
+/// The result of one request: a single option, or the whole rest of a solution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextOption {
     /// The text, with its termination.
     pub text: String,
-    /// The text as options: more than one where all that was missing was written.
+    /// The text split into options; more than one only if the rest of the solution was written.
     pub parts: Vec<Part>,
-    /// Tokens written, with those that only showed that the option had ended and those that were cut off: what it cost.
+    /// Tokens generated, which is the cost: including those that only showed that the option had ended, and those cut
+    /// off.
     pub tokens: u32,
-    /// Whether the solution is at its end.
+    /// Whether the solution ends here.
     pub terminal: bool,
-    /// Why it ended: `end`, `answer`, `termination` or `length`.
+    /// The stop reason: `end`, `answer`, `termination` or `length`.
     pub stop: &'static str,
 }
 
-/// Whether a text that ended for the reason `stop` ended for itself: one that was cut for its length did not.
+/// Whether the stop reason is a natural end rather than the length limit.
 #[must_use]
 pub fn ended(stop: &str) -> bool {
     stop != "length"
 }
 
 impl TextOption {
-    /// Log-probability of its text, in nats: without what only showed that it had ended.
+    /// Log-probability of the text, in nats, without tokens that only showed the end of the option.
     pub fn logprob(&self) -> f32 {
         self.parts.iter().map(|part| part.drawn.logprob()).sum()
     }
@@ -46,7 +47,8 @@ impl TextOption {
     }
 }
 
-/// Gives the texts that some tokens were cut into their tokens: the last also those without a text, such as the end.
+/// Assigns tokens to the texts they were split into. The last part also gets trailing tokens without text, such as the
+/// end token.
 pub(crate) fn aligned(texts: Vec<String>, draft: &Draft) -> Vec<Part> {
     let drawn = &draft.drawn;
     let (count, mut parts) = (texts.len(), Vec::with_capacity(texts.len()));

@@ -1,8 +1,8 @@
-//! A policy behind an OpenAI-compatible server, such as vLLM, SGLang or llama.cpp's.
+//! A policy behind an OpenAI-compatible server, such as vLLM, SGLang or llama.cpp.
 //!
-//! Servers differ in what they ignore and in what they leave out, so nothing is taken for granted: [`Server::connect`]
-//! tries what is needed and refuses by name what is not there. Faults that pass are waited out; what does not pass ends the
-//! run, and every part that was written by then stays.
+//! Servers differ in the settings they ignore and the fields they omit, so nothing is assumed: [`Server::connect`] tests
+//! every feature that is needed and refuses a server that lacks one, with a message that names it. Transient faults are
+//! retried; permanent ones end the run, and the parts written by then remain valid.
 
 mod faults;
 mod job;
@@ -24,16 +24,16 @@ use faults::{Fault, printable};
 
 pub(crate) use job::{Job, Jobs};
 
-/// How a server is asked.
+/// How requests are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// Requests under way at once, at least 1.
+    /// Maximum number of concurrent requests, at least 1.
     pub requests: usize,
-    /// How often a request is made before its fault ends the run, at least 1.
+    /// Attempts per request before its fault ends the run, at least 1.
     pub attempts: u32,
-    /// The longest wait for an answer.
+    /// Timeout for one request.
     pub timeout: Duration,
-    /// The wait before the second attempt; it doubles with every further one, up to two minutes.
+    /// Wait before the second attempt. It doubles with each further attempt, up to two minutes.
     pub pause: Duration,
 }
 
@@ -44,30 +44,30 @@ impl Default for ServerOptions {
     }
 }
 
-/// The longest wait between two attempts, whatever the server asks for.
+/// Longest wait between two attempts, whatever `Retry-After` says.
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
-/// Attempts while a server is tried.
+/// Attempts per request while connecting.
 const AT_FIRST: u32 = 3;
-/// The largest answer that is read, in bytes.
+/// Largest response body that is read, in bytes.
 const LARGEST_ANSWER: u64 = 64 << 20;
 
 /// A model behind a server.
 #[derive(Debug, Clone)]
 pub struct Server {
     agent: ureq::Agent,
-    /// Up to and with `/v1`, without a slash at the end.
+    /// Base URL up to and including `/v1`, without a trailing slash.
     address: String,
     model: String,
     key: Option<Key>,
     options: ServerOptions,
-    /// Whether the server takes settings beside OpenAI's.
+    /// Whether the server accepts sampling settings beyond OpenAI's, such as `top_k`.
     extended: bool,
     repeats: bool,
-    /// The most tokens of a text and what is written after it, where the server says it.
+    /// Context length in tokens (prompt plus completion), if `/models` reports it.
     context: Option<usize>,
 }
 
-/// A secret: it is sent, and shown nowhere.
+/// The API key. `Debug` does not print it.
 #[derive(Clone)]
 struct Key(String);
 
@@ -78,11 +78,12 @@ impl std::fmt::Debug for Key {
 }
 
 impl Server {
-    /// Connects to a server, `http://host:port/v1`, with `#model` behind it where it has several, and tries it. The key is
-    /// sent as a bearer token.
+    /// Connects to a server at `http://host:port/v1` and tests it. Append `#model` to the address if the server has
+    /// several models. The key is sent as a bearer token.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when it does not answer; [`Error::Refused`] names what cannot be relied on.
+    /// [`Error::Unavailable`] if the server does not answer; [`Error::Refused`] names the feature it lacks, or says that
+    /// the address contains a key.
     pub fn connect(
         address: &str,
         key: Option<String>,
@@ -97,10 +98,11 @@ impl Server {
         }
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(options.timeout))
+            // The body of an error response is needed to classify the fault.
             .http_status_as_error(false);
-        // A proxy is for what is elsewhere.
+        // Requests to this machine bypass the proxy: a proxy is for remote hosts.
         let config = if is_here(address) { config.proxy(None) } else { config };
-        // Who begins wants to know soon that nobody is there.
+        // Fail fast at startup: a wrong address should not wait through all the retries of a long run.
         let patience = ServerOptions { attempts: options.attempts.min(AT_FIRST), ..options };
         let server = Self {
             agent: config.build().into(),
@@ -115,26 +117,26 @@ impl Server {
         Ok(Self { options, ..server.probed()? })
     }
 
-    /// The name of the model at the server.
+    /// The model's name on the server.
     pub fn model(&self) -> &str {
         &self.model
     }
 
-    /// Where the server is.
+    /// The server's base URL.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Whether the same request with the same seed was answered alike.
+    /// Whether the server gave the same answer to the same request with the same seed.
     pub fn repeats(&self) -> bool {
         self.repeats
     }
 
-    /// Carries out all jobs, several at a time; results are in their order. After a text that is over the context nothing is
-    /// written, for its length.
+    /// Runs all jobs, several at a time; results are in job order. A prompt that exceeds the context gets an empty
+    /// completion with the stop reason `length`.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Refused`]; of several the one of the first job.
+    /// [`Error::Unavailable`] or [`Error::Refused`]; if several jobs fail, the error of the first.
     pub(crate) fn complete(&self, jobs: &[Job]) -> Result<(Vec<Vec<Draft>>, PrefixCounts), Error> {
         let (completions, used) =
             self.all(jobs, |answer, job| Ok((wire::drafts(answer, job)?, wire::usage(answer))))?;
@@ -145,7 +147,8 @@ impl Server {
         Ok((filled.collect(), used))
     }
 
-    /// How two words are weighed after every text, as far as the likeliest tokens tell.
+    /// Returns the relative probability of `yes` and `no` after every text, estimated from the likeliest tokens that the
+    /// server lists.
     ///
     /// # Errors
     /// As [`Self::complete`].
@@ -161,13 +164,15 @@ impl Server {
         Ok((weighed.into_iter().map(|one| one.unwrap_or_else(Weighed::unread)).collect(), used))
     }
 
-    /// Whether a text leaves room for so many tokens in the context, as far as the server tells.
+    /// Whether a text leaves room for `tokens` more tokens in the context. True if the server does not report its
+    /// context.
     ///
     /// # Errors
     /// As [`Self::complete`].
     pub(crate) fn fits(&self, text: &str, tokens: usize) -> Result<bool, Error> {
         let Some(context) = self.context else { return Ok(true) };
-        // No token is less than a byte, but for one at the beginning.
+        // A token is at least one byte (plus one token for the start of text), so a short text fits without asking the
+        // server.
         if text.len() + 1 + tokens < context {
             return Ok(true);
         }
@@ -178,7 +183,7 @@ impl Server {
         }
     }
 
-    /// The tokens of a text, if the server tells.
+    /// Length of a text in tokens, if the server reports it.
     pub(crate) fn length(&self, text: &str) -> Result<Option<usize>, Error> {
         let job = Job { likeliest: 1, ..Job::of_one_token(text) };
         let answer =
@@ -186,8 +191,8 @@ impl Server {
         Ok(wire::prompt_tokens(&answer))
     }
 
-    /// Sends all jobs, and gives what `read` makes of the answers, in the order of the jobs; nothing of texts that are over
-    /// the context.
+    /// Sends all jobs and returns what `read` makes of each answer, in job order; `None` for texts that exceed the
+    /// context.
     fn all<T: Send>(
         &self,
         jobs: &[Job],
@@ -201,7 +206,7 @@ impl Server {
                 let Some(job) = jobs.get(place) else { break };
                 let answer = self.one(job, &read);
                 if !matches!(answer, Ok(_) | Err(Error::TooLong { .. })) {
-                    // The others finish what they have begun.
+                    // Stop handing out jobs after a failure. Requests already in flight finish.
                     next.store(jobs.len(), Ordering::Relaxed);
                 }
                 let mut answers = answers.lock().expect("no thread panics while it holds the lock");
@@ -216,7 +221,9 @@ impl Server {
         });
         let answers = answers.into_inner().expect("no thread panics while it holds the lock");
         let (mut all, mut usage) = (Vec::with_capacity(jobs.len()), PrefixCounts::default());
+        // One warning with a count for the batch, rather than one per text.
         let mut too_long = None;
+        // The map is ordered by position, so the error returned is the first job's.
         for answer in answers.into_values() {
             match answer {
                 Ok((answer, used)) => {
@@ -240,12 +247,13 @@ impl Server {
         Ok((all, usage))
     }
 
-    /// Carries out one job, again after faults that may pass.
+    /// Runs one job, with retries for transient faults.
     fn one<T>(
         &self,
         job: &Job,
         read: impl Fn(&Value, &Job) -> Result<T, Fault>,
     ) -> Result<T, Error> {
+        // Without `top_k` the server would silently sample from another distribution.
         if job.needs_extended() && !self.extended {
             let (address, problem) = (self.address.clone(), "it takes no `top_k`".to_owned());
             return Err(Error::Refused { address, problem });
@@ -265,10 +273,11 @@ impl Server {
         }
     }
 
-    /// A job with as many tokens as the context has left after its text. Some servers refuse what might be too long, and say
-    /// what their context is only then.
+    /// Returns the job with `max_tokens` reduced to the room left in the context, if there is any. Some servers refuse a
+    /// request that might exceed the context, and only then report its length.
     fn shortened(&self, job: &Job, problem: &str) -> Result<Option<Job>, Error> {
         let context = self.context.or_else(|| faults::context(problem));
+        // A request for a single token cannot be shortened.
         let Some(context) = context.filter(|_| job.max_tokens > 1) else { return Ok(None) };
         let length = match self.length(&job.prompt) {
             Err(Error::TooLong { .. }) => None,
@@ -279,7 +288,7 @@ impl Server {
         Ok((1..job.max_tokens).contains(&left).then_some(shorter))
     }
 
-    /// Tries until it works, or does not pass, or was tried often enough.
+    /// Retries `attempt` until it succeeds, fails permanently, or the attempts are used up.
     fn patiently<T>(&self, attempt: impl Fn() -> Result<T, Fault>) -> Result<T, Error> {
         let address = || self.address.clone();
         let mut pause = self.options.pause;
@@ -298,6 +307,7 @@ impl Server {
                     return Err(Error::Unavailable { address: address(), problem });
                 }
                 Err(Fault::Passing { problem, after }) => {
+                    // `Retry-After` overrides the backoff, but a broken server must not stall the run for hours.
                     let wait = after.unwrap_or(pause).min(LONGEST_PAUSE);
                     let problem = printable(&problem);
                     tracing::warn!("{}: {problem}; asking again in {wait:?}", self.address);
@@ -320,7 +330,7 @@ impl Server {
         faults::answer(request.send(body.to_string())).map_err(|fault| self.masked(fault))
     }
 
-    /// A fault without the key, which a server may have said again.
+    /// Replaces the key in a fault's text, since a server may echo the request headers.
     fn masked(&self, fault: Fault) -> Fault {
         let Some(Key(key)) = &self.key else { return fault };
         let mask = |text: String| text.replace(key.as_str(), "(hidden)");
@@ -339,7 +349,8 @@ impl Server {
     }
 }
 
-/// The host of an address that has more beside it that may be secret: a user and a password, or a query.
+/// The host of an address that contains user info or a query, either of which may be a secret; `None` for a clean
+/// address.
 fn with_secrets(address: &str) -> Option<&str> {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -347,7 +358,7 @@ fn with_secrets(address: &str) -> Option<&str> {
     (host.len() < authority.len() || path.contains('?')).then_some(host)
 }
 
-/// Whether an address is this machine's own.
+/// Whether an address points to this machine.
 fn is_here(address: &str) -> bool {
     let host = address.split_once("://").map_or(address, |(_, rest)| rest);
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| host.starts_with(own))

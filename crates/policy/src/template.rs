@@ -1,7 +1,7 @@
-//! Texts with places for other texts.
+//! Templates with `{name}` placeholders.
 
-/// The template with every `{name}` replaced by its text. What is put in is not looked at again, and braces that hold no
-/// such name stay.
+/// Replaces every `{name}` by its text. Inserted text is not expanded again, and braces around unknown names are left as
+/// they are.
 pub fn filled(template: &str, places: &[(&str, &str)]) -> String {
     let (mut text, mut rest) = (String::with_capacity(template.len()), template);
     while let Some((before, after)) = rest.split_once('{') {

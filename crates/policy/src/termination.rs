@@ -1,36 +1,35 @@
-//! What ends an option: the paper's termination function beta (§4.3), by rule.
+//! Option terminations: the paper's function β (§4.3), as rules on the text.
 
 use serde::{Deserialize, Serialize};
 
-/// What ends an option. The end of the text and the answer always do.
+/// The rule that ends an option. The end of the text and the answer always end one.
 ///
-/// Table 1 of the paper: token-level search is `{ tokens = 1 }`, sentence-level search is `sentence`, or
-/// `line` where every sentence has a line of its own.
+/// In terms of the paper's Table 1, token-level search is `{ tokens = 1 }`, and sentence-level search is `sentence`, or
+/// `line` if every sentence is on its own line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Termination {
-    /// The end of a line: the paper's choice for GSM8K.
+    /// End of a line: the paper's choice for GSM8K.
     Line,
-    /// An empty line, which ends a paragraph.
+    /// An empty line, that is, the end of a paragraph.
     Paragraph,
-    /// The end of a paragraph with a formula in the option, the paper's choice for MATH: without one the
-    /// option goes on to the end of the next paragraph. A formula is what stands between dollar signs, or
-    /// between `<<` and `>>`.
+    /// End of a paragraph, once the option contains a formula: the paper's choice for MATH. Without a formula the option
+    /// continues to the end of the next paragraph. A formula is text between dollar signs, or between `<<` and `>>`.
     Formula,
-    /// The end of a sentence (a full stop, question or exclamation mark before a space) or of a line. The space is the
-    /// sentence's or the next one's, as the tokenizer has it.
+    /// End of a sentence (a full stop, question mark or exclamation mark followed by a space) or of a line. The space
+    /// belongs to whichever sentence the tokenizer's token puts it in.
     Sentence,
-    /// So many tokens, at least 1.
+    /// A fixed number of tokens, at least 1.
     Tokens(usize),
-    /// A text that the model writes where it holds that an option ends: a termination that is learned.
+    /// A string that the model itself writes to end an option: a learned termination.
     Mark(String),
 }
 
-/// What ends a sentence, with the space that shows it.
+/// Sentence endings, with the space that confirms them: `3.5` is not the end of a sentence.
 const SENTENCE: [&str; 3] = [". ", "? ", "! "];
 
 impl Termination {
-    /// Why no option could end so, if that is so.
+    /// Returns the problem with the rule, if it cannot end an option.
     pub(crate) fn problem(&self, max_option_tokens: usize) -> Option<&'static str> {
         match self {
             Self::Tokens(0) => Some("is of 0 tokens; an option has at least 1"),
@@ -42,7 +41,7 @@ impl Termination {
         }
     }
 
-    /// The texts at which a model is to stop, to see whether the option is at its end.
+    /// Stop strings for generation. At each one the rule is checked again.
     pub(crate) fn stops(&self) -> Vec<String> {
         let stops: &[&str] = match self {
             Self::Line => &["\n"],
@@ -54,8 +53,8 @@ impl Termination {
         stops.iter().map(|&stop| stop.to_owned()).collect()
     }
 
-    /// Where the first option of a text ends, in bytes; `None` if it does not end by this rule.
-    /// [`Termination::Tokens`] never does: a text does not show its tokens.
+    /// Byte offset of the end of the first option; `None` if the rule does not match. Always `None` for
+    /// [`Termination::Tokens`], since token boundaries do not show in the text.
     pub(crate) fn end(&self, text: &str) -> Option<usize> {
         match self {
             Self::Line => after(text, "\n"),
@@ -73,7 +72,7 @@ impl Termination {
         }
     }
 
-    /// Cuts a text into options, each with its termination.
+    /// Splits a text into options, each including its termination.
     pub(crate) fn cut(&self, text: &str) -> Vec<String> {
         let (mut options, mut rest) = (Vec::new(), text);
         while !rest.is_empty() {
@@ -85,7 +84,7 @@ impl Termination {
     }
 }
 
-/// Cuts the texts of tokens into sentences. A space after the full stop goes with the token that it is a part of.
+/// Groups token texts into sentences. The space after a full stop stays with the token it belongs to.
 pub(crate) fn sentences(tokens: &[String]) -> Vec<String> {
     let mut parts = vec![String::new()];
     for token in tokens {
@@ -106,7 +105,7 @@ fn after(text: &str, mark: &str) -> Option<usize> {
     text.find(mark).map(|at| at + mark.len())
 }
 
-/// Whether a text holds `$...$` or `<<...>>` within a line, as the released code looks for formulas.
+/// Whether a line contains `$...$` or `<<...>>`, the released code's test for a formula.
 fn has_formula(text: &str) -> bool {
     text.lines().any(|line| {
         let dollars = line.matches('$').count() >= 2;

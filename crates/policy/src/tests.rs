@@ -1,4 +1,4 @@
-//! A policy that knows one solution by heart.
+//! Tests with a tiny policy that was trained to repeat one solution.
 
 use super::*;
 use lm::engine::EngineOptions;
@@ -22,12 +22,12 @@ fn config() -> PolicyConfig {
     }
 }
 
-/// A policy that knows one solution by heart.
+/// A policy that was trained on `SOLUTION` until it repeats it.
 fn policy() -> Policy {
     knows(SOLUTION)
 }
 
-/// A policy that knows by heart what it writes.
+/// A policy that was trained to write `solution`.
 fn knows(solution: &str) -> Policy {
     let special = ["<|bos|>", "<|eos|>", "<|answer|>"].map(str::to_owned);
     let tokenizer = Tokenizer::train([QUESTION, solution].into_iter(), 320, &special).unwrap();
@@ -105,7 +105,7 @@ fn options_end_at_lines_and_add_up_to_the_solution() {
     assert!(rest.terminal);
 }
 
-/// The model would go on after its answer: it is stopped there, and not one token is written in vain.
+/// The model would continue after its answer. It is stopped at the answer, without a wasted token.
 #[test]
 fn a_model_is_stopped_at_its_answer() {
     let on = [SOLUTION, "\nTom has 1 + 1 = 2 bags.\n#### 2"].concat();
@@ -134,7 +134,7 @@ fn a_model_is_stopped_at_its_answer() {
     }
 }
 
-/// The policy knows one solution by heart, and still says something else when it must not say that.
+/// The policy repeats one solution, but writes something else if that one is excluded.
 #[test]
 fn what_was_drawn_is_not_said_again() {
     let policy = policy();
@@ -158,7 +158,7 @@ fn what_was_drawn_is_not_said_again() {
     assert!(excluded[0].logprob() > -0.1, "the first is what it knows");
 }
 
-/// Token-level and sentence-level search are options of another termination (Table 1).
+/// Token-level and sentence-level search only differ in the termination (Table 1).
 #[test]
 fn terminations_cut_a_solution_into_other_options() {
     let policy = policy();
@@ -189,7 +189,7 @@ fn terminations_cut_a_solution_into_other_options() {
         let (all, written) = options(rule, 9);
         assert_eq!((all.len(), written.as_str()), (count, SOLUTION));
     }
-    // Cut between tokens, a text may be read as others: what is written then is another matter.
+    // A text cut between tokens may be tokenized differently when it is read again, so only the lengths are compared.
     for count in [1, 2] {
         let (all, _) = options(Termination::Tokens(count), 3);
         assert!(all.iter().all(|option| option.tokens as usize == count), "{all:?}");
@@ -218,7 +218,7 @@ fn a_question_that_fills_the_context_does_not_fit() {
     assert!(!policy.fits(&QUESTION.repeat(12), 80).unwrap());
 }
 
-/// The context has 256 tokens. What fills it ends there, and a state that fills it has nothing after it.
+/// The context has 256 tokens: an option that fills it is cut, and nothing follows a full state.
 #[test]
 fn a_path_that_runs_out_of_room_is_cut_there() {
     let policy = policy();
@@ -249,7 +249,7 @@ fn a_path_that_runs_out_of_room_is_cut_there() {
     let near = &options[1];
     let room = 256 - taken(&written);
     assert!(near.tokens as usize <= room, "{near:?}");
-    // Alone it is the same.
+    // The result is the same without other rows in the batch.
     assert_eq!(policy.write(&states[1..2], &mut Prefixes::default()).unwrap()[0], *near);
     assert!(policy.reads(&"z".repeat(9)).unwrap() && !policy.reads(&over.repeat(2)).unwrap());
 }

@@ -1,4 +1,4 @@
-//! Writes `schemas/<table>.json`, a file per table.
+//! Writes `schemas/<table>.json`, one file per table.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Rows to Arrow record batches and back, refusing what the declaration does not allow.
+//! Conversion of rows to Arrow record batches and back, with a check of everything that the declaration demands.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::{Error, Table, View};
 
-/// The rows as one record batch with the table's schema. The rows are checked as [`from_batch`] would check them.
+/// Converts rows to one record batch with the table's schema. They are checked in the same way as in [`from_batch`], so
+/// everything that is written can be read back.
 pub fn to_batch<T: Table>(rows: &[T]) -> Result<RecordBatch, Error> {
     let schema = T::schema();
     let arrays = serde_arrow::to_arrow(schema.fields(), rows).map_err(|e| convert::<T>(&e))?;
@@ -18,15 +19,15 @@ pub fn to_batch<T: Table>(rows: &[T]) -> Result<RecordBatch, Error> {
     Ok(batch)
 }
 
-/// The rows of a record batch. Its columns must be the table's in names, order and types; a column that is declared not
-/// null may be marked nullable as long as it holds no null, since other writers mark every column so.
+/// Converts a record batch to rows. Its columns must match the table in names, order and types. A column that is declared
+/// not null may be marked nullable as long as it holds no null, since other writers mark every column as nullable.
 pub fn from_batch<T: Table>(batch: &RecordBatch) -> Result<Vec<T>, Error> {
     let rows = read::<T, T>(batch, T::schema().fields())?;
     check_rows(&rows)?;
     Ok(rows)
 }
 
-/// The rows of a record batch that holds just the columns of a view.
+/// Converts a record batch to rows of a view. It must have exactly the columns of the view.
 pub fn view_batch<V: View>(batch: &RecordBatch) -> Result<Vec<V>, Error> {
     let schema = <V::Of as Table>::schema();
     let wanted = |field: &&FieldRef| V::columns().contains(&field.name().as_str());
@@ -34,8 +35,8 @@ pub fn view_batch<V: View>(batch: &RecordBatch) -> Result<Vec<V>, Error> {
     read::<V::Of, V>(batch, &fields)
 }
 
-/// Refuses a schema that is not the table's, by the same rules as [`from_batch`]: for readers of a whole file, which may
-/// hold no batch at all.
+/// Checks a schema against the table, by the same rules as [`from_batch`]. Readers of a whole file need it, because a
+/// file without rows has no batch to check.
 pub fn check_columns<T: Table>(found: &Schema) -> Result<(), Error> {
     compare(found.fields(), T::schema().fields())
         .map_err(|detail| Error::Columns { table: T::tag(), detail })
@@ -52,7 +53,7 @@ fn read<T: Table, R: DeserializeOwned>(
 }
 
 fn convert<T: Table>(error: &dyn std::error::Error) -> Error {
-    // The conversion's messages span lines; the first says what went wrong.
+    // The messages of `serde_arrow` have several lines, of which the first describes the problem.
     let detail = error.to_string().lines().next().unwrap_or_default().to_owned();
     Error::Convert { table: T::tag(), detail }
 }
@@ -87,7 +88,7 @@ fn compare(found: &Fields, declared: &Fields) -> Result<(), String> {
     }
 }
 
-/// The type without nullability and metadata, which other writers do not keep.
+/// Strips nullability and metadata from a type, since other writers do not keep them.
 fn bare(data_type: &DataType) -> DataType {
     let plain = |field: &FieldRef| Field::new(field.name(), bare(field.data_type()), true);
     match data_type {
@@ -110,7 +111,7 @@ fn check_values<T: Table>(batch: &RecordBatch) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first row, if any, with a null where none is allowed or a number that is not finite.
+/// Fails with the first row that has a null where none is allowed, or a number that is not finite.
 fn check_array(declared: &Field, array: &dyn Array) -> Result<(), (usize, &'static str)> {
     if !declared.is_nullable()
         && array.null_count() > 0

@@ -1,5 +1,5 @@
-//! From Rust types to Arrow types. What has no implementation here (unsigned integers, maps, half floats) cannot become
-//! a column, because some reader of Parquet does not understand it.
+//! The mapping from Rust types to Arrow types. Unsigned integers, maps and half floats are left out on purpose: some
+//! reader of Parquet does not understand each of them, so they cannot become columns.
 
 use std::sync::Arc;
 
@@ -13,47 +13,47 @@ pub trait Column {
     /// Whether a value may be missing.
     const NULLABLE: bool = false;
 
-    /// The Arrow type of the values.
+    /// Returns the Arrow type of the values.
     fn data_type() -> DataType;
 }
 
 /// A declared column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// The column's name.
+    /// The name of the column.
     pub name: &'static str,
     /// Its Arrow type.
     pub data_type: DataType,
     /// Whether a value may be missing.
     pub nullable: bool,
-    /// Its doc comment, on one line.
+    /// Its doc comment, joined to one line.
     pub description: String,
 }
 
 impl Field {
-    /// The column `name` of type `T`, described by the lines of its doc comment.
+    /// Makes the column `name` of type `T`. `doc` holds the lines of its doc comment.
     pub(crate) fn of<T: Column>(name: &'static str, doc: &[&str]) -> Self {
         Self { name, data_type: T::data_type(), nullable: T::NULLABLE, description: joined(doc) }
     }
 }
 
-/// The lines of a doc comment as one line.
+/// Joins the lines of a doc comment into one line.
 pub(crate) fn joined(doc: &[&str]) -> String {
     doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
 
-/// A field as Arrow has it.
+/// Converts a column to a field of Arrow.
 pub(crate) fn arrow_field(field: &Field) -> FieldRef {
     let arrow = ArrowField::new(field.name, field.data_type.clone(), field.nullable);
     Arc::new(arrow.with_metadata([(DESCRIPTION.to_owned(), field.description.clone())]))
 }
 
-/// The type of a nested record.
+/// Returns the Arrow type of a nested record.
 pub(crate) fn record(fields: &[Field]) -> DataType {
     DataType::Struct(fields.iter().map(arrow_field).collect::<Fields>())
 }
 
-/// The description that a field of a schema carries.
+/// Returns the description in the metadata of a field; empty if there is none.
 pub(crate) fn description(field: &ArrowField) -> &str {
     field.metadata().get(DESCRIPTION).map_or("", String::as_str)
 }
@@ -80,7 +80,7 @@ impl<T: Column> Column for Option<T> {
 
 impl<T: Column> Column for Vec<T> {
     fn data_type() -> DataType {
-        // "element" is what the Parquet specification calls the child of a list; Arrow's own default differs.
+        // The Parquet specification calls the child of a list "element". Arrow's own default is another name.
         DataType::List(Arc::new(ArrowField::new("element", T::data_type(), T::NULLABLE)))
     }
 }

@@ -1,4 +1,4 @@
-//! What the critics and the calculator say about trajectories.
+//! The critics' scores of trajectories, and the calculator's findings in them.
 
 record! {
     /// An equation found in a solution, recomputed exactly.
@@ -15,8 +15,8 @@ record! {
 }
 
 impl Check {
-    /// Whether the calculator could decide some of these equations, and all of those hold. One that it could not
-    /// decide speaks neither for nor against a solution.
+    /// Whether the calculator could evaluate at least one of these equations, and all of those that it could evaluate
+    /// hold. An equation that it could not evaluate counts neither for nor against a solution.
     pub fn all_hold(checks: &[Self]) -> bool {
         let mut decided = checks.iter().filter(|check| check.computed.is_some()).peekable();
         decided.peek().is_some() && decided.all(|check| check.ok)

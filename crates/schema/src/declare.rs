@@ -1,7 +1,8 @@
-//! The declarations: `table!` for a table, `record!` for a struct nested in one, `view!` for some of its columns.
+//! The macros of the declarations: `table!` for a table, `record!` for a struct nested in one, `view!` for some of its
+//! columns.
 
-/// Declares a table in the current module: the row type, `col` with the columns' names, and the [`Table`](crate::Table)
-/// of it. `check` names a function that looks at what the types cannot say.
+/// Declares a table in the current module: the row type, a module `col` with the names of its columns, and its
+/// implementation of [`Table`](crate::Table). `check` names a function that checks what the types cannot express.
 macro_rules! table {
     (
         $(#[doc = $about:expr])+
@@ -46,7 +47,7 @@ macro_rules! table {
     };
 }
 
-/// Declares a struct that is nested in a table's column.
+/// Declares a struct that is nested in a column of a table.
 macro_rules! record {
     (
         $(#[doc = $about:expr])+
@@ -69,7 +70,7 @@ macro_rules! record {
     };
 }
 
-/// Declares a reading of some of a table's columns.
+/// Declares a [`View`](crate::View): a row type with some of a table's columns.
 macro_rules! view {
     (
         $(#[doc = $about:expr])+

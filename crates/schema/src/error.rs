@@ -1,8 +1,8 @@
-//! Why a record batch is not a piece of the table it is said to be.
+//! The errors of converting between rows and record batches.
 
 use std::fmt;
 
-/// A record batch that is refused, or rows that cannot become one.
+/// Why a record batch does not belong to a table, or rows cannot be converted to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The columns differ from the declaration.
@@ -12,26 +12,26 @@ pub enum Error {
         /// The first difference, in words.
         detail: String,
     },
-    /// A row holds what its table does not allow.
+    /// A row has a value that its table does not allow.
     Row {
         /// The table, with its version.
         table: String,
-        /// The row's position, from 0.
+        /// The index of the row, from 0.
         row: usize,
-        /// What is wrong with it, in words.
+        /// The problem, in words.
         detail: String,
     },
-    /// Arrow and the row type do not understand each other.
+    /// The conversion between Arrow and the row type failed.
     Convert {
         /// The table, with its version.
         table: String,
-        /// What the conversion said.
+        /// The error message of the conversion.
         detail: String,
     },
 }
 
 impl Error {
-    /// The same error for rows that start at `first` of a larger whole.
+    /// Adds `first` to the index of the row, for a batch that starts at row `first` of a larger table.
     #[must_use]
     pub fn offset(self, first: usize) -> Self {
         match self {

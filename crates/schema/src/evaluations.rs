@@ -1,4 +1,4 @@
-//! Measurements: what a policy answered to test problems, and whether it is right.
+//! Measurements: a policy's answers to test problems, and whether they are right.
 
 table! {
     /// One answer to one test problem.

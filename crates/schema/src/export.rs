@@ -1,4 +1,4 @@
-//! The declarations as JSON, for readers that are not Rust: what `schemas/<table>.json` holds.
+//! The declarations as JSON, for readers in other languages. They are written to `schemas/<table>.json`.
 
 use arrow::datatypes::{DataType, Field};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::{
     Trajectory,
 };
 
-/// Every table's name and its description as pretty JSON that ends in a newline.
+/// Returns the name of every table, with its declaration as indented JSON that ends in a newline.
 pub fn all() -> Vec<(&'static str, String)> {
     vec![
         described::<Prompt>(),
@@ -29,8 +29,8 @@ fn described<T: Table>() -> (&'static str, String) {
     (T::NAME, format!("{:#}\n", describe::<T>()))
 }
 
-/// One table: `{name, version, description, key, columns: [{name, type, nullable, description}]}`. A column of structs
-/// also has `fields`, shaped like `columns`.
+/// Describes one table: `{name, version, description, key, columns: [{name, type, nullable, description}]}`. A column of
+/// structs also has `fields`, of the same form as `columns`.
 pub fn describe<T: Table>() -> Value {
     let columns: Vec<Value> = T::fields().iter().map(|field| column(&arrow_field(field))).collect();
     json!({
@@ -63,7 +63,7 @@ fn nested(data_type: &DataType) -> Option<Value> {
     }
 }
 
-/// A column type as other tools call it, for example `list<string>`.
+/// Returns the name that other tools give to a column type, for example `list<string>`.
 pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 => "string".to_owned(),

@@ -1,4 +1,4 @@
-//! What the critics are trained on: sampled solutions of labelled seeds, labelled by Monte Carlo.
+//! Training data of the critics: sampled solutions of labelled seeds, with targets estimated by Monte Carlo.
 
 table! {
     /// A sampled solution of a labelled seed, with the critics' targets.

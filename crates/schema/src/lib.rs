@@ -1,11 +1,11 @@
-//! The tables the stages exchange: row types, column names, versions.
+//! The tables that the stages exchange: row types, column names, versions.
 //!
-//! A table is declared once, by `table!`, in the module of its name. From that declaration come the row type, the
+//! Every table is declared once, with `table!`, in the module of its name. The declaration generates the row type, the
 //! names of its columns (`prompts::col::prompt_id`), its Arrow schema with the doc comments as field descriptions, and
-//! `schemas/<table>.json`. Adding, removing or retyping a column is a new version.
+//! `schemas/<table>.json`. Adding, removing or retyping a column requires a new version.
 //!
-//! There is no IO here: a table is turned into Arrow record batches and back, and what does not fit its declaration
-//! (columns, nulls, numbers that are not finite, inconsistent rows) is refused with its place.
+//! There is no IO here. The crate converts rows to Arrow record batches and back, and refuses anything that does not fit
+//! the declaration (wrong columns, nulls, numbers that are not finite, inconsistent rows). The error says where it is.
 
 #[macro_use]
 mod declare;

@@ -1,4 +1,4 @@
-//! Search trees, a row per node. The rows of one tree are in one part.
+//! Search trees, with one row per node. All rows of a tree are in the same part.
 
 table! {
     /// A node of a search tree: the state after an option, with the statistics the search ended with.
@@ -44,7 +44,7 @@ table! {
     pub round: i32,
 }
 
-/// Parents that precede their children cannot form a cycle.
+/// Checks that the parent comes before the node, which rules out cycles.
 fn older_parent(row: &NodeRow) -> Result<(), String> {
     match row.parent_id {
         Some(parent) if parent < 0 || parent >= row.node_id => {

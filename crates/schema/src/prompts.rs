@@ -1,4 +1,4 @@
-//! Questions: the labelled seeds, the test problems, and what imagination makes of them.
+//! Questions: the labelled seeds, the test problems, and the prompts synthesized from the seeds.
 
 table! {
     /// A question. Seeds and test problems carry their gold answer; synthesized prompts never do.
@@ -32,21 +32,22 @@ table! {
 }
 
 view! {
-    /// A prompt without what only the labelled seeds and the test problems have: no answer, no solution.
+    /// A prompt without answer and solution, which only the labelled seeds and the test problems have. Stages that must
+    /// not see labels read prompts as this.
     pub struct Question of Prompt {
         /// Hash of the prompt's content.
         pub prompt_id: String,
         /// The question as the policy sees it.
         pub prompt: String,
-        /// Where the prompt comes from.
+        /// The data set or the stage that the prompt comes from.
         pub source: String,
-        /// What the prompt may be used for.
+        /// The use that the prompt is meant for, for example `train` or `test`.
         pub split: String,
         /// The prompts it was made from; empty for a seed.
         pub parent_ids: Vec<String>,
         /// How it was made from them; null for a seed.
         pub operator: Option<String>,
-        /// What its answer is if what was found for its parent is right; no label.
+        /// Its answer, provided that the answer found for its parent is right. It is not a label.
         pub expected: Option<String>,
         /// The round that made it; 0 for seeds.
         pub round: i32,

@@ -1,4 +1,4 @@
-//! Fine-tuning examples in the prompt-completion shape that trainers of language models read.
+//! Fine-tuning examples in the prompt-completion format that trainers of language models read.
 
 record! {
     /// A message of a conversation.
@@ -11,12 +11,12 @@ record! {
 }
 
 impl Message {
-    /// A message of the one who asks.
+    /// Makes a message with the role `user`.
     pub fn user(content: impl Into<String>) -> Self {
         Self { role: "user".to_owned(), content: content.into() }
     }
 
-    /// A message of the one who answers.
+    /// Makes a message with the role `assistant`.
     pub fn assistant(content: impl Into<String>) -> Self {
         Self { role: "assistant".to_owned(), content: content.into() }
     }
@@ -48,8 +48,8 @@ table! {
 }
 
 impl SftExample {
-    /// How likely the policy that found it would have said something else, `1 - p(y | x)`: 0 to 1. What a policy says anyway
-    /// teaches it nothing; a solution of unknown probability counts as 1.
+    /// Returns the probability that the policy that drew the solution would have written something else, `1 - p(y | x)`, 0 to
+    /// 1. A solution that the policy writes anyway teaches it nothing. It is 1 if the probability is unknown.
     pub fn news(&self) -> f64 {
         self.logprob.map_or(1.0, |logprob| -f64::from(logprob).min(0.0).exp_m1())
     }

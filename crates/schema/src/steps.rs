@@ -1,4 +1,4 @@
-//! Solutions with a label per step, in the shape that trainers of process reward models read.
+//! Solutions with a label per step, in the format that trainers of process reward models read.
 
 table! {
     /// A trajectory with a label for each of its options.

@@ -1,4 +1,4 @@
-//! What a table is, and what a narrower reading of one is.
+//! The traits of a table and of a view, which has only some of a table's columns.
 
 use std::sync::Arc;
 
@@ -10,47 +10,48 @@ use crate::column::{Field, arrow_field};
 
 /// A row type that is one of the tables. Implemented only by `table!`.
 pub trait Table: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The table's name, as in `schemas/<name>.json`.
+    /// The name of the table, as in `schemas/<name>.json`.
     const NAME: &'static str;
     /// The version of the declaration. Datasets of another version are refused, never converted.
     const VERSION: u32;
-    /// The columns that tell rows apart: no two rows of a dataset agree in all of them.
+    /// The columns of the key: no two rows of a dataset have the same values in all of them.
     const KEY: &'static [&'static str];
 
-    /// What a row of this table is, in words.
+    /// Returns the description of a row: the doc comment of the row type, on one line.
     fn description() -> String;
 
-    /// The columns in their order.
+    /// Returns the columns, in order.
     fn fields() -> Vec<Field>;
 
-    /// The row's key, for messages and for finding duplicates.
+    /// Returns the row's key as one text, with `/` between columns, for error messages.
     fn id(&self) -> String;
 
-    /// Says what is wrong with the row beyond the types of its columns.
+    /// Checks what the types of the columns cannot express. The error describes the problem.
     fn check(&self) -> Result<(), String>;
 
-    /// The columns as an Arrow schema. Descriptions are in the fields' metadata.
+    /// Returns the columns as an Arrow schema, with their descriptions in the metadata of the fields.
     fn schema() -> SchemaRef {
         let fields: Vec<_> = Self::fields().iter().map(arrow_field).collect();
         Arc::new(Schema::new(fields))
     }
 
-    /// Name and version as written into every part, for example `prompts@1`.
+    /// Returns name and version as written into every part, for example `prompts@1`.
     fn tag() -> String {
         format!("{}@{}", Self::NAME, Self::VERSION)
     }
 }
 
-/// Some of a table's columns. What is not among them is not read from the disk, so that a stage cannot use it.
+/// A row type with only some of a table's columns. The others are not even decoded, so a stage that must not see
+/// a column, such as the gold answer, cannot use it by mistake.
 pub trait View: DeserializeOwned + Send + 'static {
-    /// The table looked at.
+    /// The table that the columns are from.
     type Of: Table;
 
-    /// The columns read, which are the view's fields, in the order of the table.
+    /// Returns the names of the columns, which are the fields of the view, in the order of the table.
     fn columns() -> &'static [&'static str];
 }
 
-/// The check of a table whose types say everything.
+/// The check of a table whose types express all its rules.
 #[expect(clippy::unnecessary_wraps, reason = "it has the shape of a check")]
 pub(crate) fn anything<T>(_: &T) -> Result<(), String> {
     Ok(())

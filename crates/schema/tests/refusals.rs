@@ -1,4 +1,4 @@
-//! What is not a piece of a table is refused, with its place.
+//! Batches and rows that do not fit their table are refused, and the error says where.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,7 +15,7 @@ fn prompt(id: &str) -> Prompt {
     Prompt { prompt_id: id.into(), answer: Some("4".into()), ..Prompt::default() }
 }
 
-/// The batch with its fields and arrays changed by `change`.
+/// Returns the batch with its fields and arrays changed by `change`.
 fn altered<T: Table>(rows: &[T], change: impl Fn(&mut Vec<(FieldRef, ArrayRef)>)) -> RecordBatch {
     let batch = to_batch(rows).unwrap();
     let fields = batch.schema().fields().iter().cloned().collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! The declarations: as text, as files, and against each other.
+//! The declarations of all tables, as text, as the files in `schemas/`, and compared with each other.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,7 @@ use schema::{
     Steps, Table, Trajectory, View, from_batch, to_batch,
 };
 
-/// A table as lines of `name type`, with `?` after the type of a column that may be null.
+/// Formats a table as lines of `name type`, with `?` after the type of a column that may be null.
 fn outline<T: Table>() -> String {
     let line = |f: schema::Field| {
         let null = if f.nullable { "?" } else { "" };

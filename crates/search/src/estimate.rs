@@ -1,4 +1,4 @@
-//! `search --estimate`: what a whole search would take, from a pilot of a few of its prompts.
+//! `search --estimate`: what a whole search would take, extrapolated from a pilot on a few of its prompts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,47 +7,47 @@ use schema::{NodeRow, Table, Trajectory};
 use serde::Serialize;
 use stage::Failure;
 
-/// What a pilot used.
+/// The resources that a pilot run used.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pilot {
-    /// Generated tokens, by prompt; 0 for one that is too long.
+    /// Generated tokens per prompt; 0 for a prompt that is too long.
     pub(crate) tokens: Vec<f64>,
-    /// Nodes, by prompt; 0 for one that is too long.
+    /// Nodes per prompt; 0 for a prompt that is too long.
     pub(crate) nodes: Vec<f64>,
     /// Wall-clock time.
     pub(crate) elapsed: Duration,
-    /// Bytes of the rows as Parquet.
+    /// Size of the rows as Parquet, in bytes.
     pub(crate) bytes: u64,
 }
 
-/// What all prompts would take; ranges are 95 % intervals of the total.
+/// The projected cost of searching all prompts. A pair is the total and the half-width of its 95 % interval.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Estimate {
-    /// Prompts of the pilot.
+    /// Prompts in the pilot.
     pilot: usize,
-    /// Prompts in all.
+    /// All prompts.
     prompts: usize,
-    /// Generated tokens and how far off that may be.
+    /// Generated tokens, ± the half-width.
     tokens: [f64; 2],
-    /// Nodes and how far off that may be.
+    /// Nodes, ± the half-width.
     nodes: [f64; 2],
-    /// Seconds. A pilot fills the batches worse than the whole, so this is rather too long.
+    /// Seconds. Rather too many: a pilot fills its batches less well than the whole run.
     seconds: f64,
-    /// Generated tokens a second, all prompts together; rather too few, for the same reason.
+    /// Generated tokens per second over all prompts. Rather too few, for the same reason.
     tokens_per_second: f64,
-    /// The token budget of a prompt that takes the seconds asked for; null if none were.
+    /// The token budget per prompt that takes the requested seconds; null if none were requested.
     budget_tokens: Option<u64>,
-    /// Bytes on the disk.
+    /// Bytes on disk.
     bytes: f64,
 }
 
-/// Prompts of a pilot of `pilot` out of `prompts`, evenly spread.
+/// Picks `pilot` of `prompts` prompts, evenly spread, and returns their positions.
 pub(crate) fn chosen(prompts: usize, pilot: usize) -> Vec<usize> {
     let pilot = pilot.clamp(1, prompts.max(1)).min(prompts);
     (0..pilot).map(|i| i * prompts / pilot).collect()
 }
 
-/// The size of rows as Parquet.
+/// The size of the rows as Parquet, in bytes.
 pub(crate) fn size(nodes: &[NodeRow], trajectories: &[Trajectory]) -> Result<u64, Failure> {
     fn bytes<T: Table>(rows: &[T]) -> Result<u64, Failure> {
         Ok(dataset::parquet_size(rows, Path::new("estimate"))?)
@@ -56,8 +56,8 @@ pub(crate) fn size(nodes: &[NodeRow], trajectories: &[Trajectory]) -> Result<u64
 }
 
 impl Estimate {
-    /// Scales a pilot up to `prompts`, and turns seconds for each of them into tokens: a budget in seconds would make
-    /// the result depend on the machine.
+    /// Scales a pilot up to `prompts`, and turns `seconds_each` into a token budget. Searches have budgets in tokens
+    /// because one in seconds would make the result depend on the machine.
     pub(crate) fn of(pilot: &Pilot, prompts: usize, seconds_each: Option<f64>) -> Self {
         let count = pilot.tokens.len();
         let scale = prompts as f64 / count.max(1) as f64;
@@ -75,7 +75,7 @@ impl Estimate {
         }
     }
 
-    /// `budget` is the setting that limits the tokens of a prompt.
+    /// Prints the estimate. `budget` is the name of the setting that limits a prompt's tokens.
     pub(crate) fn print(&self, json: bool, budget: &str) -> Result<(), Failure> {
         if json {
             return stage::print_json(self);
@@ -109,14 +109,15 @@ impl Estimate {
     }
 }
 
-/// The sum over `prompts` that a sample of them suggests, and 1.96 standard errors of it.
+/// Extrapolates a sample to the sum over `prompts`; returns the total and 1.96 standard errors.
 fn total(sample: &[f64], prompts: usize) -> [f64; 2] {
     let count = sample.len().max(1) as f64;
     let mean = sample.iter().sum::<f64>() / count;
     let squares: f64 = sample.iter().map(|x| (x - mean) * (x - mean)).sum();
+    // A single prompt says nothing of the spread: NaN, which is printed as `?`.
     let deviation = if count > 1.0 { (squares / (count - 1.0)).sqrt() } else { f64::NAN };
     let all = prompts as f64;
-    // What was tried is known: the uncertainty is that of the others.
+    // Finite population correction: the prompts of the pilot are known exactly, only the others are uncertain.
     let others = (1.0 - count / all).max(0.0).sqrt();
     [mean * all, 1.96 * deviation / count.sqrt() * all * others]
 }
@@ -138,7 +139,8 @@ mod tests {
         };
         let estimate = Estimate::of(&pilot, 400, Some(0.5));
         assert_eq!((estimate.tokens[0], estimate.nodes), (40_000.0, [3200.0, 0.0]));
-        // The deviation is 11.547, of the mean 5.774, of the total 2309, less 1 % known.
+        // The standard deviation is 11.547, the standard error of the mean 5.774, that of the total 2309, less the 1 % that
+        // is known.
         assert!((estimate.tokens[1] - 1.96 * 2309.4 * 0.99_f64.sqrt()).abs() < 1.0);
         assert!((estimate.seconds - 200.0).abs() < 1e-9);
         assert!((estimate.bytes - 400_000.0).abs() < 1e-6);

@@ -1,11 +1,10 @@
-//! Searching (AlphaLLM §4.3): eta-MCTS over the prompts with the policy, the fast policy and the
-//! critics.
+//! The search stage (AlphaLLM §4.3): eta-MCTS over the prompts with the policy, the fast policy and the critics.
 //!
-//! Reads questions, never an answer. Writes every tree (`nodes`) and the solutions found in it
-//! (`trajectories`), a part for each chunk of prompts; a chunk's trees are advanced together.
+//! Reads questions and never an answer. Writes every tree (`nodes`) and the solutions found in it (`trajectories`), one
+//! part per chunk of prompts; the trees of a chunk are searched together, so that their model calls share batches.
 //!
-//! With `[samples]` in the preset there are no trees: the trajectories are independent samples, ranked
-//! by outcome reward, and `nodes` has as many parts, all empty.
+//! With `[samples]` in the preset there are no trees: the trajectories are independent samples, ranked by outcome reward,
+//! and `nodes` has as many parts, all empty.
 
 mod estimate;
 mod outputs;
@@ -36,43 +35,44 @@ use totals::Totals;
 pub struct Args {
     #[command(flatten)]
     common: Common,
-    /// How questions become text: the preset's text.toml.
+    /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
-    /// How trees are searched: the preset's tree.toml. Of samples it decides nothing.
+    /// The preset's tree.toml: how trees are searched. It has no effect on samples.
     #[arg(long)]
     tree: PathBuf,
     /// The prompts to search.
     #[arg(long)]
     prompts: PathBuf,
-    /// The policy: its checkpoint, or the address of a server, `http://host:port/v1#model`.
+    /// The policy: a checkpoint, or a server's address, `http://host:port/v1#model`.
     #[arg(long)]
     policy: ModelAt,
-    /// The small policy that writes the fast rollouts: its checkpoint, or the address of a server.
+    /// The small policy that writes the fast rollouts: a checkpoint, or a server's address.
     #[arg(long)]
     fast_policy: ModelAt,
-    /// A checkpoint with critics' heads, or one or a server's address that is asked in words; once for each.
+    /// A critic: a checkpoint with critic heads, or a checkpoint or server that is asked in words. Repeat the flag for each
+    /// model.
     #[arg(long = "critic", required = true)]
     critics: Vec<ModelAt>,
-    /// Where the solutions go.
+    /// Output folder for the solutions.
     #[arg(long)]
     out_trajectories: PathBuf,
-    /// Where the trees go.
+    /// Output folder for the trees.
     #[arg(long)]
     out_nodes: PathBuf,
-    /// Search with critics below the preset's bar, too.
+    /// Search even if the critics are below the preset's bar.
     #[arg(long)]
     weak_critics: bool,
-    /// Search some of the prompts (16, or as many as given), write nothing, and say what all of them would take.
+    /// Search only a few prompts (16, or the number given), write nothing, and print what the whole search would take.
     #[arg(long, value_name = "PROMPTS", num_args = 0..=1, default_missing_value = "16")]
     estimate: Option<usize>,
-    /// With --estimate: say also which token budget of a prompt takes so many seconds, above 0.
+    /// With --estimate: also print the token budget per prompt that takes this many seconds; above 0.
     #[arg(long, value_name = "SECONDS", requires = "estimate", value_parser = seconds)]
     seconds_per_prompt: Option<f64>,
-    /// Begin no further part after so many seconds: the same command goes on where this one stopped (exit 75).
+    /// Start no new part after this many seconds. Exits with 75; the same command resumes where this one stopped.
     #[arg(long, value_name = "SECONDS")]
     stop_after: Option<u64>,
-    /// Begin no further part after this run has generated so many tokens; as --stop-after otherwise.
+    /// Start no new part once this run has generated this many tokens. Exits and resumes as with --stop-after.
     #[arg(long, value_name = "TOKENS")]
     stop_after_tokens: Option<u64>,
 }
@@ -86,26 +86,26 @@ fn seconds(text: &str) -> Result<f64, String> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Prompts of one part, whose trees are advanced together.
+    /// Prompts per part. The trees of a part are searched together.
     chunk_prompts: usize,
-    /// The most solutions of a prompt that are written, best first.
+    /// The most solutions to write per prompt, best first.
     trajectories_per_prompt: usize,
-    /// What is asked of the critics' heads (`value`, `prm`, `orm`), on the problems they were judged on.
+    /// The bar for each critic head (`value`, `prm`, `orm`): its least figures on the held-out problems it was judged on.
     #[serde(default)]
     critics_at_least: BTreeMap<String, Bar>,
-    /// Independent samples of every prompt instead of a tree; absent searches trees.
+    /// Draws independent samples of every prompt instead of searching a tree; absent means trees.
     #[serde(default)]
     samples: Option<SampleBudget>,
 }
 
-/// What decides the output, for the recipe.
+/// Everything that determines the output, hashed into the recipe.
 #[derive(Serialize)]
 struct Settings<'a> {
     chunk_prompts: usize,
     trajectories_per_prompt: usize,
     tree: &'a SearchConfig,
     text: &'a TextConfig,
-    /// Not there without samples, so that the digest of a search of trees is what it was before there were any.
+    /// Left out when there are no samples, so that tree searches keep the digest they had before this setting existed.
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<SampleBudget>,
 }
@@ -144,7 +144,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Searcher::new(models.policies(&text, &place)?, models.critic(&text, &place)?, tree);
     let model = models.policy.label();
     let critics = models::critics_id(&models.critics, &text)?;
-    // The searcher has its weights in an order of its own: they need not be there twice.
+    // The searcher holds its own copy of the weights in another layout: free these, rather than keep both in memory.
     drop(models);
     let searcher = searcher.map_err(Failure::from)?.within(place.kept_at_most);
     let each = questions.iter().map(|prompt| (prompt.prompt_id.as_str(), prompt.prompt.as_str()));
@@ -175,10 +175,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     job.totals.print(args.common.json, job.samples.is_some())
 }
 
-/// The rows of a part, of both tables.
+/// The rows of one part, for both tables.
 type Rows = (Vec<NodeRow>, Vec<Trajectory>);
 
-/// A run's models and counts.
+/// The models and counters of a run.
 struct Job<'a> {
     common: &'a Common,
     model: String,
@@ -192,7 +192,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Searches the parts that are missing.
+    /// Searches the missing parts.
     fn parts(
         &mut self,
         questions: &[prompts::Question],
@@ -209,6 +209,8 @@ impl Job<'_> {
         let left: usize = missing.iter().map(|(_, range)| range.len()).sum();
         let progress = Progress::new("search", left as u64);
         for (index, range) in missing {
+            // Checked between parts only: a part is written whole or not at all, so stopping inside one would waste its
+            // work.
             if self.is_over(args) {
                 let message = format!("stopped before part {index} of {parts}");
                 return Err(Failure::try_again(message).hint("the same command goes on from there"));
@@ -220,7 +222,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Searches the prompts of a part, and shows how that goes after every wave.
+    /// Searches the prompts of one part, and updates the progress bar after every wave of model calls.
     fn part(&mut self, chunk: &[prompts::Question], progress: &Progress) -> Result<Rows, Failure> {
         let (before, begun, mut shown) = (self.totals.pulse(), self.begun, 0);
         let rows = self.chunk(chunk, &mut |now| {
@@ -228,17 +230,18 @@ impl Job<'_> {
             progress.add((now.done - shown) as u64);
             shown = now.done;
         })?;
+        // Prompts that are too long never show up in a pulse: count them here, so that the bar still reaches its end.
         progress.add((chunk.len() - shown) as u64);
         Ok(rows)
     }
 
-    /// Whether the run has used up what it was given.
+    /// Whether the run has used up its time or its tokens.
     fn is_over(&self, args: &Args) -> bool {
         args.stop_after.is_some_and(|seconds| self.begun.elapsed().as_secs() >= seconds)
             || args.stop_after_tokens.is_some_and(|tokens| self.totals.tokens >= tokens)
     }
 
-    /// Searches or samples the prompts of a part.
+    /// Searches or samples the prompts of one part.
     fn chunk(
         &mut self,
         prompts: &[prompts::Question],
@@ -247,6 +250,7 @@ impl Job<'_> {
         let (round, run_seed) = (self.common.round, self.common.seed);
         let mut questions = Vec::with_capacity(prompts.len());
         for prompt in prompts {
+            // The seed comes from the prompt's id and not from its position, so parts can be searched in any order.
             let seed = seed_for(run_seed, "search", round, &prompt.prompt_id);
             if self.fitting.holds(&prompt.prompt_id) {
                 questions.push(Question { id: &prompt.prompt_id, text: &prompt.prompt, seed });
@@ -267,7 +271,7 @@ impl Job<'_> {
         rows::Source { question, model, critics, round: self.common.round }
     }
 
-    /// The trees of some questions and what was found in them.
+    /// Searches the trees of `questions` and returns their rows.
     fn search(
         &mut self,
         questions: &[Question<'_>],
@@ -287,7 +291,7 @@ impl Job<'_> {
         Ok((nodes, trajectories))
     }
 
-    /// Says what kept trees from growing, or cut what was found.
+    /// Warns if something kept trees from growing, or cut solutions short.
     fn warn(&self) {
         let warnings = self.totals.warnings(&self.searcher.config().mcts);
         for warning in warnings {
@@ -295,7 +299,7 @@ impl Job<'_> {
         }
     }
 
-    /// Independent samples of some questions, which have no nodes.
+    /// Draws independent samples of `questions`; they have no nodes.
     fn sample(
         &mut self,
         questions: &[Question<'_>],
@@ -313,7 +317,7 @@ impl Job<'_> {
         Ok((Vec::new(), trajectories))
     }
 
-    /// Searches a few prompts and says what all would take.
+    /// Searches a few prompts and prints what all of them would take.
     fn estimate(
         mut self,
         prompts: &[prompts::Question],
@@ -328,6 +332,7 @@ impl Job<'_> {
         used.elapsed = clock.elapsed();
         used.bytes = estimate::size(&nodes, &trajectories)?;
         (used.tokens, used.nodes) = self.totals.by_prompt.iter().copied().unzip();
+        // Prompts that are too long have no entry: they cost nothing, but count when the pilot is scaled up.
         used.tokens.resize(some.len(), 0.0);
         used.nodes.resize(some.len(), 0.0);
         self.warn();

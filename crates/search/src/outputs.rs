@@ -1,8 +1,10 @@
-//! The two tables of a search, which are only right together: an option of a trajectory names the node that it is.
+//! The two tables that a search writes, kept consistent with each other: each option of a trajectory refers to a row of
+//! `nodes`.
 //!
-//! A server may answer the same request in another way the second time, so trees that are searched again are other trees. Hence a
-//! part is finished once both tables have it, and its trajectories are never there without the nodes that they are of: nodes are
-//! written first, trajectories are taken away first, and each is on the disk before the other is touched.
+//! A server may answer the same request differently the second time, so searching a prompt again gives a different tree. A
+//! part therefore counts as finished only once both tables have it, and its trajectories never exist without the nodes they
+//! refer to: nodes are written first, trajectories are deleted first, and each step is on disk before the other table is
+//! touched.
 
 use std::path::Path;
 
@@ -10,22 +12,22 @@ use dataset::{Begin, Output, Recipe};
 use schema::{NodeRow, Trajectory};
 use stage::Failure;
 
-/// Where the two tables go.
+/// The folders of the two tables.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Places<'a> {
     pub(crate) nodes: &'a Path,
     pub(crate) trajectories: &'a Path,
 }
 
-/// The tables that are left to write.
+/// The tables that still have parts to write.
 pub(crate) struct Outputs {
-    /// None if they are complete: a run was killed between the commits.
+    /// `None` if this table is already committed: an earlier run was killed between the two commits.
     nodes: Option<Output<NodeRow>>,
     trajectories: Output<Trajectory>,
 }
 
 impl Outputs {
-    /// Takes up the work; none when both are complete.
+    /// Resumes the work; `None` when both tables are complete.
     pub(crate) fn begin(
         at: Places<'_>,
         recipe: &Recipe,
@@ -39,11 +41,14 @@ impl Outputs {
             (Begin::UpToDate(_), Begin::Work(trajectories))
                 if trajectories.missing().is_empty() =>
             {
+                // All parts are there and only this commit is missing, so nothing has to be searched again.
                 return Ok(Some(Self { nodes: None, trajectories }));
             }
             (Begin::Work(nodes), Begin::Work(trajectories)) => (nodes, trajectories),
             (Begin::UpToDate(_), Begin::Work(trajectories)) => {
                 say_again(at.nodes, at.trajectories);
+                // One table is committed and the other is incomplete. The committed one has to be rewritten too, since its
+                // rows may belong to trees that a new search will not find again.
                 (Output::again(at.nodes, recipe.clone(), parts)?, trajectories)
             }
             (Begin::Work(nodes), Begin::UpToDate(_)) => {
@@ -56,12 +61,13 @@ impl Outputs {
         Ok(Some(outputs))
     }
 
-    /// Takes away what is finished of parts that one of the tables lacks.
+    /// Deletes the parts that only one of the two tables has.
     fn discard_halves(&self, parts: usize) -> Result<(), Failure> {
         let Some(nodes) = &self.nodes else { return Ok(()) };
         let lacking = [nodes.missing(), self.trajectories.missing()];
         for index in 0..parts {
             if lacking.iter().any(|missing| missing.contains(&index)) {
+                // Trajectories go first: a kill between the two deletions must not leave trajectories without their nodes.
                 self.trajectories.discard_part(index)?;
                 nodes.discard_part(index)?;
             }
@@ -69,12 +75,12 @@ impl Outputs {
         Ok(())
     }
 
-    /// The parts that are to be searched, ascending.
+    /// The parts still to be searched, ascending.
     pub(crate) fn missing(&self) -> Vec<usize> {
         self.trajectories.missing()
     }
 
-    /// Writes a part of both.
+    /// Writes one part of both tables, nodes first.
     pub(crate) fn write(
         &self,
         index: usize,
@@ -87,7 +93,7 @@ impl Outputs {
         Ok(self.trajectories.write_part(index, trajectories)?)
     }
 
-    /// The trajectories last: `make` takes them for the whole.
+    /// Commits both tables, trajectories last: `make` takes their manifest as the sign that the whole search is done.
     pub(crate) fn commit(self) -> Result<(), Failure> {
         if let Some(output) = self.nodes {
             output.commit()?;
@@ -123,7 +129,7 @@ mod tests {
         }
     }
 
-    /// What a run of a server that never repeats itself finds: all texts name the run.
+    /// The rows that a server which never repeats itself would lead to: every text carries the name of the run.
     fn rows(run: &str, index: usize) -> (Vec<NodeRow>, Vec<Trajectory>) {
         let prompt_id = format!("p{index}");
         let node =
@@ -151,7 +157,7 @@ mod tests {
             Outputs::begin(at, &recipe(), PARTS, false).unwrap()
         }
 
-        /// A run to the end; gives the parts that it searched.
+        /// Runs to the end and returns the parts it searched.
         fn finish(&self, run: &str) -> Vec<usize> {
             let outputs = self.begin().unwrap();
             let missing = outputs.missing();
@@ -163,7 +169,7 @@ mod tests {
             missing
         }
 
-        /// The run that each part is of, in both tables.
+        /// The run that wrote each part, for both tables.
         fn runs(&self) -> Vec<(String, String)> {
             let nodes = Dataset::<NodeRow>::open(&self.0.path().join("nodes")).unwrap().rows();
             let trajectories = Dataset::<Trajectory>::open(&self.0.path().join("trajectories"));
@@ -172,7 +178,7 @@ mod tests {
             both.map(|(node, trajectory)| (node.text, trajectory.completion)).collect()
         }
 
-        /// The file of a part.
+        /// The Parquet file of a part.
         fn part(&self, table: &str, index: usize) -> std::path::PathBuf {
             let name = format!("data/train-{index:05}-of-{PARTS:05}.parquet");
             self.0.path().join(table).join(name)
@@ -189,7 +195,7 @@ mod tests {
         let outputs = folder.begin().unwrap();
         let (nodes, trajectories) = rows("first", 0);
         outputs.write(0, &nodes, &trajectories).unwrap();
-        // Killed between the two: the nodes of part 1 are there.
+        // Killed between the two writes: part 1 has its nodes but no trajectories.
         outputs.nodes.as_ref().unwrap().write_part(1, &rows("first", 1).0).unwrap();
         drop(outputs);
         assert_eq!(folder.finish("second"), [1, 2]);
@@ -208,7 +214,7 @@ mod tests {
             }
             drop(outputs);
             std::fs::write(folder.part(table, 0), b"PAR1").unwrap();
-            // Begun, and killed before anything was searched.
+            // A run that begins and is killed before it searches anything.
             drop(folder.begin().unwrap());
             assert_eq!(folder.finish("second"), [0, 2], "{table}");
             assert_eq!(folder.runs(), of(["second", "first", "second"]), "{table}");

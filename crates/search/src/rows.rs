@@ -1,4 +1,4 @@
-//! Trees, solutions and samples as rows of the tables.
+//! Converts trees, solutions and samples to rows of the tables.
 
 use dataset::row_id;
 use decoding::{Origin, Part, Question, Sample, Searched, Solved};
@@ -6,7 +6,7 @@ use mcts::{Node, NodeId, Tree};
 use schema::trajectories::TextOption;
 use schema::{NodeRow, Trajectory};
 
-/// What the rows of a question share.
+/// The fields that all rows of a question share.
 pub(crate) struct Source<'a> {
     pub(crate) question: &'a Question<'a>,
     pub(crate) model: &'a str,
@@ -14,7 +14,7 @@ pub(crate) struct Source<'a> {
     pub(crate) round: i32,
 }
 
-/// A row for every node of a tree.
+/// One row for every node of a tree.
 pub(crate) fn nodes(question: &Question<'_>, tree: &Tree, round: i32) -> Vec<NodeRow> {
     let row = |(id, node): (NodeId, &Node)| NodeRow {
         prompt_id: question.id.to_owned(),
@@ -40,8 +40,8 @@ pub(crate) fn nodes(question: &Question<'_>, tree: &Tree, round: i32) -> Vec<Nod
     tree.nodes().map(row).collect()
 }
 
-/// The best solutions of a tree, distinct, best first: by outcome reward, then by the leaf's mean
-/// return, the policy's own before rollouts.
+/// The best `keep` distinct solutions of a tree, best first: by outcome reward, then by the mean return of the leaf, then
+/// the policy's own before those from rollouts.
 pub(crate) fn trajectories(from: &Source<'_>, searched: &Searched, keep: usize) -> Vec<Trajectory> {
     let mut order: Vec<&Solved> = searched.solved.iter().collect();
     let q = |s: &Solved| mean(searched.tree.node(s.leaf)).unwrap_or(0.0);
@@ -51,6 +51,8 @@ pub(crate) fn trajectories(from: &Source<'_>, searched: &Searched, keep: usize) 
         outcome.then(q(b).total_cmp(&q(a))).then(rolled(a).cmp(&rolled(b)))
     });
     let mut seen = std::collections::BTreeSet::new();
+    // The same text may come from the tree and from a rollout. Both stay: `decoder` tells them apart, and the filter
+    // chooses by it.
     order.retain(|s| seen.insert((s.text.as_str(), rolled(s))));
     let best = order.into_iter().take(keep).enumerate();
     best.map(|(rank, solved)| trajectory(from, &searched.tree, solved, rank)).collect()
@@ -94,7 +96,7 @@ fn trajectory(from: &Source<'_>, tree: &Tree, solved: &Solved, rank: usize) -> T
     }
 }
 
-/// The options of a solution: those of the tree with their nodes, then what was written after.
+/// The options of a solution: first those in the tree, with their nodes, then those written after the leaf.
 fn options(tree: &Tree, solved: &Solved) -> Vec<TextOption> {
     let of_node = |id: NodeId| {
         let node = tree.node(id);
@@ -113,7 +115,7 @@ fn options(tree: &Tree, solved: &Solved) -> Vec<TextOption> {
     own.chain(without_nodes(&solved.rest, &solved.values, &solved.process)).collect()
 }
 
-/// Options that are in no tree, with what the critics say of each, if anything.
+/// Options outside any tree, with their critic scores where there are any.
 fn without_nodes(
     parts: &[Part],
     values: &[f32],
@@ -131,21 +133,23 @@ fn without_nodes(
     })
 }
 
-/// The best samples of a prompt, best first: by outcome reward, then as they were drawn. What was drawn twice is there
-/// twice: how often samples give an answer is what their agreement counts. The filter keeps one of equal texts.
+/// The best `keep` samples of a prompt, best first: by outcome reward, then in the order they were drawn. Duplicate texts
+/// stay, because self-consistency and `agreement` count how often an answer was drawn; the filter later keeps one of each
+/// text.
 pub(crate) fn samples(from: &Source<'_>, samples: &[Sample], keep: usize) -> Vec<Trajectory> {
     let mut order: Vec<(usize, &Sample)> = samples.iter().enumerate().collect();
-    // Stable: of equal rewards the one drawn first.
+    // The sort is stable: of equal rewards, the sample drawn first comes first.
     order.sort_by(|(_, a), (_, b)| b.candidate.outcome.total_cmp(&a.candidate.outcome));
     let best = order.into_iter().take(keep).enumerate();
     best.map(|(rank, (draw, sample))| sampled(from, sample, draw, rank)).collect()
 }
 
-/// The sample that was drawn as number `draw`, from 0.
+/// The row of the sample drawn at position `draw`, from 0.
 fn sampled(from: &Source<'_>, sample: &Sample, draw: usize, rank: usize) -> Trajectory {
     let options: Vec<TextOption> =
         without_nodes(&sample.parts, &sample.values, &sample.process).collect();
     let (decoder, seed) = ("sample", from.question.seed);
+    // `draw` keeps the ids of duplicate texts apart.
     let id = row_id(&[
         from.question.id,
         &sample.candidate.text,

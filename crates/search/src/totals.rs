@@ -1,14 +1,14 @@
-//! What a run did, for the summary and the metrics.
+//! The counters of a run, for the summary and the metrics.
 
 use decoding::{Cost, Pulse, Sampled, Searched};
 use mcts::{Config, Merge, NodeId, StopReason};
 use serde::Serialize;
 use stage::Failure;
 
-/// One in so many trees that do not grow, or options that are blank, is worth a warning.
+/// Warn once one in this many trees fails to grow, or one in this many options is blank.
 const SOME: usize = 4;
 
-/// What a run did; of trees what samples do not have is 0, and the other way round.
+/// The counters of a run. Those of trees stay 0 when sampling, and the other way round.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Totals {
     pub(crate) prompts: usize,
@@ -16,28 +16,28 @@ pub(crate) struct Totals {
     pub(crate) trees: usize,
     pub(crate) nodes: u64,
     pub(crate) simulations: u64,
-    /// Options drawn in trees, and those of them that were merged with siblings.
+    /// Options drawn in trees; `merged` of them were merged with siblings.
     pub(crate) sampled: u64,
     pub(crate) merged: u64,
     /// Options that were blank.
     pub(crate) blank: u64,
     /// Trees whose root is saturated with fewer children than `c_min(0)`.
     pub(crate) narrow_roots: usize,
-    /// Trees that ended before their budgets because no node could have another child, some being saturated.
+    /// Trees that ended before their budget because no node could have another child, at least one being saturated.
     pub(crate) starved: usize,
-    /// The nodes that the trees' budgets allow together; 0 without such a budget.
+    /// The sum of the trees' node budgets; 0 without such a budget.
     pub(crate) budget_nodes: u64,
     pub(crate) terminals: u64,
     /// Paths that ended because the policy's context was full.
     pub(crate) out_of_room: u64,
-    /// Samples within the budget.
+    /// Samples that fit the budget.
     pub(crate) samples: u64,
     /// All tokens generated.
     pub(crate) tokens: u64,
-    /// Those of samples that were over the budget.
+    /// Tokens of samples that were dropped for being over the budget.
     pub(crate) dropped_tokens: u64,
     pub(crate) answered: usize,
-    /// Trees whose answer was settled early, and what their budgets had left, of nodes and of tokens.
+    /// Trees that stopped early because their answer was settled, and the nodes and tokens of the budget this saved.
     pub(crate) settled: usize,
     pub(crate) spared_nodes: u64,
     pub(crate) spared_tokens: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Counts a tree that was searched within a budget.
+    /// Counts one tree. `config` has its budget and its widths.
     pub(crate) fn add_tree(&mut self, searched: &Searched, config: &Config) {
         let (tree, budget) = (&searched.tree, config.budget);
         let (tally, root) = (tree.tally(), tree.node(NodeId::ROOT));
@@ -71,6 +71,7 @@ impl Totals {
         self.by_prompt.push((searched.tokens as f64, f64::from(tally.nodes)));
         if tree.stop() == Some(StopReason::Settled) {
             self.settled += 1;
+            // A search finishes what it has begun beyond its budget, so what it used may be more than the budget.
             let nodes = budget.nodes.map_or(0, |most| most.saturating_sub(tally.nodes));
             let tokens = budget.tokens.map_or(0, |most| most.saturating_sub(tally.tokens));
             self.spared_nodes += u64::from(nodes);
@@ -78,21 +79,23 @@ impl Totals {
         }
     }
 
-    /// Counts the samples of a prompt.
+    /// Counts the samples of one prompt.
     pub(crate) fn add_samples(&mut self, sampled: &Sampled) {
         let candidates = || sampled.samples.iter().map(|sample| &sample.candidate);
         self.samples += sampled.samples.len() as u64;
         self.tokens += sampled.tokens;
+        // `sampled.tokens` counts every token drawn, the candidates only those of samples within the budget.
         self.dropped_tokens +=
             sampled.tokens - candidates().map(|c| u64::from(c.tokens)).sum::<u64>();
         self.answered += usize::from(candidates().any(|c| c.answer.is_some()));
         self.by_prompt.push((sampled.tokens as f64, 0.0));
     }
 
-    /// What a user has to know of the trees: that merging starved them, or that contexts cut what was found.
+    /// Warnings for the user: merging starves the trees, options are blank, or contexts are too short.
     pub(crate) fn warnings(&self, config: &Config) -> Vec<String> {
         let mut warnings = Vec::new();
-        // Drawn without replacement a node is saturated when the policy has no more to say: that is no merging.
+        // When options are drawn without replacement, saturation means that the policy has little left to say, not that
+        // merging got in the way.
         let merges = !matches!(config.merge, Merge::Off | Merge::Distinct { .. });
         let some = self.trees.div_ceil(SOME);
         if merges && self.trees > 0 && (self.starved >= some || self.narrow_roots >= some) {
@@ -134,17 +137,18 @@ impl Totals {
         )
     }
 
-    /// How far the run is.
+    /// The progress so far.
     pub(crate) fn pulse(&self) -> Pulse {
         let (nodes, samples, tokens, cost) = (self.nodes, self.samples, self.tokens, self.cost);
         Pulse { done: self.prompts, nodes, samples, tokens, cost }
     }
 
-    /// Prints the summary: that of samples, or that of trees.
+    /// Prints the summary, of samples or of trees.
     pub(crate) fn print(&self, json: bool, samples: bool) -> Result<(), Failure> {
         if json {
             return stage::print_json(self);
         }
+        // Means are over the prompts that were searched: those that are too long would only dilute them.
         let searched = (self.prompts - self.too_long).max(1) as f64;
         let mean = |sum: u64| format!("{:.1}", sum as f64 / searched);
         let kept = self.cost.hit_rate();
@@ -182,7 +186,7 @@ impl Totals {
     }
 }
 
-/// How fast it went to where it is, for whoever watches.
+/// The average speed of a run that has reached `pulse` after `seconds`, for the progress line.
 pub(crate) fn pace(pulse: Pulse, seconds: f64) -> String {
     let kept = pulse.cost.hit_rate().unwrap_or(0.0) * 100.0;
     let per_second = |count: u64| count as f64 / seconds;

@@ -1,7 +1,7 @@
-//! The one entry and the one exit of every binary.
+//! The entry point and exit of every binary.
 //!
-//! Nothing below a stage's `run` may end the process, so that files are closed and locks released
-//! on every way out.
+//! No code called from a stage's `run` may end the process, so that files are closed and locks released
+//! in every case.
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::{Exit, Failure};
 use crate::{plain, terminal};
 
-/// Parses the arguments, runs the stage, prints its failure and returns its exit code.
+/// Parses the arguments, runs the stage, prints any failure and returns the exit code.
 ///
 /// `--help` and `--version` end with 0, a wrong command line with 64, a panic with 70.
 pub fn main<A: clap::Parser>(run: impl FnOnce(A) -> Result<(), Failure>) -> ExitCode {
@@ -30,9 +30,9 @@ pub fn main<A: clap::Parser>(run: impl FnOnce(A) -> Result<(), Failure>) -> Exit
     }
 }
 
-/// Prints what clap has to say; its own code for a wrong command line would be 2.
+/// Prints the message of clap and returns the exit code. Clap's own code for a wrong command line would be 2.
 fn usage(error: &clap::Error) -> Exit {
-    // When the output is closed there is nobody left to tell.
+    // Failed writes are ignored: if the output is closed, there is no other place to report them.
     if error.use_stderr() {
         let text = error.render().to_string();
         drop(io::stderr().write_all(plain::lines(&text).as_bytes()));
@@ -42,26 +42,27 @@ fn usage(error: &clap::Error) -> Exit {
     Exit::Ok
 }
 
-/// Makes a write past the file-size limit an error instead of a silent death.
+/// Makes a write past the file-size limit an error, where SIGXFSZ would otherwise kill the process without a message.
 ///
-/// A handler that only sets a flag replaces the default action, and needs no `unsafe` here. SIGPIPE
-/// needs nothing: Rust's runtime ignores it already, so a closed pipe is an error of `write`.
+/// A handler that only sets a flag is enough to replace the default action, and needs no `unsafe` here. Nothing is needed
+/// for SIGPIPE: Rust's runtime ignores it already, so writing to a closed pipe is an ordinary error.
 fn survive_signals() {
     #[cfg(unix)]
     {
         use signal_hook::{consts::SIGXFSZ, flag};
-        // Without it the stage still works, and the limit kills it as it would any program.
+        // If this fails, the stage still works, and only the limit kills it as it would any program.
         drop(flag::register(SIGXFSZ, Arc::default()));
     }
 }
 
-/// Runs a stage; a panic in it becomes a [`Failure::bug`] that says where.
+/// Runs a stage. A panic in it becomes a [`Failure::bug`] that names the place in the source.
 fn guard(run: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     let first = record_first_panic();
     let ended = panic::catch_unwind(AssertUnwindSafe(run));
     let panicked = first.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (ended, panicked) {
         (Ok(result), None) => result,
+        // A panic that was caught, such as one of the Parquet library on a bad file, is an ordinary error.
         (Ok(result), Some(place)) => {
             tracing::debug!("caught, and told as what it means: {place}");
             result
@@ -70,8 +71,8 @@ fn guard(run: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     }
 }
 
-/// Keeps the text of the first panic of any thread: a worker's panic is the cause, and the panics of
-/// those who waited for it are not. `RUST_BACKTRACE` still prints each in full.
+/// Records the message of the first panic in any thread. The first one is the cause; others follow in threads that
+/// were waiting for that one. With `RUST_BACKTRACE` each is still printed in full.
 fn record_first_panic() -> Arc<Mutex<Option<String>>> {
     let first = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&first);
@@ -85,7 +86,7 @@ fn record_first_panic() -> Arc<Mutex<Option<String>>> {
     first
 }
 
-/// `message at file:line:column`, in one line.
+/// Formats a panic as `message at file:line:column`, on one line.
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let message = info.payload_as_str().unwrap_or("panic").replace('\n', " ");
     match info.location() {

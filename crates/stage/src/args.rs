@@ -1,4 +1,4 @@
-//! The arguments that every stage takes, in the same words.
+//! The command-line arguments that all stages have in common.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Failure;
 use crate::preset::{self, Preset};
 
-/// What every stage takes: `#[command(flatten)] common: stage::Common`.
+/// The arguments that all stages have in common. Use as `#[command(flatten)] common: stage::Common`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Common {
     /// Preset of this stage (TOML).
@@ -27,24 +27,24 @@ pub struct Common {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 
-    /// Turn of the outer loop that the output belongs to; 0 is the bootstrap.
+    /// Round of the outer loop that the output belongs to; 0 is the bootstrap.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..))]
     pub round: i32,
 
-    /// Where models run: `cpu`, `cuda`, `cuda:N` or several cards, `cuda:N,M`.
+    /// Device that models run on: `cpu`, `cuda`, `cuda:N`, or several cards as `cuda:N,M`.
     #[arg(long, default_value_t = Device::Cpu)]
     pub device: Device,
 
-    /// Threads; never changes a result [default: all cores].
+    /// Number of threads; never changes a result [default: all cores].
     #[arg(long, value_name = "N", default_value_t = cores(), hide_default_value = true)]
     pub workers: NonZeroUsize,
 
-    /// Keep about so much of what models have read at most, e.g. 512MiB or 8GiB: a search that needs more has fewer trees
-    /// under way and reads again; never changes a result on the CPU [default: no limit].
+    /// Approximate limit on the KV cache of a search, e.g. 512MiB or 8GiB; a search that needs more keeps fewer trees in
+    /// flight and recomputes prefixes; never changes a result on the CPU [default: no limit].
     #[arg(long, value_name = "SIZE")]
     pub kv_memory: Option<Size>,
 
-    /// Requests under way at once to a server that a policy is behind.
+    /// Most requests in flight at once to the server of a policy.
     #[arg(long, value_name = "N", default_value = "32")]
     pub requests: NonZeroUsize,
 
@@ -52,7 +52,7 @@ pub struct Common {
     #[arg(long)]
     pub force: bool,
 
-    /// Say what would be done, and do nothing.
+    /// Print what would be done, without doing it.
     #[arg(long)]
     pub dry_run: bool,
 
@@ -68,7 +68,7 @@ impl Common {
     }
 }
 
-/// A number of bytes: `65536`, `512MiB`, `8GiB`.
+/// A size in bytes, written as `65536`, `512MiB` or `8GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
@@ -93,12 +93,12 @@ fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Where models run. Chosen at run time; the same binary serves both.
+/// The device that models run on. It is chosen at run time, so the same binary works for both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
-    /// The processor.
+    /// The CPU.
     Cpu,
-    /// The NVIDIA cards with these indices: at least one, each once.
+    /// The NVIDIA cards with these indices: at least one, no duplicates.
     Cuda(Vec<usize>),
 }
 

@@ -1,7 +1,7 @@
-//! Why a stage stopped: an exit code, one message for a person, and a hint where there is one.
+//! The failure of a stage: an exit code, one message for a person, and possibly a hint.
 //!
-//! A library says what went wrong; a stage decides which [`Exit`] that is, by [`ResultExt`] or by a
-//! constructor of [`Failure`]. There is no `From<std::io::Error>`: such an error does not name its
+//! A library says what went wrong; the stage decides which [`Exit`] that is, with [`ResultExt`] or a
+//! constructor of [`Failure`]. There is deliberately no `From<std::io::Error>`: such an error does not name its
 //! path, so the stage has to.
 
 use std::error::Error;
@@ -13,7 +13,8 @@ use dataset::ErrorClass;
 
 use crate::plain;
 
-/// How a process ends, after `sysexits.h`, so that `make` and a scheduler can tell the cases apart.
+/// The exit code of a process. The numbers are those of `sysexits.h`, so that `make` and a scheduler can tell the cases
+/// apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -21,13 +22,13 @@ pub enum Exit {
     Ok = 0,
     /// The command line is wrong.
     Usage = 64,
-    /// An input holds something it must not hold; running again will not help.
+    /// An input has bad contents; running again will not help.
     Data = 65,
-    /// A service that the stage needs does not answer.
+    /// A service that the stage needs, such as a model server, does not answer.
     Unavailable = 69,
-    /// The program is wrong.
+    /// The program has a bug.
     Bug = 70,
-    /// Reading or writing failed: a full disk, a missing permission.
+    /// Reading or writing failed, for example with a full disk or a missing permission.
     Io = 74,
     /// Another process holds the dataset, or an input is not complete yet.
     TryAgain = 75,
@@ -41,7 +42,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What ends a stage early. Printed once, by [`crate::main`].
+/// The reason a stage ends early. It is printed once, by [`crate::main`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     exit: Exit,
@@ -54,63 +55,63 @@ impl Failure {
         Self { exit, message: message.into(), hint: None }
     }
 
-    /// The arguments ask for something impossible (exit 64).
+    /// A failure because the arguments ask for something impossible (exit 64).
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
 
-    /// An input is wrong (exit 65). Name the file and the place in it.
+    /// A failure because an input is bad (exit 65). The message should name the file and the place in it.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(Exit::Data, message)
     }
 
-    /// A service does not answer (exit 69). Name its address.
+    /// A failure because a service does not answer (exit 69). The message should name its address.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(Exit::Unavailable, message)
     }
 
-    /// The program is wrong (exit 70). Asks for a report.
+    /// A failure because of a bug in the program (exit 70). Asks the user to report it.
     pub fn bug(message: impl fmt::Display) -> Self {
         let ask = "this is a bug, please report it with the command line";
         Self::new(Exit::Bug, format!("{message} ({ask})"))
     }
 
-    /// Reading or writing failed (exit 74). Name the path.
+    /// A failure of reading or writing (exit 74). The message should name the path.
     pub fn io(message: impl Into<String>) -> Self {
         Self::new(Exit::Io, message)
     }
 
-    /// The same command may work later (exit 75).
+    /// A failure after which the same command may work later (exit 75).
     pub fn try_again(message: impl Into<String>) -> Self {
         Self::new(Exit::TryAgain, message)
     }
 
-    /// A preset is wrong (exit 78). Name the file and the key.
+    /// A failure because a preset is wrong (exit 78). The message should name the file and the key.
     pub fn config(message: impl Into<String>) -> Self {
         Self::new(Exit::Config, message)
     }
 
-    /// The same failure, with the file or folder that it is about before its message.
+    /// Puts the file or folder that the failure is about in front of its message.
     #[must_use]
     pub fn within(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);
         self
     }
 
-    /// Adds what the reader can do about it, replacing an earlier hint.
+    /// Adds a hint on what to do about it, replacing any earlier one.
     #[must_use]
     pub fn hint(mut self, text: impl Into<String>) -> Self {
         self.hint = Some(text.into());
         self
     }
 
-    /// The exit code that this failure ends the process with.
+    /// Returns the exit code with which this failure ends the process.
     pub fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// Writes `error: <stage>: message`, then `hint: ...` where there is one. When `out` itself
-    /// fails there is nobody left to tell, and the exit code still says what happened.
+    /// Writes `error: <stage>: message`, and `hint: ...` on the next line if there is one. A failed write is
+    /// ignored: there is no other place to report it, and the exit code still says what happened.
     pub(crate) fn print(&self, stage: &str, out: &mut dyn Write) {
         let safe = |text: &str| plain::one_line(text.trim_end()).into_owned();
         let hint =
@@ -127,7 +128,7 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// The class decides the exit code. The message already names the path and the remedy.
+/// Takes the exit code from the class of the error. The message already names the path and the remedy.
 impl From<dataset::Error> for Failure {
     fn from(error: dataset::Error) -> Self {
         let exit = match error.class() {
@@ -140,11 +141,11 @@ impl From<dataset::Error> for Failure {
     }
 }
 
-/// Turns a library's error into a [`Failure`], keeping what the error and its sources say.
+/// Converts a library's error to a [`Failure`], keeping the messages of the error and its sources.
 ///
-/// Not for a [`dataset::Error`]: that one knows its exit code, so `?` is enough.
+/// A [`dataset::Error`] does not need it: its class determines the exit code, so `?` is enough.
 pub trait ResultExt<T>: Sized {
-    /// Fails with this exit code and the message `context: error: source: ...`.
+    /// Converts an error to a failure with this exit code and the message `context: error: source: ...`.
     fn or_exit(self, exit: Exit, context: impl fmt::Display) -> Result<T, Failure>;
 
     /// [`Self::or_exit`] with [`Exit::Usage`].
@@ -192,8 +193,8 @@ impl<T, E: Error> ResultExt<T> for Result<T, E> {
     }
 }
 
-/// `error: source: source of the source`. Many errors already repeat their source in their own
-/// text; those are not repeated again.
+/// Formats an error as `error: source: source of the source`. Many errors already contain the text of their
+/// source, which is then not repeated.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,10 +1,10 @@
-//! What every binary shares: arguments, presets, device, logging, progress, errors, exit codes.
+//! The parts that all binaries share: arguments, presets, device, logging, progress, errors, exit codes.
 //!
-//! This crate owns the terminal: it alone parses arguments, prints, logs and shows progress. Results
-//! go to standard output; everything meant for a person watching goes to standard error. A stage's
-//! `main.rs` is one call of [`main`]; its `run` returns a [`Failure`], which is printed once, here.
+//! Only this crate parses arguments, prints, logs and shows progress. Results
+//! go to standard output; everything for a person watching goes to standard error. A stage's
+//! `main.rs` is a single call of [`main`]. If its `run` fails, it returns a [`Failure`], which is printed once, here.
 //!
-//! It refuses to know any stage: it holds no paths, no table names and no hyperparameters.
+//! The crate knows nothing of any particular stage: it has no paths, no table names and no hyperparameters.
 
 mod app;
 mod args;

@@ -1,6 +1,6 @@
-//! How long things took and how they went, as rows of `metrics.jsonl` beside a dataset.
+//! Times and other measurements of a run, as rows of `metrics.jsonl` beside a dataset.
 //!
-//! Measured times go here and nowhere else: a clock in a part or a manifest would break byte identity.
+//! Measured times go only here, because in a part or a manifest they would make the bytes of two equal runs differ.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Failure, ResultExt};
 
-/// Appends rows to a dataset's metrics, each with the seconds since this was made.
+/// Appends rows to the metrics of a dataset, each with the seconds since this was opened.
 #[derive(Debug)]
 pub struct Metrics {
     log: MetricsLog,
@@ -20,16 +20,16 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the log at `path` for appending, making it and its folder where needed, and starts the
-    /// clock: each run's rows count from that run's start.
+    /// Opens the log at `path` for appending, creating it and its folder if needed, and starts the
+    /// clock. The times in a run's rows are measured from its own start.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let last = MetricsLog::read(path)?.pop();
         let start = last.map_or(0, |row| row["start"].as_u64().unwrap_or(0).saturating_add(1));
         Ok(Self { log: MetricsLog::open(path)?, start, watch: Stopwatch::start() })
     }
 
-    /// Appends one row: `start`, which is how many runs of the stage wrote rows before this one, and `elapsed_s`, then
-    /// the fields of `row`, which has to be an object. A number that is not finite becomes `null`.
+    /// Appends one row: `start`, the number of earlier runs of the stage that wrote rows, `elapsed_s`, the time in seconds,
+    /// and then the fields of `row`, which must serialize as an object. A number that is not finite becomes `null`.
     pub fn row(&mut self, row: &impl Serialize) -> Result<(), Failure> {
         let row = timed(self.start, self.watch.seconds(), row)?;
         Ok(self.log.append(&row)?)
@@ -41,23 +41,23 @@ fn timed(start: u64, seconds: f64, row: &impl Serialize) -> Result<Map<String, V
     let Value::Object(fields) = fields else {
         return Err(Failure::bug(format!("a metrics row is {fields}, not an object")));
     };
-    // Microseconds: the digits past them are noise.
+    // Rounded to microseconds; the digits after that are noise.
     let elapsed = ("elapsed_s".to_owned(), Value::from((seconds * 1e6).round() / 1e6));
     let start = ("start".to_owned(), Value::from(start));
     Ok([start, elapsed].into_iter().chain(fields).collect())
 }
 
-/// Seconds since it was started.
+/// A clock that measures the seconds since it was started.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts at zero.
+    /// Starts a new clock at zero.
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// Seconds since the start; never goes back.
+    /// Returns the seconds since the start, which never decrease.
     pub fn seconds(&self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }
@@ -85,7 +85,7 @@ mod tests {
             metrics.row(&json!({"step": step})).unwrap();
             metrics.row(&json!({"step": 10 * step})).unwrap();
         }
-        // A run that wrote nothing is none.
+        // A run that writes no row is not counted.
         Metrics::open(&path).unwrap();
         let rows = MetricsLog::read(&path).unwrap();
         let steps: Vec<_> = rows.iter().map(|row| row["step"].as_i64()).collect();

@@ -1,23 +1,24 @@
-//! Text that others wrote, made safe for a terminal.
+//! Escaping of untrusted text for a terminal.
 //!
-//! Ids, columns, paths, a server's answers and a trainer's names may hold anything: sequences that move the cursor, recolour
-//! or retitle a terminal, or turn the direction of text, so that a message says something else than it does. Everything
-//! that is printed goes through here.
+//! Ids, column names, paths, a server's answers and a trainer's names may contain sequences that move the cursor, change
+//! the colours or title of the terminal, or reverse the direction of text, and so make a message seem to say something
+//! else. Everything that is printed goes through here.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The text with every character shown that a terminal would obey: `\u{1b}` for an escape. Line breaks are obeyed, too.
+/// Escapes every control character, for example as `\u{1b}`. Line breaks are escaped too.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     shown(text, is_control)
 }
 
-/// As [`one_line`], but line breaks stay.
+/// Like [`one_line`], but keeps line breaks.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     shown(text, |c| c != '\n' && is_control(c))
 }
 
-/// As [`lines`], for JSON, where only texts can hold such characters: they are escaped as JSON escapes them.
+/// Like [`lines`], but for JSON: the characters are escaped in JSON's own way. They can only occur inside strings, so the
+/// result is the same JSON value.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| c != '\n' && is_control(c)) {
         return Cow::Borrowed(text);
@@ -50,8 +51,9 @@ fn shown(text: &str, obeyed: fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// What a terminal acts upon in place of showing it: controls of both kinds, separators of lines, marks of direction and
-/// characters without width that hide what stands beside them. A tab is one, since it breaks the columns of a table.
+/// Whether a terminal acts on a character instead of showing it: control characters (C0 and C1), line and paragraph
+/// separators, marks of text direction, and zero-width characters. Tabs are included, since they break the columns of a
+/// table.
 fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -1,8 +1,8 @@
 //! Presets: a stage's hyperparameters, from a TOML file and `--set key=value`.
 //!
-//! Refuses what would otherwise be a silent mistake: a key that the stage does not know, a value of
-//! another type than the file's, a number out of its range. A preset's identity is its [`digest`] of
-//! the typed values, so that comments, spacing and the order of keys do not make a new run of it.
+//! Anything that would otherwise be a silent mistake is refused: a key that the stage does not know, a value of
+//! another type than the file's, a number out of range. A preset is identified by the [`digest`] of its
+//! typed values, so comments, spacing and the order of keys do not count as a change.
 //!
 //! [`digest`]: Preset::digest
 
@@ -15,20 +15,20 @@ use toml::{Table, Value};
 
 use crate::error::{Failure, ResultExt};
 
-/// A stage's hyperparameters and their identity.
+/// A stage's hyperparameters and their digest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preset<T> {
     /// The values.
     pub value: T,
-    /// blake3, in hex, of the values as JSON with sorted keys.
+    /// Blake3 hash, in hexadecimal, of the values as JSON with sorted keys.
     pub digest: String,
 }
 
 /// Reads the preset at `path`, applies each `key=value` of `set` in turn (a later one wins), and
-/// types the result as `T`.
+/// deserializes the result as `T`.
 ///
-/// A key is a path with dots, `search.width`. A value is TOML; what is not TOML is taken as text, so
-/// that `mode=fast` needs no quotes. Fails with exit 64 on a malformed `set`, else with 78.
+/// A key is a dotted path, such as `search.width`. A value is TOML; anything that is not TOML is taken as text, so
+/// that `mode=fast` needs no quotes. Fails with exit 64 if an item of `set` is malformed, otherwise with 78.
 pub fn load<T: Serialize + DeserializeOwned>(
     path: &Path,
     set: &[String],
@@ -54,7 +54,7 @@ pub fn load<T: Serialize + DeserializeOwned>(
     Ok(Preset { value, digest })
 }
 
-/// The most bytes that a preset has: far more than anybody writes.
+/// Most bytes that a preset may have. Far more than anyone writes, it keeps a wrong path from filling the memory.
 const LONGEST: u64 = 16 << 20;
 
 fn read(path: &Path) -> Result<String, String> {
@@ -64,6 +64,7 @@ fn read(path: &Path) -> Result<String, String> {
         other => other.to_string(),
     })?;
     let mut text = String::new();
+    // One byte more than allowed, to tell a file of that length from a longer one.
     file.take(LONGEST + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
     if text.len() as u64 > LONGEST {
         return Err(format!("it has more than {} MiB", LONGEST >> 20));
@@ -71,15 +72,15 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// The largest number that counts or weighs anything. It leaves room to multiply two of them, and a stage that is asked for
-/// more would not end.
+/// The largest integer in a preset. Two of them can still be multiplied without overflow, and a stage that was asked to do
+/// more of anything would not finish.
 const LARGEST: i64 = 10_000_000;
-/// The same for numbers of tokens, which may limit a whole run, and for those that are no counts.
+/// The largest floating-point number, and the largest number of tokens, since a token budget may be for a whole run.
 const LARGEST_REAL: f64 = 1e12;
 
-/// Refuses a number that no stage can mean, wherever it stands.
+/// Checks that all numbers in a value, at any depth, are within these limits.
 fn in_range(key: &str, value: &Value) -> Result<(), String> {
-    // A seed is any number; only its bits matter.
+    // A seed may be any integer, since only its bits matter.
     let free = key.ends_with("seed");
     let most = if key.ends_with("tokens") { LARGEST_REAL as i64 } else { LARGEST };
     match value {
@@ -102,8 +103,8 @@ enum Problem {
     Unknown(Vec<String>),
 }
 
-/// Types the table. Keys that `T` ignores are errors even when `T` forgot `deny_unknown_fields`, or
-/// cannot have it because of `flatten`.
+/// Deserializes the table. Keys that `T` ignores are errors even if `T` lacks `deny_unknown_fields`, which is
+/// easily forgotten and does not work together with `flatten`.
 fn typed<T: DeserializeOwned>(table: Table) -> Result<T, Problem> {
     let mut unknown = Vec::new();
     let value =
@@ -112,8 +113,8 @@ fn typed<T: DeserializeOwned>(table: Table) -> Result<T, Problem> {
     if unknown.is_empty() { Ok(value) } else { Err(Problem::Unknown(unknown)) }
 }
 
-/// The same error with its place in the text, when the file alone already has it; a merged table has
-/// no places.
+/// Finds the position of an error in the text, by deserializing the file without any `--set`. The merged table has
+/// no positions. The error stays as it is if the file alone does not have it.
 fn locate<T: DeserializeOwned>(text: &str, error: toml::de::Error) -> toml::de::Error {
     match toml::from_str::<T>(text) {
         Err(placed) if placed.message() == error.message() => placed,
@@ -121,10 +122,11 @@ fn locate<T: DeserializeOwned>(text: &str, error: toml::de::Error) -> toml::de::
     }
 }
 
-/// `file:line: what` in one line; the column and the excerpt that toml would add say no more.
+/// Formats an error as `file:line: problem` on one line. The column and excerpt that `toml` adds are dropped, since they
+/// say nothing more.
 fn in_file(file: &str, text: &str, error: &toml::de::Error) -> Failure {
     let Some(span) = error.span() else {
-        // Without a place, the text of the error ends with the key that it is about.
+        // Without a position, the text of the error ends with its key, which `message()` lacks.
         return Failure::config(format!("{file}: {}", error.to_string().trim().replace('\n', " ")));
     };
     let before = text.bytes().take(span.start);
@@ -132,10 +134,10 @@ fn in_file(file: &str, text: &str, error: &toml::de::Error) -> Failure {
     Failure::config(format!("{file}:{line}: {}", error.message().replace('\n', " ")))
 }
 
-/// The most sections that a key is in.
+/// Most sections that a key of `--set` may be nested in.
 const DEEPEST: usize = 32;
 
-/// Sets one key of the table, making the sections on its way.
+/// Sets one key of the table, creating sections as needed.
 fn apply(table: &mut Table, assignment: &str) -> Result<(), Failure> {
     let malformed = || Failure::usage(format!("`--set {assignment}` is not key=value"));
     let (path, raw) = assignment.split_once('=').ok_or_else(malformed)?;
@@ -164,7 +166,7 @@ fn apply(table: &mut Table, assignment: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A TOML value, or a bare word. Broken quotes and brackets are not words.
+/// Parses a TOML value, or else a bare word. Text that begins like a quoted string, an array or a table is no word.
 fn parse(raw: &str) -> Option<Value> {
     match raw.parse() {
         Ok(value) => Some(value),
@@ -173,18 +175,18 @@ fn parse(raw: &str) -> Option<Value> {
     }
 }
 
-/// Whether `new` may stand where `old` stood. Numbers may stand for one another here, since a file
-/// may say `1` for a float; whether this key is a float is known to `T`, which then refuses `1.5`.
+/// Whether `new` has a type that may replace `old`. Integers and floats may replace each other, since a file
+/// may say `1` for a float. If the key is really an integer, `T` refuses `1.5` later.
 fn replaces(old: &Value, new: &Value) -> bool {
     let number = |value: &Value| value.is_integer() || value.is_float();
     old.same_type(new) || (number(old) && number(new))
 }
 
-/// What the shipped presets (`pipelines/*/`) and their arms (`pipelines/*/*/`) say in the files that `wanted` names, for the
-/// tests of the stages.
+/// Loads the files that `wanted` selects by name from the shipped presets (`pipelines/*/`) and their arms
+/// (`pipelines/*/*/`). The tests of the stages check with it that all of them can be read.
 ///
 /// # Errors
-/// As [`load`]; exit 74 when the folder cannot be read, as outside of the repository.
+/// Those of [`load`]; exit 74 if the folder cannot be read, for example outside the repository.
 pub fn shipped<T: Serialize + DeserializeOwned>(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<T>, Failure> {
@@ -203,7 +205,7 @@ pub fn shipped<T: Serialize + DeserializeOwned>(
     Ok(values)
 }
 
-/// The entries of a folder, sorted.
+/// Lists the entries of a folder, sorted.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = std::fs::read_dir(folder).or_io(folder.display())?;
     let mut paths: Vec<PathBuf> = entries

@@ -1,4 +1,4 @@
-//! What a preset accepts, what it refuses and in which words.
+//! The values that a preset accepts, and the error messages for those that it refuses.
 
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ struct Toy {
     search: Search,
 }
 
-// Without `deny_unknown_fields`, as somebody will forget it.
+// Without `deny_unknown_fields`, as if someone had forgotten it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Search {
     width: usize,
@@ -30,7 +30,7 @@ fn toy(text: &str, set: &[&str]) -> Result<Preset<Toy>, Failure> {
     load(&path, &set)
 }
 
-/// The message from the file's name on, after a check of the exit code.
+/// Checks the exit code, and returns the part of the message after the name of the file.
 fn refusal(text: &str, set: &[&str], exit: Exit) -> String {
     let failure = toy(text, set).unwrap_err();
     assert_eq!(failure.exit(), exit, "{failure}");

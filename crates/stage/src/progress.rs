@@ -1,6 +1,6 @@
-//! How far a stage is: a bar on a terminal, else a log line now and then.
+//! The progress of a stage, shown as a bar on a terminal and as occasional log lines elsewhere.
 //!
-//! The one place with a clock for people. Nothing it measures goes into a dataset.
+//! The times measured here are only shown. None of them goes into a dataset.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,16 +10,16 @@ use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 
 use crate::{plain, terminal};
 
-/// Between two log lines when nobody watches: a day of them still reads well.
+/// Time between two log lines when there is no terminal. At this rate the log of a whole day is still readable.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Counts finished units from any thread. Dropping it says how it ended.
+/// Counts finished units of work, from any thread. Dropping it logs the total, the time and the rate.
 #[derive(Debug)]
 pub struct Progress {
     label: String,
     total: u64,
     done: AtomicU64,
-    /// How many of these an earlier run did.
+    /// The number of these that an earlier run did.
     skipped: AtomicU64,
     start: Instant,
     interval: Duration,
@@ -30,12 +30,12 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct Log {
     message: String,
-    /// When the last line was written, since the start.
+    /// The time of the last log line, measured from the start.
     last: Duration,
 }
 
 impl Progress {
-    /// Starts counting to `total` units; 0 when that is not known.
+    /// Starts counting to `total` units; 0 means that the total is unknown.
     pub fn new(label: impl Into<String>, total: u64) -> Self {
         let label: String = label.into();
         let label = plain::one_line(&label).into_owned();
@@ -62,7 +62,7 @@ impl Progress {
         }
     }
 
-    /// Counts `n` units as done that an earlier run did: the pace is that of this one.
+    /// Counts `n` units that an earlier run did. They do not count towards the rate, which is that of this run alone.
     pub fn skip(&self, n: u64) {
         self.skipped.fetch_add(n, Ordering::Relaxed);
         self.done.fetch_add(n, Ordering::Relaxed);
@@ -72,7 +72,7 @@ impl Progress {
         }
     }
 
-    /// Shows a few words beside the count, such as the loss, until the next ones.
+    /// Sets a short text to show beside the count, such as the loss.
     pub fn message(&self, text: impl Into<String>) {
         let text: String = text.into();
         let text = plain::one_line(&text).into_owned();
@@ -83,12 +83,12 @@ impl Progress {
         }
     }
 
-    /// Units done so far.
+    /// Returns the units done so far.
     pub fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// The message of the next line, when it is time for one. One thread gets it, the others do not.
+    /// Returns the message of the next log line if one is due. Only one of several threads gets it.
     fn due(&self) -> Option<String> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.start.elapsed();
@@ -99,14 +99,14 @@ impl Progress {
         Some(log.message.clone())
     }
 
-    /// `label: 5/20 (25 %), 2.5/s, 00:00:06 left, message`.
+    /// Formats a log line: `label: 5/20 (25 %), 2.5/s, 00:00:06 left, message`.
     fn line(&self, done: u64, elapsed: Duration, message: &str) -> String {
         let (label, total, rate) = (&self.label, self.total, self.rate(done, elapsed));
         let mut parts = vec![format!("{label}: {done}"), format!("{rate:.1}/s")];
         if total > 0 {
             let percent = 100.0 * done as f64 / total as f64;
             parts[0] = format!("{label}: {done}/{total} ({percent:.0} %)");
-            // Not representable while nothing is done: the rate is then 0.
+            // An error while nothing is done, because the rate is 0 then; the time left is not shown.
             let left = Duration::try_from_secs_f64(total.saturating_sub(done) as f64 / rate);
             parts.extend(left.map(|left| format!("{} left", FormattedDuration(left))));
         }
@@ -116,7 +116,7 @@ impl Progress {
         parts.join(", ")
     }
 
-    /// `label: 20 of 20 in 00:00:08, 2.5/s`.
+    /// Formats the last log line: `label: 20 of 20 in 00:00:08, 2.5/s`.
     fn ending(&self, elapsed: Duration) -> String {
         let done = self.done();
         let of = if self.total > 0 { format!(" of {}", self.total) } else { String::new() };
@@ -124,7 +124,7 @@ impl Progress {
         format!("{}: {done}{of} in {time}, {rate:.1}/s", self.label)
     }
 
-    /// Units of this run a second; 0 when no time has passed.
+    /// Returns the units that this run did per second; 0 if no time has passed.
     fn rate(&self, done: u64, elapsed: Duration) -> f64 {
         let own = done.saturating_sub(self.skipped.load(Ordering::Relaxed));
         if elapsed.is_zero() { 0.0 } else { own as f64 / elapsed.as_secs_f64() }
@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// Nobody watches, and a line is due after every unit.
+    /// Makes a progress without a terminal, with this time between log lines.
     fn unwatched(total: u64, interval: Duration) -> Progress {
         let mut progress = Progress::new("search", total);
         progress.bar = None;

@@ -1,16 +1,16 @@
-//! What decides a stage's output, as its manifest records it.
+//! The recipe of a stage's output, as its manifest records it.
 
 use dataset::{Input, Recipe};
 
 use crate::args::Common;
 
-/// The variable that names the revision of the source. For people only: it decides nothing.
+/// The environment variable with the revision of the source. It is informative only, and not part of the digest.
 const REVISION: &str = "ALPHALLM_REVISION";
 
-/// The recipe of an output: the tool, the preset's digest, the round, the seed and what was read.
+/// Makes the recipe of an output from the tool, the digest of the preset, the round, the seed and the inputs.
 ///
-/// The round counts as configuration: rows carry it and every random choice derives from it. Workers
-/// do not, since they never change a result; nor does the device, so that a run may move to another.
+/// The round counts as configuration, because rows contain it and every random choice derives from it. The number of
+/// workers does not, since it never changes a result, and neither does the device, so that a run can move to another.
 pub fn recipe(
     tool: &str,
     version: &str,
@@ -40,7 +40,7 @@ mod tests {
         common: Common,
     }
 
-    /// The identity of an output made with these further arguments.
+    /// Returns the digest of the recipe of an output made with these arguments.
     fn identity(words: &[&str]) -> String {
         let words = ["x", "--config", "p.toml"].iter().chain(words);
         let common = Args::try_parse_from(words).unwrap().common;

@@ -1,7 +1,7 @@
 //! A stage's summary on standard output: aligned text for people, JSON for programs.
 //!
-//! A closed pipe (`| head`) is no failure: the reader has what it wanted and the data is on disk.
-//! Any other failed write is, since a script would go on with half a summary.
+//! A closed pipe (`| head`) is not a failure: the reader has what it wanted, and the data is on disk.
+//! Any other failed write is one, since a script would go on with half a summary.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -21,9 +21,9 @@ pub fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
     emit(&(plain::json(&text).into_owned() + "\n"))
 }
 
-/// The title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
-/// apart; a column of numbers is aligned to the right. A short row ends in empty cells, and cells
-/// past the header are shown too. An empty title takes no line. What a terminal would obey in a cell is shown.
+/// Renders a title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
+/// apart; columns of numbers are right-aligned. A short row ends in empty cells, and cells
+/// past the header are shown too. An empty title takes no line. Control characters in cells are escaped.
 pub fn render_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> String {
     let safe = |cell: &String| plain::one_line(cell).into_owned();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(safe).collect()).collect();
@@ -52,6 +52,7 @@ impl Column {
     fn of(index: usize, header: &[String], rows: &[Vec<String>]) -> Self {
         let cells = || rows.iter().filter_map(|row| row.get(index));
         let width = cells().chain(header.get(index)).map(|cell| cell.chars().count()).max();
+        // Cells without a value do not make a column one of words.
         let filled = || cells().filter(|cell| !matches!(cell.as_str(), "" | "-"));
         let numeric = filled().next().is_some() && filled().all(|cell| is_number(cell));
         Self { width: width.unwrap_or(0), numeric }
@@ -63,7 +64,7 @@ impl Column {
     }
 }
 
-/// `12`, `0.5`, `61.2 %`, `0.61 ± 0.02`.
+/// Whether a cell is a number, such as `12`, `0.5`, `61.2 %` or `0.61 ± 0.02`.
 fn is_number(cell: &str) -> bool {
     cell.split('±').all(|part| part.trim_end_matches('%').trim().parse::<f64>().is_ok())
 }

@@ -1,9 +1,9 @@
-//! The end of a text, for messages that show what a model wrote.
+//! Shortening of model output for messages, which show only its end.
 
-/// Characters of a text that a message shows.
+/// The number of characters that are shown.
 const SHOWN: usize = 160;
 
-/// The last characters of a text, quoted and without anything that a terminal obeys.
+/// Returns the last 160 characters of a text, quoted and with control characters escaped.
 pub fn tail(text: &str) -> String {
     let skipped = text.chars().count().saturating_sub(SHOWN);
     let end: String = text.chars().skip(skipped).collect();

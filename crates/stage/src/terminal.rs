@@ -1,6 +1,6 @@
-//! Standard error as one thing: log lines and progress bars take turns on it.
+//! Standard error, shared between log lines and progress bars.
 //!
-//! A terminal is the process's only one, so this is the crate's only global.
+//! This is the crate's only global, because a process has only one terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -13,17 +13,17 @@ use crate::plain;
 
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// All bars on screen; hidden unless standard error is a terminal.
+/// Returns the set of all progress bars. They are hidden unless standard error is a terminal.
 pub(crate) fn bars() -> &'static MultiProgress {
     &BARS
 }
 
-/// Whether a person is watching standard error.
+/// Whether standard error is a terminal, so that a person may be watching.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Logs to standard error, at `RUST_LOG` or `info`. A second call changes nothing.
+/// Starts logging to standard error, at the level of `RUST_LOG` or else `info`. A second call has no effect.
 pub(crate) fn start_log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let started = tracing_subscriber::fmt()
@@ -31,19 +31,19 @@ pub(crate) fn start_log() {
         .with_timer(uptime())
         .with_target(false)
         .with_writer(|| BesideBars)
-        // Its report of a failed write is an `eprintln!`, which panics when standard error is gone.
+        // It would report a failed write with `eprintln!`, which panics when standard error is closed.
         .log_internal_errors(false)
         .try_init();
-    // Fails only when a log is already running, which then goes on.
+    // This fails only if a log is running already, which is fine.
     drop(started);
 }
 
-/// Writes to standard error with the bars cleared, so that a line is never drawn over.
+/// A writer to standard error that hides the progress bars while it writes, so that they do not overwrite the line.
 struct BesideBars;
 
 impl Write for BesideBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // An event comes whole, with its line break at the end.
+        // Each call gets one whole event, with a line break at its end.
         let text = String::from_utf8_lossy(bytes);
         let event = text.strip_suffix('\n').unwrap_or(&text);
         let safe = plain::one_line(event).into_owned() + if event == text { "" } else { "\n" };

@@ -1,5 +1,5 @@
-//! The real `main` in a child process: exit code, standard output and standard error, as `make` and a
-//! scheduler see them. The child is this very program, told so by an environment variable.
+//! Runs the real `main` in a child process and checks exit code, standard output and standard error, as `make` and a
+//! scheduler see them. The child is this same program, which an environment variable tells to act as the child.
 
 use std::env;
 use std::io;
@@ -14,9 +14,9 @@ const CHILD: &str = "STAGE_TEST_CHILD";
 #[derive(clap::Parser)]
 #[command(name = "toy", version)]
 struct Toy {
-    /// What to do.
+    /// Action to perform.
     act: String,
-    /// Where to write.
+    /// File to write.
     path: Option<PathBuf>,
 }
 
@@ -65,7 +65,7 @@ fn this() -> String {
     path.to_str().expect("cargo's target folder is UTF-8").to_owned()
 }
 
-/// Exit code, standard output, standard error.
+/// Runs the command, and returns its exit code, standard output and standard error.
 fn outcome(mut command: Command) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = command.output().expect("the child starts");
     let text = |bytes| String::from_utf8(bytes).expect("the child prints UTF-8");
@@ -105,7 +105,7 @@ fn panics() {
     assert!(outcome(traced).2.contains("stack backtrace:"));
 }
 
-/// Nobody reads, or nothing can be written: the exit code still tells the truth.
+/// The exit code is right even if nobody reads the output, or it cannot be written.
 fn broken_outputs() {
     let shell = |script: &str| outcome(command("sh", &["-c", script, &this()])).0;
     if std::path::Path::new("/dev/full").exists() {
@@ -120,7 +120,7 @@ fn broken_outputs() {
     assert_eq!(status.code(), Some(0));
 }
 
-/// A limit on file size ends in exit 74 with the path, not in death by SIGXFSZ.
+/// A limit on file size leads to exit 74 with the path, and not to a kill by SIGXFSZ.
 fn file_size_limit() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("big").display().to_string();

@@ -6,46 +6,46 @@ use decoding::ModelAt;
 use stage::Common;
 use world::Split;
 
-/// Makes prompts: from the embedded world, from seed questions, from files.
+/// Makes prompts: from the embedded world, from seed questions, or from files.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "synthesize", version)]
 pub struct Args {
-    /// What to make.
+    /// The dataset to make.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to make. Each command has a preset of its own.
+/// The dataset to make. Each command has a preset of its own.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
-    /// Labelled problems of the embedded world.
+    /// Make labelled problems of the embedded world.
     World(WorldArgs),
-    /// Raw text of the embedded world, to pretrain a policy on.
+    /// Make raw text of the embedded world, to pretrain a policy on.
     Corpus(CorpusArgs),
-    /// New questions, without answers.
+    /// Make new questions, without answers.
     Prompts(PromptsArgs),
-    /// Problems from a file.
+    /// Import problems from a file.
     Import(ImportArgs),
 }
 
 /// Arguments of `synthesize world`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct WorldArgs {
-    /// What every stage takes.
+    /// Options common to all stages.
     #[command(flatten)]
     pub common: Common,
     /// The split to draw.
     #[arg(long, value_enum)]
     pub split: WorldSplit,
-    /// Where the prompts go.
+    /// Folder for the prompts.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
 
-/// A split of the embedded world that has labels.
+/// A labelled split of the embedded world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum WorldSplit {
-    /// The labelled problems to begin with.
+    /// The labelled problems to start from.
     Seeds,
     /// For choosing between settings.
     Validation,
@@ -53,7 +53,7 @@ pub enum WorldSplit {
     Test,
     /// Templates that no other split uses.
     OodTemplates,
-    /// Longer chains of steps than any other split has.
+    /// Longer chains of steps than in any other split.
     OodChains,
 }
 
@@ -83,13 +83,13 @@ impl WorldSplit {
 /// Arguments of `synthesize corpus`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CorpusArgs {
-    /// What every stage takes.
+    /// Options common to all stages.
     #[command(flatten)]
     pub common: Common,
-    /// Prompts whose questions must not occur; may be repeated.
+    /// Prompts whose questions must not appear in the corpus; repeatable.
     #[arg(long, value_name = "DIR")]
     pub avoid: Vec<PathBuf>,
-    /// Where the texts go.
+    /// Folder for the texts.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -97,31 +97,32 @@ pub struct CorpusArgs {
 /// Arguments of `synthesize prompts`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PromptsArgs {
-    /// What every stage takes.
+    /// Options common to all stages.
     #[command(flatten)]
     pub common: Common,
     /// The questions to start from. Their answers are not read.
     #[arg(long, value_name = "DIR")]
     pub seeds: PathBuf,
-    /// Prompts that nothing made may resemble, such as a test split; may be repeated.
+    /// Prompts that no new prompt may resemble, such as a test split; repeatable.
     #[arg(long, value_name = "DIR")]
     pub avoid: Vec<PathBuf>,
-    /// The prompts of an earlier round, for a preset that learns from them; may be repeated.
+    /// The prompts of an earlier round, for presets that learn from them; repeatable.
     #[arg(long, value_name = "DIR")]
     pub earlier: Vec<PathBuf>,
-    /// What was kept of an earlier round's solutions; may be repeated.
+    /// The solutions that were kept in an earlier round; repeatable.
     #[arg(long, value_name = "DIR")]
     pub kept: Vec<PathBuf>,
-    /// The policy, for a preset that has it write or try questions: its checkpoint, or the address of a server.
+    /// The policy, for presets that have it write or try questions: a checkpoint, or the address of a server.
     #[arg(long, requires = "text")]
     pub policy: Option<ModelAt>,
-    /// The model that writes questions, if not the policy, such as the base: who has learned to solve writes solutions.
+    /// The model that writes questions, if not the policy. Best the base model: a policy that has learned to solve
+    /// tends to write a solution instead of a question.
     #[arg(long, requires = "policy")]
     pub author: Option<ModelAt>,
     /// How the policy is asked to solve a question: the preset's text.toml.
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
-    /// Where the prompts go.
+    /// Folder for the prompts.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -129,20 +130,20 @@ pub struct PromptsArgs {
 /// Arguments of `synthesize import`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ImportArgs {
-    /// What every stage takes.
+    /// Options common to all stages.
     #[command(flatten)]
     pub common: Common,
-    /// How the file is laid out.
+    /// The layout of the file.
     #[arg(long, value_enum)]
     pub format: Format,
     /// The file.
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
-    /// What the problems are for; the column `split`.
+    /// Split that the problems belong to, for the column `split`.
     #[arg(long, value_name = "NAME")]
     pub split: String,
-    /// The column of the question, or several with commas between them, such as `Body,Question`: their texts are joined by
-    /// a space.
+    /// The column of the question, or several separated by commas, such as `Body,Question`: their texts are joined by a
+    /// space.
     #[arg(long, value_name = "NAME", default_value = "question")]
     pub question_column: String,
     /// The column of the answer.
@@ -151,28 +152,28 @@ pub struct ImportArgs {
     /// The column of a worked solution; not for `gsm8k`, whose answers are solutions.
     #[arg(long, value_name = "NAME")]
     pub solution_column: Option<String>,
-    /// The column of an identifier, which must not repeat; not for `parquet`.
+    /// The column of a unique identifier; not for `parquet`.
     #[arg(long, value_name = "NAME")]
     pub id_column: Option<String>,
-    /// Read no answers: the problems become prompts to search. The file needs no answer column then.
+    /// Read no answers: the problems become prompts to search. The file then needs no answer column.
     #[arg(long)]
     pub without_answers: bool,
-    /// Prompts of another split, of which no question may be in the file; may be repeated. For seeds, the validation
-    /// problems and the tests; for validation problems, the tests.
+    /// Prompts of another split that must not share a question with the file; repeatable. For seeds, give the
+    /// validation problems and the tests; for validation problems, the tests.
     #[arg(long, value_name = "DIR")]
     pub apart_from: Vec<PathBuf>,
-    /// Only warn of questions that are in another split, too.
+    /// Only warn about questions that are also in another split.
     #[arg(long)]
     pub allow_overlap: bool,
-    /// Only warn of rows that are dropped, and of answers that nothing may ever agree with, however many there are.
+    /// Only warn about dropped rows and doubtful answers, however many there are.
     #[arg(long)]
     pub allow_loss: bool,
-    /// Where the prompts go.
+    /// Folder for the prompts.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
 
-/// How a file of problems is laid out.
+/// The layout of a file of problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -180,7 +181,7 @@ pub enum Format {
     Gsm8k,
     /// JSON lines with named columns.
     Jsonl,
-    /// Parquet with named columns of text; answers may be numbers.
+    /// Parquet with named text columns; answers may be numbers.
     Parquet,
 }
 

@@ -1,4 +1,4 @@
-//! The models of imagination: an author writes questions, and the policy's rollouts say how hard a question is.
+//! The models used by imagination: an author writes questions, and rollouts of the policy measure how hard they are.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -17,23 +17,23 @@ use crate::imagine::{Operator, Shares};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WritingConfig {
-    /// How what it is asked becomes text, and what ends a question: as in text.toml, where an option is a whole question.
+    /// How requests become prompts, and where a question ends: as in text.toml, with a whole question as the option.
     pub policy: PolicyConfig,
-    /// How tokens are chosen.
+    /// How tokens are sampled.
     pub sampling: Sampling,
-    /// Questions that `{examples}` shows, 0 or more.
+    /// Number of questions that `{examples}` shows, 0 or more.
     pub examples: usize,
-    /// What it is asked, by operator, with `{question}` for the question to start from, `{examples}` for others, and
-    /// `{opening}` for the first two words of the question: a model that only goes on with texts goes on with those. A
-    /// text that ends with it is part of the question that comes out.
+    /// The request for each operator. `{question}` stands for the question to start from, `{examples}` for others, and
+    /// `{opening}` for the first two words of the question, for models that only continue a text. If a request ends
+    /// with `{opening}`, these words become part of the new question.
     pub texts: BTreeMap<Operator, String>,
 }
 
-/// Where a text ends that the author goes on with.
+/// The placeholder for the words that the author continues.
 const OPENING: &str = "{opening}";
 
 impl WritingConfig {
-    /// Whether what the author writes goes on with the opening.
+    /// Whether the author's text continues the opening.
     fn goes_on(&self, operator: Operator) -> bool {
         self.texts.get(&operator).is_some_and(|text| text.ends_with(OPENING))
     }
@@ -52,18 +52,18 @@ impl WritingConfig {
     }
 }
 
-/// How hard prompts are to be for the policy, measured by rollouts: the section `[difficulty]` of a preset.
+/// How hard prompts should be for the policy, measured by rollouts: the section `[difficulty]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DifficultyConfig {
-    /// Rollouts of a prompt, 2 or more.
+    /// Rollouts per prompt, 2 or more.
     pub rollouts: u32,
-    /// How their tokens are chosen.
+    /// How their tokens are sampled.
     pub sampling: Sampling,
-    /// The least share of the rollouts that agree on an answer, 0 to 1: below it there is no consistent answer.
+    /// The minimum share of rollouts that agree on an answer, 0 to 1. Below it there is no consistent answer.
     pub agreement_at_least: f64,
-    /// The largest share of the rollouts that agree on an answer, 0 to 1: above it there is little to learn. Of a backward
-    /// question it is the share of those that come to the masked number, and there is no least share.
+    /// The maximum share of rollouts that agree on an answer, 0 to 1. Above it there is little to learn. For a backward
+    /// question, the share of rollouts that find the masked number; it has no minimum.
     pub agreement_at_most: f64,
 }
 
@@ -83,7 +83,7 @@ impl DifficultyConfig {
     }
 }
 
-/// What a preset wants of models.
+/// The settings that decide which models a preset needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) shares: &'a Shares,
@@ -92,12 +92,12 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Whether a model has to write or to try anything.
+    /// Whether any model has to write or try questions.
     pub(crate) fn models(&self) -> bool {
         self.writes() || self.difficulty.is_some()
     }
 
-    /// Whether an operator is a model that writes.
+    /// Whether any operator in use is a model that writes.
     fn writes(&self) -> bool {
         self.shares.has(Operator::is_written)
     }
@@ -115,11 +115,11 @@ impl Wanted<'_> {
     }
 }
 
-/// The models that are to write and to try, not ready yet. What decides nothing is not loaded.
+/// The models that write and try questions, not set up yet. A model that is not needed is not loaded.
 pub(crate) struct Models {
-    /// Who tries questions, and writes them if nobody else does.
+    /// Tries questions, and writes them too if there is no author.
     policy: Option<AnyModel>,
-    /// Who writes questions, if not the policy.
+    /// Writes questions, if it is not the policy.
     author: Option<AnyModel>,
     place: Place,
     text: TextConfig,
@@ -133,6 +133,7 @@ impl Models {
         wanted: Wanted<'_>,
         place: Place,
     ) -> Result<Self, Failure> {
+        // An author that is the policy is not loaded a second time.
         let author = author.filter(|at| wanted.writes() && *at != policy);
         let tries = wanted.difficulty.is_some() || author.is_none();
         let load = |name: &str, at: &ModelAt| AnyModel::load(name, at, &place);
@@ -166,39 +167,39 @@ impl Models {
 pub(crate) struct Commission<'q> {
     pub(crate) operator: Operator,
     pub(crate) question: &'q str,
-    /// Others, to show.
+    /// Other questions to show.
     pub(crate) examples: Vec<&'q str>,
     pub(crate) seed: u64,
 }
 
-/// A question whose difficulty is asked for.
+/// A question whose difficulty is to be measured.
 pub(crate) struct Probe<'q> {
     pub(crate) question: &'q str,
-    /// What its answer has to be, where that is known.
+    /// The answer that must come out, if known.
     pub(crate) expected: Option<&'q str>,
     pub(crate) seed: u64,
 }
 
-/// What rollouts say of a question.
+/// The verdict of the rollouts on a question.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Verdict {
-    /// No answer has its share.
+    /// No answer reaches the minimum share.
     Inconsistent,
-    /// An answer has more than its share.
+    /// Some answer exceeds the maximum share.
     Easy,
-    /// In between: the share of the rollouts that do not agree with the most frequent answer, 0 to 1; `None` where nothing
-    /// was tried.
+    /// In between. The difficulty is the share of rollouts that do not agree with the most frequent answer, 0 to 1 (with
+    /// the masked number, for a backward question); `None` if nothing was tried.
     Fits(Option<f64>),
 }
 
-/// The models, ready to write and to try.
+/// The models, ready to write and to try questions.
 pub(crate) struct Author<'a> {
     writer: Option<(Policy, &'a WritingConfig)>,
     prober: Option<(Policy, &'a DifficultyConfig)>,
     spent: Cell<Spent>,
 }
 
-/// What writing and trying cost: a row of the metrics.
+/// The cost of writing and trying questions: a row of the metrics.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Spent {
     /// Generated tokens.
@@ -208,12 +209,12 @@ pub(crate) struct Spent {
 }
 
 impl Author<'_> {
-    /// What was spent so far.
+    /// The cost so far.
     pub(crate) fn spent(&self) -> Spent {
         self.spent.get()
     }
 
-    /// Whether an operator's text starts from a question, and how many others it shows.
+    /// Whether an operator's request starts from a question, and how many others it shows.
     pub(crate) fn needs(&self, operator: Operator) -> (bool, usize) {
         let text = self
             .writer
@@ -224,7 +225,7 @@ impl Author<'_> {
         (starts, if text.contains("{examples}") { writing.examples } else { 0 })
     }
 
-    /// Writes a question for each; `None` for one that came to no end.
+    /// Writes one question per commission; `None` if the text did not come to an end.
     pub(crate) fn write(&self, wanted: &[Commission<'_>]) -> Result<Vec<Option<String>>, Failure> {
         let Some((policy, writing)) = &self.writer else {
             return Ok(vec![None; wanted.len()]);
@@ -240,13 +241,14 @@ impl Author<'_> {
             let option = option?;
             let begun = if writing.goes_on(one.operator) { opening(one.question) } else { "" };
             let text = [begun, &option.text].concat();
+            // A text that was cut off by a limit is not a whole question.
             let whole = policy::ended(option.stop) && !option.text.trim().is_empty();
             whole.then(|| text.trim().to_owned())
         };
         Ok(wanted.iter().zip(written).map(question).collect())
     }
 
-    /// What rollouts say of each question; where there are none, that it fits.
+    /// Measures the difficulty of each question by rollouts. Without a policy for this, every question fits.
     pub(crate) fn probe(&self, questions: &[Probe<'_>]) -> Result<Vec<Verdict>, Failure> {
         let Some((policy, difficulty)) = &self.prober else {
             return Ok(vec![Verdict::Fits(None); questions.len()]);
@@ -269,8 +271,8 @@ impl Author<'_> {
         Ok(questions.iter().zip(solutions).map(verdict).collect())
     }
 
-    /// Writes on from every state, `rows` of one question after another; `None` for a question that leaves no room in the
-    /// model's context.
+    /// Generates from every state, in batches of whole questions with `rows` states each; `None` if a question leaves
+    /// no room in the model's context.
     fn batches(
         &self,
         policy: &Policy,
@@ -282,7 +284,7 @@ impl Author<'_> {
             let (mut fitting, mut fits) = (Vec::new(), Vec::new());
             for state in states {
                 let config = policy.config();
-                // What is longer than the context is cut there: how long it becomes is not known before.
+                // A text longer than the context is cut off there, because its length is not known in advance.
                 let room = config.max_option_tokens.min(config.max_solution_tokens);
                 let fit = policy.fits(state.question, room).map_err(decoding::Error::from)?;
                 fits.push(fit);
@@ -302,7 +304,7 @@ impl Author<'_> {
 }
 
 impl DifficultyConfig {
-    /// What the answers of rollouts say, of which `None` came to none.
+    /// Turns the answers of rollouts into a verdict. `None` stands for a rollout without an answer.
     fn verdict(&self, answers: &[Option<&str>], expected: Option<&str>) -> Verdict {
         let like = |answer: &str| {
             let same = |other: &&&str| answer::same(answer, other);
@@ -323,10 +325,10 @@ impl DifficultyConfig {
     }
 }
 
-/// Questions whose rows are written together, and what was read of them then forgotten.
+/// Number of questions whose rows are generated together. The KV cache is dropped after each batch.
 const TOGETHER: usize = 256;
 
-/// The beginning of a question or of a solution.
+/// The start state of a question or of a solution.
 fn request(question: &str, sampling: Sampling, seed: u64) -> StateRequest<'_> {
     StateRequest {
         question,
@@ -339,7 +341,7 @@ fn request(question: &str, sampling: Sampling, seed: u64) -> StateRequest<'_> {
     }
 }
 
-/// What the author is asked.
+/// The request to the author, with all placeholders filled.
 fn asked(writing: &WritingConfig, one: &Commission<'_>) -> String {
     let template = writing.texts.get(&one.operator).map_or("", String::as_str);
     let examples = one.examples.join("\n\n");
@@ -348,7 +350,7 @@ fn asked(writing: &WritingConfig, one: &Commission<'_>) -> String {
     filled(template, &places)
 }
 
-/// The first two words of a text, as they stand there.
+/// The first two words of a text, with its spacing.
 fn opening(text: &str) -> &str {
     let spaces = text.trim_start().match_indices(char::is_whitespace);
     let mut ends = spaces.map(|(at, _)| text.len() - text.trim_start().len() + at);
@@ -382,7 +384,7 @@ mod tests {
             (["7", "7", "7", "7"], None, Verdict::Easy),
             (["7", "8", "9", ""], None, Verdict::Inconsistent),
             (["", "", "", ""], None, Verdict::Inconsistent),
-            // What has to come out is known: that others agree on something else says nothing.
+            // Against a known answer, agreement on a different one counts for nothing.
             (["7", "7", "7", "7"], Some("8"), Verdict::Fits(Some(1.0))),
             (["7", "7", "7", "8"], Some("8"), Verdict::Fits(Some(0.75))),
             (["8", "8", "8", "8"], Some("8"), Verdict::Easy),

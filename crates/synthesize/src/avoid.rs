@@ -1,11 +1,11 @@
-//! Decontamination: which texts resemble a question that something is evaluated on.
+//! Decontamination: finds texts that resemble a question used for evaluation.
 //!
-//! Two readings of the avoided questions are compared with a text. Their *skeletons* are as the embedded world has
-//! them, with names and objects masked and numbers kept: equal skeletons are the same problem about other people. Their
-//! *n-grams* are runs of words, as in the reports of GPT-3 and Llama 2, but by share instead of by a single hit: word
-//! problems are short and share whole phrases without being the same problem, and thirteen words may be all there is.
-//! Where words are not split by spaces the runs are of characters. What most questions of a set say alike is left out of
-//! both: an instruction that precedes every question makes none of them known.
+//! A text is compared with the avoided questions in two ways. *Skeletons* come from the embedded world and have names
+//! and objects masked but numbers kept; equal skeletons are the same problem about other people. *N-grams* are runs of
+//! words, as in the reports of GPT-3 and Llama 2, but compared by share instead of a single hit: word problems are
+//! short and share whole phrases without being the same problem, and may not even have thirteen words. In scripts
+//! without spaces between words, the runs are of characters. N-grams that most questions of a set share are ignored on
+//! both sides: an instruction in front of every question does not identify any of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,21 +16,21 @@ use world::{is_evaluation, skeleton};
 
 use crate::text::Boilerplate;
 
-/// How alike a text and an evaluated question may be: the section `[decontaminate]` of a preset.
+/// How similar a text and an evaluation question may be: the section `[decontaminate]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AvoidConfig {
-    /// Words of an n-gram, 1 or more. A text with fewer words is one n-gram: then only the whole text counts. 8 suits
-    /// questions of one to five sentences, 13 is usual for documents. A character of Chinese or Japanese counts as two
-    /// words, one of Thai, Lao, Burmese or Khmer as one.
+    /// Words per n-gram, 1 or more. A text with fewer words is a single n-gram, so only the whole text matches. 8 suits
+    /// questions of one to five sentences, 13 is usual for documents. A Chinese or Japanese character counts as two
+    /// words, a Thai, Lao, Burmese or Khmer character as one.
     pub ngram: usize,
-    /// Share of n-grams from which on a text is dropped, above 0: those it has in common with one avoided question,
-    /// of those of the shorter of the two. Above 1 turns the comparison off. Of 2000 prompts against 2300 evaluated
-    /// questions of the embedded world, with n-grams of 8 words, half had less than 0.17 and one in a hundred 0.5 or
-    /// more; the same problem in other words began at about 0.6.
+    /// The share of n-grams from which a text is dropped, above 0: n-grams shared with one avoided question over those
+    /// of the shorter of the two. Above 1, the comparison is off. Of 2000 prompts against 2300 evaluation questions of
+    /// the embedded world, with n-grams of 8 words, half had less than 0.17 and one in a hundred 0.5 or more; the same
+    /// problem in other words began at about 0.6.
     pub overlap: f64,
-    /// Drop also what would fall into an evaluation split of the embedded world, drawn or not. A text is in one of them
-    /// by chance one time in four: turn it off where seeds are from elsewhere.
+    /// Also drop everything that falls into an evaluation split of the embedded world, whether it was drawn or not.
+    /// This hits one text in four by chance: turn it off if the seeds come from elsewhere.
     pub world: bool,
 }
 
@@ -49,14 +49,14 @@ impl AvoidConfig {
     }
 }
 
-/// Why a text is dropped.
+/// The reason why a text is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resemblance {
-    /// The same problem as an avoided one, about others.
+    /// The same problem as an avoided one, about other people or objects.
     Skeleton,
-    /// Too many n-grams of one avoided question.
+    /// Too many n-grams in common with one avoided question.
     Overlap,
-    /// It belongs to an evaluation split of the embedded world.
+    /// Falls into an evaluation split of the embedded world.
     World,
 }
 
@@ -65,15 +65,15 @@ pub(crate) struct Avoid {
     config: AvoidConfig,
     boilerplate: Boilerplate,
     skeletons: BTreeSet<String>,
-    /// The avoided questions that have an n-gram, by their position.
+    /// For each n-gram, the indices of the avoided questions that contain it.
     postings: BTreeMap<String, Vec<usize>>,
-    /// How many n-grams each avoided question has.
+    /// The number of n-grams of each avoided question.
     sizes: Vec<usize>,
 }
 
 impl Avoid {
-    /// The questions of some datasets. What most questions of one of them say alike, or most of `seeds`, tells none of them
-    /// from the others.
+    /// Indexes the questions of some datasets. N-grams that most questions of one dataset, or most of `seeds`, share
+    /// are ignored, because they do not tell questions apart.
     pub(crate) fn new<'s>(
         sets: &'s [Vec<Question>],
         seeds: &'s [Question],
@@ -98,7 +98,7 @@ impl Avoid {
         Self { config: config.clone(), boilerplate, skeletons, postings, sizes }
     }
 
-    /// Why the question must not be learned from, if there is a reason.
+    /// The reason why the question must not be learned from, if there is one.
     pub(crate) fn resemblance(&self, question: &str) -> Option<Resemblance> {
         if self.skeletons.contains(&skeleton(question)) {
             return Some(Resemblance::Skeleton);
@@ -109,14 +109,15 @@ impl Avoid {
         (self.config.world && is_evaluation(question)).then_some(Resemblance::World)
     }
 
-    /// The largest share of n-grams that the text and one avoided question have in common, of those of the shorter one:
-    /// 0 to 1.
+    /// The largest share of n-grams that the text has in common with one avoided question, over the n-grams of the
+    /// shorter of the two, 0 to 1.
     pub(crate) fn overlap(&self, text: &str) -> f64 {
         let grams = self.boilerplate.ngrams_beside(text);
         let mut common = BTreeMap::<usize, usize>::new();
         for index in grams.iter().filter_map(|gram| self.postings.get(gram)).flatten() {
             *common.entry(*index).or_default() += 1;
         }
+        // Relative to the shorter text, so that a question embedded in a longer text is found.
         let share = |(index, count): (usize, usize)| {
             count as f64 / self.sizes[index].min(grams.len()) as f64
         };
@@ -192,7 +193,7 @@ mod tests {
         }
     }
 
-    /// Questions in scripts without spaces, each as it was and with one particle more.
+    /// Questions in scripts without spaces, each as it was and with one more particle.
     const UNSPACED: [(&str, &str); 8] = [
         (
             "小明有12个苹果，吃了5个，还剩多少个苹果？",

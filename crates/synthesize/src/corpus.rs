@@ -1,7 +1,7 @@
 //! `synthesize corpus`: raw text of the embedded world, to pretrain a policy on.
 //!
-//! It stands for what a language model knows before it is taught to solve anything: lines of arithmetic, short stories
-//! with one computed sentence, and questions as they are asked. No question comes with a solution or an answer.
+//! It stands for the knowledge of a language model before it is taught to solve anything: lines of arithmetic, short
+//! stories with one computed sentence, and plain questions. No question comes with a solution or an answer.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::avoid::{Avoid, AvoidConfig};
 use crate::output::{self, Job, Made, Tally};
 use crate::prompts::avoided;
 
-/// The kind of text that can be too much like a question to avoid.
+/// The kind of text that is checked against the questions to avoid.
 const QUESTION: &str = "question";
 
 /// Preset of `synthesize corpus`.
@@ -25,17 +25,17 @@ const QUESTION: &str = "question";
 pub struct CorpusConfig {
     /// Seed of the world, the same as in the preset of its problems.
     pub world_seed: u64,
-    /// Lines of arithmetic, such as `37 + 45 = 82`. Frequent ones are repeated, as they are in any text.
+    /// Lines of arithmetic, such as `37 + 45 = 82`. Frequent ones are repeated, as in any text.
     pub arithmetic: usize,
     /// Short stories with one computed sentence.
     pub stories: usize,
     /// Questions, without solutions and answers.
     pub questions: usize,
-    /// Share of distinct texts that are held out, to measure what is learned; 0 to 1.
+    /// Share of distinct texts that are held out to measure learning, 0 to 1.
     pub held_out: f64,
-    /// Texts a part; 0 puts all of them into one.
+    /// Texts per part; 0 puts all of them into one.
     pub chunk_rows: usize,
-    /// Which questions are too much like one to be avoided.
+    /// When a question counts as too similar to one to be avoided.
     pub decontaminate: AvoidConfig,
 }
 
@@ -62,6 +62,7 @@ pub(crate) fn run(args: &CorpusArgs) -> Result<(), Failure> {
     let (avoided, inputs) = avoided(&args.avoid)?;
     let common = &args.common;
     let mut recipe = output::recipe(common, "synthesize corpus", &config, inputs)?;
+    // The run's seed decides nothing here, so another one must not make the dataset out of date.
     recipe.seed = config.world_seed;
     let (rows, chunk_rows, out) = (config.texts(), config.chunk_rows, args.out.as_path());
     output::write(Job { common, out, recipe, rows, chunk_rows }, || {
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &CorpusArgs) -> Result<(), Failure> {
     })
 }
 
-/// How the texts of one kind ended.
+/// Counts of the texts of one kind.
 #[derive(Default)]
 struct Ends {
     draws: usize,
@@ -107,7 +108,7 @@ fn texts(config: &CorpusConfig, avoid: &Avoid, round: i32) -> Made<CorpusText> {
         }
         let before = seen.entry(text.clone()).and_modify(|count| *count += 1).or_default();
         end.repeated += usize::from(*before > 0);
-        // Decided by the text alone, so that no repetition of a text that is held out is learned.
+        // Decided by the text alone, so that no copy of a held-out text is trained on.
         let split = if is_held_out(&text, held_out, world_seed) { "held_out" } else { "train" };
         *(if split == "train" { &mut end.train } else { &mut end.held_out }) += 1;
         rows.push(CorpusText {
@@ -122,7 +123,7 @@ fn texts(config: &CorpusConfig, avoid: &Avoid, round: i32) -> Made<CorpusText> {
 }
 
 fn is_held_out(text: &str, share: f64, world_seed: u64) -> bool {
-    // 53 bits are a number from 0 to below 1, exactly.
+    // 53 bits fit a double exactly; they stand for a number from 0 to just below 1.
     let position = seed_for(world_seed, "corpus/held_out", 0, text) >> 11;
     (position as f64) < share * (1_u64 << 53) as f64
 }

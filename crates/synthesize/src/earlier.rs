@@ -1,4 +1,4 @@
-//! Earlier rounds: what was kept of them, and which operators paid.
+//! Earlier rounds: the prompts with kept solutions, and the payoff of each operator.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -9,43 +9,43 @@ use stage::Failure;
 
 use crate::imagine::Operator;
 
-/// A question to make others of.
+/// A question that others are made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parent {
     pub(crate) id: String,
     pub(crate) text: String,
-    /// What a search found as its answer; none for a seed, whose answer is not read.
+    /// The answer that a search found; `None` for a seed, whose answer is not read.
     pub(crate) found: Option<String>,
 }
 
-/// What an operator brought.
+/// The payoff of an operator in earlier rounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Payoff {
     /// Prompts made.
     pub(crate) made: usize,
-    /// Their news: for every prompt with a kept solution, the chance that the policy would have said something else than
-    /// the best of them, `1 - p(y | x)`. What it says anyway teaches it nothing.
+    /// Sum over the prompts with a kept solution of `1 - p(y | x)`, the probability that the policy would not have said
+    /// the best one. A solution that the policy says anyway teaches it nothing.
     pub(crate) gain: f64,
 }
 
 impl Payoff {
-    /// The news of a prompt, 0 to 1.
+    /// The mean over all prompts made, 0 to 1.
     pub(crate) fn mean(&self) -> f64 {
         self.gain / self.made.max(1) as f64
     }
 }
 
-/// What is known of earlier rounds.
+/// The prompts, kept solutions and payoffs of earlier rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
-    /// The prompts with a kept solution, in the order of their ids.
+    /// The prompts with a kept solution, ordered by id.
     pub(crate) kept: Vec<Parent>,
     pub(crate) payoffs: BTreeMap<Operator, Payoff>,
     /// The texts of all prompts.
     pub(crate) texts: Vec<String>,
 }
 
-/// The datasets of earlier rounds, open.
+/// The open datasets of earlier rounds.
 pub(crate) struct Rounds {
     prompts: Vec<Dataset<Prompt>>,
     kept: Vec<Dataset<SftExample>>,
@@ -106,7 +106,8 @@ impl Earlier {
                 backward.insert(prompt.prompt_id.as_str());
             }
         }
-        // A backward question names an answer, which fits the numbers that it has and no others.
+        // A backward question states an answer, which is right only for the numbers it has: an operator that changes
+        // them would make it contradict itself.
         best.retain(|id, _| !backward.contains(id));
         let parent = |(id, example): (&str, &SftExample)| Parent {
             id: id.to_owned(),
@@ -118,7 +119,7 @@ impl Earlier {
     }
 }
 
-/// Whether an example is to stand for its prompt instead of another: of the higher score, then of the lower id.
+/// Whether `one` should represent its prompt instead of `other`: the higher score wins, then the lower id.
 fn better(one: &SftExample, other: &SftExample) -> bool {
     let score = |example: &SftExample| example.score.unwrap_or(f32::MIN);
     let order = score(one).total_cmp(&score(other));

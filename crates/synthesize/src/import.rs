@@ -1,9 +1,9 @@
-//! `synthesize import`: problems from a file, under the same table as those of the embedded world.
+//! `synthesize import`: problems from a file, in the same table as those of the embedded world.
 //!
-//! A row that is not what the column names promise ends the import, with the file and the line: a data set that was
-//! repaired silently is another one than the one that is cited. Repetitions of a question are dropped, the first one
-//! stays, and the summary counts them; where they are more than a few, the columns are more likely not those of the
-//! questions, and the import ends (`loss`). So it does where a question is in another split, too (`overlap`).
+//! A row that does not match the column names ends the import, with the file and the line: a dataset that was silently
+//! repaired is no longer the one that people cite. Repeated questions are dropped after the first and counted in the
+//! summary. If there are more than a few of them, the question columns are probably wrong, and the import ends
+//! (`loss`). It also ends if a question is in another split (`overlap`).
 
 mod loss;
 mod overlap;
@@ -27,17 +27,17 @@ use loss::Loss;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportConfig {
-    /// What the problems are called; the column `source`.
+    /// Name of the dataset, for the column `source`.
     pub source: String,
-    /// Prompts a part; 0 puts all of them into one.
+    /// Prompts per part; 0 puts all of them into one.
     pub chunk_rows: usize,
-    /// The answer column holds a solution that ends in `#### 42`, or has `\boxed{42}` in it. Always so for `gsm8k`.
+    /// The answer column holds a solution that ends in `#### 42` or contains `\boxed{42}`. Always true for `gsm8k`.
     #[serde(default)]
     pub marked: bool,
-    /// Take calculator annotations such as `<<12+5=17>>` out of solutions. Always so for `gsm8k`.
+    /// Remove calculator annotations such as `<<12+5=17>>` from solutions. Always true for `gsm8k`.
     #[serde(default)]
     pub strip_annotations: bool,
-    /// Leave solutions out: of what people wrote only the final answers are used, as in the paper's Table 2.
+    /// Leave solutions out, so that only the final answers of human annotation are used, as in the paper's Table 2.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answers_only: bool,
 }
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
     output::write(Job { common, out, recipe, rows, chunk_rows: config.chunk_rows }, || Ok(made))
 }
 
-/// Which column holds what.
+/// Maps the columns of the file.
 fn columns(args: &ImportArgs, config: &ImportConfig) -> Result<ColumnMap, Failure> {
     let gsm8k = args.format == Format::Gsm8k;
     let (solution, id) = (args.solution_column.clone(), args.id_column.clone());
@@ -83,7 +83,7 @@ fn columns(args: &ImportArgs, config: &ImportConfig) -> Result<ColumnMap, Failur
     })
 }
 
-/// The distinct problems as prompts.
+/// Turns problems into prompts, dropping repeated questions.
 fn prompts(
     problems: Vec<Imported>,
     args: &ImportArgs,
@@ -113,7 +113,7 @@ fn prompts(
     Ok(Made { rows: rows.into_values().collect(), tallies: vec![tally], spent: None })
 }
 
-/// A row that is there twice under one identifier is more likely a file that was put together wrongly.
+/// Refuses identifiers that occur twice: the file was probably assembled incorrectly.
 fn refuse_repeated_ids(problems: &[Imported], args: &ImportArgs) -> Result<(), Failure> {
     let mut lines = BTreeMap::new();
     for problem in problems {

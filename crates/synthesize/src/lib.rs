@@ -1,13 +1,14 @@
-//! Imagination: where prompts come from (AlphaLLM §4.2, `x = g(x_1, ..., x_m)`).
+//! Imagination: the source of prompts (AlphaLLM §4.2, `x = g(x_1, ..., x_m)`).
 //!
-//! - `world`: labelled problems of the embedded world, split by split. The policy learns from no labels but the seeds'.
+//! - `world`: labelled problems of the embedded world, split by split. The policy only learns from the labels of the
+//!   seeds.
 //! - `corpus`: raw text of that world to pretrain a policy on, without a single worked question.
-//! - `prompts`: new questions out of seed questions and of what earlier rounds kept, drawn afresh, or written by a
-//!   model. No label is read and none is written.
-//! - `import`: problems from outside, in GSM8K's format, as JSONL or as Parquet.
+//! - `prompts`: new questions derived from seed questions and from prompts kept in earlier rounds, drawn anew, or
+//!   written by a model. No label is read or written.
+//! - `import`: problems from outside, as GSM8K's format, JSONL or Parquet.
 //!
-//! Every command writes one dataset, whose rows are sorted by their ids. A prompt that belongs to an evaluation split,
-//! or resembles a question of one, is never made.
+//! Every command writes one dataset, with rows sorted by id. Prompts that belong to an evaluation split, or resemble a
+//! question of one, are never made.
 
 mod args;
 mod author;
@@ -32,7 +33,7 @@ pub use world::{Counts, WorldConfig};
 
 use stage::Failure;
 
-/// Runs the command of the arguments.
+/// Runs the subcommand.
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::World(args) => world::run(&args),

@@ -1,4 +1,4 @@
-//! Writing a dataset and saying what was done, alike for all commands.
+//! Writes a dataset and reports the result, the same way for all commands.
 
 use std::path::Path;
 
@@ -9,18 +9,18 @@ use stage::{Common, Failure, Metrics};
 
 use crate::author::Spent;
 
-/// What is to be written, before any row is made.
+/// A dataset to write, described before any of its rows exists.
 pub(crate) struct Job<'a> {
     pub(crate) common: &'a Common,
     pub(crate) out: &'a Path,
     pub(crate) recipe: Recipe,
-    /// How many rows there will be at most. It alone decides how many parts there are, so that they are known before
-    /// the rows; fewer rows leave the last parts short or empty.
+    /// The maximum number of rows. It alone determines the number of parts, which has to be known before the rows; with
+    /// fewer rows the last parts are short or empty.
     pub(crate) rows: usize,
     pub(crate) chunk_rows: usize,
 }
 
-/// The rows that were made, and how it went.
+/// The rows that were made, with counts and costs.
 pub(crate) struct Made<T> {
     pub(crate) rows: Vec<T>,
     pub(crate) tallies: Vec<Tally>,
@@ -30,7 +30,7 @@ pub(crate) struct Made<T> {
 
 /// Named counts about one thing: a line of the summary and a row of the metrics.
 pub(crate) struct Tally {
-    /// What kind of thing: the first column's head.
+    /// The kind of thing: the header of the first column.
     pub(crate) about: &'static str,
     pub(crate) name: String,
     pub(crate) counts: Vec<(&'static str, usize)>,
@@ -46,7 +46,7 @@ impl Serialize for Tally {
     }
 }
 
-/// The recipe of an output of this crate; `identity` is all that decides it besides the inputs and the seed.
+/// The recipe of an output of this crate. `identity` is everything that determines it besides the inputs and the seed.
 pub(crate) fn recipe(
     common: &Common,
     tool: &str,
@@ -57,7 +57,7 @@ pub(crate) fn recipe(
     Ok(stage::recipe(tool, env!("CARGO_PKG_VERSION"), common, &digest, inputs))
 }
 
-/// Writes what `make` makes, unless it is there already or nothing is to be done. Rows are sorted by their ids.
+/// Writes the rows that `make` returns, sorted by id. Does nothing on a dry run, or if the dataset is up to date.
 pub(crate) fn write<T: Table>(
     job: Job<'_>,
     make: impl FnOnce() -> Result<Made<T>, Failure>,
@@ -77,7 +77,8 @@ pub(crate) fn write<T: Table>(
     let mut metrics = Metrics::open(&out.join(METRICS))?;
     let Made { rows, tallies, spent } = make()?;
     let rows = sorted(rows);
-    // Rows that a model wrote may be others than those of a run that was killed: parts of both would repeat some and lack some.
+    // A model may write other rows than in a run that was killed; mixing parts of both would repeat some rows and lose
+    // others.
     output.discard_parts()?;
     for (index, range) in ranges.iter().enumerate() {
         let end = range.end.min(rows.len());
@@ -102,7 +103,7 @@ struct Report<'a> {
     parts: usize,
 }
 
-/// The summary for programs.
+/// The summary as JSON.
 #[derive(Serialize)]
 struct Summary<'a> {
     table: &'a str,

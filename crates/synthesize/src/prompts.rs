@@ -20,41 +20,41 @@ use crate::world::{all_templates, check_templates};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptsConfig {
-    /// How many prompts to make, 1 or more.
+    /// Number of prompts to make, 1 or more.
     pub count: usize,
-    /// Draws for one prompt before it is given up, 1 or more.
+    /// Attempts at one prompt before it is given up, 1 or more.
     pub attempts: usize,
-    /// Prompts a part; 0 puts all of them into one.
+    /// Prompts per part; 0 puts all of them into one.
     pub chunk_rows: usize,
-    /// How many templates of the embedded world `operators.fresh` draws from; all there are by default.
+    /// Number of templates of the embedded world that `operators.fresh` draws from; all by default.
     #[serde(default = "all_templates")]
     pub templates: usize,
     /// How much each operator contributes.
     pub operators: Shares,
-    /// What is too much like a question to be avoided.
+    /// When a prompt counts as too similar to a question to be avoided.
     pub decontaminate: AvoidConfig,
-    /// What is asked of a prompt besides being new; nothing without the section.
+    /// Requirements on a prompt besides being new; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<QualityConfig>,
-    /// What is learned from earlier rounds; nothing without the section, as in the paper.
+    /// How earlier rounds influence this one; not at all if absent, as in the paper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curriculum: Option<CurriculumConfig>,
-    /// How a model writes questions, for the operators that it is.
+    /// How a model writes questions, for the operators that need one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writing: Option<WritingConfig>,
-    /// How hard prompts are to be for the policy; anything goes without the section.
+    /// How hard prompts should be for the policy; any difficulty if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difficulty: Option<DifficultyConfig>,
 }
 
-/// What is learned from earlier rounds: the section `[curriculum]` of a preset.
+/// How earlier rounds influence this one: the section `[curriculum]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CurriculumConfig {
-    /// Whether prompts with a kept solution are parents beside the seeds.
+    /// Whether prompts with a kept solution are parents besides the seeds.
     pub kept_parents: bool,
-    /// The part of the shares that stays as the preset has it, 0 to 1; the rest goes to operators by what they brought. 1
-    /// turns that off.
+    /// The part of the shares that stays as in the preset, 0 to 1; the rest goes to operators by their payoff in
+    /// earlier rounds. 1 turns the adaptation off.
     pub exploration: f64,
 }
 
@@ -83,7 +83,7 @@ impl PromptsConfig {
         Wanted { shares: &self.operators, writing, difficulty }
     }
 
-    /// The operators' shares, after what they brought in earlier rounds where that counts.
+    /// The operators' shares, adapted to earlier rounds if there is a curriculum.
     fn shares(&self, earlier: &Earlier) -> Shares {
         match &self.curriculum {
             Some(curriculum) => self.operators.after(&earlier.payoffs, curriculum.exploration),
@@ -119,13 +119,13 @@ impl PromptsConfig {
         }
     }
 
-    /// Whether earlier rounds decide anything.
+    /// Whether earlier rounds have any influence.
     fn looks_back(&self) -> bool {
         self.curriculum.is_some() || self.operators.has(|one| one == Operator::Backward)
     }
 }
 
-/// What decides prompts, for the recipe.
+/// The settings that determine the prompts, for the recipe.
 #[derive(Serialize)]
 struct Settings<'a> {
     #[serde(flatten)]
@@ -140,12 +140,14 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
     let (avoided, mut inputs) = avoided(&args.avoid)?;
     inputs.insert(0, seeds.input("seeds"));
+    // Only opened if they matter, because opened datasets become inputs of the recipe.
     let rounds =
         config.looks_back().then(|| Rounds::open(&args.earlier, &args.kept)).transpose()?;
     inputs.extend(rounds.iter().flat_map(Rounds::inputs));
     let models = config.wanted().models().then(|| models(&config, args)).transpose()?;
     inputs.extend(models.iter().flat_map(Models::inputs));
     let common = &args.common;
+    // text.toml only decides how questions are tried; the author is asked as `[writing]` says.
     let text = config.difficulty.as_ref().and(args.text.as_deref()).map(text_of).transpose()?;
     let settings = Settings { prompts: &config, text };
     let recipe = output::recipe(common, "synthesize prompts", &settings, inputs)?;
@@ -163,7 +165,7 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     })
 }
 
-/// The models of the command line.
+/// Loads the models of the command line.
 fn models(config: &PromptsConfig, args: &PromptsArgs) -> Result<Models, Failure> {
     let (Some(policy), Some(text)) = (&args.policy, &args.text) else {
         let failure = Failure::usage("the preset has a model write or try questions");
@@ -177,7 +179,7 @@ fn text_of(path: &Path) -> Result<TextConfig, Failure> {
     Ok(stage::load(path, &[])?.value)
 }
 
-/// The questions of each dataset to avoid, and the datasets as inputs. Their labels are not read.
+/// Reads the questions of each dataset to avoid, without their labels, and returns the datasets as inputs.
 pub(crate) fn avoided(dirs: &[PathBuf]) -> Result<(Vec<Vec<Question>>, Vec<Input>), Failure> {
     let (mut questions, mut inputs) = (Vec::new(), Vec::new());
     for dir in dirs {
@@ -188,7 +190,7 @@ pub(crate) fn avoided(dirs: &[PathBuf]) -> Result<(Vec<Vec<Question>>, Vec<Input
     Ok((questions, inputs))
 }
 
-/// Refuses to go on with nothing; says when there is less than was asked for.
+/// Fails if no prompt was made; warns if there are fewer than requested.
 fn enough(rows: &[Prompt], count: usize, seeds: &Path) -> Result<(), Failure> {
     let made = rows.len();
     if made == 0 {

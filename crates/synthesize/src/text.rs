@@ -1,25 +1,25 @@
-//! What makes two texts the same text.
+//! Text normalisation and n-grams: decides when two texts count as the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Lower case, spaces collapsed: texts that agree in this are one prompt.
+/// Lower case, with whitespace collapsed. Texts that are equal after this are one prompt.
 pub(crate) fn normalise(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// The id of a prompt: a hash of its normalised text, so that the same question has the same id wherever it comes from.
+/// The id of a prompt: a hash of its normalised text, so that a question has the same id wherever it comes from.
 pub(crate) fn prompt_id(text: &str) -> String {
     dataset::row_id(&[&normalise(text)])
 }
 
-/// Signs that make another sum of a text.
+/// Signs that change what is calculated.
 const OPERATORS: &str = "+*/=<>^%×÷·√≠≤≥±";
-/// Signs that are a minus before a number, and a hyphen or a dash elsewhere.
+/// Characters that are a minus before a number, and a hyphen or a dash elsewhere.
 const DASHES: &str = "-\u{2212}\u{2010}\u{2011}\u{2013}";
 
-/// A text without case, spacing and punctuation: equal for one question in two spellings. What makes another sum of it
-/// stays: operators, signs and decimal points. A text of nothing else is its own.
+/// A text without case, spacing and punctuation: equal for two spellings of one question. Operators, signs and decimal
+/// points stay, because they change what is calculated. A text of nothing but punctuation is only normalised.
 pub(crate) fn gist(text: &str) -> String {
     let letters: Vec<char> = text.chars().map(half_width).collect();
     let mut tokens = Tokens::default();
@@ -40,7 +40,7 @@ pub(crate) fn gist(text: &str) -> String {
     if tokens.all.is_empty() { normalise(text) } else { tokens.lower().join(" ") }
 }
 
-/// A full-width sign as its usual form, and every dash as a hyphen.
+/// Converts full-width characters to their usual form, and every dash to a hyphen.
 fn half_width(letter: char) -> char {
     match letter {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0).unwrap_or(letter),
@@ -49,8 +49,8 @@ fn half_width(letter: char) -> char {
     }
 }
 
-/// The words and numbers of a text in lower case, without what stands between them. In scripts that write no spaces
-/// between words every character is one.
+/// The words and numbers of a text in lower case, without punctuation. In scripts without spaces between words, every
+/// character is a word.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let mut tokens = Tokens::default();
     for letter in text.chars() {
@@ -63,11 +63,11 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     tokens.lower()
 }
 
-/// Words in the making.
+/// Collects words character by character.
 #[derive(Default)]
 struct Tokens {
     all: Vec<String>,
-    /// Whether the last one goes on.
+    /// Whether the next letter continues the last word.
     open: bool,
 }
 
@@ -93,14 +93,14 @@ impl Tokens {
     }
 }
 
-/// How a script tells words apart.
+/// How a script separates words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Script {
     /// By spaces.
     Spaced,
     /// Not at all, and a character is a word or half of one: Chinese and Japanese.
     Signs,
-    /// Not at all, and a character is a letter: Thai, Lao, Burmese, Khmer and their kin.
+    /// Not at all, and a character is a letter: Thai, Lao, Burmese, Khmer and related scripts.
     Letters,
 }
 
@@ -129,8 +129,8 @@ fn script(letter: char) -> Script {
     }
 }
 
-/// How many words a token counts as in a run. Of Chinese characters half as many are as rare as that many words, and one
-/// that is put between breaks few of the runs of a short question.
+/// How many words a token counts as. A Chinese or Japanese character counts as two: half as many characters are as rare
+/// as that many words, and with shorter runs an inserted particle breaks fewer runs of a short question.
 fn weight(token: &str) -> usize {
     match token.chars().next().map(script) {
         Some(Script::Signs) => 2,
@@ -138,7 +138,7 @@ fn weight(token: &str) -> usize {
     }
 }
 
-/// The runs of words that weigh `n`, one from each word on that has so many behind it.
+/// The runs of words with a total weight of at least `n`, one starting at each word that has enough words after it.
 fn runs(words: &[String], n: usize) -> Vec<Range<usize>> {
     let (mut runs, mut end, mut weighs) = (Vec::new(), 0, 0);
     for start in 0..words.len() {
@@ -155,8 +155,8 @@ fn runs(words: &[String], n: usize) -> Vec<Range<usize>> {
     runs
 }
 
-/// The distinct runs of `n` words, a Chinese or Japanese character counting as two; the whole text if it has fewer,
-/// nothing if it has none.
+/// The distinct runs of `n` words, where a Chinese or Japanese character counts as two. The whole text if it has fewer
+/// words; empty if it has none.
 pub(crate) fn ngrams(text: &str, n: usize) -> BTreeSet<String> {
     grams(&words(text), n)
 }
@@ -169,17 +169,17 @@ fn grams(words: &[String], n: usize) -> BTreeSet<String> {
     runs.into_iter().map(|run| words[run].join(" ")).collect()
 }
 
-/// What most questions of a set say in the same words, such as an instruction: it tells none of them from the others.
+/// N-grams that most questions of a set share, such as an instruction. They do not tell the questions apart.
 pub(crate) struct Boilerplate {
     n: usize,
     grams: BTreeSet<String>,
 }
 
-/// Fewer questions than these have nothing in common but by chance.
+/// Minimum number of questions that must share an n-gram; fewer may share it by chance.
 const FEWEST: usize = 4;
 
 impl Boilerplate {
-    /// The runs of `n` words that more than half of the distinct questions of one of the sets have, and no fewer than four.
+    /// The runs of `n` words that more than half of the distinct questions of any one set share, and at least four.
     pub(crate) fn of(sets: &[Vec<&str>], n: usize) -> Self {
         let mut common = BTreeSet::new();
         for set in sets {
@@ -199,7 +199,7 @@ impl Boilerplate {
         Self { n, grams: common }
     }
 
-    /// The n-grams of what a text says beside it.
+    /// The n-grams of a text after its boilerplate is removed.
     pub(crate) fn ngrams_beside(&self, text: &str) -> BTreeSet<String> {
         let words = words(text);
         if self.grams.is_empty() {

@@ -1,6 +1,6 @@
 //! `synthesize world`: labelled problems of one split of the embedded world.
 //!
-//! The world is the same for every run: its seed is in the preset, and the seed of the run decides nothing here.
+//! The world is the same for every run: its seed is in the preset, and the seed of the run has no influence.
 
 use std::collections::BTreeSet;
 
@@ -22,22 +22,22 @@ use crate::text::{normalise, prompt_id};
 pub struct WorldConfig {
     /// Seed of the world. Another one gives other problems in every split.
     pub world_seed: u64,
-    /// How many templates the world has, 1 or more; all there are by default. Those of `ood-templates` are others.
+    /// Number of templates of the world, 1 or more; all by default. `ood-templates` has templates of its own.
     #[serde(default = "all_templates")]
     pub templates: usize,
-    /// Prompts a part; 0 puts all of them into one.
+    /// Prompts per part; 0 puts all of them into one.
     pub chunk_rows: usize,
-    /// How many problems each split has. Changing one leaves the other splits as they are.
+    /// Number of problems in each split. Changing one leaves the other splits as they are.
     pub splits: Counts,
 }
 
-/// Problems by split.
+/// Number of problems by split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Counts {
-    /// Labelled problems to begin with, the only ones that the policy learns from.
+    /// Labelled problems to start from, the only ones the policy learns from.
     pub seeds: usize,
-    /// Problems for choosing between settings and checkpoints, and for judging and calibrating the critics.
+    /// Problems for choosing settings and checkpoints, and for judging and calibrating the critics.
     pub validation: usize,
     /// Problems for reporting.
     pub test: usize,
@@ -63,21 +63,22 @@ pub(crate) fn run(args: &WorldArgs) -> Result<(), Failure> {
     let WorldConfig { world_seed, templates, chunk_rows, splits } = args.common.preset()?.value;
     check_templates(templates)?;
     let (split, count) = (args.split, splits.of(args.split));
-    // The counts of the other splits are no part of this one.
+    // The counts of the other splits do not affect this one.
     let identity = ("world", split.name(), world_seed, templates, count, chunk_rows);
     let mut recipe = output::recipe(&args.common, "synthesize world", &identity, Vec::new())?;
+    // The run's seed decides nothing here, so another one must not make the dataset out of date.
     recipe.seed = world_seed;
     let (common, out, rows) = (&args.common, args.out.as_path(), count);
     let job = Job { common, out, recipe, rows, chunk_rows };
     output::write(job, || problems(split, count, (world_seed, templates), args.common.round))
 }
 
-/// What a preset says that names no number of templates.
+/// Default of `templates`: all of them.
 pub(crate) fn all_templates() -> usize {
     TEMPLATES.len()
 }
 
-/// Refuses a world without templates.
+/// Refuses a number of templates outside 1 to all.
 pub(crate) fn check_templates(templates: usize) -> Result<(), Failure> {
     let most = TEMPLATES.len();
     if (1..=most).contains(&templates) {
@@ -86,11 +87,11 @@ pub(crate) fn check_templates(templates: usize) -> Result<(), Failure> {
     Err(Failure::config(format!("`templates` is {templates}: it has to be 1 to {most}")))
 }
 
-/// How often a problem that is not there yet is drawn in vain before the world counts as used up.
+/// Number of draws without a new problem after which the world counts as exhausted.
 const IN_VAIN: usize = 100_000;
 
-/// Distinct problems of a split of the world of a seed and so many templates. The seed of a row draws its problem
-/// at once.
+/// Draws distinct problems of a split of the world with this seed and number of templates. The seed in a row reproduces
+/// its problem directly, without drawing those before it.
 fn problems(
     split: WorldSplit,
     count: usize,

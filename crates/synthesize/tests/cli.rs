@@ -1,4 +1,4 @@
-//! The binary as it is called: exit codes, what is said, what is written.
+//! The binary as it is called: exit codes, messages and files.
 
 mod common;
 
@@ -27,7 +27,7 @@ fn world_writes_a_split_once() {
     assert!(rows.is_sorted_by_key(|row| &row.prompt_id) && rows.len() == 50);
     assert!(rows.iter().all(|row| row.answer.is_some() && row.split == "seeds" && row.round == 0));
     let before = bytes(&out);
-    // Neither a second run nor another seed of the run makes other problems.
+    // Neither a second run nor another seed of the run changes the problems.
     for more in ["", "--seed 5"] {
         let said = run(more).succeeds().to_owned();
         assert!(said.contains("up to date") && said.contains("50"), "{said}");
@@ -81,7 +81,7 @@ fn corpus_is_text_without_answers_to_questions() {
     assert!(run().succeeds().contains("up to date"));
 }
 
-/// Seeds in `dir`, whose answers are `answer`.
+/// Writes seeds to `dir`, with answers given by `answer`.
 fn seeds(dir: &Path, answer: impl Fn(usize) -> String) {
     write_prompts(dir, &world(20, answer));
 }
@@ -301,7 +301,7 @@ fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
     assert_eq!(names, ["seeds", "policy", "author"]);
     write(&two, "2");
     assert_eq!(bytes(&one), bytes(&two));
-    // Neither model can solve anything, so no answer has a share: every prompt is dropped as often as it is tried.
+    // Neither model can solve anything, so no answer reaches its share and every attempt at a prompt is dropped.
     let more: [&dyn common::AsArgument; 8] =
         [&"--config", &preset("authored"), &"--seeds", &from, &"--policy", &base, &"--text", &text];
     let run = synthesize(
@@ -363,7 +363,7 @@ fn earlier_rounds_decide_where_a_preset_looks_back() {
     seeds(&from, |_| "1".to_owned());
     let common: [&dyn common::AsArgument; 4] = [&"--config", &preset("prompts"), &"--seeds", &from];
     synthesize("prompts --round 1", &[common.as_slice(), &[&"--out", &first]].concat()).succeeds();
-    // Everything that was mutated was solved, and nothing else.
+    // Every mutated prompt was solved, and no other.
     let solved = |prompt: schema::Prompt| schema::SftExample {
         prompt: vec![schema::Message::user(&prompt.prompt)],
         completion: vec![schema::Message::assistant("So it is 7.\n#### 7")],
@@ -391,7 +391,7 @@ fn earlier_rounds_decide_where_a_preset_looks_back() {
     let of = |operator: &str| {
         rows.iter().filter(|row| row.operator.as_deref() == Some(operator)).count()
     };
-    // Shares 0.75, 0.25 and 1 of 2 with payoffs 1, 0 and, never tried, 0.5.
+    // Shares 0.75, 0.25 and 1 of 2, with payoffs 1, 0 and, for the one never tried, 0.5.
     assert_eq!([of("mutate"), of("fresh"), of("backward")], [33, 2, 25]);
     assert!(
         rows.iter()

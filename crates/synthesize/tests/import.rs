@@ -1,4 +1,4 @@
-//! `synthesize import`: what is taken from a file, and what is refused.
+//! `synthesize import`: the rows that are read, and the files that are refused.
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
@@ -13,7 +13,7 @@ const GSM8K: &str = r#"{"question": "Tom has 3 pens and buys 4. How many pens?",
 {"question": "tom has 3 pens  and buys 4. How many pens?", "answer": "It is 9.\n#### 9"}
 "#;
 
-/// A folder with an input of this text.
+/// A folder with an input file of this text.
 struct Place {
     dir: tempfile::TempDir,
     input: PathBuf,
@@ -48,7 +48,7 @@ fn gsm8k_becomes_prompts_and_repetitions_are_counted() {
     assert_eq!(tom.solution.as_deref(), Some("3 + 4 = 7 pens\n#### 7"));
     assert_eq!((tom.source.as_str(), tom.split.as_str()), ("gsm8k", "train"));
     assert!(place.import("--format gsm8k").succeeds().contains("up to date"));
-    // What decides the rows on the command line is part of the recipe.
+    // Command line options that determine the rows are part of the recipe.
     place.import("--format gsm8k --without-answers").fails(64, &[&"another recipe"]);
 }
 
@@ -131,7 +131,7 @@ fn arguments_that_contradict_each_other_are_refused() {
     place.import("--format csv").fails(64, &[&"csv"]);
 }
 
-/// A part of a dataset is a Parquet file like any other.
+/// A part of a dataset is an ordinary Parquet file.
 fn parquet(dir: &Path) -> PathBuf {
     let from = dir.join("foreign");
     common::write_prompts(&from, &common::world(2, |index| index.to_string()));
@@ -168,7 +168,7 @@ fn parquet_with_a_null_answer_is_refused_with_its_row() {
     place.import("--format parquet --question-column prompt --without-answers").succeeds();
 }
 
-/// So many rows with these columns of each index.
+/// A folder with an input of `count` rows, each as `row` writes its index.
 fn rows(count: usize, row: impl Fn(usize) -> String) -> Place {
     place(&(0..count).map(|index| row(index) + "\n").collect::<String>())
 }
@@ -204,7 +204,7 @@ fn whole_solutions_are_no_answers() {
 
 #[test]
 fn a_question_in_two_columns_is_joined_and_missed_in_one() {
-    // Of SVAMP's rows many ask the same: how many are left?
+    // Many rows of SVAMP end in the same question: how many are left?
     let svamp = rows(10, |index| {
         let ask = if index < 5 { "How many are left?" } else { "How many are there now?" };
         format!(
@@ -238,7 +238,7 @@ fn a_question_in_two_columns_is_joined_and_missed_in_one() {
 
 #[test]
 fn a_few_repetitions_are_in_every_data_set() {
-    // Two of 200 are one in a hundred, three are more.
+    // Two of 200 rows are one percent, which is allowed; three are more.
     for (repeated, code) in [(2, 0), (3, 65)] {
         let place = rows(200, |index| {
             let number = if index < repeated { 199 } else { index };

@@ -1,7 +1,7 @@
-//! Prints problems for people to look at, and what they measure.
+//! Prints problems for people to read, and their mean lengths.
 //!
-//! `show_world 3` prints 3 of every split, what operators make of 3, and some of the corpus; `show_world 2 each` prints 2
-//! of every template.
+//! `show_world 3` prints 3 problems of every split, the operators' results for 3 questions, and some of the corpus;
+//! `show_world 2 each` prints 2 problems of every template.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -34,7 +34,7 @@ fn main() -> io::Result<()> {
     SPLITS.iter().try_for_each(|split| measure(&mut out, *split))
 }
 
-/// Some problems of every template.
+/// Prints some problems of every template.
 fn templates(out: &mut impl Write, shown: usize) -> io::Result<()> {
     let pool =
         [draw_many(Split::Fresh, 100 * shown, 1), draw_many(Split::OodTemplates, 20 * shown, 1)]
@@ -51,7 +51,7 @@ fn show(out: &mut impl Write, problem: &Problem) -> io::Result<()> {
     writeln!(out, "[{topic} / {template}]\n{question}\n{}\n", problem.solution())
 }
 
-/// What the operators make of questions, and texts of the corpus.
+/// Prints the operators' results for some questions, and texts of the corpus.
 fn texts(out: &mut impl Write, shown: usize) -> io::Result<()> {
     writeln!(out, "======== operators")?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -76,7 +76,7 @@ fn texts(out: &mut impl Write, shown: usize) -> io::Result<()> {
     corpus(mix, 1).iter().try_for_each(|(kind, text)| writeln!(out, "{kind}: {text}"))
 }
 
-/// Mean lengths.
+/// Prints mean lengths.
 fn measure(out: &mut impl Write, split: Split) -> io::Result<()> {
     let problems = draw_many(split, 500, 2);
     let mean = |of: &dyn Fn(&Problem) -> usize| {

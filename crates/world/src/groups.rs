@@ -1,7 +1,7 @@
 //! Situations that many templates share, with the tails and ends that fit them.
 //!
-//! A tail finds the running value in slot `r` and leaves the new one there; it may bind any slot but those its
-//! group documents. A tail never shows `r`: that would give an intermediate result away.
+//! A tail finds the running value in slot `r` and leaves the new one there. It may bind any slot except those that its
+//! group documents. A tail never shows `r`, because that would give away an intermediate result.
 
 mod compare;
 mod measures;

@@ -1,13 +1,13 @@
 //! The words that change from problem to problem: people and the things they have.
 //!
-//! Every noun belongs to one class and a swap stays inside its class, so that a mutated text remains
-//! plausible. No script of the world writes one of these nouns out (a test holds this): what is here is always
-//! a slot, so a swap can never touch fixed wording.
+//! Every noun belongs to one class, and a swap stays inside its class, so that a mutated text remains plausible. No
+//! script of the world contains one of these nouns literally (a test checks this). They only fill slots, so a swap can
+//! never touch fixed wording.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// Somebody a problem is about.
+/// A person that a problem can be about.
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) name: &'static str,
@@ -15,7 +15,7 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// The pronoun form named by its masculine word: `he`, `him`, `his` or `himself`.
+    /// Returns the pronoun form named by its masculine word: `he`, `him`, `his` or `himself`.
     pub(crate) fn pronoun(&self, masculine: &str) -> Option<&'static str> {
         Some(match (masculine, self.feminine) {
             ("he", false) => "he",
@@ -30,7 +30,7 @@ impl Person {
     }
 }
 
-/// A countable noun in both numbers.
+/// A countable noun, in singular and plural.
 #[derive(Debug)]
 pub(crate) struct Noun {
     pub(crate) one: &'static str,
@@ -38,13 +38,13 @@ pub(crate) struct Noun {
 }
 
 impl Noun {
-    /// The indefinite article that goes before the singular.
+    /// Returns the indefinite article for the singular.
     pub(crate) fn article(&self) -> &'static str {
         if self.one.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
     }
 }
 
-/// Nouns that can stand for one another.
+/// Nouns that can replace one another.
 #[derive(Debug)]
 pub(crate) struct Class {
     /// The word that draws from this class in a script.
@@ -63,18 +63,18 @@ const WOMEN: &[&str] = &[
     "Priya",
 ];
 
-/// Everybody, men first.
+/// All people, men first.
 pub(crate) static PEOPLE: LazyLock<Vec<Person>> = LazyLock::new(|| {
     let person = |feminine| move |&name| Person { name, feminine };
     MEN.iter().map(person(false)).chain(WOMEN.iter().map(person(true))).collect()
 });
 
-/// A noun with a regular plural.
+/// Nouns with a regular plural.
 macro_rules! regular {
     ($($one:literal)*) => { &[$(Noun { one: $one, many: concat!($one, "s") }),*] };
 }
 
-/// A noun with its plural written out.
+/// Nouns with their plurals written out.
 macro_rules! irregular {
     ($($one:literal $many:literal),*) => { &[$(Noun { one: $one, many: $many }),*] };
 }
@@ -127,17 +127,17 @@ pub(crate) const CLASSES: &[Class] = &[
     },
 ];
 
-/// The class that a script draws from by this word.
+/// Returns the class with this name in scripts.
 pub(crate) fn class(kind: &str) -> Option<&'static Class> {
     CLASSES.iter().find(|class| class.kind == kind)
 }
 
-/// What a word of a text is to the world.
+/// The role of a known word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Known {
     /// A name, by its index in [`PEOPLE`].
     Name(usize),
-    /// A noun: indices of its class and of itself, and whether it is the plural.
+    /// A noun: the indices of its class and of itself, and whether it is the plural.
     Noun { class: usize, noun: usize, plural: bool },
 }
 
@@ -153,7 +153,7 @@ static WORDS: LazyLock<BTreeMap<&'static str, Known>> = LazyLock::new(|| {
     words
 });
 
-/// Looks a word up as it is written; a noun that opens a sentence is found by its lower-case form.
+/// Looks up a word as written; a capitalised noun at the start of a sentence is found by its lower-case form.
 pub(crate) fn known(word: &str) -> Option<Known> {
     let noun = |word: &str| WORDS.get(word).filter(|known| matches!(known, Known::Noun { .. }));
     let capital = word.starts_with(char::is_uppercase);

@@ -1,9 +1,9 @@
-//! The embedded world: grade-school word problems with their solutions, written by templates.
+//! The embedded world: grade-school word problems with solutions, generated from templates.
 //!
-//! It stands in for a dataset such as GSM8K where there is no network and no large model: small enough to be
-//! learned from nothing in minutes, varied enough that what is learned must generalise to new numbers, people,
-//! objects, phrasings and combinations. A problem is a question, a solution of one `a op b = c` a line, and
-//! the answer, which is the last result. Everything is a pure function of the randomness that is passed in.
+//! It replaces a dataset such as GSM8K where there is no network and no large model. It is small enough to be learned
+//! from scratch in minutes, and varied enough that a model must generalise to new numbers, people, objects, phrasings
+//! and combinations. A problem is a question, a solution with one `a op b = c` per line, and the answer, which is the
+//! last result. Everything is a pure function of the random generator that is passed in.
 //!
 //! [`operators`] make new questions out of old ones, without a model.
 //!
@@ -32,57 +32,57 @@ use script::{Beat, Template, Topic, count, names};
 use std::collections::BTreeSet;
 use teller::{Teller, capitalise};
 
-/// Names of the templates that all splits but [`Split::OodTemplates`] draw from.
+/// Names of the templates that all splits except [`Split::OodTemplates`] draw from.
 pub const TEMPLATES: &[&str] = &names::<{ count(topics::TRAINING) }>(topics::TRAINING);
 
 /// Names of the templates of [`Split::OodTemplates`].
 pub const HELD_OUT: &[&str] = &names::<{ count(topics::UNSEEN) }>(topics::UNSEEN);
 
-/// Steps and their weights where problems are learned from: mostly two to four.
+/// Numbers of steps and their weights for the training splits: mostly two to four steps.
 const STEPS: &[(usize, u32)] = &[(2, 25), (3, 30), (4, 25), (5, 15), (6, 5)];
-/// Steps of the templates that are held out.
+/// Numbers of steps and their weights for the held-out templates.
 const STEPS_OF_TEMPLATES: &[(usize, u32)] = &[(2, 25), (3, 35), (4, 25), (5, 15)];
-/// Steps of the longer chains.
+/// Numbers of steps and their weights for the longer chains.
 const STEPS_OF_CHAINS: &[(usize, u32)] = &[(6, 1), (7, 1), (8, 1)];
-/// Times that numbers are drawn for one arrangement of beats before another is tried.
+/// How often numbers are drawn for one arrangement of beats before another arrangement is tried.
 const DRAWS: usize = 30;
-/// Times that beats are arranged for one template and number of steps before others are chosen.
+/// How often beats are arranged for one template and number of steps before others are chosen.
 const ARRANGEMENTS: usize = 30;
 
 /// A word problem and its solution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The text, which ends by asking.
+    /// The text, which ends with a question.
     pub question: String,
-    /// The lines of the solution, each with one equation, without the line of the answer.
+    /// The lines of the solution, each with one equation, without the answer line.
     pub steps: Vec<String>,
     /// The result of the last step, 2 to 999.
     pub answer: i64,
     /// The name of the template, one of [`TEMPLATES`] or [`HELD_OUT`].
     pub template: &'static str,
-    /// What the template is about, such as `shopping`.
+    /// The topic of the template, such as `shopping`.
     pub topic: &'static str,
 }
 
 impl Problem {
-    /// The steps, a line each, and the line `#### answer`.
+    /// Returns the steps, one per line, and the line `#### answer`.
     #[must_use]
     pub fn solution(&self) -> String {
         format!("{}\n#### {}", self.steps.join("\n"), self.answer)
     }
 
-    /// How many steps the solution has.
+    /// Returns the number of steps in the solution.
     #[must_use]
     pub fn difficulty(&self) -> usize {
         self.steps.len()
     }
 }
 
-/// Draws a problem of a split from the first so many templates, the topics by turns: a smaller world has all
-/// topics. It tries until one is valid and belongs there, which takes some dozens of tries in practice.
+/// Draws a problem of a split from the first `templates` templates. They are taken from the topics in turn, so that
+/// even a small world has all topics. It retries until a problem is valid and belongs to the split, which in practice
+/// takes a few dozen attempts.
 ///
-/// # Panics
-/// When there are to be no templates at all.
+/// # Panics If `templates` is 0.
 pub fn draw(split: Split, templates: usize, rng: &mut ChaCha8Rng) -> Problem {
     let (topics, steps) = match split {
         Split::OodTemplates => (topics::UNSEEN, STEPS_OF_TEMPLATES),
@@ -90,8 +90,8 @@ pub fn draw(split: Split, templates: usize, rng: &mut ChaCha8Rng) -> Problem {
         _ => (topics::TRAINING, STEPS),
     };
     loop {
-        // The template and the number of steps outlive rejected numbers, so that hard ones are not drawn less
-        // often.
+        // The template and the number of steps survive rejected numbers; otherwise templates whose numbers rarely fit
+        // would be drawn less often.
         let template = any_template(topics, templates, rng);
         let steps = weighted(steps, rng);
         let problem = (0..ARRANGEMENTS).find_map(|_| {
@@ -107,8 +107,8 @@ pub fn draw(split: Split, templates: usize, rng: &mut ChaCha8Rng) -> Problem {
     }
 }
 
-/// `n` problems of a split, of all templates, with distinct questions. The randomness of the i-th derives from `(seed, split,
-/// i)`, so more of them begin with the same ones.
+/// Draws `n` problems of a split, from all templates, with distinct questions. The i-th problem's generator is derived
+/// from `(seed, split, i)`, so a larger `n` only appends problems.
 #[must_use]
 pub fn draw_many(split: Split, n: usize, seed: u64) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
@@ -124,12 +124,13 @@ pub fn draw_many(split: Split, n: usize, seed: u64) -> Vec<Problem> {
     (0..n).map(fresh).collect()
 }
 
-/// The generator of one item of one kind.
+/// Returns the random generator for one item of one kind.
 fn derived(seed: u64, kind: u64, index: u64) -> ChaCha8Rng {
+    // Plus one, because `mix` maps 0 to 0.
     ChaCha8Rng::seed_from_u64(mix(mix(mix(seed) ^ (kind + 1)) ^ (index + 1)))
 }
 
-/// One of the first templates and its topic, every one as likely as any other.
+/// Returns one of the first templates and its topic, all equally likely.
 fn any_template(
     topics: &'static [Topic],
     templates: usize,
@@ -142,7 +143,7 @@ fn any_template(
     (0..).flat_map(turn).nth(index).expect("the index is below the count of templates")
 }
 
-/// A value, as likely as its weight.
+/// Draws a value with a probability proportional to its weight.
 fn weighted(values: &[(usize, u32)], rng: &mut ChaCha8Rng) -> usize {
     let mut left = rng.random_range(0..values.iter().map(|(_, weight)| weight).sum());
     let mut chosen = 0;
@@ -156,8 +157,8 @@ fn weighted(values: &[(usize, u32)], rng: &mut ChaCha8Rng) -> usize {
     chosen
 }
 
-/// Beats of a template, in order, that make this many steps; `None` if the end that was drawn does not allow
-/// it. No tail is used twice.
+/// Returns beats of a template, in order, that make exactly this many steps; `None` if the end that was drawn does not
+/// allow it. No tail is used twice.
 fn arrange(
     template: &'static Template,
     steps: usize,

@@ -1,9 +1,9 @@
-//! Operators of imagination that need no model: new questions out of old ones, from their texts alone.
+//! Imagination operators that need no model: they make new questions from the text of old ones (paper §4.2).
 //!
-//! None of them knows a template or a solution, and [`backward()`] alone is told an answer, which whoever calls it must not have
-//! from a label; so any English question will do and no label can leak. What
-//! comes out is often, not always, a question that has an answer: [`flaw()`] finds what can be seen in the text, and the rest
-//! is left to those who try to solve it.
+//! None of them knows a template or a solution, so they work on any English question and cannot leak a label. Only
+//! [`backward()`] is given an answer, and its caller must not take that answer from a label. The result is often, but
+//! not always, a question with an answer. [`flaw()`] finds the defects that show in the text; the rest is left to the
+//! models that try to solve it.
 
 mod backward;
 mod cast;
@@ -25,7 +25,7 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
-    /// Texts come from models: whatever they are, no operator panics.
+    /// Texts come from models, so no operator may panic, whatever the text.
     fn try_all(one: &str, other: &str) {
         let rng = &mut ChaCha8Rng::seed_from_u64(1);
         for text in [

@@ -1,32 +1,34 @@
-//! The form in which problems are written down: scripts, which are data.
+//! Scripts: the data from which problems are generated.
 //!
-//! A problem is an opening, some tails that each add to the story, and an end that asks. All three are
-//! [`Beat`]s: what to draw, what to say, and which steps of the solution that makes possible. The number of
-//! steps is known before anything is drawn.
+//! A problem is an opening, some tails that each add to the story, and an end with the question. All three are
+//! [`Beat`]s: what to draw, what to say, and the solution steps that this makes possible. The number of steps is known
+//! before anything is drawn.
 //!
 //! Drawing: comma-separated `name: kind`, in order, where kind is one of
-//! - `5..50`, `20..90 by 5`, `r+5..r+90`, `2..60 below r` (at most `r - 2`), `20..200 for p` (so that `p` percent of it is whole);
+//! - `5..50`, `20..90 by 5`, `r+5..r+90`, `2..60 below r` (at most `r - 2`), `20..200 for p` (so that `p` percent of it
+//!   is whole);
 //! - `percent`, `percent of r`, `fraction`, `fraction of r`, `divisor of r`, `times`;
 //! - `person`, `thing`, or a noun class of the lexicon;
-//! - `Monday|Friday`, `20|50`: one of these words or numbers; `=on the bus`: these words; `same q`: what slot `q` holds.
+//! - `Monday|Friday`, `20|50`: one of these words or numbers; `=on the bus`: these words; `same q`: the contents of
+//!   slot `q`.
 //!
-//! Saying: `{x}` is a slot, `{item}`/`{items}` a noun in either number, `{a item}` with its article, `{he}`,
-//! `{him}`, `{his}` speak of the person in slot `o`, `{p.he}` of the one in `p`. A step computes in brackets:
-//! `[y = k * m]` shows `4 * 5 = 20` and binds `y`; `[y = x % p]` is `p` percent of `x`. Sentences are
-//! capitalised when a problem is put together.
+//! Saying: `{x}` is a slot, `{item}`/`{items}` a noun in singular or plural, `{a item}` a noun with its article.
+//! `{he}`, `{him}` and `{his}` refer to the person in slot `o`, `{p.he}` to the one in `p`. Brackets compute a step:
+//! `[y = k * m]` shows `4 * 5 = 20` and binds `y`; `[y = x % p]` is `p` percent of `x`. Sentences are capitalised when
+//! a problem is put together.
 
-/// A passage of a problem: what is drawn, said (one of several phrasings) and worked out.
+/// A passage of a problem: its draws, its text (one of several phrasings) and its solution steps.
 #[derive(Debug)]
 pub(crate) struct Beat {
     pub(crate) draw: &'static str,
     pub(crate) say: &'static [&'static str],
     pub(crate) steps: &'static [&'static str],
-    /// What is drawn once the steps are worked out: slots for the beats that follow.
+    /// Draws made after the steps are computed, for slots that later beats use.
     pub(crate) after: &'static str,
 }
 
 impl Beat {
-    /// Adds what is drawn afterwards.
+    /// Adds draws that are made after the steps.
     pub(crate) const fn then(self, after: &'static str) -> Self {
         Self { after, ..self }
     }
@@ -47,14 +49,14 @@ pub(crate) struct Template {
     pub(crate) group: &'static Group,
 }
 
-/// Templates about one thing.
+/// Templates about one topic.
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) name: &'static str,
     pub(crate) templates: &'static [Template],
 }
 
-/// A beat, without the field names that would drown its text.
+/// Makes a beat. A function, because the field names of a struct literal would drown the text.
 pub(crate) const fn beat(
     draw: &'static str,
     say: &'static [&'static str],
@@ -63,12 +65,12 @@ pub(crate) const fn beat(
     Beat { draw, say, steps, after: "" }
 }
 
-/// A template, likewise.
+/// Makes a template, for the same reason.
 pub(crate) const fn template(name: &'static str, opening: Beat, group: &'static Group) -> Template {
     Template { name, opening, group }
 }
 
-/// How many templates the topics have.
+/// Returns how many templates the topics have.
 pub(crate) const fn count(topics: &[Topic]) -> usize {
     let (mut total, mut index) = (0, 0);
     while index < topics.len() {
@@ -78,8 +80,9 @@ pub(crate) const fn count(topics: &[Topic]) -> usize {
     total
 }
 
-/// The names of all templates, in order; `N` is [`count`] of the same topics.
+/// Returns the names of all templates, in order; `N` must be [`count`] of the same topics.
 pub(crate) const fn names<const N: usize>(topics: &[Topic]) -> [&'static str; N] {
+    // Plain loops here and in `count`, because iterators are not available in a `const fn`.
     let mut names = [""; N];
     let (mut next, mut index) = (0, 0);
     while index < topics.len() {
@@ -99,7 +102,7 @@ pub(crate) const fn names<const N: usize>(topics: &[Topic]) -> [&'static str; N]
 mod tests {
     use crate::{lexicon, split, stories, topics};
 
-    /// Everything that is written in the scripts, slots left out.
+    /// Returns all literal text in the scripts, without the slots.
     fn written() -> Vec<String> {
         let all =
             || topics::TRAINING.iter().chain(topics::UNSEEN).flat_map(|topic| topic.templates);

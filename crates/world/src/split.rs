@@ -1,24 +1,24 @@
-//! Which split a question belongs to: a property of its text.
+//! Determines which split a question belongs to, from its text alone.
 //!
-//! The question is reduced to its skeleton, which a change of names, pronouns or objects leaves as it is, and
-//! the skeleton's hash says which bucket, hence which split, it falls in. So splits are disjoint however a
-//! question came about: two texts that differ only in who and what they are about are always in the same
-//! split.
+//! The question is reduced to its skeleton, which does not change with names, pronouns or objects. The hash of the
+//! skeleton selects a bucket, and the bucket a split. So the splits are disjoint however a question came about: two
+//! texts that differ only in people and objects are always in the same split.
 
 use super::lexicon::{self, Known};
 
+/// Number of buckets: one per evaluation split, 3 for seeds, 4 for pretraining and 5 for fresh questions.
 const BUCKETS: u64 = 16;
 
-/// What a problem is drawn for.
+/// The purposes that problems are drawn for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Split {
     /// Raw texts without answers, for the pretraining corpus.
     Pretraining,
-    /// The labelled problems to begin with.
+    /// The labelled problems to start from.
     Seeds,
     /// For choosing between settings.
     Validation,
-    /// For reporting, once.
+    /// For the final report, used once.
     Test,
     /// Templates that no other split uses, 2 to 5 steps.
     OodTemplates,
@@ -29,14 +29,14 @@ pub enum Split {
 }
 
 impl Split {
-    /// Whether a policy must never learn from problems of this split.
+    /// Whether this is an evaluation split, whose problems no policy may ever learn from.
     #[must_use]
     pub fn is_evaluation(self) -> bool {
         matches!(self, Self::Validation | Self::Test | Self::OodTemplates | Self::OodChains)
     }
 }
 
-/// The split that a question belongs to, whoever wrote it.
+/// Returns the split that a question belongs to, whoever wrote it.
 #[must_use]
 pub fn split_of(question: &str) -> Split {
     match hash(&skeleton(question)) % BUCKETS {
@@ -56,7 +56,7 @@ pub fn is_evaluation(question: &str) -> bool {
     split_of(question).is_evaluation()
 }
 
-/// The question with its names, pronouns, articles and objects masked, in lower case, words separated by one
+/// Returns the question in lower case, with names, pronouns, articles and objects masked and words separated by one
 /// space. Numbers stay.
 #[must_use]
 pub fn skeleton(question: &str) -> String {
@@ -64,7 +64,7 @@ pub fn skeleton(question: &str) -> String {
     words.map(masked).collect::<Vec<_>>().join(" ")
 }
 
-/// The skeleton with its numbers masked, too: what questions of one kind have in common.
+/// Returns the skeleton with its numbers masked as well, which is the same for all questions of one kind.
 #[must_use]
 pub fn shape(question: &str) -> String {
     let mask = |word: &str| match word.parse::<u64>() {
@@ -88,7 +88,7 @@ fn masked(word: &str) -> String {
     }
 }
 
-/// A text cut into words (letters), numbers (digits) and single other characters; together they are the text.
+/// Splits a text into words (letters), numbers (digits) and single other characters, which concatenate to the text.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -104,7 +104,8 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// FNV-1a, then a mix that lets every bit of it decide the low ones. Stable for ever: splits depend on it.
+/// FNV-1a, followed by a mix, because the buckets use the low bits and every input bit must affect them. This must
+/// never change: the splits depend on it.
 #[must_use]
 pub fn hash(text: &str) -> u64 {
     let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_the_published_one() {
-        // Splits of data already written depend on these values.
+        // Splits of data that has already been written depend on these values.
         assert_eq!(mix(0), 0);
         assert_eq!(hash(""), mix(0xcbf2_9ce4_8422_2325));
         assert_eq!(hash("a"), mix(0xaf63_dc4c_8601_ec8c));

@@ -1,9 +1,9 @@
-//! Stories: a statement or two and what follows from them, worked out. They cover the relations that the
+//! Stories: a statement or two and what follows from them, with the result computed. They cover the relations that the
 //! templates are made of.
 
 use super::script::{Beat, beat};
 
-/// All stories; the steps are told as sentences.
+/// All stories; their steps are told as sentences.
 pub(super) const STORIES: &[Beat] = &[
     beat(
         "o: person, item: thing, x: 2..300, y: 2..90",

@@ -1,6 +1,6 @@
-//! Tells a script: draws what its slots hold, renders its text, works out its steps.
+//! Tells a script: fills its slots by drawing, renders its text and computes its steps.
 //!
-//! Nothing here panics on a bad draw: whatever has no valid value is `None`, and the caller draws again.
+//! A bad draw never panics: if there is no valid value the result is `None`, and the caller draws again.
 
 use super::lexicon::{self, Noun, PEOPLE, Person};
 use super::script::Beat;
@@ -9,13 +9,13 @@ use rand_chacha::ChaCha8Rng;
 
 /// The largest number that may appear anywhere in a problem.
 const LARGEST: i64 = 999;
-/// The smallest number drawn or computed: with 2, every noun after a number is a plural.
+/// The smallest number drawn or computed. From 2 on, every noun after a number is a plural.
 const SMALLEST: i64 = 2;
 const PERCENTS: &[i64] = &[10, 20, 25, 30, 40, 50, 60, 75, 80];
 const FRACTIONS: &[(&str, i64)] = &[("half", 2), ("a third", 3), ("a quarter", 4), ("a fifth", 5)];
 const TIMES: &[(&str, i64)] = &[("twice", 2), ("3 times", 3), ("4 times", 4), ("5 times", 5)];
 
-/// What a slot holds.
+/// The contents of a slot.
 #[derive(Clone, Copy)]
 enum Slot {
     Number(i64),
@@ -36,12 +36,12 @@ pub(crate) struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    /// Starts with nothing told.
+    /// Starts an empty problem.
     pub(crate) fn new(rng: &'a mut ChaCha8Rng) -> Self {
         Self { rng, slots: Vec::new(), text: Vec::new(), steps: Vec::new(), last: 0 }
     }
 
-    /// Draws, says and works out one beat; `None` if the draw makes it invalid.
+    /// Draws, renders and computes one beat; `None` if the draw makes it invalid.
     pub(crate) fn tell(&mut self, beat: &Beat) -> Option<()> {
         self.draw(beat.draw)?;
         let say = *pick(self.rng, beat.say)?;
@@ -54,7 +54,7 @@ impl<'a> Teller<'a> {
         self.draw(beat.after)
     }
 
-    /// Fills a list of draws.
+    /// Fills the slots of a list of draws.
     fn draw(&mut self, draws: &'static str) -> Option<()> {
         for draw in draws.split(',').map(str::trim).filter(|draw| !draw.is_empty()) {
             let (name, kind) = draw.split_once(": ")?;
@@ -64,7 +64,7 @@ impl<'a> Teller<'a> {
         Some(())
     }
 
-    /// A value of a kind.
+    /// Draws a value of a kind.
     fn drawn(&mut self, kind: &'static str) -> Option<Slot> {
         if let Some((low, rest)) = kind.split_once("..") {
             return self.number(low, rest).map(Slot::Number);
@@ -106,7 +106,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// A number of `low..high by step | below limit | for percent`.
+    /// Draws a number from `low..high by step | below limit | for percent`.
     fn number(&mut self, low: &str, rest: &str) -> Option<i64> {
         let mut words = rest.split(' ');
         let mut high = self.value(words.next()?)?;
@@ -125,32 +125,33 @@ impl<'a> Teller<'a> {
         (low <= high).then(|| self.rng.random_range(low..=high) * step)
     }
 
-    /// One of the numbers that have a word, if it divides `of`.
+    /// Draws one of the numbers that have a word, such that it divides `of`.
     fn said(&mut self, words: &'static [(&str, i64)], of: Option<i64>) -> Option<Slot> {
         let fits = |(_, value): &&(_, i64)| of.is_none_or(|of| of % value == 0);
         let words: Vec<_> = words.iter().filter(fits).collect();
         pick(self.rng, &words).map(|(text, value)| Slot::Said(text, *value))
     }
 
-    /// Somebody who is not in the problem yet.
+    /// Draws a person who is not in the problem yet.
     fn person(&mut self) -> Option<&'static Person> {
+        // Drawing again ends soon: a problem has only a few of the people.
         let person = pick(self.rng, PEOPLE.as_slice())?;
         self.absent(person.name).then_some(person).or_else(|| self.person())
     }
 
-    /// Something that is not in the problem yet.
+    /// Draws a noun that is not in the problem yet.
     fn noun(&mut self, kind: &str) -> Option<Slot> {
         let nouns = lexicon::class(kind)?.nouns.iter();
         let absent: Vec<_> = nouns.filter(|noun| self.absent(noun.one)).collect();
         pick(self.rng, &absent).map(|noun| Slot::Noun(noun))
     }
 
-    /// Whether no slot holds the person of this name or the noun of this singular.
+    /// Whether no slot holds the person with this name or the noun with this singular.
     fn absent(&self, word: &str) -> bool {
         !self.slots.iter().any(|(_, slot)| slot.is(word))
     }
 
-    /// Sets a slot. The old value stays behind the new one, so that nobody is drawn twice.
+    /// Sets a slot. The old value stays behind the new one, so that no person or noun is drawn twice.
     fn bind(&mut self, name: &'static str, slot: Slot) {
         self.slots.push((name, slot));
     }
@@ -159,13 +160,14 @@ impl<'a> Teller<'a> {
         self.slots.iter().rev().find(|(bound, _)| *bound == name).map(|(_, slot)| *slot)
     }
 
-    /// A script as text: computed brackets first, then slots.
+    /// Renders a script as text: computed brackets first, then slots, because a bracket may bind a slot that the text
+    /// shows.
     pub(crate) fn render(&mut self, script: &'static str) -> Option<String> {
         let computed = expand(script, ('[', ']'), |formula| self.compute(formula))?;
         expand(&computed, ('{', '}'), |key| Some(self.show(key)))
     }
 
-    /// What a slot shows; one that does not exist stays visible, for the tests to find.
+    /// Returns the text of a slot. An unknown slot stays visible, so that the tests find it.
     fn show(&self, key: &str) -> String {
         let (holder, form) = key.split_once('.').unwrap_or(("o", key));
         if let Some(Slot::Person(person)) = self.slot(holder)
@@ -186,7 +188,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// Works out `y = k * m`, binds `y` and shows the equation.
+    /// Computes `y = k * m`, binds `y` and returns the equation.
     fn compute(&mut self, formula: &'static str) -> Option<String> {
         let (name, expression) = formula.split_once(" = ")?;
         let mut words = expression.split(' ');
@@ -211,8 +213,9 @@ impl<'a> Teller<'a> {
         })
     }
 
-    /// The value of a sum of products of numbers and slots, such as `k*m+5`.
+    /// Returns the value of a sum of products of numbers and slots, such as `k*m+5`.
     fn value(&self, expression: &str) -> Option<i64> {
+        // Split at the last sign, so that differences associate to the left.
         if let Some(at) = expression.rfind(['+', '-']) {
             let (left, right) = expression.split_at(at);
             let left = self.value(left)?;
@@ -233,7 +236,7 @@ impl<'a> Teller<'a> {
 }
 
 impl Slot {
-    /// Whether the slot holds the person of this name or the noun of this singular.
+    /// Whether the slot holds the person with this name or the noun with this singular.
     fn is(self, word: &str) -> bool {
         match self {
             Self::Person(person) => person.name == word,
@@ -243,7 +246,7 @@ impl Slot {
     }
 }
 
-/// Replaces what stands between the delimiters.
+/// Replaces the text between the delimiters.
 fn expand<'t>(
     text: &'t str,
     (open, close): (char, char),
@@ -260,7 +263,7 @@ fn expand<'t>(
     Some(out)
 }
 
-/// Text whose sentences begin with a capital.
+/// Capitalises the first letter of each sentence.
 pub(crate) fn capitalise(text: &str) -> String {
     let mut starts = true;
     let capital = |letter: char| {
@@ -271,17 +274,17 @@ pub(crate) fn capitalise(text: &str) -> String {
     text.chars().map(capital).collect()
 }
 
-/// One of several, `None` of none.
+/// Draws one item; `None` if there are none.
 pub(crate) fn pick<'t, T>(rng: &mut ChaCha8Rng, from: &'t [T]) -> Option<&'t T> {
     (!from.is_empty()).then(|| &from[rng.random_range(0..from.len())])
 }
 
-/// The exact quotient.
+/// Returns the exact quotient; `None` if there is a remainder or the divisor is zero.
 fn divided(left: i64, right: i64) -> Option<i64> {
     (right != 0 && left % right == 0).then(|| left / right)
 }
 
-/// Greatest common divisor.
+/// Returns the greatest common divisor.
 pub(crate) fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -1,6 +1,7 @@
-//! What is read before anything is learned from solutions: arithmetic, stories, questions without answers.
+//! The pretraining corpus: arithmetic, stories, and questions without answers.
 //!
-//! It stands for what a language model knows already. None of it pairs a question with a solution.
+//! It stands in for the knowledge that a language model already has before it sees any solution. None of it pairs a
+//! question with a solution.
 
 use super::split::Split;
 use super::teller::{Teller, capitalise, gcd, pick};
@@ -9,20 +10,19 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// How many texts of each kind a corpus has.
+/// The number of texts of each kind in a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CorpusMix {
-    /// Lines of [`arithmetic_line`].
+    /// Lines from [`arithmetic_line`].
     pub arithmetic: usize,
-    /// Texts of [`story`].
+    /// Texts from [`story`].
     pub stories: usize,
     /// Questions of [`Split::Pretraining`], without their answers.
     pub questions: usize,
 }
 
-/// The texts of a pretraining corpus, shuffled: `(kind, text)` with kind one of `arithmetic`, `story`,
-/// `question`. Questions may repeat. The randomness of each text derives from the seed, its kind and its
-/// index.
+/// Returns the texts of a pretraining corpus, shuffled, as `(kind, text)` with kind `arithmetic`, `story` or
+/// `question`. Questions may repeat. The generator of each text is derived from the seed, its kind and its index.
 #[must_use]
 pub fn corpus(mix: CorpusMix, seed: u64) -> Vec<(&'static str, String)> {
     let arithmetic = |rng: &mut ChaCha8Rng| ("arithmetic", arithmetic_line(rng));
@@ -30,6 +30,7 @@ pub fn corpus(mix: CorpusMix, seed: u64) -> Vec<(&'static str, String)> {
     let question = |rng: &mut ChaCha8Rng| {
         ("question", draw(Split::Pretraining, TEMPLATES.len(), rng).question)
     };
+    // Kinds from 100 on, so that no generator is shared with `draw_many`, whose kinds are the splits.
     let mut texts = Vec::new();
     texts
         .extend((0..mix.arithmetic).map(|index| arithmetic(&mut derived(seed, 100, index as u64))));
@@ -39,8 +40,7 @@ pub fn corpus(mix: CorpusMix, seed: u64) -> Vec<(&'static str, String)> {
     texts
 }
 
-/// A short text of one or two computed sentences: `Tom has 12 apples and gets 5 more. Now Tom has 12 + 5 = 17
-/// apples.`
+/// Returns a short text of computed sentences: `Tom has 12 apples and gets 5 more. Now Tom has 12 + 5 = 17 apples.`
 pub fn story(rng: &mut ChaCha8Rng) -> String {
     loop {
         let told = pick(rng, stories::STORIES).and_then(|beat| {
@@ -54,9 +54,9 @@ pub fn story(rng: &mut ChaCha8Rng) -> String {
     }
 }
 
-/// A correct line of arithmetic with whole numbers from 1 to 999: `37 + 45 = 82`, `60 * 25 / 100 = 15`.
-/// Two-digit numbers, tables and their inverses are the most frequent; carries, borrows and three digits all
-/// occur.
+/// Returns a correct line of arithmetic with whole numbers from 1 to 999: `37 + 45 = 82`, `60 * 25 / 100 = 15`.
+/// Two-digit numbers, multiplication tables and their inverses are the most frequent; carries, borrows and three digits
+/// all occur.
 pub fn arithmetic_line(rng: &mut ChaCha8Rng) -> String {
     loop {
         let line = match rng.random_range(0..100) {
@@ -72,7 +72,7 @@ pub fn arithmetic_line(rng: &mut ChaCha8Rng) -> String {
     }
 }
 
-/// An upper bound for the terms of a sum: small sums first, all of them at last.
+/// Draws an upper bound for the terms of a sum. Small bounds are as likely as large ones, so small sums are frequent.
 fn bound(rng: &mut ChaCha8Rng) -> i64 {
     [20, 60, 100, 200, 400, 999][rng.random_range(0..6)]
 }
@@ -89,7 +89,7 @@ fn difference(rng: &mut ChaCha8Rng) -> Option<String> {
     (left > right).then(|| format!("{left} - {right} = {}", left - right))
 }
 
-/// Two factors, one of them small, in either order.
+/// Draws two factors, one of them small, in either order.
 fn factors(rng: &mut ChaCha8Rng) -> (i64, i64) {
     let most = [9, 12, 20, 50, 100, 250][rng.random_range(0..6)];
     let (left, right) = (rng.random_range(2..=most), rng.random_range(2..=12));

@@ -1,4 +1,4 @@
-//! The templates, a file per topic.
+//! The templates, one file per topic.
 
 mod comparing;
 mod farm;
@@ -17,7 +17,7 @@ mod work;
 
 use super::script::Topic;
 
-/// What every split but the one of unseen templates draws from.
+/// The topics that all splits except [`Split::OodTemplates`](super::Split::OodTemplates) draw from.
 pub(super) const TRAINING: &[Topic] = &[
     shopping::TOPIC,
     wages::TOPIC,
@@ -34,5 +34,6 @@ pub(super) const TRAINING: &[Topic] = &[
     work::TOPIC,
 ];
 
-/// Templates of the same kind with other structures and wordings, for one split only.
+/// Templates of the same kind with other structures and wordings, used only by
+/// [`Split::OodTemplates`](super::Split::OodTemplates).
 pub(super) const UNSEEN: &[Topic] = &[unseen::TOPIC];

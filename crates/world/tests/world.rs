@@ -1,4 +1,4 @@
-//! What everybody who learns from the embedded world relies on.
+//! Properties of the embedded world that every stage that learns from it relies on.
 
 use answer::{Finding, finding, grade};
 use rand::SeedableRng;
@@ -20,7 +20,7 @@ const SPLITS: [Split; 7] = [
     Split::Fresh,
 ];
 
-/// An equation `left sign right (/ 100) = result` of a line.
+/// The equation `left sign right (/ 100) = result` of a solution line.
 #[derive(Clone, Copy, Debug)]
 struct Equation {
     left: i64,
@@ -30,7 +30,7 @@ struct Equation {
 }
 
 impl Equation {
-    /// The one equation of a line, found by its equals sign.
+    /// Parses the only equation of a line, located by its equals sign.
     fn of(line: &str) -> Self {
         let words: Vec<_> = line.split(' ').map(|word| word.trim_end_matches('.')).collect();
         let equals = words
@@ -49,7 +49,7 @@ impl Equation {
         Self { left: number(first), sign, right: number(first + 2), result: number(equals + 1) }
     }
 
-    /// Its result with other operands, if it is whole.
+    /// Returns the result for other operands, if it is whole.
     fn apply(self, left: i64, right: i64) -> Option<i64> {
         let whole = |product: i64, divisor: i64| {
             (divisor != 0 && product % divisor == 0).then(|| product / divisor)
@@ -238,7 +238,7 @@ fn a_corpus_has_what_was_asked_for_and_nothing_from_other_splits() {
     assert!(texts[..20].iter().any(|text| text.0 != texts[0].0), "kinds are mixed");
 }
 
-/// A solution as a program over the numbers of its question, found by matching values.
+/// A solution as a program over the numbers of its question, recovered by matching values.
 struct Program {
     steps: Vec<(Operand, Equation, Operand)>,
 }
@@ -281,7 +281,7 @@ impl Program {
         Self { steps }
     }
 
-    /// The answer for other numbers, if every step has a positive whole result.
+    /// Runs the program on other numbers; `None` unless every step has a positive whole result.
     fn run(&self, given: &[i64]) -> Option<i64> {
         let mut results: Vec<i64> = Vec::new();
         for (left, equation, right) in &self.steps {
@@ -304,7 +304,7 @@ fn most_mutations_of_the_world_still_have_an_answer() {
         let program = Program::of(&problem);
         assert_eq!(program.run(&numbers(&problem.question)), Some(problem.answer));
         all += 1;
-        // Nothing can change in few questions: no names, and every number is or depends on a divisor.
+        // In a few questions nothing can change: there are no names, and every number is a divisor or depends on one.
         let Some(text) = mutate(&problem.question, &mut rng) else { continue };
         assert_ne!(text, problem.question);
         assert_eq!(numbers(&text).len(), numbers(&problem.question).len(), "{text}");

@@ -1,4 +1,4 @@
-//! Checkpoints that others wrote: broken weights, configurations and tokenizers.
+//! Broken checkpoints from elsewhere: weights, configurations and tokenizers.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::tally::Tally;
 
 const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
 
-/// Broken models that a round would start from.
+/// Tries broken checkpoints as the start of a round.
 pub(crate) fn checkpoints(ground: &Ground, count: usize, rng: &mut dyn RngCore, tally: &Tally) {
     let stage = ground.stage("finetune policy", "round-01/policy");
     let from = ground.made().join("round-00/policy");
@@ -26,6 +26,7 @@ pub(crate) fn checkpoints(ground: &Ground, count: usize, rng: &mut dyn RngCore, 
         }
         let what = spoil(&copy, rng);
         let new = copy.display().to_string();
+        // Some of this damage is harmless, so keep the training short in case the model is taken.
         let call = redirected(ground, &stage, &[(old.clone(), new)]) + " --set train.epochs=0.1";
         check(
             ground,
@@ -48,7 +49,7 @@ fn spoil(folder: &Path, rng: &mut dyn RngCore) -> String {
     format!("{file}, {what}")
 }
 
-/// JSON with another value somewhere.
+/// JSON with a strange value somewhere.
 fn another_value(bytes: &[u8], rng: &mut dyn RngCore) -> (String, Vec<u8>) {
     let mut value: Value = serde_json::from_slice(bytes).expect("it is JSON");
     let place = places(&value).choose(rng).expect("there are some").clone();
@@ -59,7 +60,7 @@ fn another_value(bytes: &[u8], rng: &mut dyn RngCore) -> (String, Vec<u8>) {
     (format!("{place} is {new}"), value.to_string().into_bytes())
 }
 
-/// Weights whose header says something else.
+/// Weights with a false header.
 fn header(bytes: &[u8], rng: &mut dyn RngCore) -> (String, Vec<u8>) {
     let (length, rest) = bytes.split_at(8);
     let length = u64::from_le_bytes(length.try_into().expect("eight bytes")) as usize;

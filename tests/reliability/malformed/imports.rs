@@ -1,4 +1,4 @@
-//! Files from outside: JSONL as it should not be.
+//! Broken files from outside: malformed JSONL.
 
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore};
@@ -11,7 +11,7 @@ use crate::tally::Tally;
 
 const GOOD: &str = r#"{"question": "Tom has 2 apples and buys 3. How many has he?", "answer": "2 + 3 = <<2+3=5>>5\n#### 5"}"#;
 
-/// Lines that are no problem of GSM8K.
+/// Lines that are not valid GSM8K problems.
 const BAD: [&str; 12] = [
     "{",
     "[]",
@@ -27,7 +27,7 @@ const BAD: [&str; 12] = [
     r#"{"question": "How many?"}"#,
 ];
 
-/// Broken imports.
+/// Tries broken imports.
 pub(crate) fn imports(ground: &Ground, count: usize, rng: &mut dyn RngCore, tally: &Tally) {
     let input = ground.scratch("broken.jsonl");
     let out = ground.scratch("out").join("0");
@@ -61,6 +61,7 @@ pub(crate) fn imports(ground: &Ground, count: usize, rng: &mut dyn RngCore, tall
         let refuse = refuse.then(|| input.display().to_string());
         check(ground, &Case { name: format!("import, {what}"), call: call.clone(), refuse }, tally);
     }
+    // Opening a FIFO without a writer blocks for ever, so it has to be refused by its type.
     for (what, made) in [("a FIFO", "mkfifo"), ("a folder", "mkdir")] {
         crate::ground::remove(&input);
         let status = std::process::Command::new(made).arg(&input).status();

@@ -1,4 +1,4 @@
-//! Presets: other values at every place, and broken text.
+//! Broken presets: strange values at every key, and damaged text.
 
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore};
@@ -7,7 +7,7 @@ use super::{Case, check, redirected, spoiled};
 use crate::ground::Ground;
 use crate::tally::Tally;
 
-/// Values that are seldom what a key wants, in TOML.
+/// Values that hardly any key expects, in TOML.
 const STRANGE: [&str; 9] = [
     "-1",
     "0",
@@ -20,7 +20,7 @@ const STRANGE: [&str; 9] = [
     "true",
 ];
 
-/// Broken presets of all stages.
+/// Tries broken presets of all stages.
 pub(crate) fn presets(ground: &Ground, count: usize, rng: &mut dyn RngCore, tally: &Tally) {
     let called = |file: &str| {
         let path = ground.preset().join(file).display().to_string();
@@ -48,7 +48,8 @@ pub(crate) fn presets(ground: &Ground, count: usize, rng: &mut dyn RngCore, tall
         let new = ground.scratch("broken.toml");
         std::fs::write(&new, bytes).expect("the scratch folder can be written");
         let names = (path.display().to_string(), new.display().to_string());
-        // Values that could be meant may take for ever, but a dry run has to see what cannot be.
+        // A strange but valid value may make a stage run for ages, so only do a dry run: it must detect the impossible
+        // ones.
         let call = redirected(ground, stage, std::slice::from_ref(&names)) + " --dry-run";
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = format!("{}, {file}: {what}", stage.name);
@@ -56,7 +57,7 @@ pub(crate) fn presets(ground: &Ground, count: usize, rng: &mut dyn RngCore, tall
     }
 }
 
-/// The preset with another value in one line.
+/// The preset with a strange value on one line.
 fn another_value(text: &str, rng: &mut dyn RngCore) -> (String, Vec<u8>, bool) {
     let lines: Vec<&str> = text.lines().collect();
     let keys: Vec<usize> = (0..lines.len()).filter(|&i| lines[i].contains(" = ")).collect();

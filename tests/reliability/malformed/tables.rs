@@ -1,4 +1,4 @@
-//! Datasets: damaged parts, manifests that lie, and rows that cannot be.
+//! Broken datasets: damaged parts, lying manifests and impossible rows.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::{Case, check, places, redirected, spoiled, strange};
 use crate::ground::{Ground, Stage, copy, entries, remove};
 use crate::tally::Tally;
 
-/// Stages and the outputs of others that they read.
+/// Stages with an output, by which they are found, and an input from another stage.
 const READERS: [(&str, &str, &str); 6] = [
     ("search", "round-01/trajectories", "round-01/prompts"),
     ("critique score", "round-01/critiques", "round-01/trajectories"),
@@ -23,7 +23,7 @@ const READERS: [(&str, &str, &str); 6] = [
     ("evaluate run", "round-01/evaluation", "world/test"),
 ];
 
-/// Broken datasets, `count` by bytes, and every kind of row.
+/// Tries `count` damaged datasets, and every kind of impossible row.
 pub(crate) fn tables(ground: &Ground, count: usize, rng: &mut dyn RngCore, tally: &Tally) {
     for _ in 0..count {
         let (name, output, input) = READERS.choose(rng).expect("there are some");
@@ -38,7 +38,7 @@ fn broken(ground: &Ground) -> std::path::PathBuf {
     ground.scratch("broken")
 }
 
-/// Calls a stage with what is in `broken` as its input.
+/// Calls a stage with the dataset in `broken` as its input.
 fn run(ground: &Ground, stage: &Stage, input: &str, (what, refuse): (&str, bool), tally: &Tally) {
     let old = ground.run().join(input).display().to_string();
     let new = broken(ground).display().to_string();
@@ -47,7 +47,7 @@ fn run(ground: &Ground, stage: &Stage, input: &str, (what, refuse): (&str, bool)
     check(ground, &Case { name, call, refuse: refuse.then_some(new) }, tally);
 }
 
-/// Makes a broken copy of a dataset; tells what is wrong, and whether it cannot be taken.
+/// Makes a damaged copy of a dataset; returns a description, and whether it must be refused.
 fn spoil(from: &Path, to: &Path, rng: &mut dyn RngCore) -> (String, bool) {
     remove(to);
     copy(from, to);
@@ -73,7 +73,7 @@ fn spoil(from: &Path, to: &Path, rng: &mut dyn RngCore) -> (String, bool) {
     }
 }
 
-/// A manifest with another value somewhere.
+/// Puts a strange value somewhere in a manifest.
 fn lie(manifest: &Path, rng: &mut dyn RngCore) -> (String, bool) {
     let text = std::fs::read_to_string(manifest).expect("a manifest");
     let mut value: Value = text.parse().expect("a manifest is JSON");
@@ -83,7 +83,7 @@ fn lie(manifest: &Path, rng: &mut dyn RngCore) -> (String, bool) {
     strange.extend([json!("../../../etc/passwd"), json!("/dev/zero"), json!("x".repeat(100_000))]);
     let new = strange.choose(rng).expect("there are some").clone();
     let old = value.pointer_mut(&place).expect("a place of this value");
-    // A manifest has a seal over all of it.
+    // A checksum covers the whole manifest, so any change must be refused.
     let refuse = *old != new;
     *old = new.clone();
     std::fs::write(manifest, value.to_string()).expect("the copy can be written");
@@ -91,7 +91,7 @@ fn lie(manifest: &Path, rng: &mut dyn RngCore) -> (String, bool) {
     (format!("the manifest, {place} is {shown}"), refuse)
 }
 
-/// Well-formed datasets with rows that cannot be.
+/// Tries well-formed datasets with impossible rows.
 fn rows(ground: &Ground, tally: &Tally) {
     let blank = |rows: &mut Vec<Prompt>| rows.iter_mut().for_each(|row| row.prompt.clear());
     on(ground, READERS[0], ("questions without text", false), blank, tally);

@@ -1,4 +1,4 @@
-//! A server that speaks OpenAI's completions as vLLM does, writes solutions that never repeat, and fails when it is told to.
+//! A server that speaks OpenAI's completions API as vLLM does, never repeats a solution, and fails on demand.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// How an answer goes wrong.
+/// The ways in which an answer can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Too many requests, and how long to wait.
+    /// 429, with a time to wait.
     Busy,
-    /// An error of the server.
+    /// 500.
     Broken,
-    /// A body that ends early.
+    /// A body shorter than its declared length.
     CutOff,
-    /// A body that is no JSON.
+    /// A body that is not JSON.
     Garbage,
     /// No answer: the connection is closed.
     HangUp,
-    /// Fewer completions than were asked for.
+    /// Fewer completions than were requested.
     Fewer,
-    /// Log-probabilities that are no numbers.
+    /// Log-probabilities that are not numbers.
     NotNumbers,
 }
 
@@ -40,14 +40,14 @@ impl Fault {
     ];
 }
 
-/// A server on a port of this machine. It lasts as long as the process.
+/// A server on a local port, which lives as long as the process.
 pub(super) struct Stub {
     /// Its address, for `--policy`.
     pub(super) address: String,
 }
 
 impl Stub {
-    /// A server that fails at every so-many-th request for completions, after those with which it is tried at the start.
+    /// Starts a server that fails at every n-th request, except for the first ones, with which a client tries it out.
     pub(super) fn start(fault: Option<(Fault, usize)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port of this machine");
         let address = listener.local_addr().expect("it is bound");
@@ -55,7 +55,7 @@ impl Stub {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let requests = Arc::clone(&requests);
-                // A client that is gone wants no answer.
+                // An error here means that the client is gone and wants no answer.
                 thread::spawn(move || serve(stream, fault, &requests).ok());
             }
         });
@@ -131,7 +131,7 @@ fn completions(body: &Value, number: usize, fault: Option<Fault>) -> Value {
     json!({"object": "text_completion", "choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 5}})
 }
 
-/// Two lines and an answer; samples begin with numbers of their own.
+/// Two lines with the answer on the second; each sampled solution begins with a number from its own draw.
 fn choice(body: &Value, draw: u64, index: u64) -> Value {
     let greedy = body["temperature"].as_f64() == Some(0.0);
     let first = if greedy { 3 } else { draw % 1000 };

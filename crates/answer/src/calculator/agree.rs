@@ -1,4 +1,4 @@
-//! When a written number is the result: exactly, rounded, or as a double has it.
+//! When a written number is the result: exactly, rounded, or as a double prints it.
 
 use num_traits::ToPrimitive;
 
@@ -7,47 +7,48 @@ use crate::rational::Rational;
 /// A number with at least this many digits after the point may be rounded.
 const ROUNDED_FROM: u32 = 2;
 
-/// From here on a whole number need not fit a double.
+/// Below this, every whole number fits a double exactly.
 const DOUBLES_ARE_WHOLE: i128 = 1 << 53;
 
-/// Sums of doubles that differ by less than this share of either are equal.
+/// Results computed with doubles are equal if they differ by less than this share of either.
 const RELATIVE: f64 = 1e-9;
 
-/// What a sum of doubles may be off, as a share of its largest term: `10.1 - 10` loses digits.
+/// Error of a sum of doubles, as a share of its largest term: `10.1 - 10` loses digits.
 const LOST: f64 = 1e-15;
 
 /// How precisely a number was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Written {
-    /// Digits after the point.
+    /// Number of digits after the point.
     pub(super) digits: u32,
-    /// The place of the last digit: 2 for `3.33`, -4 for `3.33 million`.
+    /// Place of the last digit: 2 for `3.33`, -4 for `3.33 million`.
     pub(super) place: i32,
 }
 
 impl Written {
-    /// The precision of a number with so many digits after the point.
+    /// Returns the precision of a number with this many digits after the point.
     pub(super) fn decimal(digits: u32) -> Self {
         Self { digits, place: i32::try_from(digits).unwrap_or(i32::MAX) }
     }
 
-    /// The precision of the same digits, times ten to the `exponent`.
+    /// Returns the precision of the same digits times ten to the `exponent`.
     pub(super) fn scaled(self, exponent: i32) -> Self {
         Self { place: self.place.saturating_sub(exponent), ..self }
     }
 
-    /// The precision of a percentage that is read as a fraction, which may always be rounded.
+    /// Returns the precision of a percentage read as a fraction. Its two extra digits mean that it may always be
+    /// rounded.
     pub(super) fn percent(self) -> Self {
         Self { digits: self.digits.saturating_add(2), ..self.scaled(-2) }
     }
 
-    /// True if a machine wrote it: nobody else writes so many digits.
+    /// Whether a machine wrote the number: nobody else writes so many digits.
     pub(super) fn is_long(self) -> bool {
         self.digits >= 10
     }
 }
 
-/// True if `claimed` is `exact` as people or machines write it. `largest` is the largest number that was added or
+/// Whether `claimed` is `exact` as people or machines write it. `largest` is the largest number that was added or
 /// subtracted on the way.
 pub(super) fn agrees(exact: Rational, claimed: Rational, written: Written, largest: f64) -> bool {
     exact == claimed
@@ -55,8 +56,8 @@ pub(super) fn agrees(exact: Rational, claimed: Rational, written: Written, large
         || same_double(exact, claimed, largest)
 }
 
-/// True if `claimed` is `exact` rounded at its last place, whichever way: up, down, or to the nearest. What needs no
-/// rounding is not rounded.
+/// Whether `claimed` is `exact` rounded at its last place: up, down or to the nearest. False if `exact` needs no
+/// rounding there.
 pub(super) fn is_rounding(exact: Rational, claimed: Rational, place: i32) -> bool {
     let unit = unit(place);
     let whole = unit.and_then(|unit| exact.checked_div(unit)).is_none_or(|n| n.whole().is_some());
@@ -64,7 +65,7 @@ pub(super) fn is_rounding(exact: Rational, claimed: Rational, place: i32) -> boo
     !whole && gap(exact, claimed).is_some_and(less)
 }
 
-/// The place of the last digit of a whole number that is not zero: -2 for 1200.
+/// Returns the place of the last non-zero digit of a whole number: -2 for 1200. 0 for zero and for fractions.
 pub(super) fn last_place(number: Rational) -> i32 {
     let Some(mut left) = number.whole().filter(|n| *n != 0) else { return 0 };
     let mut place = 0;
@@ -75,27 +76,28 @@ pub(super) fn last_place(number: Rational) -> i32 {
     place
 }
 
-/// Half a unit of the last place apart, or less.
+/// Whether two numbers are at most half a unit of the last place apart.
 fn rounds(exact: Rational, claimed: Rational, place: i32) -> bool {
     let half = unit(place).and_then(|unit| unit.checked_div(Rational::integer(2)));
     let within = |gap: Rational| half.is_some_and(|half| gap <= half);
     gap(exact, claimed).is_some_and(within)
 }
 
-/// True if a program that computes with doubles may print one number for the other. Whole numbers are exact there.
+/// Whether a program that computes with doubles may print one number for the other. Whole numbers are exact in doubles,
+/// so two different ones never match.
 fn same_double(exact: Rational, claimed: Rational, largest: f64) -> bool {
     let is_exact = |n: Rational| n.whole().is_some_and(|n| n.abs() < DOUBLES_ARE_WHOLE);
     if is_exact(exact) && is_exact(claimed) {
         return false;
     }
     let (Some(a), Some(b)) = (double(exact), double(claimed)) else { return false };
-    // The doubles of two numbers that are close say how far apart they are well enough for a billionth; what a
-    // difference has lost has to be computed exactly.
+    // For close numbers the difference of their doubles is precise enough for a billionth, but to see the digits that a
+    // subtraction has lost, the gap must be computed exactly.
     let apart = gap(exact, claimed).and_then(double).unwrap_or((a - b).abs());
     apart < RELATIVE * a.abs().max(b.abs()) || apart <= LOST * largest
 }
 
-/// The nearest double.
+/// Returns the nearest double.
 pub(super) fn double(number: Rational) -> Option<f64> {
     Some(number.numer().to_f64()? / number.denom().to_f64()?)
 }
@@ -105,7 +107,7 @@ fn gap(a: Rational, b: Rational) -> Option<Rational> {
     Some(if gap.is_negative() { gap.negated() } else { gap })
 }
 
-/// One of the digits at a place.
+/// Returns one unit at a decimal place.
 fn unit(place: i32) -> Option<Rational> {
     Rational::integer(10).power(-i128::from(place))
 }

@@ -1,4 +1,4 @@
-//! Pairs of sides around equals signs: which are claims, and whether they hold.
+//! Pairs of sides around equals signs: which of them are claims, and whether those hold.
 
 use std::ops::Range;
 
@@ -12,30 +12,32 @@ use super::unit;
 use crate::import::strip_annotations;
 use crate::rational::Rational;
 
-/// Tokens of a side that are looked at, before or behind the equals sign; an expression that long is not read.
+/// Most tokens of a side that are examined, before or after the equals sign; a longer expression is not read. This
+/// bound keeps the effort linear in the text.
 const MAX_SIDE: usize = 64;
 
-/// The largest number in a fraction that may be meant of something that is not said: `3/4 = 15 gallons`.
+/// Largest number in a fraction that may be a share of something left unsaid: `3/4 = 15 gallons`.
 const MAX_SHARE: f64 = 12.0;
 
-/// From here on a result without a scale can belong to a sum with one: `25k * 2 = 50,000`, but `25k * 2 = 50`.
+/// Smallest result without a scale word that may belong to a calculation with one: `25k * 2 = 50,000`, but also
+/// `25k * 2 = 50` below it.
 const SCALED_FROM: i64 = 1000;
 
 /// A claim as it was found.
 pub(super) struct Claim {
     pub(super) check: Check,
-    /// The number that was claimed, percentages as they are written.
+    /// The claimed number, with percentages as written (`25%` is 25).
     pub(super) claimed: Option<Rational>,
-    /// The same as it is told behind the annotation, where it has other digits.
+    /// The number that the text after an annotation gives, if it has other digits.
     pub(super) shown: Option<Rational>,
     /// The value of the left side, even if the claim is in doubt.
     exact: Option<Rational>,
     written: Written,
-    /// The bytes behind the left side.
+    /// The bytes from the end of the left side to the end of the claim.
     rest: Range<usize>,
 }
 
-/// One way to read a side: where it stands and what it says.
+/// One way to read a side: its position and its value.
 struct Candidate<'a> {
     span: Range<usize>,
     reading: Reading<'a>,
@@ -55,19 +57,19 @@ struct Side<'a> {
     main: Candidate<'a>,
     /// A shorter way to read it: `6` in `6 times $5`.
     other: Option<Candidate<'a>>,
-    /// Is a fraction of two numbers and nothing else.
+    /// Set if the side is a fraction of two numbers and nothing else.
     fraction: Option<Fraction>,
-    /// May be a part of something larger.
+    /// Whether it may be part of something larger.
     doubtful: bool,
 }
 
-/// The claims of one annotation, and where it stands.
+/// The claims of one annotation, and its position.
 struct Annotated {
     start: usize,
     claims: Vec<Claim>,
 }
 
-/// All claims of a text, sorted by where they start.
+/// Returns all claims in a text, sorted by where they start.
 pub(super) fn find(text: &str) -> Vec<Claim> {
     let (raw, annotations) = token::tokens(text);
     let tokens = settle(text, &raw);
@@ -85,9 +87,10 @@ pub(super) fn find(text: &str) -> Vec<Claim> {
     claims
 }
 
-/// True if an annotation before the right side ends says the same: `12 + 5 = <<12+5=17>>17` is one claim, and so is
-/// `56 / 6 = <<56/6=9.333333333333334>>9`, where the annotation is what was computed.
+/// Whether an annotation before the end of the right side makes the same claim: `12 + 5 = <<12+5=17>>17` is one claim,
+/// and so is `56 / 6 = <<56/6=9.333333333333334>>9`, where the annotation holds the computed value.
 fn repeats(claim: &Claim, annotated: &mut [Annotated]) -> bool {
+    // A binary search, because a text may have many annotations and this runs for every claim.
     let from = annotated.partition_point(|annotation| annotation.start < claim.rest.start);
     let inside = annotated.iter_mut().skip(from).take_while(|a| a.start < claim.rest.end);
     for other in inside.flat_map(|annotation| &mut annotation.claims) {
@@ -105,15 +108,16 @@ fn repeats(claim: &Claim, annotated: &mut [Annotated]) -> bool {
     false
 }
 
-/// True if a number in the text is the result of the annotation before it with fewer digits. However that came about
-/// if a machine wrote the result, which nobody copies.
+/// Whether a number in the text is the result of the annotation before it with fewer digits. If the annotation has the
+/// many digits that only a machine writes, the text may have got its shorter number in any way, since nobody copies
+/// those.
 fn is_shown(annotation: &Claim, claim: &Claim) -> bool {
     let (Some(exact), Some(shown)) = (annotation.claimed, claim.claimed) else { return false };
     agree::is_rounding(exact, shown, claim.written.place)
         || (annotation.written.is_long() && !claim.written.is_long())
 }
 
-/// The claims of a run of tokens without a break.
+/// Returns the claims in a run of tokens without a break.
 fn spoken(text: &str, run: &[Token]) -> Vec<Claim> {
     let sides: Vec<&[Token]> = run.split(|token| token.kind == Kind::Equals).collect();
     let pair = |(at, pair): (usize, &[&[Token]])| {
@@ -126,10 +130,11 @@ fn spoken(text: &str, run: &[Token]) -> Vec<Claim> {
     sides.windows(2).enumerate().filter_map(pair).collect()
 }
 
-/// True if two expressions with an equals sign between them are a sum; `chained` if the left one is a result too.
+/// Whether two expressions around an equals sign make a claim. `chained` if the left one is itself a result.
 fn is_claim(left: &Reading<'_>, right: &Reading<'_>, chained: bool) -> bool {
     match (left.operators, right.operators) {
-        // `60 minutes = 1 hour` is no sum; the end of `2 + 3 = 5 = 6` is a wrong one.
+        // `60 minutes = 1 hour` is a conversion and not a calculation, but the end of `2 + 3 = 5 = 6` is a wrong
+        // result.
         (0, 0) => {
             let bare = |side: &Reading<'_>| !side.has_units() && !side.percent;
             chained && bare(left) && bare(right)
@@ -140,8 +145,8 @@ fn is_claim(left: &Reading<'_>, right: &Reading<'_>, chained: bool) -> bool {
     }
 }
 
-/// The claims of an annotation, every side of which is an expression. What cannot be read is a claim that cannot be
-/// decided: the annotation says that there is one.
+/// Returns the claims of an annotation, in which every side is an expression. If a side cannot be read, the result is
+/// one undecidable claim: the annotation shows that there is a claim.
 fn annotated(text: &str, start: usize, inner: &str) -> Vec<Claim> {
     let (raw, _) = token::tokens(inner);
     let tokens = settle(inner, &raw);
@@ -166,7 +171,7 @@ fn unread(inner: &str, start: usize) -> Claim {
     Claim { check, claimed: None, shown: None, exact: None, written, rest: start..start }
 }
 
-/// A side of an annotation. `continues` if it is a right one and another equals sign follows.
+/// Reads a side of an annotation. `continues` if it is a right side and another equals sign follows.
 fn whole_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Side<'a>> {
     let mut main = candidate(text, tokens).filter(|_| tokens.len() <= MAX_SIDE)?;
     main.reading.range = Span::None; // Nobody annotates ranges.
@@ -174,7 +179,7 @@ fn whole_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Si
     Some(Side { main, other, fraction: None, doubtful: false })
 }
 
-/// All the tokens as one expression.
+/// Reads all the tokens as one expression; `None` if some are left over.
 fn candidate<'a>(text: &'a str, tokens: &[Token]) -> Option<Candidate<'a>> {
     let reading = expression::read(text, tokens.get(..tokens.len().min(MAX_SIDE + 1))?)?;
     if reading.len != tokens.len() {
@@ -183,8 +188,9 @@ fn candidate<'a>(text: &'a str, tokens: &[Token]) -> Option<Candidate<'a>> {
     Some(Candidate { span: tokens.first()?.start..tokens.last()?.end, reading })
 }
 
-/// The longest expression that ends at the equals sign, if it is a statement of its own.
+/// Reads the longest expression that ends at the equals sign; `None` if it is not a statement of its own.
 fn left_side<'a>(text: &'a str, tokens: &[Token], chained: bool) -> Option<Side<'a>> {
+    // Starts are tried from the left, so the longest expression is found first.
     let first = tokens.len().saturating_sub(MAX_SIDE);
     for start in first..tokens.len() {
         let (before, rest) = tokens.split_at(start);
@@ -207,7 +213,7 @@ fn left_side<'a>(text: &'a str, tokens: &[Token], chained: bool) -> Option<Side<
     None
 }
 
-/// What stands behind `8 packs of`, or behind `15 out of`.
+/// Reads the expression after `8 packs of` or `15 out of`.
 fn without_pack<'a>(text: &'a str, tokens: &[Token]) -> Option<Candidate<'a>> {
     let first = tokens.iter().position(|t| matches!(t.kind, Kind::Op(_)))?;
     let (pack, rest) = tokens.split_at(first + 1);
@@ -215,7 +221,7 @@ fn without_pack<'a>(text: &'a str, tokens: &[Token]) -> Option<Candidate<'a>> {
     is_pack.then(|| candidate(text, rest)).flatten().filter(|found| found.reading.operators > 0)
 }
 
-/// How two numbers with a slash between them are written, perhaps with a unit: `3/4 tank`.
+/// Returns how a fraction of two numbers is written, perhaps with a unit: `3/4 tank`.
 fn quotient(tokens: &[Token]) -> Option<Fraction> {
     let number = |t: &Token| matches!(t.kind, Kind::Number { .. });
     match tokens {
@@ -228,7 +234,7 @@ fn quotient(tokens: &[Token]) -> Option<Fraction> {
     }
 }
 
-/// True if an expression can start at the front of `rest`: an operand, or a minus that is a sign.
+/// Whether an expression can start at the front of `rest`: at an operand, or at a minus that is a sign.
 fn starts_expression(before: &[Token], rest: &[Token]) -> bool {
     let Some(&first) = rest.first() else { return false };
     let is_sign = || {
@@ -242,13 +248,13 @@ fn starts_expression(before: &[Token], rest: &[Token]) -> bool {
     first.opens_operand() || (first.kind == Kind::Op(Op::Sub) && is_sign())
 }
 
-/// The longest expression that starts at the equals sign, if nothing after it changes its value. `continues` if
-/// another equals sign follows.
+/// Reads the longest expression that starts at the equals sign; `None` if the text after it changes its value.
+/// `continues` if another equals sign follows.
 fn right_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Side<'a>> {
     let seen = tokens.get(..tokens.len().min(MAX_SIDE))?;
     let reading = expression::read(text, seen)?;
     if reading.len == MAX_SIDE {
-        return None; // It may go on.
+        return None; // It may go on past the tokens examined.
     }
     let (read, rest) = tokens.split_at(reading.len);
     if context::goes_on(text, rest) {
@@ -263,8 +269,8 @@ fn right_side<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Si
     })
 }
 
-/// What a side begins with that goes on with a word for its operator, as in `5 + 1 = 6 times $5` and `1 - 2/3 = 1/3 of
-/// $150`, or with the next sum, as in `2 + 3 = 5 * 4 = 20`.
+/// Reads only the first part of a side that continues with a word as its operator, as in `5 + 1 = 6 times $5` and
+/// `1 - 2/3 = 1/3 of $150`, or with the next calculation, as in `2 + 3 = 5 * 4 = 20`.
 fn first_operand<'a>(text: &'a str, tokens: &[Token], continues: bool) -> Option<Candidate<'a>> {
     let spelled = |name: &str| name.chars().all(char::is_alphabetic) && !matches!(name, "x" | "X");
     let ends = |t: &Token| matches!(t.kind, Kind::Op(_)) && (continues || spelled(word(text, *t)));
@@ -283,6 +289,7 @@ fn judge(text: &str, offset: usize, left: &Side<'_>, right: &Side<'_>) -> Claim 
     let (l, r) = held.unwrap_or((&left.main, &right.main));
     let absolute = |span: &Range<usize>| span.start + offset..span.end + offset;
     let (from, to) = (absolute(&l.span), absolute(&r.span));
+    // Only asked if the claim does not hold: whatever holds in one of its readings needs no benefit of the doubt.
     let unsure = || {
         may_be_meant(left, right)
             || l.reading.value.zip(shown(&r.reading)).is_some_and(|(exact, claimed)| {
@@ -313,12 +320,12 @@ fn judge(text: &str, offset: usize, left: &Side<'_>, right: &Side<'_>) -> Claim 
     }
 }
 
-/// The value of a side as it is written, `25%` as 25.
+/// Returns the value of a side as written, so that `25%` is 25.
 fn shown(reading: &Reading<'_>) -> Option<Rational> {
     if reading.percent { reading.percent_points.or(reading.value) } else { reading.value }
 }
 
-/// True if the sides are equal in one of the readings of their percent signs.
+/// Whether the sides are equal in one of the readings of their percent signs.
 fn holds(left: &Reading<'_>, right: &Reading<'_>) -> bool {
     let largest = left.largest_term.max(right.largest_term);
     let written = right.written.unwrap_or(Written::decimal(0));
@@ -334,7 +341,7 @@ fn holds(left: &Reading<'_>, right: &Reading<'_>) -> bool {
         || equal(left.percent_points, right.percent_points, written)
 }
 
-/// True if the sides, although unequal, may be meant to be equal in a way the calculator does not know.
+/// Whether the sides, although unequal, may be meant to be equal in a way that the calculator does not know.
 fn may_be_meant(left: &Side<'_>, right: &Side<'_>) -> bool {
     let (l, r) = (&left.main.reading, &right.main.reading);
     left.doubtful
@@ -350,14 +357,14 @@ fn may_be_meant(left: &Side<'_>, right: &Side<'_>) -> bool {
         || is_relation(left, r)
 }
 
-/// The units of a result: `40 hours of work a week` are hours.
+/// Returns the units of a result, up to an `of`: `40 hours of work a week` are hours.
 fn stated<'a, 'b>(right: &'b Reading<'a>) -> &'b [&'a str] {
     let of = right.units.iter().position(|unit| *unit == "of");
     let len = of.filter(|_| right.operators == 0).unwrap_or(right.units.len());
     right.units.get(..len).unwrap_or_default()
 }
 
-/// True if the scale of one side may be left out in the other: `2 * 10 = $20 million`, `25k * 2 = 50`.
+/// Whether the scale of one side may be left out in the other: `2 * 10 = $20 million`, `25k * 2 = 50`.
 fn is_scaled_apart(left: &Reading<'_>, right: &Reading<'_>) -> bool {
     let large = || right.value.is_some_and(|value| value >= Rational::integer(SCALED_FROM));
     match (left.scaled, right.scaled) {
@@ -367,14 +374,14 @@ fn is_scaled_apart(left: &Reading<'_>, right: &Reading<'_>) -> bool {
     }
 }
 
-/// True if a difference may be a range: `10-12 people x 2 = 20-24`, `pages 10-15 = 6`. Ranges are not negative.
+/// Whether a difference may be a range: `10-12 people x 2 = 20-24`, `pages 10-15 = 6`. Ranges are not negative.
 fn is_range(left: &Reading<'_>, right: &Reading<'_>) -> bool {
     let negative = right.operators == 0 && right.value.is_some_and(Rational::is_negative);
     let tight = left.range.max(right.range) == Span::Tight;
     !negative && (tight || left.range.min(right.range) == Span::Loose)
 }
 
-/// True if a percent sign may be left out: `100% / 4 = 25` and `every 1% is $7500/75% = $100`, but not
+/// Whether a percent sign may have been left out: `100% / 4 = 25` and `every 1% is $7500/75% = $100`, but not
 /// `20% * 50 = 1000`.
 fn is_percentage(left: &Reading<'_>, right: &Reading<'_>) -> bool {
     let hundredfold = |n: Option<Rational>| n?.checked_mul(Rational::integer(100));
@@ -382,8 +389,7 @@ fn is_percentage(left: &Reading<'_>, right: &Reading<'_>) -> bool {
     left.percent && !right.percent && left.binding < Binding::Products && off
 }
 
-/// True if the left side may be a share of something, and the right side what that is: `3/4 tank = 15 gallons`,
-/// `25% = 60/4`.
+/// Whether the left side may be a share of something that the right side gives: `3/4 tank = 15 gallons`, `25% = 60/4`.
 fn is_relation(left: &Side<'_>, right: &Reading<'_>) -> bool {
     let reading = &left.main.reading;
     let Some((value, claimed)) = reading.value.zip(right.value) else { return false };
@@ -399,7 +405,7 @@ fn is_relation(left: &Side<'_>, right: &Reading<'_>) -> bool {
     let one = Rational::integer(1);
     let small = reading.largest <= MAX_SHARE;
     let of_another = reading.has_units() && (value < one || (small && !right.units.is_empty()));
-    // `3 / 4 = 15 gallons` is a slip.
+    // `3 / 4 = 15 gallons`, with blanks around the slash, is a wrong result and not a share.
     let told = !right.units.is_empty() || right.operators > 0;
     of_another || (fraction == Fraction::Tight && small && value < one && told && claimed >= one)
 }

@@ -1,5 +1,5 @@
-//! What stands around a sum: whether it is one at all, and whether it may be a part of something larger. A sum in
-//! doubt is never wrong: it holds, or nothing can be said.
+//! The text around a calculation: whether it is one at all, and whether it may be part of something larger. A
+//! calculation in doubt is never wrong: either it holds, or it is left undecided.
 
 use std::ops::Range;
 
@@ -13,32 +13,33 @@ use crate::rational::Rational;
 /// Most words between two numbers that may belong together: `24 eggs in 1 tray`.
 const MAX_LINK: usize = 4;
 
-/// Bytes before and behind a sum in which a word of rounding is looked for.
+/// Bytes before and after a calculation in which words about rounding are looked for.
 const NEARBY: usize = 80;
 
-/// Words that say that a result was rounded, or their beginnings.
+/// Words, or beginnings of words, that say that a result was rounded.
 const ROUNDED: [&str; 10] = [
     "rounded", "rounding", "approx", "nearest", "about", "around", "roughly", "almost", "nearly",
     "estimat",
 ];
 
-/// Words after `round` that say the same: the fourth round says nothing.
+/// Words that make `round` mean rounding when they follow it. Without one of them, as in `the fourth round`, it means
+/// nothing.
 const ROUND: [&str; 7] = ["up", "down", "off", "to", "it", "this", "that"];
 
-/// Words that say that only the whole counts.
+/// Words that say that only whole units count.
 const WHOLE: [&str; 5] = ["full", "whole", "complete", "entire", "fully"];
 
-/// Words that say that something was left over, or their beginnings.
+/// Words, or beginnings of words, that say that something was left over.
 const REMAINDER: [&str; 4] = ["remain", "leftover", "extra", "spare"];
 
-/// Words for a scale that a sum may leave out, or their beginnings.
+/// Words, or beginnings of words, for a scale that a calculation may leave out, and their factors.
 const SCALES: [(&str, i64); 3] =
     [("thousand", 1000), ("million", 1_000_000), ("billion", 1_000_000_000)];
 
-/// Words between the ends of a range: `10 people to 12`.
+/// Most words between the ends of a range: `10 people to 12`.
 const MAX_RANGE_WORDS: usize = 2;
 
-/// True unless what precedes an expression makes it a part of something larger that was not understood.
+/// Whether an expression stands alone, rather than being part of something larger before it that was not understood.
 pub(super) fn stands_alone(text: &str, before: &[Token], expression: &[Token]) -> bool {
     let (rest, words) = trailing_words(before);
     let kind = rest.last().map(|token| token.kind);
@@ -53,18 +54,19 @@ pub(super) fn stands_alone(text: &str, before: &[Token], expression: &[Token]) -
         None => false,
     };
     let cut_off = match kind {
-        // `100 + (100 * (10/100) = 110`: the parenthesis was forgotten, not the number before it.
+        // `100 + (100 * (10/100) = 110`: the number before the open parenthesis belongs to the expression. Only the
+        // closing parenthesis was forgotten.
         Some(Kind::Open) => matches!(rest.iter().nth_back(1).map(|t| t.kind), Some(Kind::Op(_))),
         Some(Kind::Op(_)) => true,
         Some(Kind::Junk | Kind::Number { .. }) => words.is_empty(),
-        // `(1/2) 278 + 11`, but not `1) 278 + 11`.
+        // `(1/2) 278 + 11`, but not `1) 278 + 11`, where the parenthesis closes a list number.
         Some(Kind::Close) => words.is_empty() && rest.iter().any(|t| t.kind == Kind::Open),
         _ => false,
     };
     !modified && !cut_off
 }
 
-/// True if what precedes an expression may belong to it. `chained` if it stands behind an equals sign.
+/// Whether the words before an expression may belong to it. `chained` if it follows an equals sign.
 pub(super) fn is_doubtful(
     text: &str,
     before: &[Token],
@@ -111,7 +113,7 @@ pub(super) fn is_doubtful(
         || is_split(text, expression)
 }
 
-/// True for `10% of 400 + 1580`, where the share may be of all that follows, or of what comes of it.
+/// Whether the share in `10% of 400 + 1580` may be of all that follows, rather than of its first term.
 fn shares(expression: &[Token]) -> bool {
     let mut operators = expression.iter().filter(|t| matches!(t.kind, Kind::Op(_)));
     operators.next().is_some_and(|t| t.kind == Kind::Op(Op::Of))
@@ -122,7 +124,7 @@ fn is_number(token: &Token) -> bool {
     matches!(token.kind, Kind::Number { .. })
 }
 
-/// True if a number, a word or two, and another number may be a range or a sum: `10 people to 12`, `add 20 to the 30`.
+/// Whether a number, a word or two, and another number may be a range or a sum: `10 people to 12`, `add 20 to the 30`.
 fn is_linked(text: &str, number: Token, words: &[Token], then: &[Token]) -> bool {
     let value = |token: Token| match token.kind {
         Kind::Number { value: Some(value), percent, .. } => Some((value, percent)),
@@ -136,8 +138,8 @@ fn is_linked(text: &str, number: Token, words: &[Token], then: &[Token]) -> bool
     names.len() <= MAX_RANGE_WORDS && grows && !verb && matches!(names.last(), Some(&("to" | "or")))
 }
 
-/// True if the first number of a product may belong to a number before it: `24 eggs in 1 tray x 2`, `10 pages on day
-/// 1 * 2`.
+/// Whether the first number of a product may belong to a number before it: `24 eggs in 1 tray x 2`,
+/// `10 pages on day 1 * 2`.
 fn is_counted(text: &str, words: &[Token], expression: &[Token], reading: &Reading<'_>) -> bool {
     let last = words.last().map_or("", |&last| word(text, last));
     let near = (1..=MAX_LINK).contains(&words.len());
@@ -148,7 +150,7 @@ fn is_counted(text: &str, words: &[Token], expression: &[Token], reading: &Readi
         && (one || (near && unit::is_rate(last) && is_amount(expression)))
 }
 
-/// True if the first number may be the end of a longer one: `14, 400 / 80`.
+/// Whether the first number may be the end of a longer one that was split by a blank: `14, 400 / 80`.
 fn is_split(text: &str, expression: &[Token]) -> bool {
     expression.first().is_some_and(|first| {
         let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
@@ -158,18 +160,18 @@ fn is_split(text: &str, expression: &[Token]) -> bool {
     })
 }
 
-/// True if a measure goes on with the first number: `5 ft 10 in`.
+/// Whether the first number continues a measure: `5 ft 10 in`.
 fn is_measured(text: &str, words: &[Token], expression: &[Token]) -> bool {
     let measure = |t: &Token| t.kind == Kind::Word && unit::is_measure(word(text, *t));
     words.len() == 1 && words.iter().all(measure) && expression.get(1).is_some_and(measure)
 }
 
-/// `1 tray x 2 trays`: the first number has a unit.
+/// Whether the first number has a unit: `1 tray x 2 trays`.
 fn is_amount(expression: &[Token]) -> bool {
     expression.get(1).is_some_and(|t| t.kind == Kind::Word)
 }
 
-/// True if nothing but markup and blanks stands before the expression in its line.
+/// Whether only markup and blanks precede the expression in its line.
 fn starts_line(text: &str, expression: &[Token]) -> bool {
     let start = expression.first().map_or(0, |token| token.start);
     let before = text.get(..start).unwrap_or_default();
@@ -177,13 +179,13 @@ fn starts_line(text: &str, expression: &[Token]) -> bool {
     back.all(|c| c.is_whitespace() || matches!(c, '*' | '-' | '•' | ':' | '`'))
 }
 
-/// The tokens without the words at their end, and those.
+/// Splits off the words at the end of the tokens.
 fn trailing_words(tokens: &[Token]) -> (&[Token], &[Token]) {
     let words = tokens.iter().rev().take_while(|token| token.kind == Kind::Word).count();
     tokens.split_at(tokens.len() - words)
 }
 
-/// True if what follows the right side of a claim changes its value: `3 remainder 1`, `1 and 1/3`, an operator.
+/// Whether the text after the right side of a claim changes its value: `3 remainder 1`, `1 and 1/3`, an operator.
 pub(super) fn goes_on(text: &str, rest: &[Token]) -> bool {
     let changed = rest.first().is_some_and(|&next| match next.kind {
         Kind::Op(_) | Kind::Junk | Kind::Number { .. } => true,
@@ -195,7 +197,7 @@ pub(super) fn goes_on(text: &str, rest: &[Token]) -> bool {
     changed || operator_later.is_some_and(|t| matches!(t.kind, Kind::Op(_)))
 }
 
-/// `10/3 = 3 remainder 1`, `4/3 = 1 and 1/3` and `9/2 = 4 and a half`: the number goes on.
+/// Whether a word continues the number: `10/3 = 3 remainder 1`, `4/3 = 1 and 1/3` and `9/2 = 4 and a half`.
 fn changes_number(text: &str, after: Token, then: &[Token]) -> bool {
     match word(text, after).to_lowercase().as_str() {
         "remainder" | "rem" => true,
@@ -207,7 +209,7 @@ fn changes_number(text: &str, after: Token, then: &[Token]) -> bool {
     }
 }
 
-/// True if a number follows that may belong to the result: the other end of a range, as in `20 to 24`, or a smaller
+/// Whether a number follows that may belong to the result: the other end of a range, as in `20 to 24`, or a smaller
 /// measure, as in `1 hour 30 minutes`.
 pub(super) fn is_begun(text: &str, read: &[Token], rest: &[Token]) -> bool {
     let words = rest.iter().take(MAX_LINK).take_while(|t| t.kind == Kind::Word).count();
@@ -219,7 +221,7 @@ pub(super) fn is_begun(text: &str, read: &[Token], rest: &[Token]) -> bool {
         || number.is_some_and(|&number| is_linked(text, number, words, then))
 }
 
-/// True if the tokens begin with a fraction, as in `1 and 1/3` and `16 and (2/3)`.
+/// Whether the tokens begin with a fraction, as in `1 and 1/3` and `16 and (2/3)`.
 pub(super) fn is_fraction(tokens: &[Token]) -> bool {
     let ([Token { kind: Kind::Open, .. }, top, slash, bottom, ..] | [top, slash, bottom, ..]) =
         tokens
@@ -230,12 +232,12 @@ pub(super) fn is_fraction(tokens: &[Token]) -> bool {
     numbers && slash.kind == Kind::Op(Op::Div) && slash.glued && bottom.glued
 }
 
-/// True if a result was rounded and the line says so: `10 / 3 = 3 with 1 left over`, `20/3 = 7 (rounded up)`. `digits`
-/// are those after the point of what was claimed.
+/// Whether a result was rounded and the line says so: `10 / 3 = 3 with 1 left over`, `20/3 = 7 (rounded up)`. `digits`
+/// is the number of digits after the point of the claimed number.
 pub(super) fn is_rounded(line: &str, exact: Rational, claimed: Rational, digits: u32) -> bool {
     let whole = digits == 0 && agree::is_rounding(exact, claimed, 0);
     let place = if digits == 0 { agree::last_place(claimed) } else { digits.cast_signed() };
-    // 100 is not rounded to 1000.
+    // 100 does not round to 1000.
     let near = exact.checked_mul(Rational::integer(2)).is_some_and(|twice| claimed <= twice);
     let rough = near && agree::is_rounding(exact, claimed, place);
     if !whole && !rough {
@@ -255,7 +257,7 @@ pub(super) fn is_rounded(line: &str, exact: Rational, claimed: Rational, digits:
     })
 }
 
-/// True if the words end in a number that is not the result, perhaps with its unit: `3 with 1 apple`.
+/// Whether the words end in a number other than the result, perhaps with its unit: `3 with 1 apple`.
 fn is_remainder(words: Option<&[&str]>, claimed: Rational) -> bool {
     let mut back = words.unwrap_or_default().iter().rev().take(2);
     let number =
@@ -263,14 +265,14 @@ fn is_remainder(words: Option<&[&str]>, claimed: Rational) -> bool {
     number.is_some_and(|number| *number != claimed.to_string())
 }
 
-/// True if a scale that the line names is what the sum leaves out: `5 thousand a day, 5 * 3 = 15,000`.
+/// Whether the calculation leaves out a scale that the line names: `5 thousand a day, 5 * 3 = 15,000`.
 pub(super) fn is_scaled(line: &str, exact: Rational, claimed: Rational) -> bool {
     SCALES.iter().any(|&(name, factor)| {
         exact.checked_mul(Rational::integer(factor)) == Some(claimed) && line.contains(name)
     })
 }
 
-/// The line around a sum, as far as it is near, in whole words.
+/// Returns the line around a calculation, limited to [`NEARBY`] bytes on either side and cut at whole words.
 pub(super) fn nearby(text: &str, sum: Range<usize>) -> &str {
     let (mut start, mut end) =
         (sum.start.saturating_sub(NEARBY), (sum.end + NEARBY).min(text.len()));

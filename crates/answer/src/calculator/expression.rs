@@ -1,4 +1,4 @@
-//! Reads and evaluates an expression in one descent over its tokens. Values are exact; nothing is executed.
+//! Reads and evaluates an expression in one recursive descent over its tokens. Values are exact; nothing is executed.
 
 use super::agree::{Written, double};
 use super::settle::word;
@@ -9,78 +9,78 @@ use crate::rational::Rational;
 /// Deepest nesting of parentheses, signs and powers.
 const MAX_DEPTH: usize = 16;
 
-/// What is known of an expression after reading it.
+/// The result of reading an expression.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reading<'a> {
-    /// Its value, percentages as fractions; `None` if it leaves the bounds or divides by zero.
+    /// Its value, with percentages as fractions; `None` if it leaves the bounds or divides by zero.
     pub(super) value: Option<Rational>,
-    /// Its value with `25%` read as 25, where that makes sense: sums of percentages, a lone percentage.
+    /// Its value with `25%` read as 25, where that makes sense: sums of percentages, or a lone percentage.
     pub(super) percent_points: Option<Rational>,
-    /// Tokens read.
+    /// Number of tokens read.
     pub(super) len: usize,
-    /// Operators read.
+    /// Number of operators read.
     pub(super) operators: usize,
     /// How precisely a lone number was written.
     pub(super) written: Option<Written>,
-    /// The largest number in it.
+    /// The largest absolute value of its numbers.
     pub(super) largest: f64,
-    /// The largest term of its sums.
+    /// The largest absolute value of the terms of its sums.
     pub(super) largest_term: f64,
-    /// Has a percent sign.
+    /// Whether it has a percent sign.
     pub(super) percent: bool,
-    /// Has a number with a scale word.
+    /// Whether it has a number with a scale word.
     pub(super) scaled: bool,
-    /// Whether it can be wrong.
+    /// How clear its meaning is, and so whether it can be wrong.
     pub(super) sense: Sense,
-    /// What it does beyond adding.
+    /// The strongest kind of operator in it.
     pub(super) binding: Binding,
-    /// May be a range: `10-12`.
+    /// Whether it may be a range: `10-12`.
     pub(super) range: Range,
     /// The words after its operands.
     pub(super) units: Vec<&'a str>,
 }
 
-/// How many readings an expression has.
+/// How many meanings an expression has, from clear to ambiguous.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sense {
-    /// One.
+    /// One meaning.
     #[default]
     Clear,
-    /// One, but the words after its last number may go on: `2 + 3 times the apples`.
+    /// One meaning, but the words after its last number may continue it: `2 + 3 times the apples`.
     Open,
-    /// `8 packs of 5`: a product, or five of them.
+    /// `8 packs of 5`: either a product, or just a description of the packs.
     Packed,
-    /// More than one is in use, so it is never wrong: a sum of a percentage with something else (`50 - 20%`),
+    /// More than one meaning is in use, so it is never wrong: a sum of a percentage and something else (`50 - 20%`),
     /// `* 100%`, a division by a bare fraction (`25 / 1/3`), a sum of millions and ones, `5(Minutes)`.
     Ambiguous,
 }
 
-/// The operators of an expression.
+/// The kinds of operators in an expression, weakest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Binding {
-    /// Sums and differences, or none.
+    /// Sums and differences at most.
     #[default]
     Sums,
-    /// Quotients, too.
+    /// Also quotients.
     Quotients,
-    /// Products and powers, too.
+    /// Also products and powers.
     Products,
 }
 
 /// Whether a difference may be a range of numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Range {
-    /// There is none that grows.
+    /// There is no difference whose second number is larger.
     #[default]
     None,
-    /// `10 - 12`: if another one is near.
+    /// `10 - 12`: a range only if there is another one nearby.
     Loose,
     /// `10-12`.
     Tight,
 }
 
 impl Reading<'_> {
-    /// True if some operand has a unit other than money.
+    /// Whether some operand has a unit other than money.
     pub(super) fn has_units(&self) -> bool {
         self.units.iter().any(|&unit| unit != unit::MONEY)
     }
@@ -101,7 +101,7 @@ struct Reader<'a, 'b> {
     text: &'a str,
     tokens: &'b [Token],
     at: usize,
-    /// What was found on the way: everything but the values.
+    /// Everything found on the way, except the values.
     found: Reading<'a>,
 }
 
@@ -112,11 +112,12 @@ struct Part {
     /// The value with percent signs ignored.
     points: Option<Rational>,
     written: Option<Written>,
-    /// Is one number with a percent sign.
+    /// Whether it is one number with a percent sign.
     lone_percent: bool,
-    /// Is one number without a scale, below a thousand: after `1.5 million + 500` it may be thousands.
+    /// Whether it is one number below a thousand without a scale: after `1.5 million + 500` it may be meant in
+    /// thousands.
     small: bool,
-    /// Is one number with a scale.
+    /// Whether it is one number with a scale.
     scaled: bool,
 }
 
@@ -125,7 +126,7 @@ impl<'a> Reader<'a, '_> {
         self.tokens.get(self.at).map(|token| token.kind)
     }
 
-    /// Notes that there is another reading, if there is.
+    /// Marks the expression as ambiguous if the condition holds.
     fn doubt(&mut self, ambiguous: bool) {
         self.senses(ambiguous, Sense::Ambiguous);
     }
@@ -181,8 +182,8 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// `25 / 1/3`: a loose slash and a tight one. By precedence this is `25 / 1 / 3`, but it is rarely meant. Nobody
-    /// divides by one.
+    /// Whether this is `25 / 1/3`, a loose slash and a tight one. By precedence it means `25 / 1 / 3`, but that is
+    /// rarely what the writer means. `25 / 1 / 3` counts too, because nobody divides by one on purpose.
     fn divides_by_fraction(&self) -> bool {
         let Some([slash, number, inner, below, ..]) = self.tokens.get(self.at..) else {
             return false;
@@ -195,7 +196,8 @@ impl<'a> Reader<'a, '_> {
         numbers && inner.kind == Kind::Op(Op::Div) && loose && (by_one || tight)
     }
 
-    /// Whether the minus here stands in a range: between two numbers of which the second is larger, after no operator.
+    /// Whether the minus here may be that of a range: it is between two numbers of which the second is larger, and no
+    /// operator precedes the first.
     fn range(&self) -> Range {
         let before = |back: usize| self.at.checked_sub(back).and_then(|at| self.tokens.get(at));
         let (Some(first), Some([minus, last, ..])) = (before(1), self.tokens.get(self.at..)) else {
@@ -214,7 +216,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// `2(3+4)` and `(1+2)(3+4)`, but not `day 2 (3 + 4 ...)`.
+    /// Whether a parenthesis multiplies without a sign: `2(3+4)` and `(1+2)(3+4)`, but not `day 2 (3 + 4 ...)`.
     fn multiplies_silently(&self) -> bool {
         let previous = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
         let operand = previous.is_some_and(|t| matches!(t.kind, Kind::Number { .. } | Kind::Close));
@@ -228,7 +230,7 @@ impl<'a> Reader<'a, '_> {
         let Some(Kind::Op(sign @ (Op::Add | Op::Sub))) = self.peek() else {
             return self.power(depth);
         };
-        // `--10800` and `3*+1` are slips of the keyboard.
+        // `--10800` and `3*+1` are typing slips, so they are not held against the text.
         let is_product =
             |t: Option<&Token>| t.is_some_and(|t| matches!(t.kind, Kind::Op(Op::Mul | Op::Div)));
         let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
@@ -300,7 +302,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Reads the words of a unit, if the expression can go on or end after them.
+    /// Reads the words of a unit, if the expression can continue or end after them.
     fn unit(&mut self) {
         let rest = self.tokens.get(self.at..).unwrap_or_default();
         let words: Vec<&str> = self.unit_words(rest);
@@ -308,7 +310,7 @@ impl<'a> Reader<'a, '_> {
         let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
         if next.is_none_or(|t| matches!(t.kind, Kind::Op(_) | Kind::Close)) {
             self.at += words.len();
-            // `5(Minutes)` multiplies by a name, where `5 (apples)` are apples.
+            // `5(Minutes)` multiplies by a name, whereas `5 (apples)` means that many apples.
             let between = before.zip(rest.first()).and_then(|(a, b)| self.text.get(a.end..b.start));
             let named = !words.is_empty() && between == Some("(");
             self.doubt(named || unit::changes(&words));
@@ -317,7 +319,8 @@ impl<'a> Reader<'a, '_> {
         self.found.units.extend(words);
     }
 
-    /// The words after a number that may be its unit. An `of` is one between words: `pieces of candy`.
+    /// Returns the words after a number that may be its unit. An `of` is part of it only between words:
+    /// `pieces of candy`.
     fn unit_words(&self, rest: &[Token]) -> Vec<&'a str> {
         let words = rest.iter().take_while(|t| t.kind == Kind::Word).take(unit::MAX_WORDS + 1);
         let words: Vec<&str> = words.map(|&t| word(self.text, t)).collect();

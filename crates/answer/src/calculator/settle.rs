@@ -1,25 +1,25 @@
-//! The second pass over the tokens: what depends on both neighbours.
+//! The second pass over the tokens: everything that depends on both neighbours.
 //!
-//! Words become operators where operands stand on both sides (`3 x 4`, `6 divided by 2`, `20% of 50`) or equals signs
-//! (`3 + 4 equals 7`), remarks in parentheses become units (`5 (apples)`), and markup that looks like an operator goes
-//! (`**17**`).
+//! Words become operators if there are operands on both sides (`3 x 4`, `6 divided by 2`, `20% of 50`), or equals signs
+//! (`3 + 4 equals 7`). Remarks in parentheses become units (`5 (apples)`), and markup that looks like an operator is
+//! removed (`**17**`).
 
 use super::token::{Kind, Op, Token};
 use super::unit;
 
-/// Most words of a remark in parentheses.
+/// Most words in a remark in parentheses.
 const MAX_REMARK: usize = 4;
 
 /// Most words between a number and the `of` that makes it a multiplier: `8 packs of 5`.
 const MAX_PACK: usize = 3;
 
-/// Tokens before `equal` among which there has to be an operator.
+/// Number of tokens before `equal` in which an operator is looked for.
 const MAX_STATEMENT: usize = 32;
 
 /// Most determiners between `of` and its operand.
 const MAX_DETERMINERS: usize = 2;
 
-/// The tokens with every word, remark and asterisk settled.
+/// Returns the tokens with every word, remark and asterisk settled.
 pub(super) fn settle(text: &str, tokens: &[Token]) -> Vec<Token> {
     let mut settled: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut at = 0;
@@ -48,18 +48,18 @@ pub(super) fn settle(text: &str, tokens: &[Token]) -> Vec<Token> {
     settled
 }
 
-/// The words of `token`.
+/// Returns the text of `token`.
 pub(super) fn word(text: &str, token: Token) -> &str {
     text.get(token.start..token.end).unwrap_or_default()
 }
 
-/// Words before the closing parenthesis, if there is nothing else.
+/// Returns the number of words before the closing parenthesis, if there is nothing else in it.
 fn remark(rest: &[Token]) -> Option<usize> {
     let words = rest.iter().take(MAX_REMARK).take_while(|t| t.kind == Kind::Word).count();
     (words > 0 && rest.get(words)?.kind == Kind::Close).then_some(words)
 }
 
-/// Asterisks without operands, or glued to one side only as bold type is.
+/// Whether an asterisk is markup: it lacks an operand, or is attached on one side only, as in bold type.
 fn is_markup(text: &str, previous: Option<Token>, token: Token, next: Option<&Token>) -> bool {
     let nothing_left =
         previous.is_none_or(|t| matches!(t.kind, Kind::Break | Kind::Equals | Kind::Open));
@@ -70,7 +70,8 @@ fn is_markup(text: &str, previous: Option<Token>, token: Token, next: Option<&To
         && (nothing_left || nothing_right || bold)
 }
 
-/// What a word stands for here, if it is no word, and how many words after it belong to it.
+/// Returns the operator or equals sign that a word stands for, and how many of the next words belong to it; `None` if
+/// the word is just a word.
 fn meaning(text: &str, settled: &[Token], token: Token, rest: &[Token]) -> Option<(Kind, usize)> {
     let previous = settled.last()?;
     if !matches!(previous.kind, Kind::Number { .. } | Kind::Close | Kind::Word) {
@@ -83,14 +84,15 @@ fn meaning(text: &str, settled: &[Token], token: Token, rest: &[Token]) -> Optio
     rest.get(words).is_some_and(|next| next.opens_operand()).then_some((Kind::Op(op), words))
 }
 
-/// The words after `equals`, `equal to` or `is equal to` that belong to it.
+/// Returns how many of the words after `equals`, `equal to` or `is equal to` belong to it; `None` if it is no equals
+/// sign.
 fn equality(text: &str, settled: &[Token], token: Token, rest: &[Token]) -> Option<usize> {
     let mut next = rest.iter().map(|&token| word(text, token));
     match (word(text, token), next.next().unwrap_or_default(), next.next().unwrap_or_default()) {
         ("equals" | "equal", "to", _) => Some(1),
         ("is" | "are", "equal", "to") => Some(2),
         ("equals", ..) => Some(0),
-        // `12 / 3 equal parts`, but `3 and 4 equal 7`.
+        // `12 / 3 equal parts` is not an equation: there must be an operand after `equal`, and an operator before it.
         ("equal", ..) => {
             let ends = |t: &&Token| matches!(t.kind, Kind::Break | Kind::Equals);
             let mut statement = settled.iter().rev().take(MAX_STATEMENT).take_while(|t| !ends(t));
@@ -101,7 +103,7 @@ fn equality(text: &str, settled: &[Token], token: Token, rest: &[Token]) -> Opti
     }
 }
 
-/// The operator that a word stands for between operands, and how many words after it belong to it.
+/// Returns the operator that a word stands for between operands, and how many of the next words belong to it.
 fn operator(text: &str, settled: &[Token], token: Token, rest: &[Token]) -> Option<(Op, usize)> {
     let next_word = rest.first().map_or("", |&next| word(text, next));
     Some(match (word(text, token), next_word) {
@@ -117,7 +119,7 @@ fn operator(text: &str, settled: &[Token], token: Token, rest: &[Token]) -> Opti
     })
 }
 
-/// What the `of` after `8 packs` and after `15 out` does with the next number.
+/// Returns the operator for the `of` in `8 packs of 5` and `15 out of 20`.
 fn packed(text: &str, settled: &[Token]) -> Option<Op> {
     let words =
         settled.iter().rev().take_while(|t| t.kind == Kind::Word).take(MAX_PACK + 1).count();
@@ -138,7 +140,7 @@ fn determiners(text: &str, rest: &[Token]) -> usize {
     rest.iter().take(MAX_DETERMINERS).take_while(is_determiner).count()
 }
 
-/// True if the tokens end in a percentage, a fraction or a parenthesis: something one can have `of`.
+/// Whether the tokens end in a percentage, a fraction or a parenthesis, so that `of` can take a share.
 fn is_share(settled: &[Token]) -> bool {
     let mut back = settled.iter().rev().map(|token| token.kind);
     match back.next() {

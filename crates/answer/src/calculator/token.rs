@@ -1,12 +1,12 @@
-//! Text to tokens: numbers, operators, words, and where a statement ends. Spacing matters only where noted.
+//! Splits text into tokens: numbers, operators, words, and the ends of statements. Spacing matters only where noted.
 
 use super::agree::{self, Written};
 use crate::rational::{self, CURRENCY, Rational, UNIT_LETTERS};
 
-/// Longest annotation `<<...>>`, in bytes; a longer one is not an annotation.
+/// Longest annotation `<<...>>`, in bytes; anything longer is not an annotation.
 const MAX_ANNOTATION: usize = 512;
 
-/// Most digits of the exponent of `3e8`.
+/// Most digits in the exponent of `3e8`.
 const MAX_EXPONENT: usize = 3;
 
 /// Units that are written with a period.
@@ -15,31 +15,32 @@ const SHORT_UNITS: [&str; 20] = [
     "qt", "pt", "tbsp", "tsp", "pcs", "pkgs",
 ];
 
-/// Words that are written with a period and go on after it.
+/// Words that are written with a period, after which the sentence continues.
 const ABBREVIATED: [&str; 5] = ["Mr", "Mrs", "Ms", "Dr", "St"];
 
-/// An operator between two operands. Unary minus is a `Sub` without a left operand.
+/// An operator between two operands. A unary minus is a `Sub` without a left operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     Add,
     Sub,
     Mul,
     Div,
-    /// `//`, the quotient rounded down, as some GSM8K annotations have it.
+    /// `//`, the quotient rounded down, as in some GSM8K annotations.
     Floor,
     Pow,
     /// `20% of 50`: a multiplication whose left operand must be a fraction or a percentage.
     Of,
-    /// `8 packs of 5 bags`: a multiplication, if it is meant.
+    /// `8 packs of 5 bags`: possibly a multiplication.
     Each,
-    /// `15 out of 20`: a division, if it is meant.
+    /// `15 out of 20`: possibly a division.
     OutOf,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A number without sign; `value` is `None` beyond the bounds. `scaled` by a word, as in `5 million` or `5k`.
+    /// A number without sign; `value` is `None` beyond the bounds. `scaled` if it has a scale, as in `5 million` or
+    /// `5k`.
     Number {
         value: Option<Rational>,
         written: Written,
@@ -51,32 +52,33 @@ pub(super) enum Kind {
     Close,
     Equals,
     Word,
-    /// Ends a statement: punctuation, a new line.
+    /// The end of a statement: punctuation or a line break.
     Break,
-    /// Makes its neighbours unreadable: variables, factorials, unknown signs.
+    /// Something that makes its neighbours unreadable: variables, factorials, unknown signs.
     Junk,
 }
 
-/// A token with its place in the text.
+/// A token with its position in the text, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) start: usize,
     pub(super) end: usize,
-    /// No blank before it.
+    /// Whether it follows its neighbour without a blank.
     pub(super) glued: bool,
-    /// A currency sign before it.
+    /// Whether a currency sign stands before it.
     pub(super) money: bool,
 }
 
 impl Token {
-    /// True for a number or an opening parenthesis: an operand begins here.
+    /// Whether an operand begins here: at a number or an opening parenthesis.
     pub(super) fn opens_operand(self) -> bool {
         matches!(self.kind, Kind::Number { .. } | Kind::Open)
     }
 }
 
-/// The tokens of `text`, and its annotations (start of `<<`, inner text), which are skipped as if not there.
+/// Returns the tokens of `text` and its annotations (start of `<<`, inner text). The tokens are as if the annotations
+/// were not there.
 pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<(usize, &str)>) {
     let mut lexer = Lexer {
         text,
@@ -94,7 +96,7 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     glued: bool,
-    /// Where a currency sign stands that belongs to the next token.
+    /// Position of a currency sign that belongs to the next token.
     money: Option<usize>,
     tokens: Vec<Token>,
     annotations: Vec<(usize, &'a str)>,
@@ -192,7 +194,7 @@ impl<'a> Lexer<'a> {
         self.push(if variable { Kind::Junk } else { Kind::Word }, len);
     }
 
-    /// LaTeX: the operators; a backslash before a currency or percent sign is dropped.
+    /// Reads a LaTeX command: an operator, or a backslash before a currency or percent sign, which is dropped.
     fn command(&mut self, rest: &str) {
         let name_len = rest.bytes().skip(1).take_while(u8::is_ascii_alphabetic).count();
         match rest.get(1..=name_len) {
@@ -210,6 +212,7 @@ impl<'a> Lexer<'a> {
         let line_start = matches!(self.last(), None | Some(Kind::Break));
         match first {
             '*' if next == '*' => self.push(Kind::Op(Op::Pow), 2),
+            // A list bullet.
             '-' | '*' | '+' | '•' if line_start && next.is_whitespace() => {
                 self.push(Kind::Break, len);
             }
@@ -247,7 +250,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// True if a period belongs to the word before it: `Dr. Pepper`, `5 lbs. * 3`. No sentence begins with an operator.
+    /// Whether a period belongs to the word before it: `Dr. Pepper`, `5 lbs. * 3`. No sentence begins with an operator.
     fn abbreviates(&self, after: &str) -> bool {
         let Some(last) = self.tokens.last().filter(|t| t.kind == Kind::Word && self.glued) else {
             return false;
@@ -255,13 +258,13 @@ impl<'a> Lexer<'a> {
         let word = self.text.get(last.start..last.end).unwrap_or_default();
         let mut next = after.trim_start_matches(' ').chars();
         let (first, second) = (next.next().unwrap_or('\n'), next.next().unwrap_or('\n'));
-        // `20 pages.* 9` and `20 pages. *Then*` are two sentences.
+        // `20 pages.* 9` and `20 pages. *Then*` are two sentences each.
         let operator = "*×·/÷=".contains(first) && after.starts_with(' ') && second == ' ';
         (operator && SHORT_UNITS.contains(&word))
             || (ABBREVIATED.contains(&word) && first.is_alphabetic())
     }
 
-    /// `=` and `==`; arrows and comparisons are no claims.
+    /// Reads `=` or `==`. Arrows and comparisons are not claims.
     fn equals(&mut self, rest: &str) {
         let compared = self.glued
             && self.at > 0
@@ -277,7 +280,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// True for digits that are no number: `1.2.3`, `10:30`, `5!`, `0900`, `1,23`, `1'000`.
+/// Whether digits are not a plain number: `1.2.3`, `10:30`, `5!`, `0900`, `1,23`, `1'000`.
 fn is_code(text: &str, after: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit();
     let continued =
@@ -286,7 +289,7 @@ fn is_code(text: &str, after: &str) -> bool {
     continued || padded || after.starts_with('!')
 }
 
-/// The number `3.5e8` and its length, if the text begins with one.
+/// Reads the number `3.5e8` at the start of the text, and returns it with its length in bytes.
 fn scientific(text: &str, literal: rational::Literal) -> Option<(Kind, usize)> {
     let after = text.get(literal.len..)?.strip_prefix(['e', 'E'])?;
     let digits = after.strip_prefix(['+', '-', '−']).unwrap_or(after);
@@ -307,7 +310,7 @@ fn scientific(text: &str, literal: rational::Literal) -> Option<(Kind, usize)> {
     Some((number, text.len() - digits.len() + len))
 }
 
-/// The number with the percent sign or the scale behind it, and its length.
+/// Returns the number with the percent sign or scale after it, and its length in bytes.
 fn suffixed(after: &str, literal: rational::Literal, money: bool) -> (Kind, usize) {
     let rational::Literal { value, decimals, len } = literal;
     let written = Written::decimal(decimals);
@@ -336,7 +339,7 @@ fn is_per_cent(text: &str) -> bool {
     text.strip_prefix("per cent").is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
 }
 
-/// The factor that a letter right behind a number stands for: `25k`, and `$2M`, where `2m` are metres.
+/// Returns the factor of a letter attached to a number: `25k`, and `$2M`, whereas `2m` is metres.
 fn scale_letter(word: &str, money: bool) -> Option<Rational> {
     match word {
         "k" | "K" => rational::scale("thousand"),
@@ -348,7 +351,8 @@ fn scale_letter(word: &str, money: bool) -> Option<Rational> {
     }
 }
 
-/// Letters, digits, apostrophes, inner hyphens and ampersands; `ft²` and `M&Ms` are words.
+/// Returns the length of a word in bytes: letters, digits, apostrophes, inner hyphens and ampersands. `ft²` and `M&Ms`
+/// are words.
 fn word_len(rest: &str) -> usize {
     let mut len = 0;
     let mut letters = rest.chars().peekable();
@@ -363,7 +367,7 @@ fn word_len(rest: &str) -> usize {
     len
 }
 
-/// True if a slash is followed by a word of its unit, not by an operand or a variable.
+/// Whether a slash is followed by a word of its unit, rather than by an operand or a variable.
 fn starts_word(rest: &str) -> bool {
     let mut letters = rest.chars().skip(1).skip_while(|c| c.is_whitespace());
     let (first, second) = (letters.next().unwrap_or(' '), letters.next().unwrap_or(' '));
@@ -371,12 +375,12 @@ fn starts_word(rest: &str) -> bool {
     first.is_alphabetic() && !variable
 }
 
-/// True for a letter that stands for no unit.
+/// Whether a letter does not stand for a unit.
 fn is_variable(letter: char) -> bool {
     letter.is_ascii_alphabetic() && !UNIT_LETTERS.contains(&letter)
 }
 
-/// The inside of an annotation that `rest` begins with; it holds an equals sign and no angle bracket.
+/// Returns the inside of the annotation that `rest` begins with. It must have an equals sign and no angle bracket.
 pub(crate) fn annotation(rest: &str) -> Option<&str> {
     let inner = rest.strip_prefix("<<")?;
     let len = inner.bytes().take(MAX_ANNOTATION).position(|b| matches!(b, b'>' | b'<' | b'\n'))?;

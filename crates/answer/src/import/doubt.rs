@@ -1,27 +1,28 @@
-//! Answers that are read as they are and may be of no use: what one row cannot show, a share of a data set does.
+//! Answers that are imported but may be useless. One row cannot prove it, but the share of such rows in a data set
+//! shows it.
 
 use super::Imported;
 use crate::extract::ANSWER_MARK;
 use crate::grading::{grade, same};
 
-/// Words from which on an answer is a sentence, which nobody writes a second time in the same words.
+/// Number of words from which an answer is a sentence, which no solution repeats word for word.
 const SENTENCE: usize = 13;
 
-/// Why no solution may ever be marked right by a row's answer.
+/// Reasons why no solution may ever be graded correct by a row's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Doubt {
-    /// Not even a completion that repeats the answer is right: it has several lines, say, or says nothing.
+    /// Even a completion that repeats the answer is graded wrong, for example because the answer has several lines.
     Unmarked,
     /// The answer is a sentence.
     Sentence,
-    /// Words in brackets stand behind the answer, and without them it is another one: `9 (apples)`.
+    /// The answer has words in brackets after it, and differs from the answer without them: `9 (apples)`.
     Remark,
-    /// The answer is the letter of an option, and the question has no options.
+    /// The answer is the letter of an option, but the question has no options.
     Letter,
 }
 
 impl Doubt {
-    /// What is wrong, of the answer.
+    /// Returns what is wrong with the answer, as a clause about it.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Unmarked => "no solution is marked right by it, not even one that repeats it",
@@ -35,8 +36,8 @@ impl Doubt {
 }
 
 impl Imported {
-    /// Why this row's answer may be of no use, if it looks so. A row without an answer is a question, and nothing is wrong
-    /// with it.
+    /// Returns the reason why this row's answer may be useless, if there is one. A row without an answer is just a
+    /// question, and has no such problem.
     pub fn doubt(&self) -> Option<Doubt> {
         let answer = self.answer.as_str();
         if answer.is_empty() {
@@ -55,7 +56,7 @@ impl Imported {
     }
 }
 
-/// Words of a text, names of LaTeX commands and of variables aside.
+/// Counts the words of a text, without the names of LaTeX commands and variables.
 fn words(text: &str) -> usize {
     let word = |word: &&str| word.len() > 1 && word.chars().all(char::is_alphabetic);
     text.split_whitespace()
@@ -64,7 +65,7 @@ fn words(text: &str) -> usize {
         .count()
 }
 
-/// The answer in front of words in brackets.
+/// Returns the answer before words in brackets.
 fn remark(answer: &str) -> Option<&str> {
     let (alone, words) = answer.strip_suffix(')')?.split_once(" (")?;
     let spoken = |c: char| c.is_alphabetic() || " -'".contains(c);
@@ -79,7 +80,7 @@ fn is_letter(answer: &str) -> bool {
     letters.next().is_some_and(only) && letters.next().is_none()
 }
 
-/// Whether the question says what the option is: `A)`, `(A)`, `A.`, `A:` or `A )`.
+/// Whether the question lists this option: `A)`, `(A)`, `A.`, `A:` or `A )`.
 fn gives(question: &str, answer: &str) -> bool {
     let Some(letter) = answer.chars().find(|c| c.is_alphabetic()) else { return false };
     let mut before = None;

@@ -1,4 +1,4 @@
-//! JSON lines, as they are written: a cell is decoded where it is read, and a number never.
+//! Reads JSON lines. Strings are decoded when a cell is read, and numbers stay as written, so that no digit is lost.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, Read};
@@ -7,11 +7,11 @@ use serde::de::{Error as _, IgnoredAny};
 
 use super::{ColumnMap, Fields, ImportError, Imported};
 
-/// Longest line that is read, in bytes (16 MiB): a file without line ends must not fill the memory.
+/// Longest line that is read, in bytes (16 MiB), so that a file without line breaks cannot fill the memory.
 const MAX_LINE: u64 = 1 << 24;
 
-/// Reads JSONL row by row: an iterator that holds one line at a time. Blank lines are skipped but counted. It goes on
-/// after a bad row and ends after a failing read or a line that is too long.
+/// An iterator that reads JSONL row by row and holds one line at a time. Blank lines are skipped but counted. It
+/// continues after a bad row, and ends after a read error or a line that is too long.
 #[derive(Debug)]
 pub struct Rows<R> {
     reader: R,
@@ -21,16 +21,17 @@ pub struct Rows<R> {
 }
 
 impl<R: BufRead> Rows<R> {
-    /// Reads `reader` with `map`; [`ColumnMap::gsm8k`] for GSM8K.
+    /// Reads `reader` with `map`; use [`ColumnMap::gsm8k`] for GSM8K.
     pub fn new(reader: R, map: ColumnMap) -> Self {
         Self { reader, map, line: 0, done: false }
     }
 
-    /// The next line that is not blank; `None` at the end.
+    /// Returns the next line that is not blank; `None` at the end.
     fn next_line(&mut self) -> Result<Option<Vec<u8>>, ImportError> {
         loop {
             self.line += 1;
             let (line, mut bytes) = (self.line, Vec::new());
+            // One byte more than the limit, to tell a line of exactly the limit from a longer one.
             let mut limited = (&mut self.reader).take(MAX_LINE + 1);
             let read = limited.read_until(b'\n', &mut bytes);
             let read = read.map_err(|source| ImportError::Io { line, source })?;
@@ -86,7 +87,7 @@ fn imported(map: &ColumnMap, line: u64, bytes: &[u8]) -> Result<Imported, Import
     map.row(line, Fields { question: &question, answer: &answer, solution, id })
 }
 
-/// One object, of which every value is kept as it is written.
+/// One object, with every value kept as written.
 struct Row<'a> {
     line: u64,
     cells: Vec<(String, &'a str)>,
@@ -96,6 +97,7 @@ impl<'a> Row<'a> {
     fn parse(line: u64, bytes: &'a [u8]) -> Result<Self, ImportError> {
         let json = |source: serde_json::Error| ImportError::Json { line, source };
         let text = str::from_utf8(bytes).map_err(|error| json(serde_json::Error::custom(error)))?;
+        // Validate the whole line first: `members` only splits it and relies on valid JSON.
         serde_json::from_str::<IgnoredAny>(text).map_err(json)?;
         if !text.trim_start().starts_with('{') {
             return Err(ImportError::NotAnObject { line, found: kind(text.trim_start()) });
@@ -103,6 +105,7 @@ impl<'a> Row<'a> {
         let (mut cells, mut seen) = (Vec::new(), BTreeSet::new());
         for (name, value) in members(text) {
             let column = serde_json::from_str::<String>(name).map_err(json)?;
+            // Picking one of two values would be a silent repair.
             if !seen.insert(column.clone()) {
                 return Err(ImportError::Twice { line, column });
             }
@@ -124,7 +127,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// The texts of the question's columns, joined.
+    /// Joins the texts of the question's columns.
     fn question(&self, map: &ColumnMap) -> Result<String, ImportError> {
         let several = map.question_columns().nth(1).is_some();
         let text = |column: &str| -> Result<String, ImportError> {
@@ -164,7 +167,7 @@ impl<'a> Row<'a> {
         if self.says(column) { self.scalar(column).map(Some) } else { Ok(None) }
     }
 
-    /// Whether the row says anything in this column.
+    /// Whether the column is present and not `null`.
     fn says(&self, column: &str) -> bool {
         self.find(column).is_some_and(|value| kind(value) != NULL)
     }
@@ -180,7 +183,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The names and values of an object, each as it is written. `object` has to be valid JSON.
+/// Splits an object into the names and values of its members, each as written. `object` must be valid JSON.
 fn members(object: &str) -> Vec<(&str, &str)> {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     let (mut start, mut name, mut all) = (0, None, Vec::new());
@@ -211,7 +214,7 @@ const NULL: &str = "null";
 const NUMBER: &str = "a number";
 const TEXT: &str = "text";
 
-/// What kind of value a JSON text is.
+/// Returns the kind of a JSON value, by its first byte.
 fn kind(value: &str) -> &'static str {
     match value.bytes().next() {
         Some(b'n') => NULL,

@@ -1,4 +1,4 @@
-//! Expressions: tokens to a value, by recursive descent.
+//! Expressions: computes a value from tokens, by recursive descent.
 
 use super::function::{apply, factorial, root, takes_angle};
 use super::poly::{Atom, Poly};
@@ -7,10 +7,10 @@ use super::token::Token;
 use crate::rational::{Rational, scan};
 use crate::unit::{Place, meaning};
 
-/// How deep parentheses, fractions and roots nest.
+/// Deepest nesting of parentheses, fractions and roots. It bounds the stack.
 const MAX_DEPTH: u32 = 24;
 
-/// The value of all tokens, with what the unit after it multiplies with.
+/// Returns the value of all tokens, multiplied by the factor of the unit after it.
 pub(super) fn value(tokens: &[Token]) -> Option<Quotient> {
     let mut parser = Parser { tokens: tokens.to_vec(), at: 0, depth: 0, angle: false };
     let value = parser.sum()?;
@@ -23,7 +23,8 @@ pub(super) fn value(tokens: &[Token]) -> Option<Quotient> {
     value.times(&Quotient::whole(Poly::constant(factor)))
 }
 
-/// The text of the tokens after a value, if they can be a unit: words, and what makes powers and quotients of them.
+/// Returns the text of the tokens after a value, if they can be a unit: words, and signs for powers and quotients of
+/// them.
 fn unit(tokens: &[Token]) -> Option<String> {
     let starts = matches!(tokens.first(), Some(Token::Text(_) | Token::Sign('/' | '.')));
     let mut text = String::new();
@@ -42,7 +43,7 @@ fn unit(tokens: &[Token]) -> Option<String> {
     starts.then_some(text)
 }
 
-/// The number that digits stand for.
+/// Returns the number that digits stand for.
 pub(super) fn number(digits: &str) -> Option<Rational> {
     let digits = digits.strip_suffix('.').unwrap_or(digits);
     scan(digits).filter(|literal| literal.len == digits.len())?.value
@@ -52,7 +53,7 @@ struct Parser {
     tokens: Vec<Token>,
     at: usize,
     depth: u32,
-    /// In the argument of a sine and the like: degrees are parts of a turn there.
+    /// Whether this is inside the argument of a trigonometric function, where a degree sign means radians.
     angle: bool,
 }
 
@@ -68,7 +69,7 @@ impl Parser {
         }
     }
 
-    /// Reads a sign, if it is the next token.
+    /// Consumes a sign, if it is the next token, and returns whether it was.
     fn takes(&mut self, sign: char) -> bool {
         let found = self.sign() == Some(sign);
         self.at += usize::from(found);
@@ -115,13 +116,13 @@ impl Parser {
         }
     }
 
-    /// True before a division sign, unless it is one between units.
+    /// Whether the next token is a division sign, but not one between units.
     fn divides(&self) -> bool {
         let words = matches!(self.tokens.get(self.at + 1), Some(Token::Text(_)));
         self.sign() == Some('/') && !words
     }
 
-    /// True if the next token begins another factor. A number is none: `x2` is a power, an index or a word.
+    /// Whether the next token begins another factor. A number does not: `x2` is a power, an index or a word.
     fn continues(&self) -> bool {
         match self.peek() {
             Some(Token::Name(_) | Token::Call(_) | Token::Fraction) => true,
@@ -154,7 +155,7 @@ impl Parser {
         self.postfix(power)
     }
 
-    /// True if so many tokens ahead stands a degree sign, in braces or not.
+    /// Whether there is a degree sign this many tokens ahead, in braces or not.
     fn is_degree(&self, ahead: usize) -> bool {
         let sign = |at: usize| self.tokens.get(self.at + ahead + at);
         let degree = Some(&Token::Sign('°'));
@@ -214,12 +215,12 @@ impl Parser {
     }
 
     fn closed(&mut self, close: char) -> Option<Quotient> {
-        // Parentheses inside of an angle's argument are in it as well.
+        // Parentheses do not reset `angle`: inside an angle's argument, their contents are part of the angle.
         let inside = self.sum()?;
         self.takes(close).then_some(inside)
     }
 
-    /// A number, with the digits that repeat or the proper fraction that belong to it.
+    /// Reads a number with its repeating digits or the proper fraction of a mixed number.
     fn number(&mut self, digits: &str) -> Option<Quotient> {
         let value = number(digits)?;
         let constant = |value| Some(Quotient::whole(Poly::constant(value)));
@@ -242,7 +243,8 @@ impl Parser {
         }
     }
 
-    /// The fraction of a mixed number, and its tokens: `\frac{1}{2}`, `\frac12`, or `1/2` after a number.
+    /// Returns the fraction of a mixed number and its number of tokens: `\frac{1}{2}`, `\frac12`, or `1/2` after a
+    /// number.
     fn proper_fraction(&self) -> Option<(Rational, usize)> {
         let rest = self.tokens.get(self.at..)?;
         let brace = |token: &Token, sign: char| *token == Token::Sign(sign);
@@ -272,7 +274,7 @@ impl Parser {
         Some((Rational::new(top, bottom).filter(|_| proper)?, len))
     }
 
-    /// A variable with its subscript, or a constant.
+    /// Reads a variable with its subscript, or a constant.
     fn name(&mut self, mut name: String) -> Option<Quotient> {
         if matches!(name.as_str(), "i" | "imath") && self.sign() != Some('_') {
             return Some(Quotient::whole(Poly::atom(Atom::Imaginary)));
@@ -300,7 +302,7 @@ impl Parser {
         }
     }
 
-    /// What a command is about: a group, one digit of a number, or one factor.
+    /// Reads the argument of a command: a group, one digit of a number, or one factor.
     fn argument(&mut self) -> Option<Quotient> {
         let digits = match self.peek()? {
             Token::Number(digits) => digits.clone(),
@@ -311,6 +313,7 @@ impl Parser {
             Token::Name(_) | Token::Sign('√') => return self.primary(),
             _ => return None,
         };
+        // In `\frac12` each argument is one digit, so the rest of the number stays for the next one.
         let first = digits.get(..1)?;
         match digits.get(1..)? {
             "" => self.at += 1,
@@ -319,7 +322,7 @@ impl Parser {
         Some(Quotient::whole(Poly::constant(number(first)?)))
     }
 
-    /// The base of a logarithm: all of a number if its argument follows, else one digit.
+    /// Reads the base of a logarithm: a whole number if the argument follows it, otherwise one digit.
     fn base(&mut self) -> Option<Quotient> {
         let after = self.tokens.get(self.at + 1);
         match after {
@@ -351,6 +354,7 @@ impl Parser {
         if self.depth > MAX_DEPTH {
             return None;
         }
+        // Each function decides for its own argument, so `angle` is restored after a nested call.
         let angle = std::mem::replace(&mut self.angle, takes_angle(name));
         let value = self.applied(name);
         self.angle = angle;
@@ -387,7 +391,7 @@ impl Parser {
         }
     }
 
-    /// An argument without parentheses: factors up to the next function.
+    /// Reads an argument without parentheses: factors up to the next function.
     fn factors(&mut self) -> Option<Quotient> {
         let mut product = self.signed()?;
         while self.continues() && !matches!(self.peek(), Some(Token::Call(_))) {

@@ -1,10 +1,9 @@
-//! Fingerprints: what a quotient is worth at fixed points of two finite fields.
+//! Fingerprints: the value of a quotient at fixed points of two finite fields.
 //!
-//! The fields are those of the squares of two primes of 61 bits. Both primes are 3 modulo 4, so that `i` is no
-//! number of the smaller field and every number of that has a square root in the larger; and no small odd number
-//! divides one less than either, so that odd roots exist and are unique. Roots of primes are then values which
-//! keep their relations, and symbols are drawn. Two quotients that differ agree in both fields with a chance of
-//! about one in 10^19.
+//! The fields have `p^2` elements for two primes `p` of 61 bits. Both primes are 3 modulo 4, so `i` is not in the prime
+//! field, and every element of the prime field has a square root in the larger one. No small odd number divides
+//! `p - 1`, so odd roots exist and are unique. Roots of primes are then values that keep their relations. Symbols get
+//! pseudo-random values. Two different quotients agree in both fields with a probability of about 1 in 10^19.
 
 use super::poly::{Atom, Monomial, Poly};
 use crate::rational::Rational;
@@ -19,7 +18,7 @@ struct Value(u64, u64);
 #[derive(Clone, Copy)]
 struct Field(u64);
 
-/// The fingerprint of `num / den`; `None` if that has no value at a point.
+/// Returns the fingerprint of `num / den`; `None` if it has no value at one of the points.
 pub(super) fn fingerprint(num: &Poly, den: &Poly) -> Option<String> {
     let mut hash = 0;
     for prime in PRIMES {
@@ -58,7 +57,7 @@ impl Field {
         self.divided(of(value.numer()), of(value.denom()))
     }
 
-    /// An atom to a power. A root that the field cannot give is drawn.
+    /// Returns an atom to a power. A root that does not exist in the field gets a pseudo-random value.
     fn power(self, atom: &Atom, exponent: Rational) -> Option<Value> {
         let base = match atom {
             Atom::Prime(prime) => Value((prime % u128::from(self.0)) as u64, 0),
@@ -74,14 +73,16 @@ impl Field {
         }
     }
 
-    /// A square that depends on the name alone, so that every root of it is one of the field.
+    /// Returns a value that depends only on the name. It is a square, so that each of its roots is in the field.
     fn drawn(self, name: &str) -> Value {
         let hash = name.bytes().fold(self.0, |hash, byte| mixed(hash ^ u64::from(byte)));
+        // The square is at least 1, so that it can be a divisor.
         let value = hash % self.0;
         Value(self.product(value, value).max(1), 0)
     }
 
-    /// `base` to a broken power: of squares the root that is a square, and of others by way of `(-1) * square`.
+    /// Returns `base` to a fractional power. For a square it is the root that is itself a square; for other numbers the
+    /// root is computed from `(-1) * square`.
     fn root(self, base: Value, exponent: Rational) -> Option<Value> {
         let Value(real, 0) = base else { return None };
         if real == 0 {
@@ -130,7 +131,7 @@ impl Field {
     }
 
     fn add(self, a: u64, b: u64) -> u64 {
-        // Both are below 2^61.
+        // No overflow: both are below 2^61.
         (a + b) % self.0
     }
 
@@ -139,7 +140,7 @@ impl Field {
     }
 }
 
-/// The inverse of a number modulo another, by Euclid's algorithm; `None` if they have a common factor.
+/// Returns the inverse of a number modulo another, by Euclid's algorithm; `None` if they have a common factor.
 fn inverse(value: i128, modulus: i128) -> Option<i128> {
     let (mut old, mut new) = (value.rem_euclid(modulus), modulus);
     let (mut of_old, mut of_new) = (1, 0);

@@ -1,29 +1,29 @@
-//! Functions: exact where there is an exact value, and else a symbol named after the function and its argument.
+//! Functions: exact where there is an exact value, otherwise a symbol named after the function and its argument.
 
 use super::number::power;
 use super::poly::{Atom, Monomial, Poly, raised};
 use super::quotient::Quotient;
 use crate::rational::Rational;
 
-/// The largest number whose factorial is worked out.
+/// Largest number whose factorial is computed.
 const MAX_FACTORIAL: i128 = 1000;
 
-/// The most factors of a binomial coefficient that is multiplied out.
+/// Most factors of a binomial coefficient that is multiplied out.
 const MAX_FACTORS: i128 = 8;
 
-/// What stands before arguments.
+/// Names of functions.
 pub(super) const FUNCTIONS: [&str; 33] = [
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "asin", "acos", "atan",
     "sinh", "cosh", "tanh", "log", "ln", "lg", "exp", "sqrt", "cbrt", "abs", "floor", "ceil",
     "binom", "min", "max", "gcd", "lcm", "arg", "det", "Re", "Im",
 ];
 
-/// True for functions of angles.
+/// Whether the function takes an angle.
 pub(super) fn takes_angle(name: &str) -> bool {
     matches!(name, "sin" | "cos" | "tan" | "cot" | "sec" | "csc")
 }
 
-/// The value of a function.
+/// Returns the value of a function.
 pub(super) fn apply(name: &str, arguments: &[Quotient]) -> Option<Quotient> {
     let [argument] = arguments else {
         return match arguments {
@@ -54,31 +54,31 @@ pub(super) fn apply(name: &str, arguments: &[Quotient]) -> Option<Quotient> {
     }
 }
 
-/// The nth root.
+/// Returns the nth root.
 pub(super) fn root(of: &Quotient, n: i64) -> Option<Quotient> {
     of.power(&Quotient::integer(1).over(&Quotient::integer(n))?)
 }
 
-/// A symbol for a value that has no simpler form.
+/// Returns a symbol for a value that has no simpler form.
 fn named(name: &str, arguments: &[Quotient]) -> Option<Quotient> {
     let keys: Vec<String> = arguments.iter().map(Quotient::key).collect::<Option<_>>()?;
     Some(Quotient::whole(Poly::symbol(&format!("{name}({})", keys.join(",")))))
 }
 
-/// An angle of so many degrees.
+/// Returns an angle in radians.
 fn turn(degrees: i64) -> Option<Quotient> {
     let part = Poly::constant(Rational::new(i128::from(degrees), 180)?);
     Some(Quotient::whole(Poly::symbol("pi").times(&part)?))
 }
 
-/// `e^(i pi t)`.
+/// Returns `e^(i pi t)` for `t` half turns.
 pub(super) fn turned(half_turns: Rational) -> Option<Poly> {
     let degrees = half_turns.checked_mul(Rational::integer(180))?;
     let sine = sine_of(degrees)?.times(&Poly::atom(Atom::Imaginary))?;
     sine_of(degrees.checked_add(Rational::integer(90))?)?.plus(&sine)
 }
 
-/// The degrees of an angle that is a rational part of a turn.
+/// Returns the angle in degrees, if it is a rational multiple of pi.
 fn degrees(angle: &Quotient) -> Option<Rational> {
     let angle = angle.poly()?;
     if angle.is_zero() {
@@ -106,12 +106,14 @@ fn cosine(angle: &Quotient) -> Option<Quotient> {
     named("cos", &[if is_turned(angle) { angle.negated() } else { angle.clone() }])
 }
 
-/// True if the first term as displayed has a minus: of a value and its negative, one has.
+/// Whether the first displayed term has a minus sign. That is so for exactly one of a value and its negative, so odd
+/// and even functions can pick one of the two.
 fn is_turned(value: &Quotient) -> bool {
     value.numerator().terms().last().is_some_and(|(_, value)| value.is_negative())
 }
 
-/// The sine of an angle in degrees; one between 0 and 90 is a symbol if it has no value in square roots.
+/// Returns the sine of an angle in degrees. The angle is reduced to 0 to 90, and the sine is a symbol if it has no
+/// value in square roots.
 fn sine_of(degrees: Rational) -> Option<Poly> {
     let (half, whole) = (Rational::integer(180), Rational::integer(360));
     let turns = degrees.checked_floor_div(whole)?.checked_mul(whole)?;
@@ -128,7 +130,7 @@ fn sine_of(degrees: Rational) -> Option<Poly> {
     Some(Poly::symbol(&format!("sin({part})")))
 }
 
-/// The sines of whole degrees that are simple in square roots: `(a sqrt(m) + b sqrt(n)) / 4`.
+/// Returns the sine of whole degrees that is simple in square roots: `(a sqrt(m) + b sqrt(n)) / 4`.
 fn exact_sine(degrees: i128) -> Option<Poly> {
     let (a, m, b, n) = match degrees {
         0 => (0, 1, 0, 1),
@@ -166,7 +168,7 @@ fn arctangent(value: &Quotient) -> Option<Quotient> {
     odd("arctan", value, (0..90).step_by(15).find(is))
 }
 
-/// The value of a function whose sign is that of its argument.
+/// Returns the value of an odd function: the known angle in degrees, or a symbol.
 fn odd(name: &str, value: &Quotient, degrees: Option<i64>) -> Option<Quotient> {
     if let Some(degrees) = degrees {
         return turn(degrees);
@@ -177,13 +179,14 @@ fn odd(name: &str, value: &Quotient, degrees: Option<i64>) -> Option<Quotient> {
     named(name, std::slice::from_ref(value))
 }
 
-/// The natural logarithm: a sum over primes for roots of rationals and powers of `e`.
+/// Returns the natural logarithm: for roots of rationals and powers of `e`, a sum over primes.
 fn logarithm(value: &Quotient) -> Option<Quotient> {
     let single = value.poly().and_then(Poly::single);
     let Some((monomial, number)) = single.filter(|(_, number)| !number.is_negative()) else {
         return named("ln", std::slice::from_ref(value));
     };
     let mut sum = Poly::default();
+    // Splitting into primes gives `ln 8` and `3 ln 2` the same key.
     let factors = super::poly::joined(monomial, &super::number::primes(number))?;
     for (atom, exponent) in factors {
         let part = match &atom {
@@ -211,7 +214,7 @@ fn absolute(value: &Quotient) -> Option<Quotient> {
     }
 }
 
-/// True unless all that is multiplied is above zero.
+/// Whether the sign of the product is unknown: some factor is not known to be positive.
 fn is_signed(monomial: &Monomial) -> bool {
     !monomial.keys().all(|atom| match atom {
         Atom::Prime(_) => true,
@@ -220,7 +223,7 @@ fn is_signed(monomial: &Monomial) -> bool {
     })
 }
 
-/// The size of `a + b i` with rational `a` and `b`.
+/// Returns the absolute value of `a + b i` with rational `a` and `b`.
 fn modulus(value: &Poly) -> Option<Poly> {
     let one = Rational::integer(1);
     let mut square = Rational::integer(0);
@@ -245,7 +248,7 @@ fn rounded(name: &str, value: &Quotient) -> Option<Quotient> {
     Some(Quotient::whole(Poly::constant(rounded)))
 }
 
-/// The factorial.
+/// Returns the factorial, as prime factors, because its digits would exceed the bounds.
 pub(super) fn factorial(of: &Quotient) -> Option<Quotient> {
     let whole = of.rational().and_then(Rational::whole);
     let Some(n) = whole.filter(|n| (0..=MAX_FACTORIAL).contains(n)) else {
@@ -253,6 +256,7 @@ pub(super) fn factorial(of: &Quotient) -> Option<Quotient> {
     };
     let mut exponents = Monomial::new();
     for prime in (2..=n).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)) {
+        // Legendre's formula for the exponent of each prime in `n!`.
         let mut quotient = n / prime;
         let mut count = 0;
         while quotient > 0 {
@@ -264,7 +268,7 @@ pub(super) fn factorial(of: &Quotient) -> Option<Quotient> {
     Poly::term(Rational::integer(1), exponents).map(Quotient::whole)
 }
 
-/// The binomial coefficient, for a whole `k`: a polynomial in `n` if that is no number.
+/// Returns the binomial coefficient for a whole `k`. If `n` is not a number it is a polynomial in `n`.
 fn binomial(n: &Quotient, k: &Quotient) -> Option<Quotient> {
     let whole = |of: &Quotient| of.rational().and_then(Rational::whole);
     let k = whole(k)?;
@@ -279,7 +283,7 @@ fn binomial(n: &Quotient, k: &Quotient) -> Option<Quotient> {
     Some(Quotient::whole(Poly::constant(chosen)))
 }
 
-/// `n (n-1) ... (n-k+1) / k!`.
+/// Returns `n (n-1) ... (n-k+1) / k!`.
 fn expanded(n: &Quotient, k: i128) -> Option<Quotient> {
     if !(0..=MAX_FACTORS).contains(&k) {
         return None;

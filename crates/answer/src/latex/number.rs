@@ -1,12 +1,13 @@
-//! Roots and powers of numbers: primes, nested roots, and one over a sum of roots.
+//! Roots and powers of numbers: prime factors, nested roots, and reciprocals of sums of roots.
 
 use super::poly::{Atom, Monomial, Poly, raised};
 use crate::rational::Rational;
 
-/// Divisors that are tried. What is left of a number is taken for a prime, or the square of one.
+/// Largest divisor that is tried, which bounds the effort. The remaining factor is taken for a prime, or for the square
+/// of one if it is a square.
 const MAX_DIVISOR: u128 = 10_000;
 
-/// The prime factors of the absolute value and their exponents, below zero for those of the denominator.
+/// Returns the prime factors of the absolute value and their exponents; those of the denominator are negative.
 pub(super) fn primes(value: Rational) -> Monomial {
     let mut factors = Monomial::new();
     for (part, sign) in [(value.numer(), 1), (value.denom(), -1)] {
@@ -40,7 +41,7 @@ fn factored(mut number: u128) -> Vec<(u128, i64)> {
     factors
 }
 
-/// A rational to a rational power: of several values the principal one.
+/// Returns a rational to a rational power; of several values, the principal one.
 pub(super) fn power(value: Rational, exponent: Rational) -> Option<Poly> {
     if let Some(power) = exponent.whole().and_then(|whole| value.power(whole)) {
         return Some(Poly::constant(power));
@@ -55,7 +56,7 @@ pub(super) fn power(value: Rational, exponent: Rational) -> Option<Poly> {
     let turns = match exponent.denom() {
         1 => exponent.numer().rem_euclid(2) * 2,
         2 => exponent.numer(),
-        // As in school: a cube root of -8 is -2.
+        // As taught in school: the cube root of -8 is -2, and not the complex principal root.
         odd if odd % 2 == 1 => exponent.numer().rem_euclid(2) * 2,
         _ => return None,
     };
@@ -63,7 +64,7 @@ pub(super) fn power(value: Rational, exponent: Rational) -> Option<Poly> {
     size.times(&Poly::term(Rational::integer(1), turn)?)
 }
 
-/// The square root of a sum of a rational and a multiple of one square root, if it is the sum of two roots.
+/// Returns the square root of `a + b sqrt(c)` as a sum of two roots, if it is one.
 pub(super) fn unnested_root(sum: &Poly) -> Option<Poly> {
     let mut terms = sum.terms();
     let (Some(first), Some(second), None) = (terms.next(), terms.next(), terms.next()) else {
@@ -76,6 +77,8 @@ pub(super) fn unnested_root(sum: &Poly) -> Option<Poly> {
         return None;
     }
     let (half, two) = (Rational::new(1, 2)?, Rational::integer(2));
+    // `sqrt(a + b sqrt(c))` is `sqrt((a + n) / 2) ± sqrt((a - n) / 2)` with `n = sqrt(a^2 - b^2 c)`, if `n` is
+    // rational.
     let norm = a.checked_mul(a)?.checked_sub(b.checked_mul(b)?.checked_mul(square)?)?;
     let norm = power(norm, half)?.rational()?;
     let larger = power(a.checked_add(norm)?.checked_div(two)?, half)?;
@@ -83,12 +86,13 @@ pub(super) fn unnested_root(sum: &Poly) -> Option<Poly> {
     larger.plus(&if b.is_negative() { smaller.negated() } else { smaller })
 }
 
-/// One over a number. `None` if it has roots in it other than square and cube roots.
+/// Returns the reciprocal of a number. `None` if it has roots other than square and cube roots.
 pub(super) fn inverse(number: &Poly) -> Option<Poly> {
     if let Some((monomial, value)) = number.single() {
         let one = Rational::integer(1);
         return Poly::term(one.checked_div(value)?, raised(monomial, one.negated())?);
     }
+    // Eliminate one root after another from the denominator.
     let atom = number.atoms().into_iter().next()?.clone();
     let (cofactor, norm) = conjugated(number, &atom)?;
     if norm.is_zero() || norm.atoms().contains(&atom) {
@@ -97,7 +101,7 @@ pub(super) fn inverse(number: &Poly) -> Option<Poly> {
     cofactor.times(&inverse(&norm)?)
 }
 
-/// What the number is multiplied with so that the atom goes away, and the product.
+/// Returns a cofactor such that multiplying by it eliminates the atom, and the product.
 fn conjugated(number: &Poly, atom: &Atom) -> Option<(Poly, Poly)> {
     if *atom == Atom::Imaginary {
         let [a, b] = parts(number, atom, [(0, 1), (1, 1)])?;
@@ -112,7 +116,7 @@ fn conjugated(number: &Poly, atom: &Atom) -> Option<(Poly, Poly)> {
     let cofactor = if let Some([a, b]) = parts(number, atom, [(0, 1), (1, 2)]) {
         a.plus(&b.times(&root(1, 2)?)?.negated())?
     } else {
-        // Of a + b r + c r^2 with r^3 = q: (a^2 - q b c) + (q c^2 - a b) r + (b^2 - a c) r^2.
+        // The cofactor of `a + b r + c r^2` with `r^3 = q` is `(a^2 - q b c) + (q c^2 - a b) r + (b^2 - a c) r^2`.
         let [a, b, c] = parts(number, atom, [(0, 1), (1, 3), (2, 3)])?;
         let q = root(1, 1)?;
         let less = |x: &Poly, y: &Poly| x.plus(&y.negated());
@@ -124,7 +128,7 @@ fn conjugated(number: &Poly, atom: &Atom) -> Option<(Poly, Poly)> {
     Some((cofactor.clone(), number.times(&cofactor)?))
 }
 
-/// What stands before each of these powers of the atom; `None` if there are others.
+/// Returns the coefficients of these powers of the atom; `None` if there are other powers.
 fn parts<const N: usize>(
     number: &Poly,
     atom: &Atom,

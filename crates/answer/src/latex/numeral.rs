@@ -1,8 +1,8 @@
-//! Where the number ends that an answer begins with, in any notation.
+//! Finds the end of the number at the start of an answer, in any notation.
 
 use crate::rational::{exponent, scan, strip_prefixes};
 
-/// The length of the number: sign and currency, digits, and the power of ten of scientific notation.
+/// Returns the length of the number in bytes: sign and currency, digits, and the power of ten of scientific notation.
 pub(crate) fn numeral(text: &str) -> Option<usize> {
     let (_, number) = strip_prefixes(text)?;
     let literal = scan(number)?;
@@ -19,25 +19,25 @@ pub(crate) fn numeral(text: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-/// What follows digits.
+/// Skips digits and returns the rest; `None` if there are none.
 fn digits(text: &str) -> Option<&str> {
     let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
     (rest.len() < text.len()).then_some(rest)
 }
 
-/// What follows the denominator of a fraction as typed.
+/// Skips the denominator of a fraction as typed.
 fn denominator(text: &str) -> Option<&str> {
     digits(text.trim_start().strip_prefix('/')?.trim_start())
 }
 
-/// What follows `\times 10^{8}`, as typed or in LaTeX.
+/// Skips `\times 10^{8}`, as typed or in LaTeX.
 fn power_of_ten(text: &str) -> Option<&str> {
     let after = times(text)?;
     let ten = ["10", "{10}"].iter().find_map(|ten| after.strip_prefix(ten))?;
     power(ten.trim_start())
 }
 
-/// What follows an exponent, as typed or in LaTeX.
+/// Skips an exponent, as typed or in LaTeX.
 fn power(text: &str) -> Option<&str> {
     let raised = |c: char| "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹".contains(c);
     if text.starts_with(raised) {
@@ -52,7 +52,7 @@ fn power(text: &str) -> Option<&str> {
     if open { rest.trim_start().strip_prefix(['}', ')']) } else { Some(rest) }
 }
 
-/// What follows a sign for a product, blanks around it left out.
+/// Skips a multiplication sign and the blanks around it.
 fn times(text: &str) -> Option<&str> {
     let blank = |text: &str| -> usize {
         let spaces = [" ", "\\,", "\\;", "\\!", "\\ ", "~"];

@@ -1,8 +1,8 @@
-//! Polynomials in atoms: the normal form of whatever has no denominator.
+//! Polynomials in atoms: the normal form of everything without a denominator.
 //!
-//! A term is a rational times atoms to rational powers. Powers of primes below one, the imaginary unit and symbols
-//! (variables, `pi`, `e`) are independent, so what is equal has the same terms: `sqrt(8)` is `2*sqrt(2)`, and
-//! `(1+sqrt(2))*(1-sqrt(2))` is -1. Whatever leaves the bounds is `None`.
+//! A term is a rational times atoms to rational powers. Powers of primes with exponents between 0 and 1, the imaginary
+//! unit and symbols (variables, `pi`, `e`) are independent, so equal values have equal terms: `sqrt(8)` is `2*sqrt(2)`,
+//! and `(1+sqrt(2))*(1-sqrt(2))` is -1. Anything that leaves the bounds is `None`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,36 +10,36 @@ use std::fmt;
 use super::number::{inverse, primes};
 use crate::rational::Rational;
 
-/// The most terms of a polynomial: products of what is longer are not worth the time.
+/// Most terms of a polynomial. Products of longer ones are not worth the time.
 const MAX_TERMS: usize = 100;
 
-/// The most symbols in the display of one atom, counting those inside of it.
+/// Most symbols in the display of one atom, counting nested ones.
 const MAX_WEIGHT: usize = 200;
 
-/// What terms are made of.
+/// The factors that terms are made of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Atom {
-    /// A variable, a constant that is no root (`pi`, `e`), or a function's value that has no simpler form.
+    /// A variable, a constant other than a root (`pi`, `e`), or a function value that has no simpler form.
     Symbol(String),
-    /// A sum to a power that is no whole number, or too large to be multiplied out.
+    /// A sum to a power that is not whole, or too large to be multiplied out.
     Group(Box<Poly>),
-    /// A power with symbols in its exponent: the base, and what the exponent is a multiple of.
+    /// A power with symbols in its exponent: the base, and the monomial that the exponent is a multiple of.
     Tower(Box<Self>, Monomial),
-    /// A prime, or a factor too large to be split.
+    /// A prime, or a factor too large to be factored.
     Prime(u128),
-    /// `i`.
+    /// The imaginary unit `i`.
     Imaginary,
 }
 
-/// Atoms and their exponents, none of them zero.
+/// Atoms and their exponents, none of which is zero.
 pub(super) type Monomial = BTreeMap<Atom, Rational>;
 
-/// A sum of terms, none of them zero.
+/// A sum of terms, none of which is zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Poly(BTreeMap<Monomial, Rational>);
 
 impl Atom {
-    /// True for roots of numbers and `i`: what polynomials have as coefficients.
+    /// Whether the atom is a root of a number or `i`, so that it belongs to the coefficient of a polynomial.
     pub(super) fn is_number(&self) -> bool {
         matches!(self, Self::Prime(_) | Self::Imaginary)
     }
@@ -58,27 +58,27 @@ fn weight(monomial: &Monomial) -> usize {
 }
 
 impl Poly {
-    /// A number.
+    /// Returns a number.
     pub(super) fn constant(value: Rational) -> Self {
         Self::raw(value, Monomial::new())
     }
 
-    /// A whole number.
+    /// Returns a whole number.
     pub(super) fn integer(value: i64) -> Self {
         Self::constant(Rational::integer(value))
     }
 
-    /// A variable, `pi`, `e`.
+    /// Returns a variable, `pi` or `e`.
     pub(super) fn symbol(name: &str) -> Self {
         Self::atom(Atom::Symbol(name.to_owned()))
     }
 
-    /// An atom to the power of one.
+    /// Returns an atom to the power of one.
     pub(super) fn atom(atom: Atom) -> Self {
         Self::raw(Rational::integer(1), Monomial::from([(atom, Rational::integer(1))]))
     }
 
-    /// One term, brought into normal form.
+    /// Returns one term, in normal form.
     pub(super) fn term(value: Rational, monomial: Monomial) -> Option<Self> {
         if weight(&monomial) > MAX_WEIGHT {
             return None;
@@ -98,7 +98,7 @@ impl Poly {
         sums.iter().try_fold(Self::raw(value, kept), |product, sum| product.times(sum))
     }
 
-    /// A term whose coefficient has too many digits: its primes become atoms.
+    /// Returns a term whose coefficient has too many digits, by turning the coefficient's primes into atoms.
     fn large_term(values: &[Rational], monomial: Monomial) -> Option<Self> {
         let (mut sign, mut monomial) = (Rational::integer(1), monomial);
         for value in values {
@@ -115,27 +115,27 @@ impl Poly {
         Self(BTreeMap::from([(monomial, value)]))
     }
 
-    /// The terms, in their order.
+    /// Returns the terms, in order.
     pub(super) fn terms(&self) -> impl Iterator<Item = (&Monomial, Rational)> {
         self.0.iter().map(|(monomial, value)| (monomial, *value))
     }
 
-    /// The atoms in it, each once.
+    /// Returns the distinct atoms.
     pub(super) fn atoms(&self) -> BTreeSet<&Atom> {
         self.0.keys().flat_map(Monomial::keys).collect()
     }
 
-    /// True for zero.
+    /// Whether this is zero.
     pub(super) fn is_zero(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// True if there is no symbol in it.
+    /// Whether it has no symbols.
     pub(super) fn is_number(&self) -> bool {
         self.0.keys().flat_map(Monomial::keys).all(Atom::is_number)
     }
 
-    /// The value, if it is rational.
+    /// Returns the value, if it is rational.
     pub(super) fn rational(&self) -> Option<Rational> {
         if self.is_zero() {
             return Some(Rational::integer(0));
@@ -143,7 +143,7 @@ impl Poly {
         self.single().filter(|(monomial, _)| monomial.is_empty()).map(|(_, value)| value)
     }
 
-    /// The only term.
+    /// Returns the only term, if there is just one.
     pub(super) fn single(&self) -> Option<(&Monomial, Rational)> {
         let mut terms = self.terms();
         let first = terms.next()?;
@@ -154,7 +154,7 @@ impl Poly {
         self.0.keys().map(weight).sum()
     }
 
-    /// The sum.
+    /// Returns the sum.
     pub(super) fn plus(&self, other: &Self) -> Option<Self> {
         let mut sum = self.clone();
         for (monomial, value) in other.terms() {
@@ -172,7 +172,7 @@ impl Poly {
         (self.0.len() <= MAX_TERMS).then_some(())
     }
 
-    /// The product.
+    /// Returns the product.
     pub(super) fn times(&self, other: &Self) -> Option<Self> {
         let mut product = Self::default();
         for (left, value) in self.terms() {
@@ -190,19 +190,20 @@ impl Poly {
     }
 
     fn plus_owned(mut self, other: Self) -> Option<Self> {
+        // Takes both sums by value, because `times` would otherwise clone the growing product for every pair of terms.
         for (monomial, value) in other.0 {
             self.include(monomial, value)?;
         }
         Some(self)
     }
 
-    /// The sum with its sign turned.
+    /// Returns the negated sum.
     pub(super) fn negated(&self) -> Self {
         let turned = |(monomial, value): (&Monomial, Rational)| (monomial.clone(), value.negated());
         Self(self.terms().map(turned).collect())
     }
 
-    /// The power, multiplied out.
+    /// Returns the power, multiplied out by repeated squaring.
     pub(super) fn power(&self, exponent: u32) -> Option<Self> {
         let (mut power, mut square, mut left) = (Self::integer(1), self.clone(), exponent);
         loop {
@@ -217,7 +218,7 @@ impl Poly {
         }
     }
 
-    /// True if its display is its normal form, as no power in it waits to be multiplied out.
+    /// Whether the display is the normal form: no power in it was left unexpanded.
     pub(super) fn is_settled(&self) -> bool {
         let one = Rational::integer(1);
         let settled = |(atom, exponent): (&Atom, &Rational)| match atom {
@@ -228,7 +229,7 @@ impl Poly {
     }
 }
 
-/// The product of two monomials.
+/// Returns the product of two monomials.
 pub(super) fn joined(left: &Monomial, right: &Monomial) -> Option<Monomial> {
     let mut product = left.clone();
     for (atom, exponent) in right {
@@ -241,7 +242,7 @@ pub(super) fn joined(left: &Monomial, right: &Monomial) -> Option<Monomial> {
     Some(product)
 }
 
-/// Every exponent multiplied by `factor`.
+/// Multiplies every exponent by `factor`.
 pub(super) fn raised(monomial: &Monomial, factor: Rational) -> Option<Monomial> {
     if factor.is_zero() {
         return Some(Monomial::new());
@@ -251,7 +252,7 @@ pub(super) fn raised(monomial: &Monomial, factor: Rational) -> Option<Monomial> 
     monomial.iter().map(raise).collect()
 }
 
-/// `i` to a whole power goes into the sign, but for one.
+/// Moves whole powers of `i` into the sign, except for a single factor of `i`. Returns the exponent that is left.
 fn settle_imaginary(value: &mut Rational, exponent: Rational) -> Option<Rational> {
     let turns = exponent.whole()?.rem_euclid(4);
     if turns >= 2 {
@@ -260,7 +261,7 @@ fn settle_imaginary(value: &mut Rational, exponent: Rational) -> Option<Rational
     Some(Rational::integer((turns % 2) as i64))
 }
 
-/// Whole powers of a prime go into the coefficient, if they fit.
+/// Moves whole powers of a prime into the coefficient, if they fit. Returns the exponent that is left.
 fn settle_prime(value: &mut Rational, prime: u128, exponent: Rational) -> Option<Rational> {
     let whole = exponent.floor();
     let power = i128::try_from(prime).ok().and_then(|prime| Rational::new(prime, 1));
@@ -272,7 +273,8 @@ fn settle_prime(value: &mut Rational, prime: u128, exponent: Rational) -> Option
     exponent.checked_sub(whole)
 }
 
-/// Whole powers of a sum are multiplied out, if that is not too much. Below zero, those of numbers.
+/// Multiplies out whole powers of a sum, if that is not too much work; negative ones only for sums of numbers. Returns
+/// the exponent that is left.
 fn settle_group(sums: &mut Vec<Poly>, sum: &Poly, exponent: Rational) -> Option<Rational> {
     let whole = exponent.floor();
     let count = u32::try_from(whole.numer().unsigned_abs()).ok();

@@ -7,13 +7,13 @@ use super::number::{self, inverse, primes, unnested_root};
 use super::poly::{Atom, Monomial, Poly, joined, raised};
 use crate::rational::Rational;
 
-/// The most steps of a division.
+/// Most steps of a polynomial division.
 const MAX_STEPS: usize = 100;
 
-/// The largest power of a sum that is multiplied out.
+/// Largest power of a sum that is multiplied out.
 const MAX_POWER: u32 = 64;
 
-/// `num / den`. The denominator is 1 if it divides the numerator, and else has a leading coefficient of 1.
+/// `num / den`. The denominator is 1 if it divides the numerator; otherwise its leading coefficient is 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Quotient {
     num: Poly,
@@ -21,12 +21,12 @@ pub(super) struct Quotient {
 }
 
 impl Quotient {
-    /// A value without a denominator.
+    /// Returns a value without a denominator.
     pub(super) fn whole(num: Poly) -> Self {
         Self { num, den: Poly::integer(1) }
     }
 
-    /// A whole number.
+    /// Returns a whole number.
     pub(super) fn integer(value: i64) -> Self {
         Self::whole(Poly::integer(value))
     }
@@ -35,6 +35,8 @@ impl Quotient {
         if num.is_zero() && !den.is_zero() {
             return Some(Self::whole(num.clone()));
         }
+        // Divide both parts by the common symbols of the denominator and by its leading coefficient, so that equal
+        // quotients are more often equal term by term.
         let clearing = raised(&content(den), Rational::integer(-1))?;
         let clearing = Poly::term(Rational::integer(1), clearing)?;
         let (mut num, mut den) = (num.times(&clearing)?, den.times(&clearing)?);
@@ -49,27 +51,27 @@ impl Quotient {
         Some(divided(&num, &den).map_or(Self { num, den }, Self::whole))
     }
 
-    /// The value, if it has no denominator.
+    /// Returns the value, if it has no denominator.
     pub(super) fn poly(&self) -> Option<&Poly> {
         (self.den == Poly::integer(1)).then_some(&self.num)
     }
 
-    /// The atoms of numerator and denominator.
+    /// Returns the atoms of numerator and denominator.
     pub(super) fn atoms(&self) -> Vec<&Atom> {
         self.num.atoms().into_iter().chain(self.den.atoms()).collect()
     }
 
-    /// The value, if it is rational.
+    /// Returns the value, if it is rational.
     pub(super) fn rational(&self) -> Option<Rational> {
         self.poly()?.rational()
     }
 
-    /// What is zero when the value is.
+    /// Returns the numerator, which is zero exactly when the value is.
     pub(super) fn numerator(&self) -> &Poly {
         &self.num
     }
 
-    /// The sum.
+    /// Returns the sum.
     pub(super) fn plus(&self, other: &Self) -> Option<Self> {
         if self.den == other.den {
             return Self::reduced(&self.num.plus(&other.num)?, &self.den);
@@ -78,7 +80,7 @@ impl Quotient {
         Self::reduced(&num, &self.den.times(&other.den)?)
     }
 
-    /// The product.
+    /// Returns the product.
     pub(super) fn times(&self, other: &Self) -> Option<Self> {
         let num = self.num.times(&other.num)?;
         match (self.poly(), other.poly()) {
@@ -87,17 +89,17 @@ impl Quotient {
         }
     }
 
-    /// The quotient; `None` for a zero divisor.
+    /// Returns the quotient; `None` for a zero divisor.
     pub(super) fn over(&self, other: &Self) -> Option<Self> {
         Self::reduced(&self.num.times(&other.den)?, &self.den.times(&other.num)?)
     }
 
-    /// The value with its sign turned.
+    /// Returns the negated value.
     pub(super) fn negated(&self) -> Self {
         Self { num: self.num.negated(), den: self.den.clone() }
     }
 
-    /// The power; of several values the principal one. `None` for zero to zero.
+    /// Returns the power; of several values, the principal one. `None` for zero to the power of zero.
     pub(super) fn power(&self, exponent: &Self) -> Option<Self> {
         let exponent = exponent.poly()?;
         let constant = Monomial::new();
@@ -115,7 +117,7 @@ impl Quotient {
         (!exponent.is_zero() || !self.num.is_zero()).then_some(power)
     }
 
-    /// The display of what is a polynomial, the fingerprint of anything else.
+    /// Returns the key: the displayed polynomial, or a fingerprint if the value is not a polynomial in normal form.
     pub(super) fn key(&self) -> Option<String> {
         match self.poly().filter(|poly| poly.is_settled()) {
             Some(poly) => Some(poly.to_string()),
@@ -124,7 +126,7 @@ impl Quotient {
     }
 }
 
-/// A sum to a rational power.
+/// Returns a sum to a rational power.
 fn constant_power(sum: &Poly, exponent: Rational) -> Option<Poly> {
     if sum.is_zero() {
         return (exponent > Rational::integer(0)).then(Poly::default);
@@ -136,7 +138,7 @@ fn constant_power(sum: &Poly, exponent: Rational) -> Option<Poly> {
     if known.is_some() {
         return known;
     }
-    // The size of the first term stands before the power, so that equal sums are equal groups.
+    // Pull the absolute value of the first coefficient out of the power, so that equal sums are equal groups.
     let size = sum.terms().last().map(|(_, value)| value)?;
     let size = if size.is_negative() { size.negated() } else { size };
     let scale = Poly::constant(Rational::integer(1).checked_div(size)?);
@@ -145,7 +147,7 @@ fn constant_power(sum: &Poly, exponent: Rational) -> Option<Poly> {
     number::power(size, exponent)?.times(&root)
 }
 
-/// A sum to a whole power, if it is one term, or short when multiplied out.
+/// Returns a sum to a whole power, if it is a single term, or short when multiplied out.
 fn whole_power(sum: &Poly, exponent: i128) -> Option<Poly> {
     if let Some((monomial, value)) = sum.single() {
         let exponent = Rational::new(exponent, 1)?;
@@ -159,7 +161,7 @@ fn whole_power(sum: &Poly, exponent: i128) -> Option<Poly> {
     sum.power(count)
 }
 
-/// A sum to a broken power, if it is one term or a nested root that can be unnested.
+/// Returns a sum to a fractional power, if it is a single term or a nested root that can be unnested.
 fn known_root(sum: &Poly, exponent: Rational) -> Option<Poly> {
     match sum.single() {
         Some((monomial, value)) if monomial.contains_key(&Atom::Imaginary) => {
@@ -174,7 +176,7 @@ fn known_root(sum: &Poly, exponent: Rational) -> Option<Poly> {
     }
 }
 
-/// A multiple of `i` to a power of halves: the root of `i` is `(1+i)/sqrt(2)`, that of `-i` `(1-i)/sqrt(2)`.
+/// Returns a multiple of `i` to a power of halves: the root of `i` is `(1+i)/sqrt(2)`, that of `-i` is `(1-i)/sqrt(2)`.
 fn turned_root(monomial: &Monomial, value: Rational, halves: i128) -> Option<Poly> {
     let mut rest = monomial.clone();
     rest.remove(&Atom::Imaginary);
@@ -185,7 +187,8 @@ fn turned_root(monomial: &Monomial, value: Rational, halves: i128) -> Option<Pol
     whole_power(&constant_power(&halved, Rational::new(1, 2)?)?.times(&turn)?, halves)
 }
 
-/// The root of a monomial. Where a variable's sign would be lost, as in the square root of `x^2`, its size stays.
+/// Returns the root of a monomial. If the sign of a variable would be lost, as in the square root of `x^2`, its
+/// absolute value is used.
 fn rooted(monomial: &Monomial, exponent: Rational) -> Option<Monomial> {
     let mut rooted = Monomial::new();
     for (atom, before) in monomial {
@@ -207,7 +210,7 @@ fn rooted(monomial: &Monomial, exponent: Rational) -> Option<Monomial> {
     Some(rooted)
 }
 
-/// A sum to the power of `factor * exponent`, where `exponent` has symbols.
+/// Returns a sum to the power of `factor * exponent`, where `exponent` contains symbols.
 fn tower(base: &Poly, exponent: &Monomial, factor: Rational) -> Option<Poly> {
     let one = Rational::integer(1);
     let mut atoms = Monomial::new();
@@ -241,7 +244,7 @@ fn tower(base: &Poly, exponent: &Monomial, factor: Rational) -> Option<Poly> {
     Some(power)
 }
 
-/// The largest monomial of symbols that divides every term.
+/// Returns the largest monomial of symbols that divides every term.
 fn content(sum: &Poly) -> Monomial {
     let mut content = Monomial::new();
     for atom in sum.atoms().into_iter().filter(|atom| !atom.is_number()) {
@@ -256,7 +259,7 @@ fn content(sum: &Poly) -> Monomial {
     content
 }
 
-/// The terms by their symbols: what number stands before each product of symbols.
+/// Groups the terms by their symbols, and returns the numeric coefficient of each product of symbols.
 fn coefficients(sum: &Poly) -> Option<BTreeMap<Vec<(Atom, Rational)>, Poly>> {
     let mut coefficients = BTreeMap::<_, Poly>::new();
     for (monomial, value) in sum.terms() {
@@ -268,7 +271,8 @@ fn coefficients(sum: &Poly) -> Option<BTreeMap<Vec<(Atom, Rational)>, Poly>> {
     Some(coefficients)
 }
 
-/// The leading product of symbols, with the number before it: the first symbol decides, then the next.
+/// Returns the leading product of symbols and its coefficient. Terms are ordered by the exponent of the first symbol,
+/// then of the next, and so on.
 fn leading(sum: &Poly) -> Option<(Monomial, Poly)> {
     let mut coefficients = coefficients(sum)?;
     let atoms: Vec<Atom> =
@@ -285,7 +289,7 @@ fn leading(sum: &Poly) -> Option<(Monomial, Poly)> {
     Some((symbols.into_iter().collect(), coefficient))
 }
 
-/// The quotient, if there is no remainder. The leading coefficient of the divisor has to be 1.
+/// Returns the quotient if there is no remainder. The leading coefficient of the divisor must be 1.
 fn divided(num: &Poly, den: &Poly) -> Option<Poly> {
     let (symbols, one) = leading(den)?;
     let common = content(num);

@@ -1,4 +1,5 @@
-//! Equations and inequalities: what they say of a variable, or else themselves, brought to one side.
+//! Equations and inequalities: the solution for a variable if there is one, otherwise the relation itself, with
+//! everything on one side.
 
 use super::expression::value;
 use super::function::FUNCTIONS;
@@ -8,11 +9,11 @@ use super::shape::{Item, is_words, items, split};
 use super::token::Token;
 use crate::rational::Rational;
 
-/// Equations and inequalities.
+/// Reads equations and inequalities.
 pub(super) fn relation(sides: &[&[Token]], signs: &[char], depth: u32) -> Option<Vec<Item>> {
     let (first, last) = (sides.first()?, sides.last()?);
     if let ([[], right], [sign]) = (sides, signs) {
-        // `= 5`, and `> 5`: of what, the question has said.
+        // `= 5` and `> 5`: the variable was given in the question.
         return if *sign == '=' { items(right, depth + 1) } else { bounded("x", *sign, right) };
     }
     if signs.iter().all(|sign| *sign == '=') {
@@ -41,7 +42,7 @@ pub(super) fn relation(sides: &[&[Token]], signs: &[char], depth: u32) -> Option
     }
 }
 
-/// What is given a value by an equation: a variable, a function of some, or words.
+/// Returns the name that an equation gives a value to: a variable, a function of variables, or words.
 pub(super) fn label(tokens: &[Token]) -> Option<String> {
     match tokens {
         [Token::Name(name)] => Some(name.clone()),
@@ -71,7 +72,7 @@ pub(super) fn label(tokens: &[Token]) -> Option<String> {
     }
 }
 
-/// What a variable is compared with, if that is a number: `x > \sqrt2`.
+/// Reads the comparison of a variable with a number: `x > \sqrt2`.
 fn bounded(name: &str, sign: char, bound: &[Token]) -> Option<Vec<Item>> {
     let bound = value(bound)?;
     let constant = bound.atoms().into_iter().all(is_constant);
@@ -79,7 +80,7 @@ fn bounded(name: &str, sign: char, bound: &[Token]) -> Option<Vec<Item>> {
     (constant && variable && sign != '=').then(|| compared(name, sign, bound.key()?))?
 }
 
-/// A variable compared with a number: an interval, or all but one number.
+/// Returns a variable compared with a number: an interval, or for `≠` everything but one number.
 fn compared(name: &str, sign: char, bound: String) -> Option<Vec<Item>> {
     Some(vec![match sign {
         '=' => Item::plain(bound).named(name),
@@ -96,7 +97,7 @@ fn difference(left: &[Token], right: &[Token]) -> Option<Quotient> {
     value(left)?.plus(&value(right)?.negated())
 }
 
-/// A line or a curve in `x` and `y`: what `y` is, so that every way to write it has one key.
+/// Reads a line or a curve in `x` and `y` and solves it for `y`, so that every way to write it has the same key.
 fn line(left: &[Token], right: &[Token]) -> Option<String> {
     let difference = difference(left, right)?;
     let sum = difference.poly()?;
@@ -119,11 +120,11 @@ fn line(left: &[Token], right: &[Token]) -> Option<String> {
     slope.is_number().then(|| solved.key())?
 }
 
-/// A statement about what is compared with zero. An equation in one variable that is solved is its solution.
+/// Reads a comparison with zero. An equation in one variable that can be solved becomes its solution.
 fn statement(difference: &Quotient, sign: char) -> Option<Vec<Item>> {
     let sum = difference.numerator();
     let free: Vec<&Atom> = sum.atoms().into_iter().filter(|atom| !is_constant(atom)).collect();
-    // A claim about numbers is true or false, and no answer.
+    // A claim about numbers alone is true or false, and not an answer.
     let variable = *free.iter().find(|atom| is_variable(atom))?;
     let whole = difference.poly().is_some();
     if let ([Atom::Symbol(name)], true) = (free.as_slice(), whole)
@@ -147,14 +148,14 @@ fn statement(difference: &Quotient, sign: char) -> Option<Vec<Item>> {
     Some(vec![Item::plain(format!("{}{sign}0", Quotient::whole(sum).key()?))])
 }
 
-/// The sum with 1 or -1 times a rational number before its first term, that being 1; and whether the sign turned.
+/// Scales the sum so that the coefficient of its first term is 1, and returns whether that flips the relation sign.
 fn normal(sum: &Poly) -> Option<(Poly, bool)> {
     let (_, first) = sum.terms().last()?;
     let scale = Poly::constant(Rational::integer(1).checked_div(first)?);
     Some((sum.times(&scale)?, first.is_negative()))
 }
 
-/// The number that a variable has to be for the sum to vanish, and whether the number before the variable is below zero.
+/// Solves a sum that is linear in a variable for zero, and returns whether the variable's coefficient is negative.
 fn solution(sum: &Poly, name: &Atom) -> Option<(Quotient, bool)> {
     let (mut slope, mut rest) = (Poly::default(), Poly::default());
     for (monomial, value) in sum.terms() {
@@ -173,7 +174,7 @@ fn solution(sum: &Poly, name: &Atom) -> Option<(Quotient, bool)> {
     Some((Quotient::whole(rest.negated()).over(&Quotient::whole(slope))?, turned))
 }
 
-/// Whether a number of one term is below zero; `None` for others, and for what is not real.
+/// Whether a single-term number is below zero; `None` for other numbers, and for those that are not real.
 fn is_below_zero(number: &Poly) -> Option<bool> {
     let (monomial, value) = number.single()?;
     let positive = |atom: &Atom| match atom {
@@ -184,7 +185,7 @@ fn is_below_zero(number: &Poly) -> Option<bool> {
     monomial.keys().all(positive).then(|| value.is_negative())
 }
 
-/// True for what is the same number in every answer.
+/// Whether the atom stands for the same number in every answer.
 fn is_constant(atom: &Atom) -> bool {
     match atom {
         Atom::Symbol(name) => {
@@ -214,7 +215,7 @@ fn mirrored(sign: char) -> char {
     }
 }
 
-/// `low < x <= high` as an interval.
+/// Returns `low < x <= high` as an interval.
 fn between(low: &[Token], name: &[Token], high: &[Token], signs: &[char]) -> Option<Vec<Item>> {
     let (Some(_), [first, second]) = (label(name), signs) else { return None };
     let (low, high) = (value(low)?.key()?, value(high)?.key()?);

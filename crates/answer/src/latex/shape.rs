@@ -5,17 +5,17 @@ use super::quotient::Quotient;
 use super::relation::{label, relation};
 use super::token::Token;
 
-/// How deep lists, tuples and the like nest.
+/// Deepest nesting of lists, tuples and the like.
 const MAX_DEPTH: u32 = 8;
 
-/// One of the things an answer lists.
+/// One item of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Item {
-    /// What it is the value of, if that is said.
+    /// The variable that this is the value of, if the answer names it.
     name: Option<String>,
-    /// What it votes under.
+    /// The key under which it votes.
     key: String,
-    /// True for the solutions of an inequality, and for unions.
+    /// Whether it is a range: the solutions of an inequality, or a union.
     range: bool,
 }
 
@@ -28,18 +28,18 @@ impl Item {
         Self { name: None, key, range: true }
     }
 
-    /// The same as the value of a variable.
+    /// Returns the item as the value of a variable.
     pub(super) fn named(self, name: &str) -> Self {
         Self { name: Some(name.to_owned()), ..self }
     }
 }
 
-/// The key of a whole answer.
+/// Returns the key of a whole answer.
 pub(super) fn key(tokens: &[Token]) -> Option<String> {
     combined(items(tokens, 0)?)
 }
 
-/// Several items as one key. Their order does not matter, as in a set; a set of one is its member.
+/// Combines several items into one key. Order does not matter, as in a set, and a set of one item is that item.
 fn combined(mut items: Vec<Item>) -> Option<String> {
     items.sort();
     items.dedup();
@@ -58,7 +58,7 @@ fn combined(mut items: Vec<Item>) -> Option<String> {
         keys.dedup();
         return Some(format!("{{{}}}", keys.join(",")));
     }
-    // Values of several variables belong to their names.
+    // With several variables, each value needs the name it belongs to.
     let named = |item: &Item| Some(format!("{}={}", item.name.as_ref()?, item.key));
     Some(format!("{{{}}}", items.iter().map(named).collect::<Option<Vec<_>>>()?.join(",")))
 }
@@ -67,7 +67,7 @@ fn keys(items: &[Item]) -> Vec<String> {
     items.iter().map(|item| item.key.clone()).collect()
 }
 
-/// What an answer lists.
+/// Returns the items that an answer lists.
 pub(super) fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     if depth > MAX_DEPTH {
         return None;
@@ -98,7 +98,7 @@ pub(super) fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
         }
         let listed = parts.into_iter().map(|part| items(part, depth + 1));
         let mut listed = listed.collect::<Option<Vec<_>>>()?.concat();
-        // Of two inequalities one holds only if that is said.
+        // Inequalities are alternatives only if the answer says `or`.
         let or = |token: &Token| matches!(token, Token::Text(word) if word == "or");
         let either = split(tokens, or)?.len() == count;
         for item in &mut listed {
@@ -109,7 +109,7 @@ pub(super) fn items(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     item(tokens, depth)
 }
 
-/// The words behind the last number of a part.
+/// Returns the words after the number in a part, that is, its unit.
 fn measure(part: &[Token]) -> Option<&[Token]> {
     let relation =
         |token: &Token| matches!(token, Token::Sign('=' | '<' | '>' | '≤' | '≥' | '≠' | '∈'));
@@ -119,7 +119,7 @@ fn measure(part: &[Token]) -> Option<&[Token]> {
     said.get(at..).filter(|_| at > 0)
 }
 
-/// The set of all that fulfil a condition: `x | x > 2`.
+/// Reads a set given by a condition: `x | x > 2`.
 fn described(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     let bars = |token: &Token| matches!(token, Token::Sign('|' | ':'));
     match split(tokens, bars)?.as_slice() {
@@ -138,7 +138,7 @@ fn item(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
         let mut parts: Vec<String> = parts.collect::<Option<_>>()?;
         parts.sort();
         parts.dedup();
-        // A set that is joined to itself is the set, which has no braces in its key.
+        // The union of a set with itself is the set, whose key has no braces.
         return Some(vec![match &mut parts[..] {
             [set] if !set.starts_with(['(', '[']) => Item::plain(std::mem::take(set)),
             _ => Item::range(parts.into_iter().map(joinable).collect::<Vec<_>>().join("U")),
@@ -161,12 +161,12 @@ fn item(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     Some(vec![Item::plain(single(tokens, depth)?)])
 }
 
-/// The key of a part of a union: an interval or a set.
+/// Returns the key of a part of a union: an interval or a set.
 fn joinable(key: String) -> String {
     if key.starts_with(['(', '[', '{']) { key } else { format!("{{{key}}}") }
 }
 
-/// The key of something that is neither a list nor a statement.
+/// Returns the key of something that is neither a list nor a statement.
 fn single(tokens: &[Token], depth: u32) -> Option<String> {
     if let Some(key) = based(tokens) {
         return Some(key);
@@ -184,7 +184,7 @@ fn single(tokens: &[Token], depth: u32) -> Option<String> {
     }
 }
 
-/// Without the full stop, and without commas at the end.
+/// Strips a final full stop and trailing commas.
 fn trimmed(tokens: &[Token]) -> &[Token] {
     match tokens {
         [rest @ .., Token::Sign('.' | ',')] => trimmed(rest),
@@ -192,7 +192,7 @@ fn trimmed(tokens: &[Token]) -> &[Token] {
     }
 }
 
-/// The tokens with `±` and `∓` decided.
+/// Returns the tokens with `±` and `∓` replaced.
 fn signed(tokens: &[Token], upper: char, lower: char) -> Vec<Token> {
     let decided = |token: &Token| match token {
         Token::Sign('±') => Token::Sign(upper),
@@ -202,7 +202,7 @@ fn signed(tokens: &[Token], upper: char, lower: char) -> Vec<Token> {
     tokens.iter().map(decided).collect()
 }
 
-/// By how much a token changes the depth.
+/// Returns by how much a token changes the nesting depth.
 fn step(token: &Token) -> i32 {
     match token {
         Token::Sign('(' | '[' | '{' | '⦃' | '⟨' | '⌊' | '⌈') | Token::Begin(_) => 1,
@@ -211,7 +211,7 @@ fn step(token: &Token) -> i32 {
     }
 }
 
-/// The parts between separators that are in no parentheses; `None` if those are not balanced.
+/// Splits at separators outside parentheses; `None` if the parentheses are not balanced.
 pub(super) fn split(tokens: &[Token], separates: impl Fn(&Token) -> bool) -> Option<Vec<&[Token]>> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0);
     for (at, token) in tokens.iter().enumerate() {
@@ -228,7 +228,7 @@ pub(super) fn split(tokens: &[Token], separates: impl Fn(&Token) -> bool) -> Opt
     (depth == 0).then_some(parts)
 }
 
-/// The relations that are in no parentheses, in their order.
+/// Returns the relation signs outside parentheses, in order.
 fn relations(tokens: &[Token], is_relation: impl Fn(&Token) -> bool) -> Vec<char> {
     let mut depth = 0;
     let mut found = Vec::new();
@@ -242,13 +242,14 @@ fn relations(tokens: &[Token], is_relation: impl Fn(&Token) -> bool) -> Vec<char
     found
 }
 
-/// What is between two signs, if they enclose all of it.
+/// Returns the tokens between two signs, if the signs enclose all of it.
 fn enclosed(tokens: &[Token], open: char, close: char) -> Option<&[Token]> {
     let [Token::Sign(first), inner @ .., Token::Sign(last)] = tokens else { return None };
     (*first == open && *last == close && split(inner, |_| false).is_some()).then_some(inner)
 }
 
-/// A tuple, a vector or an interval: items in brackets, in order. The rows of a key's matrix are parted by `;`.
+/// Returns the key of a tuple, a vector or an interval: items in brackets, in order. In a key, `;` separates the rows
+/// of a matrix, so that the key of a key is itself.
 fn sequence(tokens: &[Token], depth: u32) -> Option<String> {
     let [Token::Sign(open), inner @ .., Token::Sign(close)] = tokens else { return None };
     if depth > MAX_DEPTH || !"([⟨".contains(*open) || !")]⟩".contains(*close) {
@@ -271,7 +272,7 @@ fn sequence(tokens: &[Token], depth: u32) -> Option<String> {
     Some(format!("{open}{}{close}", parts.join(&separator.to_string())))
 }
 
-/// A row of a key's matrix.
+/// Reads a row of the matrix in a key.
 fn row(tokens: &[Token], depth: u32) -> Option<String> {
     let inner = enclosed(tokens, '[', ']')?;
     let cells = split(inner, |token| *token == Token::Sign(','))?;
@@ -279,7 +280,7 @@ fn row(tokens: &[Token], depth: u32) -> Option<String> {
     Some(format!("[{}]", cells.collect::<Option<Vec<_>>>()?.join(",")))
 }
 
-/// A number in another base than ten: digits, or letters for those above nine, and the base.
+/// Reads a number in a given base: digits, or letters for digits above nine, and the base.
 fn based(tokens: &[Token]) -> Option<String> {
     let at = tokens.iter().position(|token| *token == Token::Sign('_'))?;
     let (digits, base) = (tokens.get(..at)?, tokens.get(at + 1..)?);
@@ -307,7 +308,7 @@ fn based(tokens: &[Token]) -> Option<String> {
     (number && known).then(|| format!("{digits}_{base}"))
 }
 
-/// Bases that are written as words.
+/// Returns a base that is written as a word.
 fn spelled(base: &str) -> Option<&'static str> {
     let words = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
     let digits = ["2", "3", "4", "5", "6", "7", "8", "9", "10"];
@@ -315,7 +316,7 @@ fn spelled(base: &str) -> Option<&'static str> {
     digits.get(found).copied()
 }
 
-/// A matrix, with a number before it or not, row by row. One between bars is its determinant.
+/// Reads a matrix row by row, perhaps with a factor before it. One between bars is a determinant.
 fn matrix(before: &[Token], tokens: &[Token]) -> Option<String> {
     let [Token::Begin(kind), inner @ .., Token::End] = tokens else { return None };
     let scale = match before {
@@ -324,7 +325,7 @@ fn matrix(before: &[Token], tokens: &[Token]) -> Option<String> {
         [rest @ .., Token::Sign('*')] | rest => value(rest)?,
     };
     let inner = match inner {
-        // The columns of an `array`.
+        // Skip the column specification of an `array`.
         [Token::Sign('{'), rest @ ..] if kind == "array" => {
             let end = rest.iter().position(|token| *token == Token::Sign('}'))?;
             rest.get(end + 1..)?
@@ -359,7 +360,7 @@ fn matrix(before: &[Token], tokens: &[Token]) -> Option<String> {
     known.contains(&kind.as_str()).then(|| format!("[{}]", rows.join(";")))
 }
 
-/// The determinant, by its first column.
+/// Returns the determinant, expanded along the first column. The cost is factorial in the number of rows.
 fn determinant(rows: &[Vec<Quotient>]) -> Option<Quotient> {
     let mut sum = Quotient::integer(i64::from(rows.is_empty()));
     for (at, row) in rows.iter().enumerate() {
@@ -372,7 +373,7 @@ fn determinant(rows: &[Vec<Quotient>]) -> Option<Quotient> {
     Some(sum)
 }
 
-/// True if the tokens are words, with single letters among them.
+/// Whether the tokens are words, perhaps with single letters among them.
 pub(super) fn is_words(tokens: &[Token]) -> bool {
     let word = |token: &Token| matches!(token, Token::Text(_));
     let joins = |token: &Token| matches!(token, Token::Text(word) if word == "and" || word == "or");

@@ -1,15 +1,15 @@
-//! Tokens of a mathematical answer, whether in LaTeX or as typed.
+//! Tokens of a mathematical answer, in LaTeX or as typed.
 
 use super::function::FUNCTIONS;
 use super::words::is_product;
 use crate::rational::{UNIT_LETTERS, exponent};
 
-/// What an answer is made of.
+/// A token of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// Digits with at most one point, without separators.
     Number(String),
-    /// Digits that repeat without end, after a number.
+    /// Infinitely repeating digits after a number.
     Repeating(String),
     /// A variable or a constant.
     Name(String),
@@ -21,19 +21,19 @@ pub(super) enum Token {
     Fraction,
     /// `\begin{pmatrix}` and the like.
     Begin(String),
-    /// The end of such.
+    /// The matching `\end`.
     End,
     /// Anything else, as one character: `{` groups, `⦃` opens a set, `;` also ends a row of a matrix.
     Sign(char),
 }
 
-/// Commands that say how something looks or how far apart it stands.
+/// Commands that affect only appearance or spacing.
 const IGNORED: [&str; 21] = [
     "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl",
     "biggr", "Biggl", "Biggr", "limits", "quad", "qquad", "boxed", "fbox", "hline", "strut",
 ];
 
-/// Symbols of several letters.
+/// Symbol names of several letters.
 pub(super) const NAMES: [&str; 39] = [
     "pi", "inf", "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota",
     "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi",
@@ -54,28 +54,28 @@ const WORDS: [&str; 26] = [
     "all", "any", "per", "you", "she", "her", "his", "who", "how", "why", "Mr", "Ms",
 ];
 
-/// The most digits that scientific notation is written out in.
+/// Most zeros or decimal places with which scientific notation is written out.
 const MAX_DIGITS: i32 = 30;
 
-/// Digits above the line, in order, and the sign there.
+/// Superscript digits, in order, and the superscript minus.
 const SUPERSCRIPTS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻";
 
-/// Digits below the line.
+/// Subscript digits, in order.
 const SUBSCRIPTS: &str = "₀₁₂₃₄₅₆₇₈₉";
 
 /// Characters that are signs as they are.
 const PLAIN: &str = "+-*/^_!%°=<>≤≥≠∈∪±∓()[]{}|⌊⌋⌈⌉⟨⟩√,;&.:";
 
-/// True for commands whose argument is words, or letters in another type.
+/// Whether the argument of a command is words, or letters in another font.
 pub(super) fn sets_words(command: &str) -> bool {
     let text = command.starts_with("text") && !command.ends_with("style");
     text || command.starts_with("math") || matches!(command, "mbox" | "hbox" | "operatorname")
 }
 
-/// True for two or three letters as typed that are a word, by what stands around them.
+/// Whether two or three letters as typed are a word, judging by the text around them.
 ///
-/// Letters are a product if they touch an operator or a number, or are such as words are not made of: `ax+by`, `2ab`, `xy`.
-/// `5 to 3`, `May 5` and `18th` are none.
+/// Letters are a product if they touch an operator or a number, or are unlikely to form a word: `ax+by`, `2ab`, `xy`.
+/// The letters in `5 to 3`, `May 5` and `18th` are words.
 fn is_word(before: &str, word: &str, after: &str) -> bool {
     let mut letters = word.chars();
     let name = word.len() == 3
@@ -101,7 +101,7 @@ fn is_word(before: &str, word: &str, after: &str) -> bool {
     !touches && !is_product(word)
 }
 
-/// The sign that a command or a character stands for.
+/// Returns the sign that a command or a character stands for.
 fn sign(name: &str) -> Option<char> {
     Some(match name {
         "cdot" | "times" | "ast" | "·" | "×" | "⋅" | "∗" | "∙" => '*',
@@ -134,9 +134,9 @@ fn sign(name: &str) -> Option<char> {
     })
 }
 
-/// The tokens of a text; `None` if something in it is not known.
+/// Splits a text into tokens; `None` if something in it is not known.
 pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
-    // Braces around all of it are those of a set, as typed.
+    // Braces around the whole text are those of a set, as typed, in which commas separate items.
     let open = u32::from(text.trim_start().starts_with('{'));
     let mut scanner = Scanner { text, rest: text, open, tokens: Vec::new() };
     while let Some(first) = scanner.rest.chars().next() {
@@ -148,7 +148,7 @@ pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
 struct Scanner<'a> {
     text: &'a str,
     rest: &'a str,
-    /// How many parentheses, brackets and sets are open: in these a comma parts numbers.
+    /// Number of open parentheses, brackets and sets. Inside them a comma separates numbers instead of digit groups.
     open: u32,
     tokens: Vec<Token>,
 }
@@ -181,14 +181,15 @@ impl<'a> Scanner<'a> {
         self.rest.as_bytes().get(bytes).is_some_and(u8::is_ascii_digit)
     }
 
-    /// A key of this module, which stands for itself.
+    /// Returns a fingerprint key of this module, which stands for itself.
     fn fingerprint(&self) -> Option<&'a str> {
         let digits = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        // Keys are read as answers too, so that the key of a key is itself.
         let key = self.rest.get(..17)?;
         key.bytes().skip(1).all(digits).then_some(key)
     }
 
-    /// Digits, thousands separators, a point, digits.
+    /// Reads digits, thousands separators, a point, digits.
     fn number(&mut self) -> Option<()> {
         let mut digits = self.digits()?;
         let grouped = (1..=3).contains(&digits.len()) && !digits.starts_with('0');
@@ -219,7 +220,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// A number in scientific notation: its digits if they are not too many, or else a product.
+    /// Pushes a number in scientific notation: as plain digits if there are not too many, otherwise as a product.
     fn scientific(&mut self, digits: &str, exponent: i32) {
         let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
         let all = format!("{whole}{decimals}");
@@ -246,7 +247,7 @@ impl<'a> Scanner<'a> {
         self.tokens.push(Token::Number(plain));
     }
 
-    /// True if a line over digits begins so many bytes ahead.
+    /// Whether an overline for repeating digits begins this many bytes ahead.
     fn repeats(&self, ahead: usize) -> bool {
         let rest = self.rest.get(ahead..).unwrap_or_default();
         ["\\overline{", "\\bar{"].iter().any(|line| rest.starts_with(line))
@@ -259,7 +260,7 @@ impl<'a> Scanner<'a> {
         Some(digits)
     }
 
-    /// The length of what stands between a number and three more digits.
+    /// Returns the length in bytes of a separator between a number and three more digits.
     fn separator(&self) -> Option<usize> {
         let spaced = ["{,}", ",\\!", ",\\,", "\\,", "\\!", ","];
         let separator = spaced.iter().find(|mark| self.rest.starts_with(**mark))?;
@@ -282,7 +283,7 @@ impl<'a> Scanner<'a> {
         }
         let name = self.rest.get(..len)?;
         self.skip(len)?;
-        // A letter's other form is the same letter.
+        // A variant form such as `\varphi` is the same letter.
         let plain = name.strip_prefix("var").unwrap_or(name);
         match name {
             _ if IGNORED.contains(&name) || name.ends_with("style") || name.ends_with("space") => {
@@ -295,7 +296,7 @@ impl<'a> Scanner<'a> {
             }
             "frac" | "dfrac" | "tfrac" | "cfrac" => self.tokens.push(Token::Fraction),
             "binom" | "dbinom" | "tbinom" => self.tokens.push(Token::Call("binom".to_owned())),
-            // What is measured, or drawn: words to us.
+            // Names of what is measured or drawn: treated as words.
             "angle" | "triangle" => self.tokens.push(Token::Text(format!("\\{name}"))),
             "infty" => self.tokens.push(Token::Name("inf".to_owned())),
             "varnothing" => self.tokens.push(Token::Name("emptyset".to_owned())),
@@ -316,7 +317,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// A backslash and one character.
+    /// Reads a backslash and one character.
     fn escaped(&mut self, first: char) -> Option<()> {
         match first {
             '{' => self.push_sign('⦃'),
@@ -329,7 +330,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// The text in braces that follows, braces inside of it balanced.
+    /// Returns the text in the braces that follow; braces inside it must balance.
     fn argument(&mut self) -> Option<String> {
         let rest = self.rest.trim_start().strip_prefix('{')?;
         let mut depth = 1;
@@ -347,7 +348,7 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// The argument of a command for words: one letter is a variable, and some names are functions.
+    /// Pushes the argument of a text command: a single letter is a variable, and some names are functions.
     fn words(&mut self, words: &str) {
         let words = words.trim();
         let mut letters = words.chars();
@@ -363,7 +364,7 @@ impl<'a> Scanner<'a> {
         self.tokens.push(token);
     }
 
-    /// True if a letter is more likely a unit: after a value, or after the stroke of `m/s`.
+    /// Whether a letter is more likely a unit: after a value, or after the slash of `m/s`.
     fn measures(&self, letter: char) -> bool {
         let after = match self.tokens.last() {
             None => false,
@@ -373,7 +374,7 @@ impl<'a> Scanner<'a> {
         after && UNIT_LETTERS.contains(&letter)
     }
 
-    /// Letters as typed: a name that is known, a word, or a product of variables.
+    /// Reads letters as typed: a known name, a word, or a product of variables.
     fn letters(&mut self) -> Option<()> {
         let len = self.rest.bytes().take_while(u8::is_ascii_alphabetic).count();
         let start = self.text.len() - self.rest.len();
@@ -399,7 +400,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// True if the `x` that was read is the cross of `3x10^8`.
+    /// Whether the `x` just read is the multiplication sign of `3x10^8`.
     fn scales(&self, after: &str) -> bool {
         let ten = after.strip_prefix("10").or_else(|| after.strip_prefix("{10}"));
         let raised = |c: char| c == '^' || SUPERSCRIPTS.contains(c);
@@ -409,7 +410,7 @@ impl<'a> Scanner<'a> {
         power && matches!(self.tokens.last(), Some(Token::Number(_)))
     }
 
-    /// Digits above or below the line, as one exponent or index.
+    /// Reads superscript or subscript digits as one exponent or index.
     fn shifted(&mut self, mark: char, digits: &str) -> Option<()> {
         self.tokens.extend([Token::Sign(mark), Token::Sign('{')]);
         let mut number = String::new();
@@ -429,7 +430,7 @@ impl<'a> Scanner<'a> {
 
     fn sign(&mut self, first: char) -> Option<()> {
         if self.rest.starts_with("..") {
-            return None; // What goes on is not all there.
+            return None; // Part of the answer is left out.
         }
         let pairs = [("**", '^'), ("<=", '≤'), (">=", '≥'), ("!=", '≠'), ("+-", '±'), ("==", '=')];
         if let Some((pair, sign)) = pairs.iter().find(|(pair, _)| self.rest.starts_with(pair)) {
@@ -447,7 +448,7 @@ impl<'a> Scanner<'a> {
         self.skip(first.len_utf8())?;
         let range = self.text.get(..start)?.ends_with(|c: char| c.is_ascii_digit());
         if first == '–' && range && self.digit_after(0) {
-            return None; // From here to there.
+            return None; // A range from one number to another.
         }
         let mut text = [0; 4];
         let text: &str = first.encode_utf8(&mut text);

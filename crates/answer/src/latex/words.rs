@@ -1,9 +1,9 @@
-//! Answers that are words: names, choices, times, and whatever is not understood.
+//! Answers that are words: names, choices, times, and anything that is not understood.
 
 use super::function::FUNCTIONS;
 use super::token::{NAMES, sets_words};
 
-/// The text of an answer without the markup of LaTeX around its words.
+/// Returns the text of an answer without LaTeX markup around its words.
 pub(crate) fn plain(answer: &str) -> String {
     let mut text = String::with_capacity(answer.len());
     let (mut rest, mut kept) = (answer, Vec::new());
@@ -29,7 +29,7 @@ pub(crate) fn plain(answer: &str) -> String {
     text
 }
 
-/// What follows a command for words and its brace.
+/// Skips a LaTeX command for text and its opening brace.
 fn words_open(text: &str) -> Option<&str> {
     let command = text.strip_prefix('\\')?;
     let len = command.bytes().take_while(u8::is_ascii_alphabetic).count();
@@ -37,7 +37,7 @@ fn words_open(text: &str) -> Option<&str> {
     command.get(len..)?.trim_start().strip_prefix('{').filter(|_| known)
 }
 
-/// What follows a backslash and one sign: spacing is a blank, any other command stays.
+/// Reads the sign after a backslash and returns the rest: spacing becomes a blank, any other command stays.
 fn spacing<'a>(text: &mut String, rest: &'a str) -> &'a str {
     match rest.chars().next() {
         Some('!') => {}
@@ -56,12 +56,12 @@ fn spacing<'a>(text: &mut String, rest: &'a str) -> &'a str {
     rest.get(1..).unwrap_or_default()
 }
 
-/// True for the name of a symbol or a function.
+/// Whether a word is the name of a symbol or a function.
 pub(crate) fn is_name(word: &str) -> bool {
     NAMES.contains(&word) || FUNCTIONS.contains(&word)
 }
 
-/// True for letters of which two or three together are more likely a word than a product of variables.
+/// Whether an answer made of letters contains two or three that are more likely a word than a product of variables.
 pub(super) fn has_short_word(answer: &str) -> bool {
     let parts = |c: char| c.is_whitespace() || c == ',' || c == '.';
     let words = || answer.split(parts).filter(|word| !word.is_empty());
@@ -69,10 +69,11 @@ pub(super) fn has_short_word(answer: &str) -> bool {
     letters && words().any(|word| !matches!(word, "and" | "or") && !is_product(word))
 }
 
-/// Words of the letters that variables have.
+/// Short words made only of letters that are usual for variables.
 const WORDS: [&str; 5] = ["add", "bad", "cab", "dab", "dad"];
 
-/// True for two or three letters that are rather a product: consonants, or of a, b, c, d.
+/// Whether letters are more likely a product than a word: anything but two or three letters, only consonants, or only
+/// a, b, c, d.
 pub(super) fn is_product(word: &str) -> bool {
     let of = |letters: &str| word.chars().all(|c| letters.contains(c.to_ascii_lowercase()));
     let short = (2..=3).contains(&word.len()) && !NAMES.contains(&word);

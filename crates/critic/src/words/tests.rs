@@ -1,4 +1,4 @@
-//! Critics that are asked in words, here and behind a server.
+//! Tests of critics in words, with a local model and behind a server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -173,7 +173,7 @@ fn words_are_learned_in_the_shares_of_their_targets() {
     }
 }
 
-/// A policy behind a server that says the same to everything, and that these tokens are the likeliest.
+/// A policy behind a fake server that always lists the same likeliest tokens.
 fn served(likeliest: [&str; 2]) -> Arc<Policy> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -205,7 +205,7 @@ fn served(likeliest: [&str; 2]) -> Arc<Policy> {
     Arc::new(Policy::served(server, model.config().clone()).unwrap())
 }
 
-/// A word that is never shown says nothing, whatever is asked.
+/// A word that is never listed carries no information, so the critic is refused.
 #[test]
 fn a_served_critic_that_shows_neither_word_is_refused() {
     let critic = |words: [&str; 2]| {

@@ -1,4 +1,4 @@
-//! What the tests share: small datasets of prompts, and a look at their bytes.
+//! Helpers of the tests: small datasets of prompts, and functions to look at their bytes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use dataset::{Begin, Dataset, Error, Input, Manifest, Output, Recipe};
 use schema::Prompt;
 
-/// The recipe of most tests.
+/// Returns the recipe that most tests use.
 pub(crate) fn recipe(seed: u64) -> Recipe {
     Recipe {
         tool: "synthesize".into(),
@@ -22,7 +22,7 @@ pub(crate) fn recipe(seed: u64) -> Recipe {
     }
 }
 
-/// The prompts with these numbers.
+/// Makes the prompts with these numbers.
 pub(crate) fn prompts(numbers: std::ops::Range<usize>) -> Vec<Prompt> {
     let prompt = |i: usize| Prompt {
         prompt_id: format!("id{i}"),
@@ -37,7 +37,7 @@ pub(crate) fn prompts(numbers: std::ops::Range<usize>) -> Vec<Prompt> {
     numbers.map(prompt).collect()
 }
 
-/// The work of a dataset that is expected not to be finished.
+/// Unwraps the work of a dataset that is expected to be unfinished.
 pub(crate) fn work<W>(begin: Result<Begin<W>, Error>) -> W {
     match begin.unwrap() {
         Begin::Work(work) => work,
@@ -45,7 +45,7 @@ pub(crate) fn work<W>(begin: Result<Begin<W>, Error>) -> W {
     }
 }
 
-/// The manifest of a dataset that is expected to be finished.
+/// Unwraps the manifest of a dataset that is expected to be finished.
 pub(crate) fn done<W>(begin: Result<Begin<W>, Error>) -> Manifest {
     match begin.unwrap() {
         Begin::UpToDate(manifest) => manifest,
@@ -53,7 +53,7 @@ pub(crate) fn done<W>(begin: Result<Begin<W>, Error>) -> Manifest {
     }
 }
 
-/// The message of the error that is expected, with `dir` shown as DIR.
+/// Returns the message of an expected error, with `dir` replaced by DIR.
 pub(crate) fn message<T>(result: Result<T, Error>, dir: &Path) -> String {
     match result {
         Ok(_) => panic!("it was accepted"),
@@ -70,7 +70,7 @@ pub(crate) fn written(dir: &Path, parts: usize) -> Manifest {
     output.commit().unwrap()
 }
 
-/// Every file below `dir` with its bytes.
+/// Reads every file below `dir`.
 pub(crate) fn bytes(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in walk(dir) {
@@ -93,7 +93,7 @@ fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
     paths
 }
 
-/// The rows of the prompts in `dir`.
+/// Reads the rows of the prompts in `dir`.
 pub(crate) fn read(dir: &Path) -> Result<Vec<Prompt>, Error> {
     Dataset::<Prompt>::open(dir)?.rows()
 }

@@ -137,7 +137,7 @@ fn a_checkpoint_whose_manifest_was_deleted_is_known_again() {
     lose();
     done(FilesOutput::begin(dir.path(), recipe(1), false));
     assert_eq!(bytes(dir.path()), whole);
-    // Changed, or of a version whose cards did not say what was in the folder, it is written again.
+    // It is written again if a file changed, or if an earlier version wrote its card, without the hash of the contents.
     lose();
     fs::write(dir.path().join("model.safetensors"), b"Weights").unwrap();
     checkpoint(dir.path(), b"weights");
@@ -148,7 +148,7 @@ fn a_checkpoint_whose_manifest_was_deleted_is_known_again() {
     fs::write(dir.path().join("README.md"), old).unwrap();
     checkpoint(dir.path(), b"weights");
     assert_eq!(bytes(dir.path()), whole);
-    // Another recipe may replace it if told so, and leaves nothing of it.
+    // Another recipe may replace it if forced to, and leaves nothing of it.
     lose();
     assert!(FilesOutput::begin(dir.path(), recipe(2), false).is_err());
     let output = work(FilesOutput::begin(dir.path(), recipe(2), true));

@@ -1,4 +1,4 @@
-//! Other people's Parquet files: what pyarrow wrote, and what nobody can read.
+//! Foreign Parquet files: those written by pyarrow, and damaged ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use dataset::{ErrorClass, Holds, read_foreign_parquet};
 use parquet::arrow::ArrowWriter;
 
-/// What `tests/fixtures/make_parquet.py` wrote.
+/// Returns the path of a file written by `tests/fixtures/make_parquet.py`.
 fn fixture(codec: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     folder.join(format!("problems.{codec}.parquet"))
 }
 
-/// The cells of one column; nothing is `-`.
+/// Reads the cells of one column, with `-` for null.
 fn cells(path: &Path, name: &str, holds: Holds) -> Vec<String> {
     let rows = read_foreign_parquet(path, &[(name, holds)]).unwrap();
     rows.into_iter().map(|row| row[0].clone().unwrap_or_else(|| "-".to_owned())).collect()
@@ -102,7 +102,7 @@ fn what_is_no_parquet_is_told_from_what_cannot_be_read() {
         let mut bytes = whole.clone();
         bytes[damaged] ^= 0x55;
         fs::write(&path, bytes).unwrap();
-        // Whatever comes of it, nothing panics.
+        // Reading may succeed or fail, but it must not panic.
         let _read = read_foreign_parquet(&path, &[("body", Holds::Text), ("real", Holds::Scalars)]);
     }
     let error = read_foreign_parquet(dir.path(), &[("body", Holds::Text)]).unwrap_err();

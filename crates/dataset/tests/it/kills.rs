@@ -1,4 +1,4 @@
-//! A writer that is killed, again and again, loses nothing and leaves the bytes of one that was not.
+//! A writer that is killed again and again loses nothing, and leaves the same bytes as one that was not killed.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use dataset::{Begin, Output};
 const PARTS: usize = 12;
 const PLACE: &str = "DATASET_TEST_PLACE";
 
-/// Writes the whole dataset, or what is left of it.
+/// Writes the whole dataset, or the rest of it if it was begun.
 fn write(dir: &Path) {
     if let Begin::Work(output) = Output::begin(dir, recipe(1), PARTS, false).unwrap() {
         for index in output.missing() {
@@ -19,7 +19,7 @@ fn write(dir: &Path) {
     }
 }
 
-/// Run by itself, this is a dataset written without disturbance; below it is run in the process that gets killed.
+/// On its own, this test writes a dataset without disturbance. The tests below run it in a process that they kill.
 #[test]
 fn writer() {
     match std::env::var_os(PLACE) {
@@ -41,7 +41,7 @@ fn spawn(dir: &Path) -> Child {
     command.spawn().unwrap()
 }
 
-/// How many entries a folder of the dataset has by now.
+/// Counts the entries that a folder of the dataset has so far.
 fn entries(dir: &Path, folder: &str) -> usize {
     std::fs::read_dir(dir.join(folder)).map_or(0, Iterator::count)
 }

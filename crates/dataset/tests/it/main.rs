@@ -1,4 +1,4 @@
-//! The commit protocol, from outside: whole or not at all, verified, one writer, nothing lost.
+//! The commit protocol from outside: datasets are whole or absent, verified, have one writer, and lose nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! One writer, interrupted anywhere: finished parts are kept, and another recipe's work is never touched unasked.
+//! One writer, interrupted anywhere: finished parts are kept, and the work of another recipe is replaced only if forced.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ type Prompts = Output<Prompt>;
 
 const FIRST: &str = "data/train-00000-of-00003.parquet";
 
-/// A dataset of three parts of which some were written before the run ended.
+/// Makes a dataset of three parts, of which some were written before the run ended.
 fn interrupted(dir: &Path, parts: &[usize]) {
     let output = work(Output::begin(dir, recipe(1), 3, false));
     for index in parts {
@@ -67,7 +67,7 @@ fn a_complete_dataset_can_be_made_again() {
         let dir = tempfile::tempdir().unwrap();
         written(dir.path(), 3);
         if deleted {
-            // By somebody else, after it was found complete.
+            // As if another process had done so after the dataset was found complete.
             fs::remove_file(dir.path().join(MANIFEST)).unwrap();
         }
         let output = Prompts::again(dir.path(), recipe(1), 3).unwrap();
@@ -144,7 +144,7 @@ fn up_to_date_is_not_said_of_a_dataset_with_a_lost_part() {
         message(refused, dir.path())
             .starts_with("DIR/data/train-00000-of-00003.parquet: it is missing")
     );
-    // The parts that are whole stay.
+    // The undamaged parts are kept.
     let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
     assert_eq!(output.missing(), [0]);
 }
@@ -167,7 +167,7 @@ fn force_repairs_what_was_damaged_and_nothing_else() {
     let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
     assert_eq!(output.missing(), [1]);
     assert!(read(dir.path()).is_err(), "what is being repaired is not there");
-    // Killed here, it goes on without force.
+    // If killed here, it resumes without force.
     drop(output);
     let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
     output.write_part(1, &prompts(3..6)).unwrap();
@@ -178,7 +178,7 @@ fn force_repairs_what_was_damaged_and_nothing_else() {
     assert_eq!(bytes(dir.path()), undisturbed());
 }
 
-/// Makes of a dataset what a writer leaves that is killed after its manifest is written and before it has its name.
+/// Turns a dataset into the one that a writer leaves if it is killed between writing its manifest and publishing it.
 fn unpublish(dir: &Path) {
     fs::rename(dir.join(MANIFEST), dir.join(".manifest.json")).unwrap();
     fs::create_dir_all(dir.join(".state/scratch")).unwrap();
@@ -225,12 +225,12 @@ fn a_dataset_whose_manifest_was_deleted_gets_it_back() {
     fs::remove_file(dir.path().join(MANIFEST)).unwrap();
     done(Prompts::begin(dir.path(), recipe(1), 3, false));
     assert_eq!(bytes(dir.path()), undisturbed());
-    // Not one with another part, which is written again.
+    // With a changed part it does not; that part is written again.
     fs::remove_file(dir.path().join(MANIFEST)).unwrap();
     fs::write(dir.path().join(FIRST), "cut").unwrap();
     written(dir.path(), 3);
     assert_eq!(bytes(dir.path()), undisturbed());
-    // Nor for another recipe, which may replace it.
+    // Nor for another recipe, which may replace the dataset if forced to.
     fs::remove_file(dir.path().join(MANIFEST)).unwrap();
     let refused = Prompts::begin(dir.path(), recipe(2), 3, false);
     assert!(message(refused, dir.path()).contains("its manifest was deleted"));
@@ -291,7 +291,7 @@ fn force_takes_the_manifest_away_and_replaces_the_parts() {
     assert!(!dir.path().join(MANIFEST).exists());
     assert_eq!(fs::read_dir(dir.path().join("data")).unwrap().count(), 0);
     drop(output);
-    // Ended here, the run is taken up again without force.
+    // If it ends here, the run is resumed without force.
     let output = work(Output::begin(dir.path(), recipe(2), 1, false));
     output.write_part(0, &prompts(7..9)).unwrap();
     output.commit().unwrap();
@@ -307,7 +307,7 @@ fn the_metrics_of_what_is_replaced_go_with_it() {
         || MetricsLog::read(&path).unwrap().iter().map(|it| it["row"].clone()).collect::<Vec<_>>();
     written(dir.path(), 3);
     log(1);
-    // What is up to date, or taken up again, keeps its log.
+    // A dataset that is up to date or resumed keeps its log. One that is replaced does not.
     assert!(matches!(Prompts::begin(dir.path(), recipe(1), 3, true).unwrap(), Begin::UpToDate(_)));
     assert_eq!(rows(), [1]);
     drop(work(Prompts::begin(dir.path(), recipe(2), 1, true)));
@@ -315,7 +315,7 @@ fn the_metrics_of_what_is_replaced_go_with_it() {
     log(2);
     drop(work(Prompts::begin(dir.path(), recipe(2), 1, true)));
     assert_eq!(rows(), [2]);
-    // So does what is unfinished and has another recipe.
+    // The log goes too if the dataset being replaced is unfinished.
     drop(work(Prompts::begin(dir.path(), recipe(3), 1, true)));
     assert_eq!(rows(), [] as [i32; 0]);
 }
@@ -384,7 +384,7 @@ fn shards_work_at_once_and_one_merges_them() {
     assert!(Prompts::begin(dir.path(), recipe(1), 3, false).is_err());
     for (index, shard) in shards.iter().enumerate() {
         shard.write_part(index, &prompts(3 * index..3 * index + 3)).unwrap();
-        // Two attempts of one part are harmless.
+        // Two writers of the same part do no harm.
         shard.write_part(0, &prompts(0..3)).unwrap();
     }
     for shard in shards {

@@ -1,4 +1,5 @@
-//! A reader accepts nothing but what was written, and says what is wrong, where, and what to do.
+//! A reader accepts only files that are unchanged since they were written. Its errors say what is wrong, where, and what
+//! to do.
 
 use std::fs;
 use std::path::Path;

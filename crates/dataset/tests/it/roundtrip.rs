@@ -1,4 +1,4 @@
-//! What is written is what is read, and equal rows give equal bytes.
+//! Rows are read back as they were written, and equal rows give equal bytes.
 
 use std::fs;
 use std::path::Path;
@@ -120,7 +120,7 @@ fn a_dataset_lies_on_the_disk_as_agreed() {
     assert!(holds("alphallm.provenance") && holds(&recipe(1).digest("prompts@2")));
 }
 
-/// What `datasets` keeps read tables by, beside the folder's name.
+/// Returns the configuration name by which `datasets` caches a table, together with the name of the folder.
 fn config_name(dir: &Path) -> String {
     let card = fs::read_to_string(dir.join("README.md")).unwrap();
     let name = card.strip_prefix("---\nconfigs:\n- config_name: ").unwrap().lines().next();
@@ -135,7 +135,7 @@ fn every_dataset_has_a_configuration_of_its_own() {
     let one = config_name(dirs[0].path());
     assert!(one.starts_with("prompts-") && one.len() == 24, "{one}");
     assert_ne!(one, config_name(dirs[1].path()));
-    // The same rows by the same recipe are the same dataset.
+    // The same rows by the same recipe give the same name.
     written(dirs[2].path(), 2);
     assert_eq!(one, config_name(dirs[2].path()));
 }

@@ -1,4 +1,4 @@
-//! Models that know nothing, for the tests of decoders.
+//! Untrained models for the decoder tests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,17 +24,17 @@ fn checkpoint(heads: &[&str], context: usize) -> Checkpoint {
     Checkpoint::fresh(model.unwrap(), tokenizer, 5, &device::cpu()).unwrap()
 }
 
-/// Options of three tokens, solutions of twelve: a model that knows nothing hardly ever ends one.
+/// Options of 3 tokens, solutions of 12: an untrained model hardly ever ends a solution by itself.
 pub(crate) fn searcher(rows: usize, config: SearchConfig) -> Searcher {
     searcher_with(&["value", "prm", "orm"], rows, config)
 }
 
-/// The same with some of the critics.
+/// The same with only some of the critics' heads.
 pub(crate) fn searcher_with(heads: &[&str], rows: usize, config: SearchConfig) -> Searcher {
     searcher_within([256; 3], heads, rows, config)
 }
 
-/// The same with policy, fast policy and critic that read so many tokens each.
+/// The same with context lengths for policy, fast policy and critic, in tokens.
 pub(crate) fn searcher_within(
     [policy, fast, critic]: [usize; 3],
     heads: &[&str],
@@ -65,7 +65,7 @@ pub(crate) fn searcher_within(
     Searcher::new(written.map(Arc::new), critic, config).unwrap()
 }
 
-/// Trees that grow along so many rollouts of each node.
+/// Settings for a tree that grows along `rollouts` rollouts of each node.
 pub(crate) fn config(rollouts: u32, max_depth: u32) -> SearchConfig {
     let sampling = serde_json::json!({ "temperature": { "temperature": 1.0 } });
     serde_json::from_value(serde_json::json!({

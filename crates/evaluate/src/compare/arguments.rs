@@ -1,4 +1,4 @@
-//! The command: what it takes, and what it reads, prints and writes.
+//! The command line of `evaluate compare`, and the reading, printing and writing around [`compare`].
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use super::text::Page;
 use super::{Comparison, compare};
 use crate::bill;
 
-/// The label that is compared against where none is named.
+/// The default label to compare against.
 const CONTROL: &str = "control";
 
 /// Compare evaluations of several models, paired by problem.
@@ -22,11 +22,11 @@ pub struct CompareArgs {
     #[arg(long = "run", value_name = "LABEL=DIR", required = true)]
     pub runs: Vec<Labelled>,
 
-    /// The label that every other is compared against [default: `control` if there is one, else the first].
+    /// The label that all others are compared against [default: `control` if there is one, else the first].
     #[arg(long, value_name = "LABEL")]
     pub against: Option<String>,
 
-    /// Also show what each decoder cost, from the metrics of the measurements.
+    /// Also show the cost of each decoder, from the metrics of the evaluations.
     #[arg(long)]
     pub costs: bool,
 
@@ -62,7 +62,7 @@ impl FromStr for Labelled {
     }
 }
 
-/// Reads the evaluations, compares them, prints the comparison, and writes it where `--out` says.
+/// Reads the evaluations, compares them, prints the comparison, and writes it to `--out`.
 pub fn run(args: CompareArgs) -> Result<(), Failure> {
     let CompareArgs { runs, against, costs, out, json } = args;
     let against = against.unwrap_or_else(|| default_against(&runs));

@@ -1,4 +1,4 @@
-//! Why measurements are not compared.
+//! Errors of `evaluate compare`.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use stage::Failure;
 /// A comparison that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// There is nothing to compare.
+    /// There are no models.
     NoModels,
-    /// Two models have one label.
+    /// Two models have the same label.
     SameLabel {
         /// The label.
         label: String,
     },
-    /// The label to compare against is none of the models'.
+    /// No model has the label to compare against.
     UnknownAgainst {
-        /// What was asked for.
+        /// The requested label.
         label: String,
-        /// What there is.
+        /// The known labels.
         known: Vec<String>,
     },
-    /// A model has no measurements.
+    /// A model has no rows.
     NoRows {
         /// The model.
         label: String,
@@ -30,14 +30,14 @@ pub enum Error {
     SeveralAnswers {
         /// The model.
         label: String,
-        /// Where, as `task split, decoder`.
+        /// The measurement, as `task split, decoder`.
         place: String,
         /// The problem.
         prompt_id: String,
     },
-    /// Two measurements cover different problems, and neither set holds the other.
+    /// Two measurements cover different problems, and neither set contains the other.
     OtherProblems {
-        /// Where, as `task split`.
+        /// The test set, as `task split`.
         place: String,
         /// The first measurement and its number of problems.
         first: (String, usize),
@@ -46,7 +46,7 @@ pub enum Error {
         /// The number of problems in both.
         common: usize,
     },
-    /// One problem has two gold answers.
+    /// One problem has two different gold answers.
     OtherTarget {
         /// The problem.
         prompt_id: String,
@@ -92,6 +92,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error {
+            // Mistakes on the command line; everything else is the data's fault.
             Error::NoModels | Error::SameLabel { .. } | Error::UnknownAgainst { .. } => {
                 Self::usage(message)
             }

@@ -1,4 +1,4 @@
-//! From rows to paired measurements.
+//! Turns the rows of evaluations into paired measurements.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,10 @@ use crate::measured::{Cell, Model, Place, paired};
 use crate::rivals::{Priced, rival};
 use crate::stats::wilson;
 
-/// Compares models, each a label with the rows of its evaluation, with the one labelled `against`.
+/// Compares models, each a label with the rows of its evaluation, with the model labelled `against`.
+///
+/// # Errors
+/// No models, repeated or unknown labels, and measurements that cannot be paired.
 pub fn compare(models: &[(String, Vec<Evaluation>)], against: &str) -> Result<Comparison, Error> {
     check_labels(models, against)?;
     let models: Vec<Model<'_>> = models
@@ -42,6 +45,7 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result
     let control = models.iter().find(|model| model.label == against);
     let mut rows = Vec::new();
     for model in models {
+        // The control is not paired with itself.
         let control = control.filter(|control| control.label != model.label);
         for decoder in model.decoders(place) {
             let Some(this) = model.cell(place, decoder) else { continue };
@@ -62,7 +66,7 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result
     Ok(Split { task, split, rows, conclusion })
 }
 
-/// A search against its rival at equal tokens, or why it has none.
+/// Pairs a search with its rival at equal tokens, or returns the reason why it has none.
 fn at_equal_tokens(
     model: &Model<'_>,
     place: Place<'_>,
@@ -82,7 +86,7 @@ fn at_equal_tokens(
     }
 }
 
-/// What a measurement says without another.
+/// The results of a measurement on its own.
 fn alone(model: &str, cell: Cell<'_>) -> Row {
     let (n, correct) = (cell.n(), cell.correct());
     Row {

@@ -1,14 +1,15 @@
-//! The fixed order of splits and decoders: those of the recipe first, then others by name.
+//! The fixed order of splits and decoders: the known ones first, then others by name.
 
 use crate::decoder;
 
 const SPLITS: [&str; 3] = ["test", "ood-templates", "ood-chains"];
 
-/// A name that sorts by its place in a list, without what follows an `@`; names that are not in it come after, by name.
+/// A name that sorts by its place in a list, ignoring any part after an `@`. Names that are not in the list come last,
+/// by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank<'a> {
     place: usize,
-    /// The number after an `@`: samples.
+    /// The number after an `@`, so that 4 samples sort before 16; 0 if there is none.
     number: usize,
     name: &'a str,
 }

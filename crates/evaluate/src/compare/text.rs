@@ -1,4 +1,4 @@
-//! A comparison as text: a table and its conclusion for every test set, then how to read them.
+//! A comparison as text: a table and its conclusions for every test set, then notes on how to read them.
 
 use stage::render_table;
 
@@ -6,7 +6,7 @@ use super::{Comparison, Paired, Row, Split};
 use crate::format::{none, one, p_value, range, signed_range};
 use crate::stats::Interval;
 
-/// How the numbers were computed.
+/// The notes on how to read the numbers.
 const NOTES: [&str; 8] = [
     "intervals are 95 %: Wilson's, and Newcombe's paired one for differences",
     "differences are in percentage points, over the problems that both answered (paired)",
@@ -18,17 +18,17 @@ const NOTES: [&str; 8] = [
     "it is the cheapest that generates as many tokens",
 ];
 
-/// The whole comparison as text.
+/// Renders the whole comparison as text.
 pub fn render(comparison: &Comparison) -> String {
     let page = Page::of(comparison);
     render_table(&page.text, &Page::HEADER, &page.notes)
 }
 
-/// The text cut before its last table, which the printer of tables takes apart.
+/// The text without its last table, which `print_table` takes as header and rows.
 pub(super) struct Page {
     /// Everything before the notes.
     pub(super) text: String,
-    /// The notes, a row each.
+    /// The notes, one per row.
     pub(super) notes: Vec<Vec<String>>,
 }
 
@@ -43,7 +43,7 @@ impl Page {
     }
 }
 
-/// The table and the sentences.
+/// The table of a test set and its conclusions.
 fn block(split: &Split, against: &str) -> String {
     let columns = Columns::of(&split.rows);
     let header = columns.header(against);
@@ -58,14 +58,15 @@ fn block(split: &Split, against: &str) -> String {
     text
 }
 
-/// The groups of columns that are not empty.
+/// The groups of columns to show: those that are not empty.
 struct Columns {
     paired: PairedWith,
     rival: bool,
     cost: bool,
 }
 
-/// Whom the rows are compared with in columns; beside a control there are sentences enough.
+/// The side that the rows are compared with in columns. With a control, the comparison with greedy is left to the
+/// conclusions.
 enum PairedWith {
     Control,
     Greedy,
@@ -129,7 +130,7 @@ impl Columns {
         if self.cost {
             let cost = row.cost.as_ref();
             cells.push(one(cost.map(|cost| cost.through_models)));
-            // What a server does is not known.
+            // 0 means a server, whose operations are unknown.
             let known = cost.filter(|cost| cost.gflop > 0.0);
             cells.push(known.map_or_else(none, |cost| format!("{:.2}", cost.gflop)));
             cells.push(one(cost.map(|cost| cost.judged)));

@@ -1,13 +1,15 @@
-//! What a test set's rows say, in sentences: models against the control, search against greedy and its rivals. Greedy
-//! against the control is always said, and which searches have no rival; everything else where it is significant, and the
-//! rest is counted.
+//! Conclusions about a test set, as sentences: models against the control, searches against greedy and against their
+//! rivals.
+//!
+//! Greedy against the control and missing rivals are always stated. Other comparisons are stated if significant, and
+//! otherwise only counted.
 
 use super::{Paired, Rank, Row};
 use crate::decoder::{GREEDY, SEARCH};
 use crate::format::{p_value, signed_range};
 use crate::rivals::{self, Alone};
 
-/// The sentences about one test set, without a final full stop.
+/// The sentences about one test set, without the final full stop.
 pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
     let mut controlled: Vec<&Row> = rows.iter().filter(|row| row.model != against).collect();
     controlled.sort_by_key(|row| Rank::decoder(&row.decoder));
@@ -39,7 +41,7 @@ pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
     sentences
 }
 
-/// What there is to say of a pair.
+/// The outcome of a comparison.
 enum Said {
     Sentence(String),
     Insignificant,
@@ -92,7 +94,7 @@ fn against_decoder(row: &Row, other: &str, paired: &Paired) -> Said {
     Said::Sentence(format!("{}: {} {verb} {other} by {size} ({details})", row.model, row.decoder))
 }
 
-/// The last word on search, where there is any.
+/// The summary of all searches against `other`; `None` if there are no searches.
 fn verdict<'a>(
     rows: &'a [Row],
     other: &str,
@@ -127,7 +129,7 @@ fn verdict<'a>(
     })
 }
 
-/// The interval, the p-value, and the number of problems where it is not that of both sides.
+/// The interval and the p-value; also the number of problems, if one side answered more than those.
 fn details(paired: &Paired) -> String {
     let interval = signed_range(paired.points.low, paired.points.high);
     let only = if paired.partial {

@@ -1,4 +1,4 @@
-//! The command: what it takes, and what it reads, prints and writes.
+//! The command line of `evaluate report`, and the reading, printing and writing around [`report`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::format::{none, one, p_value, signed_range};
 /// Report evaluations of several models over several seeds: `report.md`, `report.json` and plots.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ReportArgs {
-    /// An evaluation, its seed and its model, e.g. `--run "0:round 1=data/runs/tiny/round-01/evaluation"`; repeat it,
+    /// An evaluation with its seed and model, e.g. `--run "0:round 1=data/runs/tiny/round-01/evaluation"`; repeat it,
     /// in the order to show. Every seed needs every model.
     #[arg(long = "run", value_name = "SEED:MODEL=DIR", required = true)]
     pub runs: Vec<SeedRun>,
@@ -28,21 +28,22 @@ pub struct ReportArgs {
     #[arg(long = "pair", value_name = "MODEL=OTHER")]
     pub pairs: Vec<Pair>,
 
-    /// Report this split only; repeat it [default: all].
+    /// Report only this split; repeat it [default: all].
     #[arg(long = "split", value_name = "NAME")]
     pub splits: Vec<String>,
 
-    /// Plot the decoders of this model over the tokens that they generate, if it has several; repeat it [default: every
-    /// model].
+    /// Plot the accuracy of this model's decoders over the tokens they generate, if it has several; repeat it [default:
+    /// every model].
     #[arg(long = "curve", value_name = "MODEL")]
     pub curves: Vec<String>,
 
-    /// A seed and the folder of its run, e.g. `0=data/runs/tiny-seed0`; repeat it. The report then says how far the critics
-    /// below can be trusted, what the filters' choices are worth that `evaluate audit` has graded, and what the stages cost.
+    /// A seed and the folder of its run, e.g. `0=data/runs/tiny-seed0`; repeat it. Adds the quality of the critics in
+    /// it, the filters' yield and precision as graded by `evaluate audit`, the counts of imagination, and the costs of
+    /// the stages.
     #[arg(long = "folder", value_name = "SEED=DIR")]
     pub folders: Vec<Labelled>,
 
-    /// The folder for the report. What it holds under the same names is replaced.
+    /// Folder for the report. Files of the same names in it are replaced.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 
@@ -51,7 +52,7 @@ pub struct ReportArgs {
     pub json: bool,
 }
 
-/// A dataset, its seed and its model.
+/// A dataset with its seed and model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeedRun {
     /// The seed's label.
@@ -73,7 +74,7 @@ impl FromStr for SeedRun {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once(':').map(|(seed, model)| (seed.trim(), model.parse()));
         match parts {
-            // Without a seed the first colon is one of the path.
+            // An `=` in the seed means that there is no seed and the first colon belongs to the path.
             Some((seed, Ok(model))) if !seed.is_empty() && !seed.contains('=') => {
                 Ok(Self { seed: seed.to_owned(), model })
             }
@@ -82,7 +83,7 @@ impl FromStr for SeedRun {
     }
 }
 
-/// Reads the evaluations, reports them, writes the report, and prints its pairs.
+/// Reads the evaluations, builds the report, writes it and prints its pairs.
 pub fn run(args: ReportArgs) -> Result<(), Failure> {
     let ReportArgs { runs, pairs, splits, curves, folders, out, json } = args;
     check_folders(&runs)?;
@@ -100,18 +101,18 @@ pub fn run(args: ReportArgs) -> Result<(), Failure> {
         dataset::write_file(&out.join(&plot.file), plot.svg.as_bytes())?;
     }
     dataset::write_file(&out.join("report.md"), markdown(&report, &plots).as_bytes())?;
-    // The last one: where it is, all are.
+    // Written last: if it is there, the other files are too.
     let text = serde_json::to_string(&report).or_bug("cannot write JSON")?;
     dataset::write_file(&out.join("report.json"), format!("{text}\n").as_bytes())?;
     print(&report, json)
 }
 
-/// Refuses a folder that is given twice, under whatever path.
+/// Refuses a folder that is given twice, even under different paths.
 fn check_folders(runs: &[SeedRun]) -> Result<(), Error> {
     let mut seen = BTreeMap::new();
     for run in runs {
         let dir = &run.model.dir;
-        // What is not there is refused where it is read.
+        // A missing folder is refused later, when it is read.
         let folder = dir.canonicalize().unwrap_or_else(|_| dir.clone());
         if let Some(first) = seen.insert(folder, run) {
             let (dir, first, second) = (dir.display().to_string(), first.name(), run.name());
@@ -121,7 +122,7 @@ fn check_folders(runs: &[SeedRun]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What lies in the folder of each seed's run.
+/// Reads the run folder of each seed.
 fn of_seeds<T>(
     folders: &[Labelled],
     read: fn(&Path) -> Result<BTreeMap<String, T>, Failure>,

@@ -1,75 +1,76 @@
-//! A chart of accuracies: axes with ticks, lines, marks, whiskers, and a legend beside them.
+//! A chart of accuracies: axes with ticks, lines, marks, whiskers, and a legend next to them.
 
 use super::svg::{Anchor, Style, Svg};
 
-/// Accuracies in percent over something.
+/// Accuracies in percent over some quantity.
 pub(super) struct Chart {
-    /// What stands above it.
+    /// The title above the chart.
     pub(super) title: String,
-    /// What is on the horizontal axis.
+    /// The label of the horizontal axis.
     pub(super) over: String,
-    /// How that axis runs.
+    /// The scale of the horizontal axis.
     pub(super) scale: Scale,
-    /// What is shown.
+    /// The series, in the order of the legend.
     pub(super) series: Vec<Series>,
 }
 
-/// How a horizontal axis runs.
+/// The scale of a horizontal axis.
 pub(super) enum Scale {
-    /// By these names, in their order: the first is at 0, the next at 1.
+    /// Categories: the first name is at 0, the next at 1.
     Names(Vec<String>),
-    /// By whole numbers, with a tick at each that has a point.
+    /// Whole numbers, with a tick at each one that has a point.
     Rounds,
-    /// By the logarithm, with ticks at 1, 2 and 5 times the powers of ten.
+    /// Logarithmic, with ticks at 1, 2 and 5 times the powers of ten.
     Logarithm,
 }
 
-/// Points that belong together.
+/// Points that share a name and a style.
 pub(super) struct Series {
-    /// Its name in the legend.
+    /// The name in the legend.
     pub(super) name: String,
-    /// How it looks.
+    /// Colour, shape and dashes.
     pub(super) style: Style,
-    /// Whether its points are joined, in their order.
+    /// Whether the points are joined by a line, in their order.
     pub(super) joined: bool,
-    /// Another series, at whose first point its line begins.
+    /// Index of another series; this one's line begins at that series' first point.
     pub(super) start: Option<usize>,
-    /// Its points.
+    /// The points.
     pub(super) points: Vec<Point>,
 }
 
 /// A point.
 pub(super) struct Point {
-    /// Where on the horizontal axis.
+    /// Position on the horizontal axis.
     pub(super) x: f64,
     /// The accuracy in percent.
     pub(super) y: f64,
-    /// Its interval.
+    /// The interval of the accuracy.
     pub(super) whisker: Option<[f64; 2]>,
-    /// A word beside it; empty for none.
+    /// Text next to the point; empty for none.
     pub(super) label: String,
-    /// What a pointer over it is told.
+    /// The tooltip.
     pub(super) told: String,
 }
 
 const WIDTH: f64 = 800.0;
-/// The height, unless the legend needs more.
+/// Height in pixels, unless the legend needs more.
 const HEIGHT: f64 = 420.0;
-/// The margins of the plot.
+/// The margins around the plot, in pixels.
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 216.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 52.0;
-/// The height of an entry of the legend.
+/// The height of a legend entry, in pixels.
 const ENTRY: f64 = 19.0;
-/// The width of a letter, about.
+/// The approximate width of a letter, in pixels.
 const LETTER: f64 = 6.5;
-/// How far the points of two series stand apart that have the same number, and those of all series at most.
+/// Horizontal distance between the points of neighbouring series at the same value, and the limit for all series
+/// together, in pixels.
 const APART: f64 = 8.0;
 const SPREAD: f64 = 64.0;
 
 impl Chart {
-    /// The chart as SVG.
+    /// Renders the chart as SVG.
     pub(super) fn svg(&self) -> String {
         let needed = TOP + BOTTOM + ENTRY * self.series.len() as f64;
         let height = if needed > HEIGHT { needed } else { HEIGHT };
@@ -117,7 +118,8 @@ impl Chart {
         }
     }
 
-    /// How far a series stands beside its numbers: those of a tick would else cover one another.
+    /// Horizontal shift of a series, in pixels. Without it, points of several series at the same tick would cover one
+    /// another.
     fn shift(&self, at: usize) -> f64 {
         match self.scale {
             Scale::Rounds | Scale::Names(_) => {
@@ -149,13 +151,13 @@ impl Chart {
     }
 }
 
-/// Where a number stands along an axis.
+/// A horizontal or vertical axis: maps values to positions from 0 to 1.
 struct Axis {
     low: f64,
     high: f64,
     logarithm: bool,
     ticks: Vec<(f64, String)>,
-    /// How many rows the texts of ticks take turns in, so that neighbours do not cover one another.
+    /// Number of rows that the tick labels alternate between, so that long neighbours do not overlap.
     rows: usize,
 }
 
@@ -178,21 +180,21 @@ impl Axis {
         Self { low, high, logarithm: false, ticks, rows: 1 }
     }
 
-    /// From the tick at or below `least` to the one at or above `most`.
+    /// From the last tick at or below `least` to the first tick at or above `most`.
     fn of_logarithms(least: f64, most: f64) -> Self {
         let steps = (0..=9).flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10_f64.powi(power)));
         let steps: Vec<f64> = steps.collect();
         let last = steps.len() - 1;
         let from = steps.iter().rposition(|step| *step <= least).unwrap_or(0);
         let to = steps.iter().position(|step| *step >= most).unwrap_or(last);
-        // One number alone still needs an axis.
+        // A single value still needs two ticks.
         let (from, to) =
             if from < to { (from, to) } else { (from.min(last - 1), from.min(last - 1) + 1) };
         let ticks = steps[from..=to].iter().map(|step| (*step, format!("{step:.0}"))).collect();
         Self { low: steps[from], high: steps[to], logarithm: true, ticks, rows: 1 }
     }
 
-    /// At most eight round steps that hold both.
+    /// Picks the smallest step that covers both values in at most eight steps.
     fn of_shares(low: f64, high: f64) -> Self {
         const STEPS: [f64; 8] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
         let ends = |step: f64| ((low / step).floor(), (high / step).ceil());
@@ -207,7 +209,7 @@ impl Axis {
         Self { low: from * step, high: to * step, logarithm: false, ticks, rows: 1 }
     }
 
-    /// From 0, where the axis begins, to 1; what is beyond stands at its end.
+    /// The position of a value along the axis, 0 to 1. Values beyond the axis are put at its end.
     fn share(&self, number: f64) -> f64 {
         let number = number.clamp(self.low, self.high);
         if self.logarithm {
@@ -218,7 +220,7 @@ impl Axis {
     }
 }
 
-/// Where numbers stand on the sheet.
+/// Maps values to positions on the sheet.
 struct Frame {
     x: Axis,
     y: Axis,
@@ -232,7 +234,7 @@ impl Frame {
         [LEFT + x * (right - LEFT), self.bottom - y * (self.bottom - TOP)]
     }
 
-    /// Ticks, their lines, and what the axes show.
+    /// Draws the ticks, the grid lines and the labels of the axes.
     fn draw(&self, svg: &mut Svg, over: &str) {
         let right = WIDTH - RIGHT;
         for (number, text) in &self.y.ticks {

@@ -1,4 +1,4 @@
-//! What the stages of runs cost, from the metrics beside what they wrote.
+//! Costs of the stages of a run, from the metrics in their output folders.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,8 +9,8 @@ use stage::{Failure, ResultExt};
 
 use super::folder::{self, BySeed};
 
-/// What a stage of a run cost. What was killed and done again was paid for twice; what was replaced by what other settings
-/// make is not in the metrics any more.
+/// The cost of a stage in one run. Work that was lost to a kill and repeated counts twice. Work that was replaced by a
+/// run with other settings does not count, because its metrics were removed with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Spent {
     seconds: f64,
@@ -20,28 +20,28 @@ pub(super) struct Spent {
     flops: u64,
 }
 
-/// What a stage cost, means over seeds.
+/// The cost of a stage, averaged over seeds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct StageCost {
-    /// Its output's folder within the run.
+    /// Folder of its output within the run.
     pub stage: String,
-    /// Seeds that have it.
+    /// Number of seeds with this stage.
     pub seeds: usize,
-    /// Wall-clock time.
+    /// Wall-clock time in seconds.
     pub seconds: f64,
-    /// Generated tokens; 0 where none were counted.
+    /// Generated tokens; 0 if none were counted.
     pub generated: f64,
-    /// Tokens that were read or written by policies and critics.
+    /// Tokens through the models, read or generated, by policies and critics.
     pub through_models: f64,
-    /// Tokens that were trained on, as often as they were.
+    /// Tokens trained on, counted once per pass.
     pub trained: f64,
-    /// 10¹² floating point operations of models: two for each weight and token on the way through, three times as many in
-    /// training. Attention is not counted, nor what a server does.
+    /// 10¹² floating point operations of models: two per weight and token in inference, three times as many in
+    /// training. Attention is not counted, nor is the work of a server.
     pub tflop: f64,
 }
 
 impl StageCost {
-    /// What several stages cost together.
+    /// Adds up the costs of several stages.
     pub(super) fn sum(stages: &[&Self]) -> Self {
         stages.iter().fold(Self::default(), |sum, one| Self {
             seconds: sum.seconds + one.seconds,
@@ -54,16 +54,16 @@ impl StageCost {
     }
 }
 
-/// A line of a stage's metrics: what it says of costs.
+/// The fields of a metrics line that concern costs.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Line {
-    /// Which run of the stage wrote it.
+    /// Number of the stage's run that wrote the line.
     start: u64,
     elapsed_s: f64,
-    /// Where it is, the line counts one part of the work; otherwise all since the stage was started.
+    /// If present, the line counts one part of the work; otherwise everything since the stage was started.
     part: Option<usize>,
-    /// Where it is, the line is about a batch of a training, which says at its end what all of it cost.
+    /// If present, the line is about one training update and is skipped: the last line of a training has the totals.
     update: Option<usize>,
     tokens: u64,
     policy_tokens: u64,
@@ -85,7 +85,7 @@ impl Line {
 }
 
 impl std::ops::AddAssign for Spent {
-    // What a log says may be any number.
+    // Saturating, because a log file may contain any number.
     fn add_assign(&mut self, more: Self) {
         self.seconds += more.seconds;
         self.generated = self.generated.saturating_add(more.generated);
@@ -95,7 +95,7 @@ impl std::ops::AddAssign for Spent {
     }
 }
 
-/// What all stages below a run's folder cost, by the folder of their output.
+/// Reads the costs of all stages below a run's folder, by output folder.
 pub(super) fn spent(run: &Path) -> Result<BTreeMap<String, Spent>, Failure> {
     folder::each(run, METRICS, |path| {
         let lines = MetricsLog::read(path)?.into_iter();
@@ -105,6 +105,9 @@ pub(super) fn spent(run: &Path) -> Result<BTreeMap<String, Spent>, Failure> {
 }
 
 /// Adds up the lines of all runs of a stage.
+///
+/// Lines with a `part` each count. Of the other lines only the last of each start does, because they are running
+/// totals.
 fn sum(lines: &[Line]) -> Spent {
     let mut sum = Spent::default();
     for (at, line) in lines.iter().enumerate() {
@@ -119,7 +122,7 @@ fn sum(lines: &[Line]) -> Spent {
     sum
 }
 
-/// Means over the seeds that have a stage, by stage.
+/// Averages the cost of each stage over the seeds that have it.
 pub(super) fn means(seeds: BySeed<Spent>) -> Vec<StageCost> {
     let mean = |(stage, seeds): (String, Vec<(String, Spent)>)| {
         let mut sum = Spent::default();

@@ -1,4 +1,4 @@
-//! How far the critics of runs can be trusted (AlphaLLM Table 8), from the figures beside them.
+//! Quality of the critics of a run (AlphaLLM Table 8), from the figures in their folders.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,23 +10,23 @@ use stage::Failure;
 use super::folder::{self, BySeed};
 use crate::stats::mean;
 
-/// The heads of a critic, by their names.
+/// The heads of a critic, by name.
 pub(super) type Heads = BTreeMap<String, Quality>;
 
 /// One head of a critic, or one score of a calibration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CriticReport {
-    /// Its folder within the run.
+    /// Folder of the critic within the run.
     pub folder: String,
     /// The head or the score.
     pub head: String,
-    /// What each seed that has it has.
+    /// The figures of each seed that has them.
     pub seeds: Vec<SeedQuality>,
     /// Means over these seeds.
     pub mean: MeanQuality,
 }
 
-/// One seed's figures.
+/// The figures of one seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SeedQuality {
     /// The seed.
@@ -35,29 +35,29 @@ pub struct SeedQuality {
     pub quality: Quality,
 }
 
-/// Means of the figures of [`Quality`]; null where a seed lacks one.
+/// Means of the figures of [`Quality`]; null if any seed lacks the figure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MeanQuality {
-    /// Of the area under the ROC curve.
+    /// Area under the ROC curve.
     pub auc: Option<f64>,
-    /// Of the share of pairs of a prompt that are ranked rightly.
+    /// Share of pairs of a right and a wrong solution of the same prompt that are ranked correctly.
     pub within_prompt: Option<f64>,
-    /// Of the same where the calculator says the same.
+    /// The same for pairs on which the calculator gives the same verdict.
     pub within_tool: Option<f64>,
-    /// Of the expected calibration error.
+    /// Expected calibration error.
     pub ece: Option<f64>,
-    /// Of the precision above one half.
+    /// Precision of scores above one half.
     pub precision: Option<f64>,
-    /// Of the recall above one half.
+    /// Recall of scores above one half.
     pub recall: Option<f64>,
 }
 
-/// The figures of all critics below a run's folder.
+/// Reads the figures of all critics below a run's folder.
 pub(super) fn figures(run: &Path) -> Result<BTreeMap<String, Heads>, Failure> {
     folder::each(run, FILE, folder::json)
 }
 
-/// The figures of several seeds, by folder and head.
+/// Groups the figures of several seeds by folder and head.
 pub(super) fn reports(seeds: BySeed<Heads>) -> Vec<CriticReport> {
     let mut found = Vec::new();
     for (folder, seeds) in folder::by_folder(seeds) {

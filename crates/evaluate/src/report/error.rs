@@ -1,4 +1,4 @@
-//! Why evaluations are not reported.
+//! Errors of `evaluate report`.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use crate::compare;
 /// A report that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// There is nothing to report.
+    /// There are no runs.
     NoRuns,
-    /// A seed has two evaluations of one model.
+    /// A seed has two evaluations of the same model.
     SameRun {
         /// The seed.
         seed: String,
         /// The model.
         model: String,
     },
-    /// Two runs are read from one folder.
+    /// Two runs have the same folder.
     SameFolder {
-        /// The folder, as the second has it.
+        /// The folder, as given for the second run.
         dir: String,
         /// The first run, as `SEED:MODEL`.
         first: String,
-        /// The second.
+        /// The second run, as `SEED:MODEL`.
         second: String,
     },
-    /// A seed has no evaluation of a model that another has.
+    /// A seed lacks a model that another seed has.
     LacksModel {
         /// The seed.
         seed: String,
@@ -37,13 +37,13 @@ pub enum Error {
         /// A seed that has it.
         other: String,
     },
-    /// A model that was asked for is none of those given.
+    /// A requested model is not among those given.
     UnknownModel {
-        /// Where it was asked for, as on the command line.
+        /// The option that asked for it, as on the command line.
         place: String,
         /// The name.
         model: String,
-        /// The names there are.
+        /// The known names.
         known: Vec<String>,
     },
     /// A model is to be compared with itself.
@@ -51,25 +51,25 @@ pub enum Error {
         /// The pair.
         pair: Pair,
     },
-    /// No run was measured on a split that was asked for.
+    /// No run was measured on a requested split.
     UnknownSplit {
         /// The name.
         split: String,
-        /// The names there are.
+        /// The known names.
         known: Vec<String>,
     },
-    /// A model was measured on something in one seed and not in another.
+    /// A model was measured on something in one seed but not in another.
     Uneven {
         /// The model.
         model: String,
-        /// The seed without.
+        /// The seed that lacks it.
         seed: String,
-        /// The seed with.
+        /// The seed that has it.
         other: String,
-        /// On what, as `task split` or `task split with decoder`.
+        /// The missing measurement, as `task split` or `task split with decoder`.
         what: String,
     },
-    /// Two models were never measured with the same decoder on the same split.
+    /// Two models have no split and decoder in common.
     NothingPaired {
         /// The pair.
         pair: Pair,
@@ -131,6 +131,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Compare(error) => error.into(),
+            // Everything else is a mistake on the command line.
             Error::Uneven { .. } | Error::NothingPaired { .. } => Self::data(error.to_string()),
             _ => Self::usage(error.to_string()),
         }

@@ -1,11 +1,11 @@
-//! What lies in the folders of runs beside their datasets.
+//! Reads the files that stages leave in a run's folders, next to their datasets.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use stage::{Failure, ResultExt};
 
-/// Reads every file of this name below a run's folder, by the folder within the run that it lies in.
+/// Reads every file of this name below a run's folder. The result is keyed by the file's folder within the run.
 pub(super) fn each<T>(
     run: &Path,
     name: &str,
@@ -24,16 +24,16 @@ pub(super) fn each<T>(
     Ok(found)
 }
 
-/// Reads a file of JSON.
+/// Reads a JSON file.
 pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     let text = std::fs::read(path).or_io(path.display())?;
     serde_json::from_slice(&text).or_data(path.display())
 }
 
-/// What was found below the folder of each seed's run, by the folder within it.
+/// The files found below the run folder of each seed, by folder within the run.
 pub(super) type BySeed<T> = Vec<(String, BTreeMap<String, T>)>;
 
-/// What the runs have in the same folders: for each of them the seeds that have it, in their order.
+/// Groups the files of several runs by folder: for each folder, the seeds that have it, in their order.
 pub(super) fn by_folder<T>(seeds: BySeed<T>) -> BTreeMap<String, Vec<(String, T)>> {
     let mut folders = BTreeMap::<String, Vec<(String, T)>>::new();
     for (seed, found) in seeds {

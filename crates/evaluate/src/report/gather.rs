@@ -1,4 +1,4 @@
-//! From rows to measurements over seeds.
+//! Turns the rows of evaluations into measurements over seeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,17 +18,17 @@ struct Runs<'a> {
     models: Vec<(&'a str, Vec<Model<'a>>)>,
 }
 
-/// One model with one decoder on one test set: a measurement for each seed.
+/// One model with one decoder on one test set: one measurement per seed.
 struct Series<'a> {
     model: &'a str,
     cells: Vec<Cell<'a>>,
 }
 
-/// Reports runs, each of one model of one seed.
+/// Reports runs, each of one model and one seed.
 ///
 /// # Errors
-/// Seeds that lack what others have, names that are none of a model or split, and what [`crate::compare::compare`]
-/// refuses to pair.
+/// Seeds that lack a model or measurement that others have, unknown models and splits, and anything that
+/// [`crate::compare::compare`] refuses to pair.
 pub fn report(runs: &[Run], request: &Request) -> Result<Report, Error> {
     let runs = Runs::of(runs)?;
     runs.check_names(request)?;
@@ -63,7 +63,7 @@ fn check_paired(splits: &[SplitReport], pairs: &[Pair]) -> Result<(), Error> {
     }
 }
 
-/// What is there, each once, in the order of its first appearance.
+/// The distinct names, in order of first appearance.
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = BTreeSet::new();
     names.filter(|name| seen.insert(*name)).collect()
@@ -90,7 +90,7 @@ impl<'a> Runs<'a> {
         Ok(Self { seeds, models })
     }
 
-    /// The rows of a model of a seed.
+    /// The rows of one model and one seed.
     fn find(runs: &'a [Run], seed: &str, model: &str) -> Result<Model<'a>, Error> {
         let of_model = || runs.iter().filter(|run| run.model == model);
         match of_model().find(|run| run.seed == seed) {
@@ -125,7 +125,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// The test sets of these splits, in their order; all of them if none is named.
+    /// The test sets of the named splits, in display order; all test sets if none is named.
     fn places(&self, splits: &[String]) -> Result<BTreeSet<Place<'a>>, Error> {
         let models = self.models.iter().flat_map(|(_, seeds)| seeds);
         let all: BTreeSet<Place<'a>> =
@@ -141,13 +141,16 @@ impl<'a> Runs<'a> {
         Ok(all.into_iter().filter(asked).collect())
     }
 
-    /// The decoders that any model was measured with, in their order.
+    /// The decoders that any model was measured with, in display order.
     fn decoders(&self, place: Place<'a>) -> BTreeSet<Rank<'a>> {
         let models = self.models.iter().flat_map(|(_, seeds)| seeds);
         models.flat_map(|model| model.decoders(place)).map(Rank::decoder).collect()
     }
 
-    /// A model with a decoder in every seed; none if no seed has it.
+    /// A model with a decoder in every seed; `None` if no seed has it.
+    ///
+    /// # Errors
+    /// Some seeds have it and others do not: a mean over those that do would not be comparable.
     fn series(
         &'a self,
         place: Place<'a>,
@@ -219,7 +222,7 @@ fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<Spl
     })
 }
 
-/// Searches beside their rivals that generate so many times as many tokens.
+/// Searches paired with rivals that generate at least `times` as many tokens.
 struct AtTokens {
     times: f64,
     against: Vec<Versus>,
@@ -231,7 +234,7 @@ impl AtTokens {
         Self { times, against: Vec::new(), without: Vec::new() }
     }
 
-    /// Adds a decoder of a model, if it is a search; `all` are those of the model.
+    /// Adds a decoder if it is a search. `all` are the decoders of the same model.
     fn add(
         &mut self,
         runs: &Runs<'_>,
@@ -249,7 +252,7 @@ impl AtTokens {
     }
 }
 
-/// What a measurement says without another.
+/// The results of a series on its own.
 fn measured(runs: &Runs<'_>, series: &Series<'_>) -> Measured {
     let share = |(seed, cell): (&&str, &Cell<'_>)| {
         let (n, correct) = (cell.n(), cell.correct());
@@ -267,7 +270,7 @@ fn measured(runs: &Runs<'_>, series: &Series<'_>) -> Measured {
     }
 }
 
-/// One side against another, seed by seed and over all seeds.
+/// Compares two series, seed by seed and over all seeds.
 fn versus(
     runs: &Runs<'_>,
     place: Place<'_>,
@@ -314,12 +317,12 @@ impl<'a> Series<'a> {
         Priced { decoder: self.decoder(), tokens: self.tokens() }
     }
 
-    /// Generated tokens of a problem.
+    /// Generated tokens per problem.
     fn tokens(&self) -> Option<f64> {
         self.average(Cell::tokens)
     }
 
-    /// The mean over seeds of a count where it is recorded.
+    /// The mean of a count over the seeds where it is recorded.
     fn average(&self, count: fn(&Cell<'a>) -> Option<f64>) -> Option<f64> {
         mean(&self.cells.iter().filter_map(count).collect::<Vec<_>>())
     }

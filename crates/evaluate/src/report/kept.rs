@@ -1,4 +1,4 @@
-//! What the filters of runs are worth: their yield and their precision on problems with known answers.
+//! Yield and precision of the filters of runs, on problems with known answers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,20 +10,20 @@ use super::folder::{self, BySeed};
 use crate::audit::{Audit, FILE};
 use crate::stats::Spread;
 
-/// A filter's choice.
+/// The audits of one filter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KeptReport {
-    /// The audit's folder within the run.
+    /// Folder of the audit within the run.
     pub folder: String,
-    /// What each seed that has it has.
+    /// The counts of each seed that has this audit.
     pub seeds: Vec<SeedAudit>,
-    /// Problems of which a solution was kept, in percent, over these seeds.
+    /// Problems with a kept solution, in percent, over these seeds.
     pub share_kept: Option<Spread>,
-    /// Kept solutions that are right, in percent, over these seeds; null where a seed kept nothing.
+    /// Kept solutions that are right, in percent, over these seeds; null if a seed kept nothing.
     pub precision: Option<Spread>,
 }
 
-/// One seed's counts.
+/// The counts of one seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SeedAudit {
     /// The seed.
@@ -33,12 +33,12 @@ pub struct SeedAudit {
     pub audit: Audit,
 }
 
-/// The audits below a run's folder.
+/// Reads the audits below a run's folder.
 pub(super) fn audits(run: &Path) -> Result<BTreeMap<String, Audit>, Failure> {
     folder::each(run, FILE, folder::json)
 }
 
-/// The audits of several seeds, by folder.
+/// Groups the audits of several seeds by folder.
 pub(super) fn reports(seeds: BySeed<Audit>) -> Vec<KeptReport> {
     let report = |(folder, seeds): (String, Vec<(String, Audit)>)| {
         let over = |share: fn(&Audit) -> Option<f64>| {

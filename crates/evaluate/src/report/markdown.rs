@@ -1,4 +1,4 @@
-//! A report as markdown.
+//! Renders a report as markdown.
 
 use super::{
     BroughtCounts, CriticReport, DecoderCost, DecoderReport, KeptReport, Lone, MadeCounts,
@@ -12,7 +12,7 @@ use crate::format::{none, one, p_value, range, signed_range};
 use crate::rivals::{self, Alone};
 use crate::stats::Spread;
 
-/// How the numbers were computed.
+/// The notes on how to read the numbers.
 const NOTES: &str = "\
 Right answers in percent. Intervals are 95 %: those of a mean are Student's over seeds; those of one seed and of all \
 pooled are Newcombe's for paired differences, in percentage points. p is McNemar's exact two-sided test, not corrected \
@@ -22,7 +22,7 @@ for different ones and is too sure; `by problem` is then the exact test by rando
 seeds. `error removed` is the share of the other's errors that are gone. Tokens (those generated) and nodes are per \
 problem, means over seeds.";
 
-/// The report as a page that shows its plots.
+/// Renders the report as a markdown page with its plots.
 pub fn markdown(report: &Report, plots: &[Plot]) -> String {
     let mut blocks = vec!["# Report".to_owned(), NOTES.to_owned()];
     for split in &report.splits {
@@ -38,7 +38,7 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
         }
         blocks.extend(against_greedy(&split.against_greedy));
         blocks.extend(against_rivals("as many", &split.against_rival, &split.without_rival));
-        // What was not measured has been said.
+        // Unmeasured rivals were already named above, for equal tokens.
         let too_few = split.without_twice.iter().filter(|it| it.lacking.reason == Reason::Cheaper);
         let too_few: Vec<Lone> = too_few.cloned().collect();
         blocks.extend(against_rivals("twice as many", &split.against_twice, &too_few));
@@ -51,14 +51,14 @@ pub fn markdown(report: &Report, plots: &[Plot]) -> String {
     blocks.join("\n\n") + "\n"
 }
 
-/// A decoder: its shares, then the pairs of models that were asked for.
+/// A section on one decoder: the accuracies, then the requested pairs of models.
 fn by_model(seeds: &[String], decoder: &DecoderReport) -> Vec<String> {
     let title = format!("### {}", escaped(&decoder.decoder));
     let pairs = decoder.pairs.iter().flat_map(pair);
     [title, shares(seeds, decoder)].into_iter().chain(pairs).collect()
 }
 
-/// The decoders of the only model there is, by seeds.
+/// The table of decoders by seeds, used if there is only one model.
 fn by_decoder(seeds: &[String], split: &SplitReport) -> String {
     let header = ["mean", "95 % interval", "problems", "tokens", "nodes"].map(str::to_owned);
     let of_seeds = seeds.iter().map(|seed| format!("seed {seed}"));
@@ -74,7 +74,7 @@ fn by_decoder(seeds: &[String], split: &SplitReport) -> String {
     table(&rows)
 }
 
-/// Seeds by models, what the seeds have in common, and what it cost.
+/// The table of seeds by models, followed by mean, interval, problems, tokens and nodes.
 fn shares(seeds: &[String], decoder: &DecoderReport) -> String {
     let models = &decoder.models;
     let row = |first: &str, cell: &dyn Fn(&Measured) -> String| {
@@ -93,12 +93,12 @@ fn shares(seeds: &[String], decoder: &DecoderReport) -> String {
     table(&rows)
 }
 
-/// The interval of a model's mean.
+/// The interval of a model's mean over seeds.
 fn over_seeds(measured: &Measured) -> String {
     measured.accuracy.interval.map_or_else(none, |[low, high]| range(low, high))
 }
 
-/// How many problems a seed has, or from how many to how many.
+/// The number of problems per seed, or the range if it differs.
 fn problems(measured: &Measured) -> String {
     let counts = || measured.seeds.iter().map(|seed| seed.n);
     match (counts().min(), counts().max()) {
@@ -108,7 +108,7 @@ fn problems(measured: &Measured) -> String {
     }
 }
 
-/// A pair, seed by seed, their mean, and all seeds pooled.
+/// The table of a pair: each seed, the mean over seeds, and all seeds pooled.
 fn pair(pair: &Versus) -> Vec<String> {
     let header = ["seed", "gain", "95 % interval", "p", "paired", "error removed %"];
     let mut rows = vec![header.map(str::to_owned).into()];
@@ -143,12 +143,12 @@ fn pair(pair: &Versus) -> Vec<String> {
     vec![title, table(&rows)]
 }
 
-/// Every other decoder against greedy of its model.
+/// The table of decoders against greedy of the same model.
 fn against_greedy(decoders: &[Versus]) -> Vec<String> {
     over_all("Against greedy of the same model", ABOUT, decoders)
 }
 
-/// Every search against its rival of the same model that generates so many tokens, then those that have none.
+/// The table of searches against their rivals at `many` tokens, then the searches without one.
 fn against_rivals(many: &str, searches: &[Versus], without: &[Lone]) -> Vec<String> {
     let title = format!(
         "Against samples of the same model, picked from in the same way, with {many} tokens"
@@ -172,7 +172,7 @@ fn against_rivals(many: &str, searches: &[Versus], without: &[Lone]) -> Vec<Stri
 const ABOUT: &str =
     "On the problems that both answered; gains and errors removed are means over seeds.";
 
-/// Decoders against others of their models, over all seeds.
+/// A table of decoders against others of the same model, over all seeds.
 fn over_all(title: &str, about: &str, all: &[Versus]) -> Vec<String> {
     if all.is_empty() {
         return Vec::new();
@@ -204,12 +204,12 @@ fn over_all(title: &str, about: &str, all: &[Versus]) -> Vec<String> {
     vec![format!("### {title}"), about.to_owned(), table(&rows)]
 }
 
-/// How a row of an operator begins.
+/// The first cells of an operator's row.
 fn named<C>(of: &OfOperator<C>) -> [String; 3] {
     [of.folder.clone(), of.operator.clone(), of.seeds.to_string()]
 }
 
-/// What operators made, and what came of it.
+/// The section on the operators of imagination: prompts made, and solutions kept for them.
 fn imagination(
     made: &[OfOperator<MadeCounts>],
     brought: &[OfOperator<BroughtCounts>],
@@ -246,7 +246,7 @@ fn imagination(
     vec!["## Imagination".to_owned(), about.to_owned(), table(&first), table(&second)]
 }
 
-/// How far critics can be trusted.
+/// The section on the quality of the critics.
 fn critics(critics: &[CriticReport]) -> Vec<String> {
     if critics.is_empty() {
         return Vec::new();
@@ -271,7 +271,7 @@ fn critics(critics: &[CriticReport]) -> Vec<String> {
     vec!["## Critics".to_owned(), about.to_owned(), table(&rows)]
 }
 
-/// What filters are worth.
+/// The section on the yield and precision of the filters.
 fn kept(filters: &[KeptReport]) -> Vec<String> {
     if filters.is_empty() {
         return Vec::new();
@@ -312,7 +312,7 @@ fn kept(filters: &[KeptReport]) -> Vec<String> {
     vec!["## Filter".to_owned(), about.to_owned(), table(&rows)]
 }
 
-/// What each decoder cost.
+/// The section on the costs of decoders.
 fn decoder_costs(decoders: &[DecoderCost]) -> Vec<String> {
     if decoders.is_empty() {
         return Vec::new();
@@ -334,7 +334,7 @@ fn decoder_costs(decoders: &[DecoderCost]) -> Vec<String> {
     vec!["## Costs of decoders".to_owned(), about.to_owned(), table(&rows)]
 }
 
-/// What each stage cost.
+/// The section on the costs of stages.
 fn costs(stages: &[StageCost]) -> Vec<String> {
     if stages.is_empty() {
         return Vec::new();
@@ -371,7 +371,7 @@ fn interval(gain: Spread) -> String {
     gain.interval.map_or_else(none, |[low, high]| signed_range(low, high))
 }
 
-/// A table whose first row is the header.
+/// A markdown table; the first row is the header.
 fn table(rows: &[Vec<String>]) -> String {
     let line = |cells: &Vec<String>| {
         let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
@@ -383,7 +383,7 @@ fn table(rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
-/// Text that markdown takes for nothing else.
+/// Escapes text so that markdown shows it literally.
 fn escaped(text: &str) -> String {
     let piece = |character: char| match character {
         '\\' | '|' | '[' | ']' | '`' | '*' | '_' => format!("\\{character}"),

@@ -1,5 +1,5 @@
-//! What the operators of imagination made, and what a search and a filter made of that: from the metrics beside the prompts
-//! and beside what was kept.
+//! Counts per operator of imagination: prompts made, and solutions found and kept for them, from the metrics in the
+//! folders of prompts and of training examples.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,51 +10,51 @@ use stage::{Failure, ResultExt};
 
 use super::folder::{self, BySeed};
 
-/// What the metrics say of an operator in a round, means over seeds.
+/// The counts of an operator in one folder, averaged over seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OfOperator<C> {
-    /// The folder of the prompts or of the examples within the run.
+    /// Folder of the prompts or of the examples within the run.
     pub folder: String,
     /// The operator.
     pub operator: String,
-    /// Seeds that have it.
+    /// Number of seeds with this operator.
     pub seeds: usize,
     /// The counts.
     #[serde(flatten)]
     pub counts: C,
 }
 
-/// The counts of what an operator made.
+/// Counts of the prompts that an operator made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct MadeCounts {
-    /// Questions that were tried.
+    /// Questions drawn.
     pub draws: f64,
-    /// Prompts that came of them.
+    /// Prompts kept of them.
     #[serde(rename(deserialize = "kept"))]
     pub prompts: f64,
-    /// Kinds of questions among them: what is left without names, objects and numbers.
+    /// Distinct shapes among them: questions without names, objects and numbers.
     pub shapes: f64,
-    /// How many of the kinds of the seeds are among them, in percent.
+    /// Share of the seeds' shapes that they cover, in percent.
     pub coverage_percent: f64,
-    /// Different runs of three words, in percent of all.
+    /// Share of distinct word trigrams among all, in percent.
     pub distinct_3_percent: f64,
 }
 
-/// The counts of what came of an operator's prompts.
+/// Counts of the search and the filter on an operator's prompts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct BroughtCounts {
-    /// Prompts of which the search found a solution.
+    /// Searched prompts: those with at least one trajectory.
     pub prompts: f64,
-    /// Prompts of which one was kept.
+    /// Prompts with a kept solution.
     pub kept: f64,
-    /// Solutions that were kept.
+    /// Kept solutions.
     pub sft: f64,
-    /// How likely the policy would have said something else than the best kept solution, 0 to 1, and 0 where none was
-    /// kept: the mean over the prompts.
+    /// Mean over the prompts of `1 - p(y | x)`, the probability that the policy would not have said the best kept
+    /// solution; 0 for prompts without one. In 0 to 1.
     pub gain: f64,
 }
 
-/// A line of the metrics beside prompts.
+/// A line of the metrics next to prompts.
 #[derive(Deserialize)]
 struct MadeLine {
     operator: String,
@@ -62,7 +62,7 @@ struct MadeLine {
     counts: MadeCounts,
 }
 
-/// A line of the metrics beside examples.
+/// A line of the metrics next to examples.
 #[derive(Deserialize)]
 struct BroughtLine {
     operators: Vec<BroughtOne>,
@@ -75,26 +75,27 @@ struct BroughtOne {
     counts: BroughtCounts,
 }
 
-/// By operator.
+/// Counts by operator.
 type Counts<T> = BTreeMap<String, T>;
-/// By the folder of a dataset, and by operator.
+/// Counts by the folder of a dataset, then by operator.
 type Found<T> = Result<BTreeMap<String, Counts<T>>, Failure>;
 
-/// What operators made, by the folders of the prompts below a run's.
+/// Reads the counts of made prompts below a run's folder, by prompt folder.
 pub(super) fn made(run: &Path) -> Found<MadeCounts> {
     lines(run, ("prompts", "operator"), |all, line: MadeLine| {
         all.insert(line.operator, line.counts);
     })
 }
 
-/// What came of their prompts, by the folders of the examples; of what was filtered again after a kill, the last.
+/// Reads the counts of kept solutions below a run's folder, by the folder of the examples. If a filter ran again after
+/// a kill, its last line counts.
 pub(super) fn brought(run: &Path) -> Found<BroughtCounts> {
     lines(run, ("sft", "operators"), |all, line: BroughtLine| {
         *all = line.operators.into_iter().map(|one| (one.operator, one.counts)).collect();
     })
 }
 
-/// The metrics of the datasets of a name below a run's folder, line by line: the lines with a key.
+/// Reads the metrics next to all datasets of the given name below a run's folder, and adds the lines that have the key.
 fn lines<L: serde::de::DeserializeOwned, T>(
     run: &Path,
     (dataset, key): (&str, &str),
@@ -110,13 +111,14 @@ fn lines<L: serde::de::DeserializeOwned, T>(
         }
         Ok(all)
     })?;
+    // Folders without such lines would be empty rows in the report.
     found.retain(|_, all| !all.is_empty());
     Ok(found)
 }
 
-/// Counts with a mean.
+/// Counts that can be averaged.
 pub(super) trait Averaged: Sized {
-    /// The mean of each count; not a number of none.
+    /// The mean of each count; NaN for an empty slice.
     fn average(all: &[Self]) -> Self;
 }
 
@@ -147,7 +149,7 @@ fn mean<T>(all: &[T], figure: fn(&T) -> f64) -> f64 {
     all.iter().map(figure).sum::<f64>() / all.len() as f64
 }
 
-/// Means over the seeds that have an operator, by folder and operator.
+/// Averages each folder's operators over the seeds that have them.
 pub(super) fn means<C: Averaged>(seeds: BySeed<Counts<C>>) -> Vec<OfOperator<C>> {
     let mut found = Vec::new();
     for (folder, seeds) in folder::by_folder(seeds) {

@@ -1,8 +1,9 @@
-//! Which charts a report has.
+//! The charts of a report.
 //!
-//! `rounds.<task>.<split>.svg`: accuracy by round, greedy and by the vote of each tree, as the paper's Figure 2.
-//! `models.<task>.<split>.svg`: the same by model in the order given, where no model is a round.
-//! `tokens.<task>.<split>.<model>.svg`: accuracy over what a decoder generates.
+//! - `rounds.<task>.<split>.svg`: accuracy by round, for greedy decoding and the vote of each tree, like the paper's
+//!   Figure 2.
+//! - `models.<task>.<split>.svg`: the same by model, in the order given, if no name ends in a round number.
+//! - `tokens.<task>.<split>.<model>.svg`: accuracy over generated tokens, by decoder.
 
 use std::collections::BTreeMap;
 
@@ -16,20 +17,20 @@ use crate::format::range;
 /// A chart as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plot {
-    /// The task of what it shows.
+    /// The task of the chart.
     pub task: String,
-    /// The split.
+    /// The split of the chart.
     pub split: String,
-    /// What it shows, in words.
+    /// The title.
     pub title: String,
-    /// The name of its file.
+    /// The file name.
     pub file: String,
     /// The contents.
     pub svg: String,
 }
 
-/// The charts of a report: for each split accuracy by round or by model, then accuracy over tokens for each model
-/// that was asked for and has several decoders. There is none of what was not measured.
+/// The charts of a report. For each split, one of accuracy by round or by model, then one of accuracy over tokens for
+/// each requested model with several decoders. Charts without data are left out.
 pub fn plots(report: &Report) -> Vec<Plot> {
     let mut plots = Vec::new();
     for split in &report.splits {
@@ -59,21 +60,22 @@ fn plot(split: &SplitReport, kind: &str, model: Option<&str>, chart: &Chart) -> 
     }
 }
 
-/// A name as part of a file's: other names have other parts.
+/// Encodes a name for use in a file name. Distinct names stay distinct, because every special byte gets its own code.
 fn file_name(name: &str) -> String {
     let piece = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
+        // `_` itself is encoded too, so that no two names collide.
         byte => format!("_{byte:02x}"),
     };
     name.bytes().map(piece).collect()
 }
 
-/// The decoders that are shown for every model: greedy and the vote of a tree.
+/// The decoders plotted by model: greedy and the vote of a tree.
 fn shown(split: &SplitReport) -> impl Iterator<Item = &DecoderReport> {
     split.decoders.iter().filter(|it| [GREEDY, VOTE].contains(&it.decoder.as_str()))
 }
 
-/// Those that are shown for every round: the votes of the other searches that rounds were measured with, too.
+/// The decoders plotted by round: also the votes of search variants that the rounds were measured with.
 fn shown_by_round(split: &SplitReport) -> impl Iterator<Item = &DecoderReport> {
     let votes = |decoder: &str| decoder.split_once('@').is_some_and(|(kind, _)| kind == VOTE);
     split
@@ -82,7 +84,7 @@ fn shown_by_round(split: &SplitReport) -> impl Iterator<Item = &DecoderReport> {
         .filter(move |it| it.decoder == GREEDY || it.decoder == VOTE || votes(&it.decoder))
 }
 
-/// Models side by side, a series for each decoder.
+/// The chart of models side by side, with a series per decoder.
 fn by_model(split: &SplitReport, models: &[String]) -> Option<Chart> {
     let has = |it: &DecoderReport, model: &String| it.models.iter().any(|it| it.model == *model);
     let is_shown = |model: &&String| shown(split).any(|it| has(it, model));
@@ -106,8 +108,8 @@ fn by_model(split: &SplitReport, models: &[String]) -> Option<Chart> {
     (!series.is_empty()).then_some(Chart { title, over, scale, series })
 }
 
-/// Models whose names end in a number are the rounds of a series, others are at 0. If one alone is there, the lines of
-/// all series begin at it.
+/// The chart by round. Models whose names end in a number are the rounds of a series; the others are at 0. If there is
+/// exactly one model at 0, the lines of all series start from it.
 fn by_round(split: &SplitReport) -> Option<Chart> {
     let mut names: Vec<&str> = Vec::new();
     let mut series = Vec::new();
@@ -154,14 +156,15 @@ fn groups(decoder: &DecoderReport) -> Vec<Group<'_>> {
     groups
 }
 
-/// `round 2` is the second of `round`; what has no number is at 0.
+/// Splits `round 2` into `round` and 2; names without a number are round 0.
 fn series_of(model: &str) -> (&str, u32) {
     let numbered =
         model.rsplit_once(' ').and_then(|(name, round)| Some((name, round.parse().ok()?)));
     numbered.unwrap_or((model, 0))
 }
 
-/// The place of the one model without a number; none if there are others.
+/// The index of the only series with a model at round 0; `None` if there are several, since a line could then start at
+/// any of them.
 fn start(groups: &[Group<'_>]) -> Option<usize> {
     let at_zero = |(_, models): &Group<'_>| models.iter().any(|(round, _)| *round == 0);
     let mut found = groups.iter().enumerate().filter(|(_, group)| at_zero(group));
@@ -169,8 +172,8 @@ fn start(groups: &[Group<'_>]) -> Option<usize> {
     found.next().is_none().then_some(only)
 }
 
-/// A decoder with several numbers of samples is a line, variants of a search are marks with their names. One decoder alone
-/// is no chart.
+/// The chart of accuracy over tokens. A decoder with several numbers of samples is a line; variants of a search are
+/// labelled marks. `None` for a single decoder.
 fn over_tokens(split: &SplitReport, model: &str) -> Option<Chart> {
     let mut kinds: BTreeMap<Rank<'_>, Vec<(&str, &Measured)>> = BTreeMap::new();
     for decoder in &split.decoders {

@@ -1,4 +1,4 @@
-//! What decoders cost, from the metrics beside their measurements.
+//! Costs of decoders, from the metrics in the folders of their evaluations.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,21 @@ use super::SeedRun;
 use crate::bill::{self, MeanCost};
 use crate::compare::Rank;
 
-/// What a decoder of a model cost a problem: means over the splits that were measured together, and over the seeds.
+/// The cost of a model's decoder per problem: the mean over the splits that were measured together, and over the seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DecoderCost {
     /// The model.
     pub model: String,
-    /// The decoder. Those that share their work each cost all of it.
+    /// The decoder. Decoders that share their work each bear all of it.
     pub decoder: String,
-    /// Seeds whose metrics are there.
+    /// Number of seeds with metrics.
     pub seeds: usize,
     /// The means.
     #[serde(flatten)]
     pub cost: MeanCost,
 }
 
-/// The costs of all decoders, by model in the order given, then by decoder.
+/// Reads the costs of all decoders, by model in the order given, then by decoder.
 pub(super) fn of_decoders(runs: &[SeedRun]) -> Result<Vec<DecoderCost>, dataset::Error> {
     let mut models: Vec<(&str, BTreeMap<String, Vec<MeanCost>>)> = Vec::new();
     for run in runs {

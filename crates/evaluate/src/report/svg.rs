@@ -1,12 +1,12 @@
-//! Pieces of SVG as text. Coordinates are pixels with one decimal, so that equal charts are equal bytes.
+//! Writes SVG as text. Coordinates are pixels with one decimal, so that equal charts give equal bytes.
 
-/// Lines of an SVG document.
+/// An SVG document, line by line.
 pub(super) struct Svg {
     size: [f64; 2],
     lines: Vec<String>,
 }
 
-/// On which side of its place a text stands.
+/// The alignment of a text relative to its position.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -14,28 +14,29 @@ pub(super) enum Anchor {
     End,
 }
 
-/// How a mark and its line look; one for each of many series.
+/// The style of a mark and its line, one per series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style {
-    /// Which colour, of as many as there are; more begin again.
+    /// Index of the colour; wraps around.
     pub(super) colour: usize,
-    /// Which shape, in the same way.
+    /// Index of the shape; wraps around.
     pub(super) shape: usize,
     /// Whether the line is dashed.
     pub(super) dashed: bool,
 }
 
-/// Colours that people who see few colours tell apart (Okabe and Ito), without the one that is too light for lines.
+/// A palette for people with colour vision deficiency (Okabe and Ito), without its yellow, which is too light for
+/// lines.
 const COLOURS: [&str; 7] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
 impl Svg {
-    /// An empty sheet of so many pixels.
+    /// An empty sheet of the given size in pixels.
     pub(super) fn new(width: f64, height: f64) -> Self {
         Self { size: [width, height], lines: Vec::new() }
     }
 
-    /// The document.
+    /// Returns the whole document.
     pub(super) fn finish(self) -> String {
         let [width, height] = self.size;
         let head = format!(
@@ -46,7 +47,7 @@ impl Svg {
         head + &self.lines.join("\n") + "\n</svg>\n"
     }
 
-    /// A text that stands on `at`.
+    /// Writes a text whose baseline is at `at`.
     pub(super) fn text(&mut self, at: [f64; 2], anchor: Anchor, text: &str) {
         let [x, y] = at;
         let (anchor, text) = (anchor.name(), escaped(text));
@@ -55,7 +56,7 @@ impl Svg {
         ));
     }
 
-    /// A text that is read from below, centred on `at`.
+    /// Writes a text rotated to read upwards, centred on `at`.
     pub(super) fn upward(&mut self, at: [f64; 2], text: &str) {
         let ([x, y], text) = (at, escaped(text));
         self.lines.push(format!(
@@ -64,19 +65,19 @@ impl Svg {
         ));
     }
 
-    /// A thin grey line.
+    /// Draws a thin grey line.
     pub(super) fn rule(&mut self, from: [f64; 2], to: [f64; 2]) {
         self.stroke(&[from, to], "stroke=\"#d0d0d0\"");
     }
 
-    /// A line through points.
+    /// Draws a line through the points.
     pub(super) fn line(&mut self, points: &[[f64; 2]], style: Style) {
         let dashes = if style.dashed { " stroke-dasharray=\"6 4\"" } else { "" };
         let colour = style.colour();
         self.stroke(points, &format!("stroke=\"{colour}\" stroke-width=\"1.8\"{dashes}"));
     }
 
-    /// A vertical interval with a bar at both ends.
+    /// Draws a vertical interval with a bar at both ends.
     pub(super) fn whisker(&mut self, x: f64, ends: [f64; 2], style: Style) {
         let colour = style.colour();
         let stroke = format!("class=\"whisker\" stroke=\"{colour}\"");
@@ -86,14 +87,14 @@ impl Svg {
         self.stroke(&path, &stroke);
     }
 
-    /// The mark of a point, with a text that is shown by a pointer over it.
+    /// Draws the mark of a point, with a tooltip.
     pub(super) fn mark(&mut self, at: [f64; 2], style: Style, text: &str) {
         let shape = style.shape_at(at);
         let text = escaped(text);
         self.lines.push(format!("<g class=\"mark\"><title>{text}</title>{shape}</g>"));
     }
 
-    /// A mark of the legend.
+    /// Draws a mark in the legend.
     pub(super) fn sample(&mut self, at: [f64; 2], style: Style) {
         self.lines.push(style.shape_at(at));
     }
@@ -136,7 +137,7 @@ impl Style {
     }
 }
 
-/// Text as XML holds it; what XML cannot hold becomes the sign for that.
+/// Escapes text for XML; characters that XML cannot hold become U+FFFD.
 fn escaped(text: &str) -> String {
     let piece = |character: char| match character {
         '&' => "&amp;".to_owned(),

@@ -1,11 +1,11 @@
-//! Evaluations to read, as rows and as datasets.
+//! Test evaluations, as rows and as datasets.
 
 use std::path::Path;
 
 use dataset::{Begin, Output, Recipe};
 use schema::Evaluation;
 
-/// Rows of one decoder on one split: problems `from..from + right.len()`, right where there is an `x`.
+/// Rows of one decoder on one split: problems `from..from + right.len()`, correct where `right` has an `x`.
 pub(crate) fn rows(split: &str, decoder: &str, from: usize, right: &str) -> Vec<Evaluation> {
     let row = |(i, mark): (usize, char)| Evaluation {
         task: "world".into(),
@@ -22,7 +22,7 @@ pub(crate) fn rows(split: &str, decoder: &str, from: usize, right: &str) -> Vec<
     right.chars().enumerate().map(row).collect()
 }
 
-/// Writes an evaluation; its path as text.
+/// Writes an evaluation and returns its path.
 pub(crate) fn write(dir: &Path, rows: &[Evaluation]) -> String {
     let recipe = Recipe {
         tool: "evaluate".into(),

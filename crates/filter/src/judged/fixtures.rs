@@ -5,7 +5,7 @@ use schema::{Check, Critique, TextOption, Trajectory};
 use super::Judged;
 use crate::config::{FilterConfig, RankBy};
 
-/// Everything passes, one example a prompt.
+/// A preset that lets everything pass and keeps one example per prompt.
 pub(crate) fn config() -> FilterConfig {
     FilterConfig {
         outcome_above: -1.0,
@@ -23,7 +23,7 @@ pub(crate) fn config() -> FilterConfig {
     }
 }
 
-/// A finished trajectory of two options, with a completion of its own.
+/// A finished trajectory of two options, with a completion that no other has.
 pub(crate) fn trajectory(prompt: &str, id: &str) -> Trajectory {
     let option = |text: &str| TextOption { text: text.to_owned(), ..TextOption::default() };
     Trajectory {
@@ -41,7 +41,7 @@ pub(crate) fn trajectory(prompt: &str, id: &str) -> Trajectory {
     }
 }
 
-/// A critique whose score and outcome are `score`, with one equation that holds and every agreement.
+/// A critique with `score` as score and outcome, one equation that holds, and full agreement.
 pub(crate) fn critique(prompt: &str, id: &str, score: f32) -> Critique {
     Critique {
         trajectory_id: id.to_owned(),
@@ -57,12 +57,12 @@ pub(crate) fn critique(prompt: &str, id: &str, score: f32) -> Critique {
     }
 }
 
-/// Trajectories by prompt, id and score.
+/// Pairs built from (prompt, id, score).
 pub(crate) fn judged(of: &[(&str, &str, f32)]) -> Judged {
     with(of, |_, _| ())
 }
 
-/// The same, changed before they are paired.
+/// The same, with `change` applied before pairing.
 pub(crate) fn with(
     of: &[(&str, &str, f32)],
     mut change: impl FnMut(&mut Trajectory, &mut Critique),

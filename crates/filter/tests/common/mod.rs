@@ -1,4 +1,4 @@
-//! What the tests share: running the real binary, and small datasets made through the dataset crate.
+//! Helpers of the tests: running the real binary, and small datasets written through the dataset crate.
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
@@ -10,7 +10,7 @@ use std::process::Command;
 use dataset::{Begin, Dataset, Output, Recipe};
 use schema::{Check, Critique, Table, TextOption, Trajectory};
 
-/// Inputs and outputs of one test.
+/// The inputs and outputs of one test, in a temporary folder.
 pub(crate) struct Place {
     dir: tempfile::TempDir,
 }
@@ -29,7 +29,7 @@ impl Run {
         &self.out
     }
 
-    /// Asserts how it ended, and what it said on standard error.
+    /// Asserts the exit code and the messages on standard error.
     #[track_caller]
     pub(crate) fn fails(&self, code: i32, said: &[&dyn Display]) {
         assert_eq!(self.code, code, "{}", self.err);
@@ -41,7 +41,7 @@ impl Run {
 }
 
 impl Place {
-    /// Inputs with these rows.
+    /// Writes these rows as the two inputs.
     pub(crate) fn new(trajectories: &[Trajectory], critiques: &[Critique]) -> Self {
         let place = Self { dir: tempfile::tempdir().unwrap() };
         write(&place.of("trajectories"), trajectories);
@@ -49,7 +49,7 @@ impl Place {
         place
     }
 
-    /// One more dataset.
+    /// Adds another dataset.
     pub(crate) fn add<T: Table>(&self, name: &str, rows: &[T]) {
         write(&self.of(name), rows);
     }
@@ -58,7 +58,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    /// Filters with the preset of tests/fixtures and these further words.
+    /// Filters with the preset of tests/fixtures and the further arguments in `words`.
     pub(crate) fn filter(&self, words: &str) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_filter"));
         let preset = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/filter.toml");
@@ -84,7 +84,7 @@ impl Place {
         Dataset::open(&self.of(name)).unwrap().rows().unwrap()
     }
 
-    /// Every file of the outputs but the metrics, with its bytes.
+    /// Every output file except the metrics, with its bytes.
     pub(crate) fn outputs(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut folders: Vec<_> = ["sft", "preferences", "steps"].map(|name| self.of(name)).into();
         let mut files = BTreeMap::new();
@@ -137,7 +137,7 @@ pub(crate) fn trajectory(prompt: &str, id: &str) -> Trajectory {
     }
 }
 
-/// A critique whose score and outcome are `score`, with one equation that holds.
+/// A critique with `score` as score and outcome, and one equation that holds.
 pub(crate) fn critique(prompt: &str, id: &str, score: f32) -> Critique {
     Critique {
         trajectory_id: id.to_owned(),

@@ -1,23 +1,23 @@
-//! What a configuration means by what it does not say: the defaults of the classes of transformers 5, which are not the
-//! same for all families. A key that is null is there.
+//! Defaults for keys that a `config.json` leaves out. They are those of the transformers 5 classes, which differ by
+//! family. A key that is null counts as present.
 
 use serde_json::{Map, Value};
 
 use super::{EndTokens, ModelConfig};
 
-/// The defaults of a family for keys that real files leave out; sizes have to be there.
+/// A family's defaults for keys that real files leave out. The sizes have no default.
 struct Absent {
     max_position_embeddings: usize,
     num_key_value_heads: Option<usize>,
     head_dim: Option<usize>,
-    /// Of Qwen where it is used at all.
+    /// Default window, in tokens. Qwen models use it only if `use_sliding_window` is set.
     sliding_window: Option<usize>,
     opening: Option<u32>,
     end: Option<u32>,
 }
 
 const RMS_NORM_EPS: f64 = 1e-6;
-/// The first layer of Qwen with a window.
+/// Index of the first Qwen layer with a sliding window, unless configured.
 const MAX_WINDOW_LAYERS: u64 = 28;
 
 impl Absent {
@@ -53,10 +53,10 @@ impl Absent {
 }
 
 impl ModelConfig {
-    /// Reads the text of a `config.json` as transformers does.
+    /// Parses a `config.json` as transformers would.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// Returns a message that says what is wrong.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut config: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         let said: Map<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
@@ -98,7 +98,7 @@ impl ModelConfig {
     }
 }
 
-/// Whether a Qwen that uses windows has one in some layer.
+/// Whether any layer of a Qwen with `use_sliding_window` actually has a window.
 fn has_window(said: &Map<String, Value>) -> Result<bool, String> {
     let number = |key: &str| said.get(key).and_then(Value::as_u64);
     let Some(types) = said.get("layer_types").and_then(Value::as_array) else {
@@ -112,7 +112,7 @@ fn has_window(said: &Map<String, Value>) -> Result<bool, String> {
     }
 }
 
-/// Refuses rotary settings that differ from layer to layer, or that turn a part of a head alone.
+/// Refuses rotary settings that differ between layers, or that rotate only part of a head.
 fn check_rope(said: &Map<String, Value>) -> Result<(), String> {
     const PART: &str = "partial_rotary_factor";
     let whole =

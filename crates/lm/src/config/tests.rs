@@ -1,6 +1,6 @@
 use super::*;
 
-/// A decoder small enough for a test.
+/// A decoder small enough for tests.
 pub(crate) fn toy() -> ModelConfig {
     serde_json::from_value(serde_json::json!({
         "model_type": "llama", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
@@ -13,7 +13,8 @@ pub(crate) fn toy() -> ModelConfig {
 
 #[test]
 fn a_token_costs_two_operations_for_each_weight_it_meets() {
-    // Of each layer: queries and output of 32 by 32, keys and values of 16 by 32, three matrices of 32 by 48.
+    // Per layer: query and output weights of 32 by 32, keys and values of 16 by 32, and three feed-forward matrices of 32
+    // by 48.
     assert_eq!(toy().layer_flops(), 2 * 2 * (2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 48));
     assert_eq!(toy().logit_flops(), 2 * 32 * 300);
 }
@@ -31,13 +32,13 @@ fn long_waves_are_stretched_and_short_ones_stay() {
     let (plain, config) = (toy(), ModelConfig { rope_scaling: Some(scaled), ..toy() });
     let (before, after) = (plain.frequencies().unwrap(), config.frequencies().unwrap());
     assert_eq!(before, [1.0, 0.1, 0.01, 0.001]);
-    // 64 tokens are 10.2 waves of the first, 1.02 of the second, and less than one of the others.
+    // In 64 tokens the first frequency makes 10.2 turns, the second 1.02, and the others less than one.
     let kept = (6.4 / std::f64::consts::TAU - 1.0) / 3.0;
     let expected = [1.0, 0.1 * (kept + (1.0 - kept) / 8.0), 0.01 / 8.0, 0.001 / 8.0];
     assert!(after.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{after:?}");
 }
 
-/// Transformers 4 writes both names of the kind for some models, and no type for weights of several.
+/// Transformers 4 writes both names of the scaling kind for some models, and a null dtype for weights of mixed types.
 #[test]
 fn older_configurations_are_read() {
     let both = rope(r#"{"type": "linear", "rope_type": "linear", "factor": 2.0}"#);
@@ -100,7 +101,7 @@ fn a_hostile_configuration_is_refused_by_key() {
     toy().validate().unwrap();
 }
 
-/// The toy's sizes as a `config.json` of a family, with more keys.
+/// Parses a `config.json` of a family with the toy's sizes and more keys.
 fn read(family: &str, more: serde_json::Value) -> Result<ModelConfig, String> {
     let mut json = serde_json::json!({
         "model_type": family, "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48,
@@ -111,7 +112,7 @@ fn read(family: &str, more: serde_json::Value) -> Result<ModelConfig, String> {
     ModelConfig::read(&json.to_string())
 }
 
-/// What the classes of transformers 5.24 make of a file that names sizes alone.
+/// The expected values are those of the transformers 5.24 classes for a file with sizes only.
 #[test]
 fn a_key_that_is_not_there_means_what_it_means_in_transformers() {
     let (llama_ends, none) = ((Some(1), vec![2]), (None, vec![]));
@@ -133,7 +134,7 @@ fn a_key_that_is_not_there_means_what_it_means_in_transformers() {
     }
 }
 
-/// Null is not absent: these are the values of the same classes.
+/// Null is not absent. The expected values are again those of the transformers classes.
 #[test]
 fn a_key_that_is_null_is_there() {
     for family in ["llama", "qwen2", "qwen3"] {
@@ -178,7 +179,7 @@ fn windows_are_those_of_the_family() {
     assert!(read("qwen3", json(chunked)).unwrap_err().contains("chunked_attention"));
 }
 
-/// Transformers 5 prefers `rope_scaling` to `rope_parameters`, and an empty one is none.
+/// Transformers 5 prefers `rope_scaling` to `rope_parameters`, and treats an empty one as absent.
 #[test]
 fn rotary_settings_are_taken_from_where_transformers_takes_them() {
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
@@ -209,7 +210,7 @@ fn rotary_settings_are_taken_from_where_transformers_takes_them() {
     }
 }
 
-/// Keys that a family does not look at change nothing.
+/// A key that the family does not read changes nothing.
 #[test]
 fn biases_are_those_of_the_family() {
     let with = serde_json::json!({"attention_bias": true, "mlp_bias": true, "hidden_act": "swish"});

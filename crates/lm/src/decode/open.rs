@@ -1,4 +1,4 @@
-//! Decoding on the CPU: rows of any lengths, of which each begins as soon as there is room for it.
+//! Decoding on the CPU: rows of any length, each started as soon as there is room.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,10 +8,10 @@ use crate::prefix::{Known, Prefixes};
 use crate::spans::{Kv, Span, Spans};
 use crate::weights::values;
 
-/// Tokens of a block that a row writes.
+/// Block size for the keys and values of new tokens, in tokens.
 const BLOCK: usize = 32;
 
-/// Rows that wait; workers take them in order.
+/// The waiting rows, which workers take in order.
 pub(crate) struct Queue<'a> {
     rows: Vec<(&'a GenerationRequest, &'a Known)>,
     next: AtomicUsize,
@@ -28,15 +28,15 @@ impl<'a> Queue<'a> {
     }
 }
 
-/// Rows that a worker is writing.
+/// The rows that one worker is decoding.
 pub(crate) struct Open<'a> {
     engine: &'a Engine,
     prefixes: &'a Prefixes,
-    /// The most rows at once.
+    /// Maximum number of rows at once.
     most: usize,
-    /// Each with its place in the queue.
+    /// Rows with their index in the queue.
     rows: Vec<(usize, Row<'a>)>,
-    /// What they have read.
+    /// Cached and new keys and values of those rows.
     spans: Spans<'a>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Open<'a> {
         Self { engine, prefixes, most, rows: Vec::new(), spans }
     }
 
-    /// Writes rows until none waits; gives each with its place in the queue.
+    /// Decodes until the queue is empty. Returns the results with their index in the queue.
     pub(crate) fn run(mut self, queue: &Queue<'a>) -> Vec<(usize, Written)> {
         let mut done = Vec::new();
         loop {
@@ -69,14 +69,15 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// One more token for every row; gives the scores that follow.
+    /// Feeds one token per row. Returns the logits, `[rows, vocab_size]`.
     fn step(&mut self) -> Vec<f32> {
         let tokens: Vec<u32> = self.rows.iter().map(|(_, row)| row.last()).collect();
         let hidden = self.engine.pass(&tokens, &mut self.spans);
         values(self.engine.output.forward(hidden))
     }
 
-    /// Takes out the rows that have ended. The others keep their order: neighbours begin alike.
+    /// Removes finished rows. The others keep their order, because neighbours often share a prefix and can be attended
+    /// together.
     fn close(&mut self, done: &mut Vec<(usize, Written)>) {
         let rows = std::mem::take(&mut self.rows);
         let spans = std::mem::take(&mut self.spans.rows);

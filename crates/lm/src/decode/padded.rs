@@ -1,4 +1,4 @@
-//! Decoding in tensors of one shape: a batch of rows with as many known columns, until all have ended.
+//! Decoding in tensors of a fixed shape: a batch runs until all of its rows have stopped.
 
 use burn::tensor::Tensor;
 
@@ -10,23 +10,24 @@ use crate::prefix::{Known, Prefixes, written};
 use crate::spans::Kv;
 use crate::weights::values;
 
-/// The cache grows by so many columns: most rows end long before they have to.
+/// Columns by which the cache grows. Allocating `max_new` at once would be wasteful, since most rows stop long before.
 const GROWTH: usize = 32;
 
 /// A batch being decoded.
 pub(crate) struct Padded<'a> {
     engine: &'a Engine,
     rows: Vec<(Row<'a>, Kv)>,
-    /// The row of the batch in each row of the tensors.
+    /// For each tensor row, the index of its request.
     live: Vec<usize>,
     caches: Vec<Cache>,
-    /// `[live, 1, 1, capacity]`, 0 for the known columns of a row and all new ones.
+    /// `[live, 1, 1, known + max_new]`: 0 for a row's cached columns and all new ones, negative infinity for padding
+    /// between them.
     mask: Tensor<4>,
-    /// Columns of what was known.
+    /// Columns of the padded cached prefixes.
     known: usize,
     /// Columns written so far.
     columns: usize,
-    /// Columns there are.
+    /// Columns allocated.
     capacity: usize,
 }
 
@@ -80,7 +81,7 @@ impl<'a> Padded<'a> {
         self.rows[index].0.stop.is_none()
     }
 
-    /// Takes the keys and values of finished rows out of the tensors, if they are kept.
+    /// Copies the keys and values of finished rows out of the tensors, if their requests keep them.
     fn save(&mut self, at: &[usize]) {
         let row = |at: usize| &self.rows[self.live[at]].0;
         let kept = at.iter().copied().filter(|&at| row(at).request.keep);
@@ -92,7 +93,7 @@ impl<'a> Padded<'a> {
         }
     }
 
-    /// Drops finished rows once they are a quarter of the batch: dropping copies the cache.
+    /// Drops finished rows once they are a quarter of the batch. Not sooner, because dropping rows copies the cache.
     fn compact(&mut self) {
         let (keep, rest): (Vec<usize>, Vec<usize>) =
             (0..self.live.len()).partition(|&at| self.open(self.live[at]));
@@ -109,7 +110,7 @@ impl<'a> Padded<'a> {
         self.live = keep.into_iter().map(|i| self.live[i]).collect();
     }
 
-    /// One more token for every row of the tensors; gives the scores that follow.
+    /// Feeds one token per tensor row. Returns the logits.
     fn step(&mut self) -> Vec<f32> {
         if self.columns == self.capacity {
             self.caches.iter_mut().for_each(|cache| cache.grow(GROWTH));

@@ -1,4 +1,4 @@
-//! What a model makes of a row as a whole: its last hidden state, and which token it expects next.
+//! Whole-row outputs: the final hidden state, and next-token probabilities.
 
 use burn::tensor::activation::softmax;
 
@@ -7,17 +7,17 @@ use crate::prefix::{Known, Prefixes};
 use crate::weights::values;
 use crate::{Error, model};
 
-/// A row whose last hidden state is wanted.
+/// A row to embed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedRequest {
     /// The tokens, at least one.
     pub ids: Vec<u32>,
-    /// What the row shares with others ([`crate::prefix::scope_of`]).
+    /// Scope of the row's cached prefix, shared with related rows ([`crate::prefix::scope_of`]).
     pub scope: u64,
 }
 
 impl Engine {
-    /// The last hidden state of every row, at its last token: `[rows][hidden_size]`.
+    /// Returns the final hidden state at the last token of every row, `[rows][hidden_size]`.
     ///
     /// # Errors
     /// [`Error::TooLong`] for a row beyond the context; [`Error::NotFinite`].
@@ -34,7 +34,7 @@ impl Engine {
         prefixes.count(self.passed(rows.len(), 0));
         let width = self.config.hidden_size;
         let hidden = self.spread(&batches, |engine, batch| {
-            // Only the last token is new, and nothing of it is kept.
+            // Only the last token is new, and it is not cached.
             let last =
                 |&row: &usize| Wanted { scope: rows[row].scope, ids: &rows[row].ids, keep: 0 };
             let wanted: Vec<Wanted<'_>> = batch.iter().map(last).collect();
@@ -47,7 +47,7 @@ impl Engine {
         Ok(hidden)
     }
 
-    /// The probabilities of some tokens after every row, in the order of `tokens`.
+    /// Returns the probability of each of `tokens` as the next token of every row, `[rows][tokens]`.
     ///
     /// # Errors
     /// [`Error::TooLong`] for a row beyond the context; [`Error::NotFinite`].

@@ -1,4 +1,4 @@
-//! Reading: one pass over what is not known of some rows.
+//! Reads rows: one forward pass over the tokens that are not cached yet.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
@@ -12,17 +12,17 @@ use crate::prefix::{Known, PrefixCounts, Prefixes, Read, written};
 use crate::spans::{Kv, Span, Spans};
 use crate::weights::values;
 
-/// What there is of a row after it was read.
+/// The result of reading a row.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
-    /// What was known of it before.
+    /// The tokens that were cached before.
     pub(super) known: Known,
     /// The scalar heads of the other tokens, `[tokens, scalar_heads]`.
     pub(super) heads: Vec<f32>,
 }
 
 impl Engine {
-    /// Reads rows, each with its scope, but for their last tokens, and finds what was read.
+    /// Reads all but the last token of each row, given with its scope, and returns the cached prefixes.
     pub(super) fn read_before(
         &self,
         rows: &[(u64, &[u32])],
@@ -39,20 +39,19 @@ impl Engine {
         wanted.iter().map(|row| prefixes.find(row.scope, row.ids)).collect()
     }
 
-    /// Reads what rows of every scope begin with, once, for all that come after.
+    /// Reads a prefix common to rows of every scope, such as solved examples, once for all later rows.
     pub fn read_shared(&self, ids: &[u32], prefixes: &mut Prefixes) {
         if prefixes.shares(ids) {
             return;
         }
-        // In a place of its own: a part of it may be there already, as part of something else.
+        // Use a separate cache: part of the prefix may already be in the main one, in some scope.
         let mut apart = Prefixes::default();
         self.read(&[Wanted { scope: 0, ids, keep: ids.len() }], &mut apart);
         prefixes.insert_shared(ids, &apart.only(), self.shape);
         prefixes.count(self.passed(ids.len(), 0));
     }
 
-    /// Reads what is not known of some rows; what rows of one scope have in common is read first,
-    /// once.
+    /// Reads the tokens that are not cached yet. The common prefix of rows in a scope is read first, once.
     pub(super) fn read(&self, wanted: &[Wanted<'_>], prefixes: &mut Prefixes) -> Vec<Seen> {
         let (rows, places) = distinct(wanted);
         let (_, common) = self.read_rows(&shared(&rows, prefixes), prefixes);
@@ -64,7 +63,7 @@ impl Engine {
         places.into_iter().map(|place| seen[place].clone()).collect()
     }
 
-    /// Reads what is not known of distinct rows; gives also how many tokens that were.
+    /// Reads distinct rows. Also returns how many tokens went through the model.
     fn read_rows(&self, rows: &[Wanted<'_>], prefixes: &mut Prefixes) -> (Vec<Seen>, usize) {
         let known: Vec<Known> = rows.iter().map(|row| prefixes.find(row.scope, row.ids)).collect();
         let new = |row: usize| rows[row].ids.len() - known[row].tokens;
@@ -89,7 +88,8 @@ impl Engine {
         (seen, tokens)
     }
 
-    /// The last hidden states, `[tokens, hidden_size]`, of tokens that go on from spans, in their order.
+    /// Runs `tokens` through the model as the next tokens of the spans. Returns the final hidden states,
+    /// `[tokens, hidden_size]`.
     pub(crate) fn pass(&self, tokens: &[u32], spans: &mut Spans<'_>) -> Tensor<2> {
         let positions: Vec<usize> =
             spans.rows.iter().flat_map(|span| span.past()..span.past() + span.new).collect();
@@ -101,8 +101,8 @@ impl Engine {
         hidden.reshape([count, width])
     }
 
-    /// One forward pass over what is not known of some rows: the last hidden states of their new tokens, one row after
-    /// another, and the keys and values of those that are kept.
+    /// One forward pass over the uncached tokens of some rows. Returns their final hidden states, row after row, and the
+    /// keys and values of the tokens to cache.
     pub(super) fn forward(
         &self,
         rows: &[(&Wanted<'_>, &Known)],
@@ -124,7 +124,7 @@ impl Engine {
         (hidden, kept.collect())
     }
 
-    /// As [`Self::forward`], in tensors in which all rows have the size of the largest.
+    /// Like [`Self::forward`], with every row padded to the size of the longest.
     fn forward_padded(
         &self,
         rows: &[(&Wanted<'_>, &Known)],
@@ -157,7 +157,7 @@ impl Engine {
         (hidden, written(&caches, &kept, columns, self.shape, &self.device))
     }
 
-    /// One forward pass: the keys and values that are kept, and the scalar heads of all tokens.
+    /// One forward pass. Returns, per row, the keys and values to cache and the scalar heads of all new tokens.
     fn read_batch(&self, rows: &[(&Wanted<'_>, &Known)], prefixes: &Prefixes) -> Vec<Read> {
         let (hidden, kept) = self.forward(rows, prefixes);
         let head = self.decoder.scalar_head.as_ref();

@@ -1,4 +1,4 @@
-//! The rows of a reading before they are tensors: which are the same, what they share, how they are padded and masked.
+//! Prepares rows for a forward pass: deduplication, shared prefixes, padding and masks.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use crate::model::{self, MASKED};
 use crate::prefix::{Known, Prefixes, common};
 
-/// What a row has read before is padded to a multiple of this many tokens.
+/// Cached tokens are padded to a multiple of this many columns, so that rows of similar length fit one batch.
 const KNOWN_BUCKET: usize = 32;
 
 /// A row to be read.
@@ -15,11 +15,12 @@ const KNOWN_BUCKET: usize = 32;
 pub(super) struct Wanted<'a> {
     pub(super) scope: u64,
     pub(super) ids: &'a [u32],
-    /// How many of the first tokens are kept.
+    /// How many leading tokens to cache.
     pub(super) keep: usize,
 }
 
-/// Every row once, and where each row of the list is among them; the longest part is kept.
+/// Deduplicates rows. Returns the distinct rows, with the largest `keep` of their duplicates, and each original row's
+/// index among them.
 pub(super) fn distinct<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<usize>) {
     let (mut rows, mut index) = (Vec::<Wanted<'a>>::new(), BTreeMap::new());
     let places = wanted.iter().map(|row| {
@@ -34,7 +35,7 @@ pub(super) fn distinct<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<usize
     (rows, places)
 }
 
-/// What the rows of each scope have in common and is not known.
+/// The longest common prefix of the rows in each scope, where two or more rows share it and it is not cached yet.
 pub(super) fn shared<'a>(rows: &[Wanted<'a>], prefixes: &Prefixes) -> Vec<Wanted<'a>> {
     let mut scopes = BTreeMap::<u64, (usize, &'a [u32])>::new();
     for row in rows {
@@ -53,13 +54,13 @@ pub(super) fn shared<'a>(rows: &[Wanted<'a>], prefixes: &Prefixes) -> Vec<Wanted
         .collect()
 }
 
-/// The columns that what is known of a row takes in a padded batch.
+/// Columns that a row's cached tokens take in a padded batch.
 pub(crate) fn known_columns(known: &Known) -> usize {
     known.tokens.next_multiple_of(KNOWN_BUCKET)
 }
 
-/// What rows may see that read `time` tokens after `columns` of which their own first are known:
-/// these, and of the new ones those before and itself, `[rows, 1, time, columns + time]`.
+/// The attention mask of a padded batch, `[rows, 1, time, columns + time]`. Each row sees its `known` cached tokens of
+/// the first `columns`, and the new tokens causally.
 pub(super) fn mask(known: &[usize], columns: usize, time: usize, device: &Device) -> Tensor<4> {
     let query = |known: usize, query: usize| {
         let sees = move |column: usize| match column.checked_sub(columns) {
@@ -72,7 +73,7 @@ pub(super) fn mask(known: &[usize], columns: usize, time: usize, device: &Device
     model::tensor(values.collect(), [known.len(), 1, time, columns + time], device)
 }
 
-/// Rows one after another, each filled up to `time` tokens, and empty rows up to `count`.
+/// Concatenates rows, each padded with zeros to `time` tokens, and adds empty rows up to `count`.
 pub(super) fn pad<'a, I: Iterator<Item = &'a [u32]>>(
     rows: I,
     count: usize,

@@ -1,4 +1,4 @@
-//! Batches, and the workers that they are spread over.
+//! Splits rows into batches and runs them on the workers.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Engine;
 
-/// What a row reads is padded to a multiple of this many tokens.
+/// New tokens of a row are padded to a multiple of this.
 pub(super) const NEW_BUCKET: usize = 16;
-/// The most tokens, padding included, of one forward pass on a device that wants large ones.
+/// Maximum tokens of a forward pass, including padding, on devices that are efficient only with large ones.
 const PASS_TOKENS: usize = 16_384;
-/// About so many tokens are read in one pass on the CPU: enough for its products, few enough for its caches.
+/// About how many tokens the CPU reads per pass: enough to make the matrix products efficient, few enough for its caches.
 const CPU_PASS_TOKENS: usize = 1024;
 
 impl Engine {
-    /// Indices of rows in batches, by their known columns and their new tokens.
+    /// Groups row indices into batches by their cached columns and new tokens.
     pub(super) fn batches(
         &self,
         rows: impl Iterator<Item = (usize, (usize, usize))>,
@@ -22,7 +22,7 @@ impl Engine {
         if self.on_cpu() { self.even_batches(rows) } else { self.padded_batches(rows) }
     }
 
-    /// Batches of about as many new tokens, in order.
+    /// Batches with about the same number of new tokens, in order.
     fn even_batches(&self, rows: impl Iterator<Item = (usize, (usize, usize))>) -> Vec<Vec<usize>> {
         let rows: Vec<(usize, usize)> = rows.map(|(row, (_, new))| (row, new)).collect();
         let total: usize = rows.iter().map(|(_, new)| new).sum();
@@ -39,7 +39,7 @@ impl Engine {
         batches
     }
 
-    /// Batches of one size each, the longest first.
+    /// Batches of equal padded size, the longest first.
     fn padded_batches(
         &self,
         rows: impl Iterator<Item = (usize, (usize, usize))>,
@@ -53,6 +53,7 @@ impl Engine {
         };
         groups
             .into_iter()
+            // The longest batches first, so that no worker starts a long one when the others are done.
             .rev()
             .flat_map(|(size, rows)| {
                 rows.chunks(most(size)).map(<[usize]>::to_vec).collect::<Vec<_>>()
@@ -60,7 +61,7 @@ impl Engine {
             .collect()
     }
 
-    /// Runs the batches on the workers and puts the results back in order.
+    /// Runs the batches on the workers. Returns the results in row order.
     pub(super) fn spread<T: Send>(
         &self,
         batches: &[Vec<usize>],
@@ -76,7 +77,7 @@ impl Engine {
         })
     }
 
-    /// Runs something on as many workers as there is work for, and puts the results of all in order.
+    /// Calls `run` on up to `most` workers. Returns all results in row order.
     pub(super) fn on_workers<T: Send>(
         &self,
         most: usize,
@@ -100,7 +101,7 @@ impl Engine {
         done.into_iter().map(|(_, result)| result).collect()
     }
 
-    /// The same model for another thread; the weights are shared.
+    /// A copy of the engine for another thread. The weights are shared.
     fn replica(&self) -> Self {
         Self {
             config: self.config.clone(),

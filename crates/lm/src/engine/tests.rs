@@ -1,9 +1,9 @@
-//! The padded tensors of other devices, on the CPU.
+//! Tests the padded tensors of other devices, on the CPU.
 
 use super::*;
 use crate::weights::HostTensor;
 
-/// The engine of the CPU and one that works in padded tensors, on a model with a head or without.
+/// The CPU engine and one with padded tensors, for a model with the given scalar heads.
 fn both(heads: &[&str]) -> [Engine; 2] {
     engines(&checkpoint(heads))
 }
@@ -26,12 +26,12 @@ fn checkpoint(heads: &[&str]) -> Checkpoint {
     Checkpoint::fresh(config, tokenizer, 5, &crate::device::cpu()).unwrap()
 }
 
-/// Weights that are numbers, and make scores that are none.
+/// Weights that are finite but make the scores overflow.
 #[test]
 fn scores_that_are_no_numbers_are_an_error() {
     let checkpoint = checkpoint(&["value"]);
     let model = crate::weights::replace(checkpoint.model.clone(), |name, shape| {
-        // Of signs without a pattern, so that some sum is too large.
+        // Signs without a pattern, so that some sum overflows.
         let sign =
             |i: usize| if (i.wrapping_mul(2_654_435_761) >> 16) & 1 == 0 { 3e38 } else { -3e38 };
         let count: usize = shape.iter().product();
@@ -63,7 +63,7 @@ fn ids(length: usize, seed: usize) -> Vec<u32> {
     (0..length).map(|t| (3 + (t * 13 + seed) % 250) as u32).collect()
 }
 
-/// Three waves of rows that go on from each other, some of them kept.
+/// Three waves of rows, each continuing from the one before, with only some rows kept in the cache.
 fn written(engine: &Engine) -> Vec<Generation> {
     let mut prefixes = Prefixes::default();
     let request = |i: usize| GenerationRequest {

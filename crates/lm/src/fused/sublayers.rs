@@ -1,4 +1,4 @@
-//! The two halves of a block and the loss over the vocabulary, an operation each.
+//! The two halves of a block and the language modelling loss, each as a single fused operation.
 
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
@@ -8,11 +8,11 @@ use crate::causal::{self, Kept, Shape};
 use crate::kernels;
 use crate::product::{Place, View, parted, side_by_side};
 
-/// What the gradient of self-attention needs.
+/// Saved state for the gradient of self-attention.
 #[derive(Debug, Clone)]
 struct Attended {
     x: Host,
-    /// Of queries, keys, values and the output.
+    /// Query, key, value and output weights.
     weights: [Host; 4],
     angles: [Host; 2],
     shape: Shape,
@@ -20,31 +20,31 @@ struct Attended {
     found: Vec<f32>,
 }
 
-/// What the gradient of the feed-forward layer needs.
+/// Saved state for the gradient of the feed-forward layer.
 #[derive(Debug, Clone)]
 struct Fed {
     x: Host,
-    /// Of the gate, beside it, and of the output.
+    /// Gate, up and down weights.
     weights: [Host; 3],
-    /// `[.., 2 * wide]`.
+    /// Gate and up projections next to each other, `[.., 2 * wide]`.
     joined: Vec<f32>,
     shape: [usize; 3],
 }
 
-/// What the gradient of the loss over the vocabulary needs.
+/// Saved state for the gradient of the language modelling loss.
 #[derive(Debug, Clone)]
 struct Compared {
     hidden: Host,
     head: Host,
-    /// For the logits.
+    /// Gradient of the loss with respect to the logits.
     gradient: Vec<f32>,
     shapes: [[usize; 2]; 2],
     tied: bool,
 }
 
-/// Causal self-attention of whole rows on the CPU, `[batch, time, hidden_size]` to the same: the weights of queries, keys,
-/// values and the output, the cosines and sines of positions that all rows have in common, and how many heads ask and are
-/// asked. None on other devices, and where rows have positions of their own.
+/// Causal self-attention of whole rows on the CPU, `[batch, time, hidden_size]` to the same shape. Takes the query, key,
+/// value and output weights, the cosines and sines of positions that all rows share, and the numbers of query and key
+/// heads. `None` on other devices, or if rows have their own positions.
 pub(crate) fn self_attention(
     x: &Tensor<3>,
     weights: [Tensor<2>; 4],
@@ -102,8 +102,8 @@ fn attention_backward(of: Attended, grad: &[f32]) -> [FlexTensor; 5] {
     ]
 }
 
-/// `down(silu(gate(x)) * up(x))` on the CPU, `[.., hidden_size]` to the same: the weights of the gate, of what is beside it
-/// and of the output. None on other devices.
+/// The feed-forward layer `down(silu(gate(x)) * up(x))` on the CPU, `[.., hidden_size]` to the same shape. Takes the
+/// gate, up and down weights. `None` on other devices.
 pub(crate) fn mlp(x: &Tensor<3>, weights: [Tensor<2>; 3]) -> Option<Tensor<3>> {
     let shape @ [_, _, size] = x.dims();
     let wide = weights[0].dims()[1];
@@ -134,9 +134,10 @@ fn mlp_backward(of: Fed, grad: &[f32]) -> [FlexTensor; 4] {
     [flex(by_x, shape), by_gate, by_up, flex(by_down, [wide, size])]
 }
 
-/// The sum of the weighted cross-entropies of hidden states `[rows, hidden_size]` against one target each, on the CPU: the
-/// scores of the vocabulary are computed once, and become their own gradient in place. `head` is the embedding
-/// `[vocabulary, hidden_size]` if it is `tied`, and otherwise `[hidden_size, vocabulary]`. None on other devices.
+/// The weighted sum of the cross-entropies of hidden states `[rows, hidden_size]` against one target per row, on the CPU.
+/// The logits are computed once and turn into their own gradient in place, so no second `[rows, vocabulary]` buffer is
+/// needed. `head` is the embedding `[vocabulary, hidden_size]` if `tied`, and `[hidden_size, vocabulary]` otherwise.
+/// `None` on other devices.
 pub(crate) fn language_loss(
     hidden: &Tensor<2>,
     (head, tied): (Tensor<2>, bool),
@@ -170,14 +171,14 @@ pub(crate) fn language_loss(
     })
 }
 
-/// Whether all inputs have a history, or none: others are not worked on at once.
+/// Whether all inputs are tracked by autodiff, or none. The fused operations do not support a mix.
 fn alike(inputs: &[OnCpu]) -> bool {
     let tracked = inputs.iter().filter(|input| matches!(input, OnCpu::Tracked(_))).count();
     tracked == 0 || tracked == inputs.len()
 }
 
-/// Products of `[.., size]` with several weights of so many columns, side by side: what is on the left is made ready for the
-/// product once.
+/// Multiplies `[.., size]` by several weights at once, with the products side by side. A single product packs its
+/// left-hand side only once.
 fn project<const N: usize>(
     x: &Host,
     size: usize,
@@ -189,7 +190,7 @@ fn project<const N: usize>(
     View::of(x.values(), size).times(View::of(&joined, parts.iter().sum()))
 }
 
-/// The gradient of [`project`] for what is on the left.
+/// The gradient of [`project`] with respect to its left-hand side.
 fn project_back<const N: usize>(
     grad: &[f32],
     size: usize,

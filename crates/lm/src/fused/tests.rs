@@ -1,4 +1,4 @@
-//! Every fused operation is its composition of burn's own, with its gradients.
+//! Checks every fused operation, and its gradients, against the composition of burn's own operations.
 
 use super::*;
 use crate::device;
@@ -8,7 +8,7 @@ fn numbers(count: usize, salt: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 37 + salt * 11) % 101) as f32 / 25.0 - 2.0).collect()
 }
 
-/// Runs both forms on the same inputs; compares outputs and the gradients of a weighted sum of them.
+/// Runs both forms on the same inputs, and compares the outputs and the gradients of a weighted sum of them.
 fn agree<const D: usize, const E: usize>(
     shapes: [[usize; D]; 2],
     fused: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<E>,
@@ -145,7 +145,7 @@ fn cross_entropy_is_its_composition() {
     );
 }
 
-/// Some columns of a matrix.
+/// Selects columns of a matrix.
 fn columns(matrix: &Tensor<2>, from: usize, count: usize) -> Tensor<2> {
     matrix.clone().narrow(1, from, count)
 }
@@ -154,7 +154,7 @@ fn columns(matrix: &Tensor<2>, from: usize, count: usize) -> Tensor<2> {
 fn self_attention_is_its_composition_in_rows_of_several_blocks() {
     for (time, heads, kv_heads) in [(3, 4, 4), (70, 4, 2), (130, 2, 1)] {
         let (all, kv) = (heads * 4, kv_heads * 4);
-        // Large scores would make the last digits of the shares differ.
+        // Large scores would make the last digits of the attention weights differ.
         let weights = |w: &Tensor<2>| {
             let w = &w.clone().mul_scalar(0.2);
             let output = columns(w, all + 2 * kv, all).transpose();

@@ -1,4 +1,4 @@
-//! Softmax and rotary turns.
+//! Softmax and rotary kernels.
 
 #![expect(
     clippy::inline_always,
@@ -7,16 +7,15 @@
 
 use super::{normalize, sum};
 
-/// Where the mask of each row of scores `[batch, heads, time, keys]` stands in a mask
-/// `[batch or 1, 1, time or 1, keys]`.
+/// How to find the mask of each row of scores `[batch, heads, time, keys]` in a mask `[batch or 1, 1, time or 1, keys]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MaskShape {
     pub(crate) heads: usize,
     pub(crate) time: usize,
     pub(crate) keys: usize,
-    /// Whether rows of the batch have masks of their own.
+    /// Whether each batch row has its own mask.
     pub(crate) by_batch: bool,
-    /// Whether queries have masks of their own.
+    /// Whether each query has its own mask.
     pub(crate) by_time: bool,
 }
 
@@ -58,7 +57,7 @@ vectorized! {
     }
 }
 
-/// The gradient of [`masked_softmax`] for the scores, from its output.
+/// The gradient of [`masked_softmax`] with respect to the scores, computed from its output.
 pub(crate) fn masked_softmax_backward(
     output: &[f32],
     grad: &[f32],
@@ -82,48 +81,49 @@ vectorized! {
     }
 }
 
-/// Sizes of queries or keys, `heads * width` of every `stride` numbers of `[batch, time]` tokens, and of their rotary angles,
-/// `[batch or 1, 1, time, width / 2]`.
+/// Shape of the queries or keys to rotate: `heads * width` values per token, in `[batch, time]` tokens that are `stride`
+/// values apart. The angles are `[batch or 1, 1, time, width / 2]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RotaryShape {
     pub(crate) batch: usize,
     pub(crate) time: usize,
     pub(crate) heads: usize,
     pub(crate) width: usize,
-    /// Numbers from a token to the next.
+    /// Values from one token to the next.
     pub(crate) stride: usize,
-    /// Whether rows of the batch have positions of their own.
+    /// Whether each batch row has its own positions.
     pub(crate) by_batch: bool,
 }
 
 impl RotaryShape {
-    /// How many numbers are turned.
+    /// Number of values rotated.
     fn size(&self) -> usize {
         self.batch * self.time * self.heads * self.width
     }
 }
 
-/// Splits heads and turns each by its rotary angles (rotate-half): to `[batch, heads, time, width]`.
+/// Splits the heads and rotates each one by its angles (rotate-half): to `[batch, heads, time, width]`.
 pub(crate) fn rotary(x: &[f32], cos: &[f32], sin: &[f32], shape: RotaryShape) -> Vec<f32> {
     let mut out = vec![0.0; shape.size()];
     turn(&mut out, x, [cos, sin], shape, true);
     out
 }
 
-/// The gradient of [`rotary`] for its input, `[batch, time, heads * width]`.
+/// The gradient of [`rotary`] with respect to its input, `[batch, time, heads * width]`.
 pub(crate) fn rotary_back(grad: &[f32], cos: &[f32], sin: &[f32], shape: RotaryShape) -> Vec<f32> {
     let mut out = vec![0.0; shape.size()];
     turned_back(&mut out, grad, [cos, sin], shape);
     out
 }
 
-/// Turns `[batch, heads, time, width]` back and writes the heads side by side.
+/// Rotates `[batch, heads, time, width]` back and writes the heads next to each other again. `stride` lets it write into
+/// a wider row, so that queries and keys share one gradient buffer.
 pub(crate) fn turned_back(out: &mut [f32], grad: &[f32], angles: [&[f32]; 2], shape: RotaryShape) {
     turn(out, grad, angles, shape, false);
 }
 
 vectorized! {
-    /// Turns every head's vector forth and splits the heads, or back and joins them.
+    /// Rotates each head's vector and splits the heads, or rotates back and joins them.
     fn turn(out: &'a mut [f32], x: &'a [f32], angles: [&'a [f32]; 2], shape: RotaryShape, forth: bool) {
         let [cos, sin] = angles;
         let RotaryShape { batch, time, heads, width, stride, by_batch } = shape;
@@ -149,8 +149,8 @@ vectorized! {
     }
 }
 
-/// `softmax(scale * scores)` of queries over the keys that they see, of `keys`, the first `seen`, the next one more and so
-/// on. Rows of scores follow each other, those of shares are `stride` apart.
+/// `softmax(scale * scores)` with a causal limit: the first query sees `seen` of the `keys`, the next one more, and so
+/// on. Rows of scores are contiguous; rows of weights (`shares`) are `stride` apart.
 pub(crate) fn causal_softmax(
     shares: &mut [f32],
     scores: &[f32],
@@ -175,8 +175,8 @@ vectorized! {
     }
 }
 
-/// Turns the gradients of shares into those of the scores: rows of gradients follow each other, those of shares are `stride`
-/// apart.
+/// Turns the gradient of the attention weights into that of the scores, in place. Rows of gradients are contiguous; rows
+/// of weights (`shares`) are `stride` apart.
 pub(crate) fn causal_softmax_backward(
     grad: &mut [f32],
     shares: &[f32],

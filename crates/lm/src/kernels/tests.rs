@@ -1,4 +1,4 @@
-//! The kernels beside numbers that were found otherwise.
+//! Checks the kernels against independently computed values.
 
 use super::*;
 
@@ -55,7 +55,7 @@ fn one_update_of_adamw_by_hand() {
     };
     let (mut value, mut first, mut second) = ([2.0_f32], [0.0_f32], [0.0_f32]);
     adamw(&mut value, [&mut first, &mut second], &[-4.0], how);
-    // The gradient is -2: the unbiased step is -1; 2 * 0.95 + 0.1.
+    // The gradient is -2, so the unbiased step is -1: 2 * 0.95 + 0.1.
     assert!((value[0] - 2.0).abs() < 1e-6, "{}", value[0]);
     assert!((first[0] + 0.2).abs() < 1e-6 && (second[0] - 0.04).abs() < 1e-6);
 }

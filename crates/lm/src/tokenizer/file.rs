@@ -1,5 +1,5 @@
-//! What a `tokenizer.json` may say. It is checked before the library sees it, which trusts the file: some of what can
-//! stand there would end the program, or fill the memory, at the first text that meets it.
+//! Validates a `tokenizer.json` before the library sees it. The library trusts the file, and some settings would crash
+//! the program or fill the memory at the first text that runs into them.
 
 mod charsmap;
 
@@ -7,29 +7,29 @@ use serde_json::{Map, Value};
 
 use super::LARGEST;
 
-/// How the entries of a vocabulary spell bytes.
+/// How vocabulary entries represent bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
-    /// A character for every byte: Llama 3, Qwen, GPT-2.
+    /// One character per byte: Llama 3, Qwen, GPT-2.
     ByteLevel,
-    /// As text, with a mark for the space and `<0x0A>` for bytes that have no entry: Llama 2, Mistral.
+    /// Plain text, with a mark for spaces and `<0x0A>` for bytes without an entry: Llama 2, Mistral.
     Marked,
 }
 
-/// What stands for a space in a vocabulary of [`Spelling::Marked`].
+/// Stands for a space in a [`Spelling::Marked`] vocabulary.
 const SPACE_MARK: char = '\u{2581}';
 
-/// How many times as long as it was a text may become before it is cut into tokens. Real normalizers stay below 100.
+/// Limit on the factor by which normalization may lengthen a text. Real normalizers stay below 100.
 const MOST_GROWTH: f64 = 1024.0;
-/// The most steps of a normalizer and of what follows it.
+/// Maximum number of steps in the normalizer, the pre-tokenizer or the decoder.
 const MOST_STEPS: usize = 256;
-/// The most bytes of what is put before a text, or before or after each of its words.
+/// Maximum size of a prefix or suffix that is added to a text or to each of its words, in bytes.
 const MOST_AFFIX: usize = 256;
 
-/// Checks the text of a file.
+/// Checks the contents of a `tokenizer.json` and returns how its vocabulary spells bytes.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// A message that says what is wrong.
 pub(super) fn check(text: &str) -> Result<Spelling, String> {
     let file: Value = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
     let steps = |key: &str| steps(&file[key], key);
@@ -65,7 +65,7 @@ pub(super) fn check(text: &str) -> Result<Spelling, String> {
     Ok(spelling)
 }
 
-/// A vocabulary of byte pairs: a number of its own for every entry, and for every merge an entry.
+/// Checks a BPE vocabulary: ids must be unique, and every merge must produce an entry.
 fn check_pairs(vocab: &Map<String, Value>, model: &Value) -> Result<(), String> {
     if vocab.is_empty() {
         return Err("its vocabulary is empty".to_owned());
@@ -98,7 +98,7 @@ fn check_pairs(vocab: &Map<String, Value>, model: &Value) -> Result<(), String> 
     }
 }
 
-/// Whether a merge joins two entries to one that the vocabulary has; the second without its prefix.
+/// Whether a merge joins two entries into a third one. The second loses its subword prefix.
 fn is_merge(merge: &Value, prefix: &str, vocab: &Map<String, Value>) -> bool {
     let pair = match merge {
         Value::String(line) if line.starts_with("#version") => return true,
@@ -118,26 +118,26 @@ fn is_merge(merge: &Value, prefix: &str, vocab: &Map<String, Value>) -> bool {
     joined.is_some_and(|joined| vocab.contains_key(&joined))
 }
 
-/// A vocabulary of pieces with scores, by place.
+/// Checks a unigram vocabulary, a list of pieces with scores.
 fn check_pieces(vocab: &[Value]) -> Result<(), String> {
     if vocab.is_empty() {
         return Err("its vocabulary is empty".to_owned());
     }
-    // Without a length a piece would be found for ever at the same place.
+    // An empty piece would match at the same place forever.
     match vocab.iter().position(|piece| piece[0].as_str().is_none_or(str::is_empty)) {
         Some(place) => Err(format!("entry {place} of its vocabulary has no text")),
         None => Ok(()),
     }
 }
 
-/// One of the steps that a text goes through.
+/// One step of the pipeline that a text goes through.
 #[derive(Debug, Clone, Copy)]
 struct Step<'a> {
     kind: &'a str,
     value: &'a Value,
 }
 
-/// The steps of a part of the file, sequences in sequences one after the other.
+/// The steps of one section of the file, with nested sequences flattened.
 fn steps<'a>(value: &'a Value, part: &str) -> Result<Vec<Step<'a>>, String> {
     let (mut open, mut steps) = (vec![value], Vec::new());
     while let Some(value) = open.pop() {
@@ -161,14 +161,14 @@ fn steps<'a>(value: &'a Value, part: &str) -> Result<Vec<Step<'a>>, String> {
 }
 
 impl<'a> Step<'a> {
-    /// How many times as long a part of a text can become in this step.
+    /// The largest factor by which this step can lengthen a part of a text.
     fn growth(&self) -> Result<f64, String> {
         Ok(match self.kind {
             "Replace" => {
                 let content = self.content().len() as f64;
                 match self.pattern() {
                     Some(pattern) if !pattern.is_empty() => content / pattern.len() as f64,
-                    // What may match nothing may match between any two characters.
+                    // A pattern that may match the empty string can match between any two characters.
                     _ => content + 1.0,
                 }
             }
@@ -179,7 +179,7 @@ impl<'a> Step<'a> {
             "FixedLength" if self.value["length"] == 0 => {
                 return Err("it cuts texts into pieces of no length".to_owned());
             }
-            // The longest compatible form is of U+FDFA; the longest canonical ones take three times the bytes.
+            // The longest compatibility decomposition is that of U+FDFA. The longest canonical ones triple the bytes.
             "NFKC" | "NFKD" => 11.0,
             "NFC" | "NFD" | "Lowercase" | "Bert" | "BertNormalizer" => 3.0,
             "Metaspace" => 4.0,
@@ -197,12 +197,12 @@ impl<'a> Step<'a> {
         self.text("content")
     }
 
-    /// The text that is replaced, if it is one and no expression.
+    /// The text to be replaced, if it is literal and not a regex.
     fn pattern(&self) -> Option<&'a str> {
         self.value["pattern"]["String"].as_str()
     }
 
-    /// Whether a later step may change what this one has written.
+    /// Whether a later step may change this step's output.
     fn feeds(&self, later: &Self) -> bool {
         match (self.kind, later.kind, later.pattern()) {
             ("Replace", "Replace", Some(pattern)) => {
@@ -213,7 +213,8 @@ impl<'a> Step<'a> {
     }
 }
 
-/// How many times as long a text can become: the most that steps which change each other's results make of a part of it.
+/// The largest factor by which a text can grow. The factors of steps that feed each other multiply; others apply to
+/// different parts.
 fn growth(steps: &[Step<'_>]) -> Result<f64, String> {
     let mut most = vec![1.0_f64; steps.len()];
     for (i, step) in steps.iter().enumerate().rev() {
@@ -226,7 +227,7 @@ fn growth(steps: &[Step<'_>]) -> Result<f64, String> {
 }
 
 impl Spelling {
-    /// The bytes that an entry of the vocabulary stands for.
+    /// The bytes that a vocabulary entry stands for.
     pub(super) fn bytes(self, token: &str) -> Vec<u8> {
         match self {
             Self::ByteLevel => byte_level(token),
@@ -242,8 +243,8 @@ impl Spelling {
     }
 }
 
-/// Undoes the byte-level alphabet, in which printable characters stand for themselves and the other
-/// bytes are characters from U+0100 on, in order. A token with a character from elsewhere stands for its own text.
+/// Decodes the byte-level alphabet, in which printable characters stand for themselves and the other bytes are mapped, in
+/// order, to characters from U+0100 on. A token with any other character stands for its own text.
 fn byte_level(token: &str) -> Vec<u8> {
     let printable = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let byte = |c: char| {

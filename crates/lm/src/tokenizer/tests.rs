@@ -1,4 +1,4 @@
-//! Texts to tokens and back, and files that nobody should trust.
+//! Encoding and decoding, and hostile tokenizer files.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,8 @@ fn special_tokens_are_one_id_and_no_text() {
     assert_eq!(tokenizer.token(1).as_deref(), Some("<|eos|>"));
 }
 
-/// A vocabulary as Llama 2 has it: spaces are marks, a text begins with one, and what has no entry is its bytes.
+/// A tokenizer in the style of Llama 2: spaces are marks, a text starts with one, and characters without an entry become
+/// bytes.
 fn marked() -> Tokenizer {
     Tokenizer::from_json(&marked_json().to_string()).unwrap()
 }
@@ -103,7 +104,7 @@ fn other_kinds_of_tokenizers_are_refused() {
     let json = r#"{"model": {"type": "WordPiece"}, "decoder": {"type": "WordPiece"}}"#;
     let error = Tokenizer::from_json(json).unwrap_err().to_string();
     assert!(error.contains("only byte-level tokenizers"), "{error}");
-    // The name of the decoder as an entry of a vocabulary makes no decoder.
+    // A vocabulary entry that has the name of the decoder must not count as one.
     let json = r#"{"model": {"type": "BPE", "vocab": {"ByteLevel": 0}, "merges": []}, "decoder": {"type": "Fuse"}}"#;
     let error = Tokenizer::from_json(json).unwrap_err().to_string();
     assert!(error.contains("only byte-level tokenizers"), "{error}");
@@ -119,13 +120,13 @@ fn what_is_written_reads_back_the_same() {
     assert_eq!(ids(&again), ids(&tokenizer));
 }
 
-/// An added token as `tokenizer.json` has it.
+/// An added token as in a `tokenizer.json`.
 fn added(id: usize, content: &str, special: bool, normalized: bool) -> Value {
     json!({"id": id, "content": content, "special": special, "single_word": false, "lstrip": false,
         "rstrip": false, "normalized": normalized})
 }
 
-/// The trained tokenizer's file, changed.
+/// The trained tokenizer's file after a change.
 fn changed(change: impl FnOnce(&mut Value)) -> Result<Tokenizer, Error> {
     let mut json: Value = serde_json::from_str(&tokenizer().to_json().unwrap()).unwrap();
     change(&mut json);
@@ -140,7 +141,7 @@ fn with_added(tokens: &[(&str, bool)]) -> Tokenizer {
     changed(add).unwrap()
 }
 
-/// What `transformers` 5.24 writes with `skip_special_tokens=True`.
+/// The expected texts are those of `transformers` 5.24 with `skip_special_tokens=True`.
 #[test]
 fn added_tokens_that_are_not_special_are_text() {
     let tokens = [
@@ -167,7 +168,7 @@ fn added_tokens_that_are_not_special_are_text() {
     assert_eq!(saved.decode(&ids), text);
 }
 
-/// Values of `tokenizers` 0.23: the normalized form of an added token is what is decoded.
+/// The expected text is that of `tokenizers` 0.23, which decodes an added token to its normalized form.
 #[test]
 fn added_tokens_of_marked_vocabularies_are_text_as_well() {
     let mut json = marked_json();
@@ -180,7 +181,7 @@ fn added_tokens_of_marked_vocabularies_are_text_as_well() {
     assert_eq!(tokenizer.decode(&ids), "ab<think>\n </think>b");
 }
 
-/// `transformers` sets the first two anew for every call; the third is for training a tokenizer's user from nothing.
+/// `transformers` sets truncation and padding on every call, and merge dropout is for training from scratch.
 #[test]
 fn what_is_set_for_batches_is_not_obeyed_and_not_kept() {
     let text = CORPUS.concat();
@@ -205,7 +206,7 @@ fn what_is_set_for_batches_is_not_obeyed_and_not_kept() {
     }
 }
 
-/// Where a text opens is said by the format of a prompt, so nothing else may add an opening to it.
+/// The prompt format says where a text starts, so the post-processor must not add a bos token as well.
 #[test]
 fn what_post_processors_add_is_not_added() {
     let expected = tokenizer().encode(CORPUS[0]).unwrap();
@@ -218,7 +219,7 @@ fn what_post_processors_add_is_not_added() {
     assert_eq!(tokenizer.unwrap().encode(CORPUS[0]).unwrap(), expected);
 }
 
-/// A tokenizer that begins a text with a space, or without one, does not do so in the middle.
+/// A tokenizer that adds a space at the start of a text, or strips it, must not do so in the middle.
 #[test]
 fn a_text_in_the_middle_is_read_as_it_is() {
     let spaced = changed(|json| {
@@ -243,7 +244,7 @@ fn a_text_in_the_middle_is_read_as_it_is() {
     }
 }
 
-/// Two line ends are one token here: what comes before a text must not be joined with it.
+/// Two line breaks are one token here, so an opening must not merge with the text.
 #[test]
 fn an_opening_that_joins_the_text_is_not_taken() {
     let tokenizer = changed(|json| {
@@ -332,7 +333,7 @@ fn a_hostile_file_is_refused_and_the_reason_said() {
     assert!(Tokenizer::from_json(&deep).unwrap_err().to_string().contains("not JSON"));
 }
 
-/// Replacements that do not feed each other, as many real files have them, are no growth.
+/// Many real files have replacements that do not feed each other. Their growth factors must not be multiplied.
 #[test]
 fn many_replacements_that_do_not_meet_are_taken() {
     let tokenizer = changed(|json| {
@@ -345,7 +346,7 @@ fn many_replacements_that_do_not_meet_are_taken() {
     assert_eq!(tokenizer.decode(&tokenizer.encode("aB").unwrap()), "a\u{ff22}");
 }
 
-/// A table with one leaf, as sentencepiece writes it: `a` becomes `bc`.
+/// A table with a single leaf, as sentencepiece writes it: `a` becomes `bc`.
 #[test]
 fn a_table_of_rewrites_is_followed() {
     use base64::Engine as _;
@@ -370,7 +371,7 @@ fn a_table_of_rewrites_is_followed() {
     assert!(error.contains("outside of itself"), "{error}");
 }
 
-/// Any one byte of a file that is another: loaded or refused, never worse, whatever is read then.
+/// With any byte flipped, the file either loads or is refused; nothing panics, not even on a later text.
 #[test]
 fn a_flipped_byte_never_ends_the_program() {
     let json = marked_json().to_string().into_bytes();
@@ -398,7 +399,7 @@ fn a_text_begins_with_what_the_post_processor_puts_there() {
     assert_eq!(adding.encode_whole("<s>ab").unwrap(), adding.encode("<s>ab").unwrap(), "once");
     assert_eq!(adding.encode_whole("").unwrap(), [1]);
     assert_eq!(marked().encode_whole("ab").unwrap(), ids, "where none is put, none is");
-    // A model has no such token.
+    // The model has no token with this id.
     json["post_processor"]["special_tokens"]["<s>"]["ids"] = json!([100_000]);
     let error = Tokenizer::from_json(&json.to_string()).unwrap_err().to_string();
     assert!(error.contains("token 100000"), "{error}");

@@ -1,4 +1,4 @@
-//! The order of examples and pairs: shuffled, rows of like length together, the same for the same seed.
+//! Batches of examples and pairs: shuffled by seed, with rows of similar length together.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -7,24 +7,24 @@ use rand_chacha::ChaCha8Rng;
 use super::Training;
 use super::rows::Unit;
 
-/// Rows sorted by length at a time: large enough for little padding, small enough to stay shuffled.
+/// Rows are sorted by length in chunks of this many: large enough for little padding, small enough to stay well shuffled.
 const SORTED: usize = 1024;
 
-/// The batches of the whole run, as indices of units, epoch by epoch.
+/// The batches of a whole run as lists of unit indices, generated one epoch at a time.
 pub(super) struct Plan<'a> {
     units: &'a [Unit<'a>],
     most: usize,
     seed: u64,
-    /// How many there are.
+    /// Number of batches in the run.
     pub(super) total: usize,
     number: u64,
     epoch: Vec<Vec<usize>>,
-    /// Those of the epochs before.
+    /// Number of batches in earlier epochs.
     before: usize,
 }
 
 impl<'a> Plan<'a> {
-    /// Of at least one unit.
+    /// Plans a run. There must be at least one unit.
     pub(super) fn new(training: &Training<'_>, units: &'a [Unit<'a>]) -> Self {
         let (most, seed) = (training.config.batch_tokens, training.seed);
         let mut plan =
@@ -38,10 +38,11 @@ impl<'a> Plan<'a> {
     fn begin(&mut self, number: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(number);
+        // A stream per epoch, so that any epoch can be generated without those before it.
         (self.number, self.epoch) = (number, shuffled(self.units, self.most, &mut rng));
     }
 
-    /// The batch of an update; none comes before one that was asked for.
+    /// The batch of an update. Updates must be asked for in ascending order.
     pub(super) fn batch(&mut self, update: usize) -> Vec<Unit<'a>> {
         while update - self.before >= self.epoch.len() {
             self.before += self.epoch.len();
@@ -57,12 +58,13 @@ fn shuffled(units: &[Unit<'_>], most: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<us
     let chunks = order.chunks_mut(SORTED);
     let mut batches: Vec<Vec<usize>> =
         chunks.flat_map(|chunk| by_length(chunk, units, most)).collect();
+    // A sorted chunk gives its batches in order of length; shuffle them so that the lengths mix over the epoch.
     batches.shuffle(rng);
     batches
 }
 
-/// Sorts a list of units by length, and cuts it so that rows times the longest row stays within `most`. Both rows of a
-/// pair are in one batch.
+/// Sorts units by length and cuts them into batches, so that rows times the longest row stays within `most` tokens. Both
+/// rows of a pair go into the same batch.
 pub(super) fn by_length(order: &mut [usize], units: &[Unit<'_>], most: usize) -> Vec<Vec<usize>> {
     order.sort_by_key(|&i| units[i].length());
     let (mut batches, mut rows): (Vec<Vec<usize>>, usize) = (Vec::new(), 0);
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
     use crate::train::{Example, Pair};
 
-    /// A long run is planned as it goes: the batches are those of its epochs, one after the other.
+    /// A long run is planned as it goes: its batches are those of its epochs, one after the other.
     #[test]
     fn a_plan_of_many_epochs_is_made_epoch_by_epoch() {
         let checkpoint = crate::Checkpoint::fresh(
@@ -130,7 +132,7 @@ mod tests {
             let planned: Vec<usize> = plan.batch(update).iter().map(|unit| unit.length()).collect();
             assert_eq!(planned, lengths(batch), "{update}");
         }
-        // A run that goes on begins in the middle.
+        // A resumed run starts in the middle.
         let mut later = Plan::new(&training, &units);
         let last = expected.len() - 1;
         let planned: Vec<usize> = later.batch(last).iter().map(|unit| unit.length()).collect();
@@ -155,7 +157,7 @@ mod tests {
         let alone: Vec<Unit<'_>> = examples.iter().map(Unit::Example).collect();
         let pairs = pairs.iter().map(|pair| Unit::Pair(pair, 0.0));
         let mixed: Vec<Unit<'_>> = alone.iter().copied().chain(pairs).collect();
-        // What is padding is a small share; the two rows of a pair differ in length.
+        // Little of it is padding. The two rows of a pair differ in length, so pairs have more.
         for (units, share) in [(alone, 20), (mixed, 5)] {
             let batches = shuffled(&units, 200, &mut ChaCha8Rng::seed_from_u64(1));
             let mut seen: Vec<usize> = batches.concat();

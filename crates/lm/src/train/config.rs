@@ -4,81 +4,82 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, LoraConfig, Precision};
 
-/// Hyperparameters of a run.
+/// Hyperparameters of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the examples; the run is shorter when it stops early.
+    /// Passes over the examples, unless the run stops early.
     pub epochs: f64,
-    /// Highest learning rate.
+    /// Peak learning rate.
     pub learning_rate: f64,
-    /// Learning rate at the end, as a share of the highest.
+    /// Final learning rate, as a fraction of the peak, 0 to 1.
     pub final_share: f64,
-    /// Share of the updates over which the learning rate rises linearly from 0.
+    /// Fraction of the updates over which the learning rate rises linearly from 0.
     pub warmup_share: f64,
-    /// How the learning rate falls after the warm-up.
+    /// How the learning rate decays after the warm-up.
     pub decay: Decay,
-    /// Decoupled weight decay of the matrices; vectors have none.
+    /// Decoupled weight decay, applied to matrices but not to vectors such as norms and biases.
     pub weight_decay: f64,
-    /// Decay of AdamW's first moment.
+    /// AdamW's first-moment decay.
     pub beta_1: f64,
-    /// Decay of AdamW's second moment.
+    /// AdamW's second-moment decay.
     pub beta_2: f64,
-    /// The gradient's global norm is cut to this; 0 turns clipping off.
+    /// Limit for the gradient's global norm; 0 turns clipping off.
     pub clip_norm: f64,
-    /// Tokens of a batch, padding included.
+    /// Tokens per batch, including padding.
     pub batch_tokens: usize,
-    /// Parts of a batch whose gradients are computed one by one and summed; at least 1.
+    /// Micro-batches per batch, whose gradients are computed separately and summed; at least 1.
     pub micro_batches: usize,
-    /// Updates between two looks at the validation loss; 0 turns them and early stopping off.
+    /// Updates between validations; 0 turns validation and early stopping off.
     pub validate_every: usize,
-    /// Looks without improvement after which the run stops; 0 never stops early.
+    /// Validations without improvement before the run stops early; 0 means never.
     pub patience: usize,
-    /// Updates between two saves of the run's state.
+    /// Updates between saves of the training state.
     pub save_every: usize,
-    /// Keep the input of every block alone for the backward pass, and compute the block again then: a third more work for
+    /// Keep only the input of each block for the backward pass and recompute the rest: about a third more computation for
     /// a fraction of the memory.
     #[serde(default)]
     pub gradient_checkpointing: bool,
-    /// What factors of products are rounded to; the weights that learn are `f32` whatever it is.
+    /// Type that factors of matrix products are rounded to. The weights themselves stay `f32`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
-    /// Adapters that learn in place of the model; absent, all of it learns. Their changes are added to the weights at the
-    /// end.
+    /// Train low-rank adapters instead of the whole model, and merge them into the weights at the end. Absent: train the
+    /// whole model.
     #[serde(default)]
     pub lora: Option<LoraConfig>,
 }
 
-/// More passes than any run makes.
+/// Limit on epochs, beyond any real run.
 const MOST_EPOCHS: f64 = 1e6;
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The course of the learning rate after the warm-up.
+/// The learning rate schedule after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
-    /// A straight line.
+    /// Linear decay.
     Linear,
-    /// Half a cosine.
+    /// Cosine decay.
     Cosine,
 }
 
-/// How pairs of solutions are learned from: direct preference optimization (Rafailov et al., 2023, equation 7).
+/// Hyperparameters of direct preference optimization (Rafailov et al., 2023, equation 7).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreferenceConfig {
-    /// Scale of the implicit reward, `beta ln(p / p_start)`, above 0: a larger one stays closer to the start.
+    /// Scale `beta` of the implicit reward `beta ln(p / p_start)`, above 0. Larger values stay closer to the starting
+    /// model.
     pub beta: f64,
-    /// Weight of the chosen solution's negative log-likelihood, mean over its tokens, beside the pair's loss (Pang et
-    /// al., 2024); 0 turns it off.
+    /// Weight of the chosen solution's negative log-likelihood, averaged over its tokens and added to the pair's loss
+    /// (Pang et al., 2024); 0 turns it off.
     pub sft_weight: f64,
 }
 
 impl PreferenceConfig {
-    /// Checks the ranges.
+    /// Checks that the values are in range.
     ///
     /// # Errors
     /// [`Error::Config`] names the key and what is allowed.
@@ -96,8 +97,8 @@ impl PreferenceConfig {
 }
 
 impl TrainConfig {
-    /// So many passes at one learning rate for all updates, in one part each, without decay, clipping, looks at a validation
-    /// loss or adapters: what measurements and tests begin with.
+    /// A bare configuration for measurements and tests: a constant learning rate, one micro-batch per batch, and no
+    /// weight decay, clipping, validation or adapters.
     pub fn plain(epochs: f64, learning_rate: f64) -> Self {
         Self {
             epochs,
@@ -120,7 +121,7 @@ impl TrainConfig {
         }
     }
 
-    /// Checks the ranges.
+    /// Checks that the values are in range.
     ///
     /// # Errors
     /// [`Error::Config`] names the key and what is allowed.
@@ -154,7 +155,7 @@ impl TrainConfig {
         share("beta_1", self.beta_1)?;
         share("beta_2", self.beta_2)?;
         for (key, value) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
-            // Of 1 in the single precision of the moments, nothing would ever be learned.
+            // The moments are `f32`. A beta that rounds to 1 there would keep them at zero, and nothing would be learned.
             if value as f32 >= 1.0 {
                 return Err(Error::Config(format!("{key} is {value}: must be below 1")));
             }
@@ -162,7 +163,7 @@ impl TrainConfig {
         self.lora.as_ref().map_or(Ok(()), LoraConfig::validate)
     }
 
-    /// Learning rate of an update, counted from 0, of `total`.
+    /// Learning rate of update number `update`, counted from 0, out of `total`.
     pub(super) fn rate(&self, update: usize, total: usize) -> f64 {
         let warmup = self.warmup_share * total as f64;
         let done = update as f64;

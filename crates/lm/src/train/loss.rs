@@ -1,4 +1,4 @@
-//! Losses and their gradients, micro-batch by micro-batch.
+//! Losses and their gradients, by micro-batch.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -17,29 +17,29 @@ use crate::rotary::Rotary;
 use crate::weights::{Path, values};
 use crate::{Decoder, Precision, fused};
 
-/// Gradients by parameter name, flattened.
+/// Flattened gradients by parameter name.
 pub(super) type Gradients = BTreeMap<String, Tensor<1>>;
 
-/// What a batch says.
+/// The results of a batch.
 pub(super) struct Found {
-    /// The mean loss.
+    /// Mean loss.
     pub(super) loss: f64,
     pub(super) gradients: Gradients,
-    /// Of every pair, the implicit reward of the chosen solution less that of the rejected one.
+    /// For each pair, the implicit reward of the chosen solution minus that of the rejected one.
     pub(super) rewards: Vec<f32>,
 }
 
-/// What some rows say: the sum of their weighted losses, a tensor of one element, and as [`Found::rewards`].
+/// Results of some rows: the weighted sum of their losses, `[1]`, and their [`Found::rewards`].
 struct Sums {
     loss: Tensor<1>,
     rewards: Option<Tensor<1>>,
 }
 
-/// Computes losses of batches.
+/// Computes the losses of batches.
 pub(super) struct Loss {
     rotary: Rotary,
     heads: usize,
-    /// The first holds the model that learns.
+    /// The devices; the first one holds the model being trained.
     devices: Vec<Device>,
     workers: usize,
     by_block: bool,
@@ -61,10 +61,10 @@ impl Loss {
         }
     }
 
-    /// The mean loss of a batch and its gradients, summed over `parts` micro-batches in order.
+    /// The mean loss of a batch and its gradients, summed in order over `parts` micro-batches.
     pub(super) fn gradients(&self, model: &Decoder, batch: &[Unit<'_>], parts: usize) -> Found {
         let total = weight(batch);
-        // Every part gets rows of all lengths, so the parts cost the same.
+        // Deal the rows out in turn: each part gets a mix of lengths, so all parts cost about the same.
         let parts: Vec<Rows<'_>> = (0..parts.min(batch.len()))
             .map(|part| batch.iter().skip(part).step_by(parts).copied().collect())
             .collect();
@@ -101,8 +101,9 @@ impl Loss {
         Found { loss, gradients: by_name(&model, back), rewards }
     }
 
-    /// The loss of a micro-batch and its gradients with the memory of one block: forwards without a history, keeping what
-    /// goes into every block; then backwards from the last block and the loss, block by block, each computed once more.
+    /// The loss of a micro-batch and its gradients, with gradient checkpointing. The forward pass keeps only the input of
+    /// each block. The backward pass then recomputes the blocks one at a time, from the last, so that it holds the
+    /// activations of a single block.
     fn gradients_by_block(
         &self,
         model: &Decoder,
@@ -134,6 +135,7 @@ impl Loss {
         for (layer, input) in inputs.into_iter().enumerate().rev() {
             let x = input.autodiff().require_grad();
             let past = (&mut Past::Nothing(&mask), layer);
+            // The gradient of `sum(y * g)` with respect to the input is `g` propagated back through the block.
             let y = learning.model.layers[layer].forward(x.clone(), &positions, past);
             let back = (y * gradient.autodiff()).sum().backward();
             gradient = x.grad(&back).expect("a block passes its input on");
@@ -148,7 +150,7 @@ impl Loss {
         Found { loss, gradients, rewards }
     }
 
-    /// The mean loss of many examples, without gradients.
+    /// The mean loss over examples, without gradients.
     pub(super) fn mean(&self, model: &Decoder, examples: &[Example], batch_tokens: usize) -> f64 {
         let units: Vec<Unit<'_>> = examples.iter().map(Unit::Example).collect();
         let (_, batches) = to_read(&units, batch_tokens);
@@ -158,7 +160,7 @@ impl Loss {
         sums.iter().sum::<f64>() / f64::from(weight(&units))
     }
 
-    /// By how much a model prefers the chosen solutions, `ln p(chosen) - ln p(rejected)` of every pair, without gradients.
+    /// The model's margin for each pair, `ln p(chosen) - ln p(rejected)`, without gradients.
     pub(super) fn margins(&self, model: &Decoder, pairs: &[Pair], batch_tokens: usize) -> Vec<f32> {
         let units: Vec<Unit<'_>> = pairs.iter().map(|pair| Unit::Pair(pair, 0.0)).collect();
         let (order, batches) = to_read(&units, batch_tokens);
@@ -174,7 +176,7 @@ impl Loss {
         margins
     }
 
-    /// Runs `work` on every part, on the workers, which take turns with the devices, and gives the results in order.
+    /// Runs `work` on every part, with the workers assigned to the devices in turn. Returns the results in order.
     fn spread<T: Send>(
         &self,
         model: &Decoder,
@@ -208,13 +210,13 @@ impl Loss {
         done.into_values().collect()
     }
 
-    /// What some rows say.
+    /// The losses of some rows.
     fn sums(&self, model: &Decoder, rows: &Rows<'_>, device: &Device) -> Sums {
         let (hidden, places) = self.hidden(model, rows, device);
         self.of_hidden(model, &hidden, rows, &places)
     }
 
-    /// The last hidden states of some rows where one is wanted, `[places, hidden_size]`.
+    /// The final hidden states at the positions that need one, `[places, hidden_size]`.
     fn hidden(&self, model: &Decoder, rows: &Rows<'_>, device: &Device) -> (Tensor<2>, Places) {
         let (tokens, time) = Self::tokens(rows, device);
         let positions = self.rotary.at(&(0..time).collect::<Vec<_>>(), 1, device);
@@ -224,7 +226,7 @@ impl Loss {
         (model.hidden_at(tokens, &positions, &mask, wanted), places)
     }
 
-    /// The tokens of some rows, padded to the longest, and how long that is.
+    /// The tokens of some rows, padded to the longest, and that length.
     fn tokens(rows: &Rows<'_>, device: &Device) -> (Tensor<2, Int>, usize) {
         let rows = rows.ids();
         let time = rows.iter().map(|ids| ids.len()).max().unwrap_or(1);
@@ -235,7 +237,7 @@ impl Loss {
         (model::ids(&tokens, [rows.len(), time], device), time)
     }
 
-    /// What rows say whose last hidden states at some places are `[places, hidden_size]`.
+    /// The losses of some rows, given their final hidden states at the selected places, `[places, hidden_size]`.
     fn of_hidden(
         &self,
         model: &Decoder,
@@ -250,8 +252,9 @@ impl Loss {
         Sums { loss: loss.unwrap_or_else(|| hidden.clone().sum() * 0.0), rewards }
     }
 
-    /// The sum of the pairs' weighted losses, and their rewards: for a pair,
-    /// `-ln sigmoid(beta ((ln p(chosen) - ln p(rejected)) - (the same of the start)))`, and the argument of the sigmoid.
+    /// The weighted sum of the pairs' losses, and their reward differences. A pair's loss is
+    /// `-ln sigmoid(beta ((ln p(chosen) - ln p(rejected)) - (the same of the start)))`; the reward difference is the
+    /// sigmoid's argument.
     fn preferences(
         &self,
         model: &Decoder,
@@ -267,7 +270,8 @@ impl Loss {
         };
         let reference = column(|(_, reference)| *reference);
         let rewards = (rejected - chosen.clone() - reference).mul_scalar(how.beta);
-        // The mean over the chosen tokens, times their number, is their sum.
+        // A pair's loss is weighted by its number of chosen tokens. The mean over those tokens, so weighted, is just
+        // their sum.
         let likelihood = chosen.mul_scalar(how.sft_weight);
         let losses = log_sigmoid(rewards.clone()).neg() * column(|(pair, _)| pair.weight());
         Some(((losses + likelihood).sum(), rewards))
@@ -304,6 +308,7 @@ impl Loss {
         let squared = column(&|t| f32::from(u8::from(t.1.measure == Measure::Squared)) * t.2);
         let cross = column(&|t| f32::from(u8::from(t.1.measure == Measure::CrossEntropy)) * t.2);
         let off = sigmoid(z.clone()) - target.clone();
+        // log_sigmoid is stable for large logits, where ln(sigmoid(z)) would be -inf.
         let entropy = (log_sigmoid(z.clone()) * target.clone()
             + log_sigmoid(z.neg()) * (target.neg() + 1.0))
             .neg();
@@ -311,11 +316,10 @@ impl Loss {
     }
 }
 
-/// Where the last hidden state of some rows is wanted: the last block has nothing more to do for other tokens than to let
-/// them be seen.
+/// The positions whose final hidden state is needed. In the last block, the other tokens only serve as keys and values.
 struct Places {
     time: usize,
-    /// Of the rows one after another, each `time` long; in order.
+    /// Sorted indices into the flattened rows, each `time` tokens long.
     places: Vec<usize>,
 }
 
@@ -333,13 +337,13 @@ impl Places {
         places.sort_unstable();
         places.dedup();
         if places.is_empty() {
-            // Rows that want nothing have a loss, too: zero.
+            // A batch that needs no hidden state still has a loss, of zero.
             places.push(0);
         }
         Self { time, places }
     }
 
-    /// Which of the places one is that is wanted.
+    /// The index of a position among the places.
     fn index(&self, row: usize, at: usize) -> u32 {
         let place = row * self.time + at;
         self.places.binary_search(&place).expect("what is compared is wanted") as u32
@@ -352,7 +356,7 @@ impl Places {
 }
 
 impl Found {
-    /// The same with the gradients on another device.
+    /// Moves the gradients to another device.
     fn moved_to(self, device: &Device) -> Self {
         let moved = |(name, gradient): (String, Tensor<1>)| (name, gradient.to_device(device));
         Self { gradients: self.gradients.into_iter().map(moved).collect(), ..self }
@@ -368,9 +372,10 @@ impl Sums {
     }
 }
 
-/// The order in which units are read without gradients, and in that order their batches.
+/// The order in which to read units without gradients, and the batches in that order.
 fn to_read<'a>(units: &[Unit<'a>], batch_tokens: usize) -> (Vec<usize>, Vec<Rows<'a>>) {
     let mut order: Vec<usize> = (0..units.len()).collect();
+    // Without gradients no activations are kept, so batches can be larger than in training.
     let batches = by_length(&mut order, units, batch_tokens.max(4096)).into_iter();
     let rows = batches.map(|batch| batch.into_iter().map(|i| units[i]).collect()).collect();
     (order, rows)
@@ -400,8 +405,7 @@ fn surprise(
     [0, 1].map(|side| sums.clone().narrow(1, side, 1).reshape([rows.pairs.len()]))
 }
 
-/// Cross-entropy of the next tokens, only where there is a target: the scores of the other
-/// positions are never computed.
+/// Next-token cross-entropy. Logits are computed only at positions that have a target.
 fn language(
     model: &Decoder,
     hidden: &Tensor<2>,
@@ -423,12 +427,12 @@ fn language(
     Some(model.language_loss(hidden.clone().select(0, at), &targets, &weights))
 }
 
-/// What a mean is taken over.
+/// The total weight by which a batch's loss is divided; never 0.
 fn weight(units: &[Unit<'_>]) -> f32 {
     units.iter().map(|unit| unit.weight()).sum::<f32>().max(f32::MIN_POSITIVE)
 }
 
-/// Adds gradients to others, name by name.
+/// Adds gradients by name.
 fn add(all: &mut Gradients, more: Gradients) {
     for (name, gradient) in more {
         let sum = match all.remove(&name) {
@@ -439,7 +443,7 @@ fn add(all: &mut Gradients, more: Gradients) {
     }
 }
 
-/// The gradients of the parameters that have one.
+/// The gradients by parameter name, for the parameters that have one.
 pub(super) fn by_name(model: &Decoder, back: burn::tensor::Gradients) -> Gradients {
     struct Namer {
         path: Path,

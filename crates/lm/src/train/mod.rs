@@ -1,8 +1,8 @@
 //! Training: language modelling on completions, preference optimization on pairs of them, and regression of scalar heads.
 //!
-//! A batch is always cut into the same micro-batches and their gradients are summed in the same
-//! order, so the number of workers changes the time a run takes and nothing else. A run can be
-//! interrupted at any update: [`Training::run`] hands out its state and takes it back.
+//! A batch is always split into the same micro-batches, whose gradients are summed in the same order, so the number of
+//! workers affects only the run time. A run can be interrupted at any update: [`Training::run`] hands out its state and
+//! can resume from it.
 
 mod batches;
 mod config;
@@ -22,54 +22,54 @@ use self::optimizer::Optimizer;
 use self::rows::Unit;
 use crate::{Checkpoint, Decoder, Error, weights};
 
-/// One training row.
+/// A training row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// The tokens.
     pub ids: Vec<u32>,
-    /// Tokens from this index on are targets of the language modelling loss; `None` for a row that
-    /// only trains scalar heads.
+    /// Index of the first token that the language modelling loss predicts; `None` for a row that only trains scalar
+    /// heads.
     pub targets_from: Option<usize>,
-    /// Targets of the scalar heads.
+    /// Targets for the scalar heads.
     pub heads: Vec<HeadTarget>,
-    /// Weight of the row's loss; 1 is usual.
+    /// Weight of the row's loss, normally 1.
     pub weight: f32,
 }
 
-/// What a scalar head should say at a position.
+/// A target for one scalar head at one position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadTarget {
-    /// The position.
+    /// Position in the row.
     pub at: usize,
     /// Index of the head in the configuration's `scalar_heads`.
     pub head: usize,
-    /// The target, in `[0, 1]`.
+    /// Target value, 0 to 1.
     pub value: f32,
-    /// How far off is measured.
+    /// Loss to use.
     pub measure: Measure,
 }
 
-/// The loss of a scalar head's probability `p` against its target `t`.
+/// Loss of a scalar head that predicts probability `p` for target `t`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// `(p - t)^2`.
+    /// Squared error, `(p - t)^2`.
     Squared,
-    /// `-t ln p - (1 - t) ln (1 - p)`.
+    /// Cross-entropy, `-t ln p - (1 - t) ln (1 - p)`.
     CrossEntropy,
 }
 
-/// Two solutions of one prompt, of which one is better.
+/// A preference pair: a better and a worse solution for the same prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
-    /// The tokens of the prompt and of the better solution.
+    /// Tokens of the prompt and the better solution.
     pub chosen: Vec<u32>,
-    /// The tokens of the prompt and of the worse solution.
+    /// Tokens of the prompt and the worse solution.
     pub rejected: Vec<u32>,
-    /// Tokens of the prompt, at least 1; those after it are compared.
+    /// Number of prompt tokens, at least 1. The tokens after them are compared.
     pub targets_from: usize,
 }
 
-/// Pairs to learn from, and how.
+/// The pairs for preference optimization, and its hyperparameters.
 #[derive(Debug, Clone, Copy)]
 pub struct Preferences<'a> {
     /// The pairs; may be empty.
@@ -78,22 +78,22 @@ pub struct Preferences<'a> {
     pub config: PreferenceConfig,
 }
 
-/// How the pairs of a batch stood before its update.
+/// Metrics of a batch's preference pairs before the update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preferred {
-    /// How many there are.
+    /// Number of pairs.
     pub pairs: usize,
-    /// The mean of their losses, without that of the chosen solutions' likelihood; ln 2 at the start.
+    /// Mean loss, without the chosen solutions' likelihood term; ln 2 at the start.
     pub loss: f64,
-    /// The share of which the chosen solution has the larger implicit reward.
+    /// Fraction of pairs whose chosen solution has the higher implicit reward.
     pub accuracy: f64,
 }
 
 impl Preferred {
-    /// From the differences of the rewards; nothing without a pair.
+    /// Computes the metrics from reward differences; `None` without pairs.
     fn of(rewards: &[f32]) -> Option<Self> {
         let (pairs, rewards) = (rewards.len(), rewards.iter().map(|&reward| f64::from(reward)));
-        // -ln sigmoid(r) without overflow.
+        // -ln sigmoid(r), written so that it does not overflow.
         let losses = rewards.clone().map(|r| (-r).max(0.0) + (-r.abs()).exp().ln_1p());
         let mean = |sum: f64| sum / pairs as f64;
         let (loss, accuracy) =
@@ -102,64 +102,64 @@ impl Preferred {
     }
 }
 
-/// What a run tells its caller as it goes.
+/// Progress reported to the caller.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// An update is done.
     Update {
-        /// Updates done.
+        /// Updates done so far.
         update: usize,
-        /// Updates that are made unless the run stops early.
+        /// Updates planned, unless the run stops early.
         total: usize,
         /// Mean loss of the batch.
         loss: f64,
         /// Learning rate of the update.
         rate: f64,
-        /// Norm of the gradient before clipping.
+        /// Gradient norm before clipping.
         norm: f64,
-        /// Tokens of the batch, without padding.
+        /// Tokens in the batch, without padding.
         tokens: usize,
-        /// The pairs of the batch, if it has some.
+        /// Metrics of the batch's preference pairs, if it has any.
         preferred: Option<Preferred>,
     },
     /// The validation loss was measured.
     Validated {
-        /// Updates done.
+        /// Updates done so far.
         update: usize,
         /// Mean loss on the validation examples.
         loss: f64,
         /// Whether it is the lowest so far.
         best: bool,
     },
-    /// The state to go on from after an interruption.
+    /// A state to save, for resuming after an interruption.
     Save(&'a State),
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The model of the lowest validation loss, or the last one when there is no validation.
+    /// The model with the lowest validation loss, or the last one without validation.
     pub model: Decoder,
     /// Updates done.
     pub updates: usize,
-    /// Updates that the learning rate was planned for.
+    /// Updates that the learning rate schedule was planned for.
     pub planned: usize,
-    /// Tokens of their batches, without padding.
+    /// Tokens in the batches of those updates, without padding.
     pub tokens: u64,
-    /// The update the model is from.
+    /// The update that the model is from.
     pub best_update: usize,
-    /// Its validation loss.
+    /// The model's validation loss.
     pub best_loss: Option<f64>,
-    /// The adapters, where they learned in place of the model, as the files of a folder that PEFT reads.
+    /// The adapters, if the run trained any, as the files of a PEFT folder. The model has them merged in.
     pub adapter: Vec<(String, Vec<u8>)>,
 }
 
-/// How far a run went, for one that is to go as far by the same learning rates.
+/// The length of a run, for another one that is to go as far with the same learning rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Course {
     /// Updates done.
     pub updates: usize,
-    /// Updates over which the learning rate was to rise and fall: more than were done by a run that stopped early.
+    /// Updates that the learning rate schedule covers; more than `updates` if the run stopped early.
     pub planned: usize,
 }
 
@@ -168,32 +168,33 @@ pub struct Course {
 pub struct Training<'a> {
     /// The model to start from.
     pub checkpoint: &'a Checkpoint,
-    /// What to learn.
+    /// Training examples.
     pub examples: &'a [Example],
-    /// Pairs to learn from in the same batches; the model they are compared with is the one to start from.
+    /// Preference pairs to mix into the same batches. The reference model is the one to start from.
     pub preferences: Option<Preferences<'a>>,
-    /// What to judge by; may be empty when `validate_every` is 0.
+    /// Validation examples; may be empty if `validate_every` is 0.
     pub validation: &'a [Example],
     /// Hyperparameters.
     pub config: &'a TrainConfig,
-    /// So many updates instead of `epochs`, and no early stop: for a control run.
+    /// A fixed number of updates instead of `epochs`, without early stopping: for a control run.
     pub updates: Option<Course>,
-    /// Seed of the order of the examples.
+    /// Seed for the order of the examples, and for initializing adapters.
     pub seed: u64,
-    /// Threads.
+    /// Number of threads.
     pub workers: usize,
 }
 
 impl Training<'_> {
-    /// Runs, or goes on from a state that an earlier run like this saved ([`State::to_bytes`]). The model learns on the first
-    /// of the devices; all of them compute its gradients, each those of whole micro-batches.
+    /// Runs the training, or resumes it from a saved state ([`State::to_bytes`]) of the same run. The model lives on the
+    /// first device; all devices compute gradients, each of whole micro-batches.
     ///
     /// # Panics
-    /// Without a device.
+    /// Panics if `devices` is empty.
     ///
     /// # Errors
-    /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::DamagedState`],
-    /// [`Error::TooLong`] for a row beyond the context, [`Error::Config`], and whatever `on_event` returns.
+    /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::DivergedWeights`],
+    /// [`Error::DamagedState`], [`Error::State`], [`Error::TooLong`] for a row beyond the context, [`Error::Config`], and
+    /// any error that `on_event` returns.
     pub fn run<E: From<Error>>(
         &self,
         devices: &[Device],
@@ -230,13 +231,14 @@ impl Training<'_> {
             }
         }
         let outcome = self.finished(state.outcome(self.planned(&plan)));
+        // A finite loss and gradient norm do not rule out that the last update itself overflowed.
         match weights::not_finite(&outcome.model) {
             Some(tensor) => Err(Error::DivergedWeights(tensor).into()),
             None => Ok(outcome),
         }
     }
 
-    /// Updates over which the learning rate runs its course.
+    /// Updates that the learning rate schedule covers.
     fn planned(&self, plan: &batches::Plan<'_>) -> usize {
         self.updates.map_or(plan.total, |course| course.planned.max(course.updates))
     }
@@ -250,8 +252,8 @@ impl Training<'_> {
         }
     }
 
-    /// The examples, then the pairs with how the model at the start prefers one to the other. That is computed again by a
-    /// run that goes on: it is one pass over the pairs, and the same to the last bit.
+    /// The examples, followed by the pairs with the starting model's log-probability margin. A resumed run recomputes the
+    /// margins rather than loading them: it takes one pass over the pairs and gives the same bits.
     fn units(&self, loss: &Loss, start: &Decoder) -> Vec<Unit<'_>> {
         let margins = loss.margins(start, self.pairs(), self.config.batch_tokens);
         let pairs = self.pairs().iter().zip(margins);
@@ -259,12 +261,12 @@ impl Training<'_> {
         self.examples.iter().map(Unit::Example).chain(pairs).collect()
     }
 
-    /// The pairs; none where preferences are not learned.
+    /// The pairs; empty without preference optimization.
     fn pairs(&self) -> &[Pair] {
         self.preferences.map_or(&[], |preferences| preferences.pairs)
     }
 
-    /// The outcome, with what adapters have learned in the weights.
+    /// The outcome with the adapters merged into the weights.
     fn finished(&self, outcome: Outcome) -> Outcome {
         let Some(lora) = &self.config.lora else { return outcome };
         let adapter = outcome.model.peft(lora);
@@ -319,10 +321,10 @@ impl Training<'_> {
     }
 }
 
-/// More updates than any run makes.
+/// Limit on updates, beyond any real run.
 const MOST_UPDATES: usize = 1_000_000_000;
 
-/// Checks a figure of an update, counted from 1.
+/// Checks that a figure of an update, counted from 1, is finite.
 fn finite(update: usize, what: &'static str, value: f64) -> Result<(), Error> {
     let diverged = Error::Diverged { update, what, value };
     value.is_finite().then_some(()).ok_or(diverged)

@@ -1,7 +1,7 @@
-//! AdamW over named parameters, with the gradient's global norm clipped.
+//! AdamW over named parameters, with clipping of the gradient's global norm.
 //!
-//! burn's own module optimizer clips parameter by parameter and keys its state by ids that change
-//! from load to load.
+//! We do not use burn's module optimizer: it clips each parameter separately, and keys its state by ids that change with
+//! every load.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -12,10 +12,10 @@ use crate::fused;
 use crate::kernels::AdamW;
 use crate::weights::Path;
 
-/// burn's default of 1e-5 damps the updates of small gradients.
+/// burn's default of 1e-5 would damp updates with small gradients.
 const EPSILON: f32 = 1e-8;
 
-/// AdamW with decoupled weight decay on matrices only.
+/// AdamW with decoupled weight decay, on matrices only.
 pub(super) struct Optimizer {
     how: AdamW,
     clip_norm: f64,
@@ -35,7 +35,7 @@ impl Optimizer {
         Self { how, clip_norm: config.clip_norm }
     }
 
-    /// Updates the state's model; gives the gradient's norm before clipping.
+    /// Updates the state's model. Returns the gradient norm before clipping.
     pub(super) fn step(&self, state: &mut State, gradients: Gradients, rate: f64) -> f64 {
         let norm = norm(&gradients);
         let scale =

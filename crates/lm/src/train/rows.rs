@@ -1,18 +1,18 @@
-//! What is learned at once, and the rows that it takes.
+//! Training units and the rows they need.
 
 use super::{Example, Pair};
 
-/// What is learned at once: an example, or both solutions of a pair.
+/// A unit of training: an example, or both solutions of a pair, which must be computed together.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Unit<'a> {
     /// An example.
     Example(&'a Example),
-    /// A pair, and `ln p(chosen) - ln p(rejected)` of the model at the start of the run.
+    /// A pair, and the starting model's margin `ln p(chosen) - ln p(rejected)`.
     Pair(&'a Pair, f32),
 }
 
 impl<'a> Unit<'a> {
-    /// One row, or that of the chosen and that of the rejected solution.
+    /// The unit's rows: one, or the chosen and then the rejected one.
     pub(super) fn rows(self) -> impl Iterator<Item = &'a [u32]> {
         let (first, second) = match self {
             Self::Example(example) => (&example.ids, None),
@@ -21,17 +21,17 @@ impl<'a> Unit<'a> {
         std::iter::once(first).chain(second).map(Vec::as_slice)
     }
 
-    /// Tokens of the longest row.
+    /// Length of the longest row, in tokens.
     pub(super) fn length(self) -> usize {
         self.rows().map(<[u32]>::len).max().unwrap_or(0)
     }
 
-    /// Tokens of all rows.
+    /// Total length of all rows, in tokens.
     pub(super) fn tokens(self) -> usize {
         self.rows().map(<[u32]>::len).sum()
     }
 
-    /// What it counts in a mean: weighted targets, of a pair [`Pair::weight`].
+    /// Weight in the batch's mean: an example's targets times its weight, or [`Pair::weight`].
     pub(super) fn weight(self) -> f32 {
         match self {
             Self::Example(example) => {
@@ -43,7 +43,8 @@ impl<'a> Unit<'a> {
 }
 
 impl Example {
-    /// The tokens that are targets of the language modelling loss; the first of a row has nothing before it.
+    /// Indices of the tokens that the language modelling loss predicts. The first token of a row has no context and is
+    /// never one.
     pub(super) fn targets(&self) -> std::ops::Range<usize> {
         let from = self.targets_from.map_or(self.ids.len(), |from| from.max(1));
         from..self.ids.len().max(from)
@@ -51,23 +52,23 @@ impl Example {
 }
 
 impl Pair {
-    /// What a pair counts in a batch, and what its loss is multiplied by: the tokens of the chosen solution.
+    /// A pair's weight in the batch's mean, which also multiplies its loss: the number of chosen tokens.
     ///
-    /// A batch's loss is a mean over tokens. So a pair takes part like an example with that solution, its own loss in the
-    /// place of the mean over the solution's tokens: the scale at which the two are added up where preferences are learned
-    /// beside a likelihood (Pang et al., 2024), and `sft_weight` = 1 makes a chosen solution count as an example does.
-    /// As one target among many, a pair would weigh as little as a token.
+    /// A batch's loss is a mean over tokens. Weighted this way, a pair counts like an example of its chosen solution,
+    /// with the pair's loss in place of the mean over the solution's tokens. That is the scale at which Pang et al.
+    /// (2024) add the two, and `sft_weight = 1` makes a chosen solution count as an example does. As a single target, a
+    /// pair would weigh no more than one token.
     pub(super) fn weight(&self) -> f32 {
         self.chosen.len().saturating_sub(self.targets_from) as f32
     }
 
-    /// Whether both solutions have tokens, after at least one of a prompt.
+    /// Whether the pair has a prompt and both solutions have tokens.
     pub(super) fn is_whole(&self) -> bool {
         self.targets_from > 0 && self.chosen.len().min(self.rejected.len()) > self.targets_from
     }
 }
 
-/// What is computed together: first the examples' rows, then of every pair the chosen and the rejected one.
+/// Rows computed together: the examples' rows, then each pair's chosen and rejected rows.
 #[derive(Debug, Default)]
 pub(super) struct Rows<'a> {
     pub(super) examples: Vec<&'a Example>,
@@ -95,7 +96,7 @@ impl<'a> Rows<'a> {
         examples.chain(pairs).flat_map(Unit::rows).collect()
     }
 
-    /// The chosen and then the rejected solution of every pair: its row, where its targets begin, and the tokens.
+    /// The chosen and then the rejected solution of every pair, as (row, (start of its targets, tokens)).
     pub(super) fn solutions(&self) -> impl Iterator<Item = (usize, (usize, &'a [u32]))> {
         let pairs = self.pairs.iter().flat_map(|(pair, _)| {
             [&pair.chosen, &pair.rejected].map(|ids| (pair.targets_from, ids.as_slice()))

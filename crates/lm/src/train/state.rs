@@ -1,4 +1,4 @@
-//! The state of a run: what it needs to go on after an interruption, to the last bit.
+//! The state of a run: everything needed to resume it, bit for bit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +20,11 @@ pub(super) type Moments = BTreeMap<String, [Tensor<1>; 2]>;
 pub struct State {
     /// Updates done.
     pub update: usize,
-    /// Tokens of their batches, without padding.
+    /// Tokens in their batches, without padding.
     pub(super) tokens: u64,
     pub(super) model: Decoder,
     pub(super) moments: Moments,
-    /// Looks at the validation loss since the best one.
+    /// Validations since the best one.
     pub(super) worse: usize,
     best: Option<Best>,
 }
@@ -43,21 +43,21 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// The numbers of a state, beside its tensors.
+/// The scalar part of a state, stored next to its tensors.
 #[derive(Serialize, Deserialize)]
 struct Numbers {
     update: usize,
     tokens: u64,
     worse: usize,
-    /// Its update, and the bits of its loss: a number need not come back from JSON to the last one.
+    /// The best model's update, and its loss as bits: a float may not survive JSON to the last bit.
     best: Option<(usize, u64)>,
-    /// Hash of the other numbers and of all tensors.
+    /// Hash of the other numbers and all tensors.
     #[serde(default)]
     hash: String,
 }
 
 impl Numbers {
-    /// The same with the hash of everything.
+    /// Sets the hash.
     fn sealed(self, tensors: &BTreeMap<String, HostTensor>) -> Self {
         let open = Self { hash: String::new(), ..self };
         let mut hasher = blake3::Hasher::new();
@@ -66,6 +66,7 @@ impl Numbers {
         for (name, HostTensor { shape, data }) in tensors {
             let about = serde_json::to_vec(&(name, shape)).expect("a name and sizes serialize");
             hasher.update(&about);
+            // Hash in parts, so that a large tensor is not copied whole.
             for part in data.chunks(1 << 12) {
                 let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
                 hasher.update(&bytes);
@@ -75,7 +76,7 @@ impl Numbers {
     }
 }
 
-/// The key of the numbers in the file's metadata.
+/// Key of the numbers in the file's metadata.
 const NUMBERS: &str = "numbers";
 
 impl State {
@@ -83,7 +84,7 @@ impl State {
         Self { update: 0, tokens: 0, model, moments: Moments::new(), worse: 0, best: None }
     }
 
-    /// Notes a validation loss; tells whether it is the lowest.
+    /// Records a validation loss. Returns whether it is the lowest so far.
     pub(super) fn judge(&mut self, loss: f64) -> bool {
         let better = self.best.as_ref().is_none_or(|best| loss < best.loss);
         if better {
@@ -95,7 +96,7 @@ impl State {
         better
     }
 
-    /// How a run ended whose learning rate was planned for so many updates.
+    /// Ends the run. `planned` is the number of updates that the learning rate schedule covered.
     pub(super) fn outcome(self, planned: usize) -> Outcome {
         let (updates, tokens) = (self.update, self.tokens);
         match self.best {
@@ -120,7 +121,7 @@ impl State {
         }
     }
 
-    /// The state as the bytes of a safetensors file.
+    /// Serializes the state as a safetensors file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let named = |prefix: &'static str, model: &Decoder| {
             let tensors = weights::learning(model).into_iter();
@@ -146,7 +147,7 @@ impl State {
         crate::checkpoint::write_safetensors(&tensors, (NUMBERS, numbers))
     }
 
-    /// The numbers and tensors that [`Self::to_bytes`] wrote, if all of them are what it wrote.
+    /// Parses the output of [`Self::to_bytes`], or returns `None` if the hash does not match.
     fn verified(bytes: &[u8]) -> Option<(Numbers, BTreeMap<String, HostTensor>)> {
         let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
         let numbers: Numbers =
@@ -157,11 +158,11 @@ impl State {
         (numbers.hash == hash).then_some((numbers, tensors))
     }
 
-    /// Reads what [`Self::to_bytes`] wrote in a run that had begun as `start`; what does not learn is as it is there.
+    /// Restores a state that [`Self::to_bytes`] serialized, in a run that started from `start`. Frozen parameters, which
+    /// are not saved, come from `start`.
     ///
     /// # Errors
-    /// [`Error::DamagedState`] when the bytes are not what was written, [`Error::State`] when they are no state of such a
-    /// run.
+    /// [`Error::DamagedState`] when the bytes are damaged, [`Error::State`] when they belong to a different run.
     pub(super) fn from_bytes(bytes: &[u8], start: &Decoder) -> Result<Self, Error> {
         let broken = Error::State;
         let (numbers, mut tensors) = Self::verified(bytes).ok_or(Error::DamagedState)?;

@@ -1,4 +1,4 @@
-//! What training does to small models.
+//! Trains small models.
 
 mod pairs;
 mod precision;
@@ -39,11 +39,11 @@ fn examples() -> Vec<Example> {
         .collect()
 }
 
-/// What a run said.
+/// The events and the outcome of a run.
 struct Ran {
     losses: Vec<f64>,
     preferred: Vec<Preferred>,
-    /// The state it saved last up to an update.
+    /// The last state saved by a given update.
     state: Option<Vec<u8>>,
     outcome: Outcome,
 }
@@ -68,7 +68,7 @@ impl Ran {
     }
 }
 
-/// A run on some examples and nothing else.
+/// A run on some examples, with nothing else set.
 fn training<'a>(
     checkpoint: &'a Checkpoint,
     examples: &'a [Example],
@@ -87,7 +87,7 @@ fn training<'a>(
     }
 }
 
-/// A run's losses, the state it saved last up to an update, and its outcome.
+/// Returns a run's losses, its last state saved by a given update, and its outcome.
 fn train_as(
     config: &TrainConfig,
     workers: usize,
@@ -169,7 +169,7 @@ fn the_state_of_another_run_is_refused() {
     assert!(matches!(error, Err(Error::State(_))), "{error:?}");
 }
 
-/// One bit anywhere in the file: in the tensors, in the numbers beside them, in what says where they are.
+/// Flips one bit anywhere in the file: in the tensors, in the numbers, or in the header that locates them.
 #[test]
 fn a_damaged_state_is_never_gone_on_from() {
     let (_, state, _) = train(1, None, 14);
@@ -183,7 +183,7 @@ fn a_damaged_state_is_never_gone_on_from() {
         damaged[at] ^= 1 << (at % 8);
         match State::from_bytes(&damaged, &model) {
             Err(Error::DamagedState) => {}
-            // A bit of the white space, say, changes nothing.
+            // A flipped bit may be harmless, in the white space for example.
             Ok(again) => assert_eq!(again.to_bytes(), state, "byte {at}"),
             Err(other) => panic!("byte {at}: {other}"),
         }
@@ -199,7 +199,7 @@ fn training_that_diverges_is_an_error() {
     let (checkpoint, examples) = (checkpoint(), examples());
     for config in [
         TrainConfig { learning_rate: 1e39, ..config() },
-        // One update alone: its loss is that of the model before it.
+        // A single update: its loss is that of the model before it, so only the final check of the weights can notice.
         TrainConfig { learning_rate: 1e39, epochs: 0.1, warmup_share: 0.0, ..config() },
     ] {
         let training = training(&checkpoint, &examples, &config, 1);
@@ -246,7 +246,7 @@ fn hyperparameters_that_are_none_are_refused_by_key() {
 #[test]
 fn adapters_learn_and_nothing_else_does() {
     let (losses, state, outcome) = train_as(&adapters(), 2, None, 14);
-    // A random model of which a part alone learns does not come far.
+    // The loss falls only a little, because most of the random model is frozen.
     assert!(losses[losses.len() - 1] < losses[0] - 0.3, "{losses:?}");
     let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
@@ -259,7 +259,7 @@ fn adapters_learn_and_nothing_else_does() {
     assert!(state.unwrap().len() < whole, "what does not learn is not saved");
 }
 
-/// What PEFT adds: `alpha / r` times B A, to weights that are stored `[out, in]`.
+/// PEFT adds `alpha / r` times B A to weights that are stored as `[out, in]`.
 #[test]
 fn the_files_of_the_adapters_say_what_was_added() {
     let (_, _, outcome) = train_as(&adapters(), 1, None, 0);
@@ -335,7 +335,7 @@ fn scalar_heads_learn_their_targets() {
     }
 }
 
-/// Validation wants other continuations, so learning makes it worse after a while.
+/// Validation examples with reversed continuations, so that learning makes the validation loss worse after a while.
 fn against(examples: &[Example]) -> Vec<Example> {
     let turned = |e: &Example| Example { ids: e.ids.iter().rev().copied().collect(), ..e.clone() };
     examples.iter().map(turned).collect()
@@ -363,7 +363,7 @@ fn early_stopping_gives_back_the_best_model() {
     assert_eq!(outcome.updates, outcome.best_update + 4);
 }
 
-/// A control learns from other examples, by the learning rates of the run that it is a control of, for as long.
+/// A control trains on other examples for as long as the run it belongs to, with the same learning rates.
 #[test]
 fn a_control_of_a_run_that_stopped_early_has_its_learning_rates() {
     let (checkpoint, examples) = (checkpoint(), examples());
@@ -398,7 +398,7 @@ fn a_control_of_a_run_that_stopped_early_has_its_learning_rates() {
 
 #[test]
 fn a_state_keeps_the_best_loss_to_the_last_bit() {
-    // The shortest text of this number is read back from JSON as its neighbour.
+    // The shortest decimal form of this number comes back from JSON as its neighbour.
     let loss = 1.532_531_954_334_900_5;
     let model = checkpoint().model;
     let mut state = State::start(model.clone());

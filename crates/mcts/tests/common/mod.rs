@@ -1,5 +1,5 @@
-//! A table that plays the models: what may follow a state, and what critics say of it.
-//! Each test program uses its own part of it.
+//! A table that stands in for the models: the options that may follow each state, and the critics' scores of it.
+//! Each test program uses only part of this module.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -15,7 +15,7 @@ use mcts::{
 };
 use serde::Deserialize;
 
-/// States by their text (the options that lead there, joined); the prompt is "".
+/// States by their text, which is the options on the path, joined; the prompt is "".
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Table(pub BTreeMap<String, State>);
@@ -32,7 +32,7 @@ pub struct State {
 }
 
 impl Table {
-    /// Plays until the search is over.
+    /// Answers requests until the search is over.
     pub fn drive(&self, config: &Config) -> Tree {
         let mut tree = Tree::new(config).unwrap();
         let ends = (0..100_000).any(|_| !self.step(&mut tree));
@@ -40,7 +40,7 @@ impl Table {
         tree
     }
 
-    /// Answers one request; `false` when there is none.
+    /// Answers one request; returns `false` when the search is over.
     pub fn step(&self, tree: &mut Tree) -> bool {
         match tree.request() {
             Request::ScoreRoot => tree.tell_root(self.0[""].value).unwrap(),
@@ -81,7 +81,7 @@ impl Table {
         }
     }
 
-    /// A table of every state `depth` options deep; about a quarter of the others are finished
+    /// Makes a random table of states at most `depth` options deep. About a quarter of those above that depth are finished
     /// too. `blanks` lets some options be blank.
     pub fn random(seed: u64, depth: u32, blanks: bool) -> Self {
         let mut random = SplitMix(seed);
@@ -89,7 +89,7 @@ impl Table {
         let mut open = vec![(String::new(), 0)];
         while let Some((text, level)) = open.pop() {
             if states.contains_key(&text) {
-                continue; // Reached twice, by options that are alike.
+                continue; // Reached twice, through equal options.
             }
             let finished = level == depth || (level > 0 && random.below(4) == 0);
             let options = if finished { Vec::new() } else { random.options(blanks) };
@@ -103,7 +103,7 @@ impl Table {
     }
 }
 
-/// The text of a state: the options on the way, joined.
+/// Returns the text of a state: the options on its path, joined.
 pub fn text(tree: &Tree, node: NodeId) -> String {
     tree.path(node).into_iter().map(|id| tree.node(id).text()).collect()
 }
@@ -113,7 +113,7 @@ pub fn action(text: &str, terminal: bool) -> Action {
     Action { text: text.into(), tokens: 2, cost: 2, logprob: -0.5, terminal, stop: stop.into() }
 }
 
-/// Two children a node, no merging, no limit but simulations.
+/// Settings with two children per node, no merging, and no limit but simulations.
 pub fn plain(simulations: u32) -> Config {
     Config {
         selection: Selection::Uct,
@@ -145,7 +145,7 @@ pub fn plain(simulations: u32) -> Config {
     }
 }
 
-/// A small generator (Steele, Lea and Flood), so that a table is its seed.
+/// The generator `SplitMix64` (Steele, Lea and Flood), so that a table is determined by its seed alone.
 struct SplitMix(u64);
 
 impl SplitMix {
@@ -160,12 +160,12 @@ impl SplitMix {
         self.next() % limit
     }
 
-    /// In [0, 1), in steps of 1/64: exact to add up.
+    /// Returns a number in [0, 1) in steps of 1/64, so that sums are exact.
     fn unit(&mut self) -> f64 {
         self.below(64) as f64 / 64.0
     }
 
-    /// One to six options, often alike. They end in ";", so that no two ways read the same.
+    /// Returns one to six options, often equal. They end in ";", so that no two paths have the same text.
     fn options(&mut self, blanks: bool) -> Vec<String> {
         let words = ["a;", "b;", "ab;", "abc;", "xyz;", ""];
         let known = if blanks { 6 } else { 5 };

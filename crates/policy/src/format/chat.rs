@@ -1,4 +1,4 @@
-//! Where the template of a chat comes from, and what it is given.
+//! The chat setting of a preset: where the template comes from and which variables it sees.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,32 +8,32 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A chat: in a preset `"model"`, the model's own template, or a table with a `template`, with `variables`, or with both.
+/// The chat setting: `"model"` for the model's own template, or a table with a `template`, `variables` or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chat {
-    /// The template, in Jinja. It sees `messages` (each with `role` and `content`), `add_generation_prompt`, `bos_token` and
-    /// `eos_token`. Absent is the model's own: `chat_template.jinja` or `tokenizer_config.json` in its directory.
+    /// The Jinja template. It sees `messages` (each with `role` and `content`), `add_generation_prompt`, `bos_token` and
+    /// `eos_token`. Absent for the model's own, from `chat_template.jinja` or `tokenizer_config.json` in its directory.
     pub template: Option<String>,
-    /// What else it sees, such as `enable_thinking = false`.
+    /// Extra template variables, such as `enable_thinking = false`.
     pub variables: BTreeMap<String, serde_json::Value>,
 }
 
 impl Chat {
-    /// The model's own template.
+    /// Uses the model's own template.
     pub fn model() -> Self {
         Self::default()
     }
 
-    /// This template.
+    /// Uses the given template.
     pub fn template(text: impl Into<String>) -> Self {
         Self { template: Some(text.into()), ..Self::default() }
     }
 }
 
-/// The model's own template, as a preset says it.
+/// The value that selects the model's own template.
 const MODEL: &str = "model";
 
-/// A chat with settings, as a preset says it.
+/// The table form of the setting.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
@@ -43,7 +43,7 @@ struct Table {
     variables: BTreeMap<String, serde_json::Value>,
 }
 
-/// As it was written, so that the settings of a dataset stay what they were.
+/// Serialized in the form it was written in, so that the recorded settings of a dataset do not change.
 impl Serialize for Chat {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if *self == Self::model() {

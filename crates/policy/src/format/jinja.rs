@@ -1,4 +1,5 @@
-//! Templates of chats, as `transformers` fills them in, and within bounds: they come with models from anywhere.
+//! Rendering of chat templates as `transformers` does it, with limits on time and memory, since templates come with
+//! untrusted models.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -8,21 +9,21 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::{json, methods};
 
-/// Operations that a template may take: far more than a chat of a hundred messages needs.
+/// Most steps a template may take: far more than a chat of a hundred messages needs.
 const FUEL: u64 = 1_000_000;
-/// The longest text that a template may make, in bytes.
+/// Longest output of a template, in bytes.
 pub(super) const MOST_BYTES: usize = 1 << 20;
-/// The longest template, in bytes: several times the longest that models come with.
+/// Longest template, in bytes: several times the longest that models ship with.
 const LONGEST: usize = 1 << 16;
-/// The longest expression, in bytes without its texts: reading takes time by the power of three of it.
+/// Longest expression, in bytes without its string literals: parse time grows with the cube of the length.
 const LONGEST_CODE: usize = 1 << 11;
-/// The stack on which a template is read. An expression and a chain of conditions may nest as deep as they are long, and each
-/// level takes some of it; what is not used is not taken.
+/// Stack of the thread that parses a template, in bytes. Expressions and chains of conditions can nest as deep as they
+/// are long, and each level takes stack. Unused pages are never committed.
 const STACK: usize = 1 << 28;
-/// The longest that a template may take: not all that it does counts as steps. A list of lists is counted in one.
+/// Time limit. The step count alone is no bound: concatenating two lists is a single step.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a template makes of some values; the error says what is wrong with it.
+/// Renders a template. The error says what is wrong with it.
 pub(super) fn filled(template: &str, values: &Value) -> Result<String, String> {
     filled_within(PATIENCE, template, values)
 }
@@ -32,6 +33,7 @@ pub(super) fn filled_within(
     template: &str,
     values: &Value,
 ) -> Result<String, String> {
+    // Both lengths are checked before parsing, which fuel does not bound.
     if template.len() > LONGEST {
         return Err(format!("it has {} bytes: {LONGEST} is the limit", template.len()));
     }
@@ -42,8 +44,9 @@ pub(super) fn filled_within(
     }
     let (template, values) = (template.to_owned(), values.clone());
     let (sender, filled) = mpsc::channel();
-    // Nobody listens any more where it took too long.
+    // The receiver is gone if rendering timed out.
     let fill = move || drop(sender.send(fill(&template, &values)));
+    // A separate thread for the large stack, and so that the caller can stop waiting.
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(fill);
     thread.map_err(|error| format!("there is no room to read it: {error}"))?;
     match filled.recv_timeout(patience) {
@@ -64,7 +67,7 @@ fn fill(template: &str, values: &Value) -> Result<String, String> {
     String::from_utf8(text.0).map_err(|e| e.to_string())
 }
 
-/// The bytes of the longest expression or statement of a template, without those in quotes.
+/// Length of the longest expression or statement in a template, in bytes without string literals.
 fn code(template: &str) -> usize {
     let (mut longest, mut rest) = (0, template);
     while let Some(at) = ["{{", "{%"].iter().filter_map(|open| rest.find(open)).min() {
@@ -78,7 +81,7 @@ fn code(template: &str) -> usize {
                 None => count += 1,
                 Some(_) => {}
             }
-            // A backslash that is itself escaped escapes nothing.
+            // An escaped backslash does not escape the next character.
             last = if last == b'\\' && byte == b'\\' { 0 } else { byte };
             closes
         });
@@ -88,8 +91,7 @@ fn code(template: &str) -> usize {
     longest
 }
 
-/// As `transformers` sets it up: blocks take the line end after them and the spaces before them with them, Python's
-/// methods of strings are there, and a template may refuse its messages.
+/// Set up like in `transformers`: `trim_blocks` and `lstrip_blocks`, Python's string methods, and `raise_exception`.
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -105,8 +107,8 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-/// The template without the statement of `transformers` that says which part of a text the assistant has written: what is in
-/// it stays. It becomes a condition that holds, so that spaces around it are treated as before.
+/// Replaces `{% generation %}`, which `transformers` uses to mask the loss, by a condition that always holds. The text
+/// inside stays, and whitespace control around the tag works as before.
 fn known_statements(template: &str) -> String {
     let (mut text, mut rest) = (String::with_capacity(template.len()), template);
     while let Some((before, after)) = rest.split_once("{%") {
@@ -126,8 +128,8 @@ fn known_statements(template: &str) -> String {
     text + rest
 }
 
-/// The date of `strftime_now`, always the same so that a text is: midnight of 26 July 2024, which Llama's templates take
-/// where there is no clock.
+/// Formats a fixed date, midnight of 26 July 2024, so that the prompt is reproducible. Llama's templates use this date if
+/// there is no clock.
 fn strftime(format: &str) -> String {
     let (mut text, mut rest) = (String::new(), format);
     while let Some((before, after)) = rest.split_once('%') {
@@ -139,7 +141,7 @@ fn strftime(format: &str) -> String {
         };
         let date = of_date(letter);
         match date {
-            // As Python without the padding: `%-m`.
+            // `%-m` drops the zero padding, as in Python.
             Some(date) if !padded && date.len() > 1 => text += date.trim_start_matches('0'),
             Some(date) => text += date,
             None => {
@@ -194,7 +196,7 @@ fn told(error: &Error) -> String {
     }
 }
 
-/// A text that does not grow without end.
+/// A buffer that refuses to grow beyond `MOST_BYTES`.
 pub(super) struct Bounded(pub(super) Vec<u8>);
 
 impl std::io::Write for Bounded {

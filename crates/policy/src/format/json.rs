@@ -1,4 +1,4 @@
-//! `tojson` as `transformers` has it: Python's `json.dumps`, without the escapes for HTML.
+//! The `tojson` filter of `transformers`: Python's `json.dumps`, without Jinja's HTML escapes.
 
 use std::fmt::Write as _;
 
@@ -8,18 +8,18 @@ use serde::Serialize;
 
 use super::jinja::{Bounded, MOST_BYTES};
 
-/// The widest indentation.
+/// Largest indentation, in spaces.
 const WIDEST: usize = 32;
 
-/// How `json.dumps` is told to write.
+/// Arguments of `json.dumps`.
 struct Style {
     ascii: bool,
     indent: Option<usize>,
-    /// Between items, and between a key and its value.
+    /// The separators between items and between key and value.
     separators: [String; 2],
 }
 
-/// The filter.
+/// The `tojson` filter.
 #[expect(clippy::needless_pass_by_value, reason = "the signature is that of minijinja's filters")]
 pub(super) fn tojson(value: &Value, ascii: Option<bool>, options: Kwargs) -> Result<String, Error> {
     let refused = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
@@ -38,7 +38,7 @@ pub(super) fn tojson(value: &Value, ascii: Option<bool>, options: Kwargs) -> Res
     let ascii = options.get::<Option<bool>>("ensure_ascii")?.or(ascii).unwrap_or(false);
     let sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     options.assert_all_used()?;
-    // First into bounds: a value may be much larger than the template that made it.
+    // Serialize into a bounded buffer first: a value can be much larger than the template that built it.
     let mut bytes = Bounded(Vec::new());
     value
         .serialize(&mut serde_json::Serializer::new(&mut bytes))
@@ -57,7 +57,7 @@ pub(super) fn tojson(value: &Value, ascii: Option<bool>, options: Kwargs) -> Res
 }
 
 impl Style {
-    /// Writes a value; nothing when it gets too long.
+    /// Writes a value; `None` if the text gets too long.
     fn dump(&self, value: &serde_json::Value, depth: usize, text: &mut String) -> Option<()> {
         match value {
             serde_json::Value::String(string) => self.quote(string, text),

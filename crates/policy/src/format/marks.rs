@@ -1,17 +1,17 @@
-//! Special tokens that a preset names by their text: a model that lacks one would read it as text.
+//! Special tokens that a preset names by their text. A model that lacks one would tokenize it as plain text.
 
 use lm::{Error, Tokenizer};
 
 use super::PromptFormat;
 
-/// Special tokens that are not written between `<|` and `|>`.
+/// Common special tokens that are not written between `<|` and `|>`.
 const OTHERS: [&str; 6] = ["<s>", "</s>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"];
-/// What special tokens are written between.
+/// The delimiters of special tokens.
 const BARS: [[&str; 2]; 2] = [["<|", "|>"], ["<\u{ff5c}", "\u{ff5c}>"]];
-/// So many of the model's own are named.
+/// Number of the model's own special tokens that an error lists.
 const MOST_NAMED: usize = 8;
 
-/// The special tokens that a text names, each once.
+/// The special tokens named in a text, sorted and without duplicates.
 pub(crate) fn named_marks(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for [open, close] in BARS {
@@ -28,7 +28,8 @@ pub(crate) fn named_marks(text: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with a text whose special tokens a model lacks, if that is so; `key` is where a preset has it.
+/// Returns an error message if the text names a special token that the model lacks. `key` is the preset's key for the
+/// text.
 pub fn unknown_marks(key: &str, text: &str, tokenizer: &Tokenizer) -> Option<String> {
     let unknown = named_marks(text).into_iter().find(|mark| tokenizer.id(mark).is_none())?;
     let special = (0..tokenizer.len() as u32).filter(|&id| tokenizer.token_bytes(id).is_empty());
@@ -41,7 +42,7 @@ pub fn unknown_marks(key: &str, text: &str, tokenizer: &Tokenizer) -> Option<Str
 }
 
 impl PromptFormat {
-    /// The texts of a format, with their keys.
+    /// The texts of the format, with their keys in the preset.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let examples = self.examples.iter().flat_map(|example| {
             let question = ("policy.format.examples.question", example.question.as_str());
@@ -56,8 +57,8 @@ impl PromptFormat {
         own.into_iter().chain(examples)
     }
 
-    /// Checks that the model has the special tokens of a preset. Some models were trained on a template whose marks are text:
-    /// those are only warned of.
+    /// Checks that the model has the special tokens the preset names. For the chat template this is only a warning, since
+    /// some models were trained on templates whose marks are plain text.
     pub(super) fn known_marks(&self, tokenizer: &Tokenizer) -> Result<(), Error> {
         let mut unknown =
             self.texts().filter_map(|(key, text)| unknown_marks(key, text, tokenizer));

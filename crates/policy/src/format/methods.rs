@@ -1,12 +1,12 @@
-//! Python's methods, as templates call them: minijinja's, with those that it lacks, and within bounds.
+//! Python string methods for templates: those of minijinja, some that it lacks, and limits on the size of the result.
 
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-/// Bytes that a step pays for.
+/// Bytes of output per unit of fuel.
 const STEP: usize = 64;
 
-/// Calls a method of a value.
+/// Calls a method on a value.
 pub(super) fn call(
     state: &mut State<'_, '_>,
     value: &Value,
@@ -18,7 +18,7 @@ pub(super) fn call(
     };
     let first = args.first().and_then(Value::as_str);
     match (method, first) {
-        // Widths are given in the text: `'{:>2000000000}'`.
+        // The format string itself gives the width: `'{:>2000000000}'`.
         ("format", _) => {
             let widths =
                 text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
@@ -27,7 +27,7 @@ pub(super) fn call(
             let long = args.iter().filter_map(Value::as_str).map(str::len).max().unwrap_or(0);
             pay(state, long.saturating_mul(text.matches('{').count()))?;
         }
-        // One text may be in a list many times.
+        // A list may hold the same long string many times.
         ("join", None) => {
             if let Some(items) = args.first() {
                 for item in items.try_iter()? {
@@ -61,6 +61,7 @@ pub(super) fn call(
             let parts: Vec<String> = pieces.into_iter().rev().map(str::to_owned).collect();
             return Ok(Value::from(parts));
         }
+        // The width is an argument, so a short template could ask for gigabytes.
         ("center" | "ljust" | "rjust" | "zfill", _) => {
             let problem = format!("{method}: padding is not supported");
             return Err(Error::new(ErrorKind::UnknownMethod, problem));

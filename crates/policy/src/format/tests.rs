@@ -1,8 +1,8 @@
-//! Chats as models of the field have them, filled in.
+//! Tests with chat templates like those of real models.
 
 use super::*;
 
-/// The turns of Qwen's kind of template: a default system message, roles between marks.
+/// Qwen's style: a default system message, roles between marks.
 const TURNS: &str = r"{%- if messages[0]['role'] == 'system' %}
     {{- '<|im_start|>system\n' + messages[0]['content'] + '<|im_end|>\n' }}
 {%- else %}
@@ -17,7 +17,7 @@ const TURNS: &str = r"{%- if messages[0]['role'] == 'system' %}
     {{- '<|im_start|>assistant\n' }}
 {%- endif %}";
 
-/// The turns of Llama's kind: the beginning of the text is the template's, and contents are trimmed.
+/// Llama's style: the template writes the start-of-text token and trims contents.
 const HEADERS: &str = "{{ bos_token }}{% for message in messages %}{{ '<|start|>' + message['role'] + '<|end|>\n\n' + \
      message['content'] | trim + eos_token }}{% endfor %}{% if add_generation_prompt %}{{ '<|start|>assistant<|end|>\n\n' }}{% endif %}";
 
@@ -141,7 +141,7 @@ fn bad_templates_are_refused_with_the_reason() {
     refused(&"x".repeat(1 << 17), "131072 bytes: 65536 is the limit");
 }
 
-/// However deep an expression nests, it is read or refused: the stack does not run over.
+/// Deeply nested expressions are either parsed or refused, without a stack overflow.
 #[test]
 fn deep_templates_are_no_harm() {
     let most = (1 << 16) - 64;
@@ -174,7 +174,7 @@ fn deep_templates_are_no_harm() {
         repeated("{1:"),
         repeated("f("),
     ] {
-        // Whatever comes of it.
+        // The result does not matter here, only that there is one.
         drop(chat(&format!("{{{{ {inner} }}}}{{{{ messages[0].content }}}}")));
     }
     for blocks in [
@@ -190,7 +190,7 @@ fn deep_templates_are_no_harm() {
     assert_eq!(chat(&hundred).unwrap(), "12 + 3?It is");
 }
 
-/// Lists that are added up are counted item by item, and not in steps.
+/// Concatenating lists is a single step however long they are, so only the time limit catches this template.
 #[test]
 fn a_template_that_takes_too_long_is_refused() {
     let doubled = "{% set ns = namespace(s=[1]) %}{% for i in range(22) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s | length }}";
@@ -199,13 +199,13 @@ fn a_template_that_takes_too_long_is_refused() {
     assert_eq!(filled.unwrap_err(), "it does not come to an end in 0 seconds");
 }
 
-/// What real models' templates use beside the usual, as `transformers` renders it.
+/// Less common features that real models' templates use, with the output of `transformers`.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn constructs_of_real_templates_are_filled_in() {
     let question = "{{ messages[-1].content }}";
     let cases = [
-        // The part that the assistant has written, which training masks by.
+        // The assistant's part of the text, which `transformers` marks for loss masking.
         (
             "{%- for m in messages %}\n{%- generation %}\n{{- m.content }}\n{%- endgeneration %}\n{%- endfor %}",
             "2 + 3?",

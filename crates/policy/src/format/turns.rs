@@ -1,19 +1,19 @@
-//! The format as a chat template, for other programs: with it in a model's directory, a trainer makes of a conversation
-//! the text that is learned from here.
+//! The prompt format exported as a chat template. Saved with a model, it lets another trainer turn conversations into
+//! exactly the text that is learned here.
 
 use super::PromptFormat;
 
-/// What a template says of a turn that nothing was learned about.
+/// Error message of the exported template for any other role.
 const REFUSAL: &str =
     "there are turns of `user` and `assistant` alone in what this model has learned";
 
 impl PromptFormat {
-    /// The chat template that belongs into the directory of a model that learns in this format; `own` is the one that it
-    /// has, and `end` the text of the token that ends a solution.
+    /// The chat template to save with a model that is trained in this format. `own` is the template the model came with,
+    /// `end` the text of the token that ends a solution.
     ///
-    /// Of a plain format it is one that writes a question and its solution as they are learned, whatever the model had: with
-    /// the preset's system text and examples before the first question. Further questions follow as examples do. Of a chat it
-    /// is the model's own, or else the preset's.
+    /// For a plain format, the template writes questions and solutions as they are learned here, and replaces the model's
+    /// own. The system text and the examples come before the first question; later questions are separated like examples.
+    /// For a chat, the result is the model's own template, or the preset's if it has none.
     pub fn chat_template(&self, own: Option<&str>, end: &str) -> Option<String> {
         match &self.chat {
             None => Some(self.turns(end)),
@@ -21,7 +21,7 @@ impl PromptFormat {
         }
     }
 
-    /// Texts stand in it as JSON has them, which is how Jinja reads them.
+    /// Strings are embedded as JSON literals, which Jinja reads unchanged.
     fn turns(&self, end: &str) -> String {
         let text = |parts: &[&str]| serde_json::Value::from(parts.concat()).to_string();
         let examples = self.solved();
@@ -61,13 +61,13 @@ mod tests {
         (tokenizer.unwrap(), serde_json::from_value(config).unwrap())
     }
 
-    /// The text that a question is put into, with `written` behind it.
+    /// The prompt for `question`, followed by `written`.
     fn rendered(format: &PromptFormat, question: &str, written: &str) -> String {
         let (tokenizer, config) = model();
         format.prompt(&tokenizer, &config).unwrap().render(question, written)
     }
 
-    /// A format of everything that Jinja might take for its own.
+    /// A format full of characters that Jinja or JSON could misread.
     fn odd() -> PromptFormat {
         let solved = |question: &str, solution: &str| Solved {
             question: question.to_owned(),
@@ -94,7 +94,7 @@ mod tests {
             };
             let question = "How many?  \n";
             assert_eq!(rendered(&alone, question, ""), rendered(&plain, question, ""));
-            // With a solution and another question behind it, which a chat has its examples for.
+            // A solved turn followed by a second question, built from a chat with one example.
             let example = Solved { question: question.to_owned(), solution: " So 7.\n".to_owned() };
             let two = PromptFormat { examples: vec![example], ..alone };
             let next = [&plain.separator, &plain.prefix, "And?", &plain.suffix].concat();

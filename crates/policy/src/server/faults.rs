@@ -1,4 +1,4 @@
-//! What an answer of a server is worth: JSON, a fault that may pass, or one that will not.
+//! Classification of responses: JSON, a transient fault or a permanent one.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use serde_json::Value;
 
 use super::LARGEST_ANSWER;
 
-/// Why there is no answer to use.
+/// A request that failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// Asking again may help.
+    /// Transient: worth a retry.
     Passing {
-        /// What was wrong.
+        /// The error message.
         problem: String,
-        /// When the server wants to be asked again.
+        /// The server's `Retry-After`.
         after: Option<Duration>,
     },
-    /// Asking again will not help.
+    /// Permanent: retries will not help.
     Lasting(String),
-    /// The text is over the server's context: asking again will not help, and other texts may be shorter.
+    /// The prompt exceeds the context. Retries will not help, but other prompts may fit.
     TooLong(String),
 }
 
-/// What servers say of a text that is over their context: OpenAI's and vLLM's words, SGLang's, llama.cpp's and TGI's.
+/// Substrings of the errors for an overlong prompt, from OpenAI, vLLM, SGLang, llama.cpp and TGI.
 const TOO_LONG: [&str; 14] = [
     "context length",
     "context_length",
@@ -46,12 +46,13 @@ impl Fault {
     }
 }
 
-/// The JSON of an answer.
+/// Reads the JSON body of a response.
 pub(crate) fn answer(
     sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> Result<Value, Fault> {
     let mut response = match sent {
         Ok(response) => response,
+        // A malformed request never succeeds. Any other failure may be the network.
         Err(error @ (ureq::Error::BadUri(_) | ureq::Error::Http(_))) => {
             return Err(Fault::Lasting(error.to_string()));
         }
@@ -75,6 +76,7 @@ pub(crate) fn answer(
     let problem = format!("status {}{}", status.as_u16(), said(&text));
     let whole = String::from_utf8_lossy(&text).to_lowercase();
     match status.as_u16() {
+        // The status code alone does not tell: servers report an overlong prompt as any of these, 500 included.
         400 | 413 | 422 | 500 if TOO_LONG.iter().any(|words| whole.contains(words)) => {
             Err(Fault::TooLong(problem))
         }
@@ -87,7 +89,8 @@ pub(crate) fn answer(
     }
 }
 
-/// How long a server wants to be left alone: so many seconds, or until a time that is seen against its own clock.
+/// Parses `Retry-After`: either seconds, or a date. A date is compared with the response's own `Date` header, so that
+/// clock skew does not matter.
 fn wait(after: &str, date: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = after.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
@@ -99,7 +102,8 @@ fn wait(after: &str, date: Option<&str>) -> Option<Duration> {
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// A time as HTTP writes it, `Sun, 06 Nov 1994 08:49:37 GMT` or in one of its older ways, in seconds since the year 0.
+/// Parses an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT` or one of the two obsolete forms, into seconds. The epoch is
+/// arbitrary: only differences are used.
 fn seconds_of(date: &str) -> Option<i64> {
     let parts: Vec<&str> = date.split([' ', '-', ',']).filter(|part| !part.is_empty()).collect();
     let (day, month, year, clock) = match *parts.as_slice() {
@@ -109,6 +113,7 @@ fn seconds_of(date: &str) -> Option<i64> {
     };
     let month = MONTHS.iter().position(|name| *name == month)? as i64;
     let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
+    // RFC 850 dates have two-digit years.
     let year = match year {
         0..70 => year + 2000,
         70..100 => year + 1900,
@@ -120,13 +125,13 @@ fn seconds_of(date: &str) -> Option<i64> {
         && (1970..10_000).contains(&year)
         && (0..24).contains(&hour)
         && [minute, second].iter().all(|part| (0..=60).contains(part));
-    // Years begin in March here, so that a leap day is the last of its year.
+    // Start the year in March, so that a leap day comes last.
     let (month, year) = if month < 2 { (month + 10, year - 1) } else { (month - 2, year) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
     sane.then_some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
-/// The context that a server names where it refuses a text: `maximum context length is 4096 tokens`.
+/// Reads the context length from an error such as `maximum context length is 4096 tokens`.
 pub(crate) fn context(problem: &str) -> Option<usize> {
     let (_, after) = problem.split_once("context length")?;
     let digits = after.trim_start_matches(|c: char| !c.is_ascii_digit());
@@ -134,7 +139,7 @@ pub(crate) fn context(problem: &str) -> Option<usize> {
     digits.parse().ok()
 }
 
-/// A text that does nothing to a terminal: characters that steer one, or turn the direction of writing, are spelled out.
+/// Escapes control characters and bidirectional overrides, so that server text is safe to print to a terminal.
 pub(crate) fn printable(text: &str) -> String {
     let steers = |c: char| {
         c.is_control()
@@ -144,7 +149,7 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(spelled).collect()
 }
 
-/// What a server says of its failure, shortened.
+/// The server's error message, at most 300 characters.
 fn said(text: &[u8]) -> String {
     let json: Option<Value> = serde_json::from_slice(text).ok();
     let message = json.as_ref().and_then(|json| {

@@ -1,43 +1,45 @@
-//! What a server is asked for.
+//! Requests to a server.
 
 use lm::Sampling;
 use serde_json::{Value, json};
 
 use super::Draft;
 
-/// Completions of one text.
+/// A request for completions of one prompt.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) prompt: String,
-    /// How many are wanted.
+    /// Number of completions.
     pub(crate) count: usize,
     pub(crate) sampling: Sampling,
     pub(crate) stops: Vec<String>,
     pub(crate) max_tokens: usize,
     pub(crate) seed: u64,
-    /// Of how many of the likeliest tokens the probability is asked for.
+    /// How many of the likeliest tokens to return log-probabilities for.
     pub(crate) likeliest: usize,
 }
 
-/// The most of them that servers tell of by default.
+/// The most log-probabilities that servers return by default.
 const LIKELIEST: usize = 20;
 
-/// The most completions that one request asks for.
+/// Most completions per request.
 const MOST: usize = 64;
 
-/// Jobs for rows: those that differ in their seeds alone are one, with the seed of the first.
+/// Groups rows into jobs: rows that differ only in their seed become one job with `n` completions and the seed of the
+/// first.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     pub(crate) jobs: Vec<Job>,
-    /// For each row its job, and its place among the completions of that.
+    /// For each row, the job and the index among its completions.
     places: Vec<(usize, usize)>,
 }
 
 impl Jobs {
-    /// Adds a row. Greedy rows that are alike are one completion.
+    /// Adds a row. Identical greedy rows share one completion.
     pub(crate) fn add(&mut self, row: Job) {
         let greedy = row.sampling == Sampling::Greedy;
         let fits = |job: &Job| job.alike(&row) && (greedy || job.count < MOST);
+        // From the back, where the newest job for the same prompt is.
         let at = match self.jobs.iter().rposition(fits) {
             Some(place) if greedy => (place, 0),
             Some(place) => {
@@ -53,28 +55,28 @@ impl Jobs {
         self.places.push(at);
     }
 
-    /// The completion of every row.
+    /// Returns the completion of every row.
     pub(crate) fn of_rows(&self, completions: &[Vec<Draft>]) -> Vec<Draft> {
         self.places.iter().map(|&(job, at)| completions[job][at].clone()).collect()
     }
 }
 
 impl Job {
-    /// A token after a text, with the likeliest others.
+    /// A request for one greedy token after `text`, with the likeliest alternatives.
     pub(crate) fn of_one_token(text: &str) -> Self {
         let (prompt, stops, sampling) = (text.to_owned(), Vec::new(), Sampling::Greedy);
         let (count, max_tokens, seed, likeliest) = (1, 1, 0, LIKELIEST);
         Self { prompt, count, sampling, stops, max_tokens, seed, likeliest }
     }
 
-    /// Whether two differ in their seeds and counts alone.
+    /// Whether two jobs differ only in seed and count.
     fn alike(&self, other: &Self) -> bool {
         (self.max_tokens, self.sampling) == (other.max_tokens, other.sampling)
             && (&self.prompt, &self.stops) == (&other.prompt, &other.stops)
     }
 
-    /// The request. Beside OpenAI's settings there are those without which some servers cut off what they stopped at, or
-    /// sample from fewer tokens than they were told to.
+    /// The request body. `extended` adds settings beyond OpenAI's: some servers otherwise strip the stop string from the
+    /// output, or apply their own default `top_k`, `min_p` or repetition penalty.
     pub(crate) fn body(&self, model: &str, extended: bool) -> Value {
         let (temperature, top_k, top_p) = match self.sampling {
             Sampling::Greedy => (0.0, None, 1.0),
@@ -89,7 +91,7 @@ impl Job {
             "max_tokens": self.max_tokens,
             "temperature": temperature,
             "top_p": top_p,
-            // Servers read it as a signed number.
+            // Servers parse the seed as a signed 64-bit integer.
             "seed": self.seed >> 1,
             "logprobs": self.likeliest,
             "stream": false,
@@ -108,7 +110,7 @@ impl Job {
         body
     }
 
-    /// Whether the server has to take settings beside OpenAI's for it.
+    /// Whether the job needs a setting that OpenAI's API lacks.
     pub(crate) fn needs_extended(&self) -> bool {
         matches!(self.sampling, Sampling::TopK { .. })
     }

@@ -1,4 +1,4 @@
-//! What a server has to show before it is relied on.
+//! Startup checks of a server.
 
 use lm::Sampling;
 use serde_json::Value;
@@ -8,29 +8,30 @@ use super::{Draft, Job, Server, wire};
 use crate::format::named_marks;
 use crate::{Error, PromptFormat, PromptText};
 
-/// A text that every model can go on with.
+/// A prompt that any model can continue.
 const TEXT: &str = "1 2 3 4 5 6 7 8";
-/// A text to see the tokens of a mark behind.
+/// A prompt to which a mark is appended, to see how many tokens the mark takes.
 const PLAIN: &str = "a";
-/// A text that every model can go on with in many ways.
+/// A prompt with many plausible continuations.
 const OPEN: &str = "The";
-/// So many samples are compared.
+/// Number of samples to compare.
 const SAMPLES: usize = 8;
-/// What is less likely than this is taken for impossible.
+/// Probability below which a coincidence is ruled out.
 const NEVER: f32 = 1e-9;
-/// So often the likeliest token is asked for, with as many seeds.
+/// Number of greedy requests, each with its own seed.
 const GREEDY: u64 = 4;
-/// Log-probabilities no farther apart than this may change their order from one batch to another.
+/// Greedy choices whose log-probabilities (in nats) differ by less than this may swap from one batch to another.
 const NEARLY: f32 = 0.5;
 
 impl Server {
-    /// The same, with its model known and its ways tried.
+    /// Returns the server with its model resolved and all checks passed.
     pub(crate) fn probed(mut self) -> Result<Self, Error> {
         let models = self.patiently(|| self.get("models"))?;
         self.model = self.chosen(&models)?;
         self.context = context(&models, &self.model);
         self.extended = self.takes_more()?;
         let sampled = Sampling::Temperature { temperature: 1.0 };
+        // The order matters: `n` and log-probabilities are checked first, since the later checks rely on them.
         let job = Job { prompt: OPEN.to_owned(), ..job(SAMPLES, sampled) };
         let first = self.tried(&job)?;
         self.repeats = texts(&first) == texts(&self.tried(&job)?);
@@ -40,19 +41,20 @@ impl Server {
         Ok(self)
     }
 
-    /// Checks that it tells how likely other tokens than its own are: a critic is asked so.
+    /// Checks that the server returns log-probabilities of alternative tokens, which a critic in words needs.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it does not, [`Error::Unavailable`] when it does not answer.
+    /// [`Error::Refused`] if it does not, [`Error::Unavailable`] if it does not answer.
     pub fn require_likeliest(&self) -> Result<(), Error> {
         self.choose(&[TEXT], "yes", "no").map(|_| ())
     }
 
-    /// Checks that the server reads the special tokens around a question as such, as far as it tells how many tokens a text
-    /// has. A model may have been trained on a template whose marks are text: those are only warned of.
+    /// Checks that the server's tokenizer treats the special tokens around a question as such, if it reports prompt
+    /// lengths. For marks in the preset's own chat template this is only a warning, since some models were trained on
+    /// templates whose marks are plain text.
     ///
     /// # Errors
-    /// [`Error::Refused`] names the preset's key.
+    /// [`Error::Refused`] names the key in the preset.
     pub(crate) fn reads_marks(
         &self,
         format: &PromptFormat,
@@ -66,6 +68,7 @@ impl Server {
         for mark in marks {
             let marked = self.length(&[PLAIN, &mark].concat())?;
             let (Some(plain), Some(marked)) = (plain, marked) else { return Ok(()) };
+            // A known special token lengthens the prompt by one token, plain text by several.
             if marked <= plain + 1 {
                 continue;
             }
@@ -88,11 +91,12 @@ impl Server {
         Error::Refused { address: self.address.clone(), problem: printable(problem.as_ref()) }
     }
 
-    /// The model that was named, or the only one.
+    /// The id of the model named in the address, or of the only one served.
     fn chosen(&self, models: &Value) -> Result<String, Error> {
         let listed = models["data"].as_array().map_or(&[][..], Vec::as_slice);
         let ids: Vec<&str> = listed.iter().filter_map(|model| model["id"].as_str()).collect();
         match ids.as_slice() {
+            // The name is printed and recorded, so control characters are refused.
             [only] if only.contains(char::is_control) => {
                 Err(self.refused(format!("the name of its model cannot be shown: {only}")))
             }
@@ -106,7 +110,7 @@ impl Server {
         }
     }
 
-    /// Whether it takes settings beside OpenAI's, or refuses requests with them.
+    /// Whether the server accepts settings beyond OpenAI's instead of rejecting the request.
     fn takes_more(&self) -> Result<bool, Error> {
         let job = job(1, Sampling::Greedy);
         let ask = |extended| {
@@ -122,7 +126,8 @@ impl Server {
         ask(false)?.map_or(Ok(false), |problem| Err(self.refused(problem)))
     }
 
-    /// The completions of a job; too few of them mean a server that cannot count, not one that failed.
+    /// Runs a job. Fewer completions than requested are a permanent fault here: at startup this means that the server
+    /// ignores `n`.
     fn tried(&self, job: &Job) -> Result<Vec<Draft>, Error> {
         self.patiently(|| {
             let answer = self.post("completions", &job.body(&self.model, self.extended))?;
@@ -137,7 +142,7 @@ impl Server {
         })
     }
 
-    /// Checks that samples are samples: that of several not all are alike where that cannot be chance.
+    /// Checks that temperature is honoured: identical samples are refused if their log-probabilities rule out chance.
     fn samples(&self, drawn: &[Draft]) -> Result<(), Error> {
         let alike = drawn.windows(2).all(|pair| pair[0].text() == pair[1].text());
         let chance = drawn.iter().skip(1).map(logprob).sum::<f32>().exp();
@@ -149,8 +154,7 @@ impl Server {
         Ok(())
     }
 
-    /// Checks that it takes the likeliest token where it is told to, whatever the seed. Two that are nearly as likely may
-    /// take turns.
+    /// Checks that greedy requests return the likeliest token whatever the seed. Near-ties may go either way.
     fn greedy(&self) -> Result<(), Error> {
         let first = |seed| {
             let job = job(1, Sampling::Greedy);
@@ -172,11 +176,12 @@ impl Server {
         }
     }
 
-    /// Checks that it stops where it is told to: at the second piece of what it writes by itself.
+    /// Checks that `stop` is honoured, with the second token of a free completion as the stop string.
     fn stops(&self) -> Result<(), Error> {
         let free = Job { max_tokens: 8, ..job(1, Sampling::Greedy) };
         let whole = self.tried(&free)?.swap_remove(0);
         let piece = whole.bytes.get(1).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        // A model that writes a single token leaves nothing to test with.
         let Some(stop) = piece.filter(|piece| !piece.is_empty()) else { return Ok(()) };
         let told = Job { stops: vec![stop.to_owned()], ..free };
         let text = self.tried(&told)?.swap_remove(0).text();
@@ -187,7 +192,7 @@ impl Server {
     }
 }
 
-/// The context that a server says it has: vLLM's and SGLang's word, and llama.cpp's.
+/// The context length that `/models` reports: `max_model_len` (vLLM, SGLang) or `meta.n_ctx` (llama.cpp).
 fn context(models: &Value, model: &str) -> Option<usize> {
     let listed = models["data"].as_array()?;
     let listed = listed.iter().find(|listed| listed["id"].as_str() == Some(model))?;

@@ -1,4 +1,4 @@
-//! A client against servers of every style, sound and failing.
+//! Tests of the client against fake servers of every style, healthy and failing.
 
 mod fake;
 mod limits;
@@ -19,7 +19,7 @@ fn sound(style: Style) -> Fake {
     Fake::start(style, |_, _, reply| reply)
 }
 
-/// A server of vLLM's style that answers otherwise to completions that are asked of a policy; the probe's are sound.
+/// A vLLM-style server that spoils the policy's completions; the probe's requests are answered correctly.
 fn spoiled(spoil: impl Fn(usize, Reply) -> Reply + Send + Sync + 'static) -> Fake {
     let asked_before = AtomicUsize::new(0);
     Fake::start(VLLM, move |asked, _, reply| {
@@ -89,7 +89,8 @@ fn every_style_of_server_gives_the_same_options() {
     }
 }
 
-/// A base model that was shown solved problems goes on with another one after its answer: nobody is graded by that.
+/// A base model with few-shot examples continues with another problem after its answer. That text is cut off and not
+/// graded.
 #[test]
 fn a_solution_is_over_at_its_answer_whatever_comes_after_it() {
     for style in STYLES {
@@ -132,7 +133,7 @@ fn options_go_on_and_end_by_the_same_rules_as_here() {
     let cut = policy(sound(LLAMA_CPP).connect(None).unwrap(), Termination::Paragraph);
     let option = write(&cut, &[greedy("")]).unwrap().remove(0);
     assert_eq!((option.text.as_str(), option.stop), ("It is 4 + 5 = 9.\n#### 9", "length"));
-    // Of several ends llama.cpp does not say which it was; others do.
+    // llama.cpp does not say which of several stop strings it stopped at; other servers do.
     let sentence = policy(sound(SGLANG).connect(None).unwrap(), Termination::Sentence);
     assert_eq!(write(&sentence, &[greedy("")]).unwrap()[0].text, "It is 4 + 5 = 9.\n");
     let sentence = policy(sound(LLAMA_CPP).connect(None).unwrap(), Termination::Sentence);
@@ -206,7 +207,7 @@ fn settings_say_the_whole_distribution() {
     assert!(write(&strict, &[top_k]).unwrap_err().to_string().contains("no `top_k`"));
 }
 
-/// What a spoiled answer is, and what is said of it when it does not pass.
+/// Faulty responses, each with the error expected when it persists.
 fn faults() -> Vec<(Reply, &'static str)> {
     let whole = |status, body: &str| Reply::Whole(status, String::new(), body.to_owned());
     let choice = |logprobs: &str| {
@@ -275,7 +276,7 @@ fn a_server_is_left_alone_for_as_long_as_it_asks() {
     assert!(begun.elapsed() >= Duration::from_secs(1), "its own pauses are of milliseconds");
 }
 
-/// What it says of itself may be anything.
+/// A server's metadata may be arbitrary JSON.
 #[test]
 fn a_server_that_claims_endless_work_is_believed_without_harm() {
     let endless = format!("{{\"prompt_tokens\": {}, \"completion_tokens\": 9}}", u64::MAX);
@@ -333,7 +334,7 @@ fn what_will_not_pass_is_said_at_once() {
     }
 }
 
-/// Where two of a question are asked for at once, one is too few.
+/// One completion where two were requested is a fault.
 #[test]
 fn fewer_completions_than_were_asked_for_are_asked_for_again() {
     let fake = spoiled(|number, sound| match sound {
@@ -356,7 +357,7 @@ fn fewer_completions_than_were_asked_for_are_asked_for_again() {
 
 #[test]
 fn the_key_is_sent_and_never_shown() {
-    // A server may well repeat what it was sent.
+    // A server may echo the key in its error message.
     let refused = Reply::Whole(401, String::new(), "no such key: sk-secret".to_owned());
     let fake = Fake::start(VLLM, move |_, number, reply| match number {
         0..12 => reply,
@@ -390,7 +391,7 @@ fn words_are_weighed_among_the_likeliest_tokens() {
         let choices =
             ["Is it?", "Is it not?"].map(|text| Choice { question: "", text: text.to_owned() });
         let choose = |yes, no| policy.choose(&choices, yes, no, &mut Prefixes::default()).unwrap();
-        // Of a word that is not shown it is known that it is no likelier than the least likely that is.
+        // The probability of an unlisted word is at most that of the least likely listed one.
         let least = if style.chat { -2.0_f64 } else { -3.0 };
         let bound = |shown: f64| shown.exp() / (shown.exp() + least.exp());
         for (yes, no, expected) in [

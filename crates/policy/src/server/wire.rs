@@ -1,4 +1,4 @@
-//! What servers answer, in the two shapes there are.
+//! Parsing of server responses, in both log-probability formats: completions and chat.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::faults::Fault;
 use super::{Draft, Job};
 use crate::Weighed;
 
-/// An answer to a request for completions.
+/// The response to a completions request.
 #[derive(Debug, Deserialize)]
 struct Answer {
     choices: Vec<Choice>,
 }
 
-/// The tokens of an answer.
+/// The `usage` field.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Counts {
@@ -33,7 +33,7 @@ struct Details {
     cached_tokens: Option<u64>,
 }
 
-/// A completion.
+/// One completion.
 #[derive(Debug, Deserialize)]
 struct Choice {
     #[serde(default)]
@@ -41,14 +41,15 @@ struct Choice {
     text: String,
     #[serde(default)]
     finish_reason: Option<String>,
-    /// What it stopped at: vLLM's name, and SGLang's. There is a difference between absent and null.
+    /// The string or token that ended it: `stop_reason` in vLLM, `matched_stop` in SGLang. Null means the end token,
+    /// while an absent field means that the server does not say, so the two are kept apart.
     #[serde(default, alias = "matched_stop", deserialize_with = "there")]
     stop_reason: Option<Value>,
     #[serde(default)]
     logprobs: Option<Logprobs>,
 }
 
-/// Log-probabilities as completions have them, or as chats have them.
+/// Log-probabilities in the completions format (`Legacy`) or the chat format.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Logprobs {
@@ -74,22 +75,23 @@ struct Token {
     top_logprobs: Vec<Self>,
 }
 
-/// What is there, be it null.
+/// Deserializes a field that is present, even if it is null.
 fn there<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(value).map(Some)
 }
 
-/// How far a log-probability may be above 0: rounding.
+/// Tolerance for log-probabilities above 0, from rounding.
 const SLACK: f64 = 1e-3;
 
-/// The completions in an answer. What servers get wrong now and then may be right the next time; what a server never says
-/// will not be there the next time either.
+/// Reads the completions of a response. A fault that may be accidental is transient; a field that the server never sends
+/// will not appear on a retry, so its absence is permanent.
 pub(crate) fn drafts(answer: &Value, job: &Job) -> Result<Vec<Draft>, Fault> {
     let mut answer = parsed(answer)?;
     let (got, wanted) = (answer.choices.len(), job.count);
     if got < wanted {
         return Err(Fault::passing(format!("it gave {got} completions of {wanted}")));
     }
+    // Choices may come in any order.
     answer.choices.sort_by_key(|choice| choice.index);
     answer.choices.truncate(wanted);
     answer.choices.into_iter().map(|choice| choice.draft(job)).collect()
@@ -100,8 +102,9 @@ fn parsed(answer: &Value) -> Result<Answer, Fault> {
         .map_err(|error| Fault::passing(format!("its answer is none to /completions: {error}")))
 }
 
-/// How `yes` and `no` are weighed as the next token. A word that is not among the likeliest has no more probability than the
-/// least of these, nor than what all of them leave: that much it is given, so that it is neither impossible nor certain.
+/// Reads `P(yes) / (P(yes) + P(no))` for the next token. A word that is not listed can be no likelier than the least
+/// likely token listed, nor than the probability mass left over; it is given the smaller of the two, so that the score is
+/// never exactly 0 or 1.
 pub(crate) fn weighed(answer: &Value, yes: &str, no: &str) -> Result<Weighed, Fault> {
     let answer = parsed(answer)?;
     let likeliest = likeliest(&answer)?;
@@ -111,6 +114,7 @@ pub(crate) fn weighed(answer: &Value, yes: &str, no: &str) -> Result<Weighed, Fa
     }
     let least = chances.iter().map(|(_, chance)| *chance).fold(1.0, f64::min);
     let left = 1.0 - chances.iter().map(|(_, chance)| chance).sum::<f64>();
+    // Rounding can make `left` slightly negative.
     let bound = least.min(left).max(f64::MIN_POSITIVE);
     let found =
         [yes, no].map(|word| chances.iter().find(|(token, _)| *token == word).map(|one| one.1));
@@ -127,12 +131,12 @@ pub(crate) fn weighed(answer: &Value, yes: &str, no: &str) -> Result<Weighed, Fa
     })
 }
 
-/// What is said of two words of which nothing is known.
+/// Score if neither word is listed.
 const UNDECIDED: f64 = 0.5;
-/// A word that was not seen may be as unlikely as this.
+/// Scores are kept this far from 0 and 1 if one of the words is not listed.
 const SURE: f64 = 1e-6;
 
-/// The likeliest tokens at the first place, with their log-probabilities; at least one.
+/// The likeliest tokens at the first position with their log-probabilities; at least one.
 fn likeliest(answer: &Answer) -> Result<Vec<(&str, f64)>, Fault> {
     let logprobs = answer.choices.first().and_then(|choice| choice.logprobs.as_ref());
     let none = || Fault::Lasting("it gives no log-probabilities of other tokens".to_owned());
@@ -149,16 +153,16 @@ fn likeliest(answer: &Answer) -> Result<Vec<(&str, f64)>, Fault> {
     if likeliest.is_empty() { Err(none()) } else { Ok(likeliest) }
 }
 
-/// The tokens of the text that was asked about, if it is told.
+/// Length of the prompt in tokens, if reported.
 pub(crate) fn prompt_tokens(answer: &Value) -> Option<usize> {
     let tokens = answer["usage"]["prompt_tokens"].as_u64().filter(|&tokens| tokens > 0)?;
     usize::try_from(tokens.min(MOST_TOKENS)).ok()
 }
 
-/// The most tokens of an answer that are believed, so that sums of them stay numbers.
+/// Cap on reported token counts, so that a bogus count cannot overflow the sums.
 const MOST_TOKENS: u64 = 1 << 32;
 
-/// What an answer cost, as far as it says: tokens of prompts that the server still knew are reused.
+/// Token counts of a response, as far as reported. Prompt tokens found in the server's cache count as reused.
 pub(crate) fn usage(answer: &Value) -> PrefixCounts {
     let counts = Counts::deserialize(&answer["usage"]).unwrap_or_default();
     let [read, written] =
@@ -180,7 +184,8 @@ impl Choice {
         apportion(&mut draft, self.text.as_bytes())?;
         let (stop, cut_off) = self.end(job, ended)?;
         if let Some(text) = cut_off {
-            // Its probability is not told; an option's is that of its text.
+            // The server does not report the probability of the stop string it cut off, so it counts as 1: an option's
+            // probability is that of its text.
             push(&mut draft, text.into_bytes(), 0.0);
         }
         draft.stop = Some(stop);
@@ -212,8 +217,9 @@ impl Choice {
         Ok(draft)
     }
 
-    /// Refuses a text that goes on after a stop for more than what is left of a token.
+    /// Refuses a completion that continues after a stop string by more than the rest of a token.
     fn check_stops(&self, draft: &Draft, job: &Job) -> Result<(), Fault> {
+        // The stop string may end inside the last token. A server that returns the whole token does not ignore `stop`.
         let last = draft.bytes.iter().map(Vec::len).rfind(|&bytes| bytes > 0).unwrap_or(0);
         let after = |stop: &String| Some(self.text.len() - self.text.find(stop)? - stop.len());
         let goes_on = |stop: &&String| after(stop).is_some_and(|more| more > 0 && more >= last);
@@ -225,7 +231,8 @@ impl Choice {
         }
     }
 
-    /// Why it ended, and what the server stopped at and cut off. `ended` says whether the last token is without a text.
+    /// Returns the stop reason, and the stop string if the server cut it off. `ended` says whether the last token has no
+    /// text (the end token).
     fn end(&self, job: &Job, ended: bool) -> Result<(StopReason, Option<String>), Fault> {
         match self.finish_reason.as_deref() {
             Some("length") => return Ok((StopReason::Length, None)),
@@ -242,8 +249,10 @@ impl Choice {
             (Some(Value::String(stop)), stops) if stops.contains(stop) => {
                 Ok((StopReason::String, Some(stop.clone())))
             }
+            // A reason that is not one of our stop strings, such as null or a token id, is the end token.
             (Some(_), _) | (None, []) => Ok((StopReason::Token, None)),
             (None, _) if ended => Ok((StopReason::Token, None)),
+            // With only one stop string it is clear which one was cut off.
             (None, [stop]) => Ok((StopReason::String, Some(stop.clone()))),
             (None, _) => {
                 let problem = "it cuts off what it stopped at and does not say which of several it was: take another \
@@ -261,7 +270,7 @@ fn sound(logprob: f64) -> Result<f32, Fault> {
     Err(Fault::passing(format!("it gave a log-probability of {logprob}")))
 }
 
-/// Adds a token. Servers do not say its id: it gets a number that is the same for the same text.
+/// Appends a token. Servers do not report token ids, so the id is an FNV-1a hash of the bytes: equal texts get equal ids.
 fn push(draft: &mut Draft, bytes: Vec<u8>, logprob: f32) {
     let hash = bytes
         .iter()
@@ -270,9 +279,9 @@ fn push(draft: &mut Draft, bytes: Vec<u8>, logprob: f32) {
     draft.extend(Draft { drawn: one, bytes: vec![bytes], stop: None });
 }
 
-/// Gives the tokens the bytes of the text. Servers write some tokens otherwise than the text has them, and may have cut
-/// the text off within a token; what is left over is a token more, unless it is most of the text: then nobody knows how
-/// likely that is.
+/// Distributes the bytes of the text over the tokens. A server may spell a token differently from the text, or cut the
+/// text inside a token; leftover bytes become one more token of log-probability 0. If that is more than half of the text,
+/// the probability is meaningless and the response is a fault.
 fn apportion(draft: &mut Draft, text: &[u8]) -> Result<(), Fault> {
     let mut rest = text;
     for bytes in &mut draft.bytes {

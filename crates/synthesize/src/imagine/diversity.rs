@@ -1,4 +1,4 @@
-//! How different texts are from each other.
+//! Diversity of a set of texts.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use world::shape;
 
 use crate::text::words;
 
-/// Words of an n-gram.
+/// Words per n-gram.
 const NGRAM: usize = 3;
 
-/// Texts, by what they have in common.
+/// The shapes and n-grams of the texts so far.
 #[derive(Default)]
 pub(super) struct Diversity {
     shapes: BTreeSet<String>,
@@ -25,8 +25,8 @@ impl Diversity {
         self.ngrams.extend(words.windows(NGRAM).map(|gram| gram.join(" ")));
     }
 
-    /// Texts that differ in more than names, objects and numbers; how many of the shapes of the seeds they cover, in percent;
-    /// and how many of all trigrams are distinct, in percent.
+    /// The number of distinct shapes (texts that differ in more than names, objects and numbers), the share of
+    /// `of_seeds` that they cover, in percent, and the share of trigrams that are distinct, in percent.
     pub(super) fn counts(&self, of_seeds: &BTreeSet<String>) -> [(&'static str, usize); 3] {
         let covered = 100 * self.shapes.intersection(of_seeds).count() / of_seeds.len().max(1);
         let distinct = 100 * self.ngrams.len() / self.total.max(1);
@@ -47,7 +47,7 @@ mod tests {
         let none = [("shapes", 0), ("coverage_percent", 0), ("distinct_3_percent", 0)];
         assert_eq!(texts.counts(&seeds), none);
         assert_eq!(texts.counts(&BTreeSet::new()), none);
-        // Four trigrams each; the second has one that the first has not, the third none.
+        // Four trigrams each; the second text adds one new trigram, the third none.
         for text in ["Tom has 3 red apples.", "Tom has 3 red pears.", "Tom has 3 red pears?"] {
             texts.add(text);
         }

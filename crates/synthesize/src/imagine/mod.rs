@@ -1,12 +1,12 @@
-//! Imagination (AlphaLLM §4.2): from questions to prompts.
+//! Imagination (AlphaLLM §4.2): turns questions into new prompts.
 //!
-//! It is given questions and makes questions. There is no label here: not in what is read of the seeds, and not in what is
-//! drawn, where the world's own answer is thrown away at once. What an earlier round found as an answer is no label either.
+//! No labels are involved: they are not read from the seeds, and the world's own answer to a drawn question is
+//! discarded at once. Answers that an earlier round found are not labels either.
 //!
-//! Every draw has a seed of its own, which derives from the run's seed, the round, the operator, the prompt wanted and
-//! the attempt. So another round gives other prompts, and asking for more of them leaves those of an operator as they
-//! were, as far as no duplicate and no limit on shapes is in the way. Attempts are made together, so that a model that
-//! writes or tries questions has full batches.
+//! Every draw has its own seed, derived from the run's seed, the round, the operator, the index of the prompt and the
+//! attempt. So another round gives other prompts, and asking for more leaves an operator's existing prompts as they
+//! were, unless duplicates or the limit on shapes interfere. Attempts are made together, so that models that write or
+//! try questions get full batches.
 
 mod diversity;
 mod near;
@@ -36,7 +36,7 @@ pub use near::NearConfig;
 pub use operator::{Operator, Shares};
 pub use screen::QualityConfig;
 
-/// What decides the prompts.
+/// The settings that determine the prompts.
 pub(crate) struct Imagination<'a> {
     pub(crate) shares: &'a Shares,
     pub(crate) quality: Option<&'a QualityConfig>,
@@ -45,23 +45,23 @@ pub(crate) struct Imagination<'a> {
     pub(crate) attempts: usize,
     pub(crate) seed: u64,
     pub(crate) round: i32,
-    /// The models, where some write or try questions.
+    /// The models, if any operator or difficulty setting needs one.
     pub(crate) author: Option<Author<'a>>,
 }
 
-/// What prompts are made of.
+/// The questions that prompts are made from.
 pub(crate) struct Material<'a> {
     pub(crate) seeds: &'a [Question],
-    /// Prompts of earlier rounds that are parents beside the seeds.
+    /// Prompts of earlier rounds that serve as parents besides the seeds.
     pub(crate) kept: &'a [Parent],
-    /// Prompts of earlier rounds whose answers were found.
+    /// Prompts of earlier rounds with a found answer.
     pub(crate) answered: &'a [Parent],
     /// The texts of all prompts of earlier rounds.
     pub(crate) earlier: &'a [String],
 }
 
 impl<'a> Material<'a> {
-    /// What is not to be made again.
+    /// The texts that must not be made again.
     fn texts(&self) -> impl Iterator<Item = &'a str> {
         let seeds = self.seeds.iter().map(|seed| seed.prompt.as_str());
         let kept = self.kept.iter().chain(self.answered).map(|parent| parent.text.as_str());
@@ -69,7 +69,7 @@ impl<'a> Material<'a> {
     }
 }
 
-/// A prompt that is wanted: one of an operator's.
+/// One requested prompt of an operator.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     operator: Operator,
@@ -82,7 +82,7 @@ struct Draft {
     seed: u64,
     text: String,
     parents: Vec<String>,
-    /// What its answer has to be, if what was found before is right.
+    /// The answer that must come out if the answer found earlier is right.
     expected: Option<String>,
     difficulty: Option<f64>,
 }
@@ -93,7 +93,7 @@ impl Draft {
     }
 }
 
-/// How the draws of one operator ended.
+/// Counts of how the draws of one operator ended.
 #[derive(Default)]
 struct Ends {
     dropped: BTreeMap<End, usize>,
@@ -118,7 +118,7 @@ impl Ends {
     }
 }
 
-/// Makes prompts. There are fewer than asked for where every attempt at one ended in nothing new.
+/// Makes prompts. Returns fewer than requested if all attempts at some of them failed.
 pub(crate) fn imagine(
     plan: &Imagination<'_>,
     material: &Material<'_>,
@@ -151,7 +151,7 @@ pub(crate) fn imagine(
     Ok(making.finish(material.seeds))
 }
 
-/// Prompts in the making.
+/// The prompts made so far, with the state needed to judge more.
 struct Making<'a> {
     screen: Screen<'a>,
     ends: BTreeMap<Operator, Ends>,
@@ -163,7 +163,7 @@ impl Making<'_> {
         self.ends.entry(operator).or_default()
     }
 
-    /// Turns drafts into prompts, and gives the slots whose draft became none.
+    /// Keeps the drafts that qualify and returns the slots of those that do not.
     fn judge(
         &mut self,
         plan: &Imagination<'_>,
@@ -184,6 +184,7 @@ impl Making<'_> {
             self.ends(slot.operator).count(end);
             left.push(slot);
         }
+        // Rollouts come last: they are the only check that costs model time.
         for (draft, verdict) in plan.probed(passed)? {
             let (slot, end) = match verdict {
                 Verdict::Fits(difficulty) => {
@@ -214,15 +215,15 @@ impl Making<'_> {
     }
 }
 
-/// What drafts are drawn from, in the order of this round.
+/// The questions that drafts are made from, in the order of this round.
 struct Pool<'a> {
     parents: Vec<(&'a str, &'a str)>,
     answered: Vec<&'a Parent>,
 }
 
 impl Imagination<'_> {
-    /// The parents in an order of this round, so that a few prompts are not always made from the same ones. It does not
-    /// depend on how they are stored.
+    /// Shuffles the parents for this round, so that a few prompts are not always made from the same ones. They are
+    /// sorted first, so the result does not depend on how they are stored.
     fn pool<'m>(&self, material: &Material<'m>) -> Pool<'m> {
         let shuffled =
             || ChaCha8Rng::seed_from_u64(seed_for(self.seed, "synthesize/order", self.round, ""));
@@ -239,7 +240,8 @@ impl Imagination<'_> {
         Pool { parents, answered }
     }
 
-    /// A draft for each slot, or the slot again where its operator made nothing: first what needs no model.
+    /// Makes a draft for each slot, or returns the slot if its operator made nothing. Drafts that need no model come
+    /// first.
     fn drafts(
         &self,
         open: &[Slot],
@@ -254,7 +256,7 @@ impl Imagination<'_> {
         Ok(drafts)
     }
 
-    /// What the author makes of slots.
+    /// Has the author write a draft for each slot.
     fn written(
         &self,
         slots: Vec<Slot>,
@@ -286,7 +288,7 @@ impl Imagination<'_> {
         seed_for(self.seed, &stream, self.round, &format!("{}.{attempt}", slot.index))
     }
 
-    /// What an operator makes without a model.
+    /// Makes a draft without a model.
     fn draft(&self, slot: Slot, attempt: usize, pool: &Pool<'_>) -> Option<Draft> {
         let seed = self.seed(slot, attempt);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -324,7 +326,7 @@ impl Imagination<'_> {
         made.map(|made| draft(made, &[id, other_id]))
     }
 
-    /// What the author is to write for a slot, and the draft that it becomes.
+    /// Prepares a draft and the commission for its text.
     fn commission<'q>(
         &self,
         author: &Author<'_>,
@@ -336,6 +338,7 @@ impl Imagination<'_> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (id, question) = *turn(&pool.parents, slot, attempt, &mut rng)?;
         let (starts, shown) = author.needs(slot.operator);
+        // One more than needed, in case the parent itself is among them.
         let others = pool.parents.choose_multiple(&mut rng, shown + 1).copied();
         let shown: Vec<(&str, &str)> = others.filter(|other| other.0 != id).take(shown).collect();
         let start = starts.then(|| id.to_owned());
@@ -347,7 +350,7 @@ impl Imagination<'_> {
         Some((draft, Commission { operator: slot.operator, question, examples, seed }))
     }
 
-    /// What the policy's rollouts say of drafts.
+    /// Measures the difficulty of drafts with rollouts of the policy.
     fn probed(&self, drafts: Vec<Draft>) -> Result<Vec<(Draft, Verdict)>, Failure> {
         let verdicts = match &self.author {
             Some(author) => author.probe(&drafts.iter().map(Draft::probe).collect::<Vec<_>>())?,
@@ -374,7 +377,8 @@ impl Imagination<'_> {
     }
 }
 
-/// The parent of an attempt: each has its turn before any has a second one, and after that chance decides.
+/// Picks the parent of an attempt. First attempts take turns, so that every parent is used before any is used twice;
+/// later attempts pick at random.
 fn turn<'p, T>(pool: &'p [T], slot: Slot, attempt: usize, rng: &mut ChaCha8Rng) -> Option<&'p T> {
     match attempt {
         0 if !pool.is_empty() => pool.get(slot.index % pool.len()),

@@ -1,8 +1,9 @@
-//! Near-duplicates: texts that share most of their runs of words.
+//! Near-duplicates: texts that share most of their n-grams.
 //!
-//! `MinHash` finds the candidates: the least hash of a text's n-grams, under each of many hash functions, is that of another
-//! text as often as the two have n-grams in common, so texts that agree in one band of a few of them are worth a look. What
-//! decides is the share itself (Jaccard), so that no chance is left in what is dropped, only in what is overlooked.
+//! `MinHash` finds the candidates. For a random hash function, the probability that two texts have the same minimum
+//! hash equals their share of common n-grams, so texts that agree in a whole band of hash functions are worth
+//! comparing. The decision is made by the share itself (Jaccard): chance can make the filter miss a near-duplicate, but
+//! never drop a text wrongly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,14 +13,14 @@ use world::{hash, mix};
 
 use crate::text::ngrams;
 
-/// When two texts are nearly the same: `[quality.near_duplicates]` of a preset.
+/// When two texts count as near-duplicates: `[quality.near_duplicates]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NearConfig {
-    /// Words of an n-gram, 1 or more.
+    /// Words per n-gram, 1 or more.
     pub ngram: usize,
-    /// Share of n-grams that two texts have in common, of those of either, from which on they are nearly the same; above 0,
-    /// at most 1.
+    /// The share of common n-grams, over the n-grams that occur in either, from which two texts are near-duplicates;
+    /// above 0, at most 1.
     pub similarity: f64,
 }
 
@@ -39,18 +40,18 @@ impl NearConfig {
     }
 }
 
-/// Hash functions of a signature.
+/// Hash functions per signature.
 const FUNCTIONS: usize = 128;
-/// The share of the near-duplicates just at the threshold that may be overlooked.
+/// The share of near-duplicates exactly at the threshold that may be missed.
 const OVERLOOKED: f64 = 0.01;
 
-/// The texts so far.
+/// The texts so far, indexed.
 pub(crate) struct Near {
     config: NearConfig,
-    /// Functions of a band.
+    /// Hash functions per band.
     rows: usize,
     texts: Vec<BTreeSet<u64>>,
-    /// The texts of every band's hash.
+    /// The texts with each band's hash, by band.
     bands: BTreeMap<(usize, u64), Vec<usize>>,
 }
 
@@ -60,7 +61,7 @@ impl Near {
         Self { config: config.clone(), rows, texts: Vec::new(), bands: BTreeMap::new() }
     }
 
-    /// Whether one of the texts so far is nearly this one.
+    /// Whether the text is a near-duplicate of one of the texts so far.
     pub(crate) fn has(&self, text: &str) -> bool {
         let grams = self.grams(text);
         let found = self.bands_of(&grams).into_iter().filter_map(|band| self.bands.get(&band));
@@ -91,8 +92,8 @@ impl Near {
     }
 }
 
-/// The most functions of a band with which a text just at the threshold is found, but for few: longer bands have fewer
-/// candidates that are none.
+/// The longest band with which at most `OVERLOOKED` of the pairs at the threshold are missed. Longer bands give fewer
+/// false candidates.
 fn rows(similarity: f64) -> usize {
     let overlooked = |rows: usize| {
         let (band, bands) = (similarity.powi(rows as i32), (FUNCTIONS / rows) as i32);
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_share_of_common_words_decides() {
-        // Nine of the eleven words of the two: a similarity of 0.818.
+        // Nine of the eleven words of the two texts are common: a similarity of 0.818.
         let one = "a b c d e f g h i j";
         let other = "a b c d e f g h i k";
         assert!(near(0.81, &["x y", one]).has(other));
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn few_near_duplicates_are_overlooked() {
-        // Of 40 words each, one is another: 39 of 41, above 0.9.
+        // One of the 40 words of each text differs: 39 of 41 are common, above 0.9.
         let words = |from: usize| {
             (from..from + 40).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
         };

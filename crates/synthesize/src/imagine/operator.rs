@@ -1,4 +1,4 @@
-//! The operators, and how much each contributes.
+//! The operators, and how many prompts each contributes.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +7,37 @@ use stage::Failure;
 
 use crate::earlier::Payoff;
 
-/// A way to make a question. All but the last four need no model.
+/// A way to make a question. Only the last four need a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operator {
-    /// A question with other numbers, people and objects.
+    /// Changes numbers, people and objects of a question.
     Mutate,
-    /// A new question of the embedded world, from templates and without its answer.
+    /// Draws a new question from the templates of the embedded world and discards its answer.
     Fresh,
-    /// A question with a step more, which another question tells of.
+    /// Adds a step, taken from another question.
     Extend,
-    /// A question with a step less.
+    /// Removes a step.
     Shorten,
-    /// A question about another quantity: what another question asks, asked of the same story.
+    /// Asks what another question asks, about the same story.
     Requestion,
-    /// Two questions in one: the answer of the first is a number of the second.
+    /// Joins two questions: the answer of the first becomes a number of the second.
     Compose,
-    /// A question of an earlier round backwards: one of its numbers is asked for, and what was found as its answer is given
-    /// (FOBAR, self-verification).
+    /// Turns a question of an earlier round backwards: one of its numbers is asked for, and the answer that was found
+    /// is given (FOBAR, self-verification).
     Backward,
-    /// A question in other words, by a model.
+    /// Rewords a question, with a model.
     Rephrase,
-    /// A question after some examples, by a model (Self-Instruct).
+    /// Writes a question after some examples, with a model (Self-Instruct).
     SelfInstruct,
-    /// A harder question out of an easier one, by a model (Evol-Instruct in depth).
+    /// Makes a question harder, with a model (Evol-Instruct in depth).
     Deepen,
-    /// A question of another kind after one, by a model (Evol-Instruct in breadth).
+    /// Writes a question of another kind, with a model (Evol-Instruct in breadth).
     Widen,
 }
 
 impl Operator {
-    /// All there are, in the order in which they are asked.
+    /// All operators, in declaration order.
     const ALL: [Self; 11] = [
         Self::Mutate,
         Self::Fresh,
@@ -80,7 +80,7 @@ impl Operator {
 }
 
 /// How much each operator contributes: the section `[operators]` of a preset. Shares are relative: 3 and 1 are the same
-/// as 0.75 and 0.25. An operator that is not named contributes nothing.
+/// as 0.75 and 0.25. Operators that are not listed contribute nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Shares(pub BTreeMap<Operator, f64>);
@@ -98,26 +98,27 @@ impl Shares {
         Ok(())
     }
 
-    /// Whether an operator contributes.
+    /// Whether any operator with a positive share satisfies `fits`.
     pub(crate) fn has(&self, fits: impl Fn(Operator) -> bool) -> bool {
         self.0.iter().any(|(operator, share)| *share > 0.0 && fits(*operator))
     }
 
-    /// Shares that sum to 1.
+    /// The shares, scaled to sum to 1.
     fn normalised(&self) -> Vec<(Operator, f64)> {
         let sum: f64 = self.0.values().sum();
         self.0.iter().map(|(operator, share)| (*operator, share / sum)).collect()
     }
 
-    /// The shares after what the operators brought in earlier rounds: a bandit that matches shares to payoffs. A part
-    /// `exploration` stays as the preset has it, the rest is in proportion to share and payoff, so that an operator of twice
-    /// the payoff gets twice as much of it. What was never tried counts as the mean of those that were.
+    /// The shares adapted to the payoffs of earlier rounds, as a bandit that matches shares to payoffs. The part
+    /// `exploration` stays as in the preset; the rest is proportional to share times payoff, so an operator with twice
+    /// the payoff gets twice as much of it. Operators without a payoff count as the mean of those that have one.
     pub(crate) fn after(&self, payoffs: &BTreeMap<Operator, Payoff>, exploration: f64) -> Self {
         let shares = self.normalised();
         let tried: Vec<f64> = payoffs.values().map(Payoff::mean).collect();
         let usual = tried.iter().sum::<f64>() / tried.len().max(1) as f64;
         let payoff = |operator| payoffs.get(&operator).map_or(usual, Payoff::mean);
         let sum: f64 = shares.iter().map(|(operator, share)| share * payoff(*operator)).sum();
+        // Nothing paid: there is nothing to go by, and dividing by the sum would give NaN.
         if sum <= 0.0 {
             return self.clone();
         }
@@ -128,12 +129,13 @@ impl Shares {
         Self(shares.into_iter().map(adapted).collect())
     }
 
-    /// How many of `count` prompts each operator makes: whole numbers nearest to the shares that sum to `count`.
+    /// Splits `count` prompts among the operators: whole numbers close to the shares, which always sum to `count`.
     pub(crate) fn split(&self, count: usize) -> Vec<(Operator, usize)> {
         let (mut total, mut given) = (0.0, 0);
         let so_many = |(operator, share): (Operator, f64)| {
             total += share * count as f64;
             let up_to = (total.round() as usize).min(count);
+            // Rounding the running total instead of each share makes the counts sum to `count`.
             let own = up_to - given;
             given = up_to;
             (operator, own)
@@ -179,7 +181,7 @@ mod tests {
         use Operator::{Extend, Fresh, Mutate};
         let preset = shares(&[(Mutate, 1.0), (Fresh, 1.0), (Extend, 2.0)]);
         let payoff = |made, gain| Payoff { made, gain };
-        // A mean of 0.3 and 0.1; the third was never tried and counts as 0.2.
+        // The tried operators have means 0.3 and 0.1; the third was never tried and counts as 0.2.
         let payoffs = BTreeMap::from([(Mutate, payoff(100, 30.0)), (Fresh, payoff(50, 5.0))]);
         let Shares(after) = preset.after(&payoffs, 0.2);
         for (operator, expected) in [

@@ -1,4 +1,4 @@
-//! What a draft has to be to become a prompt: new, well-posed, of no kind that there is enough of, and like nothing that is
+//! Screens drafts: a prompt has to be new, well posed, of a shape that is not used up, and unlike anything that is
 //! evaluated.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,16 +12,16 @@ use super::near::{Near, NearConfig};
 use crate::avoid::{Avoid, Resemblance};
 use crate::text::normalise;
 
-/// What is asked of a prompt besides being new: the section `[quality]` of a preset.
+/// Requirements on a prompt besides being new: the section `[quality]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QualityConfig {
-    /// Drop what asks nothing, has no number, asks about somebody of whom nothing was told, or contradicts itself.
+    /// Drop questions that ask nothing, have no number, ask about somebody never mentioned, or contradict themselves.
     pub well_posed: bool,
-    /// Of all prompts, the share of those that differ in nothing but names, objects and numbers, at most; 0 to 1. At least
-    /// one is always kept. 1 turns it off.
+    /// The maximum share of prompts with the same shape (equal except for names, objects and numbers), 0 to 1. At least
+    /// one is always kept; 1 turns the limit off.
     pub most_of_a_shape: f64,
-    /// Near-duplicates; without the section only equal texts are duplicates.
+    /// Near-duplicates; if absent, only equal texts are duplicates.
     #[serde(default)]
     pub near_duplicates: Option<NearConfig>,
 }
@@ -37,24 +37,24 @@ impl QualityConfig {
     }
 }
 
-/// Why a draft became no prompt.
+/// The reason why a draft did not become a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     /// The operator made nothing.
     Unchanged,
     /// It cannot have an answer.
     Flawed,
-    /// There is one with the same text.
+    /// Its text exists already.
     Duplicate,
-    /// There is one with nearly the same text.
+    /// A near-duplicate exists already.
     Near,
-    /// There are enough of its shape.
+    /// Its shape has enough prompts.
     Crowded,
-    /// It is an evaluated question about others.
+    /// It is an evaluation question about other people or objects.
     Skeleton,
-    /// It has too much of an evaluated question.
+    /// It shares too many n-grams with an evaluation question.
     Overlap,
-    /// It belongs to an evaluation split of the embedded world.
+    /// It falls into an evaluation split of the embedded world.
     World,
     /// The policy's rollouts do not agree on an answer.
     Inconsistent,
@@ -63,7 +63,7 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// All there are, with their names in the metrics.
+    /// All reasons, with their names in the metrics.
     pub(crate) const ALL: [(Self, &'static str); 10] = [
         (Self::Unchanged, "unchanged"),
         (Self::Flawed, "flawed"),
@@ -78,11 +78,11 @@ impl End {
     ];
 }
 
-/// Lets through what may become a prompt, and remembers it.
+/// Decides which texts may become prompts, and remembers those it let through.
 pub(crate) struct Screen<'a> {
     avoid: &'a Avoid,
     well_posed: bool,
-    /// How many prompts a shape may have.
+    /// The maximum number of prompts per shape.
     most: usize,
     seen: BTreeSet<String>,
     near: Option<Near>,
@@ -90,7 +90,7 @@ pub(crate) struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    /// A screen for `count` prompts that are not to repeat what there is.
+    /// A screen for `count` prompts that must not repeat any of the texts in `before`.
     pub(crate) fn new(
         before: impl Iterator<Item = impl AsRef<str>>,
         avoid: &'a Avoid,
@@ -109,6 +109,7 @@ impl<'a> Screen<'a> {
         Self {
             avoid,
             well_posed: quality.is_some_and(|quality| quality.well_posed),
+            // At least one, or a small run could not keep any prompt.
             most: ((share * count as f64) as usize).max(1),
             seen,
             near,
@@ -116,7 +117,7 @@ impl<'a> Screen<'a> {
         }
     }
 
-    /// Why a text must not become a prompt, or nothing: then no later text may be like it.
+    /// Returns the reason why a text must not become a prompt. `None` lets it through, and no later text may repeat it.
     pub(crate) fn pass(&mut self, text: &str) -> Option<End> {
         if self.well_posed && flaw(text).is_some() {
             return Some(End::Flawed);
@@ -144,8 +145,8 @@ impl<'a> Screen<'a> {
         None
     }
 
-    /// Makes room for another of the shape of a text that passed and was not used after all. What is nearly the same would end
-    /// as it did, and is not tried.
+    /// Frees the place that a text took in its shape, for texts that passed but were not used after all. The text
+    /// itself stays known: a near-duplicate would end the same way and need not be tried.
     pub(crate) fn release(&mut self, text: &str) {
         self.shapes.entry(shape(text)).and_modify(|count| *count = count.saturating_sub(1));
     }
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(screen.pass(&third), Some(End::Crowded));
         screen.release(&second);
         assert_eq!(screen.pass(&third), None);
-        // What was released is not made again.
+        // A released text is not made again.
         assert_eq!(screen.pass(&second), Some(End::Duplicate));
     }
 

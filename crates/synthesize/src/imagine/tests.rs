@@ -1,4 +1,4 @@
-//! What prompts are made, of what, and what is left out.
+//! The prompts that are made, their parents, and the drafts that are dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ fn plan(shares: &Shares, count: usize, round: i32) -> Imagination<'_> {
     Imagination { shares, quality, templates: 50, count, attempts: 20, seed: 7, round, author }
 }
 
-/// Prompts from seeds alone.
+/// Prompts made from seeds alone.
 fn made(plan: &Imagination<'_>, seeds: &[Question], avoid: &Avoid) -> (Vec<Prompt>, Vec<Tally>) {
     imagine(plan, &Material { seeds, kept: &[], answered: &[], earlier: &[] }, avoid).unwrap()
 }
@@ -112,7 +112,7 @@ fn a_row_can_be_made_again_from_its_seed() {
             assert_eq!(draw(Split::Fresh, 50, &mut rng).question, prompt.prompt);
             continue;
         }
-        // The one seed is chosen by its turn at first and by chance after that.
+        // The only seed is picked by turn at first and at random after that.
         let mut second = rng.clone();
         let _ = [0].choose(&mut second);
         let drafts = [mutate(&seeds[0].prompt, &mut rng), mutate(&seeds[0].prompt, &mut second)];
@@ -141,7 +141,7 @@ fn rounds_and_runs_differ_and_the_order_of_seeds_does_not_matter() {
 fn what_resembles_an_avoided_question_is_not_made() {
     let (seeds, operators) = (questions(Split::Seeds, 30), &halves());
     let (all, _) = made(&plan(operators, 40, 1), &seeds, &avoid(&[]));
-    // As if every other prompt had been a test question.
+    // As if every other prompt were a test question.
     let tested: Vec<Question> = all.iter().step_by(2).cloned().map(Question::from).collect();
     let (rest, tallies) = made(&plan(operators, 40, 1), &seeds, &avoid(&tested));
     assert_eq!(rest.len(), 40);
@@ -155,13 +155,13 @@ fn what_resembles_an_avoided_question_is_not_made() {
 #[test]
 fn what_cannot_be_made_is_missing() {
     let seed = |text: &str| Question { prompt: text.to_owned(), ..Question::default() };
-    // Two other numbers, some of which are evaluated: that is all there is.
+    // Only two other numbers fit the first seed, and some of them make evaluation questions: nothing else can be made.
     let seeds = [seed("What is 3 less than a lot?"), seed("Nothing can be changed here.")];
     let operators = shares(&[(Operator::Mutate, 1.0)]);
     let (prompts, tallies) = made(&plan(&operators, 50, 1), &seeds, &avoid(&[]));
     assert!(prompts.len() < 5);
     assert_eq!(count(&tallies, "mutate", "missing"), 50 - prompts.len());
-    // The second seed gives nothing, whenever it is asked.
+    // The second seed never gives anything.
     assert!(count(&tallies, "mutate", "unchanged") > count(&tallies, "mutate", "missing"));
 }
 
@@ -238,13 +238,13 @@ fn kinds_of_questions_are_balanced() {
     for prompt in &prompts {
         *shapes.entry(shape(&prompt.prompt)).or_default() += 1;
     }
-    // Four seeds have few shapes; ten prompts of each are all there may be.
+    // Four seeds have few shapes, and ten prompts of each are the limit.
     assert!(shapes.values().all(|count| *count <= 10) && prompts.len() < 100, "{shapes:?}");
     assert_eq!(count(&tallies, "mutate", "shapes"), shapes.len());
     assert!(count(&tallies, "mutate", "crowded") > 0);
 }
 
-/// Words that a data set puts before every question.
+/// An instruction that a dataset puts in front of every question.
 const INSTRUCTION: &str = "Read the following problem with care, work it out step by step, and write the final \
                            number alone on the last line of your answer.";
 
@@ -259,7 +259,7 @@ fn an_instruction_before_every_question_contaminates_nothing() {
         (instructed(questions(Split::Seeds, 12)), instructed(questions(Split::Test, 12)));
     let config = AvoidConfig { ngram: 8, overlap: 0.5, world: false };
     let mutated = shares(&[(Operator::Mutate, 1.0)]);
-    // One test question alone does not show what is the instruction: the seeds do.
+    // A single test question does not reveal the instruction, but the seeds do.
     for tests in [tests.clone(), tests[..1].to_vec()] {
         let avoid = Avoid::new(std::slice::from_ref(&tests), &seeds, &config);
         let (prompts, _) = made(&plan(&mutated, 12, 1), &seeds, &avoid);

@@ -1,7 +1,7 @@
-//! What an import loses: rows that are dropped, and answers by which nothing can be marked right.
+//! Losses of an import: dropped rows, and answers that nothing may ever agree with.
 //!
-//! A few of them are in every data set. Many mean that a column is not what it was taken for, and then the import ends
-//! rather than make another data set of it.
+//! Every dataset has a few of them. Many mean that a column is not what it was taken for, so the import ends instead of
+//! turning it into a different dataset.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use stage::Failure;
 
 use crate::args::ImportArgs;
 
-/// The share of the rows that may be lost, in percent; one row may always be.
+/// The maximum share of rows that may be lost, in percent. A single row always may.
 const PERCENT: usize = 1;
-/// Rows that are named.
+/// Number of rows that a message names.
 const NAMED: usize = 5;
 
-/// What is lost, by lines.
+/// The lost rows, by line.
 pub(super) struct Loss {
     rows: usize,
     dropped: Vec<u64>,
@@ -24,19 +24,19 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    /// Nothing, of so many rows.
+    /// No losses yet, for a file of `rows` rows.
     pub(super) fn of(rows: usize) -> Self {
         let (dropped, conflicting, doubtful) = Default::default();
         Self { rows, dropped, conflicting, doubtful }
     }
 
-    /// A row that is dropped, since its question was there before; with another answer, perhaps.
+    /// Records a row that is dropped because its question came before; `conflicting` if with a different answer.
     pub(super) fn dropped(&mut self, line: u64, conflicting: bool) {
         self.dropped.push(line);
         self.conflicting.extend(conflicting.then_some(line));
     }
 
-    /// Counts a row that is kept, if there is a doubt about its answer.
+    /// Records a kept row if its answer is doubtful.
     pub(super) fn look_at(&mut self, problem: &Imported) {
         if let Some(doubt) = problem.doubt() {
             let of = (problem.line, problem.answer.clone());
@@ -44,7 +44,7 @@ impl Loss {
         }
     }
 
-    /// For the summary.
+    /// The counts for the summary.
     pub(super) fn counts(&self) -> Vec<(&'static str, usize)> {
         vec![
             ("rows", self.rows),
@@ -54,7 +54,7 @@ impl Loss {
         ]
     }
 
-    /// Ends the import where too much is lost, or warns.
+    /// Ends the import if too much is lost; otherwise only warns.
     pub(super) fn check(&self, args: &ImportArgs) -> Result<(), Failure> {
         let place = args.input.display();
         let columns = "name every column of the question, such as --question-column Body,Question";
@@ -114,14 +114,15 @@ fn remedy(doubt: Doubt) -> &'static str {
     }
 }
 
-/// The first of some lines.
+/// Lists the first few lines.
 fn named(lines: impl ExactSizeIterator<Item = u64>) -> String {
     let more = if lines.len() > NAMED { ", ..." } else { "" };
     let first: Vec<String> = lines.take(NAMED).map(|line| line.to_string()).collect();
     format!("lines {}{more}", first.join(", "))
 }
 
-/// A text as it can be shown in a message: in quotes, on one line, without marks that a terminal obeys.
+/// Shortens a text for a message: quoted, on one line, with control characters escaped so that the terminal does not
+/// obey them.
 pub(super) fn shortened(text: &str) -> String {
     let mut letters = text.chars();
     let start: String = letters.by_ref().take(80).collect();

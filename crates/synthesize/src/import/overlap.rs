@@ -1,4 +1,4 @@
-//! Questions that are in another split, too: what is tested must not be learned.
+//! Questions that are also in another split: test questions must not be learned.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use super::loss::shortened;
 use crate::args::ImportArgs;
 use crate::text::gist;
 
-/// Questions that are named.
+/// Number of questions that a message names.
 const NAMED: usize = 3;
 
-/// Refuses problems whose question is in one of the other datasets, whatever its case, spacing and punctuation; or only
-/// warns of them, where they are allowed.
+/// Refuses problems whose question is also in one of the other datasets, ignoring case, spacing and punctuation. With
+/// `--allow-overlap` it only warns.
 pub(super) fn check(
     problems: &[Imported],
     others: &[Dataset<Prompt>],
@@ -56,7 +56,7 @@ fn said(shared: &[(&Imported, &Question)], all: usize, other: &Dataset<Prompt>) 
     format!("overlap with {}: {count} of {all} questions; {first}{more}", source(other))
 }
 
-/// The file that a dataset was imported from, and where it is.
+/// The file that a dataset was imported from, and the dataset's folder.
 fn source(other: &Dataset<Prompt>) -> String {
     let dir = other.dir().display();
     let inputs = &other.manifest().recipe.inputs;

@@ -1,4 +1,4 @@
-//! The rows of a file, whatever its container.
+//! Reads the rows of a file, JSON lines or Parquet.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,7 +9,7 @@ use stage::{Failure, ResultExt};
 
 use crate::args::{Format, ImportArgs};
 
-/// All rows of the file. The first bad one ends the reading.
+/// Reads all rows of the file. Ends at the first bad one.
 pub(super) fn problems(args: &ImportArgs, map: &ColumnMap) -> Result<Vec<Imported>, Failure> {
     let path = args.input.as_path();
     match args.format {
@@ -21,6 +21,7 @@ pub(super) fn problems(args: &ImportArgs, map: &ColumnMap) -> Result<Vec<Importe
 fn lines(path: &Path, map: &ColumnMap) -> Result<Vec<Imported>, Failure> {
     let place = path.display();
     let mut reader = BufReader::new(dataset::open_file(path)?);
+    // Only looks at the first bytes; they stay in the buffer for the rows.
     let begins = reader.fill_buf().or_io(format!("cannot read {place}"))?;
     if let Some((what, remedy)) = other_container(begins) {
         return Err(Failure::data(format!("{place}: {what}, not JSON lines")).hint(remedy));
@@ -29,7 +30,8 @@ fn lines(path: &Path, map: &ColumnMap) -> Result<Vec<Imported>, Failure> {
     rows.map(|row| row.map_err(|error| refused(path, &error))).collect()
 }
 
-/// The message begins with the line. What the disk does not give is no fault of the row.
+/// Turns an import error into a failure whose message starts with the line. A read error is the disk's fault, not the
+/// row's.
 fn refused(path: &Path, error: &ImportError) -> Failure {
     let message = format!("{}: {error}", path.display());
     match error {
@@ -38,7 +40,7 @@ fn refused(path: &Path, error: &ImportError) -> Failure {
     }
 }
 
-/// What a file is that begins so, where it is taken for JSON lines now and then, and what to do.
+/// Recognises files that are commonly mistaken for JSON lines. Returns the description and the remedy.
 fn other_container(begins: &[u8]) -> Option<(&'static str, &'static str)> {
     let unpacked = "unpack it first";
     let known: [(&[u8], &str, &str); 5] = [
@@ -53,6 +55,7 @@ fn other_container(begins: &[u8]) -> Option<(&'static str, &'static str)> {
     {
         return Some((what, remedy));
     }
+    // A list may follow a byte order mark and spaces.
     let text = begins.strip_prefix("\u{feff}".as_bytes()).unwrap_or(begins).trim_ascii_start();
     text.starts_with(b"[").then_some((
         "this is one JSON list",
@@ -73,7 +76,7 @@ fn parquet(path: &Path, map: &ColumnMap) -> Result<Vec<Imported>, Failure> {
         let mut cells = row.iter().map(Option::as_deref);
         let texts: Vec<&str> = cells.by_ref().take(questions.len()).flatten().collect();
         let question = ColumnMap::joined(&texts);
-        // A null answer reads as an empty one, which is refused with its place.
+        // A null answer becomes an empty one, which is refused below with its row number.
         let answer =
             cells.by_ref().take(usize::from(labelled)).flatten().next().unwrap_or_default();
         let solution = solution.and_then(|_| cells.next().flatten());

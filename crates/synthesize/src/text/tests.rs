@@ -1,4 +1,4 @@
-//! Spellings of one text, and what texts have in common.
+//! Spellings of one text, and n-grams that texts share.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn scripts_without_spaces_have_a_word_a_character() {
     assert_eq!(words("小明有12个苹果。"), ["小", "明", "有", "12", "个", "苹", "果"]);
     assert_eq!(words("りんごはABC個"), ["り", "ん", "ご", "は", "abc", "個"]);
     assert_eq!(words("มี 5 คน"), ["ม", "ี", "5", "ค", "น"]);
-    // Hangul is written with spaces.
+    // Korean is written with spaces.
     assert_eq!(words("사과가 몇 개"), ["사과가", "몇", "개"]);
 }
 
@@ -78,7 +78,7 @@ fn what_most_questions_say_is_left_out() {
     let common = Boilerplate::of(std::slice::from_ref(&set), 4);
     assert_eq!(common.ngrams_beside(&texts[0]), ngrams(bodies[0], 4));
     assert!(common.ngrams_beside(instruction).is_empty());
-    // Half of them are no more than half, three of three are too few, and one that is repeated is one.
+    // Half of them is not more than half, three of three are too few, and a repeated question counts once.
     let mixed: Vec<&str> =
         set.iter().copied().chain(["a b c d e", "f g h i j", "k l m n o", "p q r s t"]).collect();
     for few in [mixed, set[..3].to_vec(), vec![set[0]; 9]] {

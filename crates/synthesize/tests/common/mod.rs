@@ -1,4 +1,4 @@
-//! What the tests share: running the real binary, and small datasets made through the dataset crate.
+//! Shared test support: runs the real binary, and makes small datasets with the dataset crate.
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 #![allow(dead_code, reason = "each test file uses some of it")]
@@ -11,14 +11,14 @@ use std::process::{Command, Output as Ended};
 use dataset::{Begin, Dataset, Output, Recipe};
 use schema::Prompt;
 
-/// How a run ended.
+/// The outcome of a run.
 pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-/// Runs the binary: the words of `line`, then `more`.
+/// Runs the binary with the words of `line`, then `more`.
 pub(crate) fn synthesize(line: &str, more: &[&dyn AsArgument]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_synthesize"));
     command.args(line.split_whitespace()).args(more.iter().map(|word| word.text()));
@@ -48,7 +48,7 @@ impl AsArgument for PathBuf {
 }
 
 impl Run {
-    /// Asserts how it ended, and what it said on standard error.
+    /// Asserts the exit code and a part of the message on standard error.
     #[track_caller]
     pub(crate) fn fails(&self, code: i32, said: &[&dyn Display]) {
         assert_eq!(self.code, code, "{}", self.err);
@@ -65,17 +65,17 @@ impl Run {
     }
 }
 
-/// A preset of tests/fixtures.
+/// A preset in tests/fixtures.
 pub(crate) fn preset(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.toml"))
 }
 
-/// Writes prompts as another stage would have, two to a part.
+/// Writes prompts as another stage would, two per part.
 pub(crate) fn write_prompts(dir: &Path, rows: &[Prompt]) {
     write_rows(dir, rows);
 }
 
-/// Writes rows as another stage would have, two to a part.
+/// Writes rows as another stage would, two per part.
 pub(crate) fn write_rows<T: schema::Table>(dir: &Path, rows: &[T]) {
     let recipe = Recipe {
         tool: "test".to_owned(),
@@ -100,7 +100,7 @@ pub(crate) fn read_prompts(dir: &Path) -> Vec<Prompt> {
     Dataset::<Prompt>::open(dir).unwrap().rows().unwrap()
 }
 
-/// Labelled questions of the embedded world, with an answer given by `answer`.
+/// Labelled questions of the embedded world, with answers given by `answer`.
 pub(crate) fn world(count: usize, answer: impl Fn(usize) -> String) -> Vec<Prompt> {
     let problems = world::draw_many(world::Split::Seeds, count, 9);
     let prompt = |(index, problem): (usize, world::Problem)| Prompt {
@@ -115,7 +115,7 @@ pub(crate) fn world(count: usize, answer: impl Fn(usize) -> String) -> Vec<Promp
     problems.into_iter().enumerate().map(prompt).collect()
 }
 
-/// Every file below `dir` but the metrics, with its bytes.
+/// Every file below `dir` except the metrics, with its bytes.
 pub(crate) fn bytes(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let (mut folders, mut files) = (vec![dir.to_owned()], BTreeMap::new());
     while let Some(folder) = folders.pop() {
@@ -142,7 +142,7 @@ pub(crate) fn first_part(dir: &Path) -> PathBuf {
     parts.swap_remove(0)
 }
 
-/// Cuts a file to half of its length.
+/// Cuts a file to half its length.
 pub(crate) fn truncate(path: &Path) {
     let bytes = std::fs::read(path).unwrap();
     std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();

@@ -1,4 +1,4 @@
-//! Chains of comparisons: each tail compares somebody new with the one before.
+//! Chains of comparisons: each tail compares a new person with the previous one.
 
 use crate::script::{Group, beat};
 

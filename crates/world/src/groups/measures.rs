@@ -1,4 +1,4 @@
-//! Quantities that run: distance, time, liquid, pages, height.
+//! Quantities that accumulate: distance, time, liquid, pages, height.
 
 use crate::script::{Group, beat};
 
@@ -149,7 +149,7 @@ pub(crate) const MINUTES: Group = Group {
     ],
 };
 
-/// The `v`, such as `tank`, has `r` liters of `water`, whatever that is.
+/// The `v`, such as `tank`, has `r` liters of the liquid in slot `water`.
 pub(crate) const LITERS: Group = Group {
     tails: &[
         beat(

@@ -1,4 +1,4 @@
-//! Somebody has money, or has to pay.
+//! Situations in which a person has money, or has to pay.
 
 use crate::script::{Group, beat};
 

@@ -1,8 +1,8 @@
-//! People at a place, and people who score.
+//! People at a place, and people who score points.
 
 use crate::script::{Group, beat};
 
-/// There are `r` of `who` (a plural), at the place `at`, such as `on the bus`.
+/// There are `r` of `who` (a plural) at the place in slot `at`, such as `on the bus`.
 pub(crate) const CROWD: Group = Group {
     tails: &[
         beat(

@@ -1,8 +1,8 @@
-//! Food that somebody made or grew, and goods in stock.
+//! Food that a person made or grew, and goods in stock.
 
 use crate::script::{Group, beat};
 
-/// Person `o` has `r` of the noun `item`, which is eaten.
+/// Person `o` has `r` of the noun `item`, which gets eaten.
 pub(crate) const PRODUCE: Group = Group {
     tails: &[
         beat(

@@ -1,8 +1,8 @@
-//! Somebody collects things.
+//! Situations in which a person collects things.
 
 use crate::script::{Group, beat};
 
-/// Person `o` has `r` of the noun `item`, which keeps.
+/// Person `o` has `r` of the noun `item`, which does not get used up.
 pub(crate) const THINGS: Group = Group {
     tails: &[
         beat(

@@ -1,4 +1,4 @@
-//! Questions with an unknown: backwards, and two in a row.
+//! Questions with an unknown: a question asked backwards, and two questions in a row.
 
 use super::figures::{Figure, figures, sentences};
 use super::wording::{Changes, rewritten};
@@ -8,17 +8,17 @@ use rand_chacha::ChaCha8Rng;
 /// A question asked backwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backward {
-    /// The question: one number is x, the answer is given, and x is asked for.
+    /// The question: one number is replaced by x, the answer is given, and x is asked for.
     pub question: String,
-    /// The number that became x: the answer, if the given answer was right. It stands in the original question, so it is
-    /// no label: whoever comes to it has confirmed the given answer.
+    /// The number that x replaced, and so the answer if the given answer was correct. It is part of the original
+    /// question, so it is not a label: a solution that arrives at it confirms the given answer.
     pub expected: String,
 }
 
-/// The question backwards, after somebody's answer to it (FOBAR, self-verification). `None` where there is no number to ask
+/// Asks the question backwards, given an answer to it (FOBAR, self-verification). `None` if there is no number to ask
 /// for, or an x already.
 ///
-/// The answer stands in the question that comes out: it must not be a label.
+/// The resulting question contains the answer, so the answer must not be a label.
 pub fn backward(question: &str, answer: &str, rng: &mut ChaCha8Rng) -> Option<Backward> {
     let (masked, figure) = masked(question, "x", |_| true, rng)?;
     let expected = figure.value.to_string();
@@ -26,8 +26,8 @@ pub fn backward(question: &str, answer: &str, rng: &mut ChaCha8Rng) -> Option<Ba
     Some(Backward { question, expected })
 }
 
-/// Two questions in one: the answer of the first is a number of the second. `None` where the second has no number for it,
-/// or one of them an unknown already.
+/// Combines two questions: the answer of the first replaces a number in the second. `None` if the second has no
+/// suitable number, or if one of them already has an unknown.
 pub fn compose(first: &str, second: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     if words(first).any(|word| word.eq_ignore_ascii_case("x")) {
         return None;
@@ -36,7 +36,7 @@ pub fn compose(first: &str, second: &str, rng: &mut ChaCha8Rng) -> Option<String
     Some(format!("{first} Let X be the answer to this question. {second}"))
 }
 
-/// The question with a word in the place of one of its numbers.
+/// Replaces one of the question's numbers by a word. Returns the new text and the number.
 fn masked(
     question: &str,
     word: &str,
@@ -86,7 +86,7 @@ mod tests {
             )
         );
         assert_eq!(compose(BAG, "How many are 10%?", &mut rng), None);
-        // One unknown at a time.
+        // Only one unknown at a time.
         let unknown = "Let X be 3. What is X + 4?";
         assert_eq!(compose(unknown, BAG, &mut rng), None);
         assert_eq!(compose(BAG, unknown, &mut rng), None);

@@ -1,19 +1,19 @@
-//! Who and what a text is about, and a sentence of one text told of those of another.
+//! The people and things in a text, and sentences moved from one text to the people and things of another.
 
 use std::collections::BTreeSet;
 
 use super::wording::{Changes, article, like, rewritten};
 use crate::{CLASSES, Known, PEOPLE, known, words};
 
-/// The people and things of a text, in the order in which they come.
+/// The people and things in a text, in order of appearance.
 #[derive(Default)]
 pub(super) struct Cast {
     people: Vec<usize>,
-    /// Class and noun.
+    /// Indices of class and noun.
     nouns: Vec<(usize, usize)>,
-    /// Its words in lower case.
+    /// Its words, in lower case.
     words: BTreeSet<String>,
-    /// What its words say something by.
+    /// The stems of its content words.
     stems: BTreeSet<String>,
 }
 
@@ -36,7 +36,7 @@ impl Cast {
         cast
     }
 
-    /// Whether a sentence that follows speaks of somebody or something, in a text in which it comes, that is not here.
+    /// Whether a sentence mentions a person or thing that appears in `before` but not here.
     pub(super) fn lacks(&self, sentence: &str, before: &Self) -> bool {
         let strange = |word: &str| match known(word) {
             Some(Known::Name(person)) => {
@@ -50,13 +50,13 @@ impl Cast {
         words(sentence).any(strange) || self.lacks_definite(sentence, before)
     }
 
-    /// Whether a sentence is about something of a text in which it comes that is not here.
+    /// Whether a sentence is about something that appears in `before` but not here.
     pub(super) fn lacks_topic(&self, sentence: &str, before: &Self) -> bool {
         let strange = |stem: String| before.stems.contains(&stem) && !self.stems.contains(&stem);
         words(sentence).filter_map(stem).any(strange)
     }
 
-    /// Whether a sentence brings in somebody or something of which this text has not spoken.
+    /// Whether a sentence introduces a person or thing that this text does not mention.
     pub(super) fn is_added_to(&self, sentence: &str) -> bool {
         let new = |word: &str| match known(word) {
             Some(Known::Name(person)) => !self.people.contains(&person),
@@ -66,13 +66,14 @@ impl Cast {
         words(sentence).any(new)
     }
 
-    /// Whether a sentence is about something of this text.
+    /// Whether a sentence is about something in this text.
     fn shares(&self, sentence: &str) -> bool {
         words(sentence).filter_map(stem).any(|stem| self.stems.contains(&stem))
     }
 
-    /// Whether "the farm" of a sentence is a farm of the text it comes from, and there is none here.
+    /// Whether a sentence mentions something definite, such as "the farm", that appears in `before` but not here.
     fn lacks_definite(&self, sentence: &str, before: &Self) -> bool {
+        // Nouns of the lexicon are left out here: callers compare them by class.
         let text: Vec<&str> = words(sentence).filter(|word| *word != " ").collect();
         text.windows(2).any(|pair| {
             let (the, of) = (pair[0].to_lowercase(), pair[1].to_lowercase());
@@ -85,7 +86,7 @@ impl Cast {
     }
 }
 
-/// Words that say nothing of what a text is about.
+/// Words that do not show what a text is about.
 const COMMON: &[&str] = &[
     "about",
     "after",
@@ -181,12 +182,12 @@ const COMMON: &[&str] = &[
     "with",
     "would",
 ];
-/// Words for money, which is told of by its sign, too.
+/// Words about money, which a text may also express by a sign.
 const MONEY: &[&str] = &["$", "money", "dollar", "dollars", "cost", "costs", "price"];
-/// The shortest word that says something, and as much of a longer one as tells it from others, in letters.
+/// Shortest content word, and length to which longer ones are cut to form a stem, in letters.
 const STEM: (usize, usize) = (3, 4);
 
-/// What a word says something by; `None` for a name, and for words that say nothing.
+/// Returns the stem of a word; `None` for names and for words that do not show what a text is about.
 fn stem(word: &str) -> Option<String> {
     if let Some(what) = known(word) {
         return match what {
@@ -208,9 +209,9 @@ fn is_pronoun(word: &str) -> bool {
     pronouns.contains(&word.to_lowercase().as_str())
 }
 
-/// A sentence of another text, told of the people and things of this one; `before` is what comes before it there, `here`
-/// what comes before its new place. `None` where it speaks of what this text does not have or of nothing that it has, or would
-/// be of somebody of the other gender.
+/// Rewrites a sentence of another text for the people and things of this one. `before` is the text before it there,
+/// `here` the text before its new place. `None` if the sentence needs something that this text lacks, has nothing in
+/// common with it, or would change the gender of a person.
 pub(super) fn transplanted(sentence: &str, before: &str, here: &str) -> Option<String> {
     let (there, here) = (Cast::of(before), Cast::of(here));
     if here.lacks_definite(sentence, &there) {
@@ -248,13 +249,13 @@ pub(super) fn transplanted(sentence: &str, before: &str, here: &str) -> Option<S
     here.shares(&told).then_some(told)
 }
 
-/// What a noun of one text is in the other: its first noun of the same class, or the only one of both texts. A noun that its
-/// own text did not have before stays as it is, unless the other has it already.
+/// Returns the noun that replaces a noun of the other text: the first noun of the same class here, or the only one if
+/// both texts have just one. A noun that does not appear in its own text before stays, unless this text already has it.
 fn counterpart(of: (usize, usize), there: &Cast, here: &Cast) -> Option<(usize, usize)> {
     if !there.nouns.contains(&of) {
         return (!here.nouns.contains(&of)).then_some(of);
     }
-    // Two nouns of one class would become one.
+    // Two different nouns would become the same one.
     if there.nouns.iter().filter(|noun| noun.0 == of.0).count() > 1 {
         return None;
     }
@@ -280,7 +281,7 @@ mod tests {
             told("He eats an apple.", "Ben has 5 pears and 4 boxes.").as_deref(),
             Some("He eats a pear.")
         );
-        // Somebody new, and something new, stay.
+        // New people and things are kept as they are.
         assert_eq!(
             told("Anna gives Tom 2 boxes of apples.", marbles).as_deref(),
             Some("Anna gives Ben 2 boxes of marbles.")

@@ -1,19 +1,19 @@
-//! The numbers of a text that stand for a quantity of their own.
+//! The numbers in a text that stand for quantities of their own.
 
-/// A number of a text that may be changed or masked.
+/// A number in a text that may be changed or masked.
 #[derive(Clone, Copy)]
 pub(super) struct Figure {
     /// Its position among the words.
     pub(super) at: usize,
     pub(super) value: i64,
     pub(super) percent: bool,
-    /// The least it may become. Nobody says 2 times: that is twice.
+    /// The smallest value it may become. It is 3 before "times", because for 2 people say "twice".
     pub(super) least: i64,
     /// The index of its sentence.
     pub(super) sentence: usize,
 }
 
-/// The index of the sentence of every word.
+/// Returns the sentence index of every word.
 pub(super) fn sentences(text: &[&str]) -> Vec<usize> {
     let mut sentence = 0;
     let number = |at: usize| {
@@ -30,8 +30,8 @@ pub(super) fn is_number(word: &str) -> bool {
     word.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
-/// The numbers that may change: whole ones that are not part of a decimal, a fraction, an ordinal or a year,
-/// and more than one.
+/// Returns the numbers that may change: whole numbers from 2 to 9999 that are not part of a decimal, a fraction, an
+/// ordinal or a year.
 pub(super) fn figures(text: &[&str], sentences: &[usize]) -> Vec<Figure> {
     let word = |at: Option<usize>| at.and_then(|at| text.get(at)).copied().unwrap_or(" ");
     let joined =

@@ -1,4 +1,4 @@
-//! Questions that cannot have an answer, as far as their texts show it.
+//! Detects questions that cannot have an answer, as far as their text shows it.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use super::figures::is_number;
 use super::wording::sentences_in;
 use crate::{Known, known, words};
 
-/// Why a question is ill-posed.
+/// Reasons why a question is ill-posed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     /// Nothing is asked.
     AsksNothing,
-    /// There is no number in it, in digits or in words.
+    /// It contains no number, neither in digits nor in words.
     NoNumber,
-    /// It asks about somebody of whom nothing was told.
+    /// It asks about a person who was not mentioned before.
     Stranger,
-    /// It says two different numbers of the same thing.
+    /// It gives two different numbers for the same thing.
     Contradiction,
 }
 
-/// Words that ask where there is no question mark.
+/// Words that ask something without a question mark.
 const ASKING: &[&str] = &[
     "find",
     "calculate",
@@ -39,20 +39,20 @@ const ASKING: &[&str] = &[
     "expand",
     "round",
 ];
-/// Numbers that are written as words.
+/// Numbers written as words.
 const NUMBERS: &[&str] = &[
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
     "twelve", "hundred", "thousand", "dozen", "half", "third", "quarter", "twice", "double",
     "triple", "both",
 ];
-/// Verbs of what stays so: other numbers with them are no second event.
+/// Verbs that describe a state. The same statement with other numbers is a contradiction and not a second event.
 const STATES: &[&str] =
     &["has", "have", "had", "is", "are", "was", "were", "costs", "cost", "weighs"];
-/// Words after which a state is another one than before.
+/// Words that show that a state has changed.
 const CHANGES: &[&str] =
     &["more", "another", "other", "now", "then", "later", "after", "next", "still", "also", "than"];
 
-/// What is wrong with a question, if the text shows it. Most of what cannot be answered does not.
+/// Returns the flaw in a question, if the text shows one. Most unanswerable questions show none.
 pub fn flaw(question: &str) -> Option<Flaw> {
     let told = sentences_in(question);
     let says = |text: &str, list: &[&str]| {
@@ -77,7 +77,7 @@ pub fn flaw(question: &str) -> Option<Flaw> {
     contradicts.then_some(Flaw::Contradiction)
 }
 
-/// The sentence without its numbers, with its names and objects.
+/// Returns the sentence with its numbers masked, and with names and objects kept.
 fn told_of(sentence: &str) -> String {
     let word = |word: &str| if is_number(word) { "#".to_owned() } else { word.to_lowercase() };
     words(sentence).map(word).collect()
@@ -112,7 +112,7 @@ mod tests {
         }
     }
 
-    /// The sentences of a question, each changed in its way, as one text.
+    /// Rewrites each sentence of a question and joins the results.
     fn retold(question: &str, change: impl Fn(usize, &str) -> Vec<String>) -> String {
         let told = sentences_in(question);
         let sentences = told.iter().enumerate().flat_map(|(at, sentence)| change(at, sentence));
@@ -123,7 +123,7 @@ mod tests {
         words(text).map(|word| with(word).unwrap_or_else(|| word.to_owned())).collect()
     }
 
-    /// The question with a flaw of a kind, where it is one of those that this way of breaking it makes flawed.
+    /// Breaks a question in a way that gives it a flaw of this kind; `None` if that changes nothing.
     fn broken(question: &str, kind: Flaw) -> Option<String> {
         let last = sentences_in(question).len() - 1;
         let number = |word: &str| is_number(word).then(|| "some".to_owned());
@@ -154,7 +154,7 @@ mod tests {
         (text != question).then_some(text)
     }
 
-    /// A name that is not in a text.
+    /// Returns a name that the text does not contain.
     fn stranger_to(question: &str) -> &'static str {
         let names = ["Tom", "Anna", "Emma", "Noah", "Mia", "Leo", "Zoe"];
         let new =

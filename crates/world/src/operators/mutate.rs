@@ -1,11 +1,11 @@
-//! Mutation of questions: new prompts out of old ones, from the text alone.
+//! Mutation of questions: makes new prompts from the text of old ones.
 //!
-//! Nothing here knows an answer, a template or a solution, so any English question will do and no label can
-//! leak. Numbers change within half to one and a half times their size, people are renamed within their
-//! gender, objects exchanged within their class; words it does not know stay. Some mutations ask for what has
-//! no whole or no positive answer: telling those apart is the filter's work. To make them fewer, numbers that
-//! something seems to be divided by stay as they are, and all others keep their remainder modulo those: what
-//! is made of them by sums and products is then divisible exactly as before.
+//! Nothing here knows an answer, a template or a solution, so it works on any English question and cannot leak a label.
+//! Numbers change to between half and one and a half times their size, people get other names of the same gender, and
+//! objects are exchanged within their class; unknown words stay. Some mutations have no whole or no positive answer;
+//! detecting those is the filter's job. To make them rarer, numbers that something seems to be divided by stay as they
+//! are, and all others keep their remainder modulo those. Sums and products of the numbers are then divisible exactly
+//! as before.
 
 use super::figures::{Figure, figures, sentences};
 use super::wording::{Changes, article, like, rewritten};
@@ -14,30 +14,30 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// How many of the numbers that could change do so.
+/// Probability that a number that can change does so.
 const CHANGED: f64 = 0.75;
-/// Words that say that something is divided by a number of the same sentence.
+/// Words that show that something is divided by a number in the same sentence.
 const DIVIDING: &[&str] = &[
     "equal", "equally", "evenly", "split", "splits", "divide", "divides", "divided", "share",
     "shares", "shared", "every", "gallon", "gallons", "sets", "groups", "rows", "pieces",
     "bottles", "buckets", "into", "enough", "rest",
 ];
-/// Units whose number is asked for by dividing: at so much a week, how many weeks?
+/// Time units that a question may ask for by dividing: at so much a week, how many weeks?
 const PERIODS: &[&str] = &["days", "weeks", "months", "hours"];
 /// Percentages that people use.
 const PERCENTS: &[i64] = &[5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90];
-/// A number above this is not taken for a divisor if its sentence has a smaller one.
+/// Largest number that is taken for a divisor if its sentence has a smaller one.
 const USUAL_DIVISOR: i64 = 12;
-/// Remainders are kept modulo at most this; more would leave nothing to change.
+/// Largest modulus for which remainders are kept; with a larger one there would be nothing left to change.
 const LARGEST_MODULUS: i64 = 120;
 
-/// A changed copy of the question, or `None` if there is nothing in it to change.
+/// Returns a changed copy of the question; `None` if nothing in it can change.
 pub fn mutate(question: &str, rng: &mut ChaCha8Rng) -> Option<String> {
-    // By chance a draw may leave everything as it is, so a few are made before giving up.
+    // A draw may leave everything as it is by chance, so try a few before giving up.
     (0..8).find_map(|_| mutated(question, rng))
 }
 
-/// One draw.
+/// Makes one draw.
 fn mutated(question: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     let text: Vec<&str> = words(question).collect();
     let numbers = renumbered(&text, rng);
@@ -62,7 +62,8 @@ fn renumbered(text: &[&str], rng: &mut ChaCha8Rng) -> Changes {
     changes
 }
 
-/// Positions of the numbers that something seems to be divided by, and the modulus that keeps divisions whole.
+/// Returns the positions of the numbers that something seems to be divided by, and the modulus that keeps divisions
+/// whole.
 fn divisors(text: &[&str], sentences: &[usize], figures: &[Figure]) -> (Vec<usize>, i64) {
     let mut divisors = Vec::new();
     let mut modulus = text
@@ -84,7 +85,7 @@ fn divisors(text: &[&str], sentences: &[usize], figures: &[Figure]) -> (Vec<usiz
     (divisors, modulus)
 }
 
-/// What a word divides by: 2 for half, 3 for a third. The third day divides nothing.
+/// Returns what a word divides by: 2 for "half", 3 for "a third". "The third day" divides nothing, hence the article.
 fn part(text: &[&str], at: usize, word: &str) -> i64 {
     let article =
         at.checked_sub(2).is_some_and(|at| matches!(text[at], "a" | "A" | "one" | "One" | "two"));
@@ -97,7 +98,7 @@ fn part(text: &[&str], at: usize, word: &str) -> i64 {
     }
 }
 
-/// Sentences in which something is divided by a number.
+/// Returns the sentences in which something is divided by a number.
 fn dividing(text: &[&str], sentences: &[usize], figures: &[Figure]) -> Vec<usize> {
     let says = |words: &[&str], sentence: usize| {
         let mut here = text.iter().zip(sentences).filter(|(_, of)| **of == sentence);
@@ -112,12 +113,12 @@ fn dividing(text: &[&str], sentences: &[usize], figures: &[Figure]) -> Vec<usize
     all
 }
 
-/// What a number must be a multiple of so that this percentage of it is whole.
+/// Returns the number whose multiples have a whole share of this percentage.
 fn share(percent: i64) -> i64 {
     100 / gcd(100, percent)
 }
 
-/// Another value, or `None` if there is none that fits.
+/// Returns another value; `None` if none fits.
 fn redrawn(figure: &Figure, modulus: i64, rng: &mut ChaCha8Rng) -> Option<i64> {
     let value = figure.value;
     if figure.percent {
@@ -132,6 +133,8 @@ fn redrawn(figure: &Figure, modulus: i64, rng: &mut ChaCha8Rng) -> Option<i64> {
     } else {
         1
     };
+    // The step is a multiple of the modulus and of the roundness, so remainders and round numbers survive. With too
+    // large a modulus it is the value itself, which usually leads out of the range, and the number stays.
     let step =
         if modulus <= LARGEST_MODULUS { modulus / gcd(modulus, round) * round } else { value };
     let (low, high) = ((value / 2).max(figure.least), (value * 3 / 2).max(4));
@@ -140,7 +143,7 @@ fn redrawn(figure: &Figure, modulus: i64, rng: &mut ChaCha8Rng) -> Option<i64> {
     pick(rng, &steps).map(|steps| value + steps * step)
 }
 
-/// Exchanges people and objects for others that the text does not name, everywhere alike.
+/// Exchanges people and objects for others that the text does not mention, consistently throughout.
 fn exchanged(text: &[&str], rng: &mut ChaCha8Rng) -> Changes {
     let found: Vec<_> =
         text.iter().enumerate().filter_map(|(at, word)| Some((at, known(word)?))).collect();
@@ -192,7 +195,7 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
-    /// Many mutations of one text.
+    /// Returns many mutations of one text.
     fn mutations(question: &str) -> Vec<String> {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         (0..200).filter_map(|_| mutate(question, &mut rng)).collect()

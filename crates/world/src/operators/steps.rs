@@ -1,4 +1,4 @@
-//! A step more, a step less, another question at the end.
+//! Operators that add a step, remove a step, or change the question at the end.
 
 use super::cast::{Cast, transplanted};
 use super::figures::is_number;
@@ -11,8 +11,8 @@ fn tells_a_number(sentence: &str) -> bool {
     !sentence.ends_with('?') && words(sentence).any(is_number)
 }
 
-/// The question with a step more: a sentence of another question that tells of a number, told of the people and things of
-/// this one, somewhere between its beginning and what it asks. `None` where none fits.
+/// Adds a step to the question: a sentence with a number from another question, rewritten for the people and things of
+/// this one and inserted between its first sentence and its final question. `None` if none fits.
 pub fn extend(question: &str, other: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     let (mut here, there) = (sentences_in(question), sentences_in(other));
     let steps: Vec<usize> =
@@ -27,8 +27,8 @@ pub fn extend(question: &str, other: &str, rng: &mut ChaCha8Rng) -> Option<Strin
     Some(here.join(" "))
 }
 
-/// The question with a step less: without one of the sentences between its beginning and what it asks that tell of a number
-/// and bring in nothing of which a later one speaks. `None` where there is none.
+/// Removes a step from the question: a sentence with a number, between the first sentence and the final question, that
+/// introduces nothing that a later sentence needs. `None` if there is none.
 pub fn shorten(question: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     let mut told = sentences_in(question);
     let spare = |&at: &usize| {
@@ -43,8 +43,8 @@ pub fn shorten(question: &str, rng: &mut ChaCha8Rng) -> Option<String> {
     Some(told.join(" "))
 }
 
-/// The question about another quantity: what another question asks at its end, asked of the people and things of this one.
-/// `None` where it asks the same, or about what this question has not told of.
+/// Asks about another quantity: takes the final question of another problem and rewrites it for the people and things
+/// of this one. `None` if it asks the same thing, or about something that this question does not mention.
 pub fn requestion(question: &str, other: &str) -> Option<String> {
     let (mut here, there) = (sentences_in(question), sentences_in(other));
     let (own, (asked, before)) = (here.pop()?, there.split_last()?);
@@ -106,7 +106,7 @@ mod tests {
                 "Tom has 12 apples. Then he buys 5 more apples. Does Tom have fewer apples than before?"
             )
         );
-        // The same question, no question, something of which nothing is told.
+        // The same question, no question, and a question about something that is not mentioned.
         for other in [
             "Ben has 3 marbles. How many marbles does Ben have?",
             "Ben has 3 marbles. He is glad.",

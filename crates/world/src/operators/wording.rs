@@ -1,11 +1,11 @@
-//! Texts as words and sentences, and words put in the place of others.
+//! Splits texts into words and sentences, and replaces words.
 
 use std::collections::BTreeMap;
 
 /// New words by position.
 pub(super) type Changes = BTreeMap<usize, String>;
 
-/// The words with those changes made, as one text.
+/// Applies the changes and joins the words into one text.
 pub(super) fn rewritten(text: &[&str], changes: &Changes) -> String {
     let word = |(at, word): (usize, &&str)| {
         changes.get(&at).cloned().unwrap_or_else(|| (*word).to_owned())
@@ -13,7 +13,7 @@ pub(super) fn rewritten(text: &[&str], changes: &Changes) -> String {
     text.iter().enumerate().map(word).collect()
 }
 
-/// Puts the article that goes with a noun where an article is before it.
+/// Adjusts the article before a noun, if there is one.
 pub(super) fn article(text: &[&str], noun: usize, article: &str, changes: &mut Changes) {
     if let Some(at) = noun.checked_sub(2)
         && text[noun - 1] == " "
@@ -23,7 +23,7 @@ pub(super) fn article(text: &[&str], noun: usize, article: &str, changes: &mut C
     }
 }
 
-/// The word with a capital if the model has one.
+/// Capitalises the word if the model is capitalised.
 pub(super) fn like(model: &str, word: &str) -> String {
     let mut letters = word.chars();
     match letters.next() {
@@ -34,10 +34,10 @@ pub(super) fn like(model: &str, word: &str) -> String {
     }
 }
 
-/// Words with a point that ends no sentence.
+/// Abbreviations whose period does not end a sentence.
 const ABBREVIATIONS: &[&str] = &["Mr", "Mrs", "Ms", "Dr", "St", "vs"];
 
-/// The sentences of a text, each with its mark.
+/// Splits a text into sentences, each with its closing mark.
 pub(super) fn sentences_in(text: &str) -> Vec<&str> {
     let (mut found, mut rest, mut from) = (Vec::new(), text, 0);
     while let Some((at, _)) =
@@ -45,7 +45,7 @@ pub(super) fn sentences_in(text: &str) -> Vec<&str> {
     {
         let (sentence, after) = rest.split_at(at + 1);
         let word = sentence.trim_end_matches('.').rsplit(char::is_whitespace).next();
-        // A sentence does not begin with a small letter: what is before it was "5 p.m." or the like.
+        // A sentence does not begin with a lower-case letter, so "5 p.m." and the like do not end one here.
         let begins = !after.trim_start().starts_with(char::is_lowercase);
         let apart = after.starts_with(char::is_whitespace);
         if apart && begins && !word.is_some_and(is_abbreviation) {

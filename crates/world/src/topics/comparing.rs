@@ -1,4 +1,4 @@
-//! More, fewer, times as many, older, younger.
+//! Comparisons: more, fewer, times as many, older, younger.
 
 use crate::groups::{AGES, COMPARED, THINGS};
 use crate::script::{Topic, beat, template};

@@ -1,4 +1,4 @@
-//! People who come and go.
+//! People who arrive and leave.
 
 use crate::groups::{BILL, CROWD};
 use crate::script::{Topic, beat, template};

@@ -1,9 +1,9 @@
-//! Parts of a whole: fractions, percent, equal shares.
+//! Parts of a whole: fractions, percentages, equal shares.
 
 use crate::groups::{STOCK, THINGS};
 use crate::script::{Group, Topic, beat, template};
 
-/// `r` of the noun `item` have the color `last`; the whole is `x`.
+/// `r` of the noun `item` have the color in slot `last`; the whole is `x`.
 const COLORS: Group = Group {
     tails: &[
         beat(

@@ -1,4 +1,4 @@
-//! Templates that are held out: nothing that learns ever sees them.
+//! Held-out templates: no model ever trains on them.
 
 use crate::groups::{BILL, CROWD, MINUTES, MONEY, PAGES, PRODUCE, STOCK, THINGS};
 use crate::script::{Topic, beat, template};

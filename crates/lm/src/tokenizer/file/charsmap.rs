@@ -1,14 +1,14 @@
-//! The table of a sentencepiece normalizer: a trie over the bytes of a text, in a double array, whose leaves are offsets
-//! of what is written instead.
+//! The rewrite table of a sentencepiece normalizer: a trie over bytes in a double array, whose leaves are offsets into
+//! the replacement texts.
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 
-/// The longest text that a table writes for one character, in bytes.
+/// The longest replacement for one match in the table, in bytes.
 ///
 /// # Errors
-/// A table that points outside of itself, at whatever text.
+/// A table that points outside of itself for any input: the library would panic on a text that follows such a path.
 pub(super) fn longest(table: Option<&str>) -> Result<usize, String> {
     let broken = |what: &str| format!("the table of its normalizer is broken: {what}");
     let table = table.ok_or_else(|| broken("there is none"))?;
@@ -29,7 +29,7 @@ fn unit(bytes: &[u8]) -> usize {
 struct Trie(Vec<usize>);
 
 impl Trie {
-    /// The longest text of a leaf; none where a way through the trie, or a leaf, ends nowhere.
+    /// The longest replacement at any leaf; `None` if some path or leaf points out of bounds.
     fn longest(&self, texts: &str) -> Option<usize> {
         let root = offset(*self.0.first()?);
         let (mut seen, mut open, mut longest) = (BTreeSet::from([root]), vec![root], 0);
@@ -55,6 +55,8 @@ impl Trie {
     }
 }
 
+// Bits of a unit in the double array: the label in the low byte, a leaf flag in bit 8, the offset from bit 10 on, which
+// is shifted by another 8 bits if bit 9 is set.
 fn has_leaf(unit: usize) -> bool {
     (unit >> 8) & 1 == 1
 }

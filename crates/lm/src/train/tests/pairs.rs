@@ -1,4 +1,4 @@
-//! What is learned from pairs.
+//! Training on preference pairs.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
@@ -11,7 +11,7 @@ use crate::weights::values;
 
 const LN_2: f64 = std::f64::consts::LN_2;
 
-/// Solutions of one to three tokens and the end, after a prompt of three.
+/// Solutions of one to three tokens and an end token, after a prompt of three tokens.
 fn pairs() -> Vec<Pair> {
     (0..5u32)
         .map(|i| {
@@ -25,13 +25,13 @@ fn pairs() -> Vec<Pair> {
         .collect()
 }
 
-/// All of the model learns, adapters do, and adapters block by block.
+/// Configurations for full fine-tuning, adapters, and adapters with gradient checkpointing.
 fn configs() -> [TrainConfig; 3] {
     let by_block = TrainConfig { gradient_checkpointing: true, ..adapters() };
     [config(), adapters(), by_block].map(|config| TrainConfig { epochs: 20.0, ..config })
 }
 
-/// A run on examples and pairs, with its state of update 14.
+/// A run on examples and pairs, with its state at update 14.
 fn prefer(
     (config, how): (&TrainConfig, PreferenceConfig),
     examples: &[Example],
@@ -52,7 +52,7 @@ fn prefer(
     Ran::of(&training, saved, 14)
 }
 
-/// The negative log-probability of a row's tokens from an index on, as inference has it.
+/// The negative log-probability, computed by the inference engine, of a row's tokens from an index on.
 fn surprise(checkpoint: &Checkpoint, ids: &[u32], from: usize) -> f64 {
     let options = engine::EngineOptions { workers: 1, rows: 1 };
     let logits = Engine::new(checkpoint, &device::cpu(), options).logits(ids).unwrap();
@@ -90,7 +90,7 @@ fn the_first_loss_is_ln_2_a_pair_which_counts_as_its_chosen_tokens() {
     }
 }
 
-/// The mean loss, its gradients and the rewards of examples and pairs, row by row and as the papers write them.
+/// Computes the mean loss, its gradients and the rewards row by row, following the formulas in the papers.
 fn formula(
     checkpoint: &Checkpoint,
     units: &[Unit<'_>],
@@ -136,7 +136,7 @@ fn formula(
 fn the_gradients_are_those_of_the_formula_in_any_micro_batches_and_block_by_block() {
     let (checkpoint, examples, pairs) = (checkpoint(), examples(), pairs());
     let how = PreferenceConfig { beta: 0.3, sft_weight: 0.6 };
-    // References of another model, so that the pairs are at different places of the loss.
+    // Made-up reference margins, so that the pairs lie at different points of the loss.
     let pair = |(i, pair)| Unit::Pair(pair, i as f32 * 1.5 - 3.0);
     let units: Vec<Unit<'_>> =
         examples[..3].iter().map(Unit::Example).chain(pairs.iter().enumerate().map(pair)).collect();

@@ -1,14 +1,14 @@
-//! Rounded products, and batches over several devices.
+//! Rounded products, and training on several devices.
 
 use super::*;
 use crate::Precision;
 
-/// The bits of a model's numbers, all one after another.
+/// The bits of all of a model's weights, concatenated.
 fn numbers(model: &Decoder) -> Vec<u32> {
     weights(model).into_values().flat_map(|tensor| tensor.data).map(f32::to_bits).collect()
 }
 
-/// What is left of a number's bits in bf16: the upper half, rounded to the nearest.
+/// Rounds an `f32`, given as bits, to the nearest bf16: its upper half.
 fn bf16(bits: u32) -> u32 {
     (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff_0000
 }
@@ -31,7 +31,7 @@ fn rounded_products_learn_nearly_the_same() {
 
 #[test]
 fn what_learns_is_not_rounded() {
-    // Every update is far below what the upper half of a number shows, and none is lost.
+    // Each update is far too small to show in bf16, yet none may be lost.
     let config =
         TrainConfig { precision: Precision::Bf16, learning_rate: 1e-7, epochs: 8.0, ..config() };
     let (_, _, outcome) = train_as(&config, 1, None, 0);
@@ -51,7 +51,7 @@ fn what_learns_is_not_rounded() {
 
 #[test]
 fn several_devices_learn_what_one_does() {
-    // The CPU twice: what goes to a worker's device and comes back is the same to the last bit.
+    // Using the CPU twice: gradients that were computed on another device must be the same to the last bit.
     let (checkpoint, examples) = (checkpoint(), examples());
     let config = TrainConfig { epochs: 6.0, micro_batches: 3, ..config() };
     let learned = |devices: &[Device]| {

@@ -1,5 +1,5 @@
-//! A server that completes every text with the same two lines, in the ways in which servers differ, and that can be told to
-//! fail.
+//! A fake server that completes every prompt with the same two lines. It can imitate different server styles, and fail on
+//! request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use super::{Server, ServerOptions};
 use crate::Error;
 
-/// What the model writes, token by token, before it ends. Samples have a first token of their own.
+/// The model's output, one token per entry, before it ends. Sampled completions have a distinct first token.
 const TOKENS: [&str; 6] = ["It is", " 4 + 5 = 9", ".", "\n", "####", " 9"];
 
-/// What it writes after that if it goes on: another problem, as it was shown some.
+/// The continuation after that: another problem, as in the few-shot examples.
 const MORE: [&str; 10] = ["\n", "\n", "Q:", " 1 + 1?", "\n", "A:", " It is 2.", "\n", "####", " 2"];
 
-/// A request that came in.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) path: String,
@@ -26,30 +26,30 @@ pub(crate) struct Asked {
     pub(crate) body: Value,
 }
 
-/// What is sent back.
+/// A reply.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
-    /// A status, a header line and a body.
+    /// Status, header line and body.
     Whole(u16, String, String),
-    /// A body that is announced longer than it is.
+    /// A response whose announced length exceeds its body.
     Truncated(String),
-    /// Nothing, for a while.
+    /// No reply for a while.
     Nothing(Duration),
 }
 
-/// How servers differ.
+/// The differences between servers.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "servers differ in ways that go with no other")]
 pub(crate) struct Style {
-    /// Log-probabilities as in chats, with bytes, the end being a token without a text.
+    /// Whether log-probabilities are in the chat format: with bytes, and with the end as a token without text.
     pub(crate) chat: bool,
-    /// What the name of the reason is, if it gives one.
+    /// The field that names the stop string, if any.
     pub(crate) reason: Option<&'static str>,
-    /// Whether it keeps what it stopped at when it is told to.
+    /// Whether it can be told to include the stop string in the text.
     pub(crate) keeps: bool,
-    /// Whether it refuses settings beside OpenAI's.
+    /// Whether it rejects settings beyond OpenAI's.
     pub(crate) strict: bool,
-    /// Whether the model goes on with another problem after its answer.
+    /// Whether the model continues with another problem after its answer.
     pub(crate) goes_on: bool,
 }
 
@@ -67,14 +67,14 @@ pub(crate) const LLAMA_CPP: Style =
 pub(crate) const STRICT: Style =
     Style { chat: false, reason: Some("stop_reason"), keeps: false, strict: true, goes_on: false };
 
-/// A server on a port of this machine.
+/// A fake server on a local port.
 pub(crate) struct Fake {
     pub(crate) address: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     most_at_once: Arc<AtomicUsize>,
 }
 
-/// Sees a request, its number from 0 and the answer to it, and may replace that.
+/// Hook that sees the request, its index (from 0) and the correct reply, and may replace the reply.
 type Spoil = dyn Fn(&Asked, usize, Reply) -> Reply + Send + Sync;
 
 impl Fake {
@@ -98,7 +98,7 @@ impl Fake {
                     let most: &AtomicUsize = &most;
                     most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     let reply = reply(&asked, style, &log, &*spoil);
-                    // Before the first byte is sent: a client that has its answer may ask again at once.
+                    // Decrement before the reply is sent: a client that has its reply may send the next request at once.
                     at_once.fetch_sub(1, Ordering::SeqCst);
                     send(&mut stream, &reply);
                 });
@@ -145,7 +145,7 @@ fn send(stream: &mut TcpStream, reply: &Reply) {
     let head = format!(
         "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n{header}\r\n"
     );
-    // A client that has given up does not want it any more.
+    // The client may have given up and closed the connection.
     stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).ok();
 }
 
@@ -193,7 +193,7 @@ fn answer(asked: &Asked, style: Style) -> Reply {
     whole(200, json!({"choices": choices, "usage": usage}))
 }
 
-/// The model goes on where the prompt has stopped within its lines.
+/// Continues from wherever the prompt stops within the two lines.
 fn choice(body: &Value, index: u64, style: Style) -> Value {
     let more = if style.goes_on { &MORE[..] } else { &[] };
     let mut tokens: Vec<String> =

@@ -1,8 +1,8 @@
-//! What a server does not show, does not hold or does not know.
+//! Tests of the limits of a server: unlisted words, overlong texts, unknown special tokens.
 
 use super::*;
 
-/// Where one word is all but certain the other one is not shown, and still not impossible.
+/// If one word is nearly certain, the other is not listed, but its probability is still not 0.
 #[test]
 fn no_word_is_impossible_for_not_being_shown() {
     let sure = r#"{"choices": [{"text": " True", "finish_reason": "length", "logprobs": {"tokens": [" True"],
@@ -18,7 +18,7 @@ fn no_word_is_impossible_for_not_being_shown() {
     }
 }
 
-/// What servers answer to a text that is over their context.
+/// Error responses for a prompt that exceeds the context.
 const OVER: [&str; 6] = [
     r#"{"object": "error", "message": "This model's maximum context length is 64 tokens. However, you requested 70 tokens"}"#,
     r#"{"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "type": "exceed_context_size_error"}}"#,
@@ -28,7 +28,7 @@ const OVER: [&str; 6] = [
     r#"{"object": "error", "message": "max_tokens must be at least 1, got -6.", "code": 400}"#,
 ];
 
-/// A row that does not fit is skipped, and the others are written: it is no reason to end a run.
+/// A row that does not fit is skipped and the others are written. It does not end the run.
 #[test]
 fn a_text_over_the_context_is_skipped() {
     for said in OVER {
@@ -73,17 +73,17 @@ fn the_context_of_a_server_is_read_where_it_says_it() {
     let asked = fake.asked().len();
     assert!(policy.fits("4 + 5?", 20).unwrap());
     assert_eq!(fake.asked().len(), asked, "there are fewer bytes than tokens have room");
-    // With its format it is of 37 words, here tokens.
+    // With the format around it the prompt has 37 words, which are tokens here.
     let question = "4 +  5?".replace("  ", &" ".repeat(34));
     assert!(policy.fits(&question, 2).unwrap());
     assert!(!policy.fits(&question, 9).unwrap());
-    // There is room for less than the longest solution: it gets what there is.
+    // There is less room than the longest solution needs: the request is shortened to fit.
     let end = StateRequest { to_end: true, ..greedy("") };
     assert_eq!(write(&policy, &[end]).unwrap()[0].text, "It is 4 + 5 = 9.\n#### 9");
     assert_eq!(fake.asked().last().unwrap().body["max_tokens"], 36);
 }
 
-/// One that names its context only where it refuses a text is asked for as much as there is room for.
+/// A server that reports its context only when it refuses a prompt gets a second request with a smaller `max_tokens`.
 #[test]
 fn the_context_of_a_server_is_read_where_it_refuses_a_text() {
     let fake = Fake::start(VLLM, |asked, _, reply| match reply {
@@ -105,7 +105,7 @@ fn the_context_of_a_server_is_read_where_it_refuses_a_text() {
     assert_eq!(fake.asked().last().unwrap().body["max_tokens"], 60);
 }
 
-/// What a server says goes to a terminal.
+/// Server messages are printed to a terminal.
 #[test]
 fn what_a_server_says_does_nothing_to_a_terminal() {
     let red = Reply::Whole(404, String::new(), "\u{1b}[31mno such\u{7} model".to_owned());
@@ -115,7 +115,7 @@ fn what_a_server_says_does_nothing_to_a_terminal() {
     assert!(said.ends_with("\\u{1b}[31mno such\\u{7} model"), "{said:?}");
 }
 
-/// A special token of a preset that the served model lacks would go in as text; how many tokens a text has tells.
+/// A special token that the served model lacks would be tokenized as plain text. The prompt's token count shows it.
 #[test]
 fn a_special_token_that_the_server_reads_as_text_is_refused() {
     let counting = |of_mark: u64| {

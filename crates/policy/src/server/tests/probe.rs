@@ -1,4 +1,4 @@
-//! What the probe refuses, notices, and lets pass.
+//! Tests of the startup checks: what they refuse, detect and tolerate.
 
 use serde_json::Value;
 
@@ -7,14 +7,14 @@ use super::sound;
 use crate::Error;
 use crate::server::{Server, ServerOptions};
 
-/// A change of an answer, with the request.
+/// Changes a reply, given the request.
 type Change = fn(&mut Value, &Asked);
 
 fn first_choice(body: &mut Value) -> Option<&mut Value> {
     body.pointer_mut("/choices/0")
 }
 
-/// What servers may lack, and what is said of it.
+/// Server defects, each with the expected error.
 const LACKING: [(Change, &str); 8] = [
     (|body, _| body["data"] = Value::Array(Vec::new()), "serves no model"),
     (|body, _| body["data"] = serde_json::json!([{"id": "a"}, {"id": "b"}]), "behind `#`: a, b"),
@@ -102,7 +102,7 @@ fn the_probe_refuses_by_name_what_cannot_be_relied_on() {
     assert!(matches!(gone.unwrap_err(), Error::Unavailable { .. }));
 }
 
-/// Greedy tokens that part where two are nearly as likely, and samples that chance made alike, are nobody's fault.
+/// Greedy near-ties, and samples that are equal by chance, are not defects.
 #[test]
 fn the_probe_lets_pass_what_may_be_chance() {
     let fake = Fake::start(VLLM, |asked, number, reply| match reply {
