@@ -200,6 +200,19 @@ fn soup() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..25).prop_map(|v| v.concat())
 }
 
+#[test]
+fn determinants_are_computed_up_to_four_rows() {
+    let between_bars = |rows: usize| {
+        let row = vec!["1"; rows].join("&");
+        format!("\\begin{{vmatrix}}{}\\end{{vmatrix}}", vec![row; rows].join("\\\\"))
+    };
+    assert!(same(r"\begin{vmatrix} 2 & 1 \\ 3 & 4 \end{vmatrix}", "5"));
+    assert!(same(&between_bars(4), "0"));
+    // Expanding this one would take longer than anybody waits. It is compared as text.
+    let large = between_bars(20);
+    assert!(large.len() < 1000 && same(&large, &large) && !same(&large, "0"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 

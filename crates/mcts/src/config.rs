@@ -300,18 +300,20 @@ impl Config {
         found.map(|(field, _, problem)| ConfigError { field, problem }).collect()
     }
 
-    /// Returns the number of nodes of a tree in which every node is as wide as it may be. Only the first 1000 levels
-    /// are counted, since no solution is that deep and `max_depth` may be anything.
+    /// Returns the number of nodes of a tree in which every node is as wide as it may be.
     fn most_nodes(&self) -> u32 {
         let widest = |depth| {
             let Width { min, max } = self.width_at(depth);
             if self.alpha > 0.0 { max } else { min }
         };
-        let levels = (0..self.max_depth.min(1000)).scan(1_u32, |level, depth| {
-            *level = level.saturating_mul(widest(depth));
-            Some(*level)
-        });
-        levels.fold(0, u32::saturating_add)
+        // `max_depth` may be anything. After so many levels the count has saturated, or each level is as wide as the last.
+        let walked = self.max_depth.min(1000);
+        let (mut level, mut nodes) = (1_u32, 0_u32);
+        for depth in 0..walked {
+            level = level.saturating_mul(widest(depth));
+            nodes = nodes.saturating_add(level);
+        }
+        nodes.saturating_add(level.saturating_mul(self.max_depth - walked))
     }
 
     /// Whether importance compares children with `v(s)`, in which case the root has to be scored too.

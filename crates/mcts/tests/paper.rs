@@ -190,6 +190,15 @@ fn settings_that_keep_a_tree_from_what_another_asks_for_are_named() {
     assert_eq!(said(flat(1.0, 19)), ["budget.nodes"]);
     assert_eq!(said(flat(0.0, 4)), [""; 0]);
     assert_eq!(said(flat(0.0, 5)), ["budget.nodes"]);
+    // A single path is as long as `max_depth`.
+    let line = |nodes| Config {
+        max_depth: 3000,
+        root_width: width(1, 1),
+        width: width(1, 1),
+        ..with(budget(5000, Some(nodes)))
+    };
+    assert_eq!(said(line(3000)), [""; 0]);
+    assert_eq!(said(line(3001)), ["budget.nodes"]);
     let path = Merge::MostDistant { threshold: 50, attempts: 5, saturate_after: Some(1) };
     assert_eq!(said(Config { merge: path, ..paper() }), ["merge.most_distant.saturate_after"]);
     let mut silent = Config { rollouts: 4, settled_variance: Some(0.1), ..plain(9) };

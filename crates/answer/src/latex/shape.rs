@@ -344,7 +344,7 @@ fn matrix(before: &[Token], tokens: &[Token]) -> Option<String> {
         let size = rows.len();
         let square = before.is_empty() && (1..=4).contains(&size);
         let square = square && rows.iter().all(|row| row.len() == size);
-        return determinant(&rows).filter(|_| square)?.key();
+        return if square { determinant(&rows)?.key() } else { None };
     }
     if let [row] = rows.as_slice()
         && let [only] = row.as_slice()
@@ -360,7 +360,7 @@ fn matrix(before: &[Token], tokens: &[Token]) -> Option<String> {
     known.contains(&kind.as_str()).then(|| format!("[{}]", rows.join(";")))
 }
 
-/// Returns the determinant, expanded along the first column. The cost is factorial in the number of rows.
+/// Returns the determinant, expanded along the first column. The cost is factorial in the number of rows, so callers bound it.
 fn determinant(rows: &[Vec<Quotient>]) -> Option<Quotient> {
     let mut sum = Quotient::integer(i64::from(rows.is_empty()));
     for (at, row) in rows.iter().enumerate() {

@@ -121,14 +121,18 @@ fn seconds_of(date: &str) -> Option<i64> {
     };
     let clock: Vec<i64> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let [hour, minute, second] = *clock.as_slice() else { return None };
-    let sane = (1..=31).contains(&day)
+    let possible = (1..=31).contains(&day)
         && (1970..10_000).contains(&year)
         && (0..24).contains(&hour)
         && [minute, second].iter().all(|part| (0..=60).contains(part));
+    // Also keeps the sums below from overflowing.
+    if !possible {
+        return None;
+    }
     // Start the year in March, so that a leap day comes last.
     let (month, year) = if month < 2 { (month + 10, year - 1) } else { (month - 2, year) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
-    sane.then_some(((days * 24 + hour) * 60 + minute) * 60 + second)
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
 /// Reads the context length from an error such as `maximum context length is 4096 tokens`.
@@ -189,6 +193,13 @@ mod tests {
             ["-1", "soon", "Sun, 06 Nov 1994 08:50:07 PST", "x, 99 Nov 1994 08:50:07 GMT"]
         {
             assert_eq!(seconds(nothing, date), None, "{nothing}");
+        }
+        for overflowing in [
+            "x, 01 Jan 9223372036854775807 00:00:00 GMT",
+            "x, 9223372036854775807 Jan 1994 00:00:00 GMT",
+            "x, 01 Jan 1994 9223372036854775807:00:00 GMT",
+        ] {
+            assert_eq!(seconds(overflowing, date), None, "{overflowing}");
         }
         assert_eq!(seconds("Sun, 06 Nov 1994 08:50:07 GMT", None), None, "nobody knows the time");
     }
