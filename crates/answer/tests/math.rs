@@ -201,6 +201,20 @@ fn soup() -> impl Strategy<Value = String> {
 }
 
 #[test]
+fn the_key_of_a_key_is_the_key_itself() {
+    for answer in [
+        r"\sqrt2,\sqrt\infty=i!-10x",
+        "x - n! = 3y",
+        r"n\pm\sqrt\log1n<0",
+        r"\infty=0x,0",
+        r"y \ne 12\log 210",
+    ] {
+        let key = canonical(answer).unwrap();
+        assert_eq!(canonical(&key).as_deref(), Some(&*key), "of {answer}");
+    }
+}
+
+#[test]
 fn determinants_are_computed_up_to_four_rows() {
     let between_bars = |rows: usize| {
         let row = vec!["1"; rows].join("&");

@@ -29,6 +29,15 @@ pub(super) fn fingerprint(num: &Poly, den: &Poly) -> Option<String> {
     Some(format!("~{hash:016x}"))
 }
 
+/// Returns the fingerprint of a key.
+pub(super) fn fingerprint_of_key(key: &str) -> String {
+    format!("~{:016x}", hashed(0, key))
+}
+
+fn hashed(start: u64, text: &str) -> u64 {
+    text.bytes().fold(start, |hash, byte| mixed(hash ^ u64::from(byte)))
+}
+
 /// Spreads the bits of a number (the finalizer of `SplitMix64`).
 fn mixed(state: u64) -> u64 {
     let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -75,7 +84,7 @@ impl Field {
 
     /// Returns a value that depends only on the name. It is a square, so that each of its roots is in the field.
     fn drawn(self, name: &str) -> Value {
-        let hash = name.bytes().fold(self.0, |hash, byte| mixed(hash ^ u64::from(byte)));
+        let hash = hashed(self.0, name);
         // The square is at least 1, so that it can be a divisor.
         let value = hash % self.0;
         Value(self.product(value, value).max(1), 0)

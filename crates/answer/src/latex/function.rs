@@ -252,7 +252,8 @@ fn rounded(name: &str, value: &Quotient) -> Option<Quotient> {
 pub(super) fn factorial(of: &Quotient) -> Option<Quotient> {
     let whole = of.rational().and_then(Rational::whole);
     let Some(n) = whole.filter(|n| (0..=MAX_FACTORIAL).contains(n)) else {
-        return Some(Quotient::whole(Poly::symbol(&format!("({})!", of.key()?))));
+        // The outer parentheses keep the mark from being read as part of a `!=` that follows.
+        return Some(Quotient::whole(Poly::symbol(&format!("(({})!)", of.key()?))));
     };
     let mut exponents = Monomial::new();
     for prime in (2..=n).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)) {

@@ -220,13 +220,17 @@ impl Poly {
 
     /// Whether the display is the normal form: no power in it was left unexpanded.
     pub(super) fn is_settled(&self) -> bool {
-        let one = Rational::integer(1);
-        let settled = |(atom, exponent): (&Atom, &Rational)| match atom {
-            Atom::Group(_) | Atom::Prime(_) => !exponent.is_negative() && *exponent < one,
-            Atom::Symbol(_) | Atom::Tower(..) | Atom::Imaginary => true,
-        };
-        self.0.keys().flatten().all(settled)
+        self.0.keys().all(is_settled)
     }
+}
+
+fn is_settled(monomial: &Monomial) -> bool {
+    let one = Rational::integer(1);
+    monomial.iter().all(|(atom, exponent)| match atom {
+        Atom::Group(_) | Atom::Prime(_) => !exponent.is_negative() && *exponent < one,
+        Atom::Tower(_, exponent) => is_settled(exponent),
+        Atom::Symbol(_) | Atom::Imaginary => true,
+    })
 }
 
 /// Returns the product of two monomials.

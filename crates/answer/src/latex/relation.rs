@@ -45,7 +45,7 @@ pub(super) fn relation(sides: &[&[Token]], signs: &[char], depth: u32) -> Option
 /// Returns the name that an equation gives a value to: a variable, a function of variables, or words.
 pub(super) fn label(tokens: &[Token]) -> Option<String> {
     match tokens {
-        [Token::Name(name)] => Some(name.clone()),
+        [Token::Name(name)] => (!is_fingerprint(name)).then(|| name.clone()),
         [Token::Name(name), Token::Sign('_'), Token::Name(index) | Token::Number(index)] => {
             Some(format!("{name}_{index}"))
         }
@@ -75,8 +75,12 @@ pub(super) fn label(tokens: &[Token]) -> Option<String> {
 /// Reads the comparison of a variable with a number: `x > \sqrt2`.
 fn bounded(name: &str, sign: char, bound: &[Token]) -> Option<Vec<Item>> {
     let bound = value(bound)?;
-    let constant = bound.atoms().into_iter().all(is_constant);
-    let variable = is_variable(&Atom::Symbol(name.to_owned())) && name != "pi" && name != "e";
+    // A key has a fingerprint for a bound only if that was constant.
+    let stands = |atom: &Atom| matches!(atom, Atom::Symbol(name) if is_fingerprint(name));
+    let constant = bound.atoms().into_iter().all(|atom| is_constant(atom) || stands(atom));
+    let variable = is_variable(&Atom::Symbol(name.to_owned()))
+        && !is_fingerprint(name)
+        && !matches!(name, "pi" | "e");
     (constant && variable && sign != '=').then(|| compared(name, sign, bound.key()?))?
 }
 
@@ -128,6 +132,7 @@ fn statement(difference: &Quotient, sign: char) -> Option<Vec<Item>> {
     let variable = *free.iter().find(|atom| is_variable(atom))?;
     let whole = difference.poly().is_some();
     if let ([Atom::Symbol(name)], true) = (free.as_slice(), whole)
+        && !is_fingerprint(name)
         && let Some((bound, turned)) = solution(sum, variable)
     {
         return compared(name, if turned { mirrored(sign) } else { sign }, bound.key()?);
@@ -203,6 +208,11 @@ fn is_constant(atom: &Atom) -> bool {
 
 fn is_variable(atom: &Atom) -> bool {
     matches!(atom, Atom::Symbol(name) if !name.contains('(') && name != "inf")
+}
+
+/// Whether the name is the fingerprint of an expression, `~612aece09e2659c3`. No equation is solved for one.
+fn is_fingerprint(name: &str) -> bool {
+    name.starts_with('~')
 }
 
 fn mirrored(sign: char) -> char {

@@ -56,7 +56,11 @@ fn combined(mut items: Vec<Item>) -> Option<String> {
         let mut keys = keys(&items);
         keys.sort();
         keys.dedup();
-        return Some(format!("{{{}}}", keys.join(",")));
+        return Some(if keys.len() == 1 {
+            keys.remove(0)
+        } else {
+            format!("{{{}}}", keys.join(","))
+        });
     }
     // With several variables, each value needs the name it belongs to.
     let named = |item: &Item| Some(format!("{}={}", item.name.as_ref()?, item.key));
@@ -161,9 +165,10 @@ fn item(tokens: &[Token], depth: u32) -> Option<Vec<Item>> {
     Some(vec![Item::plain(single(tokens, depth)?)])
 }
 
-/// Returns the key of a part of a union: an interval or a set.
+/// Returns the key of a part of a union: an interval or a set. A `U` is read as a union only after a closing bracket.
 fn joinable(key: String) -> String {
-    if key.starts_with(['(', '[', '{']) { key } else { format!("{{{key}}}") }
+    let brackets = key.starts_with(['(', '[', '{']) && key.ends_with([')', ']', '}']);
+    if brackets && !key.contains(['<', '>', '=']) { key } else { format!("{{{key}}}") }
 }
 
 /// Returns the key of something that is neither a list nor a statement.
@@ -286,7 +291,7 @@ fn based(tokens: &[Token]) -> Option<String> {
     let (digits, base) = (tokens.get(..at)?, tokens.get(at + 1..)?);
     let base = match base {
         [Token::Number(base)] | [Token::Sign('{'), Token::Number(base), Token::Sign('}')] => {
-            base.as_str()
+            base.parse().ok()?
         }
         [Token::Sign('{'), Token::Text(base), Token::Sign('}')] => spelled(base)?,
         _ => return None,
@@ -304,16 +309,13 @@ fn based(tokens: &[Token]) -> Option<String> {
         "" => "0",
         digits => digits,
     };
-    let known = base.parse().is_ok_and(|base: u32| (2..=36).contains(&base));
-    (number && known).then(|| format!("{digits}_{base}"))
+    (number && (2..=36).contains(&base)).then(|| format!("{digits}_{base}"))
 }
 
 /// Returns a base that is written as a word.
-fn spelled(base: &str) -> Option<&'static str> {
+fn spelled(base: &str) -> Option<u32> {
     let words = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
-    let digits = ["2", "3", "4", "5", "6", "7", "8", "9", "10"];
-    let found = words.iter().position(|word| *word == base)?;
-    digits.get(found).copied()
+    words.into_iter().zip(2..).find(|(word, _)| *word == base).map(|(_, base)| base)
 }
 
 /// Reads a matrix row by row, perhaps with a factor before it. One between bars is a determinant.

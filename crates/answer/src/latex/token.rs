@@ -1,6 +1,7 @@
 //! Tokens of a mathematical answer, in LaTeX or as typed.
 
 use super::function::FUNCTIONS;
+use super::words::is_fingerprint;
 use super::words::is_product;
 use crate::rational::{UNIT_LETTERS, exponent};
 
@@ -183,10 +184,8 @@ impl<'a> Scanner<'a> {
 
     /// Returns a fingerprint key of this module, which stands for itself.
     fn fingerprint(&self) -> Option<&'a str> {
-        let digits = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        // Keys are read as answers too, so that the key of a key is itself.
-        let key = self.rest.get(..17)?;
-        key.bytes().skip(1).all(digits).then_some(key)
+        self.rest.strip_prefix('~').filter(|after| is_fingerprint(after))?;
+        self.rest.get(..17)
     }
 
     /// Reads digits, thousands separators, a point, digits.
@@ -466,6 +465,8 @@ impl<'a> Scanner<'a> {
     fn push_sign(&mut self, sign: char) {
         match sign {
             '(' | '[' | '⦃' | '⟨' => self.open += 1,
+            // Braces after a union are those of a set, too.
+            '{' if self.tokens.last() == Some(&Token::Sign('∪')) => self.open += 1,
             ')' | ']' | '⦄' | '⟩' => self.open = self.open.saturating_sub(1),
             _ => {}
         }

@@ -22,11 +22,18 @@ pub(crate) fn plain(answer: &str) -> String {
             }
             '}' if kept.pop() == Some(false) => {}
             '$' => {}
+            '~' if is_fingerprint(rest) => text.push(first),
             '~' => text.push(' '),
             _ => text.push(first),
         }
     }
     text
+}
+
+/// Whether the 16 digits of a fingerprint follow, so that the key of a key is the key itself.
+pub(super) fn is_fingerprint(after_tilde: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    after_tilde.get(..16).is_some_and(|digits| digits.bytes().all(digit))
 }
 
 /// Skips a LaTeX command for text and its opening brace.
