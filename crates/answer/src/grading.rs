@@ -18,6 +18,13 @@ use crate::unit::{Meaning, meaning};
 /// if it has no normal form. Other text is lower-cased, its spacing collapsed and its final period dropped. `None` for
 /// blank text. The function is idempotent: the key of a key is the key itself.
 pub fn canonical(answer: &str) -> Option<String> {
+    let key = normal_form(answer)?;
+    // A few normal forms are not read as what they say, such as unions of statements in several variables.
+    let own = key == answer || normal_form(&key).as_deref() == Some(&*key);
+    Some(if own { key } else { latex::fingerprint_of_key(&key) })
+}
+
+fn normal_form(answer: &str) -> Option<String> {
     let long = answer.len() > latex::MAX_LENGTH;
     // Texts that are too long are never parsed, which bounds the time per answer.
     let text = if long {
@@ -43,7 +50,7 @@ pub fn canonical(answer: &str) -> Option<String> {
     }
     // A text that was not understood because of its markup may be understood without it. This terminates: each call
     // gets a text that is shorter or has fewer capitals.
-    canonical(text)
+    normal_form(text)
 }
 
 /// Returns the key of the answer in a solution: [`extract`], then [`canonical`]. `None` if the solution has no answer.
@@ -69,7 +76,7 @@ fn known(text: &str) -> Option<String> {
         return Some(key);
     }
     match measured(text).filter(|(number, _)| number.len() < text.len()) {
-        Some((number, unit)) if unit.factor == Rational::integer(1) => canonical(number),
+        Some((number, unit)) if unit.factor == Rational::integer(1) => normal_form(number),
         Some((number, unit)) => mathematics(&format!("({number})*({})", unit.factor)),
         None => mathematics(text),
     }
@@ -79,7 +86,7 @@ fn known(text: &str) -> Option<String> {
 fn mathematics(text: &str) -> Option<String> {
     match latex::read(text)? {
         Reading::Key(key) => Some(key),
-        Reading::Words(words) => canonical(&words),
+        Reading::Words(words) => normal_form(&words),
     }
 }
 

@@ -23,6 +23,7 @@ mod shape;
 mod token;
 mod words;
 
+pub(crate) use field::fingerprint_of_key;
 pub(crate) use numeral::numeral;
 pub(crate) use words::{is_name, plain};
 
@@ -53,10 +54,6 @@ pub(crate) fn read(answer: &str) -> Option<Reading> {
         tokens if shape::is_words(tokens) => return None,
         tokens => shape::key(tokens)?,
     };
-    // Not read any more, so it would not be its own key.
-    if key.len() > MAX_LENGTH {
-        return Some(Reading::Key(field::fingerprint_of_key(&key)));
-    }
     // One letter is as often a multiple-choice answer as a variable, so case is ignored.
     Some(Reading::Key(if key.len() == 1 { key.to_lowercase() } else { key }))
 }

@@ -29,8 +29,8 @@ pub(super) fn fingerprint(num: &Poly, den: &Poly) -> Option<String> {
     Some(format!("~{hash:016x}"))
 }
 
-/// Returns the fingerprint of a key.
-pub(super) fn fingerprint_of_key(key: &str) -> String {
+/// Returns the fingerprint of a key that is not its own normal form.
+pub(crate) fn fingerprint_of_key(key: &str) -> String {
     format!("~{:016x}", hashed(0, key))
 }
 
