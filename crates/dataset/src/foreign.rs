@@ -3,11 +3,15 @@
 use std::io::Read;
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use arrow::error::ArrowError;
-use arrow::util::display::array_value_to_string;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
+use arrow_select::take::take;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -26,6 +30,9 @@ pub enum Holds {
     /// parses to the same number, without an exponent.
     Scalars,
 }
+
+/// A cell as text; `None` for null.
+type Cell = Option<String>;
 
 /// A row, with one cell for each requested column, in the order requested; `None` for null.
 pub type ForeignRow = Vec<Option<String>>;
@@ -108,51 +115,69 @@ fn append(
 }
 
 /// Returns the cells of a column as text. The error is phrased to follow the column's name.
-fn column(array: &ArrayRef, holds: Holds) -> Result<Vec<Option<String>>, String> {
-    let failed = |error: ArrowError| format!("cannot be read: {error}");
+fn column(array: &ArrayRef, holds: Holds) -> Result<Vec<Cell>, String> {
+    let text = |cell: Option<&str>| cell.map(str::to_owned);
     match array.data_type() {
-        DataType::Dictionary(_, value) => column(&cast(array, value).map_err(failed)?, holds),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            // One type in place of three, with offsets that fit any of them.
-            let array = cast(array, &DataType::LargeUtf8).map_err(failed)?;
-            Ok(array.as_string::<i64>().iter().map(|text| text.map(str::to_owned)).collect())
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            let values = take(dictionary.values(), dictionary.keys(), None)
+                .map_err(|error| format!("cannot be read: {error}"))?;
+            column(&values, holds)
         }
-        DataType::List(_) | DataType::LargeList(_) if holds == Holds::Texts => lists(array),
-        // Infinity and NaN become null, since neither can be an answer.
-        DataType::Float32 if holds == Holds::Scalars => {
-            let shown = |n: f32| n.is_finite().then(|| n.to_string());
-            Ok(array.as_primitive::<Float32Type>().iter().map(|n| n.and_then(shown)).collect())
-        }
-        DataType::Float64 if holds == Holds::Scalars => {
-            let shown = |n: f64| n.is_finite().then(|| n.to_string());
-            Ok(array.as_primitive::<Float64Type>().iter().map(|n| n.and_then(shown)).collect())
-        }
-        kind if holds == Holds::Scalars && (kind.is_integer() || kind.is_decimal()) => {
-            let cell = |row| array.is_valid(row).then(|| array_value_to_string(array, row));
-            (0..array.len()).map(|row| cell(row).transpose().map_err(failed)).collect()
-        }
+        DataType::Utf8 => Ok(array.as_string::<i32>().iter().map(text).collect()),
+        DataType::LargeUtf8 => Ok(array.as_string::<i64>().iter().map(text).collect()),
+        DataType::Utf8View => Ok(array.as_string_view().iter().map(text).collect()),
+        DataType::List(_) if holds == Holds::Texts => lists(array.as_list::<i32>().iter()),
+        DataType::LargeList(_) if holds == Holds::Texts => lists(array.as_list::<i64>().iter()),
         kind => {
+            let numbers = if holds == Holds::Scalars { numbers(array) } else { None };
             let expected = match holds {
                 Holds::Text => "text",
                 Holds::Texts => "text or lists of texts",
                 Holds::Scalars => "text or numbers",
             };
-            Err(format!("is {kind}, not {expected}"))
+            numbers.ok_or_else(|| format!("is {kind}, not {expected}"))
         }
     }
 }
 
 /// Joins the texts of every list with spaces.
-fn lists(array: &ArrayRef) -> Result<Vec<Option<String>>, String> {
-    let failed = |error: ArrowError| format!("cannot be read: {error}");
-    let field = match array.data_type() {
-        DataType::List(field) | DataType::LargeList(field) => field.clone(),
-        kind => return Err(format!("is {kind}, no list")),
-    };
-    let array = cast(array, &DataType::LargeList(field)).map_err(failed)?;
-    let list = |list: Option<ArrayRef>| {
+fn lists(lists: impl Iterator<Item = Option<ArrayRef>>) -> Result<Vec<Cell>, String> {
+    let joined = |list: Option<ArrayRef>| {
         let texts = list.map(|list| column(&list, Holds::Text)).transpose()?;
         Ok(texts.map(|texts| texts.into_iter().flatten().collect::<Vec<_>>().join(" ")))
     };
-    array.as_list::<i64>().iter().map(list).collect()
+    lists.map(joined).collect()
+}
+
+/// Returns the cells of a column of numbers; `None` for any other type.
+fn numbers(array: &ArrayRef) -> Option<Vec<Cell>> {
+    Some(match array.data_type() {
+        DataType::Int8 => shown::<Int8Type>(array, |n| Some(n.to_string())),
+        DataType::Int16 => shown::<Int16Type>(array, |n| Some(n.to_string())),
+        DataType::Int32 => shown::<Int32Type>(array, |n| Some(n.to_string())),
+        DataType::Int64 => shown::<Int64Type>(array, |n| Some(n.to_string())),
+        DataType::UInt8 => shown::<UInt8Type>(array, |n| Some(n.to_string())),
+        DataType::UInt16 => shown::<UInt16Type>(array, |n| Some(n.to_string())),
+        DataType::UInt32 => shown::<UInt32Type>(array, |n| Some(n.to_string())),
+        DataType::UInt64 => shown::<UInt64Type>(array, |n| Some(n.to_string())),
+        // Infinity and NaN become null, since neither can be an answer.
+        DataType::Float32 => shown::<Float32Type>(array, |n| n.is_finite().then(|| n.to_string())),
+        DataType::Float64 => shown::<Float64Type>(array, |n| n.is_finite().then(|| n.to_string())),
+        DataType::Decimal32(digits, scale) => decimals::<Decimal32Type>(array, *digits, *scale),
+        DataType::Decimal64(digits, scale) => decimals::<Decimal64Type>(array, *digits, *scale),
+        DataType::Decimal128(digits, scale) => decimals::<Decimal128Type>(array, *digits, *scale),
+        DataType::Decimal256(digits, scale) => decimals::<Decimal256Type>(array, *digits, *scale),
+        _ => return None,
+    })
+}
+
+fn shown<T: ArrowPrimitiveType>(array: &ArrayRef, show: fn(T::Native) -> Cell) -> Vec<Cell> {
+    array.as_primitive::<T>().iter().map(|number| number.and_then(show)).collect()
+}
+
+/// Returns the cells of a column of decimals with every digit.
+fn decimals<T: DecimalType>(array: &ArrayRef, digits: u8, scale: i8) -> Vec<Cell> {
+    let show = |number: T::Native| T::format_decimal(number, digits, scale);
+    array.as_primitive::<T>().iter().map(|number| number.map(show)).collect()
 }

@@ -3,8 +3,10 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::util::display::array_value_to_string;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
@@ -106,7 +108,11 @@ fn cell(batch: &RecordBatch, column: &str, row: usize) -> Result<String, String>
     if values.is_null(row) {
         return Err(format!("column `{column}` is null"));
     }
-    array_value_to_string(values, row).map_err(|e| format!("column `{column}`: {e}"))
+    match values.data_type() {
+        DataType::Utf8 => Ok(values.as_string::<i32>().value(row).to_owned()),
+        DataType::Int32 => Ok(values.as_primitive::<Int32Type>().value(row).to_string()),
+        kind => Err(format!("column `{column}` is {kind}, which is no type of a key")),
+    }
 }
 
 fn gather<T: Table, R>(

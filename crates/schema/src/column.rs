@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field as ArrowField, FieldRef, Fields};
+use arrow_schema::{DataType, Field as ArrowField, FieldRef, Fields};
 
 /// The metadata key under which a column's description is stored.
 const DESCRIPTION: &str = "description";

@@ -61,7 +61,7 @@ macro_rules! record {
         }
 
         impl crate::Column for $Record {
-            fn data_type() -> arrow::datatypes::DataType {
+            fn data_type() -> arrow_schema::DataType {
                 crate::column::record(&[
                     $(crate::Field::of::<$ty>(stringify!($field), &[$($doc),+])),+
                 ])

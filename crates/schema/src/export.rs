@@ -1,6 +1,6 @@
 //! The declarations as JSON, for readers in other languages. They are written to `schemas/<table>.json`.
 
-use arrow::datatypes::{DataType, Field};
+use arrow_schema::{DataType, Field};
 use serde_json::{Value, json};
 
 use crate::column::{arrow_field, description};

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::{DataType, Field, FieldRef, Schema};
 use schema::{
     Critique, Error, Label, NodeRow, Preference, Prompt, Question, Steps, Table, critiques,
     from_batch, nodes, prompts, to_batch, view_batch,

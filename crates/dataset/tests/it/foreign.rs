@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::common::message;
-use arrow::array::{ArrayRef, Float32Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use dataset::{ErrorClass, Holds, read_foreign_parquet};
 use parquet::arrow::ArrowWriter;
 
