@@ -21,6 +21,17 @@ pub fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
     emit(&(plain::json(&text).into_owned() + "\n"))
 }
 
+/// Prints a text that is for people; on standard error where the output is `json`, for programs.
+pub(crate) fn print_text(text: &str, json: bool) -> Result<(), Failure> {
+    let text = plain::lines(text);
+    if json {
+        // Nobody may be listening: then it need not be said.
+        drop(terminal::bars().suspend(|| io::stderr().write_all(text.as_bytes())));
+        return Ok(());
+    }
+    emit(&text)
+}
+
 /// The title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
 /// apart; a column of numbers is aligned to the right. A short row ends in empty cells, and cells
 /// past the header are shown too. An empty title takes no line. What a terminal would obey in a cell is shown.
