@@ -1,5 +1,6 @@
 """What the text.toml of a preset puts before and after a question; for the scripts beside it."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -7,10 +8,24 @@ from pathlib import Path
 QUESTION = "\uf8ff"
 
 
+def settings(file):
+    """The settings of a preset's file over those of the file that it extends; a table in braces replaces that of the base."""
+    text = file.read_text()
+    own = tomllib.loads(text)
+    braces = re.findall(r"^([\w-]+) *= *\{", text, re.MULTILINE)
+
+    def over(base, own):
+        sections = {key for key, value in own.items() if isinstance(value, dict) and isinstance(base.get(key), dict)} - {*braces}
+        return base | own | {key: over(base[key], own[key]) for key in sections}
+
+    base = own.pop("extends", None)
+    return over(settings(file.parent / base), own) if base else own
+
+
 def policy_of(run):
     """The section [policy] of the preset that a run was made with."""
     preset = dict(word.split("=") for word in (Path(run) / "made-with").read_text().split())["PRESET"]
-    return tomllib.loads(Path(f"pipelines/{preset}/text.toml").read_text())["policy"]
+    return settings(Path(f"pipelines/{preset}/text.toml"))["policy"]
 
 
 def text_around(format, tokenizer):

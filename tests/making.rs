@@ -263,6 +263,47 @@ fn a_server_may_move_and_its_model_may_not_change() {
 }
 
 #[test]
+fn an_output_is_made_from_the_files_that_its_settings_extend() {
+    let (_dir, runs) = folder();
+    let arm = [&runs, "-p", "PRESET=smoke", "ARM=by-q", "measured"];
+    let database = said(&make(&arm));
+    for (target, files) in [
+        (
+            "/round-00/fast_policy/_MANIFEST.json:",
+            &["smoke/fast-policy", "smoke/policy", "tiny/policy", "tiny/text"][..],
+        ),
+        ("/round-00/critics/all/_MANIFEST.json:", &["smoke/critic-all", "tiny/critic-all"]),
+        ("/by-q/round-01/sft/_MANIFEST.json:", &["smoke/by-q/filter", "smoke/filter"]),
+    ] {
+        let rule = database.lines().find(|line| line.contains(target)).unwrap();
+        for file in files {
+            let file = format!(" pipelines/{file}.toml");
+            assert!(rule.contains(&file), "{file} is not in {rule}");
+        }
+    }
+}
+
+#[test]
+fn an_experiment_says_what_it_is_and_plans_where_make_plans() {
+    for name in ["results", "compare", "ablation", "fresh", "audit"] {
+        let script = root().join(format!("experiments/{name}.sh"));
+        let help = Command::new(&script).arg("--help").output().unwrap();
+        let said = String::from_utf8(help.stdout).unwrap();
+        assert!(said.contains(&format!("experiments/{name}.sh [PRESET=tiny]")), "{name}: {said}");
+        assert!(said.contains(&format!("`make {name}`")), "{name}: {said}");
+        let wrong = Command::new(&script).arg("wrong").output().unwrap();
+        assert_eq!(wrong.status.code(), Some(64), "{name}");
+    }
+    let (dir, runs) = folder();
+    let results = format!("RESULTS={}", dir.path().join("results").display());
+    let plan = planned(&[&runs, &results, "results", "PRESET=smoke", "SEEDS=3", "BIN=/nowhere"]);
+    for word in ["/smoke-seed3/by-q/round-01", "audit-test", "evaluate report", "3:round 1="] {
+        assert!(plan.contains(word), "`{word}` is not planned: {plan}");
+    }
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none(), "a plan makes nothing");
+}
+
+#[test]
 fn a_misspelt_variable_is_said() {
     let (_dir, runs) = folder();
     let smoke = [runs.as_str(), "PRESET=smoke"];

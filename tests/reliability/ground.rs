@@ -161,17 +161,19 @@ impl Ground {
     }
 }
 
-/// Writes the smaller preset.
+/// Writes the smaller preset, without the files that those of `smoke` extend.
 fn smaller(folder: &Path) {
     copy(&root().join("pipelines/smoke"), folder);
-    for (file, values) in SMALLER {
-        let path = folder.join(file).with_extension("toml");
-        let text = std::fs::read_to_string(&path).expect("a preset's file");
-        let mut preset: toml::Table = text.parse().expect("a preset is TOML");
-        for (key, value) in values {
+    let is_toml = |path: &PathBuf| path.extension().is_some_and(|end| end == "toml");
+    for original in entries(&root().join("pipelines/smoke")).into_iter().filter(is_toml) {
+        let mut preset = stage::merged(&original).expect("a preset's file");
+        let name = original.file_name().expect("a file has a name");
+        let values = SMALLER.iter().filter(|(file, _)| name == format!("{file}.toml").as_str());
+        for (key, value) in values.flat_map(|(_, values)| *values) {
             set(&mut preset, key, *value);
         }
-        std::fs::write(&path, preset.to_string()).expect("the scratch folder can be written");
+        std::fs::write(folder.join(name), preset.to_string())
+            .expect("the scratch folder can be written");
     }
 }
 

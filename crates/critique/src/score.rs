@@ -94,8 +94,9 @@ struct Totals {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let preset: Preset<Config> = args.common.preset()?;
-    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    let files = args.common.files([("text", args.text.as_path())]);
+    let preset: Preset<Config> = files.config()?;
+    let text: Preset<TextConfig> = files.other("text")?;
     preset.value.validate()?;
     let place = Place::of(&args.common)?;
     let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;

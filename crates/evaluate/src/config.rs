@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use decoding::{SampleConfig, SearchConfig, StepConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stage::Failure;
+use stage::{Failure, Preset};
 
 /// The preset's `evaluate.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,8 @@ pub(crate) struct Config {
     /// Problems of each split, the first by id, that are answered at all; all if absent.
     #[serde(default)]
     pub(crate) problems: Option<usize>,
-    /// Other searches by name: keys that replace those of `tree.toml`; within `mcts` they are replaced one by one.
+    /// Other searches by name: settings that are laid over those of `tree.toml`. Here they are as they were written, and a part
+    /// of the preset's identity; [`searches`] lays them.
     #[serde(default)]
     variants: BTreeMap<String, Map<String, Value>>,
     /// Independent samples to compare the search with; none if absent.
@@ -51,67 +52,46 @@ impl Config {
         let own = self.search_problems_of.keys().filter(|split| !splits.contains(*split));
         own.map(String::as_str).collect()
     }
-
-    /// The search and its variants, each with the suffix of its decoders' names.
-    ///
-    /// # Errors
-    /// Unknown keys and values out of range, with the name of the variant.
-    pub(crate) fn searches(
-        &self,
-        tree: &SearchConfig,
-    ) -> Result<Vec<(String, SearchConfig)>, Failure> {
-        let mut searches = vec![(String::new(), tree.clone())];
-        for (name, keys) in &self.variants {
-            let wrong = |e: serde_json::Error| Failure::config(format!("variants.{name}: {e}"));
-            let mut search = serde_json::to_value(tree).map_err(Failure::bug)?;
-            replace(&mut search, keys);
-            searches.push((format!("@{name}"), serde_json::from_value(search).map_err(wrong)?));
-        }
-        for (name, search) in &searches {
-            let wrong = |e: decoding::Error| Failure::config(format!("search{name}: {e}"));
-            search.validate().map_err(wrong)?;
-        }
-        Ok(searches)
-    }
 }
 
-/// Replaces keys of a search, within `mcts` one by one.
-fn replace(search: &mut Value, keys: &Map<String, Value>) {
-    for (key, value) in keys {
-        match (key.as_str(), value, search.get_mut("mcts")) {
-            ("mcts", Value::Object(inner), Some(mcts)) => {
-                for (key, value) in inner {
-                    mcts[key] = value.clone();
-                }
-            }
-            _ => search[key] = value.clone(),
-        }
+/// The search and its variants, with what follows the names of their decoders.
+pub(crate) fn searches(
+    preset: &Preset<Config>,
+    tree: &Preset<SearchConfig>,
+) -> Result<Vec<(String, SearchConfig)>, Failure> {
+    let variants = tree.with_each(preset, "variants")?;
+    let named = variants.into_iter().map(|(name, search)| (format!("@{name}"), search));
+    let searches: Vec<_> = [(String::new(), tree.value.clone())].into_iter().chain(named).collect();
+    for (name, search) in &searches {
+        let wrong = |e: decoding::Error| Failure::config(format!("search{name}: {e}"));
+        search.validate().map_err(wrong)?;
     }
-    // Only merging by a threshold uses `similarity`, and a variant with another merge cannot remove the key: TOML has
-    // no null.
-    if search["mcts"]["merge"].get("similarity").is_none() {
-        search["similarity"] = Value::Null;
-    }
+    Ok(searches)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn every_preset_is_read_and_in_range() {
-        let names = ["evaluate", "results", "compare", "ablation", "tool", "fresh"]
-            .map(|name| format!("{name}.toml"));
-        let values: Vec<Config> =
-            stage::shipped(|name| names.iter().any(|known| known == name)).unwrap();
-        assert!(values.len() >= 7, "{} files", values.len());
-        let trees: Vec<SearchConfig> = stage::shipped(|name| name == "tree.toml").unwrap();
-        for value in values {
-            value.validate().unwrap();
-            for tree in &trees {
-                value.searches(tree).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        let names = ["evaluate", "results", "compare", "ablation", "tool", "fresh"];
+        let mut seen = 0;
+        for folder in std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+            for path in names.map(|name| folder.join(name).with_extension("toml")) {
+                if path.exists() {
+                    let preset: Preset<Config> = stage::load(&path, &[]).unwrap();
+                    preset.value.validate().unwrap();
+                    let tree = stage::load(&folder.join("tree.toml"), &[]).unwrap();
+                    searches(&preset, &tree).unwrap();
+                    seen += 1;
+                }
             }
         }
+        assert!(seen >= 15, "{seen} files");
     }
 
     #[test]
@@ -125,34 +105,44 @@ mod tests {
         assert_eq!(config.unknown_splits(&splits), ["tset"]);
     }
 
+    /// The searches of the tree of `tiny` with one variant, `other`.
+    fn with_variant(variant: &str) -> Result<Vec<(String, SearchConfig)>, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evaluate.toml");
+        let text = "task = \"\"\nchunk_problems = 1\nsearch_problems = 1\n";
+        std::fs::write(&path, format!("{text}{variant}")).unwrap();
+        searches(&stage::load(&path, &[]).unwrap(), &tree())
+    }
+
+    fn tree() -> Preset<SearchConfig> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+        stage::load(&root.join("tiny/tree.toml"), &[]).unwrap()
+    }
+
     #[test]
-    fn a_variant_replaces_single_keys_and_is_refused_by_name() {
-        let tree = stage::shipped::<SearchConfig>(|name| name == "tree.toml").unwrap().remove(0);
-        let config = |variant: Value| Config {
-            task: String::new(),
-            chunk_problems: 1,
-            search_problems: 1,
-            search_problems_of: BTreeMap::new(),
-            problems: None,
-            variants: serde_json::from_value(serde_json::json!({ "other": variant })).unwrap(),
-            sample: None,
-            steps: None,
-        };
-        let variant = serde_json::json!({
-            "rollouts_are_candidates": true, "mcts": { "merge": "off", "rollouts": 9 },
-        });
-        let searches = config(variant).searches(&tree).unwrap();
-        let mut expected = serde_json::to_value(&tree).unwrap();
-        expected["rollouts_are_candidates"] = true.into();
-        (expected["mcts"]["merge"], expected["mcts"]["rollouts"]) = ("off".into(), 9.into());
-        let expected = serde_json::from_value(expected).unwrap();
-        assert_eq!(searches, [(String::new(), tree.clone()), ("@other".to_owned(), expected)]);
+    fn a_variant_is_laid_over_the_search() {
+        let other = "[variants.other]\nrollouts_are_candidates = false\n\
+                     [variants.other.mcts]\nmerge = \"off\"\nrollouts = 9\nbudget = { simulations = 7, nodes = 5 }\n";
+        let mut expected = tree().value;
+        expected.rollouts_are_candidates = false;
+        expected.mcts.merge = serde_json::from_value("off".into()).unwrap();
+        expected.mcts.rollouts = 9;
+        // A table in braces is complete: there is no limit on tokens any more.
+        let (budget, tree) = (&mut expected.mcts.budget, tree().value);
+        (budget.simulations, budget.nodes, budget.tokens) = (7, Some(5), None);
+        let searches = with_variant(other).unwrap();
+        assert_eq!(searches, [(String::new(), tree), ("@other".to_owned(), expected)]);
+    }
+
+    #[test]
+    fn a_wrong_variant_is_refused_where_it_stands() {
         for (wrong, says) in [
-            (serde_json::json!({ "mcts": { "width": 3 } }), "variants.other"),
-            (serde_json::json!({ "depth": 3 }), "unknown field `depth`"),
-            (serde_json::json!({ "mcts": { "max_depth": 0 } }), "`max_depth` is 0"),
+            ("[variants.other.mcts]\nwidth = 3\n", "evaluate.toml:5: invalid type: integer `3`"),
+            ("[variants.other]\ndepth = 3\n", "evaluate.toml:5: unknown field `depth`"),
+            ("[variants.other.mcts]\nmax_depth = 0\n", "search@other: `max_depth` is 0"),
+            ("[variants]\nother = 1\n", "`variants.other` is not a section"),
         ] {
-            let message = config(wrong).searches(&tree).unwrap_err().to_string();
+            let message = with_variant(wrong).unwrap_err().to_string();
             assert!(message.contains(says), "{message}");
         }
     }

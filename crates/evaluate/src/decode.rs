@@ -16,7 +16,7 @@ use serde::Serialize;
 use stage::{Common, Failure, Metrics, Preset, Progress};
 
 use crate::bill::{Bill, Billed};
-use crate::config::Config;
+use crate::config::{Config, searches};
 use crate::decoder::GREEDY;
 use crate::decoders::{Answer, Decoded, by_samples, by_steps, by_tree};
 use crate::results::{is_too_long, results_json};
@@ -65,11 +65,12 @@ struct Job {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let preset: Preset<Config> = args.common.preset()?;
-    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
-    let tree: Preset<SearchConfig> = stage::load(&args.tree, &[])?;
+    let files = args.common.files([("text", args.text.as_path()), ("tree", args.tree.as_path())]);
+    let preset: Preset<Config> = files.config()?;
+    let text: Preset<TextConfig> = files.other("text")?;
+    let tree: Preset<SearchConfig> = files.other("tree")?;
     preset.value.validate()?;
-    let searches = preset.value.searches(&tree.value)?;
+    let searches = searches(&preset, &tree)?;
     let place = Place::of(&args.common)?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
     let mut inputs = models.inputs();

@@ -65,8 +65,9 @@ const AGREEMENT: &str = "agreement";
 const TRAIN: &str = "train";
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let preset: Preset<Config> = args.common.preset()?;
-    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    let files = args.common.files([("text", args.text.as_path())]);
+    let preset: Preset<Config> = files.config()?;
+    let text: Preset<TextConfig> = files.other("text")?;
     let config = &preset.value;
     config.validate()?;
     let place = Place::of(&args.common)?;

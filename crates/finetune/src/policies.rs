@@ -127,8 +127,9 @@ struct Data {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let preset: Preset<Config> = args.common.preset()?;
-    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
+    let files = args.common.files([("text", args.text.as_path())]);
+    let preset: Preset<Config> = files.config()?;
+    let text: Preset<TextConfig> = files.other("text")?;
     let config = &preset.value;
     config.allows_pairs(args)?;
     let place = Place::of(&args.common)?;

@@ -9,18 +9,12 @@ use std::path::Path;
 
 use common::{plain, text};
 use mcts::{Action, Budget, Config, Evaluation, Merge, NodeId, Request, StopReason, Tree, Width};
-use serde::Deserialize;
-
-/// The part of `tree.toml` that this crate reads.
-#[derive(Deserialize)]
-struct File {
-    mcts: Config,
-}
 
 fn shipped(preset: &str) -> Config {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
-    let text = std::fs::read_to_string(root.join(preset).join("tree.toml")).unwrap();
-    let File { mcts } = toml::from_str(&text).unwrap();
+    let mut tree = stage::merged(&root.join(preset).join("tree.toml")).unwrap();
+    // The rest is of those who ask a model.
+    let mcts: Config = tree.remove("mcts").unwrap().try_into().unwrap();
     mcts.validate().unwrap();
     mcts
 }

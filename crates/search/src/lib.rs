@@ -115,9 +115,10 @@ struct Settings<'a> {
 /// # Errors
 /// Bad settings (78), bad inputs (65), a locked output (75), a full disk (74).
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let preset: Preset<Config> = args.common.preset()?;
-    let text: Preset<TextConfig> = stage::load(&args.text, &[])?;
-    let tree: Preset<SearchConfig> = stage::load(&args.tree, &[])?;
+    let files = args.common.files([("text", args.text.as_path()), ("tree", args.tree.as_path())]);
+    let preset: Preset<Config> = files.config()?;
+    let text: Preset<TextConfig> = files.other("text")?;
+    let tree: Preset<SearchConfig> = files.other("tree")?;
     tree.value.validate().map_err(Failure::from)?;
     preset.value.samples.as_ref().map_or(Ok(()), SampleBudget::validate)?;
     let place = Place::of(&args.common)?;

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Failure;
-use crate::preset::{self, Preset};
+use crate::preset::{self, Overlay, Preset};
+use crate::table;
 
 /// The arguments that all stages have in common. Use as `#[command(flatten)] common: stage::Common`.
 #[derive(Debug, Clone, clap::Args)]
@@ -19,7 +20,8 @@ pub struct Common {
     #[arg(long, value_name = "PATH")]
     pub config: PathBuf,
 
-    /// Override one value of the preset, e.g. `--set chunk_prompts=64`; may be repeated.
+    /// Override one value of `--config`, e.g. `--set chunk_prompts=64`, or of another file of settings by the name of its
+    /// argument, e.g. `--set tree.mcts.alpha=1`; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 
@@ -52,7 +54,7 @@ pub struct Common {
     #[arg(long)]
     pub force: bool,
 
-    /// Print what would be done, without doing it.
+    /// Print the settings that hold and where each comes from, say what would be done, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
 
@@ -62,13 +64,75 @@ pub struct Common {
 }
 
 impl Common {
-    /// Loads `--config` with every `--set` applied. See [`preset::load`].
+    /// The settings of a stage that takes `--config` alone. See [`Files`].
     pub fn preset<T: Serialize + DeserializeOwned>(&self) -> Result<Preset<T>, Failure> {
-        preset::load(&self.config, &self.set)
+        self.files([]).config()
+    }
+
+    /// The files of settings that a stage takes: `--config`, and others by their arguments (`text` for `--text`).
+    pub fn files<'a>(
+        &'a self,
+        others: impl IntoIterator<Item = (&'static str, &'a Path)>,
+    ) -> Files<'a> {
+        Files { common: self, others: others.into_iter().collect() }
     }
 }
 
-/// A size in bytes, written as `65536`, `512MiB` or `8GiB`.
+/// The files of settings of a stage, and which `--set` is for which: `--set tree.mcts.alpha=1` is for `--tree`, where the stage
+/// takes one, and what begins with no such word is for `--config`. A dry run prints the settings as they are loaded.
+#[derive(Debug)]
+pub struct Files<'a> {
+    common: &'a Common,
+    others: Vec<(&'static str, &'a Path)>,
+}
+
+impl Files<'_> {
+    /// Loads `--config`. See [`preset::load`].
+    pub fn config<T: Serialize + DeserializeOwned>(&self) -> Result<Preset<T>, Failure> {
+        self.load(CONFIG, &self.common.config)
+    }
+
+    /// Loads the file of another argument, one of those that this was made with. See [`preset::load`].
+    pub fn other<T: Serialize + DeserializeOwned>(
+        &self,
+        argument: &'static str,
+    ) -> Result<Preset<T>, Failure> {
+        let file = self.others.iter().find(|(other, _)| *other == argument);
+        let (_, path) =
+            file.ok_or_else(|| Failure::bug(format!("--{argument} is no file here")))?;
+        self.load(argument, path)
+    }
+
+    fn load<T: Serialize + DeserializeOwned>(
+        &self,
+        argument: &'static str,
+        path: &Path,
+    ) -> Result<Preset<T>, Failure> {
+        let mut overlay = Overlay::read(path)?;
+        for assignment in &self.common.set {
+            let word = assignment.split_once('.').map(|(word, _)| word.trim_start());
+            let other = self.others.iter().find(|(other, _)| word == Some(*other));
+            match other {
+                None if argument == CONFIG => overlay.set(assignment, 0)?,
+                Some((other, _)) if *other == argument => {
+                    overlay.set(assignment, assignment.find('.').map_or(0, |dot| dot + 1))?;
+                }
+                _ => {}
+            }
+        }
+        let preset = Preset::new(overlay)?;
+        if self.common.dry_run {
+            let text = preset::show(argument, &preset)?;
+            table::print_text(&text, self.common.json)?;
+        }
+        Ok(preset)
+    }
+}
+
+/// The argument of the file that a `--set` without another's word is for.
+const CONFIG: &str = "config";
+
+/// A number of bytes: `65536`, `512MiB`, `8GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
@@ -191,6 +255,21 @@ mod tests {
         let common = parse(&["--set", "a=1", "--set", "b=x=y", "--workers", "3"]).unwrap();
         assert_eq!(common.set, ["a=1", "b=x=y"]);
         assert_eq!(common.workers.get(), 3);
+    }
+
+    #[test]
+    fn a_set_is_for_the_file_that_its_first_word_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let [config, tree] = ["p.toml", "t.toml"].map(|name| folder.path().join(name));
+        std::fs::write(&config, "width = 1\ntext = { a = 1 }\n").unwrap();
+        std::fs::write(&tree, "width = 1\n[mcts]\nwidth = 1\n").unwrap();
+        let words = ["--set", "width=2", "--set", "tree.mcts.width=3", "--set", "text.a=4"];
+        let common = Common { config, ..parse(&words).unwrap() };
+        let files = common.files([("tree", tree.as_path())]);
+        let table = |preset: Preset<toml::Table>| preset.value.to_string();
+        // No file is given as --text.
+        assert_eq!(table(files.config().unwrap()), "width = 2\n\n[text]\na = 4\n");
+        assert_eq!(table(files.other("tree").unwrap()), "width = 1\n\n[mcts]\nwidth = 3\n");
     }
 
     #[test]

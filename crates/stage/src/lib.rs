@@ -19,10 +19,10 @@ mod tail;
 mod terminal;
 
 pub use app::main;
-pub use args::{Common, Device};
+pub use args::{Common, Device, Files};
 pub use error::{Exit, Failure, ResultExt};
 pub use metrics::{Metrics, Stopwatch};
-pub use preset::{Preset, load, shipped};
+pub use preset::{Preset, load, merged, shipped};
 pub use progress::Progress;
 pub use recipe::recipe;
 pub use table::{print_json, print_table, render_table};

@@ -62,26 +62,31 @@ fn unknown_keys_are_refused_with_their_place() {
     let top = refusal(&format!("nmae = 1\n{TEXT}"), &[], Exit::Config);
     assert!(top.starts_with(":1: unknown field `nmae`"), "{top}");
     let nested = refusal(&format!("{TEXT}widht = 4"), &[], Exit::Config);
-    assert_eq!(nested, ": unknown key `search.widht`");
-    assert_eq!(refusal(TEXT, &["search.widht=1"], Exit::Config), ": unknown key `search.widht`");
+    assert_eq!(nested, ":6: unknown key `search.widht`");
+}
+
+#[test]
+fn a_key_of_set_that_nobody_knows_is_refused_with_the_file_it_was_looked_for_in() {
+    for (set, unknown) in
+        [("nmae=1", "unknown field `nmae`"), ("search.widht=1", "unknown key `search.widht`")]
+    {
+        let message = toy(TEXT, &[set]).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("`--set {set}`: {unknown}")), "{message}");
+        assert!(message.ends_with("/toy.toml"), "{message}");
+    }
 }
 
 #[test]
 fn a_changed_type_is_refused() {
-    assert_eq!(
-        refusal(TEXT, &["search.width=wide"], Exit::Config),
-        "`--set search.width=wide`: integer expected, got string"
-    );
-    assert_eq!(
-        refusal(TEXT, &["search=1"], Exit::Config),
-        "`--set search=1`: table expected, got integer"
-    );
-    assert_eq!(
-        refusal(TEXT, &["name.x=1"], Exit::Config),
-        "`--set name.x=1`: `name` is not a section"
-    );
-    let float = refusal(TEXT, &["search.width=1.5"], Exit::Config);
-    assert!(float.contains("floating point `1.5`") && float.contains("search.width"), "{float}");
+    for (set, wrong) in [
+        ("search.width=wide", "invalid type: string \"wide\", expected usize"),
+        ("search.width=1.5", "invalid type: floating point `1.5`, expected usize"),
+        ("search=1", "invalid type: integer `1`, expected struct Search"),
+        ("name.x=1", "invalid type: map, expected a string"),
+    ] {
+        let message = toy(TEXT, &[set]).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("`--set {set}`: {wrong}, in ")), "{message}");
+    }
 }
 
 #[test]
@@ -116,7 +121,8 @@ fn numbers_that_nothing_can_mean_are_refused_with_their_key() {
         let refused = refusal(&text, &[], Exit::Config);
         assert!(refused.contains(key) && refused.contains("the most is"), "{refused}");
     }
-    assert!(refusal(TEXT, &["rate=-1e300"], Exit::Config).contains("rate is -1e300"));
+    let set = toy(TEXT, &["rate=-1e300"]).unwrap_err().to_string();
+    assert!(set.starts_with("`--set rate=-1e300`: rate is -1e300; the most is"), "{set}");
 }
 
 #[test]
@@ -165,4 +171,148 @@ fn the_digest_is_of_values_not_of_text() {
     assert_eq!(toy(TEXT, &["search.width=4"]).unwrap().digest, plain);
     assert_ne!(toy(TEXT, &["search.width=5"]).unwrap().digest, plain);
     assert_eq!(plain.len(), 64);
+}
+
+/// Files by their names in a folder of their own.
+fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// The preset `a/toy.toml` of these files; a refusal without the name of their folder.
+fn extended(files: &[(&str, &str)]) -> Result<Toy, String> {
+    let folder = written(files);
+    let loaded = load(&folder.path().join("a/toy.toml"), &[]);
+    let name = format!("{}/", folder.path().display());
+    loaded.map(|preset| preset.value).map_err(|failure| failure.to_string().replace(&name, ""))
+}
+
+#[test]
+fn a_file_holds_what_differs_from_its_base() {
+    let files = [
+        ("a/toy.toml", "extends = \"../b/toy.toml\"\n[search]\ndepth = 2\n"),
+        ("b/toy.toml", "extends = \"../toy.toml\"\nrate = 0.5\n"),
+        ("toy.toml", TEXT),
+    ];
+    let search = Search { width: 4, depth: Some(2) };
+    assert_eq!(extended(&files), Ok(Toy { name: "a".into(), rate: 0.5, search }));
+    let folder = written(&files);
+    let preset = load::<Toy>(&folder.path().join("a/toy.toml"), &[]).unwrap();
+    let whole = toy("name = \"a\"\nrate = 0.5\n[search]\nwidth = 4\ndepth = 2\n", &[]).unwrap();
+    assert_eq!(preset.digest, whole.digest, "where a value stands is no part of the identity");
+}
+
+#[test]
+fn a_section_is_merged_and_a_table_in_braces_replaces() {
+    let base = ("b.toml", "name = \"a\"\nrate = 1\nsearch = { width = 4, depth = 3 }\n");
+    let depth = |over: &str| {
+        let text = format!("extends = \"../b.toml\"\n{over}\n");
+        extended(&[("a/toy.toml", &text), base]).unwrap().search.depth
+    };
+    assert_eq!(depth("[search]\nwidth = 5"), Some(3));
+    assert_eq!(depth("search.width = 5"), Some(3));
+    assert_eq!(depth("search = { width = 5 }"), None);
+    let set = |set: &str| toy(base.1, &[set]).unwrap().value.search.depth;
+    assert_eq!((set("search.width=5"), set("search={ width = 5 }")), (Some(3), None));
+}
+
+#[test]
+fn what_is_wrong_is_said_of_the_file_that_it_stands_in() {
+    let over = ("a/toy.toml", "extends = \"../b.toml\"\n# Nothing here is wrong.\nrate = 2\n");
+    let refused = |base: &str| extended(&[over, ("b.toml", base)]).unwrap_err();
+    assert_eq!(refused(&format!("{TEXT}widht = 4")), "b.toml:6: unknown key `search.widht`");
+    let typed = refused(&TEXT.replace("= 4", "= -4"));
+    assert!(typed.starts_with("b.toml:5: invalid value: integer `-4`"), "{typed}");
+    let syntax = refused("name = = 1");
+    assert!(syntax.starts_with("b.toml:1: "), "{syntax}");
+    let number = refused(&TEXT.replace("= 4", "= 4000000000"));
+    assert!(number.starts_with("b.toml:5: search.width is 4000000000"), "{number}");
+    // What is in neither file is missing in the one that was asked for.
+    assert_eq!(refused("name = \"a\"\n"), "a/toy.toml: missing field `search`");
+}
+
+#[test]
+fn a_base_that_is_not_there_is_named_with_the_file_that_names_it() {
+    let missing = extended(&[("a/toy.toml", "\nextends = \"../b/toy.toml\"\n")]).unwrap_err();
+    assert!(missing.starts_with("a/toy.toml:2: cannot read its base b/toy.toml: "), "{missing}");
+    let wrong = extended(&[("a/toy.toml", "extends = 1\n")]).unwrap_err();
+    assert_eq!(wrong, "a/toy.toml:1: `extends` takes the path of a file, in quotes");
+}
+
+#[test]
+fn a_circle_is_refused_with_its_files() {
+    let itself = extended(&[("a/toy.toml", "extends = \"toy.toml\"\n")]).unwrap_err();
+    assert_eq!(itself, "a/toy.toml extends a/toy.toml: this is a circle");
+    let files = [
+        ("a/toy.toml", "extends = \"../b.toml\"\n"),
+        ("b.toml", "extends = \"c.toml\"\n"),
+        ("c.toml", "extends = \"b.toml\"\n"),
+    ];
+    assert_eq!(
+        extended(&files).unwrap_err(),
+        "b.toml extends c.toml extends b.toml: this is a circle"
+    );
+}
+
+#[test]
+fn settings_are_shown_with_where_they_come_from() {
+    let folder =
+        written(&[("a/toy.toml", "extends = \"../b.toml\"\nrate = 2\n"), ("b.toml", TEXT)]);
+    let path = folder.path().join("a/toy.toml");
+    let preset: Preset<Toy> = load(&path, &["search.width=6".to_owned()]).unwrap();
+    let name = format!("{}/", folder.path().display());
+    let shown = show("config", &preset).unwrap().replace(&name, "");
+    assert_eq!(
+        shown,
+        "# --config a/toy.toml, which extends b.toml\nname = \"a\"  # b.toml:1\nrate = 2.0\n\n\
+         [search]\nwidth = 6  # `--set search.width=6`\n\n"
+    );
+    assert_eq!(toml::from_str::<Toy>(&shown).unwrap(), preset.value);
+}
+
+/// The files of all presets and arms, with what they say.
+fn every_file() -> Vec<(PathBuf, Vec<u8>)> {
+    let mut left = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines")];
+    let mut files = Vec::new();
+    while let Some(folder) = left.pop() {
+        for path in list(&folder).unwrap() {
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let bytes = std::fs::read(&path).unwrap();
+                files.push((path, bytes));
+            }
+        }
+    }
+    assert!(files.len() > 100, "{}", files.len());
+    files
+}
+
+#[test]
+fn no_shipped_file_is_a_copy_of_another() {
+    let mut first = std::collections::BTreeMap::new();
+    for (path, bytes) in every_file() {
+        if let Some(other) = first.insert(bytes, path.clone()) {
+            panic!("{} is {}: let it extend it", path.display(), other.display());
+        }
+    }
+}
+
+/// That each is typed is for the stages to test, by `shipped`.
+#[test]
+fn every_shipped_file_is_merged_and_shadows_no_other() {
+    for (path, _) in every_file() {
+        if path.extension().is_some_and(|end| end == "toml") {
+            let table = merged(&path).unwrap();
+            // `--set text.x=1` is for `--text`, whatever `--config` has.
+            for word in ["config", "text", "tree"] {
+                assert!(!table.contains_key(word), "{}: `{word}`", path.display());
+            }
+        }
+    }
 }

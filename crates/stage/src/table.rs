@@ -21,9 +21,20 @@ pub fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
     emit(&(plain::json(&text).into_owned() + "\n"))
 }
 
-/// Renders a title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
-/// apart; columns of numbers are right-aligned. A short row ends in empty cells, and cells
-/// past the header are shown too. An empty title takes no line. Control characters in cells are escaped.
+/// Prints a text that is for people; on standard error where the output is `json`, for programs.
+pub(crate) fn print_text(text: &str, json: bool) -> Result<(), Failure> {
+    let text = plain::lines(text);
+    if json {
+        // Nobody may be listening: then it need not be said.
+        drop(terminal::bars().suspend(|| io::stderr().write_all(text.as_bytes())));
+        return Ok(());
+    }
+    emit(&text)
+}
+
+/// The title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
+/// apart; a column of numbers is aligned to the right. A short row ends in empty cells, and cells
+/// past the header are shown too. An empty title takes no line. What a terminal would obey in a cell is shown.
 pub fn render_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> String {
     let safe = |cell: &String| plain::one_line(cell).into_owned();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(safe).collect()).collect();

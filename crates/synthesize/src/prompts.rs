@@ -6,7 +6,7 @@ use dataset::{Dataset, Input};
 use decoding::{Place, TextConfig};
 use schema::{Prompt, Question};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure};
+use stage::{Common, Failure, Preset};
 
 use crate::args::PromptsArgs;
 use crate::author::{Author, DifficultyConfig, Models, Wanted, WritingConfig};
@@ -135,7 +135,11 @@ struct Settings<'a> {
 }
 
 pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
-    let config: PromptsConfig = args.common.preset()?.value;
+    let files = args.common.files(args.text.iter().map(|text| ("text", text.as_path())));
+    let config: PromptsConfig = files.config()?.value;
+    let text: Option<Preset<TextConfig>> =
+        args.text.is_some().then(|| files.other("text")).transpose()?;
+    let text = text.map(|preset| preset.value);
     config.check()?;
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
     let (avoided, mut inputs) = avoided(&args.avoid)?;
@@ -144,11 +148,11 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let rounds =
         config.looks_back().then(|| Rounds::open(&args.earlier, &args.kept)).transpose()?;
     inputs.extend(rounds.iter().flat_map(Rounds::inputs));
-    let models = config.wanted().models().then(|| models(&config, args)).transpose()?;
+    let models =
+        config.wanted().models().then(|| models(&config, args, text.clone())).transpose()?;
     inputs.extend(models.iter().flat_map(Models::inputs));
     let common = &args.common;
-    // text.toml only decides how questions are tried; the author is asked as `[writing]` says.
-    let text = config.difficulty.as_ref().and(args.text.as_deref()).map(text_of).transpose()?;
+    let text = config.difficulty.as_ref().and(text);
     let settings = Settings { prompts: &config, text };
     let recipe = output::recipe(common, "synthesize prompts", &settings, inputs)?;
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
@@ -165,21 +169,21 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     })
 }
 
-/// Loads the models of the command line.
-fn models(config: &PromptsConfig, args: &PromptsArgs) -> Result<Models, Failure> {
-    let (Some(policy), Some(text)) = (&args.policy, &args.text) else {
+/// The models of the command line.
+fn models(
+    config: &PromptsConfig,
+    args: &PromptsArgs,
+    text: Option<TextConfig>,
+) -> Result<Models, Failure> {
+    let (Some(policy), Some(text)) = (&args.policy, text) else {
         let failure = Failure::usage("the preset has a model write or try questions");
         return Err(failure.hint("give it with --policy and --text"));
     };
-    let (text, place) = (text_of(text)?, Place::of(&args.common)?);
+    let place = Place::of(&args.common)?;
     Models::load(policy, args.author.as_ref(), text, config.wanted(), place)
 }
 
-fn text_of(path: &Path) -> Result<TextConfig, Failure> {
-    Ok(stage::load(path, &[])?.value)
-}
-
-/// Reads the questions of each dataset to avoid, without their labels, and returns the datasets as inputs.
+/// The questions of each dataset to avoid, and the datasets as inputs. Their labels are not read.
 pub(crate) fn avoided(dirs: &[PathBuf]) -> Result<(Vec<Vec<Question>>, Vec<Input>), Failure> {
     let (mut questions, mut inputs) = (Vec::new(), Vec::new());
     for dir in dirs {

@@ -1,0 +1,355 @@
+//! Overlays: settings laid over others, each with the place where it was said.
+//!
+//! A file over the base that it `extends`, a `--set` over a file, a variant over `tree.toml`: [`Overlay::lay`] merges all of
+//! them, by one rule. A section (`[mcts.budget]`, or `mcts.budget.nodes = 9`) is merged key by key. Everything else replaces
+//! what was there: numbers, texts, arrays, and a table in braces, which is complete in itself in TOML, too. So `merge = {
+//! edit_distance = { ... } }` leaves nothing behind of the base's `merge = { distinct = { ... } }`, and nobody has to write that
+//! a key is absent.
+//!
+//! Spans count through all texts as if they were one: an error in a merged table leads to the file and the line that it is
+//! about.
+
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::range::in_range;
+use crate::error::Failure;
+
+/// The key by which a file names its base. It is no setting.
+const EXTENDS: &str = "extends";
+
+/// The most sections that a key of `--set` is in.
+const DEEPEST: usize = 32;
+
+/// Texts with settings, of which each is laid over those before it.
+#[derive(Debug, Clone)]
+pub(crate) struct Overlay {
+    /// The file that was asked for; its bases come before it in `texts`.
+    file: String,
+    texts: Vec<Text>,
+}
+
+#[derive(Debug, Clone)]
+struct Text {
+    origin: Origin,
+    text: String,
+    /// Where its spans begin.
+    start: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Origin {
+    File(String),
+    /// `--set`, and where its key begins: after the word that says which file is meant.
+    Set(usize),
+}
+
+/// What is wrong, and where; an empty span is no place.
+pub(super) struct Problem {
+    pub(super) at: Range<usize>,
+    pub(super) message: String,
+}
+
+impl Overlay {
+    /// Reads a file and the chain of its bases. Fails with 78 and names the files.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let file = path.display().to_string();
+        let text = super::read(path)
+            .map_err(|problem| Failure::config(format!("cannot read preset {file}: {problem}")))?;
+        let mut overlay = Self { file, texts: Vec::new() };
+        overlay.extend(chain(path, text, &mut Vec::new())?);
+        Ok(overlay)
+    }
+
+    /// Lays `key=value` over the settings; the key begins at `from`, the text before it says which file is meant.
+    pub(crate) fn set(&mut self, assignment: &str, from: usize) -> Result<(), Failure> {
+        let set = Text { origin: Origin::Set(from), text: assignment.to_owned(), start: 0 };
+        set.parse()?;
+        self.extend([set]);
+        Ok(())
+    }
+
+    /// The file that was asked for.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The file that was asked for, the last, and the chain of its bases before it.
+    pub(crate) fn files(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.texts.iter().filter_map(|text| match &text.origin {
+            Origin::File(name) => Some(name.as_str()),
+            Origin::Set(_) => None,
+        })
+    }
+
+    /// Where a key of the merged settings was said; `None` of one that no text has.
+    pub(crate) fn place(&self, keys: &[&str]) -> Result<Option<String>, Failure> {
+        let span = span(&self.table()?, keys).unwrap_or_default();
+        Ok(self.at(&span).map(|text| text.place(&span)))
+    }
+
+    /// The merged settings as a type.
+    pub(crate) fn typed<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        self.type_of(self.table()?)
+    }
+
+    /// These settings with each table in a section of `others` laid over them, by its name.
+    pub(crate) fn with_each<T: DeserializeOwned>(
+        &self,
+        others: &Self,
+        section: &str,
+    ) -> Result<Vec<(String, T)>, Failure> {
+        let mut all = self.clone();
+        let start = all.extend(others.texts.iter().cloned());
+        let Some(overlays) = others.table()?.remove(section) else { return Ok(Vec::new()) };
+        let DeValue::Table(overlays) = moved(overlays, start).into_inner() else {
+            return Err(Failure::config(format!("{}: `{section}` is not a section", others.file)));
+        };
+        let laid = |(name, over): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
+            let (name, at) = (name.into_inner(), over.span());
+            let DeValue::Table(over) = over.into_inner() else {
+                let message = format!("`{section}.{name}` is not a section");
+                return Err(all.failure(Problem { at, message }));
+            };
+            let mut table = self.table()?;
+            all.lay(&mut table, over);
+            Ok((name.into_owned(), all.type_of(table)?))
+        };
+        overlays.into_iter().map(laid).collect()
+    }
+
+    /// Puts texts behind the others; says where the spans of the first begin.
+    fn extend(&mut self, texts: impl IntoIterator<Item = Text>) -> usize {
+        // One is left between two texts: the end of one is not the start of the next.
+        let end = |texts: &[Text]| texts.last().map_or(0, |text| text.start + text.text.len() + 1);
+        let first = end(&self.texts);
+        for text in texts {
+            self.texts.push(Text { start: end(&self.texts), ..text });
+        }
+        first
+    }
+
+    fn table(&self) -> Result<DeTable<'_>, Failure> {
+        let mut table = DeTable::new();
+        for text in &self.texts {
+            let mut over = text.parse()?;
+            if let Origin::File(_) = text.origin {
+                over.remove(EXTENDS);
+            }
+            let over = Spanned::new(0..0, DeValue::Table(over));
+            if let DeValue::Table(over) = moved(over, text.start).into_inner() {
+                self.lay(&mut table, over);
+            }
+        }
+        Ok(table)
+    }
+
+    /// Lays settings over others. Nothing else merges any.
+    fn lay<'t>(&self, base: &mut DeTable<'t>, over: DeTable<'t>) {
+        for (key, value) in over {
+            let (span, mut value) = (value.span(), value.into_inner());
+            let old = base.remove_entry(key.get_ref().as_ref()).map(|(_, old)| old.into_inner());
+            if let (Some(DeValue::Table(mut below)), DeValue::Table(section)) = (old, &mut value)
+                && !self.in_braces(&span)
+            {
+                self.lay(&mut below, std::mem::take(section));
+                *section = below;
+            }
+            base.insert(key, Spanned::new(span, value));
+        }
+    }
+
+    /// Whether a table is written in braces and not as a section.
+    fn in_braces(&self, span: &Range<usize>) -> bool {
+        self.at(span).is_some_and(|text| text.text[span.start - text.start..].starts_with('{'))
+    }
+
+    /// The text that a span is in.
+    fn at(&self, span: &Range<usize>) -> Option<&Text> {
+        let begins_before = |text: &&Text| !span.is_empty() && text.start <= span.start;
+        self.texts.iter().rev().find(begins_before)
+    }
+
+    /// Keys that `T` ignores are errors even when `T` forgot `deny_unknown_fields`, or cannot have it because of `flatten`.
+    fn type_of<T: DeserializeOwned>(&self, table: DeTable<'_>) -> Result<T, Failure> {
+        in_range("", &table).map_err(|problem| self.failure(problem))?;
+        let mut unknown = Vec::new();
+        let root = toml::Deserializer::from(Spanned::new(0..0, table.clone()));
+        let value = serde_ignored::deserialize(root, |key| unknown.push(key.to_string()))
+            .map_err(|error| self.failure(Problem::of(&error)))?;
+        if unknown.is_empty() {
+            return Ok(value);
+        }
+        // An optional section is a step of its own on serde's path to a key.
+        let unknown: Vec<String> = unknown.iter().map(|key| key.replace(".?", "")).collect();
+        let at = span(&table, &unknown[0].split('.').collect::<Vec<_>>()).unwrap_or_default();
+        let message = format!("unknown key `{}`", unknown.join("`, `"));
+        Err(self.failure(Problem { at, message }))
+    }
+
+    fn failure(&self, Problem { at, message }: Problem) -> Failure {
+        let Some(text) = self.at(&at) else {
+            return Failure::config(format!("{}: {message}", self.file));
+        };
+        let place = text.place(&at);
+        if let Origin::File(_) = text.origin {
+            return Failure::config(format!("{place}: {message}"));
+        }
+        let failure = Failure::config(format!("{place}: {message}, in {}", self.file));
+        match text.text.split_once('=') {
+            Some((key, raw)) if message.ends_with("expected a string") => {
+                failure.hint(format!("quote it: --set '{key}=\"{}\"'", raw.trim()))
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl Text {
+    /// What it says, with spans that begin at 0.
+    fn parse(&self) -> Result<DeTable<'_>, Failure> {
+        match self.origin {
+            Origin::File(_) => {
+                DeTable::parse(&self.text).map(Spanned::into_inner).map_err(|error| {
+                    let Problem { at, message } = Problem::of(&error);
+                    let place = self.place(&(self.start + at.start..self.start + at.end));
+                    Failure::config(format!("{place}: {message}"))
+                })
+            }
+            Origin::Set(from) => assigned(&self.text, from)
+                .ok_or_else(|| Failure::usage(format!("`--set {}` is not key=value", self.text))),
+        }
+    }
+
+    /// `file:line`, or the argument.
+    fn place(&self, span: &Range<usize>) -> String {
+        match &self.origin {
+            Origin::File(name) => {
+                let before = self.text.bytes().take(span.start - self.start);
+                format!("{name}:{}", 1 + before.filter(|byte| *byte == b'\n').count())
+            }
+            Origin::Set(_) => format!("`--set {}`", self.text),
+        }
+    }
+}
+
+impl Problem {
+    /// In one line; the column and the excerpt that toml would add say no more.
+    fn of(error: &toml::de::Error) -> Self {
+        let message = error.message().trim().replace('\n', " ");
+        Self { at: error.span().unwrap_or_default(), message }
+    }
+}
+
+/// A file's text behind those of the chain of its bases. `extending` are the files between it and the one that was asked
+/// for, as they are called and as the file system knows them.
+fn chain(
+    path: &Path,
+    text: String,
+    extending: &mut Vec<(String, PathBuf)>,
+) -> Result<Vec<Text>, Failure> {
+    let name = path.display().to_string();
+    let known = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let again = extending.iter().position(|(_, file)| *file == known);
+    extending.push((name.clone(), known));
+    if let Some(first) = again {
+        let names: Vec<&str> = extending[first..].iter().map(|(name, _)| name.as_str()).collect();
+        return Err(Failure::config(format!("{}: this is a circle", names.join(" extends "))));
+    }
+    let own = Text { origin: Origin::File(name), text, start: 0 };
+    let base = own.parse()?.remove(EXTENDS);
+    let mut texts = match base {
+        None => Vec::new(),
+        Some(base) => {
+            let failure = |message: String| {
+                Failure::config(format!("{}: {message}", own.place(&base.span())))
+            };
+            let Some(named) = base.get_ref().as_str() else {
+                return Err(failure(format!("`{EXTENDS}` takes the path of a file, in quotes")));
+            };
+            let base = beside(path, Path::new(named));
+            let text = super::read(&base).map_err(|problem| {
+                failure(format!("cannot read its base {}: {problem}", base.display()))
+            })?;
+            chain(&base, text, extending)?
+        }
+    };
+    texts.push(own);
+    Ok(texts)
+}
+
+/// The path of a base, which is given from the folder of the file that names it, without detours: `pipelines/tiny/tree.toml`
+/// and not `pipelines/smoke/../tiny/tree.toml`.
+fn beside(file: &Path, base: &Path) -> PathBuf {
+    let mut path = file.parent().unwrap_or(Path::new("")).to_owned();
+    for component in base.components() {
+        let named = matches!(path.components().next_back(), Some(Component::Normal(_)));
+        if component == Component::ParentDir && named && !path.is_symlink() {
+            path.pop();
+        } else if component != Component::CurDir {
+            path.push(component);
+        }
+    }
+    path
+}
+
+/// The table that `key=value` stands for. A value is TOML, or a word that needs no quotes.
+fn assigned(text: &str, from: usize) -> Option<DeTable<'_>> {
+    let (path, raw) = text[from..].split_once('=')?;
+    let keys: Vec<&str> = path.trim().split('.').collect();
+    if keys.contains(&"") || keys.len() > DEEPEST {
+        return None;
+    }
+    let raw = raw.trim();
+    let value = match DeValue::parse(raw) {
+        Ok(value) => value,
+        // Broken quotes and brackets are not words.
+        Err(_) if raw.starts_with(['"', '\'', '[', '{']) => return None,
+        Err(_) => Spanned::new(0..raw.len(), DeValue::String(raw.into())),
+    };
+    let value = moved(value, text.trim_end().len() - raw.len());
+    let at = from..from + path.len();
+    let within = |value, key: &'_ str| {
+        let mut section = DeTable::new();
+        section.insert(Spanned::new(at.clone(), key.to_owned().into()), value);
+        Spanned::new(at.clone(), DeValue::Table(section))
+    };
+    match keys.into_iter().rev().fold(value, within).into_inner() {
+        DeValue::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
+/// The same value so much further behind.
+fn moved(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
+    let behind = |span: Range<usize>| span.start + by..span.end + by;
+    let span = behind(value.span());
+    let value = match value.into_inner() {
+        DeValue::Table(table) => {
+            let entry = |(key, value): (Spanned<_>, _)| {
+                let span = behind(key.span());
+                (Spanned::new(span, key.into_inner()), moved(value, by))
+            };
+            DeValue::Table(table.into_iter().map(entry).collect())
+        }
+        DeValue::Array(values) => {
+            DeValue::Array(values.into_iter().map(|value| moved(value, by)).collect())
+        }
+        plain => plain,
+    };
+    Spanned::new(span, value)
+}
+
+/// Where a key stands.
+fn span(table: &DeTable<'_>, keys: &[&str]) -> Option<Range<usize>> {
+    let (last, sections) = keys.split_last()?;
+    let mut table = table;
+    for section in sections {
+        table = table.get(*section)?.get_ref().as_table()?;
+    }
+    table.get_key_value(*last).map(|(key, _)| key.span())
+}

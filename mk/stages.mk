@@ -1,0 +1,150 @@
+# The rules of a round: what each stage is made from, and its call.
+
+WORLD    := $(foreach s,seeds validation $(SPLITS),$(R)/world/$(s)/$(M))
+TESTS    := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
+# A preset has a critic for each critic-<name>.toml.
+CRITICS  := $(patsubst $(P)/critic-%.toml,%,$(wildcard $(P)/critic-*.toml))
+# What their files extend: any of it counts for all.
+CRITIC_BASES := $(sort $(foreach c,$(CRITICS),$(wordlist 2,99,$(call toml,critic-$(c)))))
+# A preset without fast-policy.toml has no small model: the fast policy is that of round 0.
+FAST     := $(Z)/$(if $(wildcard $(P)/fast-policy.toml),fast_policy,policy)
+
+# ------------------------------------------------------------------------------------------------- where an arm keeps what
+# Round 1 starts from the models of round 0, which all arms share. An arm that has no file for these stages shares their outputs
+# there with the preset, too; in later rounds each has its own.
+# $(call of_arm,<stages>): the arm's files for them. $(call from,nn,<stages>): the folder of round nn that they decide.
+of_arm   = $(if $(ARM),$(wildcard $(foreach s,$(1),$(P)/$(ARM)/$(s).toml)))
+from     = $(if $(or $(filter-out 01,$(1)),$(call of_arm,$(2))),$(A),$(R))/round-$(1)
+prompted = $(call from,$(1),prompts)
+filtered = $(call from,$(1),prompts search tree critique confidence filter)
+NOW      := $(lastword $(ROUNDS))
+PROMPTED := $(call prompted,$(NOW))
+SEARCHED := $(call from,$(NOW),prompts search tree)
+JUDGED   := $(call from,$(NOW),prompts search tree critique confidence)
+FILTERED := $(call filtered,$(NOW))
+PAST     := $(filter-out $(NOW),$(ROUNDS))
+
+# The critics that judge this round, the number of the round they are of, and their calibration: a preset without confidence.toml
+# has none. Models are measured with those of round 0, whoever judges.
+JUDGES     := $(if $(RETRAIN),$(BEFORE),$(Z))
+JUDGES_OF  := $(if $(RETRAIN),$(shell expr $(ROUND) - 1),0)
+CALIBRATED := $(if $(or $(filter-out 0,$(JUDGES_OF)),$(call of_arm,search tree critique confidence)),$(A),$(R))/$(notdir $(JUDGES))
+CONFIDENCE := $(if $(wildcard $(P)/confidence.toml),$(CALIBRATED)/confidence)
+# $(call critics_in,<folder>): as files and as arguments.
+critics_in = $(CRITICS:%=$(1)/%/$(M))
+judged_by  = $(CRITICS:%=--critic $(1)/%)
+
+# --------------------------------------------------------------------------------------------------------- calls of stages
+# $(call search_with,<prompts>,<policy>,<its round>,<folder>): trajectories and nodes.
+search_with = $(BIN)/search $(call flags,search,$(3)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(1) --policy $(or $(SERVER),$(2)) \
+	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judged_by,$(JUDGES)/critics) --out-trajectories $(4)/trajectories --out-nodes $(4)/nodes $(done)
+# What that needs beside the prompts and the policy.
+SEARCHING  := $(call toml,search) $(TEXT) $(call toml,tree)
+# $(call score_with,<round>,<folder of the trajectories>,<folder>,[calibration]): critiques.
+score_with  = $(BIN)/critique score $(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(2)/trajectories $(call judged_by,$(JUDGES)/critics) $(addprefix --confidence ,$(4)) --out $(3)/critiques $(done)
+# $(call filter_with,<prompts>,<folder of the trajectories>,<of the critiques>,<folder>): what is kept of them.
+filter_with = $(BIN)/filter $(call flags,filter,$(ROUND)) $(FILTER_FLAGS) --prompts $(1) --trajectories $(2)/trajectories --critiques $(3)/critiques \
+	  --out-sft $(4)/sft --out-preferences $(4)/preferences --out-steps $(4)/steps $(done)
+# $(call measure,<policy>,<its round>,<settings>,<folder of the problems>,[splits],[text],[critics]): evaluates a policy.
+measure     = $(BIN)/evaluate run $(call flags,$(3),$(2)) --text $(P)/$(or $(6),text).toml --tree $(P)/tree.toml --policy $(1) --fast-policy $(FAST) \
+	  $(call judged_by,$(Z)/$(or $(7),critics)) $(foreach s,$(or $(5),$(SPLITS)),--problems $(R)/$(4)/$(s)) --out $(@D) $(done)
+# $(call scales,<settings>): what that needs beside the policy and the problems.
+scales      = $(call chain,$(P)/$(1).toml) $(TEXT) $(call chain,$(P)/tree.toml) $(FAST)/$(M) $(call critics_in,$(Z)/critics)
+
+# The settings that rounds are measured with.
+MEASURED ?= evaluate
+SCALES   := $(call scales,$(MEASURED)) $(TESTS)
+
+ifeq ($(ROUND),1)
+include mk/round-0.mk
+else
+# ----------------------------------------------------------------------------------------------------------- earlier rounds
+# These are files here, which a call for the round before brings up to date.
+EARLIER := $(WORLD) $(SPLITS:%=$(R)/fresh-world/%/$(M)) $(addsuffix /$(M),$(sort $(Z)/policy $(FAST) $(Z)/labels $(Z)/evaluation)) \
+  $(call critics_in,$(Z)/critics) $(if $(RETRAIN),,$(addsuffix /$(M),$(CONFIDENCE))) \
+  $(addprefix $(BEFORE)/,policy/$(M) control/$(M) comparison.json) $(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))
+# What has to be made of it for a goal: all that is asked of this round, or its policy, or the control beside it.
+of_before  = $(if $(filter all round,$(1)),round,$(if $(filter measured,$(1)),measured,$(if $(filter $(POLICY_DOES),$(1)),policy,finetune)))
+POLICY_DOES = synthesize search critique filter policy audit-of-round decoders parts $(SCRIPTS) $(if $(ARM),fresh-of-round)
+.PHONY: earlier
+earlier: | build
+	@$(MAKE) --no-print-directory BUILD=: ROUND=$(shell expr $(ROUND) - 1) $(TRIED:%=%=) $(sort $(foreach g,$(or $(MAKECMDGOALS),all),$(call of_before,$(g))))
+# A + for `make -n`, which would take them for changed otherwise. It plans this round as if those before it were up to date.
+$(EARLIER): earlier
+	+@
+endif
+
+# ----------------------------------------------------------------------------------------------------------------- critics
+# What they learn from: the policy's own solutions of labelled problems. Those of earlier rounds are there.
+ifneq ($(or $(RETRAIN),$(filter 1,$(ROUND))),)
+$(JUDGES)/labels/$(M): $(call toml,label) $(TEXT) $(JUDGES)/policy/$(M) | build
+	$(BIN)/critique label $(call flags,label,$(JUDGES_OF)) --text $(P)/text.toml --policy $(or $(SERVER),$(JUDGES)/policy) \
+	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $(@D) $(done)
+
+$(call critics_in,$(JUDGES)/critics): $(JUDGES)/critics/%/$(M): $(P)/critic-%.toml $(CRITIC_BASES) $(TEXT) $(JUDGES)/labels/$(M) | build
+	$(BIN)/finetune critic $(call flags,critic-$*,$(JUDGES_OF)) --text $(P)/text.toml --init $(JUDGES)/policy \
+	  --labels $(JUDGES)/labels $(one_class) --out $(@D) $(done)
+
+# The chance that a judged solution is right, given what these critics say of it: fitted to a search of the validation problems.
+$(CALIBRATED)/held-out/trajectories/$(M): $(SEARCHING) $(R)/world/validation/$(M) $(JUDGES)/policy/$(M) $(FAST)/$(M) $(call critics_in,$(JUDGES)/critics) | build
+	$(call search_with,$(R)/world/validation,$(JUDGES)/policy,$(JUDGES_OF),$(CALIBRATED)/held-out)
+
+$(CALIBRATED)/held-out/critiques/$(M): $(call toml,critique) $(TEXT) $(CALIBRATED)/held-out/trajectories/$(M) $(call critics_in,$(JUDGES)/critics) | build
+	$(call score_with,$(JUDGES_OF),$(CALIBRATED)/held-out,$(CALIBRATED)/held-out)
+
+$(CALIBRATED)/confidence/$(M): $(call toml,confidence) $(CALIBRATED)/held-out/critiques/$(M) | build
+	$(BIN)/critique calibrate $(call flags,confidence,$(JUDGES_OF)) --trajectories $(CALIBRATED)/held-out/trajectories \
+	  --critiques $(CALIBRATED)/held-out/critiques --problems $(R)/world/validation $(one_class) --out $(@D) $(done)
+endif
+
+# ------------------------------------------------------------------------------------------------------------- imagination
+# Prompts are made with models where one writes or tries them, and with earlier rounds where the preset looks back.
+WRITES := $(shell grep -lE '^\[(writing|difficulty)\]' $(call toml,prompts) 2>/dev/null)
+BACK   := $(shell grep -lE '^(\[curriculum\]|backward)' $(call toml,prompts) 2>/dev/null)
+$(PROMPTED)/prompts/$(M): $(call toml,prompts) $(WORLD) $(if $(WRITES),$(TEXT) $(BEFORE)/policy/$(M)) $(if $(BACK),$(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))) | build
+	$(BIN)/synthesize prompts $(call flags,prompts,$(ROUND)) --seeds $(R)/world/seeds \
+	  $(if $(WRITES),--policy $(or $(SERVER),$(BEFORE)/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml) \
+	  $(if $(BACK),$(foreach k,$(PAST),--earlier $(call prompted,$(k))/prompts --kept $(call filtered,$(k))/sft)) \
+	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $(@D) $(done)
+
+# ------------------------------------------------------------------------------------------------- searching and criticizing
+$(SEARCHED)/trajectories/$(M): $(SEARCHING) $(PROMPTED)/prompts/$(M) $(BEFORE)/policy/$(M) $(FAST)/$(M) $(call critics_in,$(JUDGES)/critics) | build
+	$(call search_with,$(PROMPTED)/prompts,$(BEFORE)/policy,$(ROUND),$(SEARCHED))
+
+$(JUDGED)/critiques/$(M): $(call toml,critique) $(TEXT) $(SEARCHED)/trajectories/$(M) $(call critics_in,$(JUDGES)/critics) $(addsuffix /$(M),$(CONFIDENCE)) | build
+	$(call score_with,$(ROUND),$(SEARCHED),$(JUDGED),$(CONFIDENCE))
+
+$(FILTERED)/sft/$(M): $(call toml,filter) $(SEARCHED)/trajectories/$(M) $(JUDGED)/critiques/$(M) | build
+	$(call filter_with,$(PROMPTED)/prompts,$(SEARCHED),$(JUDGED),$(FILTERED))
+
+# ------------------------------------------------------------------------------------------------------------- fine-tuning
+# The policy learns from the seeds and from what these rounds kept; from pairs, too, where the preset has [preferences].
+LEARNED := $(if $(filter last,$(KEPT)),$(NOW),$(ROUNDS))
+PAIRS   := $(shell grep -l '^\[preferences\]' $(call toml,finetune) 2>/dev/null)
+# $(call finetune_from,<checkpoint>): up to the examples.
+finetune_from = $(BIN)/finetune policy $(call flags,finetune,$(ROUND)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml \
+	  --init $(if $(filter base,$(START)),$(INIT),$(1)) --seeds $(R)/world/seeds
+$(THIS)/policy/$(M): $(call toml,finetune) $(TEXT) $(foreach k,$(LEARNED),$(call filtered,$(k))/sft/$(M)) $(BEFORE)/policy/$(M) | build
+	$(call finetune_from,$(BEFORE)/policy) \
+	  $(foreach k,$(LEARNED),--sft $(call filtered,$(k))/sft $(if $(PAIRS),--preferences $(call filtered,$(k))/preferences)) --validation $(R)/world/validation --out $(@D) $(done)
+
+# The control: the same number of updates on the seeds alone, from the control of the round before.
+CONTROL_BEFORE := $(BEFORE)/$(if $(filter 1,$(ROUND)),policy,control)
+$(THIS)/control/$(M): $(call toml,finetune) $(TEXT) $(THIS)/policy/$(M) $(CONTROL_BEFORE)/$(M) | build
+	$(call finetune_from,$(CONTROL_BEFORE)) \
+	  --validation $(R)/world/validation --updates-of $(THIS)/policy --out $(@D) $(done)
+
+# -------------------------------------------------------------------------------------------------------------- evaluation
+$(THIS)/evaluation/$(M): $(THIS)/policy/$(M) $(SCALES) | build
+	$(call measure,$(THIS)/policy,$(ROUND),$(MEASURED),world)
+
+$(THIS)/control-evaluation/$(M): $(THIS)/control/$(M) $(SCALES) | build
+	$(call measure,$(THIS)/control,$(ROUND),$(MEASURED),world)
+
+$(THIS)/comparison.json: $(Z)/evaluation/$(M) $(THIS)/evaluation/$(M) $(THIS)/control-evaluation/$(M) $(if $(PAST),$(BEFORE)/comparison.json)
+	@$(BIN)/evaluate compare --run base=$(Z)/evaluation --run control=$(THIS)/control-evaluation --against control \
+	  $(foreach k,$(ROUNDS),--run 'round $(k:0%=%)'=$(A)/round-$(k)/evaluation) --out $@ $(done)
+
+OUTPUTS += $(addsuffix /$(M),$(JUDGES)/labels $(CRITICS:%=$(JUDGES)/critics/%) $(CALIBRATED)/held-out/trajectories $(CALIBRATED)/held-out/critiques \
+  $(CALIBRATED)/confidence $(PROMPTED)/prompts $(SEARCHED)/trajectories $(JUDGED)/critiques $(FILTERED)/sft \
+  $(addprefix $(THIS)/,policy control evaluation control-evaluation)) $(THIS)/comparison.json
