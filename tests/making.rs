@@ -297,7 +297,7 @@ fn an_experiment_says_what_it_is_and_plans_where_make_plans() {
     let (dir, runs) = folder();
     let results = format!("RESULTS={}", dir.path().join("results").display());
     let plan = planned(&[&runs, &results, "results", "PRESET=smoke", "SEEDS=3", "BIN=/nowhere"]);
-    for word in ["/smoke-seed3/by-q/round-01", "audit-test", "evaluate report", "3:round 1="] {
+    for word in ["/smoke-seed3/by-q/round-01", "audit-test", "evaluate report", r"3:round\ 1="] {
         assert!(plan.contains(word), "`{word}` is not planned: {plan}");
     }
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none(), "a plan makes nothing");

@@ -36,7 +36,7 @@ pub(crate) struct Overlay {
 #[derive(Debug, Clone)]
 struct Text {
     origin: Origin,
-    text: String,
+    content: String,
     /// Where its spans begin.
     start: usize,
 }
@@ -67,7 +67,7 @@ impl Overlay {
 
     /// Lays `key=value` over the settings; the key begins at `from`, the text before it says which file is meant.
     pub(crate) fn set(&mut self, assignment: &str, from: usize) -> Result<(), Failure> {
-        let set = Text { origin: Origin::Set(from), text: assignment.to_owned(), start: 0 };
+        let set = Text { origin: Origin::Set(from), content: assignment.to_owned(), start: 0 };
         set.parse()?;
         self.extend([set]);
         Ok(())
@@ -94,7 +94,7 @@ impl Overlay {
 
     /// The merged settings as a type.
     pub(crate) fn typed<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        self.type_of(self.table()?)
+        self.type_of(&self.table()?)
     }
 
     /// These settings with each table in a section of `others` laid over them, by its name.
@@ -117,7 +117,7 @@ impl Overlay {
             };
             let mut table = self.table()?;
             all.lay(&mut table, over);
-            Ok((name.into_owned(), all.type_of(table)?))
+            Ok((name.into_owned(), all.type_of(&table)?))
         };
         overlays.into_iter().map(laid).collect()
     }
@@ -125,7 +125,8 @@ impl Overlay {
     /// Puts texts behind the others; says where the spans of the first begin.
     fn extend(&mut self, texts: impl IntoIterator<Item = Text>) -> usize {
         // One is left between two texts: the end of one is not the start of the next.
-        let end = |texts: &[Text]| texts.last().map_or(0, |text| text.start + text.text.len() + 1);
+        let end =
+            |texts: &[Text]| texts.last().map_or(0, |text| text.start + text.content.len() + 1);
         let first = end(&self.texts);
         for text in texts {
             self.texts.push(Text { start: end(&self.texts), ..text });
@@ -165,7 +166,8 @@ impl Overlay {
 
     /// Whether a table is written in braces and not as a section.
     fn in_braces(&self, span: &Range<usize>) -> bool {
-        self.at(span).is_some_and(|text| text.text[span.start - text.start..].starts_with('{'))
+        self.at(span)
+            .is_some_and(|text| text.content.as_bytes().get(span.start - text.start) == Some(&b'{'))
     }
 
     /// The text that a span is in.
@@ -175,8 +177,8 @@ impl Overlay {
     }
 
     /// Keys that `T` ignores are errors even when `T` forgot `deny_unknown_fields`, or cannot have it because of `flatten`.
-    fn type_of<T: DeserializeOwned>(&self, table: DeTable<'_>) -> Result<T, Failure> {
-        in_range("", &table).map_err(|problem| self.failure(problem))?;
+    fn type_of<T: DeserializeOwned>(&self, table: &DeTable<'_>) -> Result<T, Failure> {
+        in_range("", table).map_err(|problem| self.failure(problem))?;
         let mut unknown = Vec::new();
         let root = toml::Deserializer::from(Spanned::new(0..0, table.clone()));
         let value = serde_ignored::deserialize(root, |key| unknown.push(key.to_string()))
@@ -186,7 +188,7 @@ impl Overlay {
         }
         // An optional section is a step of its own on serde's path to a key.
         let unknown: Vec<String> = unknown.iter().map(|key| key.replace(".?", "")).collect();
-        let at = span(&table, &unknown[0].split('.').collect::<Vec<_>>()).unwrap_or_default();
+        let at = span(table, &unknown[0].split('.').collect::<Vec<_>>()).unwrap_or_default();
         let message = format!("unknown key `{}`", unknown.join("`, `"));
         Err(self.failure(Problem { at, message }))
     }
@@ -200,7 +202,7 @@ impl Overlay {
             return Failure::config(format!("{place}: {message}"));
         }
         let failure = Failure::config(format!("{place}: {message}, in {}", self.file));
-        match text.text.split_once('=') {
+        match text.content.split_once('=') {
             Some((key, raw)) if message.ends_with("expected a string") => {
                 failure.hint(format!("quote it: --set '{key}=\"{}\"'", raw.trim()))
             }
@@ -214,14 +216,15 @@ impl Text {
     fn parse(&self) -> Result<DeTable<'_>, Failure> {
         match self.origin {
             Origin::File(_) => {
-                DeTable::parse(&self.text).map(Spanned::into_inner).map_err(|error| {
+                DeTable::parse(&self.content).map(Spanned::into_inner).map_err(|error| {
                     let Problem { at, message } = Problem::of(&error);
                     let place = self.place(&(self.start + at.start..self.start + at.end));
                     Failure::config(format!("{place}: {message}"))
                 })
             }
-            Origin::Set(from) => assigned(&self.text, from)
-                .ok_or_else(|| Failure::usage(format!("`--set {}` is not key=value", self.text))),
+            Origin::Set(from) => assigned(&self.content, from).ok_or_else(|| {
+                Failure::usage(format!("`--set {}` is not key=value", self.content))
+            }),
         }
     }
 
@@ -229,10 +232,10 @@ impl Text {
     fn place(&self, span: &Range<usize>) -> String {
         match &self.origin {
             Origin::File(name) => {
-                let before = self.text.bytes().take(span.start - self.start);
+                let before = self.content.bytes().take(span.start - self.start);
                 format!("{name}:{}", 1 + before.filter(|byte| *byte == b'\n').count())
             }
-            Origin::Set(_) => format!("`--set {}`", self.text),
+            Origin::Set(_) => format!("`--set {}`", self.content),
         }
     }
 }
@@ -260,7 +263,7 @@ fn chain(
         let names: Vec<&str> = extending[first..].iter().map(|(name, _)| name.as_str()).collect();
         return Err(Failure::config(format!("{}: this is a circle", names.join(" extends "))));
     }
-    let own = Text { origin: Origin::File(name), text, start: 0 };
+    let own = Text { origin: Origin::File(name), content: text, start: 0 };
     let base = own.parse()?.remove(EXTENDS);
     let mut texts = match base {
         None => Vec::new(),
@@ -299,7 +302,7 @@ fn beside(file: &Path, base: &Path) -> PathBuf {
 
 /// The table that `key=value` stands for. A value is TOML, or a word that needs no quotes.
 fn assigned(text: &str, from: usize) -> Option<DeTable<'_>> {
-    let (path, raw) = text[from..].split_once('=')?;
+    let (path, raw) = text.get(from..)?.split_once('=')?;
     let keys: Vec<&str> = path.trim().split('.').collect();
     if keys.contains(&"") || keys.len() > DEEPEST {
         return None;
