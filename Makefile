@@ -172,7 +172,10 @@ endif
 # $(call settings,<stage>): its file, the arm's if that has one.
 settings = $(or $(if $(ARM),$(wildcard $(P)/$(ARM)/$(1).toml)),$(P)/$(1).toml)
 # $(call flags,<stage>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
-flags   = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS)) $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY)) --force
+flags   = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --force
+# What those with a model are told beside it, and those that search.
+compute = --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS))
+memory  = $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY))
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
 done    = $(if $(TRIED),,&& touch -c $@)
 # With these a stage only tells something; its output is as old as it was.
@@ -325,19 +328,19 @@ endif
 
 # ------------------------------------------------------------------------------- round 0: what the labelled seeds teach
 $(Z)/policy/$(M): $(P)/policy.toml $(P)/text.toml $(INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build $(R)/made-with
-	$(BIN)/finetune policy $(call flags,policy,0) --text $(P)/text.toml --init $(INIT) \
+	$(BIN)/finetune policy $(call flags,policy,0) $(compute) --text $(P)/text.toml --init $(INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
 $(Z)/fast_policy/$(M): $(P)/fast-policy.toml $(P)/text.toml $(FAST_INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
-	$(BIN)/finetune policy $(call flags,fast-policy,0) --text $(P)/text.toml --init $(FAST_INIT) \
+	$(BIN)/finetune policy $(call flags,fast-policy,0) $(compute) --text $(P)/text.toml --init $(FAST_INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
 # $(call search_with,<round>,<policy>,<round of the critics>,<prompts>,<folder>): trajectories and nodes.
-search_with = $(BIN)/search $(call flags,search,$(1)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(4) --policy $(or $(SERVER),$(2)) \
+search_with = $(BIN)/search $(call flags,search,$(1)) $(compute) $(memory) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(4) --policy $(or $(SERVER),$(2)) \
 	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judges,$(3)) --out-trajectories $(5)/trajectories --out-nodes $(5)/nodes $(done)
 
 # $(call score_with,<round>,<round of the critics>,<folder of the trajectories>,<folder>,[calibration]): critiques.
-score_with = $(BIN)/critique score $(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(3)/trajectories $(call judges,$(2)) $(addprefix --confidence ,$(5)) --out $(4)/critiques $(done)
+score_with = $(BIN)/critique score $(call flags,critique,$(1)) $(compute) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(3)/trajectories $(call judges,$(2)) $(addprefix --confidence ,$(5)) --out $(4)/critiques $(done)
 
 # $(call filter_with,<round>,<prompts>,<folder of the trajectories>,<of the critiques>,<folder>): what is kept of them.
 filter_with = $(BIN)/filter $(call flags,filter,$(1)) $(FILTER_FLAGS) --prompts $(2) --trajectories $(3)/trajectories --critiques $(4)/critiques \
@@ -346,11 +349,11 @@ filter_with = $(BIN)/filter $(call flags,filter,$(1)) $(FILTER_FLAGS) --prompts 
 # $(call critic_rules,n,nn)
 define critic_rules
 $(call at,$(2))/labels/$(M): $(P)/label.toml $(P)/text.toml $(call at,$(2))/policy/$(M) | build
-	$$(BIN)/critique label $$(call flags,label,$(1)) --text $(P)/text.toml --policy $(or $(SERVER),$(call at,$(2))/policy) \
+	$$(BIN)/critique label $$(call flags,label,$(1)) $(compute) --text $(P)/text.toml --policy $(or $(SERVER),$(call at,$(2))/policy) \
 	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $$(@D) $$(done)
 
 $(call at,$(2))/critics/%/$(M): $(P)/critic-%.toml $(P)/text.toml $(call at,$(2))/labels/$(M) | build
-	$$(BIN)/finetune critic $$(call flags,critic-$$*,$(1)) --text $(P)/text.toml --init $(call at,$(2))/policy \
+	$$(BIN)/finetune critic $$(call flags,critic-$$*,$(1)) $(compute) --text $(P)/text.toml --init $(call at,$(2))/policy \
 	  --labels $(call at,$(2))/labels $(one_class) --out $$(@D) $$(done)
 
 # How likely a solution is right of which these critics say so much: fitted to a search of the validation problems.
@@ -368,7 +371,7 @@ endef
 $(foreach n,0 $(if $(RETRAIN),$(shell seq $(ROUND))),$(eval $(call critic_rules,$(n),$(call two,$(n)))))
 
 # $(call measure,<round>,<policy>,[settings],[splits]): evaluates a policy, on every evaluation split unless others are named.
-measure = $(BIN)/evaluate run $(call flags,$(or $(3),$(MEASURED)),$(1)) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
+measure = $(BIN)/evaluate run $(call flags,$(or $(3),$(MEASURED)),$(1)) $(compute) $(memory) --text $(P)/text.toml --tree $(P)/tree.toml --policy $(2) --fast-policy $(FAST) \
 	  $(call judges,00) $(foreach s,$(or $(4),$(SPLITS)),--problems $(R)/world/$(s)) --out $(@D) $(done)
 # $(call scales,<settings>): what that needs beside the policy and the problems.
 scales = $(P)/$(1).toml $(P)/text.toml $(P)/tree.toml $(FAST)/$(M) $(call judge_manifests,00)
@@ -397,7 +400,7 @@ learned = $(if $(filter last,$(KEPT)),$(1),$(shell seq $(1)))
 # $(call round_rules,n,nn,mm,kk): kk is the round whose critics judge.
 define round_rules
 $(call prompted,$(2))/prompts/$(M): $(call settings,prompts) $(WORLD) $(if $(WRITES),$(P)/text.toml $(call at,$(3))/policy/$(M)) $(if $(BACK),$(foreach k,$(shell seq $(3)),$(call filtered,$(call two,$(k)))/sft/$(M))) | build
-	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) --seeds $(R)/world/seeds \
+	$$(BIN)/synthesize prompts $$(call flags,prompts,$(1)) $(compute) --seeds $(R)/world/seeds \
 	  $(if $(WRITES),--policy $(or $(SERVER),$(call at,$(3))/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml) \
 	  $(if $(BACK),$(foreach k,$(shell seq $(3)),--earlier $(call prompted,$(call two,$(k)))/prompts --kept $(call filtered,$(call two,$(k)))/sft)) \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $$(@D) $$(done)
@@ -412,12 +415,12 @@ $(call filtered,$(2))/sft/$(M): $(call settings,filter) $(call searched,$(2))/tr
 	$$(call filter_with,$(1),$(call prompted,$(2))/prompts,$(call searched,$(2)),$(call judged,$(2)),$(call filtered,$(2)))
 
 $(A)/round-$(2)/policy/$(M): $(call settings,finetune) $(P)/text.toml $(foreach k,$(call learned,$(1)),$(call filtered,$(call two,$(k)))/sft/$(M)) $(call at,$(3))/policy/$(M) | build
-	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(call at,$(3))/policy) --seeds $(R)/world/seeds \
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(compute) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(call at,$(3))/policy) --seeds $(R)/world/seeds \
 	  $(foreach k,$(call learned,$(1)),--sft $(call filtered,$(call two,$(k)))/sft $(if $(PAIRS),--preferences $(call filtered,$(call two,$(k)))/preferences)) --validation $(R)/world/validation --out $$(@D) $$(done)
 
 # The control: the same number of updates on the seeds alone, from the control of the round before.
 $(A)/round-$(2)/control/$(M): $(call settings,finetune) $(P)/text.toml $(A)/round-$(2)/policy/$(M) $(if $(filter 00,$(3)),,$(call at,$(3))/control/$(M)) | build
-	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(call at,$(3))/$(if $(filter 00,$(3)),policy,control)) \
+	$$(BIN)/finetune policy $$(call flags,finetune,$(1)) $(compute) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml --init $(call start,$(call at,$(3))/$(if $(filter 00,$(3)),policy,control)) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --updates-of $(A)/round-$(2)/policy --out $$(@D) $$(done)
 
 $(A)/round-$(2)/evaluation/$(M): $(A)/round-$(2)/policy/$(M) $(SCALES) | build
@@ -478,21 +481,21 @@ ablation: $(D)/ablation-$(ON)/$(M) $(D)/with-both-$(ON)/$(M) $(D)/without-tool-$
 # Critics that learn from the same labels and are not told what the calculator finds (the paper's Table 3b).
 BLIND := $(patsubst $(Z)/critics/%,$(Z)/blind-critics/%,$(call judge_manifests,00))
 $(Z)/blind-critics/%/$(M): $(P)/critic-%.toml $(P)/text-blind.toml $(Z)/labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind.toml --init $(Z)/policy --labels $(Z)/labels $(one_class) --out $(@D) $(done)
+	$(BIN)/finetune critic $(call flags,critic-$*,0) $(compute) --text $(P)/text-blind.toml --init $(Z)/policy --labels $(Z)/labels $(one_class) --out $(@D) $(done)
 
 # Critics that learn from the same seeds, judged and searched in pieces of so many tokens instead of lines (Table 3b again).
 TOKENS := $(patsubst $(Z)/critics/%,$(Z)/token-critics/%,$(call judge_manifests,00))
 $(Z)/token-labels/$(M): $(P)/label.toml $(P)/text-tokens.toml $(Z)/policy/$(M) | build
-	$(BIN)/critique label $(call flags,label,0) --text $(P)/text-tokens.toml --policy $(Z)/policy \
+	$(BIN)/critique label $(call flags,label,0) $(compute) --text $(P)/text-tokens.toml --policy $(Z)/policy \
 	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $(@D) $(done)
 
 $(Z)/token-critics/%/$(M): $(P)/critic-%.toml $(P)/text-tokens.toml $(Z)/token-labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels $(one_class) --out $(@D) $(done)
+	$(BIN)/finetune critic $(call flags,critic-$*,0) $(compute) --text $(P)/text-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels $(one_class) --out $(@D) $(done)
 
 # Both at once.
 NEITHER := $(patsubst $(Z)/critics/%,$(Z)/blind-token-critics/%,$(call judge_manifests,00))
 $(Z)/blind-token-critics/%/$(M): $(P)/critic-%.toml $(P)/text-blind-tokens.toml $(Z)/token-labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,0) --text $(P)/text-blind-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels $(one_class) --out $(@D) $(done)
+	$(BIN)/finetune critic $(call flags,critic-$*,0) $(compute) --text $(P)/text-blind-tokens.toml --init $(Z)/policy --labels $(Z)/token-labels $(one_class) --out $(@D) $(done)
 
 # $(call measure_with,<critics>,<text>): the search of the preset with other critics, which read another text.
 measure_with = $(subst $(Z)/critics/,$(Z)/$(1)/,$(subst $(P)/text.toml,$(P)/$(2).toml,$(call measure,$(OF),$(D)/policy,tool,$(ON))))

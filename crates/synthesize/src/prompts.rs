@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use dataset::{Dataset, Input};
-use decoding::{Place, TextConfig};
+use decoding::{Runtime, TextConfig};
 use schema::{Prompt, Question};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure};
+use stage::{Common, Failure, Plan};
 
 use crate::args::PromptsArgs;
 use crate::author::{Author, DifficultyConfig, Models, Wanted, WritingConfig};
 use crate::avoid::{Avoid, AvoidConfig};
 use crate::earlier::{Earlier, Rounds};
-use crate::imagine::{Imagination, Material, Operator, QualityConfig, Shares, imagine};
-use crate::output::{self, Job, Made};
+use crate::imagine::{Imagination, Material, QualityConfig, imagine};
+use crate::operator::{Operator, Shares};
+use crate::output::{self, Made, Target};
 use crate::world::{all_templates, check_templates};
 
 /// Preset of `synthesize prompts`.
@@ -150,9 +151,10 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     // text.toml only decides how questions are tried; the author is asked as `[writing]` says.
     let text = config.difficulty.as_ref().and(args.text.as_deref()).map(text_of).transpose()?;
     let settings = Settings { prompts: &config, text };
-    let recipe = output::recipe(common, "synthesize prompts", &settings, inputs)?;
+    let plan = Plan { tool: "synthesize prompts", common, settings: &settings, inputs };
+    let recipe = plan.recipe()?;
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
-    output::write(Job { common, out, recipe, rows, chunk_rows }, || {
+    output::write(Target { common, out, recipe, rows, chunk_rows }, || {
         let earlier = rounds.map_or_else(|| Ok(Earlier::default()), |rounds| rounds.read())?;
         let seeds: Vec<Question> = seeds.view()?;
         let avoid = Avoid::new(&avoided, &seeds, &config.decontaminate);
@@ -171,8 +173,8 @@ fn models(config: &PromptsConfig, args: &PromptsArgs) -> Result<Models, Failure>
         let failure = Failure::usage("the preset has a model write or try questions");
         return Err(failure.hint("give it with --policy and --text"));
     };
-    let (text, place) = (text_of(text)?, Place::of(&args.common)?);
-    Models::load(policy, args.author.as_ref(), text, config.wanted(), place)
+    let (text, runtime) = (text_of(text)?, Runtime::with_servers(&args.inference)?);
+    Models::load(policy, args.author.as_ref(), text, config.wanted(), runtime)
 }
 
 fn text_of(path: &Path) -> Result<TextConfig, Failure> {
