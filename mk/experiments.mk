@@ -107,13 +107,13 @@ $(PARTS:%=$(D)/%-$(ON)/$(M)): $(D)/%-$(ON)/$(M): $(call chain,$(P)/tool.toml) $(
 	$(call measure,$(D)/policy,$(OF),tool,world,$(ON),$(text_$*),$(critics_$*))
 
 # $(call train_critic,<name>,<text>,<labels>)
-train_critic = $(BIN)/finetune critic $(call flags,critic-$(1),0) --text $(P)/$(2).toml --init $(Z)/policy --labels $(Z)/$(3) $(one_class) --out $(@D) $(done)
+train_critic = $(BIN)/finetune critic $(call flags,critic-$(1),0) $(compute) --text $(P)/$(2).toml --init $(Z)/policy --labels $(Z)/$(3) $(one_class) --out $(@D) $(done)
 
 $(call critics_in,$(Z)/blind-critics): $(Z)/blind-critics/%/$(M): $(P)/critic-%.toml $(CRITIC_BASES) $(call chain,$(P)/text-blind.toml) $(Z)/labels/$(M) | build
 	$(call train_critic,$*,text-blind,labels)
 
 $(Z)/token-labels/$(M): $(call toml,label) $(call chain,$(P)/text-tokens.toml) $(Z)/policy/$(M) | build
-	$(BIN)/critique label $(call flags,label,0) --text $(P)/text-tokens.toml --policy $(Z)/policy \
+	$(BIN)/critique label $(call flags,label,0) $(compute) --text $(P)/text-tokens.toml --policy $(Z)/policy \
 	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $(@D) $(done)
 
 $(call critics_in,$(Z)/token-critics): $(Z)/token-critics/%/$(M): $(P)/critic-%.toml $(CRITIC_BASES) $(call chain,$(P)/text-tokens.toml) $(Z)/token-labels/$(M) | build

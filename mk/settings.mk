@@ -21,7 +21,10 @@ toml     = $(call chain,$(call settings,$(1)))
 TEXT    := $(call chain,$(P)/text.toml)
 
 # $(call flags,<stage>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
-flags    = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS)) $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY)) --force
+flags    = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --force
+# What stages with a model are told, too, and those that search trees.
+compute  = --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS))
+memory   = $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY))
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
 done     = $(if $(TRIED),,&& touch -c $@)
 

@@ -36,17 +36,17 @@ judged_by  = $(CRITICS:%=--critic $(1)/%)
 
 # --------------------------------------------------------------------------------------------------------- calls of stages
 # $(call search_with,<prompts>,<policy>,<its round>,<folder>): trajectories and nodes.
-search_with = $(BIN)/search $(call flags,search,$(3)) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(1) --policy $(or $(SERVER),$(2)) \
+search_with = $(BIN)/search $(call flags,search,$(3)) $(compute) $(memory) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(1) --policy $(or $(SERVER),$(2)) \
 	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judged_by,$(JUDGES)/critics) --out-trajectories $(4)/trajectories --out-nodes $(4)/nodes $(done)
 # What that needs beside the prompts and the policy.
 SEARCHING  := $(call toml,search) $(TEXT) $(call toml,tree)
 # $(call score_with,<round>,<folder of the trajectories>,<folder>,[calibration]): critiques.
-score_with  = $(BIN)/critique score $(call flags,critique,$(1)) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(2)/trajectories $(call judged_by,$(JUDGES)/critics) $(addprefix --confidence ,$(4)) --out $(3)/critiques $(done)
+score_with  = $(BIN)/critique score $(call flags,critique,$(1)) $(compute) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(2)/trajectories $(call judged_by,$(JUDGES)/critics) $(addprefix --confidence ,$(4)) --out $(3)/critiques $(done)
 # $(call filter_with,<prompts>,<folder of the trajectories>,<of the critiques>,<folder>): what is kept of them.
 filter_with = $(BIN)/filter $(call flags,filter,$(ROUND)) $(FILTER_FLAGS) --prompts $(1) --trajectories $(2)/trajectories --critiques $(3)/critiques \
 	  --out-sft $(4)/sft --out-preferences $(4)/preferences --out-steps $(4)/steps $(done)
 # $(call measure,<policy>,<its round>,<settings>,<folder of the problems>,[splits],[text],[critics]): evaluates a policy.
-measure     = $(BIN)/evaluate run $(call flags,$(3),$(2)) --text $(P)/$(or $(6),text).toml --tree $(P)/tree.toml --policy $(1) --fast-policy $(FAST) \
+measure     = $(BIN)/evaluate run $(call flags,$(3),$(2)) $(compute) $(memory) --text $(P)/$(or $(6),text).toml --tree $(P)/tree.toml --policy $(1) --fast-policy $(FAST) \
 	  $(call judged_by,$(Z)/$(or $(7),critics)) $(foreach s,$(or $(5),$(SPLITS)),--problems $(R)/$(4)/$(s)) --out $(@D) $(done)
 # $(call scales,<settings>): what that needs beside the policy and the problems.
 scales      = $(call chain,$(P)/$(1).toml) $(TEXT) $(call chain,$(P)/tree.toml) $(FAST)/$(M) $(call critics_in,$(Z)/critics)
@@ -78,11 +78,11 @@ endif
 # What they learn from: the policy's own solutions of labelled problems. Those of earlier rounds are there.
 ifneq ($(or $(RETRAIN),$(filter 1,$(ROUND))),)
 $(JUDGES)/labels/$(M): $(call toml,label) $(TEXT) $(JUDGES)/policy/$(M) | build
-	$(BIN)/critique label $(call flags,label,$(JUDGES_OF)) --text $(P)/text.toml --policy $(or $(SERVER),$(JUDGES)/policy) \
+	$(BIN)/critique label $(call flags,label,$(JUDGES_OF)) $(compute) --text $(P)/text.toml --policy $(or $(SERVER),$(JUDGES)/policy) \
 	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $(@D) $(done)
 
 $(call critics_in,$(JUDGES)/critics): $(JUDGES)/critics/%/$(M): $(P)/critic-%.toml $(CRITIC_BASES) $(TEXT) $(JUDGES)/labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,$(JUDGES_OF)) --text $(P)/text.toml --init $(JUDGES)/policy \
+	$(BIN)/finetune critic $(call flags,critic-$*,$(JUDGES_OF)) $(compute) --text $(P)/text.toml --init $(JUDGES)/policy \
 	  --labels $(JUDGES)/labels $(one_class) --out $(@D) $(done)
 
 # The chance that a judged solution is right, given what these critics say of it: fitted to a search of the validation problems.
@@ -102,7 +102,7 @@ endif
 WRITES := $(shell grep -lE '^\[(writing|difficulty)\]' $(call toml,prompts) 2>/dev/null)
 BACK   := $(shell grep -lE '^(\[curriculum\]|backward)' $(call toml,prompts) 2>/dev/null)
 $(PROMPTED)/prompts/$(M): $(call toml,prompts) $(WORLD) $(if $(WRITES),$(TEXT) $(BEFORE)/policy/$(M)) $(if $(BACK),$(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))) | build
-	$(BIN)/synthesize prompts $(call flags,prompts,$(ROUND)) --seeds $(R)/world/seeds \
+	$(BIN)/synthesize prompts $(call flags,prompts,$(ROUND)) $(compute) --seeds $(R)/world/seeds \
 	  $(if $(WRITES),--policy $(or $(SERVER),$(BEFORE)/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml) \
 	  $(if $(BACK),$(foreach k,$(PAST),--earlier $(call prompted,$(k))/prompts --kept $(call filtered,$(k))/sft)) \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $(@D) $(done)
@@ -122,7 +122,7 @@ $(FILTERED)/sft/$(M): $(call toml,filter) $(SEARCHED)/trajectories/$(M) $(JUDGED
 LEARNED := $(if $(filter last,$(KEPT)),$(NOW),$(ROUNDS))
 PAIRS   := $(shell grep -l '^\[preferences\]' $(call toml,finetune) 2>/dev/null)
 # $(call finetune_from,<checkpoint>): up to the examples.
-finetune_from = $(BIN)/finetune policy $(call flags,finetune,$(ROUND)) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml \
+finetune_from = $(BIN)/finetune policy $(call flags,finetune,$(ROUND)) $(compute) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml \
 	  --init $(if $(filter base,$(START)),$(INIT),$(1)) --seeds $(R)/world/seeds
 $(THIS)/policy/$(M): $(call toml,finetune) $(TEXT) $(foreach k,$(LEARNED),$(call filtered,$(k))/sft/$(M)) $(BEFORE)/policy/$(M) | build
 	$(call finetune_from,$(BEFORE)/policy) \

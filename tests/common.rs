@@ -1,6 +1,8 @@
-//! Shared by the tests of the whole pipeline: `make` with the real binaries, and the bytes of a run.
+//! Shared by the tests of the whole pipeline and those of the stages: `make` and the real binaries, small datasets as other
+//! stages would write them, and the bytes of a run.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -50,20 +52,80 @@ pub fn run(mut command: Command) -> String {
     out
 }
 
-/// Writes a dataset as another stage would, in one part.
-pub fn write_rows<T: Table>(dir: &Path, rows: &[T]) {
-    let recipe = Recipe {
+/// A file of the smoke preset.
+pub fn preset(name: &str) -> PathBuf {
+    root().join("pipelines/smoke").join(name).with_extension("toml")
+}
+
+/// The smallest checkpoint of the repository. It has learned the language of the world's problems, and to solve none.
+pub fn small_policy() -> PathBuf {
+    root().join("data/base/fast_policy")
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Ended {
+    /// Runs a command to its end, with the log of a user who asked for nothing.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.env_remove("RUST_LOG").output().expect("the command starts");
+        let text = |bytes| String::from_utf8(bytes).expect("stages write UTF-8");
+        let code = output.status.code().expect("nothing killed it");
+        Self { code, out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Asserts that it succeeded, and returns its standard output.
+    #[track_caller]
+    pub fn succeeds(&self) -> &str {
+        assert_eq!(self.code, 0, "{}", self.err);
+        &self.out
+    }
+
+    /// Asserts the exit code, parts of the message on standard error, and that nothing else was printed.
+    #[track_caller]
+    pub fn fails(&self, code: i32, said: &[&dyn Display]) {
+        assert_eq!(self.code, code, "{}", self.err);
+        assert_eq!(self.out, "");
+        for text in said {
+            assert!(self.err.contains(&text.to_string()), "no `{text}` in: {}", self.err);
+        }
+    }
+}
+
+/// A recipe of no stage, for datasets of tests.
+pub fn recipe() -> Recipe {
+    Recipe {
         tool: "test".to_owned(),
         tool_version: "0".to_owned(),
         revision: None,
         config: String::new(),
         seed: 0,
         inputs: Vec::new(),
-    };
-    let begun = Output::begin(dir, recipe, 1, false).expect("the folder can be written");
+    }
+}
+
+/// Writes a dataset as another stage would, in one part.
+pub fn write_rows<T: Table>(dir: &Path, rows: &[T]) {
+    write_parts(dir, rows, rows.len());
+}
+
+/// Writes a dataset as another stage would, with so many rows per part.
+pub fn write_parts<T: Table>(dir: &Path, rows: &[T], part_rows: usize) {
+    let ranges = dataset::chunk(rows.len(), part_rows);
+    let begun = Output::begin(dir, recipe(), ranges.len(), false).expect("the folder is writable");
     let Begin::Work(output) = begun else { panic!("{} is there already", dir.display()) };
-    output.write_part(0, rows).expect("the rows fit");
-    output.commit().expect("the part is whole");
+    for (index, range) in ranges.into_iter().enumerate() {
+        output.write_part(index, &rows[range]).expect("the rows fit");
+    }
+    output.commit().expect("the parts are whole");
 }
 
 /// The files of a run by their relative paths. Logs are left out because they hold timings, and so is the state for

@@ -1,38 +1,10 @@
 //! A critic's input: the solution with the calculator's findings as marks.
 
-use std::collections::BTreeMap;
-
 use answer::Finding;
 use lm::Tokenizer;
 use policy::PromptText;
-use serde::{Deserialize, Serialize};
 
-use crate::{Error, Words};
-
-/// The `[critic]` section of `text.toml`: how critics are told the calculator's findings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CriticConfig {
-    /// Marks that follow an option, with the finding for that option.
-    pub option: Marks,
-    /// Marks that follow the last option of a finished solution instead, with the finding for the whole solution.
-    pub solution: Marks,
-    /// Templates and answers of critics in words, by head (`value`, `prm`, `orm`).
-    #[serde(default)]
-    pub words: BTreeMap<String, Words>,
-}
-
-/// The marks for the calculator's three findings, one token each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Marks {
-    /// Every claim holds.
-    pub holds: String,
-    /// At least one claim fails.
-    pub fails: String,
-    /// There is nothing to check.
-    pub nothing: String,
-}
+use crate::{CriticConfig, Error, Head, Marks};
 
 /// A finding as told to the critic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +27,6 @@ fn told(options: &[String], finished: bool) -> Vec<Told> {
 }
 
 impl CriticConfig {
-    /// Readable marks that are all different, for solutions of which the critic's actual marks are not known.
-    pub fn plain() -> Self {
-        let marks = |of: &str| Marks {
-            holds: format!("{of} holds"),
-            fails: format!("{of} fails"),
-            nothing: format!("{of} has nothing"),
-        };
-        Self { option: marks("option"), solution: marks("solution"), words: BTreeMap::new() }
-    }
-
     /// For each option of a finished solution, the marks that the critic has read when it scores that option, in order.
     /// If two scores have the same marks, any difference between them comes from the critic itself and not from the
     /// calculator.
@@ -81,21 +43,10 @@ impl CriticConfig {
     }
 
     /// The same for a head that is answered in words. Each text is read on its own, so it contains at most one mark.
-    pub fn shown_in_words(&self, head: &str, options: &[String]) -> Vec<Vec<&str>> {
-        let asked = self.words.get(head).is_some_and(|words| words.template.contains("{finding}"));
+    pub fn shown_in_words(&self, head: Head, options: &[String]) -> Vec<Vec<&str>> {
+        let asked = self.words.get(&head).is_some_and(|words| words.template.contains("{finding}"));
         let last = |read: Vec<_>| read.into_iter().next_back().filter(|_| asked);
         self.shown(options).into_iter().map(|read| last(read).into_iter().collect()).collect()
-    }
-}
-
-impl Marks {
-    /// The mark of a finding.
-    pub(crate) fn of(&self, finding: Finding) -> &str {
-        match finding {
-            Finding::Holds => &self.holds,
-            Finding::Fails => &self.fails,
-            Finding::Nothing => &self.nothing,
-        }
     }
 }
 
@@ -192,8 +143,12 @@ impl MarkIds {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
+
     use policy::PromptFormat;
+
+    use super::*;
+    use crate::Words;
 
     pub(crate) fn config() -> CriticConfig {
         let marks = |kind: &str| Marks {
@@ -279,14 +234,14 @@ pub(crate) mod tests {
             yes: "y".to_owned(),
             no: "n".to_owned(),
         };
-        let all = [("value", "{solution}?"), ("prm", "{before}{option}{finding}?")];
-        let words = all.map(|(head, text)| (head.to_owned(), words(text))).into();
+        let all = [(Head::Value, "{solution}?"), (Head::Prm, "{before}{option}{finding}?")];
+        let words = all.map(|(head, text)| (head, words(text))).into();
         let config = CriticConfig { words, ..config() };
         let options = ["Tom has 2 + 3 = 5.\n", "#### 6"].map(str::to_owned);
         let none: Vec<Vec<&str>> = vec![vec![], vec![]];
-        assert_eq!(config.shown_in_words("value", &options), none);
+        assert_eq!(config.shown_in_words(Head::Value, &options), none);
         let last = [vec!["<|option-holds|>"], vec!["<|solution-fails|>"]];
-        assert_eq!(config.shown_in_words("prm", &options), last);
+        assert_eq!(config.shown_in_words(Head::Prm, &options), last);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Errors of a critic.
 
+use crate::head::{Head, UnknownHead};
+
 /// An error of a critic.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -11,7 +13,7 @@ pub enum Error {
     Reader(#[from] policy::Error),
     /// A head is to be answered in words, but the configuration has no template for it.
     #[error("text.toml does not say how `{0}` is asked: [critic.words.{0}]")]
-    Unasked(String),
+    Unasked(Head),
     /// The server lists neither word among its likeliest tokens after the template's text.
     #[error(
         "[critic.words.{head}]: neither `{yes}` nor `{no}` is among the likeliest tokens that the server tells of after its \
@@ -19,7 +21,7 @@ pub enum Error {
     )]
     Unseen {
         /// The head.
-        head: String,
+        head: Head,
         /// The positive word.
         yes: String,
         /// The negative word.
@@ -27,13 +29,13 @@ pub enum Error {
         /// Likely next tokens that the server lists instead.
         told: String,
     },
-    /// The configuration has a template for a critic that does not exist.
-    #[error("[critic.words.{0}]: there is no such critic; there are value, prm and orm")]
-    Unknown(String),
+    /// A checkpoint names a critic that does not exist.
+    #[error(transparent)]
+    Unknown(#[from] UnknownHead),
     /// None of the models has a head that is needed.
     #[error("none of the critic's models has a `{0}` head; they have: {1}")]
-    MissingHead(&'static str, String),
+    MissingHead(Head, String),
     /// Two models have the same head.
     #[error("two of the critic's models have a `{0}` head")]
-    TwoHeads(String),
+    TwoHeads(Head),
 }

@@ -9,23 +9,21 @@
 pub mod agreement;
 mod classes;
 pub mod confidence;
+mod config;
 mod encode;
 mod error;
+mod head;
 pub mod quality;
 mod score;
+mod solution;
 pub mod targets;
 pub mod words;
 
 pub use classes::Classes;
 pub use confidence::{Confidence, Evidence};
-pub use encode::{CriticConfig, Encoder, Marks};
+pub use config::{CriticConfig, Marks, Words};
+pub use encode::Encoder;
 pub use error::Error;
-pub use score::{Critic, Memory, Scores, Solution};
-pub use words::Words;
-
-/// Name of the value head: the probability that the final answer will be right, read after each option.
-pub const VALUE: &str = "value";
-/// Name of the process reward head: whether the last option is right.
-pub const PRM: &str = "prm";
-/// Name of the outcome reward head: whether the final answer is right.
-pub const ORM: &str = "orm";
+pub use head::{Head, UnknownHead};
+pub use score::{Critic, Memory};
+pub use solution::{Scores, Solution};

@@ -4,49 +4,22 @@ use std::sync::Arc;
 
 use lm::engine::ScoreRequest;
 use lm::prefix::{PrefixCounts, scope_of};
-use lm::{Engine, ModelConfig, Prefixes};
+use lm::{Engine, Prefixes};
 use policy::{Policy, PromptFormat};
 
 use crate::encode::Encoded;
-use crate::words::{HEADS, Reader, Said};
-use crate::{CriticConfig, Encoder, Error, ORM, PRM, VALUE};
+use crate::words::{AnswerCache, Reader};
+use crate::{CriticConfig, Encoder, Error, Head, Scores, Solution};
 
-/// A complete or partial solution to score.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Solution<'a> {
-    /// The question.
-    pub question: &'a str,
-    /// The options so far.
-    pub options: Vec<String>,
-    /// Whether the last option ends the solution.
-    pub finished: bool,
-    /// Number of leading options that later solutions may share; their KV cache is kept.
-    pub branch: usize,
-}
-
-/// The scores of a solution, all in `[0, 1]`. Positions beyond a model's context score 0.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Scores {
-    /// The value of the bare question, `v(s_0)`.
-    pub root: f32,
-    /// The value after each option; empty without a value head.
-    pub values: Vec<f32>,
-    /// The process reward of each option; empty without a PRM head.
-    pub process: Vec<f32>,
-    /// The outcome reward; `None` for an unfinished solution or without an ORM head.
-    pub outcome: Option<f32>,
-}
-
-/// One model of the critic, with the index of each head it has.
+/// One model of the critic.
 #[derive(Debug)]
 struct Member {
     engine: Engine,
     encoder: Encoder,
     /// The token prefix shared by all rows.
     shared: Vec<u32>,
-    value: Option<usize>,
-    process: Option<usize>,
-    outcome: Option<usize>,
+    /// Its heads, in the order of their scores.
+    heads: Vec<Head>,
 }
 
 /// The critics: one model for all heads, or several with different heads.
@@ -61,7 +34,7 @@ pub struct Critic {
 #[derive(Debug, Default)]
 pub struct Memory {
     members: Vec<Prefixes>,
-    readers: Vec<(Prefixes, Said)>,
+    readers: Vec<(Prefixes, AnswerCache)>,
     cut: u64,
 }
 
@@ -109,30 +82,26 @@ impl Critic {
     ///
     /// # Errors
     /// [`Error::TwoHeads`] if two models have the same head, [`Error::Model`] if a mark is not a single token or the chat
-    /// template cannot be rendered, [`Error::Unknown`] if the configuration has words for a critic that does not exist.
+    /// template cannot be rendered, [`Error::Unknown`] if a model has the head of a critic that does not exist.
     pub fn new(
         engines: Vec<Engine>,
         format: &PromptFormat,
         config: &CriticConfig,
     ) -> Result<Self, Error> {
-        if let Some(head) = config.words.keys().find(|head| !HEADS.contains(&head.as_str())) {
-            return Err(Error::Unknown(head.clone()));
-        }
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen: Vec<Head> = Vec::new();
         let mut members = Vec::with_capacity(engines.len());
         for engine in engines {
-            for head in &engine.config().scalar_heads {
-                if seen.contains(head) {
-                    return Err(Error::TwoHeads(head.clone()));
+            let heads = Head::all_of(&engine.config().scalar_heads)?;
+            for &head in &heads {
+                if seen.contains(&head) {
+                    return Err(Error::TwoHeads(head));
                 }
-                seen.push(head.clone());
+                seen.push(head);
             }
             let prompt = format.prompt(engine.tokenizer(), engine.config())?;
             let encoder = Encoder::new(engine.tokenizer(), &prompt, config)?;
-            let of = |name| head(engine.config(), name);
-            let (value, process, outcome) = (of(VALUE), of(PRM), of(ORM));
             let shared = encoder.shared()?;
-            members.push(Member { engine, encoder, shared, value, process, outcome });
+            members.push(Member { engine, encoder, shared, heads });
         }
         Ok(Self { members, readers: Vec::new(), config: config.clone() })
     }
@@ -142,30 +111,35 @@ impl Critic {
     /// # Errors
     /// [`Error::TwoHeads`] if one of the heads already exists, [`Error::Unasked`] if the configuration has no template
     /// for one.
-    pub fn with_words(mut self, model: Arc<Policy>, heads: &[String]) -> Result<Self, Error> {
-        if let Some(head) = heads.iter().find(|head| self.heads().any(|other| other == *head)) {
-            return Err(Error::TwoHeads(head.clone()));
+    pub fn with_words(mut self, model: Arc<Policy>, heads: &[Head]) -> Result<Self, Error> {
+        if let Some(&head) = heads.iter().find(|head| self.has(**head)) {
+            return Err(Error::TwoHeads(head));
         }
         self.readers.push(Reader::new(model, heads, &self.config)?);
         Ok(self)
     }
 
     /// The available heads.
-    pub fn heads(&self) -> impl Iterator<Item = &String> {
-        let of_members = self.members.iter().flat_map(|m| &m.engine.config().scalar_heads);
+    pub fn heads(&self) -> impl Iterator<Item = Head> {
+        let of_members = self.members.iter().flat_map(|member| member.heads.iter().copied());
         of_members.chain(self.readers.iter().flat_map(Reader::heads))
+    }
+
+    /// Whether a head is available.
+    pub fn has(&self, head: Head) -> bool {
+        self.heads().any(|other| other == head)
     }
 
     /// Checks that the critic has a head.
     ///
     /// # Errors
     /// [`Error::MissingHead`] lists the available heads.
-    pub fn require(&self, name: &'static str) -> Result<(), Error> {
-        if self.heads().any(|head| head == name) {
+    pub fn require(&self, head: Head) -> Result<(), Error> {
+        if self.has(head) {
             return Ok(());
         }
-        let list: Vec<&str> = self.heads().map(String::as_str).collect();
-        Err(Error::MissingHead(name, list.join(", ")))
+        let list: Vec<&str> = self.heads().map(Head::name).collect();
+        Err(Error::MissingHead(head, list.join(", ")))
     }
 
     /// An empty cache for this critic.
@@ -267,21 +241,21 @@ impl Member {
         let options = solution.options.len();
         let at = |place: usize, head: usize| read.get(place).map_or(0.0, |heads| heads[head]);
         let column = |head: usize| (1..=options).map(|place| at(place, head)).collect();
-        if let Some(head) = self.value {
-            scores.root = at(0, head);
-            scores.values = column(head);
-        }
-        if let Some(head) = self.process {
-            scores.process = column(head);
-        }
-        if let Some(head) = self.outcome.filter(|_| solution.finished && options > 0) {
-            scores.outcome = Some(at(options, head));
+        for (index, head) in self.heads.iter().enumerate() {
+            match head {
+                Head::Value => {
+                    scores.root = at(0, index);
+                    scores.values = column(index);
+                }
+                Head::Prm => scores.process = column(index),
+                Head::Orm if solution.finished && options > 0 => {
+                    scores.outcome = Some(at(options, index));
+                }
+                // An unfinished solution has no outcome.
+                Head::Orm => {}
+            }
         }
     }
-}
-
-fn head(config: &ModelConfig, name: &str) -> Option<usize> {
-    config.scalar_heads.iter().position(|head| head == name)
 }
 
 #[cfg(test)]
@@ -294,7 +268,7 @@ mod tests {
 
     fn critic(context: usize) -> Critic {
         let model = serde_json::json!({
-            "scalar_heads": [VALUE, PRM, ORM],
+            "scalar_heads": Head::ALL,
             "model_type": "llama", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
             "num_attention_heads": 2, "max_position_embeddings": context, "rms_norm_eps": 1e-5,
             "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 1,

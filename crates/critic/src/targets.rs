@@ -3,7 +3,7 @@
 use lm::ModelConfig;
 use lm::train::{Example, HeadTarget, Measure};
 
-use crate::{Encoder, Error, ORM, PRM, VALUE};
+use crate::{Encoder, Error, Head};
 
 /// A solution with the targets of all heads, each in `[0, 1]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +34,8 @@ pub fn examples(
     encoder: &Encoder,
     config: &ModelConfig,
 ) -> Result<Vec<Example>, Error> {
-    let head = |name: &str| config.scalar_heads.iter().position(|h| h == name);
-    let (value, process, outcome) = (head(VALUE), head(PRM), head(ORM));
+    let [value, process, outcome] =
+        [Head::Value, Head::Prm, Head::Orm].map(|head| head.index(config));
     labelled
         .iter()
         .map(|row| {

@@ -8,28 +8,13 @@ use lm::Prefixes;
 use lm::prefix::scope_of;
 use lm::train::Example;
 use policy::{Choice, Policy, template};
-use serde::{Deserialize, Serialize};
 
 use crate::targets::Labelled;
-use crate::{CriticConfig, Error, ORM, PRM, Scores, Solution, VALUE};
-
-/// The `[critic.words.<head>]` section of `text.toml`: the template and the two answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Words {
-    /// The text the model reads. Placeholders: `{question}`, `{before}` (the options before the last), `{option}` (the
-    /// last option), `{solution}` (all options) and `{finding}` (the mark with the calculator's finding for the last
-    /// option, or for the whole of a finished solution).
-    pub template: String,
-    /// The positive answer, a single token: the state is promising, the option is good or the answer is right.
-    pub yes: String,
-    /// The negative answer, a single token.
-    pub no: String,
-}
+use crate::{CriticConfig, Error, Head, Scores, Solution, Words};
 
 impl Words {
     /// Checks that the model has the special tokens named in the template of a head.
-    fn check(&self, head: &str, tokenizer: &lm::Tokenizer) -> Result<(), Error> {
+    fn check(&self, head: Head, tokenizer: &lm::Tokenizer) -> Result<(), Error> {
         let key = format!("critic.words.{head}.template");
         match policy::unknown_marks(&key, &self.template, tokenizer) {
             Some(problem) => Err(lm::Error::Config(problem).into()),
@@ -44,14 +29,14 @@ impl Words {
 }
 
 /// Cached answers: by question scope, then by text and the two words.
-pub(crate) type Said = BTreeMap<u64, BTreeMap<[String; 3], f32>>;
+pub(crate) type AnswerCache = BTreeMap<u64, BTreeMap<[String; 3], f32>>;
 
 /// A model that answers for some heads in words.
 #[derive(Debug)]
 pub(crate) struct Reader {
     model: Arc<Policy>,
     /// The heads, each with its template and words.
-    heads: Vec<(String, Words)>,
+    heads: Vec<(Head, Words)>,
 }
 
 /// The score that a text asks for.
@@ -73,6 +58,11 @@ struct Asked<'a> {
 }
 
 impl CriticConfig {
+    /// How a head is asked in words.
+    fn words_of(&self, head: Head) -> Result<&Words, Error> {
+        self.words.get(&head).ok_or(Error::Unasked(head))
+    }
+
     /// Fills in the template for the first `count` options of a solution.
     fn asked(&self, words: &Words, solution: &Solution<'_>, count: usize) -> String {
         let options = &solution.options[..count];
@@ -97,15 +87,15 @@ impl CriticConfig {
     }
 
     /// The option counts at which a head is asked, each with the score it yields.
-    fn places(head: &str, solution: &Solution<'_>) -> Vec<(usize, About)> {
+    fn places(head: Head, solution: &Solution<'_>) -> Vec<(usize, About)> {
         let all = solution.options.len();
         match head {
-            VALUE => (0..=all)
+            Head::Value => (0..=all)
                 .map(|count| (count, if count == 0 { About::Root } else { About::Value }))
                 .collect(),
-            PRM => (1..=all).map(|count| (count, About::Process)).collect(),
-            _ if solution.finished && all > 0 => vec![(all, About::Outcome)],
-            _ => Vec::new(),
+            Head::Prm => (1..=all).map(|count| (count, About::Process)).collect(),
+            Head::Orm if solution.finished && all > 0 => vec![(all, About::Outcome)],
+            Head::Orm => Vec::new(),
         }
     }
 }
@@ -113,26 +103,23 @@ impl CriticConfig {
 impl Reader {
     pub(crate) fn new(
         model: Arc<Policy>,
-        heads: &[String],
+        heads: &[Head],
         config: &CriticConfig,
     ) -> Result<Self, Error> {
-        let asked = |head: &String| {
-            let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
-            Ok((head.clone(), words.clone()))
-        };
-        let heads: Vec<(String, Words)> = heads.iter().map(asked).collect::<Result<_, Error>>()?;
+        let asked = |&head: &Head| Ok((head, config.words_of(head)?.clone()));
+        let heads: Vec<(Head, Words)> = heads.iter().map(asked).collect::<Result<_, Error>>()?;
         for (head, words) in &heads {
             match model.tokenizer() {
                 // A local vocabulary can be looked up. A server has to be tried.
-                Some(tokenizer) => words.check(head, tokenizer)?,
-                None => is_seen(&model, head, words, config)?,
+                Some(tokenizer) => words.check(*head, tokenizer)?,
+                None => is_seen(&model, *head, words, config)?,
             }
         }
         Ok(Self { model, heads })
     }
 
-    pub(crate) fn heads(&self) -> impl Iterator<Item = &String> {
-        self.heads.iter().map(|(head, _)| head)
+    pub(crate) fn heads(&self) -> impl Iterator<Item = Head> {
+        self.heads.iter().map(|(head, _)| *head)
     }
 
     /// Length in tokens of each head's text for the bare question, with the context length. Empty for a model behind a
@@ -158,7 +145,7 @@ impl Reader {
         solutions: &[Solution<'_>],
         (scores, cut): (&mut [Scores], &mut [bool]),
         config: &CriticConfig,
-        (prefixes, said): (&mut Prefixes, &mut Said),
+        (prefixes, said): (&mut Prefixes, &mut AnswerCache),
     ) -> Result<(), Error> {
         let asked = self.asked(solutions, config);
         for (_, words) in &self.heads {
@@ -212,7 +199,7 @@ impl Reader {
                     text: config.asked(words, solution, count),
                     words,
                 };
-                asked.extend(CriticConfig::places(head, solution).into_iter().map(one));
+                asked.extend(CriticConfig::places(*head, solution).into_iter().map(one));
             }
         }
         asked
@@ -221,7 +208,7 @@ impl Reader {
 
 /// Checks that a server lists at least one of a head's words among its likeliest tokens. If it never does, there is no
 /// probability to score with.
-fn is_seen(model: &Policy, head: &str, words: &Words, config: &CriticConfig) -> Result<(), Error> {
+fn is_seen(model: &Policy, head: Head, words: &Words, config: &CriticConfig) -> Result<(), Error> {
     let tried = TRIED.map(|options| Solution {
         question: ASKED,
         options: options.map(str::to_owned).into(),
@@ -239,7 +226,7 @@ fn is_seen(model: &Policy, head: &str, words: &Words, config: &CriticConfig) -> 
     let Some(told) = told else { return Ok(()) };
     let told: Vec<String> =
         told.concat().iter().take(MOST_TOLD).map(|one| format!("{one:?}")).collect();
-    let (head, yes, no) = (head.to_owned(), words.yes.clone(), words.no.clone());
+    let (yes, no) = (words.yes.clone(), words.no.clone());
     Err(Error::Unseen { head, yes, no, told: told.join(", ") })
 }
 
@@ -259,13 +246,13 @@ const MOST_TOLD: usize = 6;
 /// token.
 pub fn examples(
     labelled: &[Labelled<'_>],
-    heads: &[String],
+    heads: &[Head],
     config: &CriticConfig,
     tokenizer: &lm::Tokenizer,
 ) -> Result<Vec<Example>, Error> {
     let mut rows = Vec::new();
-    for head in heads {
-        let words = config.words.get(head).ok_or_else(|| Error::Unasked(head.clone()))?;
+    for &head in heads {
+        let words = config.words_of(head)?;
         words.check(head, tokenizer)?;
         let [yes, no] = [tokenizer.word(&words.yes)?, tokenizer.word(&words.no)?];
         for row in labelled {
@@ -296,9 +283,6 @@ pub fn examples(
     }
     Ok(rows)
 }
-
-/// The heads that can be answered in words.
-pub(crate) const HEADS: [&str; 3] = [VALUE, PRM, ORM];
 
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use critic::confidence::{Confidence, Evidence, FILE};
 use critic::quality::{self, Judged, Quality, measure};
 use critic::{Classes, CriticConfig};
-use dataset::{Begin, Dataset, FilesOutput};
+use dataset::Dataset;
 use schema::{Critique, Prompt, Trajectory};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Preset};
+use stage::{Common, Failure, Plan, Preset};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -46,7 +46,7 @@ struct Config {
 }
 
 /// A solution that can be right, because it has an end and an answer.
-struct Solved<'a> {
+struct GradedSolution<'a> {
     problem: &'a str,
     options: Vec<String>,
     evidence: Evidence,
@@ -67,24 +67,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?.require_rows()?;
     let critiques = Dataset::<Critique>::open(&args.critiques)?;
     let problems = Dataset::<Prompt>::open(&args.problems)?.require_rows()?;
-    let inputs = vec![
-        trajectories.input("trajectories"),
-        critiques.input("critiques"),
-        problems.input("problems"),
-    ];
-    let version = env!("CARGO_PKG_VERSION");
-    let recipe = stage::recipe("critique-calibrate", version, &args.common, &preset.digest, inputs);
+    let plan = Plan {
+        tool: "critique-calibrate",
+        common: &args.common,
+        settings: config,
+        inputs: vec![
+            trajectories.input("trajectories"),
+            critiques.input("critiques"),
+            problems.input("problems"),
+        ],
+    };
     let (trajectories, critiques, problems) =
         (trajectories.rows()?, critiques.rows()?, problems.rows()?);
     let solved = solved(&trajectories, &critiques, &problems)?;
-    if args.common.dry_run {
-        tracing::info!("would fit the confidence to {} solutions", solved.len());
-        return Ok(());
-    }
-    let Begin::Work(output) = FilesOutput::begin(&args.out, recipe, args.common.force)? else {
-        tracing::info!("up to date");
-        return Ok(());
-    };
+    let would = format_args!("fit the confidence to {} solutions", solved.len());
+    let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
+    let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let given = given(&solved);
     let judged: Vec<(Evidence, bool)> = solved.iter().map(|s| (s.evidence, s.right)).collect();
     let pretty = |value: serde_json::Result<Vec<u8>>| value.map_err(Failure::bug);
@@ -106,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Warns if the solutions are all right, or all wrong, or nearly so: a fit to those gives every solution the same
 /// confidence, and the figures mean nothing. All of one class is an error unless `allowed`.
-fn both_classes(solved: &[Solved<'_>], allowed: bool) -> Result<(), Failure> {
+fn both_classes(solved: &[GradedSolution<'_>], allowed: bool) -> Result<(), Failure> {
     const SOLUTIONS: &str = "solutions that the search found";
     let classes: Classes = solved.iter().map(|one| one.right).collect();
     if let Some(rare) = classes.rare(SOLUTIONS) {
@@ -129,7 +127,7 @@ fn solved<'a>(
     trajectories: &'a [Trajectory],
     critiques: &[Critique],
     problems: &[Prompt],
-) -> Result<Vec<Solved<'a>>, Failure> {
+) -> Result<Vec<GradedSolution<'a>>, Failure> {
     let critiques: BTreeMap<&str, &Critique> =
         critiques.iter().map(|one| (one.trajectory_id.as_str(), one)).collect();
     let answers: BTreeMap<&str, Option<&str>> =
@@ -153,28 +151,33 @@ fn solved<'a>(
             let right = answer::grade(&row.completion, answer);
             let options = row.options.iter().map(|option| option.text.clone()).collect();
             let given = critique.confidence;
-            solved.push(Solved { problem, options, evidence, given, right });
+            solved.push(GradedSolution { problem, options, evidence, given, right });
         }
     }
     Ok(solved)
 }
 
 /// The confidences in the critiques; `None` unless every solution has one.
-fn given(solved: &[Solved<'_>]) -> Option<Vec<f64>> {
+fn given(solved: &[GradedSolution<'_>]) -> Option<Vec<f64>> {
     let given: Option<Vec<f64>> = solved.iter().map(|one| one.given.map(f64::from)).collect();
     given.filter(|chances| !chances.is_empty())
 }
 
 /// The confidence in each solution, from a fit that has not seen its problem.
-fn cross_fitted(solved: &[Solved<'_>], judged: &[(Evidence, bool)], config: &Config) -> Vec<f64> {
+fn cross_fitted(
+    solved: &[GradedSolution<'_>],
+    judged: &[(Evidence, bool)],
+    config: &Config,
+) -> Vec<f64> {
     // Folds are by problem, so that solutions of one problem are never on both sides of a split.
-    let fold = |one: &Solved<'_>| (dataset::place_of(one.problem) * config.folds as f64) as usize;
+    let fold =
+        |one: &GradedSolution<'_>| (dataset::place_of(one.problem) * config.folds as f64) as usize;
     let folds: Vec<usize> = solved.iter().map(fold).collect();
     Confidence::cross_fitted(judged, &folds, config.ridge)
 }
 
 /// Measures how well the confidence is calibrated, and for comparison the two scores it is made of.
-fn figures(solved: &[Solved<'_>], chances: &[f64]) -> BTreeMap<&'static str, Quality> {
+fn figures(solved: &[GradedSolution<'_>], chances: &[f64]) -> BTreeMap<&'static str, Quality> {
     // How the critics were told the calculator's findings is not known here, so assume the plain form: a mark for every
     // option and one for the whole solution.
     let marks = CriticConfig::plain();

@@ -25,7 +25,7 @@ impl<'a> Tally<'a> {
     /// Counts a sampled solution as a continuation of every state it passes through, including the bare question.
     pub(crate) fn solution(&mut self, problem: &'a str, options: &[String], right: bool) {
         self.continuation(problem, String::new(), right);
-        for prefix in beginnings(options) {
+        for prefix in prefixes(options) {
             self.continuation(problem, prefix, right);
         }
     }
@@ -43,14 +43,14 @@ impl<'a> Tally<'a> {
             let (right, all) = self.0[&(problem, prefix)];
             right as f32 / all as f32
         };
-        let values: Vec<f32> = beginnings(options).map(share).collect();
+        let values: Vec<f32> = prefixes(options).map(share).collect();
         let good = |share: &f32| if *share > good_above { 1.0 } else { 0.0 };
         Targets { root: share(String::new()), process: values.iter().map(good).collect(), values }
     }
 }
 
 /// The text up to the end of each option.
-pub(crate) fn beginnings(options: &[String]) -> impl Iterator<Item = String> {
+pub(crate) fn prefixes(options: &[String]) -> impl Iterator<Item = String> {
     (1..=options.len()).map(|n| options[..n].concat())
 }
 

@@ -12,7 +12,7 @@ pub fn chunk(rows: usize, chunk_rows: usize) -> Vec<Range<usize>> {
 }
 
 /// Formats ascending indices as the array specification of a scheduler, such as `3,7,12-15`.
-pub fn array_spec(indices: &[usize]) -> String {
+pub(crate) fn array_spec(indices: &[usize]) -> String {
     let runs = indices.chunk_by(|a, b| a + 1 == *b);
     let texts: Vec<String> = runs
         .map(|run| match run {

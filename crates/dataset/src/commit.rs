@@ -7,8 +7,27 @@ use std::path::Path;
 use crate::lost::{self, Lost};
 use crate::manifest::{MANIFEST, Manifest, PENDING};
 use crate::state::{self, Plan, State};
-use crate::work::{self, Mode};
-use crate::{Error, atomic};
+use crate::{Error, atomic, layout};
+
+/// The way to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The only writer; refuses to touch the work of another recipe.
+    Alone,
+    /// The only writer; replaces the work of another recipe.
+    Replace,
+    /// The only writer; replaces whatever is complete, even by this recipe.
+    Again,
+    /// One of several writers of one recipe.
+    Shard,
+}
+
+impl Mode {
+    /// Whether the work of another recipe is replaced.
+    pub(crate) fn replaces(self) -> bool {
+        matches!(self, Self::Replace | Self::Again)
+    }
+}
 
 /// How far earlier writers of the same directory got.
 pub(crate) enum Left {
@@ -29,7 +48,7 @@ pub(crate) fn publish(dir: &Path, state: &State, manifest: &Manifest) -> Result<
 
 /// Like [`publish`], for the only writer, which also deletes the temporary files of killed writers.
 fn publish_alone(dir: &Path, state: &State, manifest: &Manifest) -> Result<(), Error> {
-    for path in state::list(dir)?.iter().filter(|path| work::temporary(path)) {
+    for path in state::list(dir)?.iter().filter(|path| layout::temporary(path)) {
         atomic::remove(path)?;
     }
     publish(dir, state, manifest)

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::commit::Mode;
+use crate::layout::RESERVED;
 use crate::manifest::Manifest;
 use crate::state::{self, Plan, State};
-use crate::work::{Begin, Mode, RESERVED, Work};
-use crate::{Error, METRICS, Recipe};
+use crate::work::{Begin, Work};
+use crate::{Error, Input, METRICS, Recipe};
 
 const KIND: &str = "files@1";
 
@@ -79,6 +81,11 @@ impl Files {
     /// Returns the manifest: the list of files, and how they were made.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Returns these files as the input `name` of a recipe.
+    pub fn input(&self, name: &str) -> Input {
+        Input::dataset(name, &self.dir, &self.manifest.content)
     }
 
     /// Returns the path of a file. Fails if the manifest does not list it.

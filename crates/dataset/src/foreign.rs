@@ -17,6 +17,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::atomic::open_file;
+use crate::entry::most_unpacked;
 use crate::{Error, part};
 
 /// The types that a column of a foreign table may have.
@@ -68,7 +69,7 @@ fn decoded(
         let batch = batch.map_err(|e| unreadable(&e))?;
         unpacked += batch.get_array_memory_size() as u64;
         // `batch_rows` has checked the sizes in the metadata, but those may be wrong.
-        if unpacked > part::most_unpacked(size) {
+        if unpacked > most_unpacked(size) {
             return Err(part::too_large(path, size));
         }
         append(&mut rows, &batch, columns).map_err(refused)?;

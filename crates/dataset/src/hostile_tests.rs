@@ -8,7 +8,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use schema::{CorpusText, Question, Table};
 
-use crate::manifest::{Entry, Manifest};
+use crate::entry::Entry;
+use crate::manifest::Manifest;
 use crate::{Dataset, Error, Holds, Recipe, part, read_foreign_parquet};
 
 const PART: &str = "data/train-00000-of-00001.parquet";

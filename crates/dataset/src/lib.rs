@@ -14,10 +14,12 @@ mod atomic;
 mod card;
 mod chunk;
 mod commit;
+mod entry;
 mod error;
 mod files;
 mod foreign;
 mod keys;
+mod layout;
 mod lock;
 mod lost;
 mod manifest;
@@ -28,22 +30,21 @@ mod read;
 mod recipe;
 mod seed;
 mod state;
-mod status;
 mod work;
 
 pub use atomic::{open_file, write_file};
-pub use chunk::{array_spec, chunk};
+pub use chunk::chunk;
+pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use files::{Files, FilesOutput};
 pub use foreign::{ForeignRow, Holds, read_foreign_parquet};
-pub use manifest::{Entry, MANIFEST, Manifest};
+pub use manifest::{MANIFEST, Manifest};
 pub use metrics::{METRICS, MetricsLog};
 pub use output::Output;
 pub use part::parquet_size;
 pub use read::Dataset;
 pub use recipe::{Input, Recipe, digest_of};
 pub use seed::{place_of, row_id, seed_for};
-pub use status::Status;
 pub use work::Begin;
 
 #[cfg(test)]

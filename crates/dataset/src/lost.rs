@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use crate::manifest::{Entry, Manifest, content};
+use crate::entry::Entry;
+use crate::layout::{DATA, RESERVED};
+use crate::manifest::{Manifest, content};
 use crate::state::Plan;
-use crate::work::{DATA, RESERVED};
 use crate::{Error, METRICS, atomic, card, part};
 
 /// The contents of a directory without a manifest.

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use schema::Table;
 
+use crate::chunk::array_spec;
+use crate::commit::Mode;
 use crate::keys::Keys;
 use crate::manifest::Manifest;
 use crate::part;
 use crate::state::Plan;
-use crate::work::{Begin, Mode, Work};
-use crate::{Error, Recipe, array_spec, card, files};
+use crate::work::{Begin, Work};
+use crate::{Error, Recipe, card, files};
 
 /// A table being written. Dropping it keeps the finished parts for the next run.
 #[derive(Debug)]

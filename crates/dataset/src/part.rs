@@ -17,8 +17,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use schema::{Table, View};
 
 use crate::Error;
+use crate::entry::{Entry, most_unpacked};
 use crate::keys::Keys;
-use crate::manifest::Entry;
 
 /// The `created_by` of the Parquet file: a constant without a version, so that equal rows give equal bytes.
 const CREATED_BY: &str = "alphallm";
@@ -165,12 +165,6 @@ fn for_each<T: Table>(
         first += batch.num_rows();
     }
     same_rows(entry, place, first as u64)
-}
-
-/// Returns the bytes that the columns of a file of this size may take in memory: 1000 times its size, since repeated
-/// texts compress that well, and at least 256 MiB. Without a limit, a file of a few kilobytes could use up all memory.
-pub(crate) fn most_unpacked(bytes: u64) -> u64 {
-    bytes.saturating_mul(1000).max(256 << 20)
 }
 
 /// Makes the error for a file that unpacks to more than [`most_unpacked`].

@@ -1,13 +1,15 @@
 //! Reading a complete table.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use schema::{Table, View};
 
+use crate::entry::Entry;
 use crate::keys::Keys;
 use crate::manifest::Manifest;
-use crate::{Error, part};
+use crate::{Error, Input, part};
 
 /// A complete and verified dataset.
 #[derive(Debug, Clone)]
@@ -43,6 +45,11 @@ impl<T: Table> Dataset<T> {
         &self.manifest
     }
 
+    /// Returns this dataset as the input `name` of a recipe.
+    pub fn input(&self, name: &str) -> Input {
+        Input::dataset(name, &self.dir, &self.manifest.content)
+    }
+
     /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.manifest.rows() as usize
@@ -56,6 +63,17 @@ impl<T: Table> Dataset<T> {
     /// Returns the number of parts.
     pub fn parts(&self) -> usize {
         self.manifest.parts.len()
+    }
+
+    /// Returns the rows of each part, as a range of all rows.
+    pub fn ranges(&self) -> Vec<Range<usize>> {
+        let mut start = 0;
+        let part = |entry: &Entry| {
+            let rows = start..start + entry.rows.unwrap_or_default() as usize;
+            start = rows.end;
+            rows
+        };
+        self.manifest.parts.iter().map(part).collect()
     }
 
     /// Fails with [`Error::Empty`] if there are no rows.
@@ -89,7 +107,7 @@ impl<T: Table> Dataset<T> {
         Ok(all)
     }
 
-    fn part(&self, index: usize) -> Result<&crate::Entry, Error> {
+    fn part(&self, index: usize) -> Result<&Entry, Error> {
         let parts = self.parts();
         self.manifest.parts.get(index).ok_or_else(|| {
             Error::Usage(format!("{} has no part {index}: it has {parts}", self.dir.display()))

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use schema::Table;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::Digest;
-use crate::{Dataset, Error, Files, atomic};
+use crate::{Error, atomic};
 
 /// An input that was read to make a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +20,12 @@ pub struct Input {
 }
 
 impl Input {
+    /// Makes an input of a dataset, which is known by the `content` of its manifest.
+    pub(crate) fn dataset(name: &str, dir: &Path, content: &str) -> Self {
+        let (path, content) = (dir.display().to_string(), content.to_owned());
+        Self { name: name.to_owned(), path, content }
+    }
+
     /// Makes an input of a file that no stage wrote. Reads the whole file to hash it.
     pub fn file(name: &str, path: &Path) -> Result<Self, Error> {
         let (_, content) = atomic::digest(path)?;
@@ -100,22 +105,4 @@ pub fn digest_of(config: &impl Serialize) -> Result<String, Error> {
         .map_err(|e| Error::Usage(format!("the configuration cannot be written as JSON: {e}")))?;
     value.sort_all_objects();
     Ok(blake3::hash(value.to_string().as_bytes()).to_hex().to_string())
-}
-
-impl<T: Table> Dataset<T> {
-    /// Returns this dataset as the input `name` of a recipe.
-    pub fn input(&self, name: &str) -> Input {
-        input(name, self.dir(), &self.manifest().content)
-    }
-}
-
-impl Files {
-    /// Returns these files as the input `name` of a recipe.
-    pub fn input(&self, name: &str) -> Input {
-        input(name, self.dir(), &self.manifest().content)
-    }
-}
-
-fn input(name: &str, dir: &Path, content: &str) -> Input {
-    Input { name: name.to_owned(), path: dir.display().to_string(), content: content.to_owned() }
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Entry, Manifest};
+use crate::entry::Entry;
+use crate::manifest::Manifest;
 use crate::{Error, Recipe, atomic};
 
 /// The name of the state folder.

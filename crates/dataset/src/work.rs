@@ -1,15 +1,16 @@
 //! Beginning, resuming and committing, shared by tables and plain files.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::atomic::{self, TEMPORARY};
-use crate::commit::{self, Left};
-use crate::lock::{LOCK, Lock};
-use crate::manifest::{Entry, MANIFEST, Manifest};
+use crate::atomic;
+use crate::commit::{self, Left, Mode};
+use crate::entry::Entry;
+use crate::layout::{DATA, ours, temporary};
+use crate::lock::Lock;
+use crate::manifest::{MANIFEST, Manifest};
 use crate::state::{self, Plan, State};
 use crate::{Error, METRICS, card, lost};
 
@@ -30,26 +31,6 @@ impl<W> Begin<W> {
             Self::UpToDate(manifest) => Begin::UpToDate(manifest),
             Self::Work(work) => Begin::Work(f(work)),
         }
-    }
-}
-
-/// The way to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// The only writer; refuses to touch the work of another recipe.
-    Alone,
-    /// The only writer; replaces the work of another recipe.
-    Replace,
-    /// The only writer; replaces whatever is complete, even by this recipe.
-    Again,
-    /// One of several writers of one recipe.
-    Shard,
-}
-
-impl Mode {
-    /// Whether the work of another recipe is replaced.
-    fn replaces(self) -> bool {
-        matches!(self, Self::Replace | Self::Again)
     }
 }
 
@@ -251,9 +232,6 @@ fn settle_plan(
     Ok(())
 }
 
-/// The folder of the parts in a dataset.
-pub(crate) const DATA: &str = "data";
-
 /// Deletes files that earlier runs left unfinished or that are being replaced. Fails if `data` has any file that this
 /// program did not write.
 fn sweep(dir: &Path, state: &State, finished: &[Entry]) -> Result<(), Error> {
@@ -277,20 +255,3 @@ fn sweep(dir: &Path, state: &State, finished: &[Entry]) -> Result<(), Error> {
     }
     state.forget(finished)
 }
-
-/// Whether a file in `data/` has a name of the form that this crate uses.
-fn ours(path: &Path) -> bool {
-    let name = name(path);
-    temporary(path) || (name.starts_with("train-") && name.ends_with(".parquet"))
-}
-
-pub(crate) fn temporary(path: &Path) -> bool {
-    name(path).starts_with(TEMPORARY)
-}
-
-fn name(path: &Path) -> Cow<'_, str> {
-    path.file_name().unwrap_or_default().to_string_lossy()
-}
-
-/// Names in a dataset's directory that have a meaning of their own, so no listed file may have them.
-pub(crate) const RESERVED: [&str; 5] = [LOCK, state::STATE, card::NAME, MANIFEST, DATA];

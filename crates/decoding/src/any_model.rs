@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use critic::Head;
 use dataset::Input;
 use policy::{Policy, Server, ServerOptions};
 use stage::Failure;
 
-use crate::models::{Model, Place};
-use crate::{Error, TextConfig};
+use crate::{Error, Model, Runtime, TextConfig};
 
 /// The location of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +46,15 @@ impl AnyModel {
     ///
     /// # Errors
     /// As [`Model::load`]; exit 69 if the server does not answer, 65 if it lacks a feature that is needed.
-    pub fn load(name: &str, at: &ModelAt, place: &Place) -> Result<Self, Failure> {
+    pub fn load(name: &str, at: &ModelAt, runtime: &Runtime) -> Result<Self, Failure> {
         let address = match at {
             ModelAt::Dir(dir) => {
-                return Ok(Self::Model(Box::new(Model::load(name, dir, place)?)));
+                return Ok(Self::Model(Box::new(Model::load(name, dir, runtime)?)));
             }
             ModelAt::Server(address) => address,
         };
         let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
-        let options = ServerOptions { requests: place.requests, ..ServerOptions::default() };
+        let options = ServerOptions { requests: runtime.requests, ..ServerOptions::default() };
         let server = Server::connect(address, key, options).map_err(Error::from)?;
         if !server.repeats() {
             tracing::warn!(
@@ -72,9 +72,9 @@ impl AnyModel {
     /// # Errors
     /// Exit 65 if the model cannot end a solution, or lacks something that the text settings need, such as a chat
     /// template.
-    pub fn policy(&self, text: &TextConfig, place: &Place) -> Result<Policy, Failure> {
+    pub fn policy(&self, text: &TextConfig, runtime: &Runtime) -> Result<Policy, Failure> {
         match self {
-            Self::Model(model) => model.policy(text, place),
+            Self::Model(model) => model.policy(text, runtime),
             Self::Server(server, _) => {
                 let policy = Policy::served(server.as_ref().clone(), text.policy.clone());
                 Ok(policy.map_err(Error::from)?)
@@ -100,15 +100,20 @@ impl AnyModel {
 
     /// Its heads as a critic: its scalar heads and the heads it has learned to answer in words, or else all heads that
     /// `text` has a template for.
-    pub fn heads(&self, text: &TextConfig) -> Vec<String> {
+    ///
+    /// # Errors
+    /// [`Error::Critic`] if the checkpoint names a head that no critic has.
+    pub fn heads(&self, text: &TextConfig) -> Result<Vec<Head>, Error> {
         let learned = match self {
             Self::Model(model) => {
                 let config = &model.checkpoint.config;
-                [config.scalar_heads.as_slice(), &config.word_heads].concat()
+                let heads = [config.scalar_heads.as_slice(), &config.word_heads].concat();
+                Head::all_of(&heads).map_err(critic::Error::from)?
             }
             Self::Server(..) => Vec::new(),
         };
-        if learned.is_empty() { text.critic.words.keys().cloned().collect() } else { learned }
+        let asked = || text.critic.words.keys().copied().collect();
+        Ok(if learned.is_empty() { asked() } else { learned })
     }
 
     /// A short name: the content hash of a checkpoint, or the name of a served model.

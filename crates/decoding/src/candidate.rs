@@ -1,7 +1,8 @@
 //! Solutions found without a tree, and ways to pick one of them.
 
 use critic::Scores;
-use policy::ended;
+use policy::FinishReason;
+use schema::trajectories::can_be_right;
 
 /// A finished solution of a question.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,10 +21,15 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// A solution with the given stop reason.
-    pub(crate) fn new(text: String, stop: &str, outcome: Option<f32>, tokens: u32) -> Self {
+    /// A solution that ended for this reason.
+    pub(crate) fn new(
+        text: String,
+        finish: FinishReason,
+        outcome: Option<f32>,
+        tokens: u32,
+    ) -> Self {
         let answer = answer::final_answer(&text);
-        let outcome = worth(ended(stop), answer.as_deref(), outcome.map(f64::from));
+        let outcome = worth(finish.is_natural(), answer.as_deref(), outcome.map(f64::from));
         Self { text, answer, outcome, score: outcome, tokens }
     }
 
@@ -35,9 +41,9 @@ impl Candidate {
     }
 }
 
-/// The effective outcome reward. A solution that was cut or has no answer cannot be right, so the critic is overruled.
+/// The effective outcome reward. The critic is overruled if the solution cannot be right.
 pub(crate) fn worth(finished: bool, answer: Option<&str>, outcome: Option<f64>) -> f64 {
-    outcome.filter(|_| finished && answer.is_some()).unwrap_or(0.0)
+    outcome.filter(|_| can_be_right(finished, answer)).unwrap_or(0.0)
 }
 
 /// Index of the solution with the highest weight.
@@ -94,7 +100,7 @@ mod tests {
     #[test]
     fn the_three_picks_differ() {
         let candidate = |(answer, outcome): (&str, f32)| {
-            Candidate::new(format!("So it is.\n#### {answer}"), "end", Some(outcome), 9)
+            Candidate::new(format!("So it is.\n#### {answer}"), FinishReason::End, Some(outcome), 9)
         };
         let all: Vec<Candidate> =
             [("3", 0.1), ("3", 0.2), ("3", 0.1), ("5", 0.4), ("5", 0.5), ("7", 0.8)]
@@ -118,13 +124,13 @@ mod tests {
                     process: process.into(),
                     ..Scores::default()
                 };
-                Candidate::new("#### 1".to_owned(), "end", Some(outcome), 9)
+                Candidate::new("#### 1".to_owned(), FinishReason::End, Some(outcome), 9)
                     .scored(&scores, &config)
             })
             .into();
         assert_eq!((best(&all), best_leaf(&all)), (Some(1), Some(0)));
         assert!((all[0].score - 1.9).abs() < 1e-6, "{}", all[0].score);
-        let bare = Candidate::new("#### 1".to_owned(), "end", Some(0.5), 9);
+        let bare = Candidate::new("#### 1".to_owned(), FinishReason::End, Some(0.5), 9);
         assert!(
             (bare.scored(&Scores::default(), &config).score - 0.5).abs() < 1e-12,
             "what is missing adds nothing"
@@ -133,8 +139,8 @@ mod tests {
 
     #[test]
     fn what_does_not_end_or_answer_is_worth_nothing() {
-        let cut = Candidate::new("#### 3".to_owned(), "length", Some(0.9), 9);
-        let mute = Candidate::new("I do not know.".to_owned(), "end", Some(0.9), 9);
+        let cut = Candidate::new("#### 3".to_owned(), FinishReason::Length, Some(0.9), 9);
+        let mute = Candidate::new("I do not know.".to_owned(), FinishReason::End, Some(0.9), 9);
         assert_eq!((cut.outcome, mute.outcome, mute.answer), (0.0, 0.0, None));
     }
 }

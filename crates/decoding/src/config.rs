@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lm::Sampling;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Similarity};
+use crate::Error;
 
 /// The preset's `tree.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,24 @@ pub struct SearchConfig {
     pub settled: Option<Settled>,
     /// Settings of the tree itself.
     pub mcts: mcts::Config,
+}
+
+/// The similarity measure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Similarity {
+    /// Cosine of the policy's last hidden states after the two options, in [-1, 1].
+    Cosine,
+    /// `P(yes) / (P(yes) + P(no))` as the policy's next token, in [0, 1].
+    Judge {
+        /// The text the policy reads. Placeholders: `{question}`, `{written}` (the text before the options), `{new}` and
+        /// `{old}` (the two options).
+        template: String,
+        /// The positive answer, a single token.
+        yes: String,
+        /// The negative answer, a single token.
+        no: String,
+    },
 }
 
 /// Which model writes the rollouts.

@@ -2,9 +2,9 @@
 
 use lm::Drawn;
 use mcts::{Action, Config, NodeId};
-use policy::Part;
+use policy::{FinishReason, Part};
 
-use crate::{Origin, Solved};
+use crate::{Origin, TreeSolution};
 
 /// A search with two children at every node, scored by the value alone.
 pub(crate) fn config(simulations: u32) -> Config {
@@ -40,7 +40,7 @@ pub(crate) fn config(simulations: u32) -> Config {
 }
 
 pub(crate) fn action(text: &str, terminal: bool) -> Action {
-    let stop = if terminal { "end" } else { "termination" }.to_owned();
+    let stop = if terminal { FinishReason::End } else { FinishReason::Termination }.to_string();
     Action { text: text.to_owned(), tokens: 3, cost: 3, logprob: -1.0, terminal, stop }
 }
 
@@ -49,8 +49,13 @@ pub(crate) fn part(text: &str, logprob: f32) -> Part {
     Part { text: text.to_owned(), drawn: Drawn { ids: vec![3], logprobs: vec![logprob] } }
 }
 
-pub(crate) fn solved(origin: Origin, leaf: NodeId, answer: Option<&str>, outcome: f64) -> Solved {
-    Solved {
+pub(crate) fn solution(
+    origin: Origin,
+    leaf: NodeId,
+    answer: Option<&str>,
+    outcome: f64,
+) -> TreeSolution {
+    TreeSolution {
         origin,
         leaf,
         rest: Vec::new(),
@@ -60,7 +65,6 @@ pub(crate) fn solved(origin: Origin, leaf: NodeId, answer: Option<&str>, outcome
         text: String::new(),
         answer: answer.map(str::to_owned),
         outcome,
-        stop: "end".to_owned(),
-        finished: true,
+        finish: FinishReason::End,
     }
 }

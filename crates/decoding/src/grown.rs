@@ -2,20 +2,20 @@
 //! below.
 
 use mcts::NodeId;
-use policy::{Part, TextOption};
+use policy::{Continuation, FinishReason, Part};
 
-use crate::search::Run;
-use crate::{Origin, Solved};
+use crate::active::ActiveSearch;
+use crate::{Origin, TreeSolution};
 
 /// A rollout that passes through a node.
 #[derive(Clone, Copy)]
 pub(crate) struct Passing<'a> {
-    rollout: &'a Solved,
+    rollout: &'a TreeSolution,
     /// Index of the rollout's option after the node.
     at: usize,
 }
 
-impl Run<'_> {
+impl ActiveSearch<'_> {
     /// The rollouts that started at the node or at an ancestor, and pass through the node and continue beyond it, in
     /// order.
     pub(crate) fn passing(&self, node: NodeId) -> impl Iterator<Item = Passing<'_>> {
@@ -42,9 +42,9 @@ impl Run<'_> {
     /// the rollout continues.
     pub(crate) fn rollouts_beside<'r>(
         &'r self,
-        solutions: &'r [Solved],
-    ) -> impl Iterator<Item = &'r Solved> {
-        let ends = |rollout: &Solved, solution: &Solved| {
+        solutions: &'r [TreeSolution],
+    ) -> impl Iterator<Item = &'r TreeSolution> {
+        let ends = |rollout: &TreeSolution, solution: &TreeSolution| {
             let (whole, part) = (rollout.text.as_str(), solution.text.as_str());
             whole == part || (part.ends_with('\n') && whole.starts_with(part))
         };
@@ -57,7 +57,7 @@ impl Run<'_> {
 impl Passing<'_> {
     /// Whether the rollout ended by itself.
     pub(crate) fn finished(&self) -> bool {
-        self.rollout.finished
+        self.rollout.finish.is_natural()
     }
 
     /// The rollout's outcome reward.
@@ -73,7 +73,7 @@ impl Passing<'_> {
         written: &str,
         most: Option<usize>,
         answered: impl Fn(&str) -> bool,
-    ) -> Option<TextOption> {
+    ) -> Option<Continuation> {
         let rest = &self.rollout.rest[self.at..];
         let parts: Vec<Part> = if most.is_none() { rest.to_vec() } else { rest[..1].to_vec() };
         if most.is_some_and(|most| parts[0].drawn.ids.len() > most) {
@@ -81,105 +81,111 @@ impl Passing<'_> {
         }
         let last = parts.len() == rest.len();
         let text: String = parts.iter().map(|part| part.text.as_str()).collect();
-        let (terminal, stop) = match last {
-            _ if answered(&[written, &text].concat()) => (true, "answer"),
+        let (terminal, finish) = match last {
+            _ if answered(&[written, &text].concat()) => (true, FinishReason::Answer),
             // The last option of a cut rollout is incomplete.
-            true if !self.rollout.finished => return None,
-            true => (true, "end"),
-            false => (false, "termination"),
+            true if !self.finished() => return None,
+            true => (true, FinishReason::End),
+            false => (false, FinishReason::Termination),
         };
-        Some(TextOption { text, parts, tokens: 0, terminal, stop })
+        Some(Continuation { text, parts, tokens: 0, terminal, finish })
     }
 
     /// The rollout as the completion of the node.
-    pub(crate) fn completes(&self, node: NodeId) -> Solved {
+    pub(crate) fn completes(&self, node: NodeId) -> TreeSolution {
         let mut whole = self.rollout.clone();
         whole.rest.drain(..self.at);
         for scores in [&mut whole.values, &mut whole.process] {
             scores.drain(..self.at.min(scores.len()));
         }
-        Solved { origin: Origin::Completed, leaf: node, cost: 0, ..whole }
+        TreeSolution { origin: Origin::Completed, leaf: node, cost: 0, ..whole }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{action, config, part, solved};
+    use crate::fixtures::{action, config, part, solution};
     use mcts::{Config, Evaluation, Tree};
 
-    fn tell(run: &mut Run<'_>, text: &str, terminal: bool) {
-        run.tree.tell_samples(vec![action(text, terminal)]).unwrap();
+    fn tell(search: &mut ActiveSearch<'_>, text: &str, terminal: bool) {
+        search.tree.tell_samples(vec![action(text, terminal)]).unwrap();
         let worth = Evaluation { value: Some(0.5), ..Evaluation::default() };
-        run.tree.tell_evaluations(vec![worth]).unwrap();
+        search.tree.tell_evaluations(vec![worth]).unwrap();
     }
 
     /// A tree of one node with two rollouts: one that reaches an answer, and one that was cut.
-    fn run() -> Run<'static> {
+    fn search() -> ActiveSearch<'static> {
         let width = mcts::Width { min: 1, max: 1 };
         let config = Config { root_width: width, width, root_wave: false, ..config(9) };
-        let mut run = Run::new(
+        let mut search = ActiveSearch::new(
             0,
             crate::Question { id: "a", text: "", seed: 0 },
             Tree::new(&config).unwrap(),
         );
-        tell(&mut run, "one\n", false);
-        let leaf = run.tree.leaves().next().unwrap().0;
-        let rollout = |texts: &[&str], finished| Solved {
+        tell(&mut search, "one\n", false);
+        let leaf = search.tree.leaves().next().unwrap().0;
+        let rollout = |texts: &[&str], finish| TreeSolution {
             rest: texts.iter().map(|text| part(text, -0.5)).collect(),
             text: ["one\n", &texts.concat()].concat(),
-            finished,
-            ..solved(Origin::Rollout, leaf, Some("5"), 0.25)
+            finish,
+            ..solution(Origin::Rollout, leaf, Some("5"), 0.25)
         };
-        run.rollouts = vec![rollout(&["two\n", "#### 5"], true), rollout(&["2\n"], false)];
-        run
+        search.rollouts = vec![
+            rollout(&["two\n", "#### 5"], FinishReason::End),
+            rollout(&["2\n"], FinishReason::Length),
+        ];
+        search
     }
 
-    fn leaf(run: &Run<'_>) -> NodeId {
-        run.tree.leaves().last().unwrap().0
+    fn leaf(search: &ActiveSearch<'_>) -> NodeId {
+        search.tree.leaves().last().unwrap().0
     }
 
-    fn options(run: &Run<'_>, most: Option<usize>) -> Vec<Option<TextOption>> {
+    fn options(search: &ActiveSearch<'_>, most: Option<usize>) -> Vec<Option<Continuation>> {
         let never = |_: &str| false;
-        run.passing(leaf(run)).map(|rollout| rollout.option("", most, never)).collect()
+        search.passing(leaf(search)).map(|rollout| rollout.option("", most, never)).collect()
     }
 
     #[test]
     fn a_rollout_serves_every_node_on_its_way() {
-        let mut run = run();
-        let two = options(&run, Some(9))[0].clone().unwrap();
+        let mut search = search();
+        let two = options(&search, Some(9))[0].clone().unwrap();
         assert_eq!((two.text.as_str(), two.tokens, two.terminal), ("two\n", 0, false));
         assert!((two.logprob() - -0.5).abs() < 1e-6);
-        assert_eq!(options(&run, Some(0))[0], None, "it would have been cut");
-        assert_eq!(options(&run, Some(9))[1], None, "it ends where it was cut");
-        let rest = options(&run, None)[0].clone().unwrap();
-        assert_eq!((rest.text.as_str(), rest.stop, rest.terminal), ("two\n#### 5", "end", true));
-        tell(&mut run, "two\n", false);
-        let end = options(&run, Some(9));
+        assert_eq!(options(&search, Some(0))[0], None, "it would have been cut");
+        assert_eq!(options(&search, Some(9))[1], None, "it ends where it was cut");
+        let rest = options(&search, None)[0].clone().unwrap();
+        assert_eq!(
+            (rest.text.as_str(), rest.finish, rest.terminal),
+            ("two\n#### 5", FinishReason::End, true)
+        );
+        tell(&mut search, "two\n", false);
+        let end = options(&search, Some(9));
         assert_eq!(end.len(), 1, "the other goes elsewhere");
         assert_eq!(end[0].as_ref().map(|o| (o.text.as_str(), o.terminal)), Some(("#### 5", true)));
     }
 
     #[test]
     fn an_answer_ends_a_solution_wherever_it_stands() {
-        let run = run();
-        let rollout = run.passing(leaf(&run)).next().unwrap();
+        let search = search();
+        let rollout = search.passing(leaf(&search)).next().unwrap();
         let option = rollout.option("one\n", Some(9), |text| text == "one\ntwo\n").unwrap();
-        assert_eq!((option.terminal, option.stop), (true, "answer"));
+        assert_eq!((option.terminal, option.finish), (true, FinishReason::Answer));
     }
 
     /// A rollout that continues after the answer at which the tree ended a solution is not counted either. A longer
     /// answer is a different solution.
     #[test]
     fn a_solution_counts_once() {
-        let mut run = run();
-        tell(&mut run, "two\n", false);
-        let completed = run.passing(leaf(&run)).next().unwrap().completes(leaf(&run));
+        let mut search = search();
+        tell(&mut search, "two\n", false);
+        let completed = search.passing(leaf(&search)).next().unwrap().completes(leaf(&search));
         assert_eq!((completed.rest.len(), completed.cost, completed.outcome), (1, 0, 0.25));
-        let beside = |solutions: &[Solved]| run.rollouts_beside(solutions).count();
+        let beside = |solutions: &[TreeSolution]| search.rollouts_beside(solutions).count();
         assert_eq!(beside(&[]), 2);
         assert_eq!(beside(std::slice::from_ref(&completed)), 1);
-        let said = |text: &str| Solved { text: text.to_owned(), ..completed.clone() };
+        let said = |text: &str| TreeSolution { text: text.to_owned(), ..completed.clone() };
         assert_eq!(beside(&[said("one\ntwo\n")]), 1);
         assert_eq!(beside(&[said("one\ntwo\n#### ")]), 2);
     }
@@ -187,20 +193,21 @@ mod tests {
     /// A node whose text is only a prefix of a rollout's option is not on the rollout's path.
     #[test]
     fn a_way_is_one_of_options() {
-        let mut run = run();
-        tell(&mut run, "tw", false);
-        assert_eq!(run.passing(leaf(&run)).count(), 0);
+        let mut search = search();
+        tell(&mut search, "tw", false);
+        assert_eq!(search.passing(leaf(&search)).count(), 0);
     }
 
     #[test]
     fn the_way_of_first_children_is_known() {
-        let mut run = run();
-        assert!(run.is_first(leaf(&run)));
+        let mut search = search();
+        assert!(search.is_first(leaf(&search)));
         let width = mcts::Width { min: 2, max: 2 };
-        run.tree = Tree::new(&Config { root_width: width, root_wave: false, ..config(9) }).unwrap();
-        tell(&mut run, "one\n", false);
-        tell(&mut run, "another\n", false);
-        let firsts: Vec<bool> = run.tree.leaves().map(|(id, _)| run.is_first(id)).collect();
+        search.tree =
+            Tree::new(&Config { root_width: width, root_wave: false, ..config(9) }).unwrap();
+        tell(&mut search, "one\n", false);
+        tell(&mut search, "another\n", false);
+        let firsts: Vec<bool> = search.tree.leaves().map(|(id, _)| search.is_first(id)).collect();
         assert_eq!(firsts, [true, false]);
     }
 }

@@ -3,30 +3,20 @@
 use critic::{Scores, Solution};
 use dataset::seed_for;
 use lm::Sampling;
-use mcts::{Evaluation, NodeId};
-use policy::{StateRequest, TextOption};
+use mcts::Evaluation;
+use policy::{Continuation, StateRequest};
 
+use crate::active::{ActiveSearch, Leaf};
 use crate::candidate::worth;
 use crate::memory::Memory;
-use crate::search::{Run, refused};
-use crate::solutions::solved;
+use crate::solutions::solution;
 use crate::{Error, Origin, RolloutsBy, Searcher};
-
-/// A leaf to evaluate.
-pub(crate) struct Leaf {
-    pub(crate) run: usize,
-    pub(crate) node: NodeId,
-    pub(crate) options: Vec<String>,
-    pub(crate) terminal: bool,
-    /// Whether it is a terminal that ended by itself rather than at the length limit.
-    pub(crate) finished: bool,
-}
 
 impl Searcher {
     /// Runs rollouts from the leaves that are not terminal, then scores leaves and rollouts in one batch.
     pub(crate) fn evaluate(
         &self,
-        runs: &mut [Run<'_>],
+        searches: &mut [ActiveSearch<'_>],
         leaves: &[Leaf],
         memory: &mut Memory,
     ) -> Result<(), Error> {
@@ -37,13 +27,13 @@ impl Searcher {
         // Only the ORM judges rollouts. Without its weight they would be wasted.
         let count = if weights.orm > 0.0 { self.config.mcts.rollouts } else { 0 };
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
-        let at_hand: Vec<Vec<f64>> =
-            leaves.iter().map(|leaf| self.at_hand_outcomes(runs, leaf, count)).collect();
+        let existing: Vec<Vec<f64>> =
+            leaves.iter().map(|leaf| self.existing_outcomes(searches, leaf, count)).collect();
         let lacking =
-            |i: usize| if leaves[i].terminal { 0 } else { count - at_hand[i].len() as u32 };
+            |i: usize| if leaves[i].terminal { 0 } else { count - existing[i].len() as u32 };
         let lacking: Vec<u32> = (0..leaves.len()).map(lacking).collect();
-        let rollouts = self.roll_out(runs, leaves, &lacking, memory)?;
-        let question = |leaf: &Leaf| runs[leaf.run].question.text;
+        let rollouts = self.roll_out(searches, leaves, &lacking, memory)?;
+        let question = |leaf: &Leaf| searches[leaf.search].question.text;
         // Critics read from left to right, so the scores of a leaf are part of the scores of its rollout and the leaf is
         // not scored again. An empty rollout is the exception: it is scored as a finished solution, which says nothing
         // about the unfinished leaf.
@@ -72,36 +62,41 @@ impl Searcher {
                 evaluation(leaf, if is_alone(i) { alone.next() } else { continued.get(first(i)) })
             })
             .collect();
-        for (evaluation, outcomes) in evaluations.iter_mut().zip(at_hand) {
+        for (evaluation, outcomes) in evaluations.iter_mut().zip(existing) {
             evaluation.orm.extend(outcomes);
         }
         for ((leaf, option), scores) in rollouts.into_iter().zip(continued) {
             let evaluation = &mut evaluations[leaf];
-            let solved = solved(Origin::Rollout, &leaves[leaf], &option, scores);
-            evaluation.orm.push(solved.outcome);
-            evaluation.tokens += u64::from(solved.cost);
-            runs[leaves[leaf].run].rollouts.push(solved);
+            let solution = solution(Origin::Rollout, &leaves[leaf], &option, scores);
+            evaluation.orm.push(solution.outcome);
+            evaluation.tokens += u64::from(solution.cost);
+            searches[leaves[leaf].search].rollouts.push(solution);
         }
-        tell_evaluations(runs, leaves, evaluations)
+        tell_evaluations(searches, leaves, evaluations)
     }
 
     /// Outcome rewards of the existing rollouts through a leaf, at most `count`.
-    fn at_hand_outcomes(&self, runs: &[Run<'_>], leaf: &Leaf, count: u32) -> Vec<f64> {
+    fn existing_outcomes(
+        &self,
+        searches: &[ActiveSearch<'_>],
+        leaf: &Leaf,
+        count: u32,
+    ) -> Vec<f64> {
         if leaf.terminal || self.config.rollouts_by != RolloutsBy::PolicyGrown {
             return Vec::new();
         }
-        let passing = runs[leaf.run].passing(leaf.node);
+        let passing = searches[leaf.search].passing(leaf.node);
         passing.take(count as usize).map(|rollout| rollout.outcome()).collect()
     }
 
     /// Generates the missing rollouts: `lacking[i]` of them for leaf `i`. Each comes with the index of its leaf.
     fn roll_out(
         &self,
-        runs: &[Run<'_>],
+        searches: &[ActiveSearch<'_>],
         leaves: &[Leaf],
         lacking: &[u32],
         memory: &mut Memory,
-    ) -> Result<Vec<(usize, TextOption)>, Error> {
+    ) -> Result<Vec<(usize, Continuation)>, Error> {
         let all = lacking.iter().enumerate();
         let count = self.config.mcts.rollouts;
         // The first rollouts of a leaf are those that already exist, so new ones are numbered after them.
@@ -112,8 +107,8 @@ impl Searcher {
         let states: Vec<StateRequest<'_>> = wanted
             .iter()
             .map(|&(i, n)| {
-                let (leaf, question) = (&leaves[i], runs[leaves[i].run].question);
-                let greedy = greedy_first && n == 0 && runs[leaf.run].is_first(leaf.node);
+                let (leaf, question) = (&leaves[i], searches[leaves[i].search].question);
+                let greedy = greedy_first && n == 0 && searches[leaf.search].is_first(leaf.node);
                 StateRequest {
                     question: question.text,
                     written: leaf.options.concat(),
@@ -141,13 +136,6 @@ impl Searcher {
     }
 }
 
-impl Leaf {
-    /// The options on the path to the leaf, followed by the options of `rest`.
-    pub(crate) fn continued(&self, rest: &TextOption) -> Vec<String> {
-        self.options.iter().cloned().chain(rest.texts()).collect()
-    }
-}
-
 /// The critic scores of the leaf itself: value and PRM of its last option, and the outcome if it is terminal.
 fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
     let Some(scores) = scores else { return Evaluation::default() };
@@ -168,25 +156,27 @@ fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
 
 /// Passes the evaluations, in the order of the leaves, to their trees.
 fn tell_evaluations(
-    runs: &mut [Run<'_>],
+    searches: &mut [ActiveSearch<'_>],
     leaves: &[Leaf],
     evaluations: Vec<Evaluation>,
 ) -> Result<(), Error> {
     let mut evaluations = leaves.iter().zip(evaluations).peekable();
     while let Some((leaf, first)) = evaluations.next() {
         let mut told = vec![first];
-        while let Some((_, next)) = evaluations.next_if(|(other, _)| other.run == leaf.run) {
+        while let Some((_, next)) = evaluations.next_if(|(other, _)| other.search == leaf.search) {
             told.push(next);
         }
-        let run = &mut runs[leaf.run];
-        let answer = run.tree.tell_evaluations(told);
-        answer.map_err(|source| refused(&run.question, source))?;
+        let search = &mut searches[leaf.search];
+        let answer = search.tree.tell_evaluations(told);
+        answer.map_err(|source| search.refused(source))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use mcts::NodeId;
+
     use super::*;
 
     #[test]
@@ -194,7 +184,7 @@ mod tests {
         let scores = Scores { outcome: Some(0.75), ..Scores::default() };
         let orm = |text: &str, terminal, finished| {
             let options = vec![text.to_owned()];
-            let leaf = Leaf { run: 0, node: NodeId::ROOT, options, terminal, finished };
+            let leaf = Leaf { search: 0, node: NodeId::ROOT, options, terminal, finished };
             evaluation(&leaf, Some(&scores)).orm
         };
         assert_eq!(orm("#### 5", true, true), [0.75]);

@@ -5,6 +5,7 @@
 //! needs of many trees go to the models in one batch. The result for a question does not depend on the other questions in
 //! the batch.
 
+mod active;
 mod any_model;
 pub mod candidate;
 mod config;
@@ -15,9 +16,12 @@ mod fixtures;
 mod grown;
 mod leaves;
 mod memory;
+mod model;
 pub mod models;
 mod picks;
 mod pool;
+mod question;
+mod runtime;
 mod sample;
 mod search;
 mod searcher;
@@ -28,17 +32,19 @@ mod text;
 
 pub use any_model::{AnyModel, ModelAt};
 pub use candidate::Candidate;
-pub use config::{RolloutsBy, SearchConfig, Settled};
+pub use config::{RolloutsBy, SearchConfig, Settled, Similarity};
+pub use critic::Head;
 pub use critic::quality::Bar;
 pub use error::Error;
 pub use fitting::{Fitting, Taken};
-pub use memory::{Cost, Found};
-pub use models::{Models, Place};
-pub use picks::{Origin, Picks, Solved};
-pub use policy::Part;
+pub use memory::{Cost, Costed};
+pub use model::Model;
+pub use models::Models;
+pub use picks::{Origin, Pick, Picks, Searched, TreeSolution};
+pub use policy::{FinishReason, Part};
+pub use question::{Pulse, Question};
+pub use runtime::Runtime;
 pub use sample::{Sample, SampleBudget, SampleConfig, Sampled};
-pub use search::{Pulse, Question, Searched};
 pub use searcher::{Searcher, fitting};
-pub use similarity::Similarity;
 pub use steps::{StepConfig, StepMethod, Stepped};
 pub use text::TextConfig;

@@ -32,9 +32,9 @@ pub struct Cost {
 
 /// Results for all questions, with the total cost.
 #[derive(Debug, Clone)]
-pub struct Found<T> {
+pub struct Costed<T> {
     /// The results, in the order of the questions.
-    pub found: Vec<T>,
+    pub results: Vec<T>,
     /// The cost of all of them.
     pub cost: Cost,
 }

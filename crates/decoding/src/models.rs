@@ -1,142 +1,15 @@
-//! Loads a stage's models, verifies them and records them for the recipe.
+//! The models of a stage that searches: a policy, a fast policy and critics.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use critic::Critic;
-use critic::quality::{self, Bar, Quality};
-use dataset::{Files, Input};
-use lm::engine::EngineOptions;
-use lm::{Checkpoint, Engine};
+use critic::quality::{Bar, Quality};
+use critic::{Critic, Head};
+use dataset::Input;
 use policy::Policy;
-use stage::{Common, Failure, ResultExt};
+use stage::Failure;
 
-use crate::{AnyModel, Error, ModelAt, TextConfig};
-
-/// Where and how models run.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The devices. The first one holds everything that exists once; each device processes batches of its own.
-    pub devices: Vec<lm::device::Device>,
-    /// Workers and batch size for inference.
-    pub options: EngineOptions,
-    /// Limit on the KV cache of a search, in bytes ([`crate::Searcher::within`]).
-    pub kept_at_most: Option<u64>,
-    /// Maximum number of concurrent requests to a server.
-    pub requests: usize,
-}
-
-/// Batch size on the CPU, in rows. Larger batches no longer fit its caches.
-const CPU_ROWS: usize = 64;
-/// Batch size on a GPU, in rows. Smaller batches do not keep it busy.
-const CUDA_ROWS: usize = 512;
-
-impl Place {
-    /// The device and the limits given on a stage's command line.
-    ///
-    /// # Errors
-    /// Exit 69 if the device is not available.
-    pub fn of(common: &Common) -> Result<Self, Failure> {
-        let (kept_at_most, requests) = (common.kv_memory.map(|size| size.0), common.requests.get());
-        Ok(Self { kept_at_most, requests, ..Self::on(&common.device, common.workers)? })
-    }
-
-    /// A device without limits: `workers` threads on the CPU, or one worker per GPU.
-    ///
-    /// # Errors
-    /// Exit 69 if the device is not available.
-    pub fn on(device: &stage::Device, workers: NonZeroUsize) -> Result<Self, Failure> {
-        let (devices, options) = match device {
-            stage::Device::Cpu => {
-                let workers = workers.get();
-                (vec![lm::device::cpu()], EngineOptions { workers, rows: CPU_ROWS })
-            }
-            stage::Device::Cuda(cards) => {
-                let devices: Result<Vec<_>, _> =
-                    cards.iter().map(|&card| lm::device::cuda(card)).collect();
-                let devices = devices.map_err(|e| Failure::unavailable(e.to_string()))?;
-                (devices, EngineOptions { workers: cards.len(), rows: CUDA_ROWS })
-            }
-        };
-        Ok(Self { devices, options, kept_at_most: None, requests: 1 })
-    }
-
-    /// The first device, which holds everything that exists once.
-    pub fn device(&self) -> &lm::device::Device {
-        &self.devices[0]
-    }
-}
-
-/// A checkpoint with its recipe entry.
-#[derive(Debug)]
-pub struct Model {
-    /// Its role in the stage: `policy`, `critic`...
-    pub name: String,
-    /// Its directory.
-    pub dir: PathBuf,
-    /// The weights, configuration and tokenizer.
-    pub checkpoint: Checkpoint,
-    /// Its recipe entry.
-    pub input: Input,
-}
-
-impl Model {
-    /// Loads a checkpoint directory. A directory written by a stage is verified against its manifest; any other Hugging
-    /// Face directory is taken as it is and identified by a hash of its files.
-    ///
-    /// # Errors
-    /// Exit 65 if the directory is incomplete, damaged or not supported.
-    pub fn load(name: &str, dir: &Path, place: &Place) -> Result<Self, Failure> {
-        let foreign = dir.join(lm::checkpoint::CONFIG_FILE).exists()
-            && dataset::Manifest::find(dir)?.is_none();
-        let named = |source: lm::Error| Error::Model {
-            name: name.to_owned(),
-            dir: dir.to_owned(),
-            source: source.into(),
-        };
-        let input = if foreign {
-            Input::files(name, dir, &lm::checkpoint::model_files(dir).map_err(named)?)?
-        } else {
-            Files::open(dir)?.input(name)
-        };
-        let checkpoint = Checkpoint::load(dir, place.device()).map_err(named)?;
-        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
-    }
-
-    /// An engine for the model, on all devices.
-    pub fn engine(&self, place: &Place) -> Engine {
-        let engine = Engine::new(&self.checkpoint, place.device(), place.options);
-        engine.and_on(&self.checkpoint, &place.devices[1..])
-    }
-
-    /// The model as a policy.
-    ///
-    /// # Errors
-    /// Exit 65 if the model cannot end a solution.
-    pub fn policy(&self, text: &TextConfig, place: &Place) -> Result<Policy, Failure> {
-        let policy = Policy::new(self.engine(place), text.policy.clone());
-        let named =
-            |source| Error::Model { name: self.name.clone(), dir: self.dir.clone(), source };
-        Ok(policy.map_err(named)?)
-    }
-
-    /// Quality figures of a critic's heads; empty if they were never measured.
-    fn quality(&self) -> Result<BTreeMap<String, Quality>, Failure> {
-        let path = self.dir.join(quality::FILE);
-        if !path.exists() {
-            return Ok(BTreeMap::new());
-        }
-        let text = std::fs::read(&path).or_io(path.display())?;
-        serde_json::from_slice(&text).or_data(path.display())
-    }
-
-    /// A short content hash that identifies the model: the first 16 characters of its directory's hash.
-    pub fn label(&self) -> String {
-        self.input.content.chars().take(16).collect()
-    }
-}
+use crate::{AnyModel, Error, ModelAt, Runtime, TextConfig};
 
 /// Role of the fast policy.
 const FAST: &str = "fast-policy";
@@ -161,13 +34,13 @@ impl Models {
         policy: &ModelAt,
         fast_policy: &ModelAt,
         critics: &[ModelAt],
-        place: &Place,
+        runtime: &Runtime,
     ) -> Result<Self, Failure> {
-        let critics = load_critics(critics, place)?;
+        let critics = load_critics(critics, runtime)?;
         Ok(Self {
-            policy: AnyModel::load("policy", policy, place)?,
+            policy: AnyModel::load("policy", policy, runtime)?,
             fast_policy: (fast_policy != policy)
-                .then(|| AnyModel::load(FAST, fast_policy, place))
+                .then(|| AnyModel::load(FAST, fast_policy, runtime))
                 .transpose()?,
             critics,
         })
@@ -189,10 +62,14 @@ impl Models {
     ///
     /// # Errors
     /// As [`AnyModel::policy`].
-    pub fn policies(&self, text: &TextConfig, place: &Place) -> Result<[Arc<Policy>; 2], Failure> {
-        let policy = Arc::new(self.policy.policy(text, place)?);
+    pub fn policies(
+        &self,
+        text: &TextConfig,
+        runtime: &Runtime,
+    ) -> Result<[Arc<Policy>; 2], Failure> {
+        let policy = Arc::new(self.policy.policy(text, runtime)?);
         let fast = match &self.fast_policy {
-            Some(fast) => Arc::new(fast.policy(text, place)?),
+            Some(fast) => Arc::new(fast.policy(text, runtime)?),
             None => policy.clone(),
         };
         Ok([policy, fast])
@@ -202,7 +79,7 @@ impl Models {
     ///
     /// # Errors
     /// Exit 65, with the figures that miss their bar.
-    pub fn require(&self, bars: &BTreeMap<String, Bar>) -> Result<(), Failure> {
+    pub fn require(&self, bars: &BTreeMap<Head, Bar>) -> Result<(), Failure> {
         let mut measured = BTreeMap::<String, Quality>::new();
         for model in &self.critics {
             // Nothing is known about the quality of a served model.
@@ -210,7 +87,7 @@ impl Models {
                 measured.extend(model.quality()?);
             }
         }
-        let missed = |(head, bar): (&String, &Bar)| match measured.get(head) {
+        let missed = |(head, bar): (&Head, &Bar)| match measured.get(head.name()) {
             Some(quality) => bar.missed(quality).map(|missed| format!("{head}: {missed}")),
             None => Some(format!("{head}: was never measured")),
         };
@@ -227,8 +104,8 @@ impl Models {
     ///
     /// # Errors
     /// Exit 65 if two models have the same head or a mark is not a single token.
-    pub fn critic(&self, text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
-        critic(&self.critics, text, place)
+    pub fn critic(&self, text: &TextConfig, runtime: &Runtime) -> Result<Critic, Failure> {
+        critic(&self.critics, text, runtime)
     }
 }
 
@@ -236,21 +113,25 @@ impl Models {
 ///
 /// # Errors
 /// Exit 65 if two models have the same head, a mark is not a single token, or a model has no heads.
-pub fn critic(models: &[AnyModel], text: &TextConfig, place: &Place) -> Result<Critic, Failure> {
+pub fn critic(
+    models: &[AnyModel],
+    text: &TextConfig,
+    runtime: &Runtime,
+) -> Result<Critic, Failure> {
     let engines = models.iter().filter_map(|any| match any {
-        AnyModel::Model(model) if !any.is_reader() => Some(model.engine(place)),
+        AnyModel::Model(model) if !any.is_reader() => Some(model.engine(runtime)),
         _ => None,
     });
     let critic = Critic::new(engines.collect(), &text.policy.format, &text.critic);
     let mut critic = critic.map_err(Error::from)?;
     for model in models.iter().filter(|model| model.is_reader()) {
-        let heads = model.heads(text);
+        let heads = model.heads(text)?;
         if heads.is_empty() {
             let label = model.label();
             return Err(Failure::data(format!("critic {label}: the model has no heads"))
                 .hint("say in [critic.words] of text.toml how it is asked, or train it"));
         }
-        let policy = Arc::new(model.policy(text, place)?);
+        let policy = Arc::new(model.policy(text, runtime)?);
         critic = critic.with_words(policy, &heads).map_err(Error::from)?;
     }
     Ok(critic)
@@ -270,40 +151,13 @@ pub fn critics_id(models: &[AnyModel], text: &TextConfig) -> Result<String, Fail
 ///
 /// # Errors
 /// As [`AnyModel::load`]; also exit 65 if a server does not return the log-probabilities that scoring in words needs.
-pub fn load_critics(critics: &[ModelAt], place: &Place) -> Result<Vec<AnyModel>, Failure> {
+pub fn load_critics(critics: &[ModelAt], runtime: &Runtime) -> Result<Vec<AnyModel>, Failure> {
     let load = |(i, at): (usize, &ModelAt)| {
-        let critic = AnyModel::load(&format!("critic-{i}"), at, place)?;
+        let critic = AnyModel::load(&format!("critic-{i}"), at, runtime)?;
         if let AnyModel::Server(server, _) = &critic {
             server.require_likeliest().map_err(Error::from)?;
         }
         Ok(critic)
     };
     critics.iter().enumerate().map(load).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::num::NonZeroUsize;
-
-    use super::*;
-
-    /// A foreign directory is identified by all of its files: a change to a shard or to the configuration makes a
-    /// different model.
-    #[test]
-    fn shards_from_elsewhere_are_a_model() {
-        let from = concat!(env!("CARGO_MANIFEST_DIR"), "/../lm/tests/fixtures/qwen2-shards");
-        let dir = tempfile::tempdir().unwrap();
-        for entry in std::fs::read_dir(from).unwrap() {
-            let path = entry.unwrap().path();
-            std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
-        }
-        let place = Place::on(&stage::Device::Cpu, NonZeroUsize::MIN).unwrap();
-        let load = || Model::load("policy", dir.path(), &place).unwrap().input.content;
-        let first = load();
-        assert_eq!(load(), first);
-        let config = dir.path().join("config.json");
-        let text = std::fs::read_to_string(&config).unwrap();
-        std::fs::write(&config, text.replace("1e-05", "1e-06")).unwrap();
-        assert_ne!(load(), first, "{text}");
-    }
 }

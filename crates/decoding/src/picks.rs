@@ -1,7 +1,7 @@
 //! The solutions of a search, and four ways to pick one answer (AlphaLLM §4.3).
 
 use mcts::{NodeId, Tree};
-use policy::Part;
+use policy::{FinishReason, Part};
 
 use crate::candidate::{elected, heaviest};
 
@@ -18,7 +18,7 @@ pub enum Origin {
 
 /// A solution of a question.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Solved {
+pub struct TreeSolution {
     /// Where it comes from.
     pub origin: Origin,
     /// The node it was written from; for a terminal, the node itself.
@@ -37,18 +37,59 @@ pub struct Solved {
     pub answer: Option<String>,
     /// The outcome reward, in `[0, 1]`; 0 if the solution was cut or has no answer.
     pub outcome: f64,
-    /// The stop reason.
-    pub stop: String,
-    /// Whether it ended by itself rather than at the length limit.
-    pub finished: bool,
+    /// Why it ended.
+    pub finish: FinishReason,
 }
 
-impl Solved {
+impl TreeSolution {
     /// Log-probability of the full text under the policies that wrote it, in nats.
     pub fn logprob(&self, tree: &Tree) -> f64 {
         let path = tree.path(self.leaf).into_iter().filter_map(|id| tree.node(id).action.as_ref());
         let own: f64 = path.map(|action| f64::from(action.logprob)).sum();
         own + self.rest.iter().map(|part| f64::from(part.drawn.logprob())).sum::<f64>()
+    }
+}
+
+/// A finished search.
+#[derive(Debug)]
+pub struct Searched {
+    /// The tree.
+    pub tree: Tree,
+    /// The solutions found: terminals in tree order, then completed leaves, then rollouts.
+    pub solutions: Vec<TreeSolution>,
+    /// The picked solutions, as indices into `solutions`.
+    pub picks: Picks,
+    /// Tokens generated in total, including completions.
+    pub tokens: u64,
+    /// Number of paths that ended because the policy's context was full.
+    pub out_of_room: u32,
+}
+
+/// A way to pick one of the solutions of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pick {
+    /// See [`Picks::greedy`].
+    Greedy,
+    /// See [`Picks::global`].
+    Global,
+    /// See [`Picks::rerank`].
+    Rerank,
+    /// See [`Picks::vote`].
+    Vote,
+}
+
+impl Pick {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Greedy, Self::Global, Self::Rerank, Self::Vote];
+
+    /// The decoder's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Greedy => "mcts-greedy",
+            Self::Global => "mcts-global",
+            Self::Rerank => "mcts-rerank",
+            Self::Vote => "mcts-vote",
+        }
     }
 }
 
@@ -67,19 +108,16 @@ pub struct Picks {
 }
 
 impl Picks {
-    /// Decoder names of the four picks.
-    pub const NAMES: [&'static str; 4] = ["mcts-greedy", "mcts-global", "mcts-rerank", "mcts-vote"];
-
     /// Picks among the solutions of a tree.
-    pub(crate) fn of(tree: &Tree, solved: &[Solved], likelihood: f64) -> Self {
+    pub(crate) fn of(tree: &Tree, solutions: &[TreeSolution], likelihood: f64) -> Self {
         let at = |leaf: Option<NodeId>| {
             // A rollout starts at a leaf too, but it is not the tree's own solution for that leaf.
-            let own = |s: &Solved| s.origin != Origin::Rollout && Some(s.leaf) == leaf;
-            solved.iter().position(own)
+            let own = |s: &TreeSolution| s.origin != Origin::Rollout && Some(s.leaf) == leaf;
+            solutions.iter().position(own)
         };
-        let judged: Vec<_> = solved.iter().map(|s| (s.answer.as_deref(), s.outcome)).collect();
-        let weight = |s: &Solved| s.outcome * (likelihood * s.logprob(tree)).exp();
-        let votes: Vec<_> = solved.iter().map(|s| (s.answer.as_deref(), weight(s))).collect();
+        let judged: Vec<_> = solutions.iter().map(|s| (s.answer.as_deref(), s.outcome)).collect();
+        let weight = |s: &TreeSolution| s.outcome * (likelihood * s.logprob(tree)).exp();
+        let votes: Vec<_> = solutions.iter().map(|s| (s.answer.as_deref(), weight(s))).collect();
         Self {
             greedy: at(mcts::greedy_leaf(tree)),
             global: at(mcts::best_leaf(tree)),
@@ -88,16 +126,21 @@ impl Picks {
         }
     }
 
-    /// The picks in the order of [`Self::NAMES`].
-    pub fn all(&self) -> [Option<usize>; 4] {
-        [self.greedy, self.global, self.rerank, self.vote]
+    /// The solution of one way to pick.
+    pub fn get(&self, pick: Pick) -> Option<usize> {
+        match pick {
+            Pick::Greedy => self.greedy,
+            Pick::Global => self.global,
+            Pick::Rerank => self.rerank,
+            Pick::Vote => self.vote,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{action, config, part, solved};
+    use crate::fixtures::{action, config, part, solution};
     use mcts::{Evaluation, Request};
 
     /// A tree with two leaves below the root, the second of which scores higher.
@@ -124,10 +167,10 @@ mod tests {
         let tree = tree();
         let leaves: Vec<NodeId> = tree.leaves().map(|(id, _)| id).collect();
         let solutions = [
-            solved(Origin::Tree, leaves[0], Some("1"), 0.4),
-            solved(Origin::Tree, leaves[1], Some("2"), 0.5),
-            solved(Origin::Rollout, leaves[1], Some("1"), 0.3),
-            solved(Origin::Rollout, leaves[1], None, 0.9),
+            solution(Origin::Tree, leaves[0], Some("1"), 0.4),
+            solution(Origin::Tree, leaves[1], Some("2"), 0.5),
+            solution(Origin::Rollout, leaves[1], Some("1"), 0.3),
+            solution(Origin::Rollout, leaves[1], None, 0.9),
         ];
         let picks = Picks::of(&tree, &solutions, 0.0);
         assert_eq!((picks.greedy, picks.global), (Some(1), Some(1)), "by return, never a rollout");
@@ -140,9 +183,9 @@ mod tests {
     fn the_vote_may_weigh_what_the_policy_thinks() {
         let tree = tree();
         let leaf = tree.leaves().next().unwrap().0;
-        let rolled = |answer, logprob| Solved {
+        let rolled = |answer, logprob| TreeSolution {
             rest: vec![part("", logprob)],
-            ..solved(Origin::Rollout, leaf, Some(answer), 0.5)
+            ..solution(Origin::Rollout, leaf, Some(answer), 0.5)
         };
         let solutions = [rolled("1", -4.0), rolled("2", -2.0), rolled("1", -4.0)];
         assert!((solutions[1].logprob(&tree) - -3.0).abs() < 1e-6, "1 nat is the leaf's own");
@@ -155,7 +198,7 @@ mod tests {
     fn without_an_answer_there_is_no_vote() {
         let tree = tree();
         let leaf = tree.leaves().next().unwrap().0;
-        let picks = Picks::of(&tree, &[solved(Origin::Tree, leaf, None, 0.0)], 0.0);
+        let picks = Picks::of(&tree, &[solution(Origin::Tree, leaf, None, 0.0)], 0.0);
         assert_eq!((picks.vote, picks.rerank), (None, Some(0)));
         assert_eq!(Picks::of(&tree, &[], 0.0).rerank, None);
     }

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 
 use mcts::Request;
 
+use crate::active::ActiveSearch;
 use crate::memory::Memory;
-use crate::search::Run;
 
 /// Number of trees started together before it is known how much cache a tree needs.
 const FIRST: usize = 8;
 
 /// Waiting trees and open trees.
 pub(crate) struct Pool<'a> {
-    waiting: VecDeque<Run<'a>>,
-    pub(crate) open: Vec<Run<'a>>,
+    waiting: VecDeque<ActiveSearch<'a>>,
+    pub(crate) open: Vec<ActiveSearch<'a>>,
     /// Limit on the KV cache, in bytes.
     limit: Option<u64>,
     /// Largest cache of a tree so far, in bytes.
@@ -26,8 +26,8 @@ impl<'a> Pool<'a> {
     }
 
     /// Adds a tree to the end of the queue.
-    pub(crate) fn wait(&mut self, run: Run<'a>) {
-        self.waiting.push_back(run);
+    pub(crate) fn wait(&mut self, search: ActiveSearch<'a>) {
+        self.waiting.push_back(search);
     }
 
     /// Starts or resumes as many trees as fit if each needs as much as the largest so far; at least one.
@@ -38,21 +38,22 @@ impl<'a> Pool<'a> {
             (Some(limit), largest) => usize::try_from(limit / largest).unwrap_or(usize::MAX),
         };
         while self.open.len() < room.max(1)
-            && let Some(run) = self.waiting.pop_front()
+            && let Some(search) = self.waiting.pop_front()
         {
-            self.open.push(run);
+            self.open.push(search);
         }
     }
 
     /// All unfinished trees.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run<'a>> {
+    pub(crate) fn searches(&self) -> impl Iterator<Item = &ActiveSearch<'a>> {
         self.open.iter().chain(&self.waiting)
     }
 
     /// Removes and returns the finished trees.
-    pub(crate) fn close(&mut self) -> Vec<Run<'a>> {
+    pub(crate) fn close(&mut self) -> Vec<ActiveSearch<'a>> {
         let all = std::mem::take(&mut self.open).into_iter();
-        let (done, open) = all.partition(|run| matches!(run.tree.request(), Request::Done(_)));
+        let (done, open) =
+            all.partition(|search| matches!(search.tree.request(), Request::Done(_)));
         self.open = open;
         done
     }
@@ -62,16 +63,16 @@ impl<'a> Pool<'a> {
     pub(crate) fn make_room(&mut self, memory: &mut Memory) {
         let Some(limit) = self.limit else { return };
         let mut kept = memory.bytes();
-        for run in &self.open {
-            self.largest = self.largest.max(memory.bytes_of(run.question.text));
+        for search in &self.open {
+            self.largest = self.largest.max(memory.bytes_of(search.question.text));
         }
         while kept > limit
             && self.open.len() > 1
-            && let Some(run) = self.open.pop()
+            && let Some(search) = self.open.pop()
         {
-            memory.evict(run.question.text);
+            memory.evict(search.question.text);
             // To the front: an evicted tree resumes before new ones start.
-            self.waiting.push_front(run);
+            self.waiting.push_front(search);
             kept = memory.bytes();
         }
     }

@@ -4,12 +4,12 @@
 use critic::{Scores, Solution};
 use dataset::seed_for;
 use lm::Sampling;
-use policy::{Part, StateRequest, TextOption, ended};
+use policy::{Continuation, FinishReason, Part, StateRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
 use crate::config::check_sampling;
-use crate::memory::{Found, Memory};
+use crate::memory::{Costed, Memory};
 use crate::{Error, Pulse, Question, Searcher};
 
 /// The `[sample]` section of `evaluate.toml` and `compare.toml`.
@@ -61,10 +61,8 @@ pub struct Sample {
     pub values: Vec<f32>,
     /// The process reward of each option, in `[0, 1]`; empty without a PRM head.
     pub process: Vec<f32>,
-    /// The stop reason.
-    pub stop: String,
-    /// Whether it ended by itself rather than at the length limit.
-    pub finished: bool,
+    /// Why it ended.
+    pub finish: FinishReason,
 }
 
 /// The samples of a question.
@@ -118,21 +116,20 @@ fn total(lengths: &[u32]) -> u64 {
     lengths.iter().copied().map(u64::from).sum()
 }
 
-fn lengths(options: &[TextOption]) -> Vec<u32> {
+fn lengths(options: &[Continuation]) -> Vec<u32> {
     options.iter().map(|option| option.tokens).collect()
 }
 
 impl Sample {
-    fn new(option: TextOption, scores: Scores, config: &mcts::Config) -> Self {
-        let TextOption { text, parts, tokens, stop, .. } = option;
-        let candidate = Candidate::new(text, stop, scores.outcome, tokens);
+    fn new(option: Continuation, scores: Scores, config: &mcts::Config) -> Self {
+        let Continuation { text, parts, tokens, finish, .. } = option;
+        let candidate = Candidate::new(text, finish, scores.outcome, tokens);
         Self {
             candidate: candidate.scored(&scores, config),
             parts,
             values: scores.values,
             process: scores.process,
-            stop: stop.to_owned(),
-            finished: ended(stop),
+            finish,
         }
     }
 }
@@ -147,12 +144,12 @@ impl Searcher {
         questions: &[Question<'_>],
         sampling: Sampling,
         count: u32,
-    ) -> Result<Found<Vec<Candidate>>, Error> {
+    ) -> Result<Costed<Vec<Candidate>>, Error> {
         let budget = SampleBudget { count, tokens: None, sampling };
-        let Found { found, cost } = self.samples(questions, &budget, &mut |_| {})?;
+        let Costed { results, cost } = self.samples(questions, &budget, &mut |_| {})?;
         let candidates =
             |sampled: Sampled| sampled.samples.into_iter().map(|one| one.candidate).collect();
-        Ok(Found { found: found.into_iter().map(candidates).collect(), cost })
+        Ok(Costed { results: results.into_iter().map(candidates).collect(), cost })
     }
 
     /// Draws samples for every question within the budget and scores them. A smaller budget gives a prefix of the samples
@@ -165,21 +162,21 @@ impl Searcher {
         questions: &[Question<'_>],
         budget: &SampleBudget,
         watch: &mut dyn FnMut(Pulse),
-    ) -> Result<Found<Sampled>, Error> {
+    ) -> Result<Costed<Sampled>, Error> {
         let mut memory = Memory::new(self.critic());
         let drawn = self.draw_samples(questions, budget, &mut memory, watch)?;
         let of_question =
-            |(question, (options, _)): (_, &(Vec<TextOption>, u64))| solutions(question, options);
+            |(question, (options, _)): (_, &(Vec<Continuation>, u64))| solutions(question, options);
         let all: Vec<Solution<'_>> = questions.iter().zip(&drawn).flat_map(of_question).collect();
         let mut scores = memory.judge(self.critic(), &all)?.into_iter();
         memory.measure();
-        let judged = |(options, tokens): (Vec<TextOption>, u64)| {
+        let judged = |(options, tokens): (Vec<Continuation>, u64)| {
             let each = options.into_iter().zip(scores.by_ref());
             let sample = |(option, scores)| Sample::new(option, scores, &self.config.mcts);
             Sampled { samples: each.map(sample).collect(), tokens }
         };
-        let found = drawn.into_iter().map(judged).collect();
-        Ok(Found { found, cost: memory.cost() })
+        let results = drawn.into_iter().map(judged).collect();
+        Ok(Costed { results, cost: memory.cost() })
     }
 
     /// Returns the samples within the budget for every question, and the number of tokens generated for it.
@@ -189,12 +186,12 @@ impl Searcher {
         budget: &SampleBudget,
         memory: &mut Memory,
         watch: &mut dyn FnMut(Pulse),
-    ) -> Result<Vec<(Vec<TextOption>, u64)>, Error> {
+    ) -> Result<Vec<(Vec<Continuation>, u64)>, Error> {
         let longest = self.policy().config().max_solution_tokens;
-        let mut drawn: Vec<Vec<TextOption>> = questions.iter().map(|_| Vec::new()).collect();
+        let mut drawn: Vec<Vec<Continuation>> = questions.iter().map(|_| Vec::new()).collect();
         let mut pulse = Pulse::default();
         loop {
-            let next = |(at, options): (usize, &Vec<TextOption>)| {
+            let next = |(at, options): (usize, &Vec<Continuation>)| {
                 let first = options.len() as u32;
                 let count = budget.wave(&lengths(options), longest);
                 (first..first + count).map(move |i| (at, i))
@@ -213,7 +210,7 @@ impl Searcher {
             }
             watch(Pulse { cost: memory.cost(), ..pulse });
         }
-        let within = |mut options: Vec<TextOption>| {
+        let within = |mut options: Vec<Continuation>| {
             let lengths = lengths(&options);
             options.truncate(budget.kept(&lengths));
             (options, total(&lengths))
@@ -223,8 +220,8 @@ impl Searcher {
 }
 
 /// The samples as the critics read them.
-fn solutions<'a>(question: &Question<'a>, options: &[TextOption]) -> Vec<Solution<'a>> {
-    let solution = |option: &TextOption| Solution {
+fn solutions<'a>(question: &Question<'a>, options: &[Continuation]) -> Vec<Solution<'a>> {
+    let solution = |option: &Continuation| Solution {
         question: question.text,
         options: option.texts().collect(),
         finished: true,

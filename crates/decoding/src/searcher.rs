@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use critic::Critic;
+use critic::{Critic, Head};
 use policy::Policy;
 
 use crate::fitting::{Fitting, Taken};
@@ -53,9 +53,9 @@ impl Searcher {
         let weights = config.mcts.weights;
         let by_value = config.mcts.importance == mcts::Importance::Value && config.mcts.alpha > 0.0;
         for (needed, head) in [
-            (weights.value > 0.0 || by_value, critic::VALUE),
-            (weights.prm > 0.0, critic::PRM),
-            (true, critic::ORM), // The final answer is picked by it.
+            (weights.value > 0.0 || by_value, Head::Value),
+            (weights.prm > 0.0, Head::Prm),
+            (true, Head::Orm), // The final answer is picked by it.
         ] {
             if needed {
                 self.critic.require(head)?;

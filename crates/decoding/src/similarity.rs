@@ -6,37 +6,17 @@ use std::collections::BTreeMap;
 use mcts::{Action, NodeId};
 use policy::Choice;
 use policy::template::filled;
-use serde::{Deserialize, Serialize};
 
-use crate::Error;
-use crate::Searcher;
+use crate::active::ActiveSearch;
 use crate::memory::Memory;
-use crate::search::Run;
-
-/// The similarity measure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Similarity {
-    /// Cosine of the policy's last hidden states after the two options, in [-1, 1].
-    Cosine,
-    /// `P(yes) / (P(yes) + P(no))` as the policy's next token, in [0, 1].
-    Judge {
-        /// The text the policy reads. Placeholders: `{question}`, `{written}` (the text before the options), `{new}` and
-        /// `{old}` (the two options).
-        template: String,
-        /// The positive answer, a single token.
-        yes: String,
-        /// The negative answer, a single token.
-        no: String,
-    },
-}
+use crate::{Error, Searcher, Similarity};
 
 /// Similarities by node, new option and sibling.
 pub(crate) type Similar = BTreeMap<(NodeId, String, String), f64>;
 
 /// The new options of a node with the options they are compared with.
 struct Family {
-    run: usize,
+    search: usize,
     node: NodeId,
     before: String,
     /// The children's options, then the new ones in order of attempt, without duplicates.
@@ -54,26 +34,26 @@ impl Family {
 }
 
 impl Searcher {
-    /// Computes, by run, all similarities that the trees may ask for when they receive `actions`. `asked` has the run and
+    /// Computes, by search, all similarities that the trees may ask for when they receive `actions`. `asked` has the search and
     /// the node of each action, in the same order.
     pub(crate) fn similar(
         &self,
-        runs: &[Run<'_>],
+        searches: &[ActiveSearch<'_>],
         asked: &[(usize, Vec<NodeId>)],
         actions: &[Vec<Action>],
         memory: &mut Memory,
     ) -> Result<BTreeMap<usize, Similar>, Error> {
         let Some(similarity) = &self.config.similarity else { return Ok(BTreeMap::new()) };
-        let families = families(runs, asked, actions);
+        let families = families(searches, asked, actions);
         let pairs: Vec<(&Family, &String, &String)> =
             families.iter().flat_map(Family::pairs).collect();
         let measured = match similarity {
-            Similarity::Cosine => self.cosines(runs, &families, &pairs, memory)?,
+            Similarity::Cosine => self.cosines(searches, &families, &pairs, memory)?,
             Similarity::Judge { template, yes, no } => {
                 let choices: Vec<Choice<'_>> = pairs
                     .iter()
                     .map(|(family, new, old)| {
-                        let question = runs[family.run].question.text;
+                        let question = searches[family.search].question.text;
                         let places = [
                             ("question", question),
                             ("written", &family.before),
@@ -91,14 +71,14 @@ impl Searcher {
         let mut similar = BTreeMap::<usize, Similar>::new();
         for ((family, new, old), measured) in pairs.into_iter().zip(measured) {
             let key = (family.node, new.clone(), old.clone());
-            similar.entry(family.run).or_default().insert(key, measured);
+            similar.entry(family.search).or_default().insert(key, measured);
         }
         Ok(similar)
     }
 
     fn cosines(
         &self,
-        runs: &[Run<'_>],
+        searches: &[ActiveSearch<'_>],
         families: &[Family],
         pairs: &[(&Family, &String, &String)],
         memory: &mut Memory,
@@ -107,15 +87,15 @@ impl Searcher {
         let mut states = Vec::new();
         for family in families {
             for text in &family.all {
-                places.insert((family.run, family.node, text), states.len());
+                places.insert((family.search, family.node, text), states.len());
                 states.push((
-                    runs[family.run].question.text,
+                    searches[family.search].question.text,
                     [family.before.as_str(), text].concat(),
                 ));
             }
         }
         let hidden = self.policy.embed(&states, &mut memory.policy)?;
-        let at = |family: &Family, text| &hidden[places[&(family.run, family.node, text)]];
+        let at = |family: &Family, text| &hidden[places[&(family.search, family.node, text)]];
         Ok(pairs
             .iter()
             .map(|(family, new, old)| cosine(at(family, new), at(family, old)))
@@ -126,18 +106,18 @@ impl Searcher {
 /// Collects the new unfinished options of each node. Finished options are left out: a merge only compares options of one
 /// kind.
 fn families(
-    runs: &[Run<'_>],
+    searches: &[ActiveSearch<'_>],
     asked: &[(usize, Vec<NodeId>)],
     actions: &[Vec<Action>],
 ) -> Vec<Family> {
     let mut families = Vec::new();
-    for ((run, nodes), actions) in asked.iter().zip(actions) {
+    for ((search, nodes), actions) in asked.iter().zip(actions) {
         let mut new = BTreeMap::<NodeId, Vec<&str>>::new();
         for (node, action) in nodes.iter().zip(actions).filter(|(_, action)| !action.terminal) {
             new.entry(*node).or_default().push(&action.text);
         }
         for (node, new) in new {
-            let tree = &runs[*run].tree;
+            let tree = &searches[*search].tree;
             let children = tree.node(node).children.iter().map(|&child| tree.node(child));
             let mut all: Vec<String> = Vec::new();
             for child in children.filter(|child| !child.terminal) {
@@ -149,8 +129,8 @@ fn families(
                     all.push(text.to_owned());
                 }
             }
-            let before = runs[*run].options(node).concat();
-            families.push(Family { run: *run, node, before, all, old });
+            let before = searches[*search].options(node).concat();
+            families.push(Family { search: *search, node, before, all, old });
         }
     }
     families

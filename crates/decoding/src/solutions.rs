@@ -3,57 +3,56 @@
 use critic::{Scores, Solution};
 use dataset::seed_for;
 use mcts::NodeId;
-use policy::{StateRequest, TextOption, ended};
+use policy::{Continuation, StateRequest};
 
+use crate::active::{ActiveSearch, Leaf};
 use crate::candidate::worth;
-use crate::leaves::Leaf;
 use crate::memory::Memory;
-use crate::search::{Run, Searched};
-use crate::{Error, Origin, Picks, RolloutsBy, Searcher, Solved};
+use crate::{Error, Origin, Picks, RolloutsBy, Searched, Searcher, TreeSolution};
 
 impl Searcher {
     /// Completes unfinished greedy and global leaves, gathers the solutions and picks answers.
     pub(crate) fn finish(
         &self,
-        mut runs: Vec<Run<'_>>,
+        mut searches: Vec<ActiveSearch<'_>>,
         memory: &mut Memory,
     ) -> Result<Vec<Searched>, Error> {
         let mut open: Vec<Leaf> = Vec::new();
-        for (index, run) in runs.iter().enumerate() {
-            let mut wanted = [mcts::greedy_leaf(&run.tree), mcts::best_leaf(&run.tree)];
+        for (index, search) in searches.iter().enumerate() {
+            let mut wanted = [mcts::greedy_leaf(&search.tree), mcts::best_leaf(&search.tree)];
             if wanted[0] == wanted[1] {
                 wanted[1] = None;
             }
-            let leaves = wanted.into_iter().flatten().map(|node| run.leaf(index, node));
+            let leaves = wanted.into_iter().flatten().map(|node| search.leaf(index, node));
             open.extend(leaves.filter(|leaf| !leaf.terminal));
         }
-        let mut own: Vec<Vec<Solved>> = runs.iter().map(terminals).collect();
+        let mut own: Vec<Vec<TreeSolution>> = searches.iter().map(terminals).collect();
         // A finished rollout through the leaf is a completion that has already been paid for.
-        open.retain(|leaf| match self.at_hand(&runs[leaf.run], leaf) {
-            Some(solved) => {
-                own[leaf.run].push(solved);
+        open.retain(|leaf| match self.completed_by_rollout(&searches[leaf.search], leaf) {
+            Some(solution) => {
+                own[leaf.search].push(solution);
                 false
             }
             None => true,
         });
-        let completed = self.complete(&runs, &open, memory)?;
-        for (leaf, solved) in open.iter().zip(completed) {
-            runs[leaf.run].tokens += u64::from(solved.cost);
-            own[leaf.run].push(solved);
+        let completed = self.complete(&searches, &open, memory)?;
+        for (leaf, solution) in open.iter().zip(completed) {
+            searches[leaf.search].tokens += u64::from(solution.cost);
+            own[leaf.search].push(solution);
         }
-        let searched = runs.into_iter().zip(own).map(|(run, mut solved)| {
-            let rolled: u64 = run.rollouts.iter().map(|s| u64::from(s.cost)).sum();
+        let searched = searches.into_iter().zip(own).map(|(search, mut solutions)| {
+            let rolled: u64 = search.rollouts.iter().map(|s| u64::from(s.cost)).sum();
             if self.config.rollouts_are_candidates {
-                let beside = self.rollouts_beside(&run, &solved);
-                solved.extend(beside);
+                let beside = self.rollouts_beside(&search, &solutions);
+                solutions.extend(beside);
             }
-            let picks = Picks::of(&run.tree, &solved, self.config.vote_likelihood);
+            let picks = Picks::of(&search.tree, &solutions, self.config.vote_likelihood);
             Searched {
                 picks,
-                solved,
-                tokens: run.tokens + rolled,
-                out_of_room: run.out_of_room,
-                tree: run.tree,
+                solutions,
+                tokens: search.tokens + rolled,
+                out_of_room: search.out_of_room,
+                tree: search.tree,
             }
         });
         Ok(searched.collect())
@@ -61,33 +60,37 @@ impl Searcher {
 
     /// The rollouts that are candidates besides the tree's own solutions. If the tree grows along its rollouts, those
     /// that are already in the tree are left out.
-    pub(crate) fn rollouts_beside(&self, run: &Run<'_>, solutions: &[Solved]) -> Vec<Solved> {
+    pub(crate) fn rollouts_beside(
+        &self,
+        search: &ActiveSearch<'_>,
+        solutions: &[TreeSolution],
+    ) -> Vec<TreeSolution> {
         match self.config.rollouts_by {
-            RolloutsBy::PolicyGrown => run.rollouts_beside(solutions).cloned().collect(),
-            RolloutsBy::FastPolicy | RolloutsBy::Policy => run.rollouts.clone(),
+            RolloutsBy::PolicyGrown => search.rollouts_beside(solutions).cloned().collect(),
+            RolloutsBy::FastPolicy | RolloutsBy::Policy => search.rollouts.clone(),
         }
     }
 
     /// The best finished rollout through a leaf, if the tree grows along its rollouts; the first one among equals.
-    fn at_hand(&self, run: &Run<'_>, leaf: &Leaf) -> Option<Solved> {
+    fn completed_by_rollout(&self, search: &ActiveSearch<'_>, leaf: &Leaf) -> Option<TreeSolution> {
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
-        let better = |best: Solved, next: Solved| {
+        let better = |best: TreeSolution, next: TreeSolution| {
             if next.outcome > best.outcome { next } else { best }
         };
-        let passing = run.passing(leaf.node).filter(|rollout| grown && rollout.finished());
+        let passing = search.passing(leaf.node).filter(|rollout| grown && rollout.finished());
         passing.map(|rollout| rollout.completes(leaf.node)).reduce(better)
     }
 
     fn complete(
         &self,
-        runs: &[Run<'_>],
+        searches: &[ActiveSearch<'_>],
         open: &[Leaf],
         memory: &mut Memory,
-    ) -> Result<Vec<Solved>, Error> {
+    ) -> Result<Vec<TreeSolution>, Error> {
         let states: Vec<StateRequest<'_>> = open
             .iter()
             .map(|leaf| {
-                let question = runs[leaf.run].question;
+                let question = searches[leaf.search].question;
                 StateRequest {
                     question: question.text,
                     written: leaf.options.concat(),
@@ -104,7 +107,7 @@ impl Searcher {
             .iter()
             .zip(&options)
             .map(|(leaf, option)| Solution {
-                question: runs[leaf.run].question.text,
+                question: searches[leaf.search].question.text,
                 options: leaf.continued(option),
                 finished: true,
                 branch: 0,
@@ -112,17 +115,22 @@ impl Searcher {
             .collect();
         let scores = memory.judge(&self.critic, &solutions)?;
         let all = open.iter().zip(&options).zip(&scores);
-        Ok(all.map(|((leaf, option), s)| solved(Origin::Completed, leaf, option, s)).collect())
+        Ok(all.map(|((leaf, option), s)| solution(Origin::Completed, leaf, option, s)).collect())
     }
 }
 
 /// A solution written from a leaf to the end.
-pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &Scores) -> Solved {
+pub(crate) fn solution(
+    origin: Origin,
+    leaf: &Leaf,
+    option: &Continuation,
+    scores: &Scores,
+) -> TreeSolution {
     let text = [leaf.options.concat().as_str(), &option.text].concat();
     let answer = answer::final_answer(&text);
-    let finished = ended(option.stop);
+    let finished = option.finish.is_natural();
     let after = |scores: &[f32]| scores.iter().skip(leaf.options.len()).copied().collect();
-    Solved {
+    TreeSolution {
         origin,
         leaf: leaf.node,
         rest: option.parts.clone(),
@@ -132,20 +140,18 @@ pub(crate) fn solved(origin: Origin, leaf: &Leaf, option: &TextOption, scores: &
         text,
         outcome: worth(finished, answer.as_deref(), scores.outcome.map(f64::from)),
         answer,
-        stop: option.stop.to_owned(),
-        finished,
+        finish: option.finish,
     }
 }
 
 /// The tree's terminals, with the outcome rewards they received in the tree.
-pub(crate) fn terminals(run: &Run<'_>) -> Vec<Solved> {
+pub(crate) fn terminals(search: &ActiveSearch<'_>) -> Vec<TreeSolution> {
     let terminal = |(id, node): (NodeId, &mcts::Node)| {
-        let text = run.options(id).concat();
+        let finish = search.finish(id)?;
+        let text = search.options(id).concat();
         let answer = answer::final_answer(&text);
-        let stop = node.action.as_ref().map_or_else(String::new, |a| a.stop.clone());
-        let finished = ended(&stop);
-        let outcome = worth(finished, answer.as_deref(), node.orm);
-        Solved {
+        let outcome = worth(finish.is_natural(), answer.as_deref(), node.orm);
+        Some(TreeSolution {
             origin: Origin::Tree,
             leaf: id,
             rest: Vec::new(),
@@ -155,9 +161,8 @@ pub(crate) fn terminals(run: &Run<'_>) -> Vec<Solved> {
             text,
             answer,
             outcome,
-            stop,
-            finished,
-        }
+            finish,
+        })
     };
-    run.tree.terminals().map(terminal).collect()
+    search.tree.terminals().filter_map(terminal).collect()
 }

@@ -9,15 +9,15 @@
 //!   each;
 //! - REBASE keeps all and extends them in proportion to the softmax of their rewards.
 
-use critic::{Scores, Solution};
+use critic::{Head, Scores, Solution};
 use dataset::seed_for;
 use lm::Sampling;
-use policy::{StateRequest, TextOption, ended};
+use policy::{Continuation, StateRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
 use crate::config::check_sampling;
-use crate::memory::{Found, Memory};
+use crate::memory::{Costed, Memory};
 use crate::{Error, Question, Searcher};
 
 /// The `[steps]` section of `evaluate.toml` and `compare.toml`.
@@ -37,7 +37,7 @@ pub struct StepConfig {
 }
 
 /// The search algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StepMethod {
     /// Step beam search.
     Beam,
@@ -157,11 +157,11 @@ fn balanced(kept: &[Partial], width: u32, temperature: f64) -> Vec<u32> {
     counts
 }
 
-/// A question in progress.
-struct Way<'a> {
+/// A step search in progress.
+struct StepSearch<'a> {
     question: Question<'a>,
     kept: Vec<Partial>,
-    found: Stepped,
+    result: Stepped,
 }
 
 impl Searcher {
@@ -174,25 +174,25 @@ impl Searcher {
         questions: &[Question<'_>],
         config: &StepConfig,
         method: StepMethod,
-    ) -> Result<Found<Stepped>, Error> {
-        self.critic().require(critic::PRM)?;
+    ) -> Result<Costed<Stepped>, Error> {
+        self.critic().require(Head::Prm)?;
         let root = |group| Partial { options: Vec::new(), group, reward: 0.0, tokens: 0 };
         // REBASE spreads the whole width over one root; the others start with a root per beam.
         let groups = match method {
             StepMethod::Rebase => 1,
             StepMethod::Beam | StepMethod::Dvts => config.width / config.branch,
         };
-        let mut ways: Vec<Way<'_>> = questions
+        let mut searches: Vec<StepSearch<'_>> = questions
             .iter()
-            .map(|&question| Way {
+            .map(|&question| StepSearch {
                 question,
                 kept: (0..groups).map(root).collect(),
-                found: Stepped::default(),
+                result: Stepped::default(),
             })
             .collect();
         let mut memory = Memory::new(self.critic());
         for depth in 1..=config.max_depth {
-            let states = expand(&ways, config, method, depth);
+            let states = expand(&searches, config, method, depth);
             if states.is_empty() {
                 break;
             }
@@ -201,60 +201,62 @@ impl Searcher {
             let mut options = self.policy().write(&requests, &mut memory.policy)?;
             for option in &mut options {
                 // The context is full: the solution ends here.
-                option.terminal |= option.tokens == 0 && !ended(option.stop);
+                option.terminal |= option.tokens == 0 && !option.finish.is_natural();
             }
             let solutions: Vec<Solution<'_>> = states
                 .iter()
                 .zip(&options)
-                .map(|((way, partial, _), option)| continued(&ways[*way], *partial, option))
+                .map(|((search, partial, _), option)| {
+                    continued(&searches[*search], *partial, option)
+                })
                 .collect();
             let scores = memory.judge(self.critic(), &solutions)?;
-            let mut next: Vec<Vec<Partial>> = vec![Vec::new(); ways.len()];
+            let mut next: Vec<Vec<Partial>> = vec![Vec::new(); searches.len()];
             for (i, option) in options.into_iter().enumerate() {
-                let (way, partial, _) = states[i];
-                let before = ways[way].kept[partial].clone();
-                next[way].extend(ways[way].found.add(before, option, &scores[i]));
+                let (search, partial, _) = states[i];
+                let before = searches[search].kept[partial].clone();
+                next[search].extend(searches[search].result.add(before, option, &scores[i]));
             }
-            for (way, partials) in ways.iter_mut().zip(next) {
-                way.kept = config.keep(method, partials, way.found.candidates.len());
+            for (search, partials) in searches.iter_mut().zip(next) {
+                search.kept = config.keep(method, partials, search.result.candidates.len());
             }
         }
-        let found = ways.into_iter().map(|way| way.found).collect();
-        Ok(Found { found, cost: memory.cost() })
+        let results = searches.into_iter().map(|search| search.result).collect();
+        Ok(Costed { results, cost: memory.cost() })
     }
 }
 
 /// A partial solution extended by an option, as the critic reads it.
-fn continued<'q>(way: &Way<'q>, partial: usize, option: &TextOption) -> Solution<'q> {
-    let mut options = way.kept[partial].options.clone();
+fn continued<'q>(search: &StepSearch<'q>, partial: usize, option: &Continuation) -> Solution<'q> {
+    let mut options = search.kept[partial].options.clone();
     options.extend(option.texts());
     let branch = if option.terminal { 0 } else { options.len() };
-    Solution { question: way.question.text, options, finished: option.terminal, branch }
+    Solution { question: search.question.text, options, finished: option.terminal, branch }
 }
 
 /// The states to sample after, each with the index of its question and of its partial solution.
 fn expand<'q>(
-    ways: &[Way<'q>],
+    searches: &[StepSearch<'q>],
     config: &StepConfig,
     method: StepMethod,
     depth: u32,
 ) -> Vec<(usize, usize, StateRequest<'q>)> {
     let mut states = Vec::new();
-    for (index, way) in ways.iter().enumerate() {
-        let width = config.width.saturating_sub(way.found.candidates.len() as u32);
-        let counts = config.expansions(method, &way.kept, width);
-        for (at, (partial, count)) in way.kept.iter().zip(counts).enumerate() {
+    for (index, search) in searches.iter().enumerate() {
+        let width = config.width.saturating_sub(search.result.candidates.len() as u32);
+        let counts = config.expansions(method, &search.kept, width);
+        for (at, (partial, count)) in search.kept.iter().zip(counts).enumerate() {
             let written = partial.options.concat();
             for n in 0..count {
                 let attempt = format!("{depth}/{at}/{n}");
                 let request = StateRequest {
-                    question: way.question.text,
+                    question: search.question.text,
                     written: written.clone(),
                     sampling: config.sampling,
                     to_end: depth == config.max_depth,
                     keep: depth < config.max_depth,
                     excluded: Vec::new(),
-                    seed: seed_for(way.question.seed, method.name(), 0, &attempt),
+                    seed: seed_for(search.question.seed, method.name(), 0, &attempt),
                 };
                 states.push((index, at, request));
             }
@@ -268,7 +270,7 @@ impl Stepped {
     fn add(
         &mut self,
         mut partial: Partial,
-        option: TextOption,
+        option: Continuation,
         scores: &Scores,
     ) -> Option<Partial> {
         self.nodes += 1;
@@ -278,7 +280,7 @@ impl Stepped {
         if option.terminal {
             let text = partial.options.concat();
             let (outcome, tokens) = (scores.outcome, partial.tokens);
-            self.candidates.push(Candidate::new(text, option.stop, outcome, tokens));
+            self.candidates.push(Candidate::new(text, option.finish, outcome, tokens));
             return None;
         }
         // Partial solutions are ranked by the reward of their latest option alone.

@@ -3,14 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use decoding::Place;
-use decoding::models::Model;
+use decoding::{Model, Runtime};
 use lm::engine::Stop;
 use lm::lora::{LoraConfig, Target};
 use lm::train::{Course, Event, Example, TrainConfig, Training};
 use lm::{Checkpoint, Engine, GenerationRequest, Precision, Prefixes, Sampling};
 use serde::Serialize;
-use stage::{Device, Failure, ResultExt};
+use stage::{Compute, Device, Failure, ResultExt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -68,8 +67,9 @@ struct Compared {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let made = |device: &Device| {
-        let place = Place::on(device, args.workers)?;
-        Made::by(&Model::load("model", &args.model, &place)?, &place)
+        let compute = Compute { device: device.clone(), workers: args.workers };
+        let runtime = Runtime::new(&compute)?;
+        Made::by(&Model::load("model", &args.model, &runtime)?, &runtime)
     };
     let all = compared(&made(&Device::Cpu)?, &made(&args.device)?);
     if args.json {
@@ -96,12 +96,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 impl Made {
-    fn by(model: &Model, place: &Place) -> Result<Self, Failure> {
+    fn by(model: &Model, runtime: &Runtime) -> Result<Self, Failure> {
         let checkpoint = &model.checkpoint;
         let mut ids = checkpoint.tokenizer.encode(TEXT).or_data("tokenizer")?;
         // The other half of the context is for the generated tokens.
         ids.truncate(checkpoint.config.max_position_embeddings / 2);
-        let engine = model.engine(place);
+        let engine = model.engine(runtime);
         let logits = engine.logits(&ids).or_data("model")?.concat();
         let write = |sampling| {
             let stop =
@@ -122,7 +122,7 @@ impl Made {
         };
         let (greedy, sampled) =
             (write(Sampling::Greedy)?, write(Sampling::Temperature { temperature: 1.0 })?);
-        let step = |precision| Step::of(checkpoint, &ids, place, precision);
+        let step = |precision| Step::of(checkpoint, &ids, runtime, precision);
         let (step, rounded) = (step(Precision::F32)?, step(Precision::Bf16)?);
         Ok(Self { logits, greedy, sampled, step, rounded })
     }
@@ -132,13 +132,13 @@ impl Step {
     fn of(
         checkpoint: &Checkpoint,
         ids: &[u32],
-        place: &Place,
+        runtime: &Runtime,
         precision: Precision,
     ) -> Result<Self, Failure> {
         let row =
             || Example { ids: ids.to_vec(), targets_from: Some(1), heads: Vec::new(), weight: 1.0 };
         // One row per device, so that each of them has work to do.
-        let examples: Vec<Example> = place.devices.iter().map(|_| row()).collect();
+        let examples: Vec<Example> = runtime.devices.iter().map(|_| row()).collect();
         let training = Training {
             checkpoint,
             examples: &examples,
@@ -150,14 +150,14 @@ impl Step {
             workers: 1,
         };
         let (mut loss, mut norm) = (0.0, 0.0);
-        let outcome = training.run::<lm::Error>(&place.devices, None, &mut |event| {
+        let outcome = training.run::<lm::Error>(&runtime.devices, None, &mut |event| {
             if let Event::Update { loss: of_step, norm: of_gradient, .. } = event {
                 (loss, norm) = (of_step, of_gradient);
             }
             Ok(())
         });
         let learned = Checkpoint { model: outcome.or_data("model")?.model, ..checkpoint.clone() };
-        let engine = Engine::new(&learned, place.device(), place.options);
+        let engine = Engine::new(&learned, runtime.device(), runtime.options);
         Ok(Self { loss, norm, learned: engine.logits(ids).or_data("model")?.concat() })
     }
 }

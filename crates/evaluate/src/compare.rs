@@ -11,12 +11,13 @@
 
 mod arguments;
 mod error;
+pub(crate) mod measured;
 mod pairing;
-mod rank;
 mod text;
 mod words;
 
 pub use crate::bill::MeanCost;
+pub use crate::decoder::Decoder;
 pub use crate::rivals::{Lacking, Reason};
 pub use arguments::{CompareArgs, Labelled, run};
 pub use error::Error;
@@ -27,12 +28,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::stats::{Interval, Pairs};
-
-pub(crate) use rank::Rank;
-
-/// Differences with a p-value below this count as significant.
-pub const SIGNIFICANT: f64 = 0.05;
+use crate::stats::{Interval, Pairs, SIGNIFICANT};
 
 /// Several models side by side.
 #[derive(Debug, Clone, PartialEq, Serialize)]

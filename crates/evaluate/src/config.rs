@@ -139,7 +139,10 @@ mod tests {
         for (wrong, says) in [
             ("[variants.other.mcts]\nwidth = 3\n", "evaluate.toml:5: invalid type: integer `3`"),
             ("[variants.other]\ndepth = 3\n", "evaluate.toml:5: unknown field `depth`"),
-            ("[variants.other.mcts]\nmax_depth = 0\n", "search@other: search setting `max_depth` is 0"),
+            (
+                "[variants.other.mcts]\nmax_depth = 0\n",
+                "search@other: search setting `max_depth` is 0",
+            ),
             ("[variants]\nother = 1\n", "`variants.other` is not a section"),
         ] {
             let message = with_variant(wrong).unwrap_err().to_string();

@@ -1,65 +1,107 @@
-//! Names of the decoders. After an `@` comes the number of samples or the variant of a search.
+//! The decoders. In tables their names may be followed by an `@` and the number of samples or the variant of a search.
 
-use decoding::{Picks, StepMethod};
+use std::fmt;
 
-/// Greedy decoding: always the most likely token. The baseline of every other decoder.
-pub(crate) const GREEDY: &str = "greedy";
-/// A single sample.
-pub(crate) const SAMPLING: &str = "sampling";
-/// The most frequent answer among several samples.
-pub(crate) const SELF_CONSISTENCY: &str = "self-consistency";
-/// The sample with the highest ORM score.
-pub(crate) const BEST_OF_N: &str = "best-of-n";
-/// The sample with the highest score, by the sum that a search judges leaves with.
-pub(crate) const BEST_LEAF: &str = "best-leaf";
-/// The answer with the largest sum of ORM scores among several samples.
-pub(crate) const ORM_VOTE: &str = "orm-vote";
+use decoding::{Pick, StepMethod};
+use serde::{Serialize, Serializer};
 
-/// Common prefix of the eta-MCTS decoders.
-pub(crate) const SEARCH: &str = "mcts";
+/// A way to answer a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decoder {
+    /// Greedy decoding: always the most likely token. The baseline of every other decoder.
+    Greedy,
+    /// A single sample.
+    Sampling,
+    /// The most frequent answer among several samples.
+    SelfConsistency,
+    /// The sample with the highest ORM score.
+    BestOfN,
+    /// The sample with the highest score, by the sum that a search judges leaves with.
+    BestLeaf,
+    /// The answer with the largest sum of ORM scores among several samples.
+    OrmVote,
+    /// The ORM-weighted vote among the solutions of a step search.
+    Steps(StepMethod),
+    /// A pick among the solutions of eta-MCTS.
+    Tree(Pick),
+}
 
-/// The vote among the solutions of a tree, without a variant.
-pub(crate) const VOTE: &str = Picks::NAMES[3];
+impl Decoder {
+    /// All decoders, in the order in which they are shown.
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Greedy,
+        Self::Sampling,
+        Self::SelfConsistency,
+        Self::BestOfN,
+        Self::BestLeaf,
+        Self::OrmVote,
+        Self::Steps(StepMethod::Beam),
+        Self::Steps(StepMethod::Dvts),
+        Self::Steps(StepMethod::Rebase),
+        Self::Tree(Pick::Greedy),
+        Self::Tree(Pick::Global),
+        Self::Tree(Pick::Rerank),
+        Self::Tree(Pick::Vote),
+    ];
 
-/// All decoders, in the order in which they are shown.
-pub(crate) const ALL: [&str; 13] = [
-    GREEDY,
-    SAMPLING,
-    SELF_CONSISTENCY,
-    BEST_OF_N,
-    BEST_LEAF,
-    ORM_VOTE,
-    StepMethod::Beam.name(),
-    StepMethod::Dvts.name(),
-    StepMethod::Rebase.name(),
-    Picks::NAMES[0],
-    Picks::NAMES[1],
-    Picks::NAMES[2],
-    Picks::NAMES[3],
-];
+    /// The name, without a variant or a number of samples.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Greedy => "greedy",
+            Self::Sampling => "sampling",
+            Self::SelfConsistency => "self-consistency",
+            Self::BestOfN => "best-of-n",
+            Self::BestLeaf => "best-leaf",
+            Self::OrmVote => "orm-vote",
+            Self::Steps(method) => method.name(),
+            Self::Tree(pick) => pick.name(),
+        }
+    }
 
-/// The decoder that picks from independent samples, by the same critics and in the same way, as this search picks from
-/// its solutions. `None` for greedy, for samples themselves, and for unknown decoders.
-///
-/// Comparing a search with a decoder that picks differently would measure the pick, not the search. Votes by ORM score,
-/// of a tree or of a step search, are matched by the same vote over samples, and the best solution by ORM by best-of-n.
-/// The leaf with the highest mean return is judged by value, PRM and ORM together, so neither of these matches it: its
-/// rival is the sample with the highest score by the same sum.
-pub(crate) fn rival(decoder: &str) -> Option<&'static str> {
-    const STEPS: [&str; 3] =
-        [StepMethod::Beam.name(), StepMethod::Dvts.name(), StepMethod::Rebase.name()];
-    let [greedy, global, rerank, vote] = Picks::NAMES;
-    match kind(decoder) {
-        pick if pick == vote || STEPS.contains(&pick) => Some(ORM_VOTE),
-        pick if pick == rerank => Some(BEST_OF_N),
-        pick if pick == greedy || pick == global => Some(BEST_LEAF),
-        _ => None,
+    /// The decoder of a name in a table, with or without what follows an `@`. `None` for a decoder that this program does
+    /// not have: evaluations may be from another one.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        let kind = name.split_once('@').map_or(name, |(kind, _)| kind);
+        Self::ALL.into_iter().find(|decoder| decoder.name() == kind)
+    }
+
+    /// Whether a name in a table is this decoder's, without a variant or a number of samples.
+    pub(crate) fn is(self, name: &str) -> bool {
+        self.name() == name
+    }
+
+    /// The decoder that picks from independent samples, by the same critics and in the same way, as this search picks
+    /// from its solutions. `None` for greedy and for samples themselves.
+    ///
+    /// Comparing a search with a decoder that picks differently would measure the pick, not the search. Votes by ORM
+    /// score, of a tree or of a step search, are matched by the same vote over samples, and the best solution by ORM by
+    /// best-of-n. The leaf with the highest mean return is judged by value, PRM and ORM together, so neither of these
+    /// matches it: its rival is the sample with the highest score by the same sum.
+    pub(crate) fn rival(self) -> Option<Self> {
+        match self {
+            Self::Greedy
+            | Self::Sampling
+            | Self::SelfConsistency
+            | Self::BestOfN
+            | Self::BestLeaf
+            | Self::OrmVote => None,
+            Self::Steps(_) | Self::Tree(Pick::Vote) => Some(Self::OrmVote),
+            Self::Tree(Pick::Rerank) => Some(Self::BestOfN),
+            Self::Tree(Pick::Greedy | Pick::Global) => Some(Self::BestLeaf),
+        }
     }
 }
 
-/// A decoder's name without its variant or number of samples.
-pub(crate) fn kind(decoder: &str) -> &str {
-    decoder.split_once('@').map_or(decoder, |(kind, _)| kind)
+impl fmt::Display for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Decoder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 #[cfg(test)]
@@ -68,25 +110,33 @@ mod tests {
 
     #[test]
     fn every_search_has_a_rival_that_picks_as_it_does_and_nothing_else_has_one() {
-        let rivals: Vec<(&str, Option<&str>)> =
-            ALL.into_iter().map(|decoder| (decoder, rival(decoder))).collect();
+        let rivals: Vec<(&str, Option<&str>)> = Decoder::ALL
+            .into_iter()
+            .map(|decoder| (decoder.name(), decoder.rival().map(Decoder::name)))
+            .collect();
         let expected = [
-            (GREEDY, None),
-            (SAMPLING, None),
-            (SELF_CONSISTENCY, None),
-            (BEST_OF_N, None),
-            (BEST_LEAF, None),
-            (ORM_VOTE, None),
-            ("beam", Some(ORM_VOTE)),
-            ("dvts", Some(ORM_VOTE)),
-            ("rebase", Some(ORM_VOTE)),
-            ("mcts-greedy", Some(BEST_LEAF)),
-            ("mcts-global", Some(BEST_LEAF)),
-            ("mcts-rerank", Some(BEST_OF_N)),
-            ("mcts-vote", Some(ORM_VOTE)),
+            ("greedy", None),
+            ("sampling", None),
+            ("self-consistency", None),
+            ("best-of-n", None),
+            ("best-leaf", None),
+            ("orm-vote", None),
+            ("beam", Some("orm-vote")),
+            ("dvts", Some("orm-vote")),
+            ("rebase", Some("orm-vote")),
+            ("mcts-greedy", Some("best-leaf")),
+            ("mcts-global", Some("best-leaf")),
+            ("mcts-rerank", Some("best-of-n")),
+            ("mcts-vote", Some("orm-vote")),
         ];
         assert_eq!(rivals, expected);
-        assert_eq!(rival("mcts-vote@large"), Some(ORM_VOTE), "a variant picks as the search does");
-        assert_eq!((rival("mcts"), rival("other@4")), (None, None));
+    }
+
+    #[test]
+    fn a_name_is_read_without_its_variant() {
+        let vote = Decoder::Tree(Pick::Vote);
+        assert_eq!(Decoder::of("mcts-vote@large"), Some(vote), "it picks as the search does");
+        assert!(vote.is("mcts-vote") && !vote.is("mcts-vote@large"));
+        assert_eq!((Decoder::of("mcts"), Decoder::of("other@4")), (None, None));
     }
 }

@@ -1,6 +1,6 @@
 //! Formats numbers, the same way in every table.
 
-use crate::compare::SIGNIFICANT;
+use crate::stats::SIGNIFICANT;
 
 /// Placeholder for a missing number.
 pub(crate) fn none() -> String {

@@ -8,19 +8,19 @@
 //!
 //! This is the only stage that reads the gold answers of the test splits, and it uses them only for grading.
 
+mod answers;
 mod audit;
 mod bill;
 mod check;
 pub mod compare;
 mod config;
-mod decode;
 mod decoder;
-mod decoders;
 mod format;
-mod measured;
+mod rank;
 pub mod report;
 pub mod results;
 mod rivals;
+mod run;
 mod silent;
 pub mod stats;
 
@@ -37,7 +37,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Answer the problems of evaluation splits and grade the answers.
-    Run(Box<decode::Args>),
+    Run(Box<run::Args>),
     /// Compare the evaluations of several models.
     Compare(compare::CompareArgs),
     /// Report the evaluations of several models over several seeds: tables, JSON and plots.
@@ -54,7 +54,7 @@ enum Command {
 /// Invalid settings (78), invalid inputs (65), a locked output (75), a full disk (74).
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
-        Command::Run(args) => decode::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::run(args),
         Command::Report(args) => report::run(args),
         Command::Audit(args) => audit::run(&args),

@@ -45,7 +45,7 @@ use crate::stats::{Interval, Spread};
 
 /// The evaluation of one model of one seed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct ModelRun {
     /// The seed's label.
     pub seed: String,
     /// The model's name, the same in all seeds.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schema::{Evaluation, Table};
 use serde_json::{Map, Value, json};
 
-use crate::compare::Rank;
-use crate::decoder::GREEDY;
+use crate::decoder::Decoder;
+use crate::rank::Rank;
 use crate::stats::{mean, standard_error};
 
 /// The only metric: the share of problems with exactly the right answer.
@@ -81,7 +81,7 @@ fn scores(name: &str, decoders: &Decoders<'_>) -> Value {
 /// Whether a row stands for a problem that was too long. Every problem has a greedy row, and only these have neither a
 /// completion nor tokens.
 pub(crate) fn is_too_long(row: &Evaluation) -> bool {
-    row.decoder == GREEDY && row.completion.is_none() && row.tokens == Some(0)
+    Decoder::Greedy.is(&row.decoder) && row.completion.is_none() && row.tokens == Some(0)
 }
 
 fn counts(decoders: &Decoders<'_>, too_long: usize) -> Value {

@@ -5,13 +5,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::decoder;
+use crate::decoder::Decoder;
 
 /// The reason why a search has no rival at equal tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Lacking {
     /// The decoder that picks from samples in the same way.
-    pub rival: &'static str,
+    pub rival: Decoder,
     /// The reason why it cannot be the rival.
     pub reason: Reason,
 }
@@ -57,9 +57,10 @@ pub(crate) fn rival(
     times: f64,
     all: &[Priced<'_>],
 ) -> Option<Result<(usize, f64), Lacking>> {
-    let rival = decoder::rival(this.decoder)?;
+    let rival = Decoder::of(this.decoder)?.rival()?;
     let lacks = |reason| Some(Err(Lacking { rival, reason }));
-    let of_kind = all.iter().enumerate().filter(|(_, it)| decoder::kind(it.decoder) == rival);
+    let is_rival = |it: &Priced<'_>| Decoder::of(it.decoder) == Some(rival);
+    let of_kind = all.iter().enumerate().filter(|(_, it)| is_rival(it));
     let of_kind: Vec<(usize, Option<f64>)> = of_kind.map(|(at, it)| (at, it.tokens)).collect();
     let priced = of_kind.iter().filter_map(|&(at, tokens)| Some((at, tokens?)));
     let Some(tokens) = this.tokens.filter(|_| priced.clone().next().is_some()) else {
@@ -124,16 +125,16 @@ mod tests {
         assert_eq!(against("beam", 201.0, 2.0), Some(Ok((3, 800.0))));
         assert_eq!(against("mcts-rerank", 150.0, 1.0), Some(Ok((0, 200.0))));
         let lacks = |rival, reason| Some(Err(Lacking { rival, reason }));
-        assert_eq!(against("mcts-rerank", 201.0, 1.0), lacks("best-of-n", Reason::Cheaper));
-        assert_eq!(against("mcts-greedy", 1.0, 1.0), lacks("best-leaf", Reason::Unmeasured));
+        assert_eq!(against("mcts-rerank", 201.0, 1.0), lacks(Decoder::BestOfN, Reason::Cheaper));
+        assert_eq!(against("mcts-greedy", 1.0, 1.0), lacks(Decoder::BestLeaf, Reason::Unmeasured));
         for nobody in ["greedy", "sampling", "best-of-n@4", "orm-vote@8", "other"] {
             assert_eq!(against(nobody, 1.0, 1.0), None, "{nobody}");
         }
         let uncounted = Priced { decoder: "mcts-vote", tokens: None };
-        assert_eq!(rival(uncounted, 1.0, &all), lacks("orm-vote", Reason::Uncounted));
+        assert_eq!(rival(uncounted, 1.0, &all), lacks(Decoder::OrmVote, Reason::Uncounted));
         let others = [Priced { decoder: "orm-vote@4", tokens: None }];
         let found = rival(priced("mcts-vote", 1.0), 1.0, &others);
-        assert_eq!(found, lacks("orm-vote", Reason::Uncounted));
+        assert_eq!(found, lacks(Decoder::OrmVote, Reason::Uncounted));
     }
 
     #[test]
@@ -141,7 +142,7 @@ mod tests {
         let of = |model, decoder, reason: Option<Reason>| Alone {
             model,
             decoder,
-            lacking: reason.map(|reason| Lacking { rival: "orm-vote", reason }),
+            lacking: reason.map(|reason| Lacking { rival: Decoder::OrmVote, reason }),
         };
         let all = [
             of("base", "mcts-vote", Some(Reason::Unmeasured)),

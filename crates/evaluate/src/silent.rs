@@ -6,7 +6,7 @@ use decoding::Cost;
 use schema::Evaluation;
 use serde::Serialize;
 
-use crate::compare::Rank;
+use crate::rank::Rank;
 
 /// How many outputs of a decoder have an answer, and how many are right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -6,22 +6,24 @@ use std::path::PathBuf;
 use critic::agreement::{self, Voter};
 use critic::quality::{self, Judged, Quality, measure};
 use critic::targets::{Labelled, examples};
-use critic::{Classes, CriticConfig, Encoder, ORM, PRM, Scores, Solution, VALUE, words};
-use dataset::{Begin, Dataset, FilesOutput};
-use decoding::models::{self, Model};
-use decoding::{AnyModel, Place, TextConfig};
+use critic::{Classes, CriticConfig, Encoder, Head, Scores, Solution, words};
+use dataset::Dataset;
+use decoding::{AnyModel, Model, Runtime, TextConfig, models};
 use lm::train::{Example, TrainConfig};
 use lm::{Checkpoint, ModelConfig};
 use schema::Label;
+use schema::labels::TRAIN;
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Preset, ResultExt};
+use stage::{Common, Compute, Failure, Plan, Preset, ResultExt};
 
-use crate::run::{self, Job, Named};
+use crate::training::{self, Named, TrainingRun};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    compute: Compute,
     /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
@@ -43,8 +45,8 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// The heads to train: some of `value`, `prm`, `orm`.
-    heads: Vec<String>,
+    /// The heads to train, at least one.
+    heads: Vec<Head>,
     /// Answer in words, as `text.toml` says, instead of with scalar heads: the paper's text critics.
     #[serde(default)]
     words: bool,
@@ -61,43 +63,36 @@ struct Settings<'a> {
 /// The name of the judgements by agreement, listed beside those of the heads.
 const AGREEMENT: &str = "agreement";
 
-/// The split to learn from; all others are held out.
-const TRAIN: &str = "train";
-
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let files = args.common.files([("text", args.text.as_path())]);
     let preset: Preset<Config> = files.config()?;
     let text: Preset<TextConfig> = files.other("text")?;
     let config = &preset.value;
     config.validate()?;
-    let place = Place::of(&args.common)?;
+    let runtime = Runtime::new(&args.compute)?;
     let labels = Dataset::<Label>::open(&args.labels)?.require_rows()?;
-    let init = Model::load("init", &args.init, &place)?;
-    let settings = Settings { critic: config, text: &text.value };
-    let digest = dataset::digest_of(&settings)?;
-    let inputs = vec![labels.input("labels"), init.input.clone()];
-    let version = env!("CARGO_PKG_VERSION");
-    let recipe = stage::recipe("finetune-critic", version, &args.common, &digest, inputs);
-    if args.common.dry_run {
-        tracing::info!("would train {} on {} labels", config.heads.join(", "), labels.len());
-        return Ok(());
-    }
-    let begun = FilesOutput::begin(&args.out, recipe, args.common.force)?;
-    let Begin::Work(output) = begun else {
-        tracing::info!("up to date");
-        return Ok(());
+    let init = Model::load("init", &args.init, &runtime)?;
+    let plan = Plan {
+        tool: "finetune-critic",
+        common: &args.common,
+        settings: &Settings { critic: config, text: &text.value },
+        inputs: vec![labels.input("labels"), init.input.clone()],
     };
+    let heads = names(&config.heads).join(", ");
+    let would = format_args!("train {heads} on {} labels", labels.len());
+    let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
+    let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let (train, held_out): (Vec<Label>, Vec<Label>) =
         labels.rows()?.into_iter().partition(|row| row.split == TRAIN);
     // Checked before training, so that labels of one class fail at once.
     teaches(&config.heads, &train, &held_out, args.allow_one_class)?;
-    let start = config.start(init.checkpoint.clone(), &place)?;
+    let start = config.start(init.checkpoint.clone(), &runtime)?;
     let (train, long) = fitting(train, &start, &text.value)?;
     let (held_out, longer) = fitting(held_out, &start, &text.value)?;
     let too_long = long + longer;
     let rows = |labels: &[Label]| rows(labels, &start, &text.value);
     let (learned, judged) = (rows(&train)?, rows(&held_out)?);
-    let job = Job {
+    let run = TrainingRun {
         start: &start,
         examples: &learned,
         preferences: None,
@@ -107,42 +102,47 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         updates: None,
         seed: args.common.seed,
     };
-    let trained = run::train(&job, &output, &args.out, &place)?;
+    let trained = training::train(&run, &output, &args.out, &runtime)?;
     let model = Model { checkpoint: trained.checkpoint.clone(), ..init };
-    let figures = figures(model, &held_out, &text.value, &place)?;
-    output.write(quality::FILE, &run::pretty(&figures)?)?;
-    run::finish(output, &trained)?;
+    let figures = figures(model, &held_out, &text.value, &runtime)?;
+    output.write(quality::FILE, &training::pretty(&figures)?)?;
+    training::finish(output, &trained)?;
     if args.common.json {
         return stage::print_json(&figures);
     }
-    run::summary("critic", &trained.record, false)?;
+    training::summary("critic", &trained.record, false)?;
     print(&figures)
 }
 
 impl Config {
     fn validate(&self) -> Result<(), Failure> {
-        let known = |head: &String| [VALUE, PRM, ORM].contains(&head.as_str());
-        match self.heads.iter().find(|head| !known(head)) {
-            Some(head) => Err(Failure::config(format!("heads: `{head}` is not value, prm or orm"))),
-            None if self.heads.is_empty() => Err(Failure::config("heads: name at least one")),
-            None => Ok(()),
+        if self.heads.is_empty() {
+            return Err(Failure::config("heads: name at least one"));
         }
+        Ok(())
     }
 
     /// The model before training, with untrained heads.
-    fn start(&self, checkpoint: Checkpoint, place: &Place) -> Result<Checkpoint, Failure> {
-        let (scalar, word) =
-            if self.words { (&[][..], self.heads.clone()) } else { (&self.heads[..], Vec::new()) };
-        let checkpoint = checkpoint.with_scalar_heads(scalar, place.device()).or_config("heads")?;
+    fn start(&self, checkpoint: Checkpoint, runtime: &Runtime) -> Result<Checkpoint, Failure> {
+        let (scalar, word) = match names(&self.heads) {
+            heads if self.words => (Vec::new(), heads),
+            heads => (heads, Vec::new()),
+        };
+        let checkpoint =
+            checkpoint.with_scalar_heads(&scalar, runtime.device()).or_config("heads")?;
         let config = ModelConfig { word_heads: word, ..checkpoint.config };
         Ok(Checkpoint { config, ..checkpoint })
     }
 }
 
+fn names(heads: &[Head]) -> Vec<String> {
+    heads.iter().map(Head::to_string).collect()
+}
+
 /// Warns if the labels of a head are all of one class, or nearly. All of one class is an error unless `allowed`: the head
 /// would learn a constant, or could not be measured.
 fn teaches(
-    heads: &[String],
+    heads: &[Head],
     train: &[Label],
     held_out: &[Label],
     allowed: bool,
@@ -150,9 +150,9 @@ fn teaches(
     let mut alike = Vec::new();
     for (labels, split) in [(train, "training"), (held_out, "held-out")] {
         for head in heads {
-            let (classes, what) = match head.as_str() {
-                PRM => (processes(labels), format!("{split} options")),
-                _ => (outcomes(labels), format!("{split} solutions")),
+            let (classes, what) = match head {
+                Head::Prm => (processes(labels), format!("{split} options")),
+                Head::Value | Head::Orm => (outcomes(labels), format!("{split} solutions")),
             };
             if let Some(rare) = classes.rare(&what) {
                 tracing::warn!("{head}: {rare}: it can learn, or show, little of what is rare");
@@ -223,9 +223,9 @@ fn rows(labels: &[Label], start: &Checkpoint, text: &TextConfig) -> Result<Vec<E
             weight: label.weight,
         })
         .collect();
-    let heads = &start.config.word_heads;
+    let heads = Head::all_of(&start.config.word_heads).or_data("config.json")?;
     if !heads.is_empty() {
-        let rows = words::examples(&labelled, heads, &text.critic, &start.tokenizer);
+        let rows = words::examples(&labelled, &heads, &text.critic, &start.tokenizer);
         return rows.or_config("text.toml");
     }
     let prompt = text.policy.format.prompt(&start.tokenizer, &start.config);
@@ -254,7 +254,7 @@ fn fitting(
         Ok(Named { name, tokens, row: label })
     };
     let named = labels.into_iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
-    run::fitting(named, limit)
+    training::fitting(named, limit)
 }
 
 /// The figures of each head on the held-out labels. Value and PRM are judged option by option (for the value, an option is
@@ -263,10 +263,11 @@ fn figures(
     model: Model,
     labels: &[Label],
     text: &TextConfig,
-    place: &Place,
+    runtime: &Runtime,
 ) -> Result<BTreeMap<String, Quality>, Failure> {
-    let shown = Shown { config: &text.critic, words: model.checkpoint.config.word_heads.clone() };
-    let critic = models::critic(&[AnyModel::Model(Box::new(model))], text, place)?;
+    let words = Head::all_of(&model.checkpoint.config.word_heads).or_data("config.json")?;
+    let shown = Shown { config: &text.critic, words };
+    let critic = models::critic(&[AnyModel::Model(Box::new(model))], text, runtime)?;
     let solutions: Vec<Solution<'_>> = labels
         .iter()
         .map(|row| Solution {
@@ -293,13 +294,13 @@ fn figures(
 struct Shown<'a> {
     config: &'a CriticConfig,
     /// The heads that answer in words.
-    words: Vec<String>,
+    words: Vec<Head>,
 }
 
 impl<'a> Shown<'a> {
     /// The marks that `head` had seen when it judged each option.
-    fn to(&self, head: &str, options: &[String]) -> Vec<Vec<&'a str>> {
-        if self.words.iter().any(|word| word == head) {
+    fn to(&self, head: Head, options: &[String]) -> Vec<Vec<&'a str>> {
+        if self.words.contains(&head) {
             self.config.shown_in_words(head, options)
         } else {
             self.config.shown(options)
@@ -318,16 +319,16 @@ fn judged<'a>(
         let right = row.outcome > 0.5;
         let group: &'a str = &row.prompt_id;
         let one = |(shown, (score, right))| Judged { group, shown, score, right };
-        let mut add = |head: &'static str, scores: Vec<(f32, bool)>| {
+        let mut add = |head: Head, scores: Vec<(f32, bool)>| {
             let told = shown.to(head, &row.options).into_iter();
             // The ORM has a score for the last option only: skip the marks of the others.
             let told = told.skip(row.options.len().saturating_sub(scores.len()));
-            judged.entry(head).or_default().extend(told.zip(scores).map(one));
+            judged.entry(head.name()).or_default().extend(told.zip(scores).map(one));
         };
-        add(VALUE, scores.values.iter().map(|&value| (value, right)).collect());
+        add(Head::Value, scores.values.iter().map(|&value| (value, right)).collect());
         let process = scores.process.iter().zip(&row.process_targets);
-        add(PRM, process.map(|(&process, &target)| (process, target > 0.5)).collect());
-        add(ORM, scores.outcome.iter().map(|&outcome| (outcome, right)).collect());
+        add(Head::Prm, process.map(|(&process, &target)| (process, target > 0.5)).collect());
+        add(Head::Orm, scores.outcome.iter().map(|&outcome| (outcome, right)).collect());
     }
     judged.entry(AGREEMENT).or_default().extend(agreed(labels, scores, shown));
     judged.retain(|_, rows| !rows.is_empty());
@@ -355,7 +356,7 @@ fn agreed<'a>(labels: &'a [Label], scores: &[Scores], shown: &Shown<'a>) -> Vec<
     let shares = labels.iter().zip(agreement::shares(&voters));
     let judged = |(row, share): (&'a Label, Option<f64>)| Judged {
         group: &row.prompt_id,
-        shown: shown.to(ORM, &row.options).pop().unwrap_or_default(),
+        shown: shown.to(Head::Orm, &row.options).pop().unwrap_or_default(),
         score: share.unwrap_or(0.0) as f32,
         right: row.outcome > 0.5,
     };
@@ -405,23 +406,23 @@ mod tests {
             let judged = judged(&labels, &scores, &shown);
             judged.into_iter().map(|(head, rows)| (head, measure(&rows).within_tool)).collect()
         };
-        let none = BTreeMap::from([(AGREEMENT, None), (ORM, None), (PRM, None), (VALUE, None)]);
-        assert_eq!(figures(&config), none);
+        let none = [AGREEMENT, "orm", "prm", "value"].map(|name| (name, None));
+        assert_eq!(figures(&config), BTreeMap::from(none));
         // A critic that is shown no findings deserves all the credit.
         let blind = Marks { holds: "-".into(), fails: "-".into(), nothing: "-".into() };
         let blind = CriticConfig { option: blind.clone(), solution: blind, ..config };
         let all = figures(&blind);
-        assert_eq!((all[ORM], all[PRM], all[VALUE]), (Some(1.0), Some(1.0), Some(1.0)));
+        assert_eq!((all["orm"], all["prm"], all["value"]), (Some(1.0), Some(1.0), Some(1.0)));
         assert_eq!(all[AGREEMENT], Some(0.5), "the answer is the same");
     }
 
     #[test]
     fn labels_that_tell_nothing_apart_are_refused_by_head() {
-        let heads = [VALUE, PRM, ORM].map(str::to_owned);
+        let heads = Head::ALL;
         let (right, wrong) = (label(&["a", "#### 5"], 1.0), label(&["b", "#### 6"], 0.0));
         let both = [right.clone(), wrong.clone()];
         teaches(&heads, &both, &both, false).unwrap();
-        let refused = |heads: &[String], train: &[Label], held_out: &[Label]| {
+        let refused = |heads: &[Head], train: &[Label], held_out: &[Label]| {
             teaches(heads, train, held_out, true).unwrap();
             let failure = teaches(heads, train, held_out, false).unwrap_err();
             assert_eq!(failure.exit(), stage::Exit::Data);
@@ -449,10 +450,10 @@ mod tests {
     fn a_head_that_says_one_thing_is_named() {
         let row = |score| Judged { group: "p", shown: Vec::new(), score, right: true };
         let judged =
-            BTreeMap::from([(ORM, vec![row(0.5), row(0.5)]), (PRM, vec![row(0.5), row(0.25)])]);
+            BTreeMap::from([("orm", vec![row(0.5), row(0.5)]), ("prm", vec![row(0.5), row(0.25)])]);
         let said = constant(&judged);
         assert_eq!(said, ["orm: all of 2 held-out judgements are 0.5: it tells nothing apart"]);
-        assert!(constant(&BTreeMap::from([(ORM, vec![row(0.5)])])).is_empty());
+        assert!(constant(&BTreeMap::from([("orm", vec![row(0.5)])])).is_empty());
     }
 
     #[test]

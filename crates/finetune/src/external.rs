@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dataset::FilesOutput;
-use decoding::Place;
+use decoding::Runtime;
 use lm::Checkpoint;
 use lm::train::Course;
 use policy::template::filled;
 use serde::Serialize;
 use stage::{Failure, ResultExt};
 
-use crate::run::{self, RECORD, Record};
+use crate::training::{self, RECORD, Record};
 
 /// One line of `examples.jsonl` and `validation.jsonl`.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ pub(crate) struct Line {
 }
 
 /// The inputs of an external training run.
-pub(crate) struct Job<'a> {
+pub(crate) struct ExternalTraining<'a> {
     /// The shell command, with the placeholders `{init}`, `{examples}`, `{validation}`, `{out}`, `{updates}`, `{planned}`
     /// and `{seed}`.
     pub(crate) command: &'a str,
@@ -55,7 +55,11 @@ const KEPT: [&str; 5] = [".json", ".safetensors", ".jinja", ".txt", ".model"];
 ///
 /// # Errors
 /// Exit 65 if the program fails, or leaves a model that this project cannot run.
-pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result<Record, Failure> {
+pub(crate) fn train(
+    run: &ExternalTraining<'_>,
+    output: FilesOutput,
+    runtime: &Runtime,
+) -> Result<Record, Failure> {
     let scratch = output.scratch()?;
     let out = scratch.join(OUT);
     if out.exists() {
@@ -71,41 +75,44 @@ pub(crate) fn train(job: &Job<'_>, output: FilesOutput, place: &Place) -> Result
         }
         Ok::<_, Failure>(output.write_scratch(name, &text)?)
     };
-    let examples = export("examples.jsonl", job.examples)?;
-    let validation = export("validation.jsonl", job.validation)?;
-    execute(job, [&examples, &validation, &out])?;
+    let examples = export("examples.jsonl", run.examples)?;
+    let validation = export("validation.jsonl", run.validation)?;
+    execute(run, [&examples, &validation, &out])?;
     own_files(&out)?;
     // Loaded only to make sure that this project can run the model.
-    let loaded = Checkpoint::load(&out, place.device());
+    let loaded = Checkpoint::load(&out, runtime.device());
     loaded.or_data(format!("what the trainer left in {}", out.display()))?;
-    let record = record(job, &out)?;
+    let record = record(run, &out)?;
     // The record is left out: `commit` writes this project's own.
     for file in kept(&out)?.into_iter().filter(|file| !file.ends_with(RECORD)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match job.chat_template {
+        match run.chat_template {
             Some(_) if name == CHAT_TEMPLATE => {}
             _ => output.adopt(&name, &file)?,
         }
     }
-    if let Some(template) = job.chat_template {
+    if let Some(template) = run.chat_template {
         output.write(CHAT_TEMPLATE, template.as_bytes())?;
     }
-    run::commit(output, &record)
+    training::commit(output, &record)
 }
 
-fn execute(job: &Job<'_>, [examples, validation, out]: [&PathBuf; 3]) -> Result<(), Failure> {
+fn execute(
+    run: &ExternalTraining<'_>,
+    [examples, validation, out]: [&PathBuf; 3],
+) -> Result<(), Failure> {
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
-    let course = job.course.unwrap_or(Course { updates: 0, planned: 0 });
+    let course = run.course.unwrap_or(Course { updates: 0, planned: 0 });
     let command = filled(
-        job.command,
+        run.command,
         &[
-            ("init", &quoted(job.init)),
+            ("init", &quoted(run.init)),
             ("examples", &quoted(examples)),
             ("validation", &quoted(validation)),
             ("out", &quoted(out)),
             ("updates", &course.updates.to_string()),
             ("planned", &course.planned.to_string()),
-            ("seed", &job.seed.to_string()),
+            ("seed", &run.seed.to_string()),
         ],
     );
     tracing::info!("running {command}");
@@ -142,7 +149,7 @@ fn own_files(out: &Path) -> Result<(), Failure> {
 }
 
 /// Reads the program's `training.json`, which must hold at least `{"updates": n}`.
-fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
+fn record(run: &ExternalTraining<'_>, out: &Path) -> Result<Record, Failure> {
     #[derive(serde::Deserialize)]
     struct Told {
         updates: usize,
@@ -157,7 +164,7 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
     let told: Told =
         serde_json::from_slice(&text).or_data(format!("{}: {missing}", path.display()))?;
     // A control is only comparable with its round if both make the same number of updates.
-    if let Some(Course { updates: wanted, .. }) = job.course.filter(|it| it.updates > 0)
+    if let Some(Course { updates: wanted, .. }) = run.course.filter(|it| it.updates > 0)
         && told.updates != wanted
     {
         let made = told.updates;
@@ -170,10 +177,10 @@ fn record(job: &Job<'_>, out: &Path) -> Result<Record, Failure> {
         planned: told.planned.filter(|planned| *planned > told.updates),
         best_update: told.updates,
         validation_loss: told.validation_loss,
-        examples: job.examples.len(),
+        examples: run.examples.len(),
         pairs: 0,
-        tokens: job.tokens,
-        too_long: job.too_long,
+        tokens: run.tokens,
+        too_long: run.too_long,
     })
 }
 

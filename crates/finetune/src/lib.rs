@@ -12,7 +12,7 @@ mod external;
 mod lesson;
 mod policies;
 mod pretrain;
-mod run;
+mod training;
 mod writer;
 
 use stage::Failure;

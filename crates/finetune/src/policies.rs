@@ -2,23 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use dataset::{Begin, Dataset, Files, FilesOutput, Input, Recipe};
-use decoding::models::Model;
-use decoding::{Place, TextConfig};
+use dataset::{Dataset, Files, Input};
+use decoding::{Model, Runtime, TextConfig};
 use lm::train::{Course, PreferenceConfig, Preferences, TrainConfig};
 use schema::{Preference, Prompt, SftExample};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Preset, ResultExt};
+use stage::{Common, Compute, Failure, Plan, Preset, ResultExt};
 
-use crate::external;
+use crate::external::{self, ExternalTraining};
 use crate::lesson::{Couple, Lesson, Row, kept, labelled};
-use crate::run::{self, Job, RECORD, Record, Trained};
+use crate::training::{self, RECORD, Record, Trained, TrainingRun};
 use crate::writer::Writer;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    compute: Compute,
     /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
@@ -47,8 +48,6 @@ pub(crate) struct Args {
     #[arg(long)]
     out: PathBuf,
 }
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The program that trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -132,26 +131,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let text: Preset<TextConfig> = files.other("text")?;
     let config = &preset.value;
     config.allows_pairs(args)?;
-    let place = Place::of(&args.common)?;
+    let runtime = Runtime::new(&args.compute)?;
     let data = Data::open(args)?;
-    let mut init = Model::load("init", &args.init, &place)?;
+    let mut init = Model::load("init", &args.init, &runtime)?;
     let mut inputs = data.inputs();
     inputs.push(init.input.clone());
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;
     // Who trains is a flag and not part of the preset, but it decides the result, so it belongs in the recipe.
     let settings = Settings { policy: config, text: &text.value, external: command.is_some() };
-    let recipe = recipe(args, &settings, inputs)?;
-    if args.common.dry_run {
-        let (rows, pairs) = data.len();
-        tracing::info!("would train on {rows} rows and {pairs} pairs");
-        return Ok(());
-    }
-    let begun = FilesOutput::begin(&args.out, recipe, args.common.force)?;
-    let Begin::Work(output) = begun else {
-        tracing::info!("up to date");
-        return Ok(());
-    };
+    let plan = Plan { tool: "finetune-policy", common: &args.common, settings: &settings, inputs };
+    let (rows, pairs) = data.len();
+    let would = format_args!("train on {rows} rows and {pairs} pairs");
+    let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
+    let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let format = &text.value.policy.format;
     let (lesson, seed) = (data.lesson(config)?, args.common.seed);
     let learns = config.seed_share > 0.0 || !lesson.is_empty();
@@ -160,9 +153,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     // If nothing is learned, no loss is measured either, so rows that are too long do not matter.
     let (lesson, too_long) = if learns { writer.fitting(lesson)? } else { (lesson, 0) };
     let record = if !learns {
-        run::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
+        training::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
     } else if let Some(command) = command {
-        let job = external::Job {
+        let run = ExternalTraining {
             command,
             init: &args.init,
             examples: &writer.lines(&lesson.rows)?,
@@ -174,10 +167,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             // With `format.chat`, keep the template that the trainer saved: it got it with the checkpoint.
             chat_template: template.as_deref().filter(|_| format.chat.is_none()),
         };
-        external::train(&job, output, &place)?
+        external::train(&run, output, &runtime)?
     } else {
         let pairs = writer.pairs(&lesson.couples)?;
-        let job = Job {
+        let run = TrainingRun {
             start: &init.checkpoint,
             examples: &writer.examples(&lesson.rows)?,
             preferences: config.preferences.map(|config| Preferences { pairs: &pairs, config }),
@@ -187,15 +180,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             updates,
             seed,
         };
-        let trained = run::train(&job, &output, &args.out, &place)?;
-        run::finish(output, &trained.with_chat_template(template))?
+        let trained = training::train(&run, &output, &args.out, &runtime)?;
+        training::finish(output, &trained.with_chat_template(template))?
     };
-    run::summary("policy", &record, args.common.json)
-}
-
-fn recipe(args: &Args, settings: &Settings<'_>, inputs: Vec<Input>) -> Result<Recipe, Failure> {
-    let digest = dataset::digest_of(settings)?;
-    Ok(stage::recipe("finetune-policy", VERSION, &args.common, &digest, inputs))
+    training::summary("policy", &record, args.common.json)
 }
 
 impl Data {

@@ -2,22 +2,23 @@
 
 use std::path::PathBuf;
 
-use dataset::{Begin, Dataset, FilesOutput};
-use decoding::Place;
-use decoding::models::Model;
+use dataset::Dataset;
+use decoding::{Model, Runtime};
 use lm::config::EndTokens;
 use lm::train::{Example, TrainConfig};
 use lm::{Checkpoint, ModelConfig, Tokenizer};
 use schema::CorpusText;
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Preset, ResultExt};
+use stage::{Common, Compute, Failure, Plan, Preset, ResultExt};
 
-use crate::run::{self, Job};
+use crate::training::{self, TrainingRun};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    compute: Compute,
     /// The texts to train on.
     #[arg(long)]
     corpus: PathBuf,
@@ -80,25 +81,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     config.model.check(config.vocab_size)?;
     config.check_rows()?;
-    let place = Place::of(&args.common)?;
+    let runtime = Runtime::new(&args.compute)?;
     let corpus = Dataset::<CorpusText>::open(&args.corpus)?.require_rows()?;
     let mut inputs = vec![corpus.input("corpus")];
     let donor = match &args.tokenizer_of {
-        Some(dir) => Some(Model::load("tokenizer", dir, &place)?),
+        Some(dir) => Some(Model::load("tokenizer", dir, &runtime)?),
         None => None,
     };
     inputs.extend(donor.iter().map(|model| model.input.clone()));
-    let version = env!("CARGO_PKG_VERSION");
-    let recipe = stage::recipe("finetune-pretrain", version, &args.common, &preset.digest, inputs);
-    if args.common.dry_run {
-        tracing::info!("would pretrain on {} texts", corpus.len());
-        return Ok(());
-    }
-    let begun = FilesOutput::begin(&args.out, recipe, args.common.force)?;
-    let Begin::Work(output) = begun else {
-        tracing::info!("up to date");
+    let plan = Plan { tool: "finetune-pretrain", common: &args.common, settings: config, inputs };
+    let Some(work) = plan.unless_dry(format_args!("pretrain on {} texts", corpus.len()))? else {
         return Ok(());
     };
+    let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let texts = corpus.rows()?;
     let tokenizer = if let Some(model) = donor {
         model.checkpoint.tokenizer
@@ -110,9 +105,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let rows = pack(&texts, &tokenizer, config.row_tokens)?;
     let model = config.model.with_vocabulary(tokenizer.len().next_multiple_of(VOCAB_MULTIPLE));
-    let start =
-        Checkpoint::fresh(model, tokenizer, args.common.seed, place.device()).or_config("model")?;
-    let job = Job {
+    let start = Checkpoint::fresh(model, tokenizer, args.common.seed, runtime.device())
+        .or_config("model")?;
+    let run = TrainingRun {
         start: &start,
         examples: &rows,
         preferences: None,
@@ -122,9 +117,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         updates: None,
         seed: args.common.seed,
     };
-    let trained = run::train(&job, &output, &args.out, &place)?;
-    run::finish(output, &trained)?;
-    run::summary("pretrain", &trained.record, args.common.json)
+    let trained = training::train(&run, &output, &args.out, &runtime)?;
+    training::finish(output, &trained)?;
+    training::summary("pretrain", &trained.record, args.common.json)
 }
 
 impl Config {

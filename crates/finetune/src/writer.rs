@@ -7,7 +7,7 @@ use stage::{Failure, ResultExt};
 
 use crate::external::Line;
 use crate::lesson::{Couple, Lesson, Row};
-use crate::run::{self, Named};
+use crate::training::{self, Named};
 
 /// Formats rows with a model's tokenizer and prompt.
 pub(crate) struct Writer {
@@ -52,7 +52,7 @@ impl Writer {
                 tokens: example.ids.len(),
                 row,
             });
-            run::fitting(named.collect(), self.limit)
+            training::fitting(named.collect(), self.limit)
         };
         let (rows, validation) = (rows(lesson.rows)?, rows(lesson.validation)?);
         let pairs = self.pairs(&lesson.couples)?;
@@ -62,7 +62,7 @@ impl Writer {
             tokens: pair.chosen.len().max(pair.rejected.len()),
             row: couple,
         });
-        let couples = run::fitting(couples.collect(), self.limit)?;
+        let couples = training::fitting(couples.collect(), self.limit)?;
         let too_long = rows.1 + validation.1 + couples.1;
         Ok((Lesson { rows: rows.0, couples: couples.0, validation: validation.0 }, too_long))
     }

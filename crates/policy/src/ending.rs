@@ -1,6 +1,6 @@
 //! The end of a solution: its answer, or the start of another problem.
 
-use crate::{PolicyConfig, PromptFormat, PromptText};
+use crate::{FinishReason, PolicyConfig, PromptFormat, PromptText};
 
 /// The rules that end a solution, besides the end token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub(crate) struct Ending {
 pub(crate) struct Over {
     /// Byte offset into the text; the rest is cut off.
     pub(crate) at: usize,
-    /// The stop reason: `answer`, `end` or `length`.
-    pub(crate) stop: &'static str,
+    /// Why it ended there.
+    pub(crate) finish: FinishReason,
 }
 
 impl Ending {
@@ -37,13 +37,13 @@ impl Ending {
         let whole = self.whole(written, text);
         let answer = answer::end_of_answer(&whole, &self.mark);
         let next = self.next.as_ref().and_then(|next| answer::extract::shown(&whole).find(next));
-        let (end, stop) = match (answer, next) {
+        let (end, finish) = match (answer, next) {
             // The newline before the next problem may be the one that ends the answer.
-            (Some(answer), Some(next)) if next + 1 < answer => (next, "end"),
-            (Some(answer), _) => (answer, "answer"),
-            (None, next) => (next?, "end"),
+            (Some(answer), Some(next)) if next + 1 < answer => (next, FinishReason::End),
+            (Some(answer), _) => (answer, FinishReason::Answer),
+            (None, next) => (next?, FinishReason::End),
         };
-        Some(Over { at: end.saturating_sub(whole.len() - text.len()), stop })
+        Some(Over { at: end.saturating_sub(whole.len() - text.len()), finish })
     }
 
     /// The same for a text that was cut at the token limit. An answer whose line is not finished may lack digits, so it
@@ -57,7 +57,7 @@ impl Ending {
         } else {
             answer::extract::open_answer(&whole, &self.mark)?
         };
-        Some(Over { at: at.saturating_sub(before), stop: "length" })
+        Some(Over { at: at.saturating_sub(before), finish: FinishReason::Length })
     }
 
     fn whole(&self, written: &str, text: &str) -> String {
@@ -106,7 +106,7 @@ mod tests {
         let ending = ending(Some("\nQuestion:"), None);
         let over = |written, text: &'static str| {
             let over = ending.over(written, text)?;
-            Some((text.get(..over.at).unwrap(), over.stop))
+            Some((text.get(..over.at).unwrap(), over.finish.name()))
         };
         assert_eq!(over("", "It is 5.\n#### 5"), None, "or 50");
         assert_eq!(
@@ -126,11 +126,11 @@ mod tests {
     fn nothing_is_over_in_a_thought() {
         let ending = ending(None, Some("<think>"));
         assert_eq!(ending.over("", "#### 3\n"), None);
-        let cut = Over { at: 4, stop: "length" };
+        let cut = Over { at: 4, finish: FinishReason::Length };
         assert_eq!(ending.cut("", "Hm.\n#### 3\nSo"), Some(cut), "nobody is graded by a thought");
         assert_eq!(
             ending.over("#### 3\n</think>", "#### 4\n."),
-            Some(Over { at: 7, stop: "answer" })
+            Some(Over { at: 7, finish: FinishReason::Answer })
         );
     }
 

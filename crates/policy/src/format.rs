@@ -36,7 +36,7 @@ pub struct PromptFormat {
     pub system: String,
     /// Solved examples (few-shot prompting).
     #[serde(default)]
-    pub examples: Vec<Solved>,
+    pub examples: Vec<WorkedExample>,
     /// Text after the solution of an example; not used in a chat.
     #[serde(default = "empty_line")]
     pub separator: String,
@@ -48,7 +48,7 @@ pub struct PromptFormat {
 /// A solved example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Solved {
+pub struct WorkedExample {
     /// The question.
     pub question: String,
     /// Its solution, written as the policy should write solutions.
@@ -145,7 +145,7 @@ impl PromptFormat {
 
     /// The examples as plain text.
     fn solved(&self) -> String {
-        let example = |solved: &Solved| {
+        let example = |solved: &WorkedExample| {
             [&self.wrapped(&solved.question), solved.solution.as_str(), &self.separator].concat()
         };
         self.examples.iter().map(example).collect()

@@ -1,12 +1,13 @@
 //! The policy: a language model, run in this process or reached over HTTP, that proposes options for the search.
 //!
 //! A state is the prompt plus the text written so far; an option is the text up to the next termination (AlphaLLM §4.3).
-//! The policy does not judge answers: that is the critics' job. It holds no state between calls except in the `Prefixes`
+//! The policy does not judge answers: that is the critics' request. It holds no state between calls except in the `Prefixes`
 //! that the caller passes in, so the same requests with the same seeds give the same options.
 
 mod draft;
 mod ending;
 mod error;
+mod finish;
 mod format;
 mod local;
 mod option;
@@ -23,11 +24,12 @@ use serde::{Deserialize, Serialize};
 use crate::draft::Draft;
 use crate::ending::Ending;
 use crate::option::aligned;
-use crate::server::{Job, Jobs};
+use crate::server::{CompletionRequest, CompletionRequests};
 
 pub use error::Error;
-pub use format::{Chat, PromptFormat, PromptText, Solved, unknown_marks};
-pub use option::{Part, TextOption, ended};
+pub use finish::FinishReason;
+pub use format::{Chat, PromptFormat, PromptText, WorkedExample, unknown_marks};
+pub use option::{Continuation, Part};
 pub use server::{Server, ServerOptions};
 pub use termination::Termination;
 
@@ -186,12 +188,12 @@ impl Policy {
     ///
     /// # Errors
     /// Fails if the server fails. A state that already fills the model's context is not an error: its option is empty and
-    /// has the stop reason `length`.
+    /// ends for [`FinishReason::Length`].
     pub fn write(
         &self,
         requests: &[StateRequest<'_>],
         prefixes: &mut Prefixes,
-    ) -> Result<Vec<TextOption>, Error> {
+    ) -> Result<Vec<Continuation>, Error> {
         let mut drafts = vec![Draft::default(); requests.len()];
         let mut open: Vec<usize> = (0..requests.len()).collect();
         while !open.is_empty() {
@@ -222,17 +224,25 @@ impl Policy {
         rows: &[(&StateRequest<'_>, &Draft)],
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Draft>, Error> {
-        let mut jobs = Jobs::default();
+        let mut requests = CompletionRequests::default();
         for (request, draft) in rows {
             let written = [request.written.as_str(), &draft.text()].concat();
             let Room { stops, tokens: max_tokens } = self.room(request, draft);
             let prompt = self.prompt.render(request.question, &written);
             let (seed, sampling) = (seed_of(request, draft), request.sampling);
-            jobs.add(Job { prompt, count: 1, sampling, stops, max_tokens, seed, likeliest: 1 });
+            requests.add(CompletionRequest {
+                prompt,
+                count: 1,
+                sampling,
+                stops,
+                max_tokens,
+                seed,
+                likeliest: 1,
+            });
         }
-        let (completions, used) = server.complete(&jobs.jobs)?;
+        let (completions, used) = server.complete(&requests.requests)?;
         prefixes.count(used);
-        Ok(jobs.of_rows(&completions))
+        Ok(requests.of_rows(&completions))
     }
 
     /// The stop strings and the token limit for the next request of a row.
@@ -285,7 +295,7 @@ impl Policy {
         aligned(texts, draft)
     }
 
-    fn option(&self, request: &StateRequest<'_>, draft: &Draft) -> TextOption {
+    fn option(&self, request: &StateRequest<'_>, draft: &Draft) -> Continuation {
         let (tokens, text) = (draft.len() as u32, draft.text());
         let length = draft.stop == Some(StopReason::Length) && request.to_end;
         let over = self.ending.over(&request.written, &text);
@@ -307,14 +317,16 @@ impl Policy {
             Termination::Tokens(count) if draft.len() >= count => !request.to_end,
             _ => false,
         };
-        let (terminal, stop) = match (over, draft.stop) {
-            (Some(over), _) => (true, over.stop),
-            (None, Some(StopReason::Token)) => (true, "end"),
-            (None, Some(StopReason::String)) => (false, "termination"),
-            _ if counted => (false, "termination"),
-            _ => (request.to_end, "length"),
+        let (terminal, finish) = match (over, draft.stop) {
+            (Some(over), _) => (true, over.finish),
+            (None, Some(StopReason::Token)) => (true, FinishReason::End),
+            (None, Some(StopReason::String)) => (false, FinishReason::Termination),
+            (None, Some(StopReason::Length) | None) if counted => {
+                (false, FinishReason::Termination)
+            }
+            (None, Some(StopReason::Length) | None) => (request.to_end, FinishReason::Length),
         };
-        TextOption { text, parts, tokens, terminal, stop }
+        Continuation { text, parts, tokens, terminal, finish }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use lm::Drawn;
 
+use crate::FinishReason;
 use crate::draft::Draft;
 
 /// One option within the written text.
@@ -15,7 +16,7 @@ pub struct Part {
 
 /// The result of one request: a single option, or the whole rest of a solution.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TextOption {
+pub struct Continuation {
     /// The text, with its termination.
     pub text: String,
     /// The text split into options; more than one only if the rest of the solution was written.
@@ -25,17 +26,11 @@ pub struct TextOption {
     pub tokens: u32,
     /// Whether the solution ends here.
     pub terminal: bool,
-    /// The stop reason: `end`, `answer`, `termination` or `length`.
-    pub stop: &'static str,
+    /// Why it ended.
+    pub finish: FinishReason,
 }
 
-/// Whether the stop reason is a natural end rather than the length limit.
-#[must_use]
-pub fn ended(stop: &str) -> bool {
-    stop != "length"
-}
-
-impl TextOption {
+impl Continuation {
     /// Log-probability of the text, in nats, without tokens that only showed the end of the option.
     pub fn logprob(&self) -> f32 {
         self.parts.iter().map(|part| part.drawn.logprob()).sum()

@@ -5,8 +5,8 @@
 //! retried; permanent ones end the run, and the parts written by then remain valid.
 
 mod faults;
-mod job;
 mod probe;
+mod request;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use crate::draft::Draft;
 use crate::{Error, Weighed};
 use faults::{Fault, printable};
 
-pub(crate) use job::{Job, Jobs};
+pub(crate) use request::{CompletionRequest, CompletionRequests};
 
 /// How requests are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,18 +132,23 @@ impl Server {
         self.repeats
     }
 
-    /// Runs all jobs, several at a time; results are in job order. A prompt that exceeds the context gets an empty
+    /// Runs all requests, several at a time; results are in request order. A prompt that exceeds the context gets an empty
     /// completion with the stop reason `length`.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Refused`]; if several jobs fail, the error of the first.
-    pub(crate) fn complete(&self, jobs: &[Job]) -> Result<(Vec<Vec<Draft>>, PrefixCounts), Error> {
-        let (completions, used) =
-            self.all(jobs, |answer, job| Ok((wire::drafts(answer, job)?, wire::usage(answer))))?;
+    /// [`Error::Unavailable`] or [`Error::Refused`]; if several requests fail, the error of the first.
+    pub(crate) fn complete(
+        &self,
+        requests: &[CompletionRequest],
+    ) -> Result<(Vec<Vec<Draft>>, PrefixCounts), Error> {
+        let (completions, used) = self.all(requests, |answer, request| {
+            Ok((wire::drafts(answer, request)?, wire::usage(answer)))
+        })?;
         let nothing = Draft { stop: Some(StopReason::Length), ..Draft::default() };
-        let filled = completions.into_iter().zip(jobs);
-        let filled =
-            filled.map(|(drafts, job)| drafts.unwrap_or_else(|| vec![nothing.clone(); job.count]));
+        let filled = completions.into_iter().zip(requests);
+        let filled = filled.map(|(drafts, request)| {
+            drafts.unwrap_or_else(|| vec![nothing.clone(); request.count])
+        });
         Ok((filled.collect(), used))
     }
 
@@ -158,9 +163,11 @@ impl Server {
         yes: &str,
         no: &str,
     ) -> Result<(Vec<Weighed>, PrefixCounts), Error> {
-        let jobs: Vec<Job> = texts.iter().map(|text| Job::of_one_token(text)).collect();
-        let (weighed, used) = self
-            .all(&jobs, |answer, _| Ok((wire::weighed(answer, yes, no)?, wire::usage(answer))))?;
+        let requests: Vec<CompletionRequest> =
+            texts.iter().map(|text| CompletionRequest::of_one_token(text)).collect();
+        let (weighed, used) = self.all(&requests, |answer, _| {
+            Ok((wire::weighed(answer, yes, no)?, wire::usage(answer)))
+        })?;
         Ok((weighed.into_iter().map(|one| one.unwrap_or_else(Weighed::unread)).collect(), used))
     }
 
@@ -185,45 +192,45 @@ impl Server {
 
     /// Length of a text in tokens, if the server reports it.
     pub(crate) fn length(&self, text: &str) -> Result<Option<usize>, Error> {
-        let job = Job { likeliest: 1, ..Job::of_one_token(text) };
+        let request = CompletionRequest { likeliest: 1, ..CompletionRequest::of_one_token(text) };
         let answer =
-            self.patiently(|| self.post("completions", &job.body(&self.model, self.extended)))?;
+            self.patiently(|| self.post("completions", &request.body(&self.model, self.extended)))?;
         Ok(wire::prompt_tokens(&answer))
     }
 
-    /// Sends all jobs and returns what `read` makes of each answer, in job order; `None` for texts that exceed the
+    /// Sends all requests and returns what `read` makes of each answer, in request order; `None` for texts that exceed the
     /// context.
     fn all<T: Send>(
         &self,
-        jobs: &[Job],
-        read: impl Fn(&Value, &Job) -> Result<(T, PrefixCounts), Fault> + Sync,
+        requests: &[CompletionRequest],
+        read: impl Fn(&Value, &CompletionRequest) -> Result<(T, PrefixCounts), Fault> + Sync,
     ) -> Result<(Vec<Option<T>>, PrefixCounts), Error> {
         let next = AtomicUsize::new(0);
         let answers = Mutex::new(BTreeMap::new());
         let work = || {
             loop {
                 let place = next.fetch_add(1, Ordering::Relaxed);
-                let Some(job) = jobs.get(place) else { break };
-                let answer = self.one(job, &read);
+                let Some(request) = requests.get(place) else { break };
+                let answer = self.one(request, &read);
                 if !matches!(answer, Ok(_) | Err(Error::TooLong { .. })) {
-                    // Stop handing out jobs after a failure. Requests already in flight finish.
-                    next.store(jobs.len(), Ordering::Relaxed);
+                    // Stop handing out requests after a failure. Requests already in flight finish.
+                    next.store(requests.len(), Ordering::Relaxed);
                 }
                 let mut answers = answers.lock().expect("no thread panics while it holds the lock");
                 answers.insert(place, answer);
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..self.options.requests.min(jobs.len()) {
+            for _ in 1..self.options.requests.min(requests.len()) {
                 scope.spawn(work);
             }
             work();
         });
         let answers = answers.into_inner().expect("no thread panics while it holds the lock");
-        let (mut all, mut usage) = (Vec::with_capacity(jobs.len()), PrefixCounts::default());
+        let (mut all, mut usage) = (Vec::with_capacity(requests.len()), PrefixCounts::default());
         // One warning with a count for the batch, rather than one per text.
         let mut too_long = None;
-        // The map is ordered by position, so the error returned is the first job's.
+        // The map is ordered by position, so the error returned is the first request's.
         for answer in answers.into_values() {
             match answer {
                 Ok((answer, used)) => {
@@ -247,25 +254,25 @@ impl Server {
         Ok((all, usage))
     }
 
-    /// Runs one job, with retries for transient faults.
+    /// Runs one request, with retries for transient faults.
     fn one<T>(
         &self,
-        job: &Job,
-        read: impl Fn(&Value, &Job) -> Result<T, Fault>,
+        request: &CompletionRequest,
+        read: impl Fn(&Value, &CompletionRequest) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         // Without `top_k` the server would silently sample from another distribution.
-        if job.needs_extended() && !self.extended {
+        if request.needs_extended() && !self.extended {
             let (address, problem) = (self.address.clone(), "it takes no `top_k`".to_owned());
             return Err(Error::Refused { address, problem });
         }
-        let ask = |job: &Job| {
+        let ask = |request: &CompletionRequest| {
             self.patiently(|| {
-                let answer = self.post("completions", &job.body(&self.model, self.extended))?;
-                read(&answer, job)
+                let answer = self.post("completions", &request.body(&self.model, self.extended))?;
+                read(&answer, request)
             })
         };
-        match ask(job) {
-            Err(Error::TooLong { address, problem }) => match self.shortened(job, &problem)? {
+        match ask(request) {
+            Err(Error::TooLong { address, problem }) => match self.shortened(request, &problem)? {
                 Some(shorter) => ask(&shorter),
                 None => Err(Error::TooLong { address, problem }),
             },
@@ -273,19 +280,23 @@ impl Server {
         }
     }
 
-    /// Returns the job with `max_tokens` reduced to the room left in the context, if there is any. Some servers refuse a
+    /// Returns the request with `max_tokens` reduced to the room left in the context, if there is any. Some servers refuse a
     /// request that might exceed the context, and only then report its length.
-    fn shortened(&self, job: &Job, problem: &str) -> Result<Option<Job>, Error> {
+    fn shortened(
+        &self,
+        request: &CompletionRequest,
+        problem: &str,
+    ) -> Result<Option<CompletionRequest>, Error> {
         let context = self.context.or_else(|| faults::context(problem));
         // A request for a single token cannot be shortened.
-        let Some(context) = context.filter(|_| job.max_tokens > 1) else { return Ok(None) };
-        let length = match self.length(&job.prompt) {
+        let Some(context) = context.filter(|_| request.max_tokens > 1) else { return Ok(None) };
+        let length = match self.length(&request.prompt) {
             Err(Error::TooLong { .. }) => None,
             length => length?,
         };
         let left = length.and_then(|length| context.checked_sub(length)).unwrap_or(0);
-        let shorter = Job { max_tokens: left, ..job.clone() };
-        Ok((1..job.max_tokens).contains(&left).then_some(shorter))
+        let shorter = CompletionRequest { max_tokens: left, ..request.clone() };
+        Ok((1..request.max_tokens).contains(&left).then_some(shorter))
     }
 
     /// Retries `attempt` until it succeeds, fails permanently, or the attempts are used up.

@@ -82,7 +82,7 @@ fn options_end_at_lines_and_add_up_to_the_solution() {
     loop {
         let option = policy.write(&[request(&written, false)], &mut prefixes).unwrap().remove(0);
         written += &option.text;
-        stops.push(option.stop);
+        stops.push(option.finish.name());
         if option.terminal {
             break;
         }
@@ -125,7 +125,7 @@ fn a_model_is_stopped_at_its_answer() {
         let whole = policy.write(&[request], &mut Prefixes::default()).unwrap().remove(0);
         let text = [rest, "\n"].concat();
         assert_eq!(
-            (whole.text.as_str(), whole.stop, whole.terminal),
+            (whole.text.as_str(), whole.finish.name(), whole.terminal),
             (text.as_str(), "answer", true)
         );
         let tokens: usize = whole.parts.iter().map(|part| part.drawn.ids.len()).sum();
@@ -165,7 +165,7 @@ fn terminations_cut_a_solution_into_other_options() {
     let options = |termination: Termination, most: usize| {
         let policy = policy.with(PolicyConfig { termination, ..config() }).unwrap();
         let mut written = String::new();
-        let mut all: Vec<TextOption> = Vec::new();
+        let mut all: Vec<Continuation> = Vec::new();
         while all.len() < most && !all.last().is_some_and(|option| option.terminal) {
             let request = StateRequest {
                 question: QUESTION,
@@ -180,7 +180,10 @@ fn terminations_cut_a_solution_into_other_options() {
             written += &all[all.len() - 1].text;
         }
         let unfinished = all.iter().filter(|option| !option.terminal);
-        assert!(unfinished.into_iter().all(|option| option.stop == "termination"), "{all:?}");
+        assert!(
+            unfinished.into_iter().all(|option| option.finish.name() == "termination"),
+            "{all:?}"
+        );
         (all, written)
     };
     let mark = Termination::Mark("left.".to_owned());
@@ -244,7 +247,7 @@ fn a_path_that_runs_out_of_room_is_cut_there() {
         assert_eq!(option.tokens > 0, whole, "{option:?}");
     }
     for full in [&options[0], &options[2]] {
-        assert_eq!((full.text.as_str(), full.stop), ("", "length"));
+        assert_eq!((full.text.as_str(), full.finish.name()), ("", "length"));
     }
     let near = &options[1];
     let room = 256 - taken(&written);

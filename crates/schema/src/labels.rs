@@ -1,5 +1,10 @@
 //! Training data of the critics: sampled solutions of labelled seeds, with targets estimated by Monte Carlo.
 
+/// The split that critics learn from.
+pub const TRAIN: &str = "train";
+/// The split that critics are judged on.
+pub const HELD_OUT: &str = "held_out";
+
 table! {
     /// A sampled solution of a labelled seed, with the critics' targets.
     pub struct Label = "labels" version 2, key (trajectory_id), check in_range;

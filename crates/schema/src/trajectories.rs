@@ -1,5 +1,18 @@
 //! Solutions: paths from the root of a search tree to a terminal node, or samples without a tree.
 
+/// Whether a solution can be right. One without an end or without an answer cannot, whatever its critics say: its outcome
+/// reward is 0.
+pub fn can_be_right(finished: bool, answer: Option<&str>) -> bool {
+    finished && answer.is_some()
+}
+
+impl Trajectory {
+    /// Whether it can be right; see [`can_be_right`].
+    pub fn can_be_right(&self) -> bool {
+        can_be_right(self.finished, self.answer.as_deref())
+    }
+}
+
 record! {
     /// An option of a trajectory, with the statistics of its node.
     pub struct TextOption {

@@ -9,25 +9,23 @@
 mod estimate;
 mod outputs;
 mod rows;
+mod session;
 mod totals;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
 
-use dataset::{Dataset, METRICS, chunk, seed_for};
-use decoding::models;
+use dataset::{Dataset, METRICS, chunk};
 use decoding::{
-    Bar, Fitting, ModelAt, Models, Place, Pulse, Question, SampleBudget, SearchConfig, Searcher,
-    TextConfig,
+    Bar, Head, ModelAt, Models, Runtime, SampleBudget, SearchConfig, Searcher, TextConfig, models,
 };
-use schema::{NodeRow, Prompt, Trajectory, prompts};
+use schema::{Prompt, prompts};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Metrics, Preset, Progress};
+use stage::{CacheLimit, Common, Failure, Inference, Metrics, Plan, Preset};
 
-use estimate::{Estimate, Pilot};
-use outputs::{Outputs, Places};
-use totals::Totals;
+use outputs::{Folders, Outputs};
+use rows::Source;
+use session::Session;
 
 /// Searches the prompts with eta-MCTS, or samples them, and writes the trees and the solutions found.
 #[derive(Debug, clap::Parser)]
@@ -35,6 +33,10 @@ use totals::Totals;
 pub struct Args {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    inference: Inference,
+    #[command(flatten)]
+    cache: CacheLimit,
     /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
@@ -90,9 +92,9 @@ struct Config {
     chunk_prompts: usize,
     /// The most solutions to write per prompt, best first.
     trajectories_per_prompt: usize,
-    /// The bar for each critic head (`value`, `prm`, `orm`): its least figures on the held-out problems it was judged on.
+    /// The bar for each critic head: its least figures on the held-out problems it was judged on.
     #[serde(default)]
-    critics_at_least: BTreeMap<String, Bar>,
+    critics_at_least: BTreeMap<Head, Bar>,
     /// Draws independent samples of every prompt instead of searching a tree; absent means trees.
     #[serde(default)]
     samples: Option<SampleBudget>,
@@ -121,9 +123,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let tree: Preset<SearchConfig> = files.other("tree")?;
     tree.value.validate().map_err(Failure::from)?;
     preset.value.samples.as_ref().map_or(Ok(()), SampleBudget::validate)?;
-    let place = Place::of(&args.common)?;
+    let runtime = Runtime::with_servers(&args.inference)?;
     let prompts = Dataset::<Prompt>::open(&args.prompts)?.require_rows()?;
-    let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &place)?;
+    let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &runtime)?;
     if !args.weak_critics {
         models.require(&preset.value.critics_at_least)?;
     }
@@ -133,214 +135,41 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let (tree, text) = (tree.value, text.value);
     let settings =
         Settings { chunk_prompts, trajectories_per_prompt, tree: &tree, text: &text, samples };
-    let digest = dataset::digest_of(&settings)?;
-    let recipe = stage::recipe("search", env!("CARGO_PKG_VERSION"), &args.common, &digest, inputs);
+    let plan = Plan { tool: "search", common: &args.common, settings: &settings, inputs };
     let questions: Vec<prompts::Question> = prompts.view()?;
-    let parts = chunk(questions.len(), chunk_prompts).len();
-    if args.common.dry_run {
-        tracing::info!("would search {} prompts in {parts} parts", questions.len());
-        return Ok(());
-    }
-    let searcher =
-        Searcher::new(models.policies(&text, &place)?, models.critic(&text, &place)?, tree);
-    let model = models.policy.label();
-    let critics = models::critics_id(&models.critics, &text)?;
-    // The searcher holds its own copy of the weights in another layout: free these, rather than keep both in memory.
+    let parts = chunk(questions.len(), chunk_prompts);
+    let would = format_args!("search {} prompts in {} parts", questions.len(), parts.len());
+    let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
+    let source = Source {
+        model: models.policy.label(),
+        critics: models::critics_id(&models.critics, &text)?,
+        round: args.common.round,
+    };
+    let (policies, critic) = (models.policies(&text, &runtime)?, models.critic(&text, &runtime)?);
+    // They hold their own copy of the weights in another layout: free these, rather than keep both in memory.
     drop(models);
-    let searcher = searcher.map_err(Failure::from)?.within(place.kept_at_most);
-    let each = questions.iter().map(|prompt| (prompt.prompt_id.as_str(), prompt.prompt.as_str()));
-    let fitting = searcher.fitting(each).map_err(Failure::from)?;
-    fitting.require("prompts")?;
-    let mut job = Job {
-        common: &args.common,
-        model,
-        critics,
-        searcher,
-        fitting,
-        keep: trajectories_per_prompt,
-        samples,
-        totals: Totals::default(),
-        begun: Instant::now(),
-    };
+    let searcher = Searcher::new(policies, critic, tree).map_err(Failure::from)?;
+    let searcher = searcher.within(args.cache.kv_bytes());
+    let mut session = Session::new(searcher, source, &preset.value, &args.common, &questions)?;
     if let Some(pilot) = args.estimate {
-        return job.estimate(&questions, pilot, args);
+        return session.estimate(&questions, pilot, args.seconds_per_prompt);
     }
-    let at = Places { nodes: &args.out_nodes, trajectories: &args.out_trajectories };
-    let Some(outputs) = Outputs::begin(at, &recipe, parts, args.common.force)? else {
-        tracing::info!("up to date");
-        return Ok(());
-    };
-    job.parts(&questions, chunk_prompts, &outputs, args)?;
+    let folders = Folders { nodes: &args.out_nodes, trajectories: &args.out_trajectories };
+    let count = parts.len();
+    let begin = |recipe, force| Outputs::begin(folders, &recipe, count, force);
+    let Some(outputs) = work.begin(begin)? else { return Ok(()) };
+    let mut metrics = Metrics::open(&args.out_trajectories.join(METRICS))?;
+    stage::make_missing("search", &outputs, parts, &mut metrics, |part| {
+        // Only between parts: a part is written whole or not at all, so stopping inside one would waste its work.
+        if session.is_over(args) {
+            let message = format!("stopped before part {} of {count}", part.index);
+            return Err(Failure::try_again(message).hint("the same command goes on from there"));
+        }
+        let rows = session.part(&questions[part.items], part.progress)?;
+        Ok((rows, [session.totals.clone()]))
+    })?;
     outputs.commit()?;
-    job.warn();
-    job.totals.print(args.common.json, job.samples.is_some())
-}
-
-/// The rows of one part, for both tables.
-type Rows = (Vec<NodeRow>, Vec<Trajectory>);
-
-/// The models and counters of a run.
-struct Job<'a> {
-    common: &'a Common,
-    model: String,
-    critics: String,
-    searcher: Searcher,
-    fitting: Fitting,
-    keep: usize,
-    samples: Option<SampleBudget>,
-    totals: Totals,
-    begun: Instant,
-}
-
-impl Job<'_> {
-    /// Searches the missing parts.
-    fn parts(
-        &mut self,
-        questions: &[prompts::Question],
-        chunk_prompts: usize,
-        outputs: &Outputs,
-        args: &Args,
-    ) -> Result<(), Failure> {
-        let mut metrics = Metrics::open(&args.out_trajectories.join(METRICS))?;
-        let ranges = chunk(questions.len(), chunk_prompts);
-        let parts = ranges.len();
-        let missing = outputs.missing();
-        let missing: Vec<_> =
-            ranges.into_iter().enumerate().filter(|(index, _)| missing.contains(index)).collect();
-        let left: usize = missing.iter().map(|(_, range)| range.len()).sum();
-        let progress = Progress::new("search", left as u64);
-        for (index, range) in missing {
-            // Checked between parts only: a part is written whole or not at all, so stopping inside one would waste its
-            // work.
-            if self.is_over(args) {
-                let message = format!("stopped before part {index} of {parts}");
-                return Err(Failure::try_again(message).hint("the same command goes on from there"));
-            }
-            let (nodes, trajectories) = self.part(&questions[range], &progress)?;
-            outputs.write(index, &nodes, &trajectories)?;
-            metrics.row(&self.totals)?;
-        }
-        Ok(())
-    }
-
-    /// Searches the prompts of one part, and updates the progress bar after every wave of model calls.
-    fn part(&mut self, chunk: &[prompts::Question], progress: &Progress) -> Result<Rows, Failure> {
-        let (before, begun, mut shown) = (self.totals.pulse(), self.begun, 0);
-        let rows = self.chunk(chunk, &mut |now| {
-            progress.message(totals::pace(before + now, begun.elapsed().as_secs_f64()));
-            progress.add((now.done - shown) as u64);
-            shown = now.done;
-        })?;
-        // Prompts that are too long never show up in a pulse: count them here, so that the bar still reaches its end.
-        progress.add((chunk.len() - shown) as u64);
-        Ok(rows)
-    }
-
-    /// Whether the run has used up its time or its tokens.
-    fn is_over(&self, args: &Args) -> bool {
-        args.stop_after.is_some_and(|seconds| self.begun.elapsed().as_secs() >= seconds)
-            || args.stop_after_tokens.is_some_and(|tokens| self.totals.tokens >= tokens)
-    }
-
-    /// Searches or samples the prompts of one part.
-    fn chunk(
-        &mut self,
-        prompts: &[prompts::Question],
-        watch: &mut dyn FnMut(Pulse),
-    ) -> Result<Rows, Failure> {
-        let (round, run_seed) = (self.common.round, self.common.seed);
-        let mut questions = Vec::with_capacity(prompts.len());
-        for prompt in prompts {
-            // The seed comes from the prompt's id and not from its position, so parts can be searched in any order.
-            let seed = seed_for(run_seed, "search", round, &prompt.prompt_id);
-            if self.fitting.holds(&prompt.prompt_id) {
-                questions.push(Question { id: &prompt.prompt_id, text: &prompt.prompt, seed });
-            } else {
-                self.totals.too_long += 1;
-            }
-        }
-        let rows = match self.samples {
-            Some(budget) => self.sample(&questions, &budget, watch),
-            None => self.search(&questions, watch),
-        };
-        self.totals.prompts += prompts.len();
-        rows.map_err(Failure::from)
-    }
-
-    fn source<'q>(&'q self, question: &'q Question<'q>) -> rows::Source<'q> {
-        let (model, critics) = (&self.model, &self.critics);
-        rows::Source { question, model, critics, round: self.common.round }
-    }
-
-    /// Searches the trees of `questions` and returns their rows.
-    fn search(
-        &mut self,
-        questions: &[Question<'_>],
-        watch: &mut dyn FnMut(Pulse),
-    ) -> Result<Rows, decoding::Error> {
-        let searched = self.searcher.search_watched(questions, watch)?;
-        self.totals.cost += searched.cost;
-        let config = self.searcher.config().mcts.clone();
-        let round = self.common.round;
-        let (mut nodes, mut trajectories) = (Vec::new(), Vec::new());
-        for (question, searched) in questions.iter().zip(&searched.found) {
-            self.totals.add_tree(searched, &config);
-            nodes.extend(rows::nodes(question, &searched.tree, round));
-            let from = self.source(question);
-            trajectories.extend(rows::trajectories(&from, searched, self.keep));
-        }
-        Ok((nodes, trajectories))
-    }
-
-    /// Warns if something kept trees from growing, or cut solutions short.
-    fn warn(&self) {
-        let warnings = self.totals.warnings(&self.searcher.config().mcts);
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-    }
-
-    /// Draws independent samples of `questions`; they have no nodes.
-    fn sample(
-        &mut self,
-        questions: &[Question<'_>],
-        budget: &SampleBudget,
-        watch: &mut dyn FnMut(Pulse),
-    ) -> Result<Rows, decoding::Error> {
-        let sampled = self.searcher.samples(questions, budget, watch)?;
-        self.totals.cost += sampled.cost;
-        let mut trajectories = Vec::new();
-        for (question, sampled) in questions.iter().zip(&sampled.found) {
-            self.totals.add_samples(sampled);
-            let from = self.source(question);
-            trajectories.extend(rows::samples(&from, &sampled.samples, self.keep));
-        }
-        Ok((Vec::new(), trajectories))
-    }
-
-    /// Searches a few prompts and prints what all of them would take.
-    fn estimate(
-        mut self,
-        prompts: &[prompts::Question],
-        pilot: usize,
-        args: &Args,
-    ) -> Result<(), Failure> {
-        let mut used = Pilot::default();
-        let chosen = estimate::chosen(prompts.len(), pilot);
-        let some: Vec<prompts::Question> = chosen.iter().map(|&i| prompts[i].clone()).collect();
-        let clock = Instant::now();
-        let (nodes, trajectories) = self.chunk(&some, &mut |_| {})?;
-        used.elapsed = clock.elapsed();
-        used.bytes = estimate::size(&nodes, &trajectories)?;
-        (used.tokens, used.nodes) = self.totals.by_prompt.iter().copied().unzip();
-        // Prompts that are too long have no entry: they cost nothing, but count when the pilot is scaled up.
-        used.tokens.resize(some.len(), 0.0);
-        used.nodes.resize(some.len(), 0.0);
-        self.warn();
-        let estimate = Estimate::of(&used, prompts.len(), args.seconds_per_prompt);
-        let budget = if self.samples.is_some() { "samples.tokens" } else { "budget.tokens" };
-        estimate.print(args.common.json, budget)
-    }
+    session.summarize()
 }
 
 #[cfg(test)]

@@ -10,11 +10,18 @@ use std::path::Path;
 
 use dataset::{Begin, Output, Recipe};
 use schema::{NodeRow, Trajectory};
-use stage::Failure;
+use stage::{Failure, InParts};
+
+/// The rows of one part of both tables.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) nodes: Vec<NodeRow>,
+    pub(crate) trajectories: Vec<Trajectory>,
+}
 
 /// The folders of the two tables.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Places<'a> {
+pub(crate) struct Folders<'a> {
     pub(crate) nodes: &'a Path,
     pub(crate) trajectories: &'a Path,
 }
@@ -27,22 +34,24 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Resumes the work; `None` when both tables are complete.
+    /// Begins or resumes both tables.
     pub(crate) fn begin(
-        at: Places<'_>,
+        at: Folders<'_>,
         recipe: &Recipe,
         parts: usize,
         force: bool,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Begin<Self>, Failure> {
         let nodes = Output::begin(at.nodes, recipe.clone(), parts, force)?;
         let trajectories = Output::begin(at.trajectories, recipe.clone(), parts, force)?;
         let (nodes, trajectories) = match (nodes, trajectories) {
-            (Begin::UpToDate(_), Begin::UpToDate(_)) => return Ok(None),
+            (Begin::UpToDate(_), Begin::UpToDate(manifest)) => {
+                return Ok(Begin::UpToDate(manifest));
+            }
             (Begin::UpToDate(_), Begin::Work(trajectories))
                 if trajectories.missing().is_empty() =>
             {
                 // All parts are there and only this commit is missing, so nothing has to be searched again.
-                return Ok(Some(Self { nodes: None, trajectories }));
+                return Ok(Begin::Work(Self { nodes: None, trajectories }));
             }
             (Begin::Work(nodes), Begin::Work(trajectories)) => (nodes, trajectories),
             (Begin::UpToDate(_), Begin::Work(trajectories)) => {
@@ -58,7 +67,7 @@ impl Outputs {
         };
         let outputs = Self { nodes: Some(nodes), trajectories };
         outputs.discard_halves(parts)?;
-        Ok(Some(outputs))
+        Ok(Begin::Work(outputs))
     }
 
     /// Deletes the parts that only one of the two tables has.
@@ -75,24 +84,6 @@ impl Outputs {
         Ok(())
     }
 
-    /// The parts still to be searched, ascending.
-    pub(crate) fn missing(&self) -> Vec<usize> {
-        self.trajectories.missing()
-    }
-
-    /// Writes one part of both tables, nodes first.
-    pub(crate) fn write(
-        &self,
-        index: usize,
-        nodes: &[NodeRow],
-        trajectories: &[Trajectory],
-    ) -> Result<(), Failure> {
-        if let Some(output) = &self.nodes {
-            output.write_part(index, nodes)?;
-        }
-        Ok(self.trajectories.write_part(index, trajectories)?)
-    }
-
     /// Commits both tables, trajectories last: `make` takes their manifest as the sign that the whole search is done.
     pub(crate) fn commit(self) -> Result<(), Failure> {
         if let Some(output) = self.nodes {
@@ -100,6 +91,22 @@ impl Outputs {
         }
         self.trajectories.commit()?;
         Ok(())
+    }
+}
+
+impl InParts for Outputs {
+    type Rows = Rows;
+
+    fn missing(&self) -> Vec<usize> {
+        self.trajectories.missing()
+    }
+
+    /// Writes one part of both tables, nodes first.
+    fn write(&self, index: usize, rows: &Rows) -> Result<(), Failure> {
+        if let Some(output) = &self.nodes {
+            output.write_part(index, &rows.nodes)?;
+        }
+        Ok(self.trajectories.write_part(index, &rows.trajectories)?)
     }
 }
 
@@ -118,19 +125,8 @@ mod tests {
 
     const PARTS: usize = 3;
 
-    fn recipe() -> Recipe {
-        Recipe {
-            tool: "test".to_owned(),
-            tool_version: "0".to_owned(),
-            revision: None,
-            config: String::new(),
-            seed: 0,
-            inputs: Vec::new(),
-        }
-    }
-
     /// The rows that a server which never repeats itself would lead to: every text carries the name of the run.
-    fn rows(run: &str, index: usize) -> (Vec<NodeRow>, Vec<Trajectory>) {
+    fn rows(run: &str, index: usize) -> Rows {
         let prompt_id = format!("p{index}");
         let node =
             NodeRow { prompt_id: prompt_id.clone(), text: run.to_owned(), ..NodeRow::default() };
@@ -140,7 +136,7 @@ mod tests {
             completion: run.to_owned(),
             ..Trajectory::default()
         };
-        (vec![node], vec![trajectory])
+        Rows { nodes: vec![node], trajectories: vec![trajectory] }
     }
 
     struct Folder(tempfile::TempDir);
@@ -150,11 +146,15 @@ mod tests {
             Self(tempfile::tempdir().unwrap())
         }
 
+        /// The work that is left, if there is any.
         fn begin(&self) -> Option<Outputs> {
             let (nodes, trajectories) =
                 (self.0.path().join("nodes"), self.0.path().join("trajectories"));
-            let at = Places { nodes: &nodes, trajectories: &trajectories };
-            Outputs::begin(at, &recipe(), PARTS, false).unwrap()
+            let at = Folders { nodes: &nodes, trajectories: &trajectories };
+            match Outputs::begin(at, &alphallm::recipe(), PARTS, false).unwrap() {
+                Begin::Work(outputs) => Some(outputs),
+                Begin::UpToDate(_) => None,
+            }
         }
 
         /// Runs to the end and returns the parts it searched.
@@ -162,8 +162,7 @@ mod tests {
             let outputs = self.begin().unwrap();
             let missing = outputs.missing();
             for &index in &missing {
-                let (nodes, trajectories) = rows(run, index);
-                outputs.write(index, &nodes, &trajectories).unwrap();
+                outputs.write(index, &rows(run, index)).unwrap();
             }
             outputs.commit().unwrap();
             missing
@@ -193,10 +192,9 @@ mod tests {
     fn a_part_that_one_table_lacks_is_searched_again_for_both() {
         let folder = Folder::new();
         let outputs = folder.begin().unwrap();
-        let (nodes, trajectories) = rows("first", 0);
-        outputs.write(0, &nodes, &trajectories).unwrap();
+        outputs.write(0, &rows("first", 0)).unwrap();
         // Killed between the two writes: part 1 has its nodes but no trajectories.
-        outputs.nodes.as_ref().unwrap().write_part(1, &rows("first", 1).0).unwrap();
+        outputs.nodes.as_ref().unwrap().write_part(1, &rows("first", 1).nodes).unwrap();
         drop(outputs);
         assert_eq!(folder.finish("second"), [1, 2]);
         assert_eq!(folder.runs(), of(["first", "second", "second"]));
@@ -209,8 +207,7 @@ mod tests {
             let folder = Folder::new();
             let outputs = folder.begin().unwrap();
             for index in 0..2 {
-                let (nodes, trajectories) = rows("first", index);
-                outputs.write(index, &nodes, &trajectories).unwrap();
+                outputs.write(index, &rows("first", index)).unwrap();
             }
             drop(outputs);
             std::fs::write(folder.part(table, 0), b"PAR1").unwrap();
@@ -226,8 +223,7 @@ mod tests {
         let folder = Folder::new();
         let outputs = folder.begin().unwrap();
         for index in 0..PARTS {
-            let (nodes, trajectories) = rows("first", index);
-            outputs.write(index, &nodes, &trajectories).unwrap();
+            outputs.write(index, &rows("first", index)).unwrap();
         }
         let Outputs { nodes, trajectories } = outputs;
         nodes.unwrap().commit().unwrap();

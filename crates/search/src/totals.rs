@@ -9,7 +9,7 @@ use stage::Failure;
 const SOME: usize = 4;
 
 /// The counters of a run. Those of trees stay 0 when sampling, and the other way round.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Totals {
     pub(crate) prompts: usize,
     pub(crate) too_long: usize,
@@ -43,9 +43,6 @@ pub(crate) struct Totals {
     pub(crate) spared_tokens: u64,
     #[serde(flatten)]
     pub(crate) cost: Cost,
-    /// Tokens and nodes of each prompt.
-    #[serde(skip)]
-    pub(crate) by_prompt: Vec<(f64, f64)>,
 }
 
 impl Totals {
@@ -68,7 +65,6 @@ impl Totals {
         self.terminals += u64::from(tally.terminals);
         self.tokens += searched.tokens;
         self.answered += usize::from(searched.picks.vote.is_some());
-        self.by_prompt.push((searched.tokens as f64, f64::from(tally.nodes)));
         if tree.stop() == Some(StopReason::Settled) {
             self.settled += 1;
             // A search finishes what it has begun beyond its budget, so what it used may be more than the budget.
@@ -88,7 +84,6 @@ impl Totals {
         self.dropped_tokens +=
             sampled.tokens - candidates().map(|c| u64::from(c.tokens)).sum::<u64>();
         self.answered += usize::from(candidates().any(|c| c.answer.is_some()));
-        self.by_prompt.push((sampled.tokens as f64, 0.0));
     }
 
     /// Warnings for the user: merging starves the trees, options are blank, or contexts are too short.

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use bytesize::ByteSize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,23 +33,6 @@ pub struct Common {
     /// Round of the outer loop that the output belongs to; 0 is the bootstrap.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..))]
     pub round: i32,
-
-    /// Device that models run on: `cpu`, `cuda`, `cuda:N`, or several cards as `cuda:N,M`.
-    #[arg(long, default_value_t = Device::Cpu)]
-    pub device: Device,
-
-    /// Number of threads; never changes a result [default: all cores].
-    #[arg(long, value_name = "N", default_value_t = cores(), hide_default_value = true)]
-    pub workers: NonZeroUsize,
-
-    /// Approximate limit on the KV cache of a search, e.g. 512MiB or 8GiB; a search that needs more keeps fewer trees in
-    /// flight and recomputes prefixes; never changes a result on the CPU [default: no limit].
-    #[arg(long, value_name = "SIZE")]
-    pub kv_memory: Option<Size>,
-
-    /// Most requests in flight at once to the server of a policy.
-    #[arg(long, value_name = "N", default_value = "32")]
-    pub requests: NonZeroUsize,
 
     /// Replace an output that was made from other inputs, another preset or another seed.
     #[arg(long)]
@@ -132,24 +116,51 @@ impl Files<'_> {
 /// The argument of the file that a `--set` without another's word is for.
 const CONFIG: &str = "config";
 
-/// A number of bytes: `65536`, `512MiB`, `8GiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size(pub u64);
+/// Where models of this process run, for the stages that have any. Use as `#[command(flatten)] compute: stage::Compute`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Compute {
+    /// Device that models run on: `cpu`, `cuda`, `cuda:N`, or several cards as `cuda:N,M`.
+    #[arg(long, default_value_t = Device::Cpu)]
+    pub device: Device,
 
-impl FromStr for Size {
-    type Err = String;
+    /// Number of threads; never changes a result [default: all cores].
+    #[arg(long, value_name = "N", default_value_t = cores(), hide_default_value = true)]
+    pub workers: NonZeroUsize,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
-        let (number, shift) = units
-            .iter()
-            .find_map(|&(unit, shift)| Some((text.strip_suffix(unit)?, shift)))
-            .unwrap_or((text, 0));
-        let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-        bytes
-            .filter(|&bytes| bytes > 0)
-            .map(Self)
-            .ok_or(format!("`{text}` is no size: say a whole number with KiB, MiB, GiB or TiB"))
+/// Where models run that may also be behind a server. Flattened like [`Compute`], in its place.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Inference {
+    /// Where the models of this process run.
+    #[command(flatten)]
+    pub compute: Compute,
+
+    /// Most requests in flight at once to the server of a policy.
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub requests: NonZeroUsize,
+}
+
+/// The limit of the stages that search trees. Flattened beside [`Inference`].
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct CacheLimit {
+    /// Approximate limit on the KV cache of a search, e.g. 512MiB or 8GiB; a search that needs more keeps fewer trees in
+    /// flight and recomputes prefixes; never changes a result on the CPU [default: no limit].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub kv_memory: Option<ByteSize>,
+}
+
+impl CacheLimit {
+    /// Returns the limit on the KV cache of a search, in bytes; `None` for no limit.
+    pub fn kv_bytes(&self) -> Option<u64> {
+        self.kv_memory.map(|size| size.as_u64())
+    }
+}
+
+/// Parses a size with its unit. A limit of nothing would leave no tree in flight.
+fn size(text: &str) -> Result<ByteSize, String> {
+    match text.parse()? {
+        ByteSize(0) => Err("it has to be above 0".to_owned()),
+        size => Ok(size),
     }
 }
 
@@ -208,11 +219,14 @@ mod tests {
     struct Args {
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        inference: Inference,
+        #[command(flatten)]
+        cache: CacheLimit,
     }
 
-    fn parse(words: &[&str]) -> Result<Common, clap::Error> {
-        let words = ["x", "--config", "p.toml"].iter().chain(words);
-        Args::try_parse_from(words).map(|args| args.common)
+    fn parse(words: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from(["x", "--config", "p.toml"].iter().chain(words))
     }
 
     #[test]
@@ -234,27 +248,33 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        let size = |text: &str| text.parse::<Size>().map(|size| size.0);
-        assert_eq!(size("4096"), Ok(4096));
-        assert_eq!(size("512MiB"), Ok(512 << 20));
-        assert_eq!(size("3GiB"), Ok(3 << 30));
-        for text in ["", "MiB", "0", "1.5GiB", "8GB", "-1", "99999999999TiB"] {
-            assert!(size(text).unwrap_err().contains(&format!("`{text}`")), "{text}");
+        let bytes = |text: &str| {
+            parse(&["--kv-memory", text]).map(|args| args.cache.kv_bytes()).ok().flatten()
+        };
+        for (text, size) in
+            [("4096", 4096), ("512MiB", 512 << 20), ("3GiB", 3 << 30), ("1KB", 1000)]
+        {
+            assert_eq!(bytes(text), Some(size), "{text}");
+        }
+        for text in ["", "MiB", "0", "0GiB", "-1", "8Gibi"] {
+            assert_eq!(bytes(text), None, "{text}");
         }
     }
 
     #[test]
     fn defaults_are_the_documented_ones() {
-        let common = parse(&[]).unwrap();
-        assert_eq!((common.seed, common.round, common.device), (0, 0, Device::Cpu));
+        let Args { common, inference, cache } = parse(&[]).unwrap();
+        assert_eq!((common.seed, common.round), (0, 0));
         assert!(!common.force && !common.dry_run && !common.json && common.set.is_empty());
+        assert_eq!((inference.compute.device, inference.requests.get()), (Device::Cpu, 32));
+        assert_eq!(cache.kv_bytes(), None);
     }
 
     #[test]
     fn set_repeats_and_its_value_may_hold_an_equals_sign() {
-        let common = parse(&["--set", "a=1", "--set", "b=x=y", "--workers", "3"]).unwrap();
-        assert_eq!(common.set, ["a=1", "b=x=y"]);
-        assert_eq!(common.workers.get(), 3);
+        let args = parse(&["--set", "a=1", "--set", "b=x=y", "--workers", "3"]).unwrap();
+        assert_eq!(args.common.set, ["a=1", "b=x=y"]);
+        assert_eq!(args.inference.compute.workers.get(), 3);
     }
 
     #[test]
@@ -264,7 +284,7 @@ mod tests {
         std::fs::write(&config, "width = 1\ntext = { a = 1 }\n").unwrap();
         std::fs::write(&tree, "width = 1\n[mcts]\nwidth = 1\n").unwrap();
         let words = ["--set", "width=2", "--set", "tree.mcts.width=3", "--set", "text.a=4"];
-        let common = Common { config, ..parse(&words).unwrap() };
+        let common = Common { config, ..parse(&words).unwrap().common };
         let files = common.files([("tree", tree.as_path())]);
         let table = |preset: Preset<toml::Table>| preset.value.to_string();
         // No file is given as --text.

@@ -148,19 +148,9 @@ pub trait ResultExt<T>: Sized {
     /// Converts an error to a failure with this exit code and the message `context: error: source: ...`.
     fn or_exit(self, exit: Exit, context: impl fmt::Display) -> Result<T, Failure>;
 
-    /// [`Self::or_exit`] with [`Exit::Usage`].
-    fn or_usage(self, context: impl fmt::Display) -> Result<T, Failure> {
-        self.or_exit(Exit::Usage, context)
-    }
-
     /// [`Self::or_exit`] with [`Exit::Data`].
     fn or_data(self, context: impl fmt::Display) -> Result<T, Failure> {
         self.or_exit(Exit::Data, context)
-    }
-
-    /// [`Self::or_exit`] with [`Exit::Unavailable`].
-    fn or_unavailable(self, context: impl fmt::Display) -> Result<T, Failure> {
-        self.or_exit(Exit::Unavailable, context)
     }
 
     /// [`Self::or_exit`] with [`Exit::Bug`].
@@ -171,11 +161,6 @@ pub trait ResultExt<T>: Sized {
     /// [`Self::or_exit`] with [`Exit::Io`].
     fn or_io(self, context: impl fmt::Display) -> Result<T, Failure> {
         self.or_exit(Exit::Io, context)
-    }
-
-    /// [`Self::or_exit`] with [`Exit::TryAgain`].
-    fn or_try_again(self, context: impl fmt::Display) -> Result<T, Failure> {
-        self.or_exit(Exit::TryAgain, context)
     }
 
     /// [`Self::or_exit`] with [`Exit::Config`].

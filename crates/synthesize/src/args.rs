@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use decoding::ModelAt;
-use stage::Common;
+use stage::{Common, Inference};
 use world::Split;
 
 /// Makes prompts: from the embedded world, from seed questions, or from files.
@@ -100,6 +100,9 @@ pub struct PromptsArgs {
     /// Options common to all stages.
     #[command(flatten)]
     pub common: Common,
+    /// Where models run.
+    #[command(flatten)]
+    pub inference: Inference,
     /// The questions to start from. Their answers are not read.
     #[arg(long, value_name = "DIR")]
     pub seeds: PathBuf,

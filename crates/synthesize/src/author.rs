@@ -4,14 +4,15 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use dataset::{Input, seed_for};
-use decoding::{AnyModel, Cost, ModelAt, Place, TextConfig};
+use decoding::{AnyModel, Cost, ModelAt, Runtime, TextConfig};
 use lm::{Prefixes, Sampling};
 use policy::template::filled;
 use policy::{Policy, PolicyConfig, StateRequest};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, ResultExt};
 
-use crate::imagine::{Operator, Shares};
+use crate::operator::{Operator, Shares};
+use crate::output::Spent;
 
 /// How a model writes questions: the section `[writing]` of a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,7 +122,7 @@ pub(crate) struct Models {
     policy: Option<AnyModel>,
     /// Writes questions, if it is not the policy.
     author: Option<AnyModel>,
-    place: Place,
+    runtime: Runtime,
     text: TextConfig,
 }
 
@@ -131,16 +132,16 @@ impl Models {
         author: Option<&ModelAt>,
         text: TextConfig,
         wanted: Wanted<'_>,
-        place: Place,
+        runtime: Runtime,
     ) -> Result<Self, Failure> {
         // An author that is the policy is not loaded a second time.
         let author = author.filter(|at| wanted.writes() && *at != policy);
         let tries = wanted.difficulty.is_some() || author.is_none();
-        let load = |name: &str, at: &ModelAt| AnyModel::load(name, at, &place);
+        let load = |name: &str, at: &ModelAt| AnyModel::load(name, at, &runtime);
         Ok(Self {
             policy: tries.then(|| load("policy", policy)).transpose()?,
             author: author.map(|at| load("author", at)).transpose()?,
-            place,
+            runtime,
             text,
         })
     }
@@ -150,7 +151,7 @@ impl Models {
     }
 
     pub(crate) fn author<'a>(&self, wanted: Wanted<'a>) -> Result<Author<'a>, Failure> {
-        let ready = |any: &AnyModel| any.policy(&self.text, &self.place);
+        let ready = |any: &AnyModel| any.policy(&self.text, &self.runtime);
         let policy = self.policy.as_ref().map(ready).transpose()?;
         let author = self.author.as_ref().map(ready).transpose()?;
         let write = |(policy, writing): (&Policy, &'a WritingConfig)| {
@@ -199,15 +200,6 @@ pub(crate) struct Author<'a> {
     spent: Cell<Spent>,
 }
 
-/// The cost of writing and trying questions: a row of the metrics.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Spent {
-    /// Generated tokens.
-    tokens: u64,
-    #[serde(flatten)]
-    cost: Cost,
-}
-
 impl Author<'_> {
     /// The cost so far.
     pub(crate) fn spent(&self) -> Spent {
@@ -237,12 +229,12 @@ impl Author<'_> {
             .map(|(one, question)| request(question, writing.sampling, one.seed))
             .collect();
         let written = self.batches(policy, &requests, 1)?;
-        let question = |(one, option): (&Commission<'_>, Option<policy::TextOption>)| {
+        let question = |(one, option): (&Commission<'_>, Option<policy::Continuation>)| {
             let option = option?;
             let begun = if writing.goes_on(one.operator) { opening(one.question) } else { "" };
             let text = [begun, &option.text].concat();
             // A text that was cut off by a limit is not a whole question.
-            let whole = policy::ended(option.stop) && !option.text.trim().is_empty();
+            let whole = option.finish.is_natural() && !option.text.trim().is_empty();
             whole.then(|| text.trim().to_owned())
         };
         Ok(wanted.iter().zip(written).map(question).collect())
@@ -264,7 +256,7 @@ impl Author<'_> {
         }
         let written = self.batches(policy, &states, rollouts)?;
         let solutions = written.chunks(rollouts);
-        let verdict = |(probe, solutions): (&Probe<'_>, &[Option<policy::TextOption>])| {
+        let verdict = |(probe, solutions): (&Probe<'_>, &[Option<policy::Continuation>])| {
             let answers = solutions.iter().map(|one| answer::extract(&one.as_ref()?.text));
             difficulty.verdict(&answers.collect::<Vec<_>>(), probe.expected)
         };
@@ -278,7 +270,7 @@ impl Author<'_> {
         policy: &Policy,
         states: &[StateRequest<'_>],
         rows: usize,
-    ) -> Result<Vec<Option<policy::TextOption>>, Failure> {
+    ) -> Result<Vec<Option<policy::Continuation>>, Failure> {
         let mut all = Vec::with_capacity(states.len());
         for states in states.chunks(TOGETHER * rows) {
             let (mut fitting, mut fits) = (Vec::new(), Vec::new());

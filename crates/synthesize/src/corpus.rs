@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use dataset::seed_for;
+use dataset::{Recipe, seed_for};
 use schema::CorpusText;
 use serde::{Deserialize, Serialize};
-use stage::Failure;
+use stage::{Failure, Plan};
 use world::{CorpusMix, is_evaluation};
 
 use crate::args::CorpusArgs;
 use crate::avoid::{Avoid, AvoidConfig};
-use crate::output::{self, Job, Made, Tally};
+use crate::output::{self, Made, Tally, Target};
 use crate::prompts::avoided;
 
 /// The kind of text that is checked against the questions to avoid.
@@ -61,11 +61,11 @@ pub(crate) fn run(args: &CorpusArgs) -> Result<(), Failure> {
     config.check()?;
     let (avoided, inputs) = avoided(&args.avoid)?;
     let common = &args.common;
-    let mut recipe = output::recipe(common, "synthesize corpus", &config, inputs)?;
+    let plan = Plan { tool: "synthesize corpus", common, settings: &config, inputs };
     // The run's seed decides nothing here, so another one must not make the dataset out of date.
-    recipe.seed = config.world_seed;
+    let recipe = Recipe { seed: config.world_seed, ..plan.recipe()? };
     let (rows, chunk_rows, out) = (config.texts(), config.chunk_rows, args.out.as_path());
-    output::write(Job { common, out, recipe, rows, chunk_rows }, || {
+    output::write(Target { common, out, recipe, rows, chunk_rows }, || {
         Ok(texts(&config, &Avoid::new(&avoided, &[], &config.decontaminate), common.round))
     })
 }

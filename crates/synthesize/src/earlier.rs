@@ -7,7 +7,7 @@ use dataset::{Dataset, Input};
 use schema::{Message, Prompt, Question, SftExample};
 use stage::Failure;
 
-use crate::imagine::Operator;
+use crate::operator::{Operator, Payoff};
 
 /// A question that others are made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,23 +16,6 @@ pub(crate) struct Parent {
     pub(crate) text: String,
     /// The answer that a search found; `None` for a seed, whose answer is not read.
     pub(crate) found: Option<String>,
-}
-
-/// The payoff of an operator in earlier rounds.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Payoff {
-    /// Prompts made.
-    pub(crate) made: usize,
-    /// Sum over the prompts with a kept solution of `1 - p(y | x)`, the probability that the policy would not have said
-    /// the best one. A solution that the policy says anyway teaches it nothing.
-    pub(crate) gain: f64,
-}
-
-impl Payoff {
-    /// The mean over all prompts made, 0 to 1.
-    pub(crate) fn mean(&self) -> f64 {
-        self.gain / self.made.max(1) as f64
-    }
 }
 
 /// The prompts, kept solutions and payoffs of earlier rounds.

@@ -16,10 +16,10 @@ use answer::{ColumnMap, Imported, same};
 use dataset::{Dataset, Input};
 use schema::Prompt;
 use serde::{Deserialize, Serialize};
-use stage::Failure;
+use stage::{Failure, Plan};
 
 use crate::args::{Format, ImportArgs};
-use crate::output::{self, Job, Made, Tally};
+use crate::output::{self, Made, Tally, Target};
 use crate::text::prompt_id;
 use loss::Loss;
 
@@ -51,12 +51,14 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let mut inputs = vec![Input::file("input", &args.input)?];
     inputs.extend(others.iter().map(|other| other.input("apart-from")));
     let identity = (&config, &map, args.format, &args.split, args.without_answers);
-    let recipe = output::recipe(&args.common, "synthesize import", &identity, inputs)?;
+    let plan =
+        Plan { tool: "synthesize import", common: &args.common, settings: &identity, inputs };
+    let recipe = plan.recipe()?;
     let problems = read::problems(args, &map)?;
     overlap::check(&problems, &others, args)?;
     let made = prompts(problems, args, &config)?;
     let (common, out, rows) = (&args.common, args.out.as_path(), made.rows.len());
-    output::write(Job { common, out, recipe, rows, chunk_rows: config.chunk_rows }, || Ok(made))
+    output::write(Target { common, out, recipe, rows, chunk_rows: config.chunk_rows }, || Ok(made))
 }
 
 /// Maps the columns of the file.

@@ -17,6 +17,7 @@ mod corpus;
 mod earlier;
 mod imagine;
 mod import;
+mod operator;
 mod output;
 mod prompts;
 mod text;
@@ -26,8 +27,9 @@ pub use args::{Args, Command, CorpusArgs, Format, ImportArgs, PromptsArgs, World
 pub use author::{DifficultyConfig, WritingConfig};
 pub use avoid::AvoidConfig;
 pub use corpus::CorpusConfig;
-pub use imagine::{NearConfig, Operator, QualityConfig, Shares};
+pub use imagine::{NearConfig, QualityConfig};
 pub use import::ImportConfig;
+pub use operator::{Operator, Shares};
 pub use prompts::{CurriculumConfig, PromptsConfig};
 pub use world::{Counts, WorldConfig};
 

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use dataset::{Begin, Input, METRICS, Output, Recipe, digest_of};
+use dataset::{Begin, METRICS, Output, Recipe};
+use decoding::Cost;
 use schema::Table;
 use serde::{Serialize, Serializer};
 use stage::{Common, Failure, Metrics};
 
-use crate::author::Spent;
-
 /// A dataset to write, described before any of its rows exists.
-pub(crate) struct Job<'a> {
+pub(crate) struct Target<'a> {
     pub(crate) common: &'a Common,
     pub(crate) out: &'a Path,
     pub(crate) recipe: Recipe,
@@ -26,6 +25,15 @@ pub(crate) struct Made<T> {
     pub(crate) tallies: Vec<Tally>,
     /// Cost of the models that wrote or tried prompts.
     pub(crate) spent: Option<Spent>,
+}
+
+/// The cost of writing and trying questions: a row of the metrics.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Spent {
+    /// Generated tokens.
+    pub(crate) tokens: u64,
+    #[serde(flatten)]
+    pub(crate) cost: Cost,
 }
 
 /// Named counts about one thing: a line of the summary and a row of the metrics.
@@ -46,23 +54,12 @@ impl Serialize for Tally {
     }
 }
 
-/// The recipe of an output of this crate. `identity` is everything that determines it besides the inputs and the seed.
-pub(crate) fn recipe(
-    common: &Common,
-    tool: &str,
-    identity: &impl Serialize,
-    inputs: Vec<Input>,
-) -> Result<Recipe, Failure> {
-    let digest = digest_of(identity)?;
-    Ok(stage::recipe(tool, env!("CARGO_PKG_VERSION"), common, &digest, inputs))
-}
-
 /// Writes the rows that `make` returns, sorted by id. Does nothing on a dry run, or if the dataset is up to date.
 pub(crate) fn write<T: Table>(
-    job: Job<'_>,
+    target: Target<'_>,
     make: impl FnOnce() -> Result<Made<T>, Failure>,
 ) -> Result<(), Failure> {
-    let Job { common, out, recipe, rows, chunk_rows } = job;
+    let Target { common, out, recipe, rows, chunk_rows } = target;
     let ranges = dataset::chunk(rows, chunk_rows);
     let report = Report { json: common.json, table: T::NAME, out, parts: ranges.len() };
     if common.dry_run {

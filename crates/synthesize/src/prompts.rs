@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use dataset::{Dataset, Input};
-use decoding::{Place, TextConfig};
+use decoding::{Runtime, TextConfig};
 use schema::{Prompt, Question};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Preset};
+use stage::{Common, Failure, Plan, Preset};
 
 use crate::args::PromptsArgs;
 use crate::author::{Author, DifficultyConfig, Models, Wanted, WritingConfig};
 use crate::avoid::{Avoid, AvoidConfig};
 use crate::earlier::{Earlier, Rounds};
-use crate::imagine::{Imagination, Material, Operator, QualityConfig, Shares, imagine};
-use crate::output::{self, Job, Made};
+use crate::imagine::{Imagination, Material, QualityConfig, imagine};
+use crate::operator::{Operator, Shares};
+use crate::output::{self, Made, Target};
 use crate::world::{all_templates, check_templates};
 
 /// Preset of `synthesize prompts`.
@@ -154,9 +155,10 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let common = &args.common;
     let text = config.difficulty.as_ref().and(text);
     let settings = Settings { prompts: &config, text };
-    let recipe = output::recipe(common, "synthesize prompts", &settings, inputs)?;
+    let plan = Plan { tool: "synthesize prompts", common, settings: &settings, inputs };
+    let recipe = plan.recipe()?;
     let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
-    output::write(Job { common, out, recipe, rows, chunk_rows }, || {
+    output::write(Target { common, out, recipe, rows, chunk_rows }, || {
         let earlier = rounds.map_or_else(|| Ok(Earlier::default()), |rounds| rounds.read())?;
         let seeds: Vec<Question> = seeds.view()?;
         let avoid = Avoid::new(&avoided, &seeds, &config.decontaminate);
@@ -179,8 +181,8 @@ fn models(
         let failure = Failure::usage("the preset has a model write or try questions");
         return Err(failure.hint("give it with --policy and --text"));
     };
-    let place = Place::of(&args.common)?;
-    Models::load(policy, args.author.as_ref(), text, config.wanted(), place)
+    let runtime = Runtime::with_servers(&args.inference)?;
+    Models::load(policy, args.author.as_ref(), text, config.wanted(), runtime)
 }
 
 /// The questions of each dataset to avoid, and the datasets as inputs. Their labels are not read.

@@ -4,16 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use dataset::seed_for;
+use dataset::{Recipe, seed_for};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use schema::Prompt;
 use serde::{Deserialize, Serialize};
-use stage::{Failure, Progress};
+use stage::{Failure, Plan, Progress};
 use world::{TEMPLATES, draw};
 
 use crate::args::{WorldArgs, WorldSplit};
-use crate::output::{self, Job, Made, Tally};
+use crate::output::{self, Made, Tally, Target};
 use crate::text::{normalise, prompt_id};
 
 /// Preset of `synthesize world`.
@@ -65,11 +65,16 @@ pub(crate) fn run(args: &WorldArgs) -> Result<(), Failure> {
     let (split, count) = (args.split, splits.of(args.split));
     // The counts of the other splits do not affect this one.
     let identity = ("world", split.name(), world_seed, templates, count, chunk_rows);
-    let mut recipe = output::recipe(&args.common, "synthesize world", &identity, Vec::new())?;
+    let plan = Plan {
+        tool: "synthesize world",
+        common: &args.common,
+        settings: &identity,
+        inputs: Vec::new(),
+    };
     // The run's seed decides nothing here, so another one must not make the dataset out of date.
-    recipe.seed = world_seed;
+    let recipe = Recipe { seed: world_seed, ..plan.recipe()? };
     let (common, out, rows) = (&args.common, args.out.as_path(), count);
-    let job = Job { common, out, recipe, rows, chunk_rows };
+    let job = Target { common, out, recipe, rows, chunk_rows };
     output::write(job, || problems(split, count, (world_seed, templates), args.common.round))
 }
 

@@ -19,11 +19,11 @@ fn config() -> CriticConfig {
         no: "<|option-fails|>".to_owned(),
     };
     let all = [
-        (VALUE, "{question}|{solution}: "),
-        (PRM, "{before}|{option}{finding}: "),
-        (ORM, "{question}|{solution}{finding}! "),
+        (Head::Value, "{question}|{solution}: "),
+        (Head::Prm, "{before}|{option}{finding}: "),
+        (Head::Orm, "{question}|{solution}{finding}! "),
     ];
-    let words = all.map(|(head, text)| (head.to_owned(), words(text))).into();
+    let words = all.map(|(head, text)| (head, words(text))).into();
     CriticConfig { words, ..marks() }
 }
 
@@ -58,30 +58,29 @@ fn policy(checkpoint: &Checkpoint) -> Arc<Policy> {
     Arc::new(Policy::new(engine, config).unwrap())
 }
 
-fn critic(checkpoint: &Checkpoint, heads: &[&str]) -> Result<Critic, Error> {
+fn critic(checkpoint: &Checkpoint, heads: &[Head]) -> Result<Critic, Error> {
     critic_of(checkpoint, heads, &config())
 }
 
 fn critic_of(
     checkpoint: &Checkpoint,
-    heads: &[&str],
+    heads: &[Head],
     config: &CriticConfig,
 ) -> Result<Critic, Error> {
-    let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
     let critic = Critic::new(Vec::new(), &PromptFormat::default(), config)?;
-    critic.with_words(policy(checkpoint), &heads)
+    critic.with_words(policy(checkpoint), heads)
 }
 
 #[test]
 fn every_head_is_asked_where_it_has_something_to_say() {
     let reader_of = |finished| {
         let (config, solution) = (config(), solution("5", finished));
-        let texts = |head: &str| -> Vec<String> {
+        let texts = |head: Head| -> Vec<String> {
             let places = CriticConfig::places(head, &solution).into_iter();
-            let text = |(count, _)| config.asked(&config.words[head], &solution, count);
+            let text = |(count, _)| config.asked(&config.words[&head], &solution, count);
             places.map(text).collect()
         };
-        [VALUE, PRM, ORM].map(texts)
+        Head::ALL.map(texts)
     };
     let [value, process, outcome] = reader_of(true);
     let line = "Tom has 2 + 3 = 5.\n";
@@ -101,9 +100,9 @@ fn every_head_is_asked_where_it_has_something_to_say() {
 #[test]
 fn heads_that_read_one_text_have_answers_of_their_own() {
     let mut config = config();
-    let Words { template, yes, no } = config.words[VALUE].clone();
-    config.words.insert(ORM.to_owned(), Words { template, yes: no, no: yes });
-    let critic = critic_of(&checkpoint(), &[VALUE, ORM], &config).unwrap();
+    let Words { template, yes, no } = config.words[&Head::Value].clone();
+    config.words.insert(Head::Orm, Words { template, yes: no, no: yes });
+    let critic = critic_of(&checkpoint(), &[Head::Value, Head::Orm], &config).unwrap();
     let scores = critic.score(&[solution("5", true)], &mut critic.memory()).unwrap();
     let (value, outcome) = (scores[0].values[1], scores[0].outcome.unwrap());
     assert!((value + outcome - 1.0).abs() < 1e-5, "{value} {outcome}");
@@ -111,7 +110,7 @@ fn heads_that_read_one_text_have_answers_of_their_own() {
 
 #[test]
 fn what_was_said_once_is_not_asked_again() {
-    let critic = critic(&checkpoint(), &[VALUE, ORM]).unwrap();
+    let critic = critic(&checkpoint(), &[Head::Value, Head::Orm]).unwrap();
     let mut memory = critic.memory();
     let solutions = [solution("5", true), solution("5", true)];
     let first = critic.score(&solutions, &mut memory).unwrap();
@@ -141,7 +140,7 @@ fn words_are_learned_in_the_shares_of_their_targets() {
         weight: 1.0,
     };
     let rows = [labelled(&right, &[0.5, 1.0], 1.0), labelled(&wrong, &[0.5, 0.0], 0.0)];
-    let heads = [VALUE, ORM].map(str::to_owned);
+    let heads = [Head::Value, Head::Orm];
     let rows = examples(&rows, &heads, &config(), &checkpoint.tokenizer).unwrap();
     let train = TrainConfig {
         final_share: 0.1,
@@ -161,7 +160,7 @@ fn words_are_learned_in_the_shares_of_their_targets() {
     };
     let learned = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(())).unwrap();
     let learned = Checkpoint { model: learned.model, ..checkpoint };
-    let critic = critic(&learned, &[VALUE, ORM]).unwrap();
+    let critic = critic(&learned, &[Head::Value, Head::Orm]).unwrap();
     let solutions = [solution("5", true), solution("6", true)];
     let scores = critic.score(&solutions, &mut critic.memory()).unwrap();
     let near = |found: f32, target: f32| assert!((found - target).abs() < 0.1, "{scores:?}");
@@ -210,7 +209,7 @@ fn served(likeliest: [&str; 2]) -> Arc<Policy> {
 fn a_served_critic_that_shows_neither_word_is_refused() {
     let critic = |words: [&str; 2]| {
         let critic = Critic::new(Vec::new(), &PromptFormat::default(), &config())?;
-        critic.with_words(served(words), &[ORM.to_owned()])
+        critic.with_words(served(words), &[Head::Orm])
     };
     let message = critic([" The", "\n"]).unwrap_err().to_string();
     let named = message.contains("[critic.words.orm]: neither `<|option-holds|>` nor");
@@ -226,28 +225,31 @@ fn a_served_critic_that_shows_neither_word_is_refused() {
 #[test]
 fn a_text_names_tokens_that_the_model_has() {
     let mut strange = config();
-    strange.words.get_mut(ORM).unwrap().template = "<|im_start|>{solution}".to_owned();
-    let error = critic_of(&checkpoint(), &[ORM], &strange).unwrap_err().to_string();
+    strange.words.get_mut(&Head::Orm).unwrap().template = "<|im_start|>{solution}".to_owned();
+    let error = critic_of(&checkpoint(), &[Head::Orm], &strange).unwrap_err().to_string();
     assert!(error.contains("`critic.words.orm.template`: `<|im_start|>` is no token"), "{error}");
 }
 
 #[test]
 fn heads_that_cannot_be_asked_are_refused() {
     let message = |error: Result<Critic, Error>| error.unwrap_err().to_string();
-    let twice = critic(&checkpoint(), &[ORM]).unwrap();
-    let reader = |critic: Critic| critic.with_words(policy(&checkpoint()), &[ORM.to_owned()]);
+    let twice = critic(&checkpoint(), &[Head::Orm]).unwrap();
+    let reader = |critic: Critic| critic.with_words(policy(&checkpoint()), &[Head::Orm]);
     assert!(message(reader(twice)).contains("two of the critic's models have a `orm` head"));
     let silent = Critic::new(Vec::new(), &PromptFormat::default(), &marks()).unwrap();
     assert!(message(reader(silent)).contains("[critic.words.orm]"));
-    let words = [("reward".to_owned(), config().words[ORM].clone())].into();
-    let strange = CriticConfig { words, ..marks() };
-    let error = Critic::new(Vec::new(), &PromptFormat::default(), &strange);
-    assert!(message(error).contains("there is no such critic"));
+    let mut strange = serde_json::to_value(config()).unwrap();
+    strange["words"]["reward"] = strange["words"]["orm"].clone();
+    let error = serde_json::from_value::<CriticConfig>(strange).unwrap_err().to_string();
+    assert!(
+        error.contains("unknown variant `reward`, expected one of `orm`, `prm`, `value`"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_text_that_the_context_does_not_hold_is_worth_nothing() {
-    let critic = critic(&checkpoint(), &[VALUE, ORM]).unwrap();
+    let critic = critic(&checkpoint(), &[Head::Value, Head::Orm]).unwrap();
     let (tokens, context) = critic.taken("How many?").unwrap().unwrap();
     assert!(tokens > 1 && tokens < context && context == 128);
     let mut long = solution("5", true);

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use schema::Evaluation;
 
+use super::measured::{Cell, Model, TestSet, paired};
 use super::{Comparison, Error, Lacking, Rival, Row, Split, words};
-use crate::decoder::GREEDY;
-use crate::measured::{Cell, Model, Place, paired};
+use crate::decoder::Decoder;
 use crate::rivals::{Priced, rival};
 use crate::stats::wilson;
 
@@ -20,9 +20,9 @@ pub fn compare(models: &[(String, Vec<Evaluation>)], against: &str) -> Result<Co
         .iter()
         .map(|(label, rows)| Model::of(label.clone(), rows))
         .collect::<Result<_, _>>()?;
-    let places: BTreeSet<Place<'_>> =
-        models.iter().flat_map(|model| model.places.keys().copied()).collect();
-    let splits = places.into_iter().map(|place| split(&models, place, against));
+    let test_sets: BTreeSet<TestSet<'_>> =
+        models.iter().flat_map(|model| model.test_sets.keys().copied()).collect();
+    let splits = test_sets.into_iter().map(|test_set| split(&models, test_set, against));
     Ok(Comparison { against: against.to_owned(), splits: splits.collect::<Result<_, _>>()? })
 }
 
@@ -41,27 +41,32 @@ fn check_labels(models: &[(String, Vec<Evaluation>)], against: &str) -> Result<(
     Ok(())
 }
 
-fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result<Split, Error> {
+fn split<'a>(
+    models: &'a [Model<'a>],
+    test_set: TestSet<'a>,
+    against: &str,
+) -> Result<Split, Error> {
     let control = models.iter().find(|model| model.label == against);
     let mut rows = Vec::new();
     for model in models {
         // The control is not paired with itself.
         let control = control.filter(|control| control.label != model.label);
-        for decoder in model.decoders(place) {
-            let Some(this) = model.cell(place, decoder) else { continue };
-            let control = control.and_then(|control| control.cell(place, decoder));
-            let greedy = if decoder == GREEDY { None } else { model.cell(place, GREEDY) };
-            let (against_rival, lacking) = at_equal_tokens(model, place, this)?;
+        for decoder in model.decoders(test_set) {
+            let Some(this) = model.cell(test_set, decoder) else { continue };
+            let control = control.and_then(|control| control.cell(test_set, decoder));
+            let greedy = model.cell(test_set, Decoder::Greedy.name());
+            let greedy = greedy.filter(|greedy| greedy.decoder != decoder);
+            let (against_rival, lacking) = at_equal_tokens(model, test_set, this)?;
             rows.push(Row {
-                against_control: control.map(|other| paired(place, this, other)).transpose()?,
-                against_greedy: greedy.map(|other| paired(place, this, other)).transpose()?,
+                against_control: control.map(|other| paired(test_set, this, other)).transpose()?,
+                against_greedy: greedy.map(|other| paired(test_set, this, other)).transpose()?,
                 against_rival,
                 lacking,
                 ..alone(&model.label, this)
             });
         }
     }
-    let (task, split) = (place.0.to_owned(), place.1.name().to_owned());
+    let (task, split) = (test_set.0.to_owned(), test_set.1.name().to_owned());
     let conclusion = words::conclusion(&rows, against);
     Ok(Split { task, split, rows, conclusion })
 }
@@ -69,17 +74,17 @@ fn split<'a>(models: &'a [Model<'a>], place: Place<'a>, against: &str) -> Result
 /// Pairs a search with its rival at equal tokens, or returns the reason why it has none.
 fn at_equal_tokens(
     model: &Model<'_>,
-    place: Place<'_>,
+    test_set: TestSet<'_>,
     this: Cell<'_>,
 ) -> Result<(Option<Rival>, Option<Lacking>), Error> {
-    let cells = model.decoders(place).filter_map(|decoder| model.cell(place, decoder));
+    let cells = model.decoders(test_set).filter_map(|decoder| model.cell(test_set, decoder));
     let cells: Vec<Cell<'_>> = cells.collect();
     let priced: Vec<Priced<'_>> = cells.iter().map(Cell::priced).collect();
     match rival(this.priced(), 1.0, &priced) {
         None => Ok((None, None)),
         Some(Err(lacking)) => Ok((None, Some(lacking))),
         Some(Ok((at, tokens))) => {
-            let paired = paired(place, this, cells[at])?;
+            let paired = paired(test_set, this, cells[at])?;
             let decoder = cells[at].decoder.to_owned();
             Ok((Some(Rival { decoder, tokens, paired }), None))
         }

@@ -4,9 +4,10 @@
 //! Greedy against the control and missing rivals are always stated. Other comparisons are stated if significant, and
 //! otherwise only counted.
 
-use super::{Paired, Rank, Row};
-use crate::decoder::{GREEDY, SEARCH};
+use super::{Paired, Row};
+use crate::decoder::Decoder;
 use crate::format::{p_value, signed_range};
+use crate::rank::Rank;
 use crate::rivals::{self, Alone};
 
 /// The sentences about one test set, without the final full stop.
@@ -34,7 +35,7 @@ pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
     let alone: Vec<Alone<'_>> = rows.iter().map(alone).collect();
     let lacking = rivals::lacking(&alone);
     sentences.extend(lacking.map(|who| format!("no rival at equal tokens: {who}")));
-    sentences.extend(verdict(rows, GREEDY, |row| row.against_greedy.as_ref()));
+    sentences.extend(verdict(rows, Decoder::Greedy.name(), |row| row.against_greedy.as_ref()));
     sentences.extend(verdict(rows, "its rival at equal tokens", |row| {
         row.against_rival.as_ref().map(|rival| &rival.paired)
     }));
@@ -50,7 +51,7 @@ enum Said {
 
 fn against_control(row: &Row, against: &str) -> Said {
     let Row { model, decoder, .. } = row;
-    let greedy = decoder == GREEDY;
+    let greedy = Decoder::Greedy.is(decoder);
     let Some(paired) = &row.against_control else {
         let lacking =
             format!("{decoder}: {model} is not compared, {against} was not measured with it");
@@ -70,7 +71,7 @@ fn against_control(row: &Row, against: &str) -> Said {
 
 fn against_greedy(row: &Row) -> Said {
     match &row.against_greedy {
-        Some(paired) => against_decoder(row, GREEDY, paired),
+        Some(paired) => against_decoder(row, Decoder::Greedy.name(), paired),
         None => Said::Nothing,
     }
 }
@@ -102,7 +103,7 @@ fn verdict<'a>(
 ) -> Option<String> {
     let searches: Vec<(&Row, &Paired)> = rows
         .iter()
-        .filter(|row| row.decoder.starts_with(SEARCH))
+        .filter(|row| matches!(Decoder::of(&row.decoder), Some(Decoder::Tree(_))))
         .filter_map(|row| Some((row, pair(row)?)))
         .collect();
     if searches.is_empty() {

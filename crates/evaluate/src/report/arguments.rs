@@ -10,7 +10,7 @@ use stage::{Failure, ResultExt, print_json, print_table};
 
 use super::folder::BySeed;
 use super::{
-    Error, Pair, Report, Request, Run, SplitReport, Versus, costs, critics, kept, markdown,
+    Error, ModelRun, Pair, Report, Request, SplitReport, Versus, costs, critics, kept, markdown,
     operators, plots, priced, report,
 };
 use crate::compare::Labelled;
@@ -130,10 +130,10 @@ fn of_seeds<T>(
     folders.iter().map(|folder| Ok((folder.label.clone(), read(&folder.dir)?))).collect()
 }
 
-fn read(run: SeedRun) -> Result<Run, Failure> {
+fn read(run: SeedRun) -> Result<ModelRun, Failure> {
     let SeedRun { seed, model } = run;
     let rows = Dataset::<Evaluation>::open(&model.dir)?.require_rows()?.rows()?;
-    Ok(Run { seed, model: model.label, rows })
+    Ok(ModelRun { seed, model: model.label, rows })
 }
 
 fn print(report: &Report, json: bool) -> Result<(), Failure> {

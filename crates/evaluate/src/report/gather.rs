@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    DecoderReport, Error, Lone, Measured, Pair, Report, Request, Run, SeedPair, SeedShare, Side,
-    SplitReport, Versus,
+    DecoderReport, Error, Lone, Measured, ModelRun, Pair, Report, Request, SeedPair, SeedShare,
+    Side, SplitReport, Versus,
 };
-use crate::compare::{Paired, Rank};
-use crate::decoder::GREEDY;
-use crate::measured::{Cell, Model, Place, paired};
+use crate::compare::Paired;
+use crate::compare::measured::{Cell, Model, TestSet, paired};
+use crate::decoder::Decoder;
+use crate::rank::Rank;
 use crate::rivals::{Priced, rival};
 use crate::stats::{Pairs, Spread, mean, random_signs, wilson};
 
@@ -29,11 +30,11 @@ struct Series<'a> {
 /// # Errors
 /// Seeds that lack a model or measurement that others have, unknown models and splits, and anything that
 /// [`crate::compare::compare`] refuses to pair.
-pub fn report(runs: &[Run], request: &Request) -> Result<Report, Error> {
+pub fn report(runs: &[ModelRun], request: &Request) -> Result<Report, Error> {
     let runs = Runs::of(runs)?;
     runs.check_names(request)?;
-    let places = runs.places(&request.splits)?;
-    let splits = places.into_iter().map(|place| split(&runs, place, &request.pairs));
+    let test_sets = runs.test_sets(&request.splits)?;
+    let splits = test_sets.into_iter().map(|test_set| split(&runs, test_set, &request.pairs));
     let splits = splits.collect::<Result<Vec<_>, _>>()?;
     check_paired(&splits, &request.pairs)?;
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -70,9 +71,9 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 impl<'a> Runs<'a> {
-    fn of(runs: &'a [Run]) -> Result<Self, Error> {
+    fn of(runs: &'a [ModelRun]) -> Result<Self, Error> {
         let mut seen = BTreeSet::new();
-        if let Some(Run { seed, model, .. }) =
+        if let Some(ModelRun { seed, model, .. }) =
             runs.iter().find(|run| !seen.insert((&run.seed, &run.model)))
         {
             return Err(Error::SameRun { seed: seed.clone(), model: model.clone() });
@@ -91,7 +92,7 @@ impl<'a> Runs<'a> {
     }
 
     /// The rows of one model and one seed.
-    fn find(runs: &'a [Run], seed: &str, model: &str) -> Result<Model<'a>, Error> {
+    fn find(runs: &'a [ModelRun], seed: &str, model: &str) -> Result<Model<'a>, Error> {
         let of_model = || runs.iter().filter(|run| run.model == model);
         match of_model().find(|run| run.seed == seed) {
             Some(run) => Ok(Model::of(format!("{model}, seed {seed}"), &run.rows)?),
@@ -126,25 +127,25 @@ impl<'a> Runs<'a> {
     }
 
     /// The test sets of the named splits, in display order; all test sets if none is named.
-    fn places(&self, splits: &[String]) -> Result<BTreeSet<Place<'a>>, Error> {
+    fn test_sets(&self, splits: &[String]) -> Result<BTreeSet<TestSet<'a>>, Error> {
         let models = self.models.iter().flat_map(|(_, seeds)| seeds);
-        let all: BTreeSet<Place<'a>> =
-            models.flat_map(|model| model.places.keys().copied()).collect();
+        let all: BTreeSet<TestSet<'a>> =
+            models.flat_map(|model| model.test_sets.keys().copied()).collect();
         let known: BTreeSet<Rank<'a>> = all.iter().map(|(_, split)| *split).collect();
         if let Some(split) = splits.iter().find(|split| !known.contains(&Rank::split(split))) {
             let known = known.iter().map(|split| split.name().to_owned()).collect();
             return Err(Error::UnknownSplit { split: split.clone(), known });
         }
-        let asked = |place: &Place<'_>| {
-            splits.is_empty() || splits.iter().any(|split| split == place.1.name())
+        let asked = |test_set: &TestSet<'_>| {
+            splits.is_empty() || splits.iter().any(|split| split == test_set.1.name())
         };
         Ok(all.into_iter().filter(asked).collect())
     }
 
     /// The decoders that any model was measured with, in display order.
-    fn decoders(&self, place: Place<'a>) -> BTreeSet<Rank<'a>> {
+    fn decoders(&self, test_set: TestSet<'a>) -> BTreeSet<Rank<'a>> {
         let models = self.models.iter().flat_map(|(_, seeds)| seeds);
-        models.flat_map(|model| model.decoders(place)).map(Rank::decoder).collect()
+        models.flat_map(|model| model.decoders(test_set)).map(Rank::decoder).collect()
     }
 
     /// A model with a decoder in every seed; `None` if no seed has it.
@@ -153,18 +154,18 @@ impl<'a> Runs<'a> {
     /// Some seeds have it and others do not: a mean over those that do would not be comparable.
     fn series(
         &'a self,
-        place: Place<'a>,
+        test_set: TestSet<'a>,
         at: usize,
         decoder: &'a str,
     ) -> Result<Option<Series<'a>>, Error> {
         let (model, seeds) = &self.models[at];
         let found: Vec<Option<Cell<'a>>> =
-            seeds.iter().map(|seed| seed.cell(place, decoder)).collect();
+            seeds.iter().map(|seed| seed.cell(test_set, decoder)).collect();
         let with = found.iter().position(Option::is_some);
         let without = found.iter().position(Option::is_none);
         if let (Some(with), Some(without)) = (with, without) {
-            let split = format!("{} {}", place.0, place.1.name());
-            let has_split = seeds[without].places.contains_key(&place);
+            let split = format!("{} {}", test_set.0, test_set.1.name());
+            let has_split = seeds[without].test_sets.contains_key(&test_set);
             let what = if has_split { format!("{split} with {decoder}") } else { split };
             return Err(Error::Uneven {
                 model: (*model).to_owned(),
@@ -178,16 +179,20 @@ impl<'a> Runs<'a> {
     }
 }
 
-fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<SplitReport, Error> {
+fn split<'a>(
+    runs: &'a Runs<'a>,
+    test_set: TestSet<'a>,
+    pairs: &[Pair],
+) -> Result<SplitReport, Error> {
     let mut decoders = Vec::new();
-    for decoder in runs.decoders(place) {
-        let all = (0..runs.models.len()).map(|at| runs.series(place, at, decoder.name()));
+    for decoder in runs.decoders(test_set) {
+        let all = (0..runs.models.len()).map(|at| runs.series(test_set, at, decoder.name()));
         let all: Vec<Series<'a>> = all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         let find = |name: &str| all.iter().find(|series| series.model == name);
         let mut found = Vec::new();
         for pair in pairs {
             if let (Some(this), Some(other)) = (find(&pair.model), find(&pair.against)) {
-                found.push(versus(runs, place, this, other)?);
+                found.push(versus(runs, test_set, this, other)?);
             }
         }
         decoders.push(DecoderReport {
@@ -199,20 +204,21 @@ fn split<'a>(runs: &'a Runs<'a>, place: Place<'a>, pairs: &[Pair]) -> Result<Spl
     let mut against_greedy = Vec::new();
     let [mut as_many, mut twice] = [1.0, 2.0].map(AtTokens::times);
     for at in 0..runs.models.len() {
-        let all = runs.decoders(place).into_iter().map(|it| runs.series(place, at, it.name()));
+        let all =
+            runs.decoders(test_set).into_iter().map(|it| runs.series(test_set, at, it.name()));
         let all: Vec<Series<'a>> = all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        let greedy = all.iter().find(|series| series.decoder() == GREEDY);
-        for this in all.iter().filter(|series| series.decoder() != GREEDY) {
+        let greedy = all.iter().find(|series| Decoder::Greedy.is(series.decoder()));
+        for this in all.iter().filter(|series| !Decoder::Greedy.is(series.decoder())) {
             if let Some(greedy) = greedy {
-                against_greedy.push(versus(runs, place, this, greedy)?);
+                against_greedy.push(versus(runs, test_set, this, greedy)?);
             }
-            as_many.add(runs, place, this, &all)?;
-            twice.add(runs, place, this, &all)?;
+            as_many.add(runs, test_set, this, &all)?;
+            twice.add(runs, test_set, this, &all)?;
         }
     }
     Ok(SplitReport {
-        task: place.0.to_owned(),
-        split: place.1.name().to_owned(),
+        task: test_set.0.to_owned(),
+        split: test_set.1.name().to_owned(),
         decoders,
         against_greedy,
         against_rival: as_many.against,
@@ -238,13 +244,13 @@ impl AtTokens {
     fn add(
         &mut self,
         runs: &Runs<'_>,
-        place: Place<'_>,
+        test_set: TestSet<'_>,
         this: &Series<'_>,
         all: &[Series<'_>],
     ) -> Result<(), Error> {
         let priced: Vec<Priced<'_>> = all.iter().map(Series::priced).collect();
         match rival(this.priced(), self.times, &priced) {
-            Some(Ok((at, _))) => self.against.push(versus(runs, place, this, &all[at])?),
+            Some(Ok((at, _))) => self.against.push(versus(runs, test_set, this, &all[at])?),
             Some(Err(lacking)) => self.without.push(Lone { side: this.side(), lacking }),
             None => {}
         }
@@ -273,13 +279,13 @@ fn measured(runs: &Runs<'_>, series: &Series<'_>) -> Measured {
 /// Compares two series, seed by seed and over all seeds.
 fn versus(
     runs: &Runs<'_>,
-    place: Place<'_>,
+    test_set: TestSet<'_>,
     this: &Series<'_>,
     other: &Series<'_>,
 ) -> Result<Versus, Error> {
     let (mut seeds, mut by_problem) = (Vec::new(), BTreeMap::<&str, i64>::new());
     for (seed, (one, two)) in runs.seeds.iter().zip(this.cells.iter().zip(&other.cells)) {
-        let paired = paired(place, *one, *two)?;
+        let paired = paired(test_set, *one, *two)?;
         let error_removed = paired.pairs.error_removed();
         seeds.push(SeedPair { seed: (*seed).to_owned(), paired, error_removed });
         for (id, difference) in one.differences(*two) {

@@ -7,12 +7,17 @@
 
 use std::collections::BTreeMap;
 
+use decoding::Pick;
+
 use super::chart::{Chart, Point, Scale, Series};
 use super::svg::Style;
 use super::{DecoderReport, Measured, Report, SplitReport};
-use crate::compare::Rank;
-use crate::decoder::{GREEDY, VOTE};
+use crate::decoder::Decoder;
 use crate::format::range;
+use crate::rank::Rank;
+
+/// The vote among the solutions of a tree.
+const VOTE: Decoder = Decoder::Tree(Pick::Vote);
 
 /// A chart as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,16 +77,13 @@ fn file_name(name: &str) -> String {
 
 /// The decoders plotted by model: greedy and the vote of a tree.
 fn shown(split: &SplitReport) -> impl Iterator<Item = &DecoderReport> {
-    split.decoders.iter().filter(|it| [GREEDY, VOTE].contains(&it.decoder.as_str()))
+    split.decoders.iter().filter(|it| Decoder::Greedy.is(&it.decoder) || VOTE.is(&it.decoder))
 }
 
 /// The decoders plotted by round: also the votes of search variants that the rounds were measured with.
 fn shown_by_round(split: &SplitReport) -> impl Iterator<Item = &DecoderReport> {
-    let votes = |decoder: &str| decoder.split_once('@').is_some_and(|(kind, _)| kind == VOTE);
-    split
-        .decoders
-        .iter()
-        .filter(move |it| it.decoder == GREEDY || it.decoder == VOTE || votes(&it.decoder))
+    let votes = |decoder: &str| Decoder::of(decoder) == Some(VOTE);
+    split.decoders.iter().filter(move |it| Decoder::Greedy.is(&it.decoder) || votes(&it.decoder))
 }
 
 /// The chart of models side by side, with a series per decoder.
@@ -123,7 +125,7 @@ fn by_round(split: &SplitReport) -> Option<Chart> {
             });
             series.push(Series {
                 name: format!("{name}, {}", decoder.decoder),
-                style: Style { colour, shape, dashed: decoder.decoder != GREEDY },
+                style: Style { colour, shape, dashed: !Decoder::Greedy.is(&decoder.decoder) },
                 joined: models.iter().any(|(round, _)| *round > 0),
                 start: start.filter(|_| models.iter().all(|(round, _)| *round > 0)),
                 points: models

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::SeedRun;
 use crate::bill::{self, MeanCost};
-use crate::compare::Rank;
+use crate::rank::Rank;
 
 /// The cost of a model's decoder per problem: the mean over the splits that were measured together, and over the seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]

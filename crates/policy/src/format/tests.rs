@@ -33,7 +33,7 @@ fn model() -> (Tokenizer, ModelConfig) {
 }
 
 fn few_shot(chat: Option<Chat>) -> PromptFormat {
-    let example = Solved { question: "1 + 1?".to_owned(), solution: "#### 2".to_owned() };
+    let example = WorkedExample { question: "1 + 1?".to_owned(), solution: "#### 2".to_owned() };
     PromptFormat {
         prefix: "Q: ".to_owned(),
         suffix: "\nA: ".to_owned(),

@@ -50,7 +50,7 @@ mod tests {
     use lm::{ModelConfig, Tokenizer};
 
     use super::*;
-    use crate::format::{Chat, Solved};
+    use crate::format::{Chat, WorkedExample};
 
     fn model() -> (Tokenizer, ModelConfig) {
         let tokenizer = Tokenizer::train(["How many?"].into_iter(), 270, &["<|end|>".to_owned()]);
@@ -69,7 +69,7 @@ mod tests {
 
     /// A format full of characters that Jinja or JSON could misread.
     fn odd() -> PromptFormat {
-        let solved = |question: &str, solution: &str| Solved {
+        let solved = |question: &str, solution: &str| WorkedExample {
             question: question.to_owned(),
             solution: solution.to_owned(),
         };
@@ -95,7 +95,8 @@ mod tests {
             let question = "How many?  \n";
             assert_eq!(rendered(&alone, question, ""), rendered(&plain, question, ""));
             // A solved turn followed by a second question, built from a chat with one example.
-            let example = Solved { question: question.to_owned(), solution: " So 7.\n".to_owned() };
+            let example =
+                WorkedExample { question: question.to_owned(), solution: " So 7.\n".to_owned() };
             let two = PromptFormat { examples: vec![example], ..alone };
             let next = [&plain.separator, &plain.prefix, "And?", &plain.suffix].concat();
             let learned = rendered(&plain, question, " So 7.\n<|end|>");

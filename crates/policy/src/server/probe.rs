@@ -4,7 +4,7 @@ use lm::Sampling;
 use serde_json::Value;
 
 use super::faults::{Fault, printable};
-use super::{Draft, Job, Server, wire};
+use super::{CompletionRequest, Draft, Server, wire};
 use crate::format::named_marks;
 use crate::{Error, PromptFormat, PromptText};
 
@@ -32,9 +32,9 @@ impl Server {
         self.extended = self.takes_more()?;
         let sampled = Sampling::Temperature { temperature: 1.0 };
         // The order matters: `n` and log-probabilities are checked first, since the later checks rely on them.
-        let job = Job { prompt: OPEN.to_owned(), ..job(SAMPLES, sampled) };
-        let first = self.tried(&job)?;
-        self.repeats = texts(&first) == texts(&self.tried(&job)?);
+        let request = CompletionRequest { prompt: OPEN.to_owned(), ..request(SAMPLES, sampled) };
+        let first = self.tried(&request)?;
+        self.repeats = texts(&first) == texts(&self.tried(&request)?);
         self.samples(&first)?;
         self.greedy()?;
         self.stops()?;
@@ -112,12 +112,14 @@ impl Server {
 
     /// Whether the server accepts settings beyond OpenAI's instead of rejecting the request.
     fn takes_more(&self) -> Result<bool, Error> {
-        let job = job(1, Sampling::Greedy);
+        let request = request(1, Sampling::Greedy);
         let ask = |extended| {
-            self.patiently(|| match self.post("completions", &job.body(&self.model, extended)) {
-                Ok(_) => Ok(None),
-                Err(Fault::Lasting(problem)) => Ok(Some(problem)),
-                Err(passing) => Err(passing),
+            self.patiently(|| {
+                match self.post("completions", &request.body(&self.model, extended)) {
+                    Ok(_) => Ok(None),
+                    Err(Fault::Lasting(problem)) => Ok(Some(problem)),
+                    Err(passing) => Err(passing),
+                }
             })
         };
         if ask(true)?.is_none() {
@@ -126,19 +128,19 @@ impl Server {
         ask(false)?.map_or(Ok(false), |problem| Err(self.refused(problem)))
     }
 
-    /// Runs a job. Fewer completions than requested are a permanent fault here: at startup this means that the server
+    /// Runs a request. Fewer completions than requested are a permanent fault here: at startup this means that the server
     /// ignores `n`.
-    fn tried(&self, job: &Job) -> Result<Vec<Draft>, Error> {
+    fn tried(&self, request: &CompletionRequest) -> Result<Vec<Draft>, Error> {
         self.patiently(|| {
-            let answer = self.post("completions", &job.body(&self.model, self.extended))?;
+            let answer = self.post("completions", &request.body(&self.model, self.extended))?;
             let got = answer["choices"].as_array().map_or(0, Vec::len);
-            if got > 0 && got < job.count {
-                let wanted = job.count;
+            if got > 0 && got < request.count {
+                let wanted = request.count;
                 let problem =
                     format!("it ignores `n`: {got} completions where {wanted} were asked");
                 return Err(Fault::Lasting(problem));
             }
-            wire::drafts(&answer, job)
+            wire::drafts(&answer, request)
         })
     }
 
@@ -157,9 +159,10 @@ impl Server {
     /// Checks that greedy requests return the likeliest token whatever the seed. Near-ties may go either way.
     fn greedy(&self) -> Result<(), Error> {
         let first = |seed| {
-            let job = job(1, Sampling::Greedy);
-            let job = Job { prompt: OPEN.to_owned(), seed, max_tokens: 1, ..job };
-            Ok(self.tried(&job)?.swap_remove(0))
+            let request = request(1, Sampling::Greedy);
+            let request =
+                CompletionRequest { prompt: OPEN.to_owned(), seed, max_tokens: 1, ..request };
+            Ok(self.tried(&request)?.swap_remove(0))
         };
         let drafts = (1..=GREEDY).map(first).collect::<Result<Vec<Draft>, Error>>()?;
         let apart = |one: &Draft, other: &Draft| {
@@ -178,12 +181,12 @@ impl Server {
 
     /// Checks that `stop` is honoured, with the second token of a free completion as the stop string.
     fn stops(&self) -> Result<(), Error> {
-        let free = Job { max_tokens: 8, ..job(1, Sampling::Greedy) };
+        let free = CompletionRequest { max_tokens: 8, ..request(1, Sampling::Greedy) };
         let whole = self.tried(&free)?.swap_remove(0);
         let piece = whole.bytes.get(1).and_then(|bytes| std::str::from_utf8(bytes).ok());
         // A model that writes a single token leaves nothing to test with.
         let Some(stop) = piece.filter(|piece| !piece.is_empty()) else { return Ok(()) };
-        let told = Job { stops: vec![stop.to_owned()], ..free };
+        let told = CompletionRequest { stops: vec![stop.to_owned()], ..free };
         let text = self.tried(&told)?.swap_remove(0).text();
         match text.find(stop) {
             Some(at) if at + stop.len() < text.len() => Err(self.refused("it ignores `stop`")),
@@ -201,9 +204,9 @@ fn context(models: &Value, model: &str) -> Option<usize> {
     usize::try_from(said).ok().filter(|&tokens| tokens > 0)
 }
 
-fn job(count: usize, sampling: Sampling) -> Job {
+fn request(count: usize, sampling: Sampling) -> CompletionRequest {
     let (prompt, stops) = (TEXT.to_owned(), Vec::new());
-    Job { prompt, count, sampling, stops, max_tokens: 4, seed: 1, likeliest: 1 }
+    CompletionRequest { prompt, count, sampling, stops, max_tokens: 4, seed: 1, likeliest: 1 }
 }
 
 fn texts(drafts: &[Draft]) -> Vec<String> {

@@ -10,7 +10,7 @@ use lm::{Prefixes, Sampling};
 use serde_json::Value;
 
 use super::*;
-use crate::{Choice, Policy, PolicyConfig, PromptFormat, StateRequest, Termination, TextOption};
+use crate::{Choice, Continuation, Policy, PolicyConfig, PromptFormat, StateRequest, Termination};
 use fake::{Asked, Fake, LLAMA_CPP, Reply, SGLANG, STRICT, Style, VLLM};
 
 const STYLES: [Style; 4] = [VLLM, SGLANG, LLAMA_CPP, STRICT];
@@ -54,7 +54,7 @@ fn state(written: &str, sampling: Sampling, seed: u64) -> StateRequest<'static> 
     StateRequest { question, written, sampling, to_end, keep, excluded: Vec::new(), seed }
 }
 
-fn write(policy: &Policy, states: &[StateRequest<'_>]) -> Result<Vec<TextOption>, Error> {
+fn write(policy: &Policy, states: &[StateRequest<'_>]) -> Result<Vec<Continuation>, Error> {
     policy.write(states, &mut Prefixes::default())
 }
 
@@ -70,13 +70,13 @@ fn every_style_of_server_gives_the_same_options() {
         let policy = policy(sound(style).connect(None).unwrap(), Termination::Line);
         let first = write(&policy, &[greedy("")]).unwrap().remove(0);
         assert_eq!(
-            (first.text.as_str(), first.stop),
+            (first.text.as_str(), first.finish.name()),
             ("It is 4 + 5 = 9.\n", "termination"),
             "{style:?}"
         );
         let last = write(&policy, &[greedy(&first.text)]).unwrap().remove(0);
         assert_eq!(
-            (last.text.as_str(), last.stop, last.terminal),
+            (last.text.as_str(), last.finish.name(), last.terminal),
             ("#### 9", "end", true),
             "{style:?}"
         );
@@ -106,7 +106,7 @@ fn a_solution_is_over_at_its_answer_whatever_comes_after_it() {
             let written = write(&policy, &[end(greedy("")), end(state("", SAMPLED, 8))]).unwrap();
             for (option, first) in written.iter().zip(["It is", "400"]) {
                 let text = text.replace("It is", first);
-                assert_eq!((&option.text, option.stop), (&text, stop), "{style:?}");
+                assert_eq!((&option.text, option.finish.name()), (&text, stop), "{style:?}");
                 assert!(option.terminal && answer::grade(&option.text, "9") == (stop == "answer"));
                 let tokens: usize = option.parts.iter().map(|part| part.drawn.ids.len()).sum();
                 assert_eq!(tokens, if stop == "answer" { 7 } else { 4 }, "{style:?}");
@@ -114,11 +114,19 @@ fn a_solution_is_over_at_its_answer_whatever_comes_after_it() {
                 assert_eq!(option.texts().collect::<String>(), text);
             }
             let last = write(&policy, &[end(greedy("It is.\n"))]).unwrap().remove(0);
-            assert_eq!((last.text.as_str(), last.stop), ("#### 9\n", "answer"), "{style:?}");
+            assert_eq!(
+                (last.text.as_str(), last.finish.name()),
+                ("#### 9\n", "answer"),
+                "{style:?}"
+            );
         }
         let policy = policy(server(), Termination::Line);
         let option = write(&policy, &[greedy("It is.\n")]).unwrap().remove(0);
-        assert_eq!((option.text.as_str(), option.stop), ("#### 9\n", "answer"), "{style:?}");
+        assert_eq!(
+            (option.text.as_str(), option.finish.name()),
+            ("#### 9\n", "answer"),
+            "{style:?}"
+        );
     }
 }
 
@@ -127,12 +135,15 @@ fn options_go_on_and_end_by_the_same_rules_as_here() {
     let formula = policy(sound(VLLM).connect(None).unwrap(), Termination::Tokens(2));
     let option = write(&formula, &[greedy("")]).unwrap().remove(0);
     assert_eq!(
-        (option.text.as_str(), option.stop, option.tokens),
+        (option.text.as_str(), option.finish.name(), option.tokens),
         ("It is 4 + 5 = 9", "termination", 2)
     );
     let cut = policy(sound(LLAMA_CPP).connect(None).unwrap(), Termination::Paragraph);
     let option = write(&cut, &[greedy("")]).unwrap().remove(0);
-    assert_eq!((option.text.as_str(), option.stop), ("It is 4 + 5 = 9.\n#### 9", "length"));
+    assert_eq!(
+        (option.text.as_str(), option.finish.name()),
+        ("It is 4 + 5 = 9.\n#### 9", "length")
+    );
     // llama.cpp does not say which of several stop strings it stopped at; other servers do.
     let sentence = policy(sound(SGLANG).connect(None).unwrap(), Termination::Sentence);
     assert_eq!(write(&sentence, &[greedy("")]).unwrap()[0].text, "It is 4 + 5 = 9.\n");
@@ -303,7 +314,7 @@ fn a_server_that_does_not_answer_in_time_is_asked_again() {
         _ => sound,
     });
     let policy = policy(fake.connect(None).unwrap(), Termination::Line);
-    assert_eq!(write(&policy, &[greedy("")]).unwrap()[0].stop, "termination");
+    assert_eq!(write(&policy, &[greedy("")]).unwrap()[0].finish.name(), "termination");
 }
 
 #[test]

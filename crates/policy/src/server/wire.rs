@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::faults::Fault;
-use super::{Draft, Job};
+use super::{CompletionRequest, Draft};
 use crate::Weighed;
 
 /// The response to a completions request.
@@ -85,16 +85,16 @@ const SLACK: f64 = 1e-3;
 
 /// Reads the completions of a response. A fault that may be accidental is transient; a field that the server never sends
 /// will not appear on a retry, so its absence is permanent.
-pub(crate) fn drafts(answer: &Value, job: &Job) -> Result<Vec<Draft>, Fault> {
+pub(crate) fn drafts(answer: &Value, request: &CompletionRequest) -> Result<Vec<Draft>, Fault> {
     let mut answer = parsed(answer)?;
-    let (got, wanted) = (answer.choices.len(), job.count);
+    let (got, wanted) = (answer.choices.len(), request.count);
     if got < wanted {
         return Err(Fault::passing(format!("it gave {got} completions of {wanted}")));
     }
     // Choices may come in any order.
     answer.choices.sort_by_key(|choice| choice.index);
     answer.choices.truncate(wanted);
-    answer.choices.into_iter().map(|choice| choice.draft(job)).collect()
+    answer.choices.into_iter().map(|choice| choice.draft(request)).collect()
 }
 
 fn parsed(answer: &Value) -> Result<Answer, Fault> {
@@ -173,16 +173,16 @@ pub(crate) fn usage(answer: &Value) -> PrefixCounts {
 }
 
 impl Choice {
-    fn draft(self, job: &Job) -> Result<Draft, Fault> {
+    fn draft(self, request: &CompletionRequest) -> Result<Draft, Fault> {
         let mut draft = self.tokens()?;
-        if draft.len() > job.max_tokens {
-            let (got, most) = (draft.len(), job.max_tokens);
+        if draft.len() > request.max_tokens {
+            let (got, most) = (draft.len(), request.max_tokens);
             return Err(Fault::Lasting(format!("it wrote {got} tokens where {most} were allowed")));
         }
         let ended = draft.bytes.last().is_some_and(Vec::is_empty);
-        self.check_stops(&draft, job)?;
+        self.check_stops(&draft, request)?;
         apportion(&mut draft, self.text.as_bytes())?;
-        let (stop, cut_off) = self.end(job, ended)?;
+        let (stop, cut_off) = self.end(request, ended)?;
         if let Some(text) = cut_off {
             // The server does not report the probability of the stop string it cut off, so it counts as 1: an option's
             // probability is that of its text.
@@ -218,12 +218,12 @@ impl Choice {
     }
 
     /// Refuses a completion that continues after a stop string by more than the rest of a token.
-    fn check_stops(&self, draft: &Draft, job: &Job) -> Result<(), Fault> {
+    fn check_stops(&self, draft: &Draft, request: &CompletionRequest) -> Result<(), Fault> {
         // The stop string may end inside the last token. A server that returns the whole token does not ignore `stop`.
         let last = draft.bytes.iter().map(Vec::len).rfind(|&bytes| bytes > 0).unwrap_or(0);
         let after = |stop: &String| Some(self.text.len() - self.text.find(stop)? - stop.len());
         let goes_on = |stop: &&String| after(stop).is_some_and(|more| more > 0 && more >= last);
-        match job.stops.iter().find(goes_on) {
+        match request.stops.iter().find(goes_on) {
             Some(stop) => {
                 Err(Fault::Lasting(format!("it ignores `stop`: it went on after {stop:?}")))
             }
@@ -233,7 +233,11 @@ impl Choice {
 
     /// Returns the stop reason, and the stop string if the server cut it off. `ended` says whether the last token has no
     /// text (the end token).
-    fn end(&self, job: &Job, ended: bool) -> Result<(StopReason, Option<String>), Fault> {
+    fn end(
+        &self,
+        request: &CompletionRequest,
+        ended: bool,
+    ) -> Result<(StopReason, Option<String>), Fault> {
         match self.finish_reason.as_deref() {
             Some("length") => return Ok((StopReason::Length, None)),
             Some("stop") => {}
@@ -242,10 +246,10 @@ impl Choice {
                 return Err(Fault::passing(format!("a completion ended for `{reason}`")));
             }
         }
-        if job.stops.iter().any(|stop| self.text.ends_with(stop.as_str())) {
+        if request.stops.iter().any(|stop| self.text.ends_with(stop.as_str())) {
             return Ok((StopReason::String, None));
         }
-        match (&self.stop_reason, job.stops.as_slice()) {
+        match (&self.stop_reason, request.stops.as_slice()) {
             (Some(Value::String(stop)), stops) if stops.contains(stop) => {
                 Ok((StopReason::String, Some(stop.clone())))
             }

@@ -42,7 +42,8 @@ fn a_text_over_the_context_is_skipped() {
         let written = write(&policy, &[greedy(""), greedy(&long), end]).unwrap();
         assert_eq!(written[0].text, "It is 4 + 5 = 9.\n");
         for (option, terminal) in written[1..].iter().zip([false, true]) {
-            let found = (option.text.as_str(), option.stop, option.tokens, option.terminal);
+            let found =
+                (option.text.as_str(), option.finish.name(), option.tokens, option.terminal);
             assert_eq!(found, ("", "length", 0, terminal), "{said}");
         }
         let choices =

@@ -1,0 +1,204 @@
+//! The binary as users call it: exit codes, output, files, and resuming.
+
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use alphallm::{Ended, bytes, preset, small_policy, write_rows};
+use schema::{CorpusText, Label, Prompt};
+use serde_json::Value;
+
+/// The inputs and outputs of one test.
+struct Workspace(tempfile::TempDir);
+
+impl Workspace {
+    /// A folder with labelled problems to learn from and to validate on.
+    fn new() -> Self {
+        let workspace = Self(tempfile::tempdir().unwrap());
+        for (split, count) in [("seeds", 12), ("validation", 3)] {
+            let rows: Vec<Prompt> = (0..count).map(|n| problem(split, n)).collect();
+            write_rows(&workspace.path(split), &rows);
+        }
+        workspace
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The command `finetune` with the words of `line`; those that begin with `@` are names of files of this folder.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finetune"));
+        for word in line.split_whitespace() {
+            match word.strip_prefix('@') {
+                Some(name) => command.arg(self.path(name)),
+                None => command.arg(word),
+            };
+        }
+        command
+    }
+
+    fn finetune(&self, line: &str) -> Ended {
+        Ended::of(&mut self.command(line))
+    }
+
+    fn record(&self, out: &str) -> Value {
+        let text = std::fs::read(self.path(out).join("training.json")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+}
+
+/// The arguments of `finetune policy` for the small policy and a few updates, whose state is saved after each.
+fn policy(more: &str) -> String {
+    let [config, text] = ["policy", "text"].map(|name| preset(name).display().to_string());
+    let (init, small) = (small_policy(), "--set train.batch_tokens=128 --set train.save_every=1");
+    format!(
+        "policy --config {config} {small} --set seed_share=1.0 --text {text} --init {} --seeds @seeds \
+         --validation @validation {more}",
+        init.display()
+    )
+}
+
+fn problem(split: &str, n: usize) -> Prompt {
+    Prompt {
+        prompt_id: format!("{split}-{n}"),
+        prompt: format!("Tom has {n} apples and buys 5 more. How many apples does Tom have?"),
+        answer: Some((n + 5).to_string()),
+        solution: Some(format!("Tom has {n} + 5 = {} apples.\n#### {}", n + 5, n + 5)),
+        split: split.to_owned(),
+        ..Prompt::default()
+    }
+}
+
+#[test]
+fn a_policy_is_trained_once_and_its_control_as_long() {
+    let workspace = Workspace::new();
+    let ended = workspace.finetune(&policy("--out @policy"));
+    assert!(ended.succeeds().starts_with("finetune policy"), "{}", ended.out);
+    let record = workspace.record("policy");
+    assert_eq!((&record["examples"], &record["pairs"]), (&12.into(), &0.into()));
+    assert!(record["updates"].as_u64().unwrap() > 2, "{record}");
+    let before = bytes(&workspace.path("policy"));
+    let again = workspace.finetune(&policy("--out @policy --workers 1"));
+    assert!(again.succeeds().is_empty() && again.err.contains("up to date"), "{}", again.err);
+    workspace.finetune(&policy("--out @policy --seed 1")).fails(64, &[&"--force"]);
+    assert_eq!(bytes(&workspace.path("policy")), before);
+    let control = policy("--out @control --set train.epochs=9.0 --updates-of @policy");
+    workspace.finetune(&control).succeeds();
+    assert_eq!(workspace.record("control")["updates"], record["updates"]);
+}
+
+/// Killed as soon as there is a state to go on from, wherever that is.
+#[test]
+fn a_run_that_was_killed_goes_on_and_writes_the_same() {
+    let workspace = Workspace::new();
+    let long = |out: &str| policy(&format!("--set train.epochs=6.0 --out @{out}"));
+    workspace.finetune(&long("whole")).succeeds();
+    let mut command = workspace.command(&long("killed"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let state = workspace.path("killed/.state/scratch/state.safetensors");
+    while !state.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ended = workspace.finetune(&long("killed"));
+    ended.succeeds();
+    let resumed = ["going on from update", "up to date"];
+    assert!(resumed.iter().any(|said| ended.err.contains(said)), "{}", ended.err);
+    assert_eq!(bytes(&workspace.path("killed")), bytes(&workspace.path("whole")));
+}
+
+#[test]
+fn a_checkpoint_that_learns_nothing_stays_as_it_is() {
+    let workspace = Workspace::new();
+    workspace.finetune(&policy("--set seed_share=0.0 --out @same")).succeeds();
+    assert_eq!(workspace.record("same")["updates"], 0);
+    let weights = |dir: PathBuf| std::fs::read(dir.join("model.safetensors")).unwrap();
+    assert!(weights(workspace.path("same")) == weights(small_policy()));
+}
+
+#[test]
+fn another_program_may_train() {
+    let workspace = Workspace::new();
+    let trainer = r#"external_trainer="cp {init}/*.json {init}/*.safetensors {out} && echo '{\"updates\": 7}' > {out}/training.json""#;
+    let external = |more: &str| {
+        let mut command = workspace.command(&policy(more));
+        Ended::of(command.args(["--trainer", "external", "--set", trainer]))
+    };
+    external("--out @policy").succeeds();
+    assert_eq!(workspace.record("policy")["updates"], 7);
+    external("--out @pairs --preferences @seeds").fails(78, &[&"gets no pairs"]);
+    let missing = policy("--out @missing --trainer external");
+    workspace.finetune(&missing).fails(78, &[&"the preset has no `external_trainer`"]);
+}
+
+#[test]
+fn critics_learn_from_labels_of_both_classes() {
+    let workspace = Workspace::new();
+    let label = |n: usize, right: bool, split: &str| Label {
+        trajectory_id: format!("{split}-{n}"),
+        prompt_id: format!("{split}-{}", n / 2),
+        prompt: problem(split, n / 2).prompt,
+        options: vec![format!("Tom has {n} apples.\n"), format!("#### {n}")],
+        root_target: 0.5,
+        value_targets: vec![0.5, f32::from(u8::from(right))],
+        process_targets: vec![1.0, f32::from(u8::from(right))],
+        outcome: f32::from(u8::from(right)),
+        weight: 1.0,
+        split: split.to_owned(),
+        ..Label::default()
+    };
+    let labels = |is_right: fn(usize) -> bool| -> Vec<Label> {
+        let of = |split: &'static str| (0..8).map(move |n| label(n, is_right(n), split));
+        of("train").chain(of("held_out")).collect()
+    };
+    write_rows(&workspace.path("labels"), &labels(|n| n % 2 == 0));
+    write_rows(&workspace.path("wrong"), &labels(|_| false));
+    let [config, text] = ["critic-all", "text"].map(|name| preset(name).display().to_string());
+    let critic = |more: &str| {
+        let init = small_policy();
+        let line =
+            format!("critic --config {config} --text {text} --init {} {more}", init.display());
+        workspace.finetune(&line)
+    };
+    let ended = critic("--labels @labels --out @critic");
+    assert!(ended.succeeds().contains("critics on held-out problems"), "{}", ended.out);
+    let text = std::fs::read(workspace.path("critic/quality.json")).unwrap();
+    let figures: std::collections::BTreeMap<String, Value> = serde_json::from_slice(&text).unwrap();
+    assert_eq!(figures.keys().collect::<Vec<_>>(), ["agreement", "orm", "prm", "value"]);
+    assert_eq!((&figures["orm"]["count"], &figures["prm"]["count"]), (&8.into(), &16.into()));
+    let one = critic("--labels @wrong --out @constant");
+    one.fails(65, &[&"orm: 0 of 8 training solutions are right", &"--allow-one-class"]);
+    critic("--labels @labels --out @other --set heads=[\"reward\"]").fails(78, &[&"reward"]);
+    critic("--labels @labels --out @other --set heads=[]").fails(78, &[&"name at least one"]);
+    assert!(!workspace.path("other").exists());
+}
+
+#[test]
+fn a_base_is_trained_from_nothing() {
+    let workspace = Workspace::new();
+    let text = |n: usize| CorpusText {
+        text_id: n.to_string(),
+        text: format!("{n} + {n} = {}", n + n),
+        ..CorpusText::default()
+    };
+    write_rows(&workspace.path("corpus"), &(0..40).map(text).collect::<Vec<_>>());
+    let config = alphallm::root().join("pipelines/base/base.toml");
+    let small = "--set model.hidden_size=16 --set model.intermediate_size=24 --set vocab_size=300 \
+                 --set model.num_hidden_layers=1 --set train.batch_tokens=256 --set train.epochs=1.0";
+    let pretrain = |more: &str| {
+        let config = config.display();
+        workspace.finetune(&format!("pretrain --config {config} {small} --corpus @corpus {more}"))
+    };
+    let dry = pretrain("--out @base --dry-run");
+    dry.succeeds();
+    assert!(dry.err.contains("would pretrain on 40 texts"), "{}", dry.err);
+    assert!(!workspace.path("base").exists());
+    pretrain("--out @base").succeeds();
+    assert!(workspace.record("base")["updates"].as_u64().unwrap() > 0);
+    pretrain("--out @other --set row_tokens=2").fails(78, &[&"row_tokens is 2"]);
+    pretrain("--out @other --requests 4").fails(64, &[&"--requests"]);
+    pretrain("--out @other --kv-memory 1GiB").fails(64, &[&"--kv-memory"]);
+}
