@@ -14,18 +14,14 @@ pub(crate) fn config(simulations: u32) -> Config {
         exploration: 1.0,
         root: mcts::RootSelection::Selection,
         alpha: 0.0,
-        growth: mcts::Growth { plus_one: true, may_shrink: false },
         root_width: width,
         width,
         max_depth: 3,
         split_depth: None,
-        importance: mcts::Importance::Total,
         merge: mcts::Merge::Off,
         weights: mcts::Weights { value: 1.0, prm: 0.0, orm: 0.0 },
         rollouts: 0,
         settled_variance: None,
-        prm_aggregation: mcts::PrmAggregation::Latest,
-        greedy_first_child: false,
         budget: mcts::Budget {
             simulations,
             min_terminals: None,
@@ -33,9 +29,13 @@ pub(crate) fn config(simulations: u32) -> Config {
             terminals: None,
             tokens: None,
         },
-        stop_when_exhausted: true,
         root_wave: true,
         in_flight: 1,
+        released: mcts::Released {
+            importance: mcts::Importance::Total,
+            greedy_first_child: false,
+            ..mcts::Released::default()
+        },
     }
 }
 

@@ -103,7 +103,7 @@ impl Searcher {
         let wanted: Vec<(usize, u32)> =
             all.flat_map(|(i, &lacks)| (count - lacks..count).map(move |n| (i, n))).collect();
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
-        let greedy_first = grown && self.config.mcts.greedy_first_child;
+        let greedy_first = grown && self.config.mcts.released.greedy_first_child;
         let states: Vec<StateRequest<'_>> = wanted
             .iter()
             .map(|&(i, n)| {

@@ -51,7 +51,8 @@ impl Searcher {
         let config = &self.config;
         config.validate()?;
         let weights = config.mcts.weights;
-        let by_value = config.mcts.importance == mcts::Importance::Value && config.mcts.alpha > 0.0;
+        let by_value =
+            config.mcts.released.importance == mcts::Importance::Value && config.mcts.alpha > 0.0;
         for (needed, head) in [
             (weights.value > 0.0 || by_value, Head::Value),
             (weights.prm > 0.0, Head::Prm),

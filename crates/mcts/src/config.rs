@@ -1,5 +1,5 @@
-//! The settings of a search, with the paper's symbols. Presets live in TOML files, not here: no
-//! field has a default, so a preset spells out everything it uses. Unknown keys are refused.
+//! The settings of a search, with the paper's symbols. Presets live in TOML files, not here: only
+//! [`Released`] has defaults, so a preset spells out everything else. Unknown keys are refused.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,6 @@ pub struct Config {
     /// `alpha` of the adaptive width: children allowed per unit of importance, in [0, 1e6].
     /// 0 turns adaptive width off: every node has `c_min` children.
     pub alpha: f64,
-    /// How importance is turned into a number of allowed children.
-    pub growth: Growth,
     /// `c_min(0)` and `c_max(0)`: the fewest and most children of the root.
     pub root_width: Width,
     /// `c_min(t)` and `c_max(t)` for `t > 0`: the fewest and most children of every other node.
@@ -32,8 +30,6 @@ pub struct Config {
     pub max_depth: u32,
     /// Depth of the deepest nodes that may have more than one child; no limit if absent.
     pub split_depth: Option<u32>,
-    /// The scores that importance `I(s)` is measured on. Has no effect when `alpha` is 0.
-    pub importance: Importance,
     /// How an option that nearly repeats a sibling is handled.
     pub merge: Merge,
     /// The betas of the leaf score; 0 turns a critic off.
@@ -44,15 +40,8 @@ pub struct Config {
     /// A leaf whose rollouts' ORM scores have a variance below this is settled: it may have only one child, which is
     /// then judged on its own rollouts. In (0, 1e6]; needs at least two rollouts. No leaf is settled if absent.
     pub settled_variance: Option<f64>,
-    /// How the PRM scores along a path are combined into the `PRM(s)` of its leaf.
-    pub prm_aggregation: PrmAggregation,
-    /// Whether the first child of every node is sampled at temperature 0.
-    pub greedy_first_child: bool,
     /// The limits at which the search stops.
     pub budget: Budget,
-    /// Whether to stop when no node is open. With `false` the search goes on revisiting finished leaves until the
-    /// budget is used up, as the released code does; that changes visit counts only.
-    pub stop_when_exhausted: bool,
     /// Whether to request the first `c_min(0)` children of the root together. UCT has no say before the
     /// root is that wide, so the tree is the same; only the number of round trips changes.
     pub root_wave: bool,
@@ -61,6 +50,40 @@ pub struct Config {
     /// simulation in flight counts as a visit of score 0 to those selected after it (virtual loss), so the
     /// tree differs from the sequential one.
     pub in_flight: u32,
+    /// Choices of the released code. The section may be absent, and then has the values of [`Released::default`].
+    #[serde(default)]
+    pub released: Released,
+}
+
+/// Details that the paper leaves open, or that the released code does in another way. All shipped presets use the
+/// defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Released {
+    /// How importance is turned into a number of allowed children; by default the paper's `+ 1`, never shrinking.
+    pub growth: Growth,
+    /// The scores that importance `I(s)` is measured on; by default the value critic's. Has no effect when `alpha`
+    /// is 0.
+    pub importance: Importance,
+    /// How the PRM scores along a path are combined into the `PRM(s)` of its leaf; by default the last one counts.
+    pub prm_aggregation: PrmAggregation,
+    /// Whether the first child of every node is sampled at temperature 0; by default it is, as in the released script.
+    pub greedy_first_child: bool,
+    /// Whether to stop when no node is open, which is the default. With `false` the search goes on revisiting finished
+    /// leaves until the budget is used up, as the released code does; that changes visit counts only.
+    pub stop_when_exhausted: bool,
+}
+
+impl Default for Released {
+    fn default() -> Self {
+        Self {
+            growth: Growth { plus_one: true, may_shrink: false },
+            importance: Importance::Value,
+            prm_aggregation: PrmAggregation::Latest,
+            greedy_first_child: true,
+            stop_when_exhausted: true,
+        }
+    }
 }
 
 /// The rule for choosing a child from its visits `n`, its mean score `Q/n` and its parent's visits `N`.
@@ -234,7 +257,7 @@ impl Config {
     /// Returns the leaf score of a solution outside any tree: `s = beta_v v + beta_PRM PRM + beta_ORM ORM`. `path` holds
     /// the PRM scores of its options, first option first. A missing part adds nothing.
     pub fn leaf_score(&self, value: Option<f64>, path: &[Option<f64>], orm: Option<f64>) -> f64 {
-        leaf_score(self.weights, value, aggregate(self.prm_aggregation, path), orm)
+        leaf_score(self.weights, value, aggregate(self.released.prm_aggregation, path), orm)
     }
 
     /// Checks every range documented on the fields, and returns the first problem as an error.
@@ -246,7 +269,7 @@ impl Config {
         // Without a value critic this importance is always 0, and alpha would silently do nothing.
         let unmeasured = self.asks_root_value() && weights.value == 0.0;
         check(
-            "importance",
+            "released.importance",
             !unmeasured,
             "is `value` but weights.value is 0: use `total`, or alpha = 0",
         )
@@ -318,7 +341,7 @@ impl Config {
 
     /// Whether importance compares children with `v(s)`, in which case the root has to be scored too.
     pub(crate) fn asks_root_value(&self) -> bool {
-        self.importance == Importance::Value && self.alpha > 0.0
+        self.released.importance == Importance::Value && self.alpha > 0.0
     }
 
     /// Returns the bounds that hold at `depth`; 0 is the root.

@@ -26,8 +26,8 @@ mod verbs;
 
 pub use answer::{best_leaf, greedy_leaf, rerank, weighted_vote};
 pub use config::{
-    Budget, Config, ConfigError, Growth, Importance, Merge, PrmAggregation, RootSelection,
-    Selection, Weights, Width,
+    Budget, Config, ConfigError, Growth, Importance, Merge, PrmAggregation, Released,
+    RootSelection, Selection, Weights, Width,
 };
 pub use node::{Action, Evaluation, Node, NodeId};
 pub use request::{Request, SampleRequest, StopReason, TellError};

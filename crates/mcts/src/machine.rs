@@ -133,7 +133,8 @@ impl Tree {
         // With simulations in flight, the virtual loss of the other children would make a finished leaf win
         // again and again.
         let waits = self.node(NodeId::ROOT).flying > 0;
-        let open = !self.config.stop_when_exhausted || self.nodes.iter().any(Node::is_open);
+        let open =
+            !self.config.released.stop_when_exhausted || self.nodes.iter().any(Node::is_open);
         match node.score {
             Some(score) if open && !waits => {
                 self.tally.revisits += 1;
@@ -183,7 +184,7 @@ impl Tree {
             count: sampling.lacking,
             first_attempt: node.attempts,
             // Not after a blank first attempt: temperature 0 would only repeat it.
-            greedy_first: self.config.greedy_first_child && node.attempts == 0,
+            greedy_first: self.config.released.greedy_first_child && node.attempts == 0,
             to_end: node.depth + 1 >= self.config.max_depth,
         }
     }

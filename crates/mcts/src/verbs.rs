@@ -216,7 +216,7 @@ impl Tree {
     fn widen(&mut self, id: NodeId) {
         let importance = self.importance(id);
         let bounds = self.config.width_at(self.node(id).depth);
-        let growth = self.config.growth;
+        let growth = self.config.released.growth;
         // A width that only grows started at `c_min` already.
         let min = if growth.may_shrink { bounds.min } else { 0 };
         let bounds = Width { min, ..bounds };
@@ -233,7 +233,7 @@ impl Tree {
         let measured = |measure: fn(&Node) -> Option<f64>| -> Vec<f64> {
             self.children(id).filter_map(|(_, child)| measure(child)).collect()
         };
-        let (center, points) = match self.config.importance {
+        let (center, points) = match self.config.released.importance {
             Importance::Value => (self.node(id).value, measured(|child| child.value)),
             Importance::Total => {
                 let means = measured(Node::mean);

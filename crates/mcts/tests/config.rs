@@ -18,7 +18,7 @@ fn reads_table_5() {
     config.validate().unwrap();
     assert_eq!(config.root_width, Width { min: 10, max: 60 });
     assert_eq!(config.width, Width { min: 2, max: 10 });
-    assert_eq!(config.importance, Importance::Value);
+    assert_eq!(config.released.importance, Importance::Value);
     assert_eq!(config.merge, Merge::EditDistance { threshold: 50, resamples: 5 });
     let budget =
         Budget { simulations: 55, min_terminals: None, nodes: None, terminals: None, tokens: None };
@@ -95,7 +95,8 @@ fn ranges_are_checked() {
         (
             "{ value = 1.0,",
             "{ value = 0,",
-            "`importance` is `value` but weights.value is 0: use `total`, or alpha = 0".into(),
+            "`released.importance` is `value` but weights.value is 0: use `total`, or alpha = 0"
+                .into(),
         ),
     ];
     for (line, instead, expected) in cases {

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Table, plain};
 use mcts::{
-    Budget, Config, Growth, Importance, Merge, Node, NodeId, PrmAggregation, Request,
+    Budget, Config, Growth, Importance, Merge, Node, NodeId, PrmAggregation, Released, Request,
     RootSelection, Selection, StopReason, Tree, Width,
 };
 use proptest::option;
@@ -76,16 +76,18 @@ fn configs() -> impl Strategy<Value = Config> {
             },
             width: Width { min: widths.2, max: widths.2 + widths.3 },
             max_depth,
-            importance: if flags[0] { Importance::Total } else { Importance::Value },
-            greedy_first_child: flags[1],
             root_wave: flags[2] && !single(merge),
-            growth: Growth { plus_one: flags[3], may_shrink: flags[4] },
-            stop_when_exhausted: flags[5],
             split_depth: released.0,
             settled_variance: released.1.filter(|_| rollouts >= 2),
             merge,
             rollouts,
-            prm_aggregation: how,
+            released: Released {
+                importance: if flags[0] { Importance::Total } else { Importance::Value },
+                greedy_first_child: flags[1],
+                growth: Growth { plus_one: flags[3], may_shrink: flags[4] },
+                stop_when_exhausted: flags[5],
+                prm_aggregation: how,
+            },
             // Halving has to know how many simulations to share out, which a limit on tokens alone does not say.
             budget: Budget {
                 tokens: budget.tokens.filter(|_| !beyond[1] || budget.nodes.is_some()),
@@ -187,7 +189,7 @@ proptest! {
                 _ if node.depth == 0 => config.root_width,
                 _ => config.width,
             };
-            let most = if config.growth.may_shrink { bounds.max } else { node.width };
+            let most = if config.released.growth.may_shrink { bounds.max } else { node.width };
             prop_assert!(node.children.len() <= most as usize);
             prop_assert!(node.width <= bounds.max);
             // A leaf whose rollouts agree may have only one child, even below `c_min`.

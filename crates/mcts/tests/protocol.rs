@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Table, action, plain};
+use common::{RELEASED, Table, action, plain};
 use mcts::{
-    Action, Config, Evaluation, Importance, Merge, NodeId, Request, RootSelection, SampleRequest,
-    Selection, StopReason, TellError, Tree, Weights, Width,
+    Action, Config, Evaluation, Importance, Merge, NodeId, Released, Request, RootSelection,
+    SampleRequest, Selection, StopReason, TellError, Tree, Weights, Width,
 };
 
 fn one() -> Evaluation {
@@ -45,14 +45,15 @@ fn the_root_is_scored_only_for_value_importance() {
     tree.tell_root(0.25).unwrap();
     assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 0, false, false));
     assert_eq!(tree.node(NodeId::ROOT).visits, 0, "a value of the root is not backed up");
-    for config in [plain(5), Config { importance: Importance::Total, ..adaptive }] {
+    let released = Released { importance: Importance::Total, ..adaptive.released };
+    for config in [plain(5), Config { released, ..adaptive }] {
         attempt(&Tree::new(&config).unwrap());
     }
 }
 
 #[test]
 fn only_the_first_attempt_is_greedy_and_only_the_last_depth_runs_to_the_end() {
-    let config = Config { greedy_first_child: true, max_depth: 2, ..plain(9) };
+    let config = Config { released: Released::default(), max_depth: 2, ..plain(9) };
     let mut tree = Tree::new(&config).unwrap();
     assert_eq!(attempt(&tree), (NodeId::ROOT, 1, 0, true, false));
     tell(&mut tree, &[""]);
@@ -337,7 +338,7 @@ fn visits(tree: &Tree) -> Vec<u32> {
 
 #[test]
 fn puct_prefers_what_the_policy_prefers() {
-    let config = Config { selection: Selection::Puct, stop_when_exhausted: false, ..plain(9) };
+    let config = Config { selection: Selection::Puct, released: RELEASED, ..plain(9) };
     let likely_second = [-3.0, -1.0];
     let visited = |config: &Config| visits(&two_children(config, [0.5, 0.5], likely_second));
     let puct = visited(&config);
@@ -387,7 +388,7 @@ fn halving_shares_the_visits_out_in_rounds() {
         root: RootSelection::SequentialHalving,
         root_width,
         root_wave: true,
-        stop_when_exhausted: false,
+        released: RELEASED,
         ..plain(16)
     };
     let mut tree = Tree::new(&config).unwrap();

@@ -6,8 +6,8 @@ mod common;
 
 use common::{Table, plain, text};
 use mcts::{
-    Config, Importance, Merge, NodeId, PrmAggregation, StopReason, Tree, Weights, Width, best_leaf,
-    greedy_leaf,
+    Config, Importance, Merge, NodeId, PrmAggregation, Released, StopReason, Tree, Weights, Width,
+    best_leaf, greedy_leaf,
 };
 use proptest::prelude::*;
 
@@ -65,7 +65,7 @@ impl Naive {
     fn widen(&mut self, table: &Table, config: &Config) {
         let means: Vec<f64> = self.children.iter().map(Self::mean).collect();
         let value = |text: &str| table.0[text].value;
-        let gaps: Vec<f64> = match config.importance {
+        let gaps: Vec<f64> = match config.released.importance {
             Importance::Value => {
                 let here = value(&self.text);
                 self.children.iter().map(|child| (value(&child.text) - here).abs()).collect()
@@ -118,7 +118,10 @@ fn configs() -> impl Strategy<Value = Config> {
                 root_width: Width { min: root, max: root + more_root },
                 width: Width { min: inner, max: inner + more },
                 max_depth: depth,
-                importance: if total { Importance::Total } else { Importance::Value },
+                released: Released {
+                    importance: if total { Importance::Total } else { Importance::Value },
+                    ..plain(n).released
+                },
                 rollouts,
                 root_wave: wave,
                 ..plain(n)
@@ -148,7 +151,8 @@ proptest! {
         let wide = Width { min: 6, max: 6 };
         let weights = Weights { value: 1.0, prm: 0.0, orm: 0.0 };
         let config = Config { merge, root_width: wide, width: wide, weights, exploration: 1e3,
-            prm_aggregation: PrmAggregation::Max, ..plain(100_000) };
+            released: Released { prm_aggregation: PrmAggregation::Max, ..plain(0).released },
+            ..plain(100_000) };
         let tree = table.drive(&config);
         prop_assert_eq!(tree.stop(), Some(StopReason::Exhausted));
         prop_assert_eq!(tree.nodes().count(), table.0.len());

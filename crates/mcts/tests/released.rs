@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::{Table, plain, text};
-use mcts::{Budget, Config, Growth, Importance, Merge, NodeId, PrmAggregation, Tree, Width};
+use common::{RELEASED, Table, plain, text};
+use mcts::{Budget, Config, Merge, NodeId, Tree, Width};
 use proptest::prelude::*;
 
 /// A node as in the released code, with its sum of rewards and the children allowed so far.
@@ -224,15 +224,12 @@ proptest! {
         let config = Config {
             exploration,
             alpha,
-            growth: Growth { plus_one: false, may_shrink: false },
             root_width: Width { min: root, max: 10 },
             width: Width { min: inner, max: 10 },
             max_depth,
             split_depth: Some(split_depth),
-            importance: Importance::Total,
             merge: Merge::MostDistant { threshold, attempts, saturate_after: Some(saturate_after) },
-            prm_aggregation: PrmAggregation::Latest,
-            stop_when_exhausted: false,
+            released: RELEASED,
             budget: Budget {
                 simulations,
                 min_terminals: Some(min_terminals),

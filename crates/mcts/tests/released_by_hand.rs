@@ -24,8 +24,8 @@
 
 mod common;
 
-use common::{Table, plain, text};
-use mcts::{Config, Growth, Importance, Merge, NodeId, Tree, Width};
+use common::{RELEASED, Table, plain, text};
+use mcts::{Config, Merge, NodeId, Tree, Width};
 
 const A: &str = "aa\n";
 const Z: &str = "zz\n";
@@ -51,14 +51,12 @@ fn after(simulations: u32) -> Tree {
     let config = Config {
         exploration: 1.0,
         alpha: 8.0,
-        growth: Growth { plus_one: false, may_shrink: false },
         root_width: Width { min: 2, max: 10 },
         width: Width { min: 1, max: 10 },
         max_depth: 10,
-        importance: Importance::Total,
         merge: Merge::MostDistant { threshold: 2, attempts: 2, saturate_after: None },
         weights: mcts::Weights { value: 1.0, prm: 0.0, orm: 0.0 },
-        stop_when_exhausted: false,
+        released: RELEASED,
         ..plain(simulations)
     };
     table().drive(&config)

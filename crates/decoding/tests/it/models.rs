@@ -73,12 +73,10 @@ pub(crate) fn config(rollouts: u32, max_depth: u32) -> SearchConfig {
         "rollouts_by": "policy_grown", "rollouts_are_candidates": true, "vote_likelihood": 0.25,
         "mcts": {
             "selection": "uct", "exploration": 1.0, "root": "selection", "alpha": 0.0,
-            "growth": { "plus_one": true, "may_shrink": false },
             "root_width": { "min": 2, "max": 2 }, "width": { "min": 2, "max": 2 },
-            "max_depth": max_depth, "importance": "total",
+            "max_depth": max_depth, "released": { "importance": "total" },
             "merge": { "distinct": { "least_mass": 0.001 } },
             "weights": { "value": 1.0, "prm": 1.0, "orm": 1.0 }, "rollouts": rollouts,
-            "prm_aggregation": "latest", "greedy_first_child": true, "stop_when_exhausted": true,
             "budget": { "simulations": 24 }, "root_wave": false, "in_flight": 1,
         },
     }))

@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use mcts::{
-    Action, Budget, Config, Evaluation, Growth, Importance, Merge, NodeId, PrmAggregation, Request,
-    RootSelection, Selection, Tree, Weights, Width,
+    Action, Budget, Config, Evaluation, Growth, Importance, Merge, NodeId, PrmAggregation,
+    Released, Request, RootSelection, Selection, Tree, Weights, Width,
 };
 use serde::Deserialize;
 
@@ -120,18 +120,14 @@ pub fn plain(simulations: u32) -> Config {
         exploration: 1.0,
         root: RootSelection::Selection,
         alpha: 0.0,
-        growth: Growth { plus_one: true, may_shrink: false },
         root_width: Width { min: 2, max: 2 },
         width: Width { min: 2, max: 2 },
         max_depth: 8,
         split_depth: None,
-        importance: Importance::Value,
         merge: Merge::Off,
         weights: Weights { value: 1.0, prm: 1.0, orm: 1.0 },
         rollouts: 2,
         settled_variance: None,
-        prm_aggregation: PrmAggregation::Latest,
-        greedy_first_child: false,
         budget: Budget {
             simulations,
             min_terminals: None,
@@ -139,11 +135,20 @@ pub fn plain(simulations: u32) -> Config {
             terminals: None,
             tokens: None,
         },
-        stop_when_exhausted: true,
         root_wave: false,
         in_flight: 1,
+        released: Released { greedy_first_child: false, ..Released::default() },
     }
 }
+
+/// The released code's choices, except that first children are not sampled greedily.
+pub const RELEASED: Released = Released {
+    growth: Growth { plus_one: false, may_shrink: false },
+    importance: Importance::Total,
+    prm_aggregation: PrmAggregation::Latest,
+    greedy_first_child: false,
+    stop_when_exhausted: false,
+};
 
 /// The generator `SplitMix64` (Steele, Lea and Flood), so that a table is determined by its seed alone.
 struct SplitMix(u64);
