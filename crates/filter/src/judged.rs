@@ -2,84 +2,47 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{Column, DataFrame, PolarsError};
-use schema::{Critique, Question, Trajectory};
+use schema::{Critique, Trajectory};
 use stage::Failure;
 
-use crate::frame::{self, CRITIQUE, FORETOLD, TRAJECTORY};
-
-/// All trajectories and their critiques.
+/// A trajectory and its critique.
+#[derive(Debug)]
 pub(crate) struct Judged {
-    pub(crate) trajectories: Vec<Trajectory>,
-    pub(crate) critiques: Vec<Critique>,
-    /// One row per pair.
-    pub(crate) frame: DataFrame,
-    /// The operator that made each prompt, or its source if no operator did; empty unless the prompts were given.
-    pub(crate) operators: BTreeMap<String, String>,
+    pub(crate) trajectory: Trajectory,
+    pub(crate) critique: Critique,
 }
 
-impl Judged {
-    /// Pairs trajectories and critiques by id. Refuses a trajectory without a critique, a critique without a trajectory,
-    /// and a pair that disagrees on the prompt or on the number of steps.
-    pub(crate) fn new(
-        trajectories: Vec<Trajectory>,
-        critiques: Vec<Critique>,
-    ) -> Result<Self, Failure> {
-        let left = frame::of_trajectories(&trajectories).map_err(bug)?;
-        let right = frame::of_critiques(&critiques).map_err(bug)?;
-        if let Some(id) = frame::unpaired(&left, &right).map_err(bug)? {
-            let failure = Failure::data(format!("trajectory {id} has no critique"));
+/// Pairs trajectories and critiques by id, and sorts the pairs by prompt id and trajectory id. Refuses a trajectory without
+/// a critique, a critique without a trajectory, and a pair that disagrees on the prompt or on the number of steps.
+pub(crate) fn pair(
+    mut trajectories: Vec<Trajectory>,
+    critiques: Vec<Critique>,
+) -> Result<Vec<Judged>, Failure> {
+    trajectories.sort_by(|a, b| {
+        a.prompt_id.cmp(&b.prompt_id).then_with(|| a.trajectory_id.cmp(&b.trajectory_id))
+    });
+    let mut critiques: BTreeMap<String, Critique> =
+        critiques.into_iter().map(|one| (one.trajectory_id.clone(), one)).collect();
+    let mut judged = Vec::with_capacity(trajectories.len());
+    for trajectory in trajectories {
+        let Some(critique) = critiques.remove(&trajectory.trajectory_id) else {
+            let message = format!("trajectory {} has no critique", trajectory.trajectory_id);
+            let failure = Failure::data(message);
             return Err(failure.hint("run critique again on these trajectories"));
-        }
-        if let Some(id) = frame::unpaired(&right, &left).map_err(bug)? {
-            let failure = Failure::data(format!("the critique of {id} has no trajectory"));
-            return Err(failure.hint("these critiques are of other trajectories"));
-        }
-        let frame = frame::paired(&left, &right).map_err(bug)?;
-        let judged = Self { frame, trajectories, critiques, operators: BTreeMap::new() };
-        judged.pairs()?.into_iter().try_for_each(|(t, c)| alike(t, c))?;
-        Ok(judged)
+        };
+        alike(&trajectory, &critique)?;
+        judged.push(Judged { trajectory, critique });
     }
+    if let Some(id) = critiques.keys().next() {
+        let failure = Failure::data(format!("the critique of {id} has no trajectory"));
+        return Err(failure.hint("these critiques are of other trajectories"));
+    }
+    Ok(judged)
+}
 
-    /// Adds the prompts: their operators, and whether each answer agrees with the one expected of its prompt. Refuses a
-    /// trajectory whose prompt is not among them.
-    pub(crate) fn asked(mut self, prompts: &[Question]) -> Result<Self, Failure> {
-        let by_id: BTreeMap<&str, &Question> =
-            prompts.iter().map(|prompt| (prompt.prompt_id.as_str(), prompt)).collect();
-        let foretold = |(trajectory, _): (&Trajectory, &Critique)| {
-            let (id, prompt) = (&trajectory.trajectory_id, &trajectory.prompt_id);
-            let Some(of) = by_id.get(prompt.as_str()) else {
-                let message = format!(
-                    "trajectory {id} is of prompt {prompt}, which is not among the prompts"
-                );
-                return Err(Failure::data(message).hint("give the prompts that were searched"));
-            };
-            Ok(match (&of.expected, &trajectory.answer) {
-                // Only backward questions have an expected answer.
-                (None, _) => true,
-                (Some(expected), Some(answer)) => answer::same(answer, expected),
-                (Some(_), None) => false,
-            })
-        };
-        let foretold: Vec<bool> =
-            self.pairs()?.into_iter().map(foretold).collect::<Result<_, _>>()?;
-        self.frame.with_column(Column::new(FORETOLD.into(), foretold)).map_err(bug)?;
-        let operator = |prompt: &Question| {
-            let operator = prompt.operator.clone().unwrap_or_else(|| prompt.source.clone());
-            (prompt.prompt_id.clone(), operator)
-        };
-        self.operators = prompts.iter().map(operator).collect();
-        Ok(self)
-    }
-
-    fn pairs(&self) -> Result<Vec<(&Trajectory, &Critique)>, Failure> {
-        let of = |name| -> Result<Vec<usize>, PolarsError> {
-            Ok(self.frame.column(name)?.u32()?.iter().flatten().map(|at| at as usize).collect())
-        };
-        let (trajectories, critiques) = (of(TRAJECTORY).map_err(bug)?, of(CRITIQUE).map_err(bug)?);
-        let pairs = trajectories.into_iter().zip(critiques);
-        Ok(pairs.map(|(t, c)| (&self.trajectories[t], &self.critiques[c])).collect())
-    }
+/// Splits pairs that are sorted by prompt into those of one prompt each.
+pub(crate) fn by_prompt(judged: &[Judged]) -> impl Iterator<Item = &[Judged]> {
+    judged.chunk_by(|a, b| a.trajectory.prompt_id == b.trajectory.prompt_id)
 }
 
 fn alike(trajectory: &Trajectory, critique: &Critique) -> Result<(), Failure> {
@@ -96,11 +59,6 @@ fn alike(trajectory: &Trajectory, critique: &Critique) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An error of polars is a bug of ours: the frames it works on were built here.
-pub(crate) fn bug(error: PolarsError) -> Failure {
-    Failure::bug(error)
-}
-
 #[cfg(test)]
 pub(crate) mod fixtures;
 
@@ -110,7 +68,7 @@ mod tests {
     use super::*;
 
     fn refused(trajectories: Vec<Trajectory>, critiques: Vec<Critique>) -> String {
-        let failure = Judged::new(trajectories, critiques).err().unwrap();
+        let failure = pair(trajectories, critiques).unwrap_err();
         assert_eq!(failure.exit(), stage::Exit::Data);
         failure.to_string()
     }
@@ -120,11 +78,10 @@ mod tests {
         let ids = ["a", "b", "c"];
         let trajectories = ids.map(|id| trajectory("p", id)).to_vec();
         let critiques = ids.iter().rev().map(|id| critique("p", id, 0.5)).collect();
-        let judged = Judged::new(trajectories, critiques).unwrap();
-        let pairs = judged.pairs().unwrap();
-        let found: Vec<_> = pairs.iter().map(|(t, _)| t.trajectory_id.as_str()).collect();
+        let pairs = pair(trajectories, critiques).unwrap();
+        let found: Vec<_> = pairs.iter().map(|one| one.trajectory.trajectory_id.as_str()).collect();
         assert_eq!(found, ids);
-        assert!(pairs.iter().all(|(t, c)| t.trajectory_id == c.trajectory_id));
+        assert!(pairs.iter().all(|one| one.trajectory.trajectory_id == one.critique.trajectory_id));
     }
 
     #[test]
@@ -149,6 +106,6 @@ mod tests {
 
     #[test]
     fn nothing_is_something_to_judge_too() {
-        assert_eq!(Judged::new(Vec::new(), Vec::new()).unwrap().frame.height(), 0);
+        assert!(pair(Vec::new(), Vec::new()).unwrap().is_empty());
     }
 }

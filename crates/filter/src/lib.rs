@@ -9,25 +9,27 @@
 //! committed last, and all three always come from the same run.
 
 mod args;
+mod asked;
 mod config;
-mod frame;
+mod inputs;
 mod judged;
 mod output;
 mod rows;
 mod select;
 mod summary;
+mod tally;
 
 pub use args::Args;
 pub use config::{FilterConfig, RankBy};
 
-use dataset::Dataset;
-use schema::{Critique, Prompt, Question, Trajectory};
 use stage::Failure;
 
-use crate::judged::Judged;
-use crate::output::{Outputs, Tables};
-use crate::select::Selection;
+use crate::inputs::Inputs;
+use crate::output::Outputs;
+use crate::rows::Rows;
+use crate::select::{Choice, criteria};
 use crate::summary::Summary;
+use crate::tally::Tally;
 
 /// Runs the stage.
 pub fn run(args: &Args) -> Result<(), Failure> {
@@ -35,25 +37,33 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let config = &preset.value;
     config.check()?;
     args.check()?;
-    let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
-    let critiques = Dataset::<Critique>::open(&args.critiques)?;
-    let prompts = args.prompts.as_deref().map(Dataset::<Prompt>::open).transpose()?;
-    let mut inputs = vec![trajectories.input("trajectories"), critiques.input("critiques")];
-    inputs.extend(prompts.iter().map(|prompts| prompts.input("prompts")));
-    let version = env!("CARGO_PKG_VERSION");
-    let recipe = stage::recipe("filter", version, &args.common, &preset.digest, inputs);
-    let mut judged = Judged::new(trajectories.rows()?, critiques.rows()?)
-        .map_err(|failure| failure.within(args.critiques.display()))?;
-    if let Some(prompts) = prompts {
-        judged = judged.asked(&prompts.view::<Question>()?)?;
-    }
-    let selection = Selection::new(&judged, config)?;
-    let tables = Tables::new(&judged, &selection, config);
-    let summary = Summary::new(&judged, &selection, &tables);
+    let inputs = Inputs::open(args)?;
+    // The inputs are read twice: an output cannot be begun before its number of parts is known, and keeping all rows until
+    // then could take more memory than there is.
+    let summary = count(&inputs, config)?;
     if args.common.dry_run {
         return summary.print("would be written", args.common.json);
     }
-    let outputs = Outputs::begin(args, &recipe, &tables, config.chunk_rows)?;
-    let written = outputs.write(&recipe, &tables, &summary)?;
-    summary.print(if written { "written" } else { "up to date" }, args.common.json)
+    let (version, listed) = (env!("CARGO_PKG_VERSION"), inputs.listed.clone());
+    let recipe = stage::recipe("filter", version, &args.common, &preset.digest, listed);
+    let outputs = Outputs::begin(args, &recipe, &summary, config.chunk_rows)?;
+    let Some(mut writer) = outputs.anew(&recipe)? else {
+        return summary.print("up to date", args.common.json);
+    };
+    inputs.for_each_prompt(|searched| {
+        writer.add(Rows::new(&Choice::new(searched, config)?, config))
+    })?;
+    writer.commit(&summary)?;
+    summary.print("written", args.common.json)
+}
+
+/// Counts what will be written.
+fn count(inputs: &Inputs, config: &FilterConfig) -> Result<Summary, Failure> {
+    let mut tally = Tally::default();
+    inputs.for_each_prompt(|searched| {
+        let choice = Choice::new(searched, config)?;
+        tally.add(searched, &choice, &Rows::new(&choice, config));
+        Ok(())
+    })?;
+    Ok(Summary::new(&tally, criteria(config, inputs.have_prompts())))
 }

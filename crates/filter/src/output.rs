@@ -1,6 +1,5 @@
 //! The three outputs, written as a unit.
 
-use std::ops::Range;
 use std::path::Path;
 
 use dataset::{Begin, METRICS, Output, Recipe};
@@ -8,38 +7,15 @@ use schema::{Preference, SftExample, Steps, Table};
 use stage::{Failure, Metrics};
 
 use crate::args::Args;
-use crate::config::FilterConfig;
-use crate::judged::Judged;
-use crate::rows;
-use crate::select::Selection;
+use crate::rows::Rows;
 use crate::summary::Summary;
-
-/// The rows of the outputs, ordered by prompt id.
-pub(crate) struct Tables {
-    pub(crate) sft: Vec<SftExample>,
-    pub(crate) preferences: Vec<Preference>,
-    pub(crate) steps: Vec<Steps>,
-}
-
-impl Tables {
-    pub(crate) fn new(judged: &Judged, selection: &Selection, config: &FilterConfig) -> Self {
-        let choices = || selection.choices.iter();
-        let kept = choices().flat_map(|choice| &choice.kept);
-        let usable = choices().flat_map(|choice| &choice.usable);
-        Self {
-            sft: kept.map(|pick| rows::example(judged, *pick)).collect(),
-            preferences: choices().flat_map(|choice| rows::pairs(judged, choice, config)).collect(),
-            steps: usable
-                .filter_map(|pick| rows::steps(judged, *pick, config.step_threshold))
-                .collect(),
-        }
-    }
-}
 
 /// One output before anything is written: its folder, its parts, and whether it is complete already.
 struct Pending<'a, T> {
     dir: &'a Path,
-    ranges: Vec<Range<usize>>,
+    parts: usize,
+    /// Rows per part; 0 for a single part.
+    chunk_rows: usize,
     begun: Begin<Output<T>>,
 }
 
@@ -47,13 +23,13 @@ impl<'a, T: Table> Pending<'a, T> {
     fn begin(
         dir: &'a Path,
         recipe: &Recipe,
-        rows: &[T],
+        rows: usize,
         chunk_rows: usize,
         force: bool,
     ) -> Result<Self, Failure> {
-        let ranges = dataset::chunk(rows.len(), chunk_rows);
-        let begun = Output::begin(dir, recipe.clone(), ranges.len(), force)?;
-        Ok(Self { dir, ranges, begun })
+        let parts = dataset::chunk(rows, chunk_rows).len();
+        let begun = Output::begin(dir, recipe.clone(), parts, force)?;
+        Ok(Self { dir, parts, chunk_rows, begun })
     }
 
     fn is_complete(&self) -> bool {
@@ -62,28 +38,51 @@ impl<'a, T: Table> Pending<'a, T> {
 
     /// Discards the parts that are there, to write all of them again.
     fn anew(self, recipe: &Recipe) -> Result<Open<'a, T>, Failure> {
-        let Self { dir, ranges, begun } = self;
+        let Self { dir, parts, chunk_rows, begun } = self;
         let output = match begun {
-            Begin::UpToDate(_) => Output::again(dir, recipe.clone(), ranges.len())?,
+            Begin::UpToDate(_) => Output::again(dir, recipe.clone(), parts)?,
             Begin::Work(output) => output,
         };
         output.discard_parts()?;
-        Ok(Open { dir, ranges, output })
+        Ok(Open { dir, chunk_rows, output, written: 0, rows: Vec::new() })
     }
 }
 
-/// An output that has no parts yet.
+/// An output that is being written, part after part.
 struct Open<'a, T> {
     dir: &'a Path,
-    ranges: Vec<Range<usize>>,
+    chunk_rows: usize,
     output: Output<T>,
+    /// Parts written so far.
+    written: usize,
+    /// The rows of the next part.
+    rows: Vec<T>,
 }
 
 impl<T: Table> Open<'_, T> {
-    /// Writes all parts and the metrics, and commits.
-    fn write(self, rows: &[T], summary: &Summary) -> Result<(), Failure> {
-        for (index, range) in self.ranges.into_iter().enumerate() {
-            self.output.write_part(index, &rows[range])?;
+    /// Adds rows, and writes a part whenever there are enough for one.
+    fn add(&mut self, rows: Vec<T>) -> Result<(), Failure> {
+        for row in rows {
+            self.rows.push(row);
+            if self.rows.len() == self.chunk_rows {
+                self.write_part()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_part(&mut self) -> Result<(), Failure> {
+        self.output.write_part(self.written, &self.rows)?;
+        self.written += 1;
+        self.rows.clear();
+        Ok(())
+    }
+
+    /// Writes the last part and the metrics, and commits.
+    fn commit(mut self, summary: &Summary) -> Result<(), Failure> {
+        // Without any rows there is one part, an empty one.
+        if self.written == 0 || !self.rows.is_empty() {
+            self.write_part()?;
         }
         let mut metrics = Metrics::open(&self.dir.join(METRICS))?;
         metrics.row(summary)?;
@@ -100,47 +99,62 @@ pub(crate) struct Outputs<'a> {
 }
 
 impl<'a> Outputs<'a> {
-    /// Begins all three before writing any, so that if one is refused the others are untouched.
+    /// Begins all three before writing any, so that if one is refused the others are untouched. The summary says how many
+    /// rows each will have.
     pub(crate) fn begin(
         args: &'a Args,
         recipe: &Recipe,
-        tables: &Tables,
+        summary: &Summary,
         chunk_rows: usize,
     ) -> Result<Self, Failure> {
         let force = args.common.force;
-        let (sft, preferences) = (&args.out_sft, &args.out_preferences);
+        let Summary { sft, preferences, steps, .. } = *summary;
         Ok(Self {
-            sft: Pending::begin(sft, recipe, &tables.sft, chunk_rows, force)?,
+            sft: Pending::begin(&args.out_sft, recipe, sft, chunk_rows, force)?,
             preferences: Pending::begin(
-                preferences,
+                &args.out_preferences,
                 recipe,
-                &tables.preferences,
+                preferences,
                 chunk_rows,
                 force,
             )?,
-            steps: Pending::begin(&args.out_steps, recipe, &tables.steps, chunk_rows, force)?,
+            steps: Pending::begin(&args.out_steps, recipe, steps, chunk_rows, force)?,
         })
     }
 
-    /// Writes all three, the SFT examples last, unless all are complete; returns whether it wrote. If only some are
-    /// complete, all are written again: those could be from another version of this program, and the three must come from
-    /// one run.
-    pub(crate) fn write(
-        self,
-        recipe: &Recipe,
-        tables: &Tables,
-        summary: &Summary,
-    ) -> Result<bool, Failure> {
+    /// Discards all three and returns the writer that makes them again; `None` if all are complete. If only some are
+    /// complete, those go too: they could be from another version of this program, and the three must come from one run.
+    pub(crate) fn anew(self, recipe: &Recipe) -> Result<Option<Writer<'a>>, Failure> {
         let Self { sft, preferences, steps } = self;
         if sft.is_complete() && preferences.is_complete() && steps.is_complete() {
-            return Ok(false);
+            return Ok(None);
         }
         // The SFT examples stand for the whole (`make` and fine-tuning wait for them), so they are the first to go.
         let sft = sft.anew(recipe)?;
         let (preferences, steps) = (preferences.anew(recipe)?, steps.anew(recipe)?);
-        steps.write(&tables.steps, summary)?;
-        preferences.write(&tables.preferences, summary)?;
-        sft.write(&tables.sft, summary)?;
-        Ok(true)
+        Ok(Some(Writer { sft, preferences, steps }))
+    }
+}
+
+/// Writes the three outputs side by side.
+pub(crate) struct Writer<'a> {
+    sft: Open<'a, SftExample>,
+    preferences: Open<'a, Preference>,
+    steps: Open<'a, Steps>,
+}
+
+impl Writer<'_> {
+    /// Adds the rows of the next prompt, in the order of the prompt ids.
+    pub(crate) fn add(&mut self, rows: Rows) -> Result<(), Failure> {
+        self.steps.add(rows.steps)?;
+        self.preferences.add(rows.preferences)?;
+        self.sft.add(rows.sft)
+    }
+
+    /// Commits all three, the SFT examples last.
+    pub(crate) fn commit(self, summary: &Summary) -> Result<(), Failure> {
+        self.steps.commit(summary)?;
+        self.preferences.commit(summary)?;
+        self.sft.commit(summary)
     }
 }

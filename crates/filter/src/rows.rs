@@ -5,11 +5,32 @@ use schema::{Message, Preference, SftExample, Steps};
 
 use crate::config::FilterConfig;
 use crate::judged::Judged;
-use crate::select::{Choice, Pick};
+use crate::select::Choice;
+
+/// The rows of one prompt.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// One row per trajectory kept, best first.
+    pub(crate) sft: Vec<SftExample>,
+    pub(crate) preferences: Vec<Preference>,
+    /// One row per usable trajectory with steps, best first.
+    pub(crate) steps: Vec<Steps>,
+}
+
+impl Rows {
+    pub(crate) fn new(choice: &Choice<'_>, config: &FilterConfig) -> Self {
+        let steps = |one: &&Judged| steps(one, config.step_threshold);
+        Self {
+            sft: choice.kept.iter().map(|one| example(one)).collect(),
+            preferences: pairs(choice, config),
+            steps: choice.usable.iter().filter_map(steps).collect(),
+        }
+    }
+}
 
 /// The SFT example of a trajectory.
-pub(crate) fn example(judged: &Judged, pick: Pick) -> SftExample {
-    let trajectory = &judged.trajectories[pick.trajectory];
+fn example(one: &Judged) -> SftExample {
+    let trajectory = &one.trajectory;
     SftExample {
         prompt: vec![Message::user(&trajectory.prompt)],
         completion: vec![Message::assistant(&trajectory.completion)],
@@ -17,38 +38,36 @@ pub(crate) fn example(judged: &Judged, pick: Pick) -> SftExample {
         prompt_id: trajectory.prompt_id.clone(),
         trajectory_id: trajectory.trajectory_id.clone(),
         weight: 1.0,
-        score: Some(pick.score),
+        score: Some(one.critique.score),
         logprob: trajectory.logprob,
         round: trajectory.round,
     }
 }
 
 /// The preference pairs of one prompt: best with worst, second best with second worst, and so on.
-pub(crate) fn pairs(judged: &Judged, choice: &Choice, config: &FilterConfig) -> Vec<Preference> {
+fn pairs(choice: &Choice<'_>, config: &FilterConfig) -> Vec<Preference> {
     let Some(last) = choice.kept.last() else { return Vec::new() };
     let mut worst = choice.rejected.clone();
     // The sort is stable, so solutions of equal score stay in reverse rank order: the lowest ranked first.
     worst.reverse();
-    worst.sort_by(|a, b| a.score.total_cmp(&b.score));
+    worst.sort_by(|a, b| a.critique.score.total_cmp(&b.critique.score));
     let best = choice.kept.iter().chain(std::iter::repeat(last));
     let pairs = best.zip(worst).take(config.pairs_per_prompt);
+    let pairs = pairs.map(|(chosen, rejected)| preference(chosen, rejected));
     // Applied after pairing: a pair below the margin is dropped, and no other pair takes its place.
-    let clear = |(chosen, rejected): &(&Pick, Pick)| {
-        chosen.score - rejected.score >= config.preference_margin
-    };
-    pairs.filter(clear).map(|(chosen, rejected)| preference(judged, *chosen, rejected)).collect()
+    pairs.filter(|pair| pair.margin >= Some(config.preference_margin)).collect()
 }
 
-fn preference(judged: &Judged, chosen: Pick, rejected: Pick) -> Preference {
-    let (better, worse) =
-        (&judged.trajectories[chosen.trajectory], &judged.trajectories[rejected.trajectory]);
+fn preference(chosen: &Judged, rejected: &Judged) -> Preference {
+    let (better, worse) = (&chosen.trajectory, &rejected.trajectory);
+    let (high, low) = (chosen.critique.score, rejected.critique.score);
     Preference {
         prompt: vec![Message::user(&better.prompt)],
         chosen: vec![Message::assistant(&better.completion)],
         rejected: vec![Message::assistant(&worse.completion)],
-        score_chosen: Some(chosen.score),
-        score_rejected: Some(rejected.score),
-        margin: Some(chosen.score - rejected.score),
+        score_chosen: Some(high),
+        score_rejected: Some(low),
+        margin: Some(high - low),
         chosen_id: better.trajectory_id.clone(),
         rejected_id: worse.trajectory_id.clone(),
         round: better.round,
@@ -56,9 +75,8 @@ fn preference(judged: &Judged, chosen: Pick, rejected: Pick) -> Preference {
 }
 
 /// The step labels of a trajectory; `None` if it has no steps.
-pub(crate) fn steps(judged: &Judged, pick: Pick, threshold: f32) -> Option<Steps> {
-    let trajectory = &judged.trajectories[pick.trajectory];
-    let rewards = &judged.critiques[pick.critique].process_rewards;
+fn steps(one: &Judged, threshold: f32) -> Option<Steps> {
+    let (trajectory, rewards) = (&one.trajectory, &one.critique.process_rewards);
     (!rewards.is_empty()).then(|| Steps {
         prompt: trajectory.prompt.clone(),
         completions: trajectory.options.iter().map(|option| option.text.clone()).collect(),
@@ -72,12 +90,7 @@ pub(crate) fn steps(judged: &Judged, pick: Pick, threshold: f32) -> Option<Steps
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judged::fixtures::{config, judged, with};
-    use crate::select::Selection;
-
-    fn choose(judged: &Judged, config: &FilterConfig) -> Vec<Choice> {
-        Selection::new(judged, config).unwrap().choices
-    }
+    use crate::judged::fixtures::{choices, config, judged, with};
 
     fn named(pairs: &[Preference]) -> Vec<(&str, &str)> {
         pairs.iter().map(|pair| (pair.chosen_id.as_str(), pair.rejected_id.as_str())).collect()
@@ -86,7 +99,7 @@ mod tests {
     #[test]
     fn an_example_is_a_conversation_of_two() {
         let judged = judged(&[("p", "a", 0.75)]);
-        let example = example(&judged, choose(&judged, &config())[0].kept[0]);
+        let example = example(choices(&judged, &config())[0].kept[0]);
         assert_eq!(example.prompt, [Message::user("What is p?")]);
         assert_eq!(example.completion, [Message::assistant("It is a.\n#### 1")]);
         assert_eq!(example.example_id, row_id(&["a"]));
@@ -105,7 +118,7 @@ mod tests {
         let base = FilterConfig { outcome_above: 0.5, per_prompt: 2, ..config() };
         let pairs_of = |pairs_per_prompt| {
             let config = FilterConfig { pairs_per_prompt, ..base.clone() };
-            pairs(&judged, &choose(&judged, &config)[0], &config)
+            pairs(&choices(&judged, &config)[0], &config)
         };
         assert!(pairs_of(0).is_empty());
         assert_eq!(named(&pairs_of(1)), [("a", "d")]);
@@ -128,8 +141,8 @@ mod tests {
                 preference_margin,
                 ..config()
             };
-            let choices = choose(&judged, &config);
-            choices.iter().map(|choice| pairs(&judged, choice, &config).len()).collect::<Vec<_>>()
+            let choices = choices(&judged, &config);
+            choices.iter().map(|choice| pairs(choice, &config).len()).collect::<Vec<_>>()
         };
         // Nothing of the second prompt is kept, so it has no chosen solution.
         assert_eq!(found(0.0), [2, 0]);
@@ -148,11 +161,11 @@ mod tests {
                 c.process_rewards = vec![0.5, 0.75];
             }
         });
-        let usable = &choose(&judged, &config())[0].usable;
-        let row = steps(&judged, usable[0], 0.5).unwrap();
+        let usable = &choices(&judged, &config())[0].usable;
+        let row = steps(usable[0], 0.5).unwrap();
         assert_eq!(row.labels, [false, true]);
         assert_eq!(row.scores, Some(vec![0.5, 0.75]));
         assert_eq!(row.completions, ["It is a.\n", "#### 1"]);
-        assert_eq!(steps(&judged, usable[1], 0.5), None);
+        assert_eq!(steps(usable[1], 0.5), None);
     }
 }

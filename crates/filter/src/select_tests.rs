@@ -1,18 +1,24 @@
 //! Tests of each criterion, on handwritten rows.
 
 use super::*;
-use crate::judged::fixtures::{config, judged, with};
+use crate::judged::by_prompt;
+use crate::judged::fixtures::{choices, config, judged, with};
+use crate::rows::Rows;
+use crate::tally::Tally;
 
 /// The kept ids, prompt by prompt.
-fn kept(judged: &Judged, config: &FilterConfig) -> Vec<Vec<String>> {
-    let selection = Selection::new(judged, config).unwrap();
-    let id = |pick: &Pick| judged.trajectories[pick.trajectory].trajectory_id.clone();
-    selection.choices.iter().map(|choice| choice.kept.iter().map(id).collect()).collect()
+fn kept(judged: &[Judged], config: &FilterConfig) -> Vec<Vec<String>> {
+    let id = |one: &&Judged| one.trajectory.trajectory_id.clone();
+    choices(judged, config).iter().map(|choice| choice.kept.iter().map(id).collect()).collect()
 }
 
-fn removed(judged: &Judged, config: &FilterConfig) -> Vec<(&'static str, usize, usize)> {
-    let removed = Selection::new(judged, config).unwrap().removed;
-    removed.iter().map(|one| (one.criterion, one.removed, one.left)).collect()
+fn removed(judged: &[Judged], config: &FilterConfig) -> Vec<(&'static str, usize, usize)> {
+    let mut tally = Tally::default();
+    for (judged, choice) in by_prompt(judged).zip(choices(judged, config)) {
+        tally.add(&Searched { judged, asked: None }, &choice, &Rows::new(&choice, config));
+    }
+    let cuts = tally.cuts(criteria(config, false));
+    cuts.iter().map(|one| (one.criterion, one.removed, one.left)).collect()
 }
 
 #[test]
@@ -62,7 +68,8 @@ fn confidence_may_be_just_enough_and_has_to_be_there_if_asked_for() {
     assert_eq!(kept(&without, &at_least(0.0)).concat(), ["bare"]);
     let ranked = FilterConfig { rank_by: RankBy::Confidence, ..config() };
     for config in [at_least(0.1), ranked] {
-        let failure = Selection::new(&without, &config).err().unwrap();
+        let searched = Searched { judged: &without, asked: None };
+        let failure = Choice::new(&searched, &config).unwrap_err();
         assert_eq!(failure.exit(), stage::Exit::Data);
         assert!(failure.to_string().contains("critique of bare has no confidence"), "{failure}");
     }
@@ -80,7 +87,7 @@ fn other_decoders_and_unfinished_trajectories_are_of_no_use_at_all() {
         });
     let strict =
         FilterConfig { decoders: vec!["mcts".to_owned()], finished_only: true, ..config() };
-    let choice = &Selection::new(&judged, &strict).unwrap().choices[0];
+    let choice = &choices(&judged, &strict)[0];
     assert_eq!((choice.usable.len(), choice.kept.len(), choice.rejected.len()), (1, 1, 0));
     assert_eq!(kept(&judged, &strict).concat(), ["tree"]);
     assert_eq!(kept(&judged, &config()).concat(), ["sample"]);
@@ -183,7 +190,6 @@ fn each_criterion_counts_what_it_is_the_first_to_remove() {
 
 #[test]
 fn no_trajectories_give_no_choices() {
-    let selection = Selection::new(&judged(&[]), &config()).unwrap();
-    assert_eq!((selection.prompts, selection.choices.len()), (0, 0));
-    assert!(selection.removed.iter().all(|one| (one.removed, one.left) == (0, 0)));
+    assert!(choices(&[], &config()).is_empty());
+    assert!(removed(&[], &config()).iter().all(|(_, removed, left)| (*removed, *left) == (0, 0)));
 }

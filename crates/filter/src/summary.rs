@@ -1,13 +1,9 @@
 //! The summary: how much was kept, and which criterion removed the rest.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::Serialize;
 use stage::Failure;
 
-use crate::judged::Judged;
-use crate::output::Tables;
-use crate::select::{Cut, Selection};
+use crate::tally::{Brought, Cut, Tally};
 
 /// The header of the table of counts.
 const HEADER: [&str; 8] =
@@ -27,72 +23,13 @@ pub(crate) struct Summary {
     share: Option<f64>,
     /// Mean critic score of the examples; null without any.
     mean_score: Option<f64>,
-    sft: usize,
-    preferences: usize,
-    steps: usize,
+    pub(crate) sft: usize,
+    pub(crate) preferences: usize,
+    pub(crate) steps: usize,
     /// The criteria in the order they apply.
     criteria: Vec<Cut>,
     /// The yield of each operator, if the prompts were given.
     operators: Vec<Brought>,
-}
-
-/// The yield of one operator.
-#[derive(Debug, Clone, Default, Serialize)]
-struct Brought {
-    operator: String,
-    /// Its prompts that have a trajectory.
-    prompts: usize,
-    /// Its prompts that have an example.
-    kept: usize,
-    sft: usize,
-    /// How much its prompts teach, 0 to 1: the mean over its prompts of `1 - p(y | x)`, the policy's probability of writing
-    /// anything but the best example `y`.
-    gain: f64,
-}
-
-impl Brought {
-    /// The yields of all operators, sorted by name.
-    fn all(judged: &Judged, selection: &Selection, tables: &Tables) -> Vec<Self> {
-        let mut all = BTreeMap::<&str, Self>::new();
-        let operator = |prompt: &str| judged.operators.get(prompt).map(String::as_str);
-        // A prompt that was made but has no trajectory does not count against its operator.
-        let searched: BTreeSet<&str> =
-            judged.trajectories.iter().map(|row| row.prompt_id.as_str()).collect();
-        for name in searched.into_iter().filter_map(operator) {
-            let brought = all.entry(name).or_default();
-            name.clone_into(&mut brought.operator);
-            brought.prompts += 1;
-        }
-        // `tables.sft` has the examples of one choice after those of another, each prompt's best first.
-        let bests = selection.choices.iter().scan(0, |at, choice| {
-            let of = &tables.sft[*at..*at + choice.kept.len()];
-            *at += choice.kept.len();
-            Some(of)
-        });
-        for of in bests {
-            let Some(best) = of.first() else { continue };
-            if let Some(brought) = operator(&best.prompt_id).and_then(|name| all.get_mut(name)) {
-                brought.kept += 1;
-                brought.sft += of.len();
-                brought.gain += best.news();
-            }
-        }
-        // The mean is over all searched prompts: one without an example counts 0.
-        let mean = |one: Self| Self { gain: one.gain / one.prompts as f64, ..one };
-        all.into_values().map(mean).collect()
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let share = 100.0 * self.kept as f64 / self.prompts as f64;
-        vec![
-            self.operator.clone(),
-            self.prompts.to_string(),
-            self.kept.to_string(),
-            format!("{share:.1} %"),
-            self.sft.to_string(),
-            format!("{:.3}", self.gain),
-        ]
-    }
 }
 
 /// The summary as JSON, with its status.
@@ -104,20 +41,19 @@ struct Report<'a> {
 }
 
 impl Summary {
-    pub(crate) fn new(judged: &Judged, selection: &Selection, tables: &Tables) -> Self {
-        let kept = selection.choices.iter().filter(|choice| !choice.kept.is_empty()).count();
-        let scores = tables.sft.iter().filter_map(|example| example.score).map(f64::from);
+    /// Makes the summary of a tally of all prompts. `criteria` are those that were applied, in their order.
+    pub(crate) fn new(tally: &Tally, criteria: impl Iterator<Item = &'static str>) -> Self {
         Self {
-            prompts: selection.prompts,
-            candidates: selection.choices.len(),
-            kept,
-            share: ratio(kept as f64, selection.prompts),
-            mean_score: ratio(scores.sum(), tables.sft.len()),
-            sft: tables.sft.len(),
-            preferences: tables.preferences.len(),
-            steps: tables.steps.len(),
-            criteria: selection.removed.clone(),
-            operators: Brought::all(judged, selection, tables),
+            prompts: tally.prompts,
+            candidates: tally.candidates,
+            kept: tally.kept,
+            share: ratio(tally.kept as f64, tally.prompts),
+            mean_score: ratio(tally.score, tally.sft),
+            sft: tally.sft,
+            preferences: tally.preferences,
+            steps: tally.steps,
+            criteria: tally.cuts(criteria),
+            operators: tally.operators(),
         }
     }
 
@@ -139,7 +75,7 @@ impl Summary {
         let criteria: Vec<Vec<String>> = self.criteria.iter().map(row).collect();
         stage::print_table("Trajectories", &["criterion", "removed", "left"], &criteria)?;
         if !self.operators.is_empty() {
-            let rows: Vec<Vec<String>> = self.operators.iter().map(Brought::cells).collect();
+            let rows: Vec<Vec<String>> = self.operators.iter().map(operator).collect();
             let header = ["operator", "prompts", "kept", "yield", "sft", "gain"];
             stage::print_table("\nOperators", &header, &rows)?;
         }
@@ -174,6 +110,18 @@ impl Summary {
             self.steps.to_string(),
         ]
     }
+}
+
+fn operator(of: &Brought) -> Vec<String> {
+    let share = 100.0 * of.kept as f64 / of.prompts as f64;
+    vec![
+        of.operator.clone(),
+        of.prompts.to_string(),
+        of.kept.to_string(),
+        format!("{share:.1} %"),
+        of.sft.to_string(),
+        format!("{:.3}", of.gain),
+    ]
 }
 
 fn ratio(sum: f64, count: usize) -> Option<f64> {

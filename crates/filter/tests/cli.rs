@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::ops::Range;
 
 use common::{Place, critique, trajectory};
 use schema::{Critique, Preference, Prompt, SftExample, Steps, Trajectory};
@@ -94,6 +95,39 @@ fn the_order_of_the_input_rows_changes_no_row() {
     assert_eq!(first.rows::<SftExample>("sft"), second.rows::<SftExample>("sft"));
     assert_eq!(first.rows::<Preference>("preferences"), second.rows::<Preference>("preferences"));
     assert_eq!(first.rows::<Steps>("steps"), second.rows::<Steps>("steps"));
+}
+
+#[test]
+fn inputs_in_parts_give_the_same_rows() {
+    let (trajectories, critiques) = rows();
+    let ((t_q, t_p), (c_q, c_p)) = (trajectories.split_at(1), critiques.split_at(1));
+    let whole = Place::new(&trajectories, &critiques);
+    let parts = Place::of_parts(&[t_p, &[], t_q], &[c_p, &[], c_q]);
+    let said = whole.filter("--set per_prompt=2").succeeds().to_owned();
+    // Parts of the outputs are no parts of the inputs: the second one has steps of both prompts.
+    assert_eq!(parts.filter("--set per_prompt=2 --set chunk_rows=2").succeeds(), said);
+    assert_eq!(whole.rows::<SftExample>("sft"), parts.rows::<SftExample>("sft"));
+    assert_eq!(whole.rows::<Preference>("preferences"), parts.rows::<Preference>("preferences"));
+    assert_eq!(whole.rows::<Steps>("steps"), parts.rows::<Steps>("steps"));
+    let count = |name| fs::read_dir(parts.of(name).join("data")).unwrap().count();
+    assert_eq!((count("sft"), count("preferences"), count("steps")), (1, 1, 2));
+}
+
+#[test]
+fn parts_that_no_stage_would_write_are_refused() {
+    let (trajectories, critiques) = rows();
+    let refused = |first: Range<usize>, second: Range<usize>, said: &str| {
+        let t = [&trajectories[first.clone()], &trajectories[second.clone()]];
+        let place = Place::of_parts(&t, &[&critiques[first], &critiques[second]]);
+        place.filter("").fails(65, &[&place.of("trajectories").display(), &said, &"sorted by id"]);
+        assert!(!place.of("sft").exists());
+    };
+    refused(0..1, 1..4, "part 1 has prompt p, but an earlier part has q");
+    refused(1..3, 3..4, "part 1 has prompt p, but an earlier part has p");
+    let place = Place::of_parts(&[&trajectories[1..], &trajectories[..1]], &[&critiques]);
+    place
+        .filter("")
+        .fails(65, &[&place.of("critiques").display(), &"have 2 parts, but their critiques 1"]);
 }
 
 #[test]

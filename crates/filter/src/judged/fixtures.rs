@@ -2,8 +2,10 @@
 
 use schema::{Check, Critique, TextOption, Trajectory};
 
-use super::Judged;
+use super::{Judged, by_prompt, pair};
 use crate::config::{FilterConfig, RankBy};
+use crate::inputs::Searched;
+use crate::select::Choice;
 
 /// A preset that lets everything pass and keeps one example per prompt.
 pub(crate) fn config() -> FilterConfig {
@@ -58,7 +60,7 @@ pub(crate) fn critique(prompt: &str, id: &str, score: f32) -> Critique {
 }
 
 /// Pairs built from (prompt, id, score).
-pub(crate) fn judged(of: &[(&str, &str, f32)]) -> Judged {
+pub(crate) fn judged(of: &[(&str, &str, f32)]) -> Vec<Judged> {
     with(of, |_, _| ())
 }
 
@@ -66,12 +68,18 @@ pub(crate) fn judged(of: &[(&str, &str, f32)]) -> Judged {
 pub(crate) fn with(
     of: &[(&str, &str, f32)],
     mut change: impl FnMut(&mut Trajectory, &mut Critique),
-) -> Judged {
-    let pair = |(prompt, id, score): &(&str, &str, f32)| {
+) -> Vec<Judged> {
+    let row = |(prompt, id, score): &(&str, &str, f32)| {
         let (mut t, mut c) = (trajectory(prompt, id), critique(prompt, id, *score));
         change(&mut t, &mut c);
         (t, c)
     };
-    let (trajectories, critiques) = of.iter().map(pair).unzip();
-    Judged::new(trajectories, critiques).unwrap()
+    let (trajectories, critiques) = of.iter().map(row).unzip();
+    pair(trajectories, critiques).unwrap()
+}
+
+/// Selects among these pairs, without prompts.
+pub(crate) fn choices<'a>(judged: &'a [Judged], config: &FilterConfig) -> Vec<Choice<'a>> {
+    let searched = by_prompt(judged).map(|judged| Searched { judged, asked: None });
+    searched.map(|searched| Choice::new(&searched, config).unwrap()).collect()
 }

@@ -41,8 +41,13 @@ impl Run {
 }
 
 impl Place {
-    /// Writes these rows as the two inputs.
+    /// Writes these rows as the two inputs, each in one part.
     pub(crate) fn new(trajectories: &[Trajectory], critiques: &[Critique]) -> Self {
+        Self::of_parts(&[trajectories], &[critiques])
+    }
+
+    /// Writes these parts as the two inputs.
+    pub(crate) fn of_parts(trajectories: &[&[Trajectory]], critiques: &[&[Critique]]) -> Self {
         let place = Self { dir: tempfile::tempdir().unwrap() };
         write(&place.of("trajectories"), trajectories);
         write(&place.of("critiques"), critiques);
@@ -51,7 +56,7 @@ impl Place {
 
     /// Adds another dataset.
     pub(crate) fn add<T: Table>(&self, name: &str, rows: &[T]) {
-        write(&self.of(name), rows);
+        write(&self.of(name), &[rows]);
     }
 
     pub(crate) fn of(&self, name: &str) -> PathBuf {
@@ -103,7 +108,7 @@ impl Place {
     }
 }
 
-fn write<T: Table>(dir: &Path, rows: &[T]) {
+fn write<T: Table>(dir: &Path, parts: &[&[T]]) {
     let recipe = Recipe {
         tool: "test".to_owned(),
         tool_version: "0".to_owned(),
@@ -112,10 +117,12 @@ fn write<T: Table>(dir: &Path, rows: &[T]) {
         seed: 0,
         inputs: Vec::new(),
     };
-    let Begin::Work(output) = Output::begin(dir, recipe, 1, false).unwrap() else {
+    let Begin::Work(output) = Output::begin(dir, recipe, parts.len(), false).unwrap() else {
         panic!("{} is there already", dir.display());
     };
-    output.write_part(0, rows).unwrap();
+    for (index, rows) in parts.iter().enumerate() {
+        output.write_part(index, rows).unwrap();
+    }
     output.commit().unwrap();
 }
 
