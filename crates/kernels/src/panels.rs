@@ -1,0 +1,363 @@
+//! Matrix products for inference, compiled for the registers at hand.
+//!
+//! Every element is a single sum over the inner dimension, taken from first to last, however many rows there are and
+//! however the right-hand side is split into pieces. So batching does not change a single bit of a row's result.
+//!
+//! The right-hand side is read where it lies: the panels of a packed weight ([`crate::Packed`]), or keys and values, which
+//! are stored in an order that needs none ([`Matrix`]).
+
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined into a vectorized function is compiled for its instructions"
+)]
+
+use pulp::Simd;
+
+/// Columns of a panel: two of the widest registers (AVX-512, 16 floats).
+pub(crate) const PANEL: usize = 32;
+/// The longest line read at once, in floats. Also the padding needed after a [`Matrix`].
+pub(crate) const SPARE: usize = 4 * PANEL;
+
+/// The left-hand side of a product: rows `stride` apart in `data`, each starting at column `from`.
+pub(crate) struct LeftRows<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) from: usize,
+    /// Number of columns used.
+    pub(crate) inner: usize,
+}
+
+/// A row-major right-hand side: the first `columns` of every `stride` values. [`SPARE`] more values must follow the last
+/// row, because lines are read in whole registers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) columns: usize,
+}
+
+/// Where to put a product: columns `from` to `from + width` of rows `stride` apart.
+pub(crate) struct Out<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) stride: usize,
+    pub(crate) from: usize,
+    pub(crate) width: usize,
+}
+
+/// Left-hand sides interleaved for the kernels, in blocks of a few rows: `[inner, rows of the block]`.
+#[derive(Default)]
+pub(crate) struct Interleaved {
+    data: Vec<f32>,
+    inner: usize,
+    /// Number of rows in each block.
+    blocks: Vec<usize>,
+}
+
+/// Lines of a right-hand side, `stride` apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+}
+
+/// Compiles an expression for each possible number of rows in a block, `ROWS`, so that the sums stay in registers.
+macro_rules! of_rows {
+    ($rows:expr, $call:expr) => {
+        of_rows!($rows, $call, 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    ($rows:expr, $call:expr, $($count:literal)*) => {
+        match $rows {
+            $($count => {
+                const ROWS: usize = $count;
+                $call
+            })*
+            _ => {
+                const ROWS: usize = 12;
+                $call
+            }
+        }
+    };
+}
+
+impl Interleaved {
+    /// Interleaves the rows of a left-hand side.
+    #[inline(always)]
+    pub(crate) fn load<S: Simd>(&mut self, rows: &LeftRows<'_>) {
+        let most = rows_at_once::<S>();
+        let LeftRows { data, stride, from, inner } = *rows;
+        let count = data.len() / stride;
+        let blocks = count.div_ceil(most);
+        self.blocks.clear();
+        // Blocks of similar size: 13 rows become 6 and 7, not 12 and a single one, which would have few sums per line
+        // loaded.
+        self.blocks.extend((0..blocks).map(|b| (b + 1) * count / blocks - b * count / blocks));
+        self.inner = inner;
+        self.data.resize(count * inner, 0.0);
+        let (mut to, mut rows) = (self.data.as_mut_slice(), data);
+        for &block in &self.blocks {
+            let (block_to, to_rest) = to.split_at_mut(block * inner);
+            let (block_rows, rest) = rows.split_at(block * stride);
+            of_rows!(block, interleave::<ROWS>(block_to, block_rows, stride, from));
+            (to, rows) = (to_rest, rest);
+        }
+    }
+
+    /// Multiplies by a matrix with `inner` rows, and stores the product or adds it to `to`.
+    #[inline(always)]
+    pub(crate) fn times_matrix<S: Simd>(
+        &self,
+        simd: S,
+        matrix: Matrix<'_>,
+        to: Out<'_>,
+        add: bool,
+    ) {
+        let Matrix { data, stride, columns } = matrix;
+        let Out { data: out, stride: out_stride, from: out_from, .. } = to;
+        // A single row has few sums per line loaded from memory. Longer lines give it more, which keeps the adders busy.
+        let longest = match (self.blocks.as_slice(), S::F32_LANES) {
+            ([1], 16) => 4 * PANEL,
+            ([1], 8) => 2 * PANEL,
+            _ => PANEL,
+        };
+        let mut from = 0;
+        while from < columns {
+            let left = columns - from;
+            let long = left.next_multiple_of(PANEL).min(longest);
+            let (place, width) = (out_from + from, left.min(long));
+            let place = Out { data: &mut *out, stride: out_stride, from: place, width };
+            let lines = Lines { data: &data[from..], stride };
+            match (S::F32_LANES, long / PANEL) {
+                (16, 4) | (8, 2) => fill::<S, 1, 8>(simd, &self.data, lines, place, add),
+                (16, 3) => fill::<S, 1, 6>(simd, &self.data, lines, place, add),
+                (16, 2) => fill::<S, 1, 4>(simd, &self.data, lines, place, add),
+                _ => self.times(simd, lines, place, add),
+            }
+            from += long;
+        }
+    }
+
+    /// Multiplies all rows by one panel.
+    #[inline(always)]
+    pub(crate) fn times<S: Simd>(&self, simd: S, lines: Lines<'_>, to: Out<'_>, add: bool) {
+        let Out { data, stride, from, width } = to;
+        let (mut rows, mut out) = (self.data.as_slice(), data);
+        for &block in &self.blocks {
+            let (block_rows, rest) = rows.split_at(block * self.inner);
+            let (block_out, out_rest) = out.split_at_mut(block * stride);
+            let to = Out { data: block_out, stride, from, width };
+            match S::F32_LANES {
+                16 => of_rows!(block, fill::<S, ROWS, 2>(simd, block_rows, lines, to, add)),
+                8 => of_rows!(block, fill::<S, ROWS, 4>(simd, block_rows, lines, to, add)),
+                4 => of_rows!(block, fill::<S, ROWS, 8>(simd, block_rows, lines, to, add)),
+                _ => of_rows!(block, fill::<S, ROWS, 32>(simd, block_rows, lines, to, add)),
+            }
+            (rows, out) = (rest, out_rest);
+        }
+    }
+}
+
+/// Rows per block so that the sums of a panel fit the registers: 12 rows of 2 registers with 16 lanes, 3 rows with 8 or 4
+/// lanes.
+#[inline(always)]
+fn rows_at_once<S: Simd>() -> usize {
+    match S::F32_LANES {
+        16 => 12,
+        8 | 4 => 3,
+        _ => 1,
+    }
+}
+
+/// Transposes `ROWS` rows, `stride` apart and each starting at column `from`, to `[inner, ROWS]`.
+#[inline(always)]
+fn interleave<const ROWS: usize>(to: &mut [f32], rows: &[f32], stride: usize, from: usize) {
+    let inner = to.len() / ROWS;
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &rows[row * stride + from..][..inner]);
+    let (to, _) = to.as_chunks_mut::<ROWS>();
+    for (k, to) in to.iter_mut().enumerate() {
+        for (slot, row) in to.iter_mut().zip(&rows) {
+            *slot = row[k];
+        }
+    }
+}
+
+/// Multiplies one block of rows by `REGISTERS` registers of every line.
+#[inline(always)]
+fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+    simd: S,
+    rows: &[f32],
+    lines: Lines<'_>,
+    to: Out<'_>,
+    add: bool,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
+    let Out { data, stride, from, width } = to;
+    let long = REGISTERS * S::F32_LANES;
+    if add {
+        for (sums, row) in sums.iter_mut().zip(data.chunks_exact(stride)) {
+            let mut line = [0.0; SPARE];
+            // The last columns of a result may not fill the registers; those go through a buffer.
+            let (slots, _) = S::as_simd_f32s(if width == long {
+                &row[from..from + long]
+            } else {
+                line[..width].copy_from_slice(&row[from..from + width]);
+                &line[..long]
+            });
+            sums.copy_from_slice(slots);
+        }
+    }
+    let (rows, _) = rows.as_chunks::<ROWS>();
+    if lines.stride == long {
+        let (panel, _) = S::as_simd_f32s(lines.data);
+        let (panel, _) = panel.as_chunks::<REGISTERS>();
+        for (rows, line) in rows.iter().zip(panel) {
+            add_line(simd, &mut sums, rows, line);
+        }
+    } else {
+        let (mut at, mut rest) = (rows.iter(), lines.data);
+        while let Some(rows) = at.next()
+            && let Some((line, _)) = rest.split_at_checked(long)
+        {
+            let (line, _) = S::as_simd_f32s(line);
+            let (line, _) = line.as_chunks::<REGISTERS>();
+            add_line(simd, &mut sums, rows, &line[0]);
+            rest = rest.get(lines.stride..).unwrap_or_default();
+        }
+    }
+    for (sums, row) in sums.iter().zip(data.chunks_exact_mut(stride)) {
+        if width == long {
+            let (slots, _) = S::as_mut_simd_f32s(&mut row[from..from + long]);
+            slots.copy_from_slice(sums);
+        } else {
+            let mut line = [0.0; SPARE];
+            let (slots, _) = S::as_mut_simd_f32s(&mut line[..long]);
+            slots.copy_from_slice(sums);
+            row[from..from + width].copy_from_slice(&line[..width]);
+        }
+    }
+}
+
+#[inline(always)]
+fn add_line<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; REGISTERS]; ROWS],
+    rows: &[f32; ROWS],
+    line: &[S::f32s; REGISTERS],
+) {
+    for (sums, &x) in sums.iter_mut().zip(rows) {
+        let x = simd.splat_f32s(x);
+        for (sum, &w) in sums.iter_mut().zip(line) {
+            *sum = simd.mul_add_e_f32s(x, w, *sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::{Arch, WithSimd};
+
+    use super::*;
+    use crate::Packed;
+
+    fn numbers(count: usize, step: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
+    }
+
+    fn same(a: &[f32], b: &[f32]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+    }
+
+    /// Adds up a product with a matrix, piece by piece along the inner dimension.
+    struct InPieces<'a> {
+        left: &'a [f32],
+        inner: usize,
+        right: &'a [f32],
+        columns: usize,
+        piece: usize,
+        out: &'a mut [f32],
+    }
+
+    impl WithSimd for InPieces<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            let Self { left, inner, right, columns, piece, out } = self;
+            let mut interleaved = Interleaved::default();
+            for from in (0..inner).step_by(piece) {
+                let to = inner.min(from + piece);
+                interleaved.load::<S>(&LeftRows {
+                    data: left,
+                    stride: inner,
+                    from,
+                    inner: to - from,
+                });
+                let data = &right[from * columns..];
+                let place = Out { data: &mut *out, stride: columns, from: 0, width: columns };
+                interleaved.times_matrix(
+                    simd,
+                    Matrix { data, stride: columns, columns },
+                    place,
+                    true,
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_right_and_neither_other_rows_nor_pieces_change_a_bit() {
+        for (inner, columns) in [(1, 1), (5, 31), (16, 32), (33, 70), (128, 200)] {
+            let right = numbers(inner * columns, 7919);
+            let packed = Packed::new(&right, inner, columns);
+            let spare = [right.as_slice(), &[f32::NAN; SPARE]].concat();
+            for rows in [1, 2, 3, 5, 11, 12, 13, 25, 96, 97, 200] {
+                let left = numbers(rows * inner, 104_729);
+                let product = packed.product(&left);
+                for (row, product) in left.chunks(inner).zip(product.chunks(columns)) {
+                    for (column, product) in product.iter().enumerate() {
+                        let column = right[column..].iter().step_by(columns);
+                        let exact: f32 = row.iter().zip(column).map(|(a, b)| a * b).sum();
+                        assert!((product - exact).abs() < 1e-4, "{product} is not {exact}");
+                    }
+                    assert!(same(&packed.product(row), product));
+                }
+                for piece in [1, inner.div_ceil(3), inner] {
+                    let left = left.as_slice();
+                    let mut out = vec![0.0; rows * columns];
+                    let pieces =
+                        InPieces { left, inner, right: &spare, columns, piece, out: &mut out };
+                    Arch::new().dispatch(pieces);
+                    assert!(same(&out, &product), "{rows} rows, pieces of {piece}");
+                }
+            }
+        }
+    }
+
+    /// Computes the product in pieces of five, with a given instruction set.
+    fn by<M>(
+        run: impl Fn(InPieces<'_>) -> M,
+        (rows, inner, columns): (usize, usize, usize),
+    ) -> Vec<f32> {
+        let (left, right) = (numbers(rows * inner, 104_729), numbers(inner * columns, 7919));
+        let right = [right.as_slice(), &[f32::NAN; SPARE]].concat();
+        let mut out = vec![0.0; rows * columns];
+        let (left, right, out_ref) = (&left, &right, &mut out);
+        run(InPieces { left, inner, right, columns, piece: 5, out: out_ref });
+        out
+    }
+
+    #[test]
+    fn machines_with_shorter_registers_get_the_same_products() {
+        for size in [(1, 33, 150), (1, 16, 33), (7, 33, 70), (13, 20, 31), (40, 64, 64)] {
+            let here = by(|pieces| Arch::new().dispatch(pieces), size);
+            let plain = by(|pieces| Simd::vectorize(pulp::Scalar::new(), pieces), size);
+            assert!(here.iter().zip(&plain).all(|(a, b)| (a - b).abs() < 1e-4), "{size:?}");
+            #[cfg(target_arch = "x86_64")]
+            if let Some(machine) = pulp::x86::V3::try_new() {
+                assert!(
+                    same(&by(|pieces| Simd::vectorize(machine, pieces), size), &here),
+                    "{size:?}"
+                );
+            }
+        }
+    }
+}
