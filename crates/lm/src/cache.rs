@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use crate::weights::values;
+use crate::tensors::values;
 
 /// Keys and values of one block, preallocated: `[batch, kv_heads, capacity, d_head]`.
 pub(crate) struct Cache {

@@ -26,7 +26,7 @@ use crate::drawn::Drawn;
 use crate::model::{Decoder, Projection};
 use crate::prefix::{Known, KvShape, PrefixCounts, Prefixes, Read};
 use crate::rotary::Rotary;
-use crate::weights::values;
+use crate::tensors::values;
 use crate::{Checkpoint, Error, ModelConfig, Sampling, Tokenizer};
 
 /// When a generation stops.

@@ -22,7 +22,7 @@ pub(crate) use self::sublayers::{language_loss, mlp, self_attention};
 use crate::kernels::{self, AdamW, MaskShape, RotaryShape};
 use crate::packed::Packed;
 use crate::spans::Spans;
-use crate::weights::values;
+use crate::tensors::values;
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 

@@ -8,10 +8,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::write_safetensors;
 use crate::model::Projection;
-use crate::weights::{HostTensor, to_host};
-use crate::{Decoder, Error, Precision, model};
+use crate::tensors::{HostTensor, tensor};
+use crate::{Decoder, Error, Precision, tensor_file};
 
 /// Which projections get adapters, and their size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,7 +91,7 @@ impl Adapter {
         let draw = |_| (rng.random_range(-bound..bound)) as f32;
         let a = (0..inputs * config.rank).map(draw).collect();
         Self {
-            lora_a: Param::from_tensor(model::tensor(a, [inputs, config.rank], &device)),
+            lora_a: Param::from_tensor(tensor(a, [inputs, config.rank], &device)),
             lora_b: Param::from_tensor(Tensor::zeros([config.rank, outputs], &device)),
             scale: config.scale(),
         }
@@ -160,7 +159,7 @@ impl Decoder {
             let Some(adapter) = &projection.adapter else { continue };
             for (end, matrix) in [("lora_A", &adapter.lora_a), ("lora_B", &adapter.lora_b)] {
                 let key = format!("base_model.model.{name}.{end}.weight");
-                tensors.insert(key, to_host(matrix.val().transpose()));
+                tensors.insert(key, HostTensor::of(matrix.val().transpose()));
             }
         }
         let about = serde_json::json!({
@@ -169,7 +168,7 @@ impl Decoder {
             "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
         });
         let about = serde_json::to_vec_pretty(&about).expect("a JSON value always serializes");
-        let weights = write_safetensors(&tensors, ("format", "pt".to_owned()));
+        let weights = tensor_file::write(&tensors, ("format", "pt".to_owned()));
         vec![
             ("adapter_config.json".to_owned(), about),
             ("adapter_model.safetensors".to_owned(), weights),

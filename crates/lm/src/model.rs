@@ -6,7 +6,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, RmsNorm, RmsNormConfig};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::cache::Cache;
 use crate::lora::Adapter;
@@ -14,10 +14,6 @@ use crate::packed::Packed;
 use crate::rotary::Positions;
 use crate::spans::Spans;
 use crate::{Error, ModelConfig, Precision, fused};
-
-/// The mask value added to the score of a key that a query must not see. It can be infinite because every query sees at
-/// least its own key, so the softmax never divides by zero. A large finite value such as -1e9 is slower to exponentiate.
-pub(crate) const MASKED: f32 = f32::NEG_INFINITY;
 
 /// A decoder with its output projection and, for critics, scalar heads.
 #[derive(Module, Debug)]
@@ -461,31 +457,4 @@ fn norm(config: &ModelConfig, device: &Device) -> RmsNorm {
 
 fn head_norm(config: &ModelConfig, device: &Device) -> RmsNorm {
     RmsNormConfig::new(config.head_width()).with_epsilon(config.rms_norm_eps).init(device)
-}
-
-/// The causal mask, `[1, 1, time, time]`, for rows that start with this pass.
-pub(crate) fn causal_mask(time: usize, device: &Device) -> Tensor<4> {
-    let mask = (0..time)
-        .flat_map(|query| (0..time).map(move |key| if key <= query { 0.0 } else { MASKED }))
-        .collect();
-    tensor(mask, [1, 1, time, time], device)
-}
-
-/// Builds a tensor from row-major host values.
-pub(crate) fn tensor<const D: usize>(
-    data: Vec<f32>,
-    shape: [usize; D],
-    device: &Device,
-) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(data, shape), device)
-}
-
-/// Uploads token ids. burn's integer type is `i32`, which every id fits.
-pub(crate) fn ids<const D: usize>(
-    data: &[u32],
-    shape: [usize; D],
-    device: &Device,
-) -> Tensor<D, Int> {
-    let data: Vec<i32> = data.iter().map(|&id| id as i32).collect();
-    Tensor::from_data(TensorData::new(data, shape), device)
 }

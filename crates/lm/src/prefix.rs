@@ -15,8 +15,8 @@ use burn::tensor::Device;
 
 use crate::ModelConfig;
 use crate::cache::Cache;
-use crate::model;
 use crate::spans::Kv;
+use crate::tensors::{ids, tensor};
 
 /// Everything that has been read so far, by scope.
 #[derive(Debug, Default)]
@@ -243,7 +243,7 @@ impl Prefixes {
                     self.copy(known, (which, layer, head), shape, row);
                 }
             }
-            model::tensor(data, [rows.len(), kv_heads, capacity, width], device)
+            tensor(data, [rows.len(), kv_heads, capacity, width], device)
         };
         let cache =
             |layer: usize| Cache::new(gather(layer, Which::Keys), gather(layer, Which::Values));
@@ -351,7 +351,7 @@ pub(crate) fn written(
     }
     // Read all rows at once per layer: every read from a device waits for it.
     let index: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
-    let index = model::ids(&index, [index.len()], device);
+    let index = ids(&index, [index.len()], device);
     let width = shape.width;
     for (layer, cache) in caches.iter().enumerate() {
         let [keys, values] = cache.read(&index, from, most);

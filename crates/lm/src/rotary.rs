@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::ModelConfig;
-use crate::model::tensor;
+use crate::tensors::tensor;
 
 /// Cosines and sines of the rotary angles at some positions.
 pub(crate) struct Positions {

@@ -6,7 +6,7 @@ use super::{Row, Written};
 use crate::engine::{Engine, GenerationRequest};
 use crate::prefix::{Known, Prefixes};
 use crate::spans::{Kv, Span, Spans};
-use crate::weights::values;
+use crate::tensors::values;
 
 /// Block size for the keys and values of new tokens, in tokens.
 const BLOCK: usize = 32;

@@ -5,10 +5,11 @@ use burn::tensor::Tensor;
 use super::{Row, Written};
 use crate::cache::Cache;
 use crate::engine::{Engine, GenerationRequest, known_columns};
-use crate::model::{self, MASKED, Past};
+use crate::mask::MASKED;
+use crate::model::Past;
 use crate::prefix::{Known, Prefixes, written};
 use crate::spans::Kv;
-use crate::weights::values;
+use crate::tensors::{ids, tensor, values};
 
 /// Columns by which the cache grows. Allocating `max_new` at once would be wasteful, since most rows stop long before.
 const GROWTH: usize = 32;
@@ -48,7 +49,7 @@ impl<'a> Padded<'a> {
         Self {
             engine,
             caches: prefixes.caches(&places, capacity, engine.shape, &engine.device),
-            mask: model::tensor(mask, [rows.len(), 1, 1, most], &engine.device),
+            mask: tensor(mask, [rows.len(), 1, 1, most], &engine.device),
             live: (0..rows.len()).collect(),
             rows: rows.iter().map(|(request, _)| (Row::new(request), Kv::default())).collect(),
             known: columns,
@@ -102,7 +103,7 @@ impl<'a> Padded<'a> {
         }
         self.save(&rest);
         let at: Vec<u32> = keep.iter().map(|&i| i as u32).collect();
-        let at = model::ids(&at, [at.len()], &self.engine.device);
+        let at = ids(&at, [at.len()], &self.engine.device);
         for cache in &mut self.caches {
             cache.select(&at);
         }
@@ -122,7 +123,7 @@ impl<'a> Padded<'a> {
             fed.map(|row| (row.last(), row.position())).unzip();
         let mask = self.mask.clone().narrow(3, 0, self.columns + 1);
         let positions = engine.rotary.at(&at, count, &engine.device);
-        let tokens = model::ids(&tokens, [count, 1], &engine.device);
+        let tokens = ids(&tokens, [count, 1], &engine.device);
         let mut past = Past::Caches(&mut self.caches, self.columns, &mask);
         let hidden = engine.decoder.hidden(tokens, &positions, &mut past);
         self.columns += 1;

@@ -3,9 +3,9 @@
 use burn::tensor::activation::softmax;
 
 use super::{Engine, Wanted, finite, known_columns};
+use crate::Error;
 use crate::prefix::{Known, Prefixes};
-use crate::weights::values;
-use crate::{Error, model};
+use crate::tensors::{tensor, values};
 
 /// A row to embed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Engine {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let hidden = model::tensor(hidden.concat(), [count, width], &self.device);
+        let hidden = tensor(hidden.concat(), [count, width], &self.device);
         let shares = values(softmax(self.output.forward(hidden), 1));
         finite(&shares)?;
         let chosen = |row: &[f32]| tokens.iter().map(|&token| row[token as usize]).collect();

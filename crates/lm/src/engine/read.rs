@@ -4,13 +4,14 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
 use super::Engine;
-use super::rows::{Wanted, distinct, known_columns, mask, pad, shared};
+use super::rows::{Wanted, distinct, known_columns, pad, shared};
 use super::spread::NEW_BUCKET;
 use crate::cache::Cache;
-use crate::model::{self, Past};
+use crate::mask;
+use crate::model::Past;
 use crate::prefix::{Known, PrefixCounts, Prefixes, Read, written};
 use crate::spans::{Kv, Span, Spans};
-use crate::weights::values;
+use crate::tensors::{ids, values};
 
 /// The result of reading a row.
 #[derive(Debug, Clone, Default)]
@@ -94,7 +95,7 @@ impl Engine {
         let positions: Vec<usize> =
             spans.rows.iter().flat_map(|span| span.past()..span.past() + span.new).collect();
         let positions = self.rotary.at(&positions, 1, &self.device);
-        let tokens = model::ids(tokens, [1, tokens.len()], &self.device);
+        let tokens = ids(tokens, [1, tokens.len()], &self.device);
         let hidden = self.decoder.hidden(tokens, &positions, &mut Past::Spans(spans));
         spans.advance();
         let [_, count, width] = hidden.dims();
@@ -135,21 +136,21 @@ impl Engine {
         let time = rows.iter().map(new).max().unwrap_or(1).next_multiple_of(NEW_BUCKET);
         let tokens =
             pad(rows.iter().map(|(row, known)| &row.ids[known.tokens..]), rows.len(), time);
-        let tokens = model::ids(&tokens, [rows.len(), time], &self.device);
+        let tokens = ids(&tokens, [rows.len(), time], &self.device);
         let places: Vec<&Known> = rows.iter().map(|(_, known)| *known).collect();
         let mut caches: Vec<Cache> =
             prefixes.caches(&places, columns + time, self.shape, &self.device);
         let known: Vec<usize> = rows.iter().map(|(_, known)| known.tokens).collect();
         let at: Vec<usize> = known.iter().flat_map(|&known| known..known + time).collect();
         let positions = self.rotary.at(&at, rows.len(), &self.device);
-        let mask = mask(&known, columns, time, &self.device);
+        let mask = mask::padded(&known, columns, time, &self.device);
         let mut past = Past::Caches(&mut caches, columns, &mask);
         let hidden = self.decoder.hidden(tokens, &positions, &mut past);
         let hidden = hidden.reshape([rows.len() * time, self.config.hidden_size]);
         let own =
             (0..).step_by(time).zip(rows).flat_map(|(from, row)| from..from + new(row) as u32);
         let own: Vec<u32> = own.collect();
-        let hidden = hidden.select(0, model::ids(&own, [own.len()], &self.device));
+        let hidden = hidden.select(0, ids(&own, [own.len()], &self.device));
         let kept = |(at, (row, known)): (u32, &(&Wanted<'_>, &Known))| {
             (at, row.keep.saturating_sub(known.tokens))
         };

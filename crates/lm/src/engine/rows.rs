@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor};
-
-use crate::model::{self, MASKED};
 use crate::prefix::{Known, Prefixes, common};
 
 /// Cached tokens are padded to a multiple of this many columns, so that rows of similar length fit one batch.
@@ -57,20 +54,6 @@ pub(super) fn shared<'a>(rows: &[Wanted<'a>], prefixes: &Prefixes) -> Vec<Wanted
 /// Columns that a row's cached tokens take in a padded batch.
 pub(crate) fn known_columns(known: &Known) -> usize {
     known.tokens.next_multiple_of(KNOWN_BUCKET)
-}
-
-/// The attention mask of a padded batch, `[rows, 1, time, columns + time]`. Each row sees its `known` cached tokens of
-/// the first `columns`, and the new tokens causally.
-pub(super) fn mask(known: &[usize], columns: usize, time: usize, device: &Device) -> Tensor<4> {
-    let query = |known: usize, query: usize| {
-        let sees = move |column: usize| match column.checked_sub(columns) {
-            None => column < known,
-            Some(new) => new <= query,
-        };
-        (0..columns + time).map(move |column| if sees(column) { 0.0 } else { MASKED })
-    };
-    let values = known.iter().flat_map(|&known| (0..time).flat_map(move |q| query(known, q)));
-    model::tensor(values.collect(), [known.len(), 1, time, columns + time], device)
 }
 
 /// Concatenates rows, each padded with zeros to `time` tokens, and adds empty rows up to `count`.

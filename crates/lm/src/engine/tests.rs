@@ -1,7 +1,7 @@
 //! Tests the padded tensors of other devices, on the CPU.
 
 use super::*;
-use crate::weights::HostTensor;
+use crate::tensors::HostTensor;
 
 /// The CPU engine and one with padded tensors, for a model with the given scalar heads.
 fn both(heads: &[&str]) -> [Engine; 2] {

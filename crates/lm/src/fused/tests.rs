@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::device;
-use crate::model::{MASKED, tensor};
+use crate::mask::{self, MASKED};
+use crate::tensors::tensor;
 
 fn numbers(count: usize, salt: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 37 + salt * 11) % 101) as f32 / 25.0 - 2.0).collect()
@@ -169,7 +170,7 @@ fn self_attention_is_its_composition_in_rows_of_several_blocks() {
         };
         let composed = |x: Tensor<2>, w: Tensor<2>| {
             let [cos, sin] = angles(&x);
-            let mask = crate::model::causal_mask(time, &x.device());
+            let mask = mask::causal(time, &x.device());
             let [query, key, value, output] = weights(&w);
             let turn = |weight: Tensor<2>, heads| {
                 let x = x.clone().matmul(weight).reshape([2, time, heads * 4]);

@@ -12,9 +12,11 @@ use burn::tensor::{Device, Int, Tensor};
 use super::batches::by_length;
 use super::rows::{Rows, Unit};
 use super::{Example, Measure, Pair, PreferenceConfig, Training};
-use crate::model::{self, Past};
+use crate::mask;
+use crate::model::Past;
 use crate::rotary::Rotary;
-use crate::weights::{Path, values};
+use crate::tensors::{ids, tensor, values};
+use crate::weights::Path;
 use crate::{Decoder, Precision, fused};
 
 /// Flattened gradients by parameter name.
@@ -113,7 +115,7 @@ impl Loss {
     ) -> Found {
         let (tokens, time) = Self::tokens(rows, device);
         let places: Vec<usize> = (0..time).collect();
-        let mask = model::causal_mask(time, device);
+        let mask = mask::causal(time, device);
         let positions = self.rotary.at(&places, 1, device);
         let mut x = model.model.embed_tokens.forward(tokens.clone());
         let mut inputs = Vec::with_capacity(model.model.layers.len());
@@ -123,8 +125,7 @@ impl Loss {
         }
         let learning = model.clone().train();
         let device = device.clone().autodiff();
-        let (mask, positions) =
-            (model::causal_mask(time, &device), self.rotary.at(&places, 1, &device));
+        let (mask, positions) = (mask::causal(time, &device), self.rotary.at(&places, 1, &device));
         let x = x.autodiff().require_grad();
         let places = Places::of(rows, time);
         let hidden = learning.last_at(x.clone(), &positions, &mask, places.tensor(&device));
@@ -220,7 +221,7 @@ impl Loss {
     fn hidden(&self, model: &Decoder, rows: &Rows<'_>, device: &Device) -> (Tensor<2>, Places) {
         let (tokens, time) = Self::tokens(rows, device);
         let positions = self.rotary.at(&(0..time).collect::<Vec<_>>(), 1, device);
-        let mask = model::causal_mask(time, device);
+        let mask = mask::causal(time, device);
         let places = Places::of(rows, time);
         let wanted = places.tensor(device);
         (model.hidden_at(tokens, &positions, &mask, wanted), places)
@@ -234,7 +235,7 @@ impl Loss {
         for (slot, ids) in tokens.chunks_mut(time).zip(&rows) {
             slot[..ids.len()].copy_from_slice(ids);
         }
-        (model::ids(&tokens, [rows.len(), time], device), time)
+        (ids(&tokens, [rows.len(), time], device), time)
     }
 
     /// The losses of some rows, given their final hidden states at the selected places, `[places, hidden_size]`.
@@ -266,7 +267,7 @@ impl Loss {
         let [chosen, rejected] = surprise(model, hidden, rows, places);
         let column = |f: fn(&(&Pair, f32)) -> f32| {
             let values = rows.pairs.iter().map(f).collect();
-            model::tensor::<1>(values, [rows.pairs.len()], &hidden.device())
+            tensor::<1>(values, [rows.pairs.len()], &hidden.device())
         };
         let reference = column(|(_, reference)| *reference);
         let rewards = (rejected - chosen.clone() - reference).mul_scalar(how.beta);
@@ -297,13 +298,13 @@ impl Loss {
         }
         let (count, device) = (targets.len(), hidden.device());
         let column = |f: &dyn Fn(&(u32, &super::HeadTarget, f32)) -> f32| {
-            model::tensor(targets.iter().map(f).collect(), [count], &device)
+            tensor(targets.iter().map(f).collect(), [count], &device)
         };
         let at: Vec<u32> = targets.iter().map(|t| t.0).collect();
         let which: Vec<u32> = targets.iter().map(|t| t.1.head as u32).collect();
         debug_assert!(which.iter().all(|&h| (h as usize) < self.heads));
-        let scores = head.forward(hidden.clone().select(0, model::ids(&at, [count], &device)));
-        let z = scores.gather(1, model::ids(&which, [count, 1], &device)).reshape([count]);
+        let scores = head.forward(hidden.clone().select(0, ids(&at, [count], &device)));
+        let z = scores.gather(1, ids(&which, [count, 1], &device)).reshape([count]);
         let target = column(&|t| t.1.value);
         let squared = column(&|t| f32::from(u8::from(t.1.measure == Measure::Squared)) * t.2);
         let cross = column(&|t| f32::from(u8::from(t.1.measure == Measure::CrossEntropy)) * t.2);
@@ -351,7 +352,7 @@ impl Places {
 
     fn tensor(&self, device: &Device) -> Tensor<1, Int> {
         let places: Vec<u32> = self.places.iter().map(|&place| place as u32).collect();
-        model::ids(&places, [places.len()], device)
+        ids(&places, [places.len()], device)
     }
 }
 
@@ -394,7 +395,7 @@ fn surprise(
         lengths.push(ids.len() - from);
         targets.extend(&ids[from..]);
     }
-    let at = model::ids(&at, [at.len()], &hidden.device());
+    let at = ids(&at, [at.len()], &hidden.device());
     let losses = fused::cross_entropies(model.logits(hidden.clone().select(0, at)), &targets);
     let mut from = 0;
     let sums = lengths.into_iter().map(|length| {
@@ -423,7 +424,7 @@ fn language(
     if at.is_empty() {
         return None;
     }
-    let at: Tensor<1, Int> = model::ids(&at, [at.len()], &hidden.device());
+    let at: Tensor<1, Int> = ids(&at, [at.len()], &hidden.device());
     Some(model.language_loss(hidden.clone().select(0, at), &targets, &weights))
 }
 

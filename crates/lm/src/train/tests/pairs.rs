@@ -5,9 +5,10 @@ use burn::tensor::activation::log_softmax;
 
 use super::super::loss::{Gradients, by_name};
 use super::*;
-use crate::model::{self, Past};
+use crate::mask;
+use crate::model::Past;
 use crate::rotary::Rotary;
-use crate::weights::values;
+use crate::tensors::{self, values};
 
 const LN_2: f64 = std::f64::consts::LN_2;
 
@@ -101,8 +102,8 @@ fn formula(
     let likelihood = |ids: &[u32], from: usize| {
         let time = ids.len();
         let positions = rotary.at(&(0..time).collect::<Vec<_>>(), 1, &device);
-        let mask = model::causal_mask(time, &device);
-        let tokens = model::ids(ids, [1, time], &device);
+        let mask = mask::causal(time, &device);
+        let tokens = tensors::ids(ids, [1, time], &device);
         let hidden = model.hidden(tokens, &positions, &mut Past::Nothing(&mask));
         let all = log_softmax(model.logits(hidden.flatten(0, 1)), 1);
         let of = |at: usize| {
