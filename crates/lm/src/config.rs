@@ -5,6 +5,7 @@ mod rope;
 mod size;
 mod validate;
 
+use kernels::KvShape;
 use serde::{Deserialize, Serialize};
 
 pub use self::rope::RopeParameters;
@@ -198,6 +199,15 @@ impl ModelConfig {
     /// Width of a head.
     pub fn head_width(&self) -> usize {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
+    }
+
+    /// The dimensions of a token's keys and values.
+    pub(crate) fn kv_shape(&self) -> KvShape {
+        KvShape {
+            layers: self.num_hidden_layers,
+            kv_heads: self.kv_heads(),
+            width: self.head_width(),
+        }
     }
 
     /// Tokens that end a text; empty if none is configured.

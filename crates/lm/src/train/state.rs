@@ -7,7 +7,6 @@ use burn::tensor::Tensor;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
 use crate::tensor_file::{self, TensorFile};
 use crate::tensors::{HostTensor, tensor};
 use crate::{Decoder, Error, weights};
@@ -41,6 +40,25 @@ impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State").field("update", &self.update).finish_non_exhaustive()
     }
+}
+
+/// The result of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The model with the lowest validation loss, or the last one without validation.
+    pub model: Decoder,
+    /// Updates done.
+    pub updates: usize,
+    /// Updates that the learning rate schedule was planned for.
+    pub planned: usize,
+    /// Tokens in the batches of those updates, without padding.
+    pub tokens: u64,
+    /// The update that the model is from.
+    pub best_update: usize,
+    /// The model's validation loss.
+    pub best_loss: Option<f64>,
+    /// The adapters, if the run trained any, as the files of a PEFT folder. The model has them merged in.
+    pub adapter: Vec<(String, Vec<u8>)>,
 }
 
 /// The scalar part of a state, stored next to its tensors.

@@ -337,8 +337,9 @@ fn scalar_heads_learn_their_targets() {
 
 /// Validation examples with reversed continuations, so that learning makes the validation loss worse after a while.
 fn against(examples: &[Example]) -> Vec<Example> {
-    let turned = |e: &Example| Example { ids: e.ids.iter().rev().copied().collect(), ..e.clone() };
-    examples.iter().map(turned).collect()
+    let reversed =
+        |e: &Example| Example { ids: e.ids.iter().rev().copied().collect(), ..e.clone() };
+    examples.iter().map(reversed).collect()
 }
 
 #[test]
