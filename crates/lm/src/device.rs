@@ -10,6 +10,12 @@ pub fn cpu() -> Device {
     Device::flex()
 }
 
+/// Whether a device is the built-in CPU backend, for training or inference.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    // Two handles are equal if they are of the same hardware, whether or not they track gradients.
+    *device == Device::flex()
+}
+
 /// A CUDA device by index.
 ///
 /// # Errors
@@ -17,12 +23,12 @@ pub fn cpu() -> Device {
 /// a driver, so we enumerate the devices first.
 #[cfg(feature = "cuda")]
 pub fn cuda(index: usize) -> Result<Device, Error> {
-    let found = Device::enumerate(burn::tensor::DeviceType::Cuda).len();
-    if index < found {
+    let count = Device::enumerate(burn::tensor::DeviceType::Cuda).len();
+    if index < count {
         Ok(Device::cuda(index))
     } else {
         Err(Error::Device(format!(
-            "no CUDA device {index}: the driver reports {found}; use --device cpu"
+            "no CUDA device {index}: the driver reports {count}; use --device cpu"
         )))
     }
 }

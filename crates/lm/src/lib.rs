@@ -1,13 +1,17 @@
 //! Transformer models on burn: a Llama-family decoder, scalar heads, tokenizer, batched generation with a KV cache,
 //! Hugging Face checkpoints and training.
 //!
+//! A [`Decoder`] is a burn module that learns. An [`Engine`] is the same model ready for inference: on the CPU with packed
+//! weights and on slices alone (the `kernels` crate), on other devices in padded tensors.
+//!
 //! This crate deals in token ids and knows nothing of questions, options or critics. It never prints; anything a user
 //! should know about a checkpoint is logged as a `tracing` event. Randomness comes in as one seed per row, so that
 //! neither the composition of a batch, nor its size, nor the number of workers changes a result.
 
+mod adapter;
 mod allocator;
+mod autodiff;
 mod cache;
-mod causal;
 pub mod checkpoint;
 pub mod config;
 mod decode;
@@ -16,17 +20,18 @@ mod drawn;
 pub mod engine;
 pub mod error;
 mod fused;
-mod kernels;
+mod inference;
 pub mod lora;
+mod mask;
 pub mod model;
-mod packed;
 mod plain;
 mod precision;
 pub mod prefix;
-mod product;
+mod requests;
 mod rotary;
 pub mod sampling;
-mod spans;
+mod tensor_file;
+mod tensors;
 pub mod tokenizer;
 pub mod train;
 mod weights;

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::write_safetensors;
+use crate::adapter::Adapter;
 use crate::model::Projection;
-use crate::weights::{HostTensor, to_host};
-use crate::{Decoder, Error, Precision, model};
+use crate::tensors::HostTensor;
+use crate::{Decoder, Error, tensor_file};
 
 /// Which projections get adapters, and their size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,16 +44,6 @@ pub enum Target {
     DownProj,
 }
 
-/// The correction that is added to a projection, `scale * x A B`.
-#[derive(Module, Debug)]
-pub(crate) struct Adapter {
-    /// `[inputs, rank]`.
-    pub(crate) lora_a: Param<Tensor<2>>,
-    /// `[rank, outputs]`.
-    pub(crate) lora_b: Param<Tensor<2>>,
-    scale: f64,
-}
-
 /// Upper limit of the rank, beyond any useful adapter.
 const MOST_RANK: usize = 1 << 14;
 
@@ -83,36 +72,10 @@ impl LoraConfig {
     }
 }
 
-impl Adapter {
-    /// A new adapter. A is uniform in `[-1/sqrt(inputs), 1/sqrt(inputs)]` and B is zero, so that it changes nothing yet.
-    fn fresh(projection: &Projection, config: &LoraConfig, rng: &mut ChaCha8Rng) -> Self {
-        let weight = projection.weight.val();
-        let ([inputs, outputs], device) = (weight.dims(), weight.device());
-        let bound = 1.0 / (inputs as f64).sqrt();
-        let draw = |_| (rng.random_range(-bound..bound)) as f32;
-        let a = (0..inputs * config.rank).map(draw).collect();
-        Self {
-            lora_a: Param::from_tensor(model::tensor(a, [inputs, config.rank], &device)),
-            lora_b: Param::from_tensor(Tensor::zeros([config.rank, outputs], &device)),
-            scale: config.scale(),
-        }
-    }
-
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, precision: Precision) -> Tensor<D> {
-        let inner = precision.linear(x, self.lora_a.val(), None);
-        precision.linear(inner, self.lora_b.val(), None) * self.scale
-    }
-
-    /// The change to the weight, `scale * A B`, `[inputs, outputs]`.
-    fn sum(&self) -> Tensor<2> {
-        self.lora_a.val().matmul(self.lora_b.val()) * self.scale
-    }
-}
-
 impl Decoder {
     /// The targeted projections of all blocks, with their names up to `.weight`.
-    fn targets(&mut self, targets: &[Target]) -> Vec<(String, &mut Projection)> {
-        let mut found = Vec::new();
+    fn targeted(&mut self, targets: &[Target]) -> Vec<(String, &mut Projection)> {
+        let mut targeted = Vec::new();
         for (layer, block) in self.model.layers.iter_mut().enumerate() {
             let (attention, mlp) = (&mut block.self_attn, &mut block.mlp);
             let all = [
@@ -125,17 +88,19 @@ impl Decoder {
                 (Target::DownProj, "mlp.down_proj", &mut mlp.down_proj),
             ];
             let named = all.into_iter().filter(|(target, ..)| targets.contains(target));
-            found.extend(named.map(|(_, name, p)| (format!("model.layers.{layer}.{name}"), p)));
+            targeted.extend(named.map(|(_, name, p)| (format!("model.layers.{layer}.{name}"), p)));
         }
-        found
+        targeted
     }
 
     /// Freezes the model and adds adapters, so that only they and the scalar heads are trained.
     pub(crate) fn adapted(self, config: &LoraConfig, seed: u64) -> Self {
         let mut model = self.no_grad();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        for (_, projection) in model.targets(&config.targets) {
-            projection.adapter = Some(Adapter::fresh(projection, config, &mut rng));
+        for (_, projection) in model.targeted(&config.targets) {
+            let weight = projection.weight.val();
+            let adapter = Adapter::new(&weight, config.rank, config.scale(), &mut rng);
+            projection.adapter = Some(adapter);
         }
         model.scalar_head = model.scalar_head.map(|head| head.set_require_grad(true));
         model
@@ -143,9 +108,9 @@ impl Decoder {
 
     /// Adds the adapters' changes to the weights and removes the adapters.
     pub(crate) fn merged(mut self, config: &LoraConfig) -> Self {
-        for (_, projection) in self.targets(&config.targets) {
+        for (_, projection) in self.targeted(&config.targets) {
             if let Some(adapter) = projection.adapter.take() {
-                let weight = projection.weight.val() + adapter.sum();
+                let weight = projection.weight.val() + adapter.weight_change();
                 projection.weight = Param::from_tensor(weight);
             }
         }
@@ -155,12 +120,12 @@ impl Decoder {
     /// Serializes the adapters as the files that PEFT reads, by name.
     pub(crate) fn peft(&self, config: &LoraConfig) -> Vec<(String, Vec<u8>)> {
         let mut tensors = BTreeMap::<String, HostTensor>::new();
-        // `targets` needs a mutable borrow, so we use a clone, which shares the tensors.
-        for (name, projection) in self.clone().targets(&config.targets) {
+        // `targeted` needs a mutable borrow, so we use a clone, which shares the tensors.
+        for (name, projection) in self.clone().targeted(&config.targets) {
             let Some(adapter) = &projection.adapter else { continue };
             for (end, matrix) in [("lora_A", &adapter.lora_a), ("lora_B", &adapter.lora_b)] {
                 let key = format!("base_model.model.{name}.{end}.weight");
-                tensors.insert(key, to_host(matrix.val().transpose()));
+                tensors.insert(key, HostTensor::of(matrix.val().transpose()));
             }
         }
         let about = serde_json::json!({
@@ -169,7 +134,7 @@ impl Decoder {
             "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
         });
         let about = serde_json::to_vec_pretty(&about).expect("a JSON value always serializes");
-        let weights = write_safetensors(&tensors, ("format", "pt".to_owned()));
+        let weights = tensor_file::write(&tensors, ("format", "pt".to_owned()));
         vec![
             ("adapter_config.json".to_owned(), about),
             ("adapter_model.safetensors".to_owned(), weights),

@@ -3,20 +3,20 @@
 //! Rows that belong together, such as the states of one search tree, share a scope. A scope is a trie of segments, each
 //! holding the keys, values and scalar heads of the tokens that follow its parent. A prefix common to all texts, such as
 //! solved examples, has a trie of its own in front of every scope's. On the CPU the cached bits are the same however they
-//! were computed (`spans`), so the cache affects the cost of a result but never the result.
+//! were computed (`kernels::spans`), so the cache affects the cost of a result but never the result.
 //!
 //! Segments are kept in host memory, where every worker can read them.
+
+mod trie;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::AddAssign;
 
-use burn::tensor::Device;
+use kernels::spans::Piece;
 
-use crate::ModelConfig;
-use crate::cache::Cache;
-use crate::model;
-use crate::spans::Kv;
+pub(crate) use self::trie::{Read, common};
+use self::trie::{Segment, Step, Trie, total};
 
 /// Everything that has been read so far, by scope.
 #[derive(Debug, Default)]
@@ -56,81 +56,23 @@ pub fn scope_of(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// The dimensions of a token's keys and values.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KvShape {
-    pub(crate) layers: usize,
-    pub(crate) kv_heads: usize,
-    pub(crate) width: usize,
-    pub(crate) scalar_heads: usize,
-}
-
-/// Keys, values and scalar heads of consecutive tokens.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Read {
-    pub(crate) kv: Kv,
-    /// `[tokens, scalar_heads]`.
-    pub(crate) heads: Vec<f32>,
-}
-
-/// A trie. Segments are stored in the order they were read.
-#[derive(Debug, Default)]
-struct Trie {
-    segments: Vec<Segment>,
-    /// Segments that start a row, as (number of shared-prefix tokens before it, segment index).
-    roots: Vec<(usize, usize)>,
-    bytes: usize,
-}
-
-#[derive(Debug)]
-struct Segment {
-    ids: Vec<u32>,
-    read: Read,
-    /// Continuations of this segment, as (number of its tokens before the branch, segment index).
-    next: Vec<(usize, usize)>,
+/// A row of tokens, in the scope whose cache it uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ScopedRow<'a> {
+    pub(crate) scope: u64,
+    pub(crate) ids: &'a [u32],
 }
 
 /// The longest cached prefix of a row.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Known {
+pub(crate) struct CachedPrefix {
     scope: u64,
-    /// Segments of the shared trie, as (segment index, tokens used).
-    shared: Vec<(usize, usize)>,
-    /// Segments of the scope's trie after those, in the same form.
-    pieces: Vec<(usize, usize)>,
+    /// Its path through the shared trie.
+    shared: Vec<Step>,
+    /// Its path through the scope's trie after that.
+    own: Vec<Step>,
     /// Total number of cached tokens.
     pub(crate) tokens: usize,
-}
-
-/// Selects keys or values.
-#[derive(Debug, Clone, Copy)]
-enum Which {
-    Keys,
-    Values,
-}
-
-impl KvShape {
-    pub(crate) fn of(config: &ModelConfig) -> Self {
-        Self {
-            layers: config.num_hidden_layers,
-            kv_heads: config.kv_heads(),
-            width: config.head_width(),
-            scalar_heads: config.scalar_heads.len(),
-        }
-    }
-}
-
-impl Read {
-    fn bytes(&self) -> usize {
-        self.kv.bytes() + size_of_val(self.heads.as_slice())
-    }
-
-    /// Drops the first `from` tokens.
-    fn rest(&self, from: usize, shape: KvShape) -> Self {
-        let tokens = std::iter::once((&self.kv, from..self.kv.tokens));
-        let heads = self.heads[from * shape.scalar_heads..].to_vec();
-        Self { kv: Kv::joined(&tokens, shape), heads }
-    }
 }
 
 impl Prefixes {
@@ -162,244 +104,116 @@ impl Prefixes {
     }
 
     /// Finds the longest cached prefix of a row.
-    pub(crate) fn find(&self, scope: u64, ids: &[u32]) -> Known {
+    pub(crate) fn find(&self, row: ScopedRow<'_>) -> CachedPrefix {
+        let ScopedRow { scope, ids } = row;
         let shared = self.shared.walk(ids, 0);
         let tokens = total(&shared);
         let trie = self.scopes.get(&scope);
-        let pieces = trie.map_or_else(Vec::new, |trie| trie.walk(&ids[tokens..], tokens));
-        let tokens = tokens + total(&pieces);
-        Known { scope, shared, pieces, tokens }
+        let own = trie.map_or_else(Vec::new, |trie| trie.walk(&ids[tokens..], tokens));
+        let tokens = tokens + total(&own);
+        CachedPrefix { scope, shared, own, tokens }
     }
 
     /// Whether all of `ids` is cached in the shared trie.
-    pub(crate) fn shares(&self, ids: &[u32]) -> bool {
+    pub(crate) fn has_shared(&self, ids: &[u32]) -> bool {
         total(&self.shared.walk(ids, 0)) == ids.len()
     }
 
-    /// Extracts the single row that was read into this cache.
-    pub(crate) fn only(mut self) -> Read {
-        let trie = self.scopes.pop_first().map(|(_, trie)| trie).unwrap_or_default();
-        trie.segments.into_iter().next().map(|segment| segment.read).unwrap_or_default()
+    /// Extracts the single row that was read into this cache, if there is one.
+    pub(crate) fn into_single(mut self) -> Option<Read> {
+        let (_, trie) = self.scopes.pop_first()?;
+        trie.segments.into_iter().next().map(|segment| segment.read)
     }
 
     /// Caches a prefix shared by all scopes, `read` from its first token on.
-    pub(crate) fn insert_shared(&mut self, ids: &[u32], read: &Read, shape: KvShape) {
-        let pieces = self.shared.walk(ids, 0);
-        let from = total(&pieces);
+    pub(crate) fn insert_shared(&mut self, ids: &[u32], read: &Read) {
+        let path = self.shared.walk(ids, 0);
+        let from = total(&path);
         if from < ids.len() {
-            self.bytes += self.shared.add(&pieces, 0, &ids[from..], read.rest(from, shape));
+            self.bytes += self.shared.add(&path, 0, &ids[from..], read.rest(from));
         }
     }
 
     /// Caches a row whose tokens were read from index `from` on. The tokens before that must be cached already.
-    pub(crate) fn insert(
-        &mut self,
-        (scope, ids): (u64, &[u32]),
-        from: usize,
-        read: Read,
-        shape: KvShape,
-    ) {
-        let known = self.find(scope, ids);
-        debug_assert!(known.tokens >= from, "what a row was read after is kept");
+    pub(crate) fn insert(&mut self, row: ScopedRow<'_>, from: usize, read: Read) {
+        let cached = self.find(row);
+        debug_assert!(cached.tokens >= from, "the tokens that a row was read after are cached");
         // Another row may have added some of these tokens in the meantime.
-        if known.tokens == ids.len() {
+        if cached.tokens == row.ids.len() {
             return;
         }
-        let read = if known.tokens == from { read } else { read.rest(known.tokens - from, shape) };
-        let trie = self.scopes.entry(scope).or_default();
-        let after = total(&known.shared);
-        self.bytes += trie.add(&known.pieces, after, &ids[known.tokens..], read);
+        let read = if cached.tokens == from { read } else { read.rest(cached.tokens - from) };
+        let trie = self.scopes.entry(row.scope).or_default();
+        let after = total(&cached.shared);
+        self.bytes += trie.add(&cached.own, after, &row.ids[cached.tokens..], read);
     }
 
-    /// The cached pieces of a row's prefix, each with the number of its tokens used.
-    pub(crate) fn pieces(&self, known: &Known) -> Vec<(&Kv, usize)> {
-        self.segments(known).map(|(segment, used)| (&segment.read.kv, used)).collect()
-    }
-
-    /// The cached segments of a row's prefix, each with the number of its tokens used.
-    fn segments<'a>(&'a self, known: &Known) -> impl Iterator<Item = (&'a Segment, usize)> {
-        let shared = known.shared.iter().map(|&(index, used)| (&self.shared.segments[index], used));
-        let trie = self.scopes.get(&known.scope);
-        let own = trie.into_iter().flat_map(|trie| {
-            known.pieces.iter().map(|&(index, used)| (&trie.segments[index], used))
-        });
-        shared.chain(own)
-    }
-
-    /// Builds one KV cache per layer with `capacity` columns. The leading columns of each row hold its cached prefix.
-    pub(crate) fn caches(
-        &self,
-        rows: &[&Known],
-        capacity: usize,
-        shape: KvShape,
-        device: &Device,
-    ) -> Vec<Cache> {
-        let KvShape { kv_heads, width, .. } = shape;
-        let size = kv_heads * capacity * width;
-        let gather = |layer: usize, which: Which| {
-            let mut data = vec![0.0; rows.len() * size];
-            for (row, known) in data.chunks_mut(size).zip(rows) {
-                for (head, row) in row.chunks_mut(capacity * width).enumerate() {
-                    self.copy(known, (which, layer, head), shape, row);
-                }
-            }
-            model::tensor(data, [rows.len(), kv_heads, capacity, width], device)
-        };
-        let cache =
-            |layer: usize| Cache::new(gather(layer, Which::Keys), gather(layer, Which::Values));
-        (0..shape.layers).map(cache).collect()
-    }
-
-    /// Copies the cached keys or values of one head into the leading columns of a row, `[columns, width]`.
-    fn copy(
-        &self,
-        known: &Known,
-        (which, layer, head): (Which, usize, usize),
-        shape: KvShape,
-        row: &mut [f32],
-    ) {
-        let mut rest = row;
-        for (kv, used) in self.pieces(known) {
-            let (to, after) = rest.split_at_mut(used * shape.width);
-            match which {
-                Which::Values => {
-                    to.copy_from_slice(&kv.values(layer, head, shape)[..used * shape.width]);
-                }
-                Which::Keys => {
-                    // Segments keep keys transposed, `[width, tokens]`, for the CPU kernels; the tensors here are
-                    // `[tokens, width]`.
-                    let lines = kv.keys(layer, head, shape).chunks_exact(kv.tokens);
-                    for (i, keys) in lines.enumerate() {
-                        for (slot, &key) in
-                            to[i..].iter_mut().step_by(shape.width).zip(&keys[..used])
-                        {
-                            *slot = key;
-                        }
-                    }
-                }
-            }
-            rest = after;
-        }
+    /// The cached keys and values of a row's prefix.
+    pub(crate) fn pieces(&self, prefix: &CachedPrefix) -> Vec<Piece<'_>> {
+        let segments = self.segments(prefix);
+        segments.map(|(segment, used)| Piece { kv: &segment.read.kv, used }).collect()
     }
 
     /// The scalar heads of a cached token.
-    pub(crate) fn heads(&self, known: &Known, at: usize, shape: KvShape) -> Vec<f32> {
+    pub(crate) fn heads(&self, prefix: &CachedPrefix, at: usize) -> Vec<f32> {
         let mut before = 0;
-        for (segment, used) in self.segments(known) {
+        for (segment, used) in self.segments(prefix) {
             if at < before + used {
-                let from = (at - before) * shape.scalar_heads;
-                return segment.read.heads[from..from + shape.scalar_heads].to_vec();
+                return segment.read.heads_of(at - before..at - before + 1).to_vec();
             }
             before += used;
         }
-        unreachable!("the caller asks for tokens that are known")
-    }
-}
-
-impl Trie {
-    /// Follows a row that starts after `after` tokens of the shared prefix. Returns the segments on its path as (index,
-    /// tokens used).
-    fn walk(&self, ids: &[u32], after: usize) -> Vec<(usize, usize)> {
-        let (mut pieces, mut rest) = (Vec::new(), ids);
-        let mut candidates: &[(usize, usize)] = &self.roots;
-        let mut at = after;
-        while let Some(first) = rest.first() {
-            // Candidates differ in where they branch off, or for roots in how much of the shared prefix comes before
-            // them.
-            let starts = |&&(place, index): &&(usize, usize)| {
-                place == at && self.segments[index].ids.first() == Some(first)
-            };
-            let Some(&(_, index)) = candidates.iter().find(starts) else { break };
-            let segment = &self.segments[index];
-            let used = common(&segment.ids, rest);
-            pieces.push((index, used));
-            (rest, candidates, at) = (&rest[used..], &segment.next, used);
-        }
-        pieces
+        unreachable!("the caller asks for tokens that are cached")
     }
 
-    /// Appends a segment after the path `before`, or as a root if that is empty. Returns its size in bytes.
-    fn add(&mut self, before: &[(usize, usize)], after: usize, ids: &[u32], read: Read) -> usize {
-        let (index, bytes) = (self.segments.len(), read.bytes());
-        self.bytes += bytes;
-        self.segments.push(Segment { ids: ids.to_vec(), read, next: Vec::new() });
-        match before.last() {
-            Some(&(parent, used)) => self.segments[parent].next.push((used, index)),
-            None => self.roots.push((after, index)),
-        }
-        bytes
+    /// The cached segments of a row's prefix, each with the number of its tokens used.
+    fn segments<'a>(&'a self, prefix: &CachedPrefix) -> impl Iterator<Item = (&'a Segment, usize)> {
+        let of = |trie: &'a Trie| move |step: &Step| (&trie.segments[step.segment], step.used);
+        let own = self.scopes.get(&prefix.scope).into_iter();
+        let own = own.flat_map(move |trie| prefix.own.iter().map(of(trie)));
+        prefix.shared.iter().map(of(&self.shared)).chain(own)
     }
-}
-
-/// Total number of tokens in some pieces.
-fn total(pieces: &[(usize, usize)]) -> usize {
-    pieces.iter().map(|(_, used)| used).sum()
-}
-
-/// Reads back the keys and values that rows of a batch wrote, as (row, token count), starting at column `from`.
-pub(crate) fn written(
-    caches: &[Cache],
-    rows: &[(u32, usize)],
-    from: usize,
-    shape: KvShape,
-    device: &Device,
-) -> Vec<Kv> {
-    let mut all: Vec<Kv> = rows.iter().map(|(_, tokens)| Kv::zeros(*tokens, shape)).collect();
-    let most = rows.iter().map(|(_, tokens)| *tokens).max().unwrap_or(0);
-    if most == 0 {
-        return all;
-    }
-    // Read all rows at once per layer: every read from a device waits for it.
-    let index: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
-    let index = model::ids(&index, [index.len()], device);
-    let width = shape.width;
-    for (layer, cache) in caches.iter().enumerate() {
-        let [keys, values] = cache.read(&index, from, most);
-        for (row, kv) in all.iter_mut().enumerate() {
-            let tokens = kv.tokens;
-            for (head, token) in (0..shape.kv_heads).flat_map(|h| (0..tokens).map(move |t| (h, t)))
-            {
-                let at = ((row * shape.kv_heads + head) * most + token) * width;
-                let token_kv = [&keys[at..at + width], &values[at..at + width]];
-                kv.write(token, (layer, head), token_kv, shape);
-            }
-        }
-    }
-    all
-}
-
-/// Length of the common prefix of two rows.
-pub(crate) fn common(a: &[u32], b: &[u32]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
 mod tests {
+    use kernels::{HeadAt, Kv, KvShape};
+
     use super::*;
 
-    const SHAPE: KvShape = KvShape { layers: 1, kv_heads: 2, width: 1, scalar_heads: 1 };
+    const SHAPE: KvShape = KvShape { layers: 1, kv_heads: 2, width: 1 };
+    const FIRST: HeadAt = HeadAt { layer: 0, head: 0 };
+    const SECOND: HeadAt = HeadAt { layer: 0, head: 1 };
 
     /// Fake keys, values and heads from which one can tell the token id.
     fn read(ids: &[u32]) -> Read {
         let mut kv = Kv::zeros(ids.len(), SHAPE);
         for (token, id) in ids.iter().map(|&id| id as f32).enumerate() {
-            kv.write(token, (0, 0), [&[id + 0.1], &[id + 0.3]], SHAPE);
-            kv.write(token, (0, 1), [&[id + 0.2], &[id + 0.4]], SHAPE);
+            kv.write(token, FIRST, &[id + 0.1], &[id + 0.3]);
+            kv.write(token, SECOND, &[id + 0.2], &[id + 0.4]);
         }
         Read { kv, heads: ids.iter().map(|&id| id as f32 + 0.5).collect() }
     }
 
     fn insert(prefixes: &mut Prefixes, ids: &[u32], from: usize) {
-        prefixes.insert((7, ids), from, read(&ids[from..]), SHAPE);
+        prefixes.insert(ScopedRow { scope: 7, ids }, from, read(&ids[from..]));
+    }
+
+    /// Number of cached tokens of a row.
+    fn cached(prefixes: &Prefixes, scope: u64, ids: &[u32]) -> usize {
+        prefixes.find(ScopedRow { scope, ids }).tokens
     }
 
     /// The second head's values and the scalar heads of all cached tokens of a row.
-    fn seen(prefixes: &Prefixes, ids: &[u32]) -> (Vec<f32>, Vec<f32>) {
-        let known = prefixes.find(7, ids);
-        let mut row = vec![0.0; known.tokens];
-        prefixes.copy(&known, (Which::Values, 0, 1), SHAPE, &mut row);
-        let heads = (0..known.tokens).flat_map(|at| prefixes.heads(&known, at, SHAPE));
-        (row, heads.collect())
+    fn cached_values(prefixes: &Prefixes, ids: &[u32]) -> (Vec<f32>, Vec<f32>) {
+        let prefix = prefixes.find(ScopedRow { scope: 7, ids });
+        let values = prefixes.pieces(&prefix).into_iter().flat_map(|Piece { kv, used }| {
+            let mut values = vec![0.0; used];
+            kv.copy_values(SECOND, &mut values);
+            values
+        });
+        let heads = (0..prefix.tokens).flat_map(|at| prefixes.heads(&prefix, at));
+        (values.collect(), heads.collect())
     }
 
     #[test]
@@ -413,32 +227,32 @@ mod tests {
         for ids in [&[1, 2, 3, 4][..], &[1, 2, 9, 8], &[1, 2, 3, 5, 6], &[1, 2]] {
             let values: Vec<f32> = ids.iter().map(|&id| id as f32 + 0.4).collect();
             let heads: Vec<f32> = ids.iter().map(|&id| id as f32 + 0.5).collect();
-            assert_eq!(seen(&prefixes, ids), (values, heads), "{ids:?}");
+            assert_eq!(cached_values(&prefixes, ids), (values, heads), "{ids:?}");
         }
-        assert_eq!(prefixes.find(7, &[1, 2, 9, 7]).tokens, 3);
-        assert_eq!(prefixes.find(7, &[2]).tokens, 0);
-        assert_eq!(prefixes.find(8, &[1, 2]).tokens, 0);
+        assert_eq!(cached(&prefixes, 7, &[1, 2, 9, 7]), 3);
+        assert_eq!(cached(&prefixes, 7, &[2]), 0);
+        assert_eq!(cached(&prefixes, 8, &[1, 2]), 0);
     }
 
     #[test]
     fn what_all_rows_begin_with_is_there_in_every_scope() {
         let mut prefixes = Prefixes::default();
         insert(&mut prefixes, &[1, 2, 7], 0);
-        prefixes.insert_shared(&[1, 2, 3], &read(&[1, 2, 3]), SHAPE);
-        assert!(prefixes.shares(&[1, 2, 3]) && !prefixes.shares(&[1, 2, 3, 4]));
-        assert_eq!(prefixes.find(8, &[1, 2, 3, 4]).tokens, 3);
+        prefixes.insert_shared(&[1, 2, 3], &read(&[1, 2, 3]));
+        assert!(prefixes.has_shared(&[1, 2, 3]) && !prefixes.has_shared(&[1, 2, 3, 4]));
+        assert_eq!(cached(&prefixes, 8, &[1, 2, 3, 4]), 3);
         insert(&mut prefixes, &[1, 2, 3, 4, 5], 3);
         insert(&mut prefixes, &[1, 2, 9], 2);
         for ids in [&[1, 2, 3, 4, 5][..], &[1, 2, 9], &[1, 2, 3]] {
             let values: Vec<f32> = ids.iter().map(|&id| id as f32 + 0.4).collect();
             let heads: Vec<f32> = ids.iter().map(|&id| id as f32 + 0.5).collect();
-            assert_eq!(seen(&prefixes, ids), (values, heads), "{ids:?}");
+            assert_eq!(cached_values(&prefixes, ids), (values, heads), "{ids:?}");
         }
         let bytes = prefixes.bytes();
-        prefixes.insert_shared(&[1, 2, 3], &read(&[1, 2, 3]), SHAPE);
+        prefixes.insert_shared(&[1, 2, 3], &read(&[1, 2, 3]));
         assert_eq!(prefixes.bytes(), bytes, "it was there");
         prefixes.forget(7);
-        assert_eq!(prefixes.find(7, &[1, 2, 3, 4, 5]).tokens, 3, "it stays");
+        assert_eq!(cached(&prefixes, 7, &[1, 2, 3, 4, 5]), 3, "it stays");
     }
 
     #[test]
@@ -447,12 +261,12 @@ mod tests {
         insert(&mut prefixes, &[1, 2, 3], 0);
         insert(&mut prefixes, &[1, 2, 3, 4], 3);
         let before = prefixes.bytes();
-        prefixes.insert((8, &[5]), 0, read(&[5]), SHAPE);
+        prefixes.insert(ScopedRow { scope: 8, ids: &[5] }, 0, read(&[5]));
         assert!(before >= 4 * 5 * 4 && prefixes.bytes() > before);
         assert_eq!(prefixes.bytes(), before + prefixes.bytes_of(8));
         prefixes.forget(8);
-        assert_eq!((prefixes.bytes(), prefixes.find(8, &[5]).tokens), (before, 0));
+        assert_eq!((prefixes.bytes(), cached(&prefixes, 8, &[5])), (before, 0));
         prefixes.forget(7);
-        assert_eq!((prefixes.bytes(), prefixes.find(7, &[1]).tokens), (0, 0));
+        assert_eq!((prefixes.bytes(), cached(&prefixes, 7, &[1])), (0, 0));
     }
 }

@@ -1,15 +1,28 @@
 //! Rotary position embeddings: the angles by which queries and keys are rotated.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
+use kernels::Angles;
 
 use crate::ModelConfig;
-use crate::model::tensor;
+use crate::tensors::tensor;
 
-/// Cosines and sines of the rotary angles at some positions.
+/// Cosines and sines of the rotary angles at some positions, `[positions, d_head / 2]` each.
+pub(crate) struct HostAngles {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl HostAngles {
+    pub(crate) fn as_slices(&self) -> Angles<'_> {
+        Angles { cos: &self.cos, sin: &self.sin }
+    }
+}
+
+/// The same as tensors, `[batch or 1, 1, time, d_head / 2]` each.
 pub(crate) struct Positions {
-    /// `[batch or 1, 1, time, d_head / 2]`.
     pub(crate) cos: Tensor<4>,
-    /// `[batch or 1, 1, time, d_head / 2]`.
     pub(crate) sin: Tensor<4>,
 }
 
@@ -17,12 +30,13 @@ pub(crate) struct Positions {
 /// does not pay for positions it never uses.
 const TABLE: usize = 1 << 15;
 
-/// Host tables of rotary angles.
+/// Host tables of rotary angles. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotary {
-    cos: Vec<f32>,
-    sin: Vec<f32>,
-    frequencies: Vec<f64>,
+    cos: Arc<[f32]>,
+    sin: Arc<[f32]>,
+    /// In radians per token, one for each pair of dimensions in a head.
+    frequencies: Arc<[f64]>,
     /// The last position of the context.
     last: usize,
 }
@@ -32,31 +46,42 @@ impl Rotary {
         let frequencies = config.frequencies().expect("a model has a valid configuration");
         let positions = config.max_position_embeddings;
         let table = |f: fn(f64) -> f64| {
-            (0..positions.min(TABLE)).flat_map(|position| of(position, &frequencies, f)).collect()
+            let rows = 0..positions.min(TABLE);
+            rows.flat_map(|position| at_position(position, &frequencies, f)).collect()
         };
         let (cos, sin) = (table(f64::cos), table(f64::sin));
-        Self { cos, sin, frequencies, last: positions - 1 }
+        Self { cos, sin, frequencies: frequencies.into(), last: positions - 1 }
     }
 
-    /// The angles at some positions, which the rows either share (`batch` is 1) or list one row after another. Padding
-    /// may run past the context, and gets the last position's angles.
-    pub(crate) fn at(&self, positions: &[usize], batch: usize, device: &Device) -> Positions {
+    /// The angles at some positions. Padding may run past the context, and gets the last position's angles.
+    pub(crate) fn angles(&self, positions: &[usize]) -> HostAngles {
         let half = self.frequencies.len();
         let gather = |table: &[f32], f: fn(f64) -> f64| {
             let mut data = Vec::with_capacity(positions.len() * half);
             for position in positions.iter().map(|&position| position.min(self.last)) {
                 match table.get(position * half..(position + 1) * half) {
                     Some(row) => data.extend_from_slice(row),
-                    None => data.extend(of(position, &self.frequencies, f)),
+                    None => data.extend(at_position(position, &self.frequencies, f)),
                 }
             }
-            tensor(data, [batch, 1, positions.len() / batch, half], device)
+            data
         };
-        Positions { cos: gather(&self.cos, f64::cos), sin: gather(&self.sin, f64::sin) }
+        HostAngles { cos: gather(&self.cos, f64::cos), sin: gather(&self.sin, f64::sin) }
+    }
+
+    /// The same as tensors, for positions that the rows either share (`batch` is 1) or list one row after another.
+    pub(crate) fn positions(&self, at: &[usize], batch: usize, device: &Device) -> Positions {
+        let HostAngles { cos, sin } = self.angles(at);
+        let shape = [batch, 1, at.len() / batch, self.frequencies.len()];
+        Positions { cos: tensor(cos, shape, device), sin: tensor(sin, shape, device) }
     }
 }
 
 /// Evaluates `f` at each rotary angle of a position.
-fn of(position: usize, frequencies: &[f64], f: fn(f64) -> f64) -> impl Iterator<Item = f32> {
+fn at_position(
+    position: usize,
+    frequencies: &[f64],
+    f: fn(f64) -> f64,
+) -> impl Iterator<Item = f32> {
     frequencies.iter().map(move |frequency| f(position as f64 * frequency) as f32)
 }

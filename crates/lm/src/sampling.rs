@@ -4,8 +4,6 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::kernels;
-
 /// A sampling method.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -128,7 +126,7 @@ impl Sampling {
 
 /// The lowest index of the largest logit.
 fn argmax(logits: &[f32]) -> usize {
-    let highest = kernels::largest_of(logits);
+    let highest = kernels::max(logits);
     logits.iter().position(|&logit| logit >= highest).unwrap_or(0)
 }
 

@@ -13,11 +13,8 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::normalizer::SplitDelimiterBehavior;
 use tokenizers::{AddedToken, TokenizerBuilder};
 
-use self::file::Spelling;
+use self::file::{LARGEST, Spelling};
 use crate::{Error, plain};
-
-/// Limit on token ids: more than any real vocabulary has, and few enough to keep a list of.
-const LARGEST: usize = 1 << 22;
 
 /// How text is split before merging. Pieces are: a word with the space before it, and the space after it if a number
 /// follows; a single digit; punctuation with the spaces around it, so that ` + ` is one token and a digit never carries a

@@ -1,5 +1,4 @@
-//! Model parameters as host values under their Hugging Face names, shared by checkpoints, initialization and optimizer
-//! state.
+//! Model parameters as host values under their Hugging Face names, for checkpoints, initialization and training states.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,23 +7,8 @@ use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::tensors::{HostTensor, values};
 use crate::{Decoder, ModelConfig};
-
-/// A row-major tensor on the host, in the shape of the file: linear weights are `[out, in]`.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct HostTensor {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) data: Vec<f32>,
-}
-
-impl HostTensor {
-    fn transposed(&self) -> Self {
-        let (rows, columns) = (self.shape[0], self.shape[1]);
-        let data =
-            (0..columns).flat_map(|c| (0..rows).map(move |r| self.data[r * columns + c])).collect();
-        Self { shape: vec![columns, rows], data }
-    }
-}
 
 /// The path of the parameter being visited.
 #[derive(Default)]
@@ -62,9 +46,9 @@ pub(crate) fn collect(model: &Decoder) -> BTreeMap<String, HostTensor> {
 }
 
 /// The trainable parameters of a model, by name.
-pub(crate) fn learning(model: &Decoder) -> BTreeMap<String, HostTensor> {
+pub(crate) fn trainable(model: &Decoder) -> BTreeMap<String, HostTensor> {
     // Parameters only show whether they are trainable on a model in training mode.
-    collected(&model.clone().train(), |learns| learns)
+    collected(&model.clone().train(), |trainable| trainable)
 }
 
 /// The parameters selected by `wanted`, which is told whether a parameter is trainable.
@@ -72,7 +56,7 @@ fn collected(model: &Decoder, wanted: fn(bool) -> bool) -> BTreeMap<String, Host
     struct Collector {
         wanted: fn(bool) -> bool,
         path: Path,
-        found: BTreeMap<String, HostTensor>,
+        tensors: BTreeMap<String, HostTensor>,
     }
     impl ModuleVisitor for Collector {
         fn enter_module(&mut self, name: &str, container: &str) {
@@ -85,14 +69,14 @@ fn collected(model: &Decoder, wanted: fn(bool) -> bool) -> BTreeMap<String, Host
             if !(self.wanted)(param.val().is_require_grad()) {
                 return;
             }
-            let host = to_host(param.val());
+            let host = HostTensor::of(param.val());
             let host = if self.path.is_linear_weight() { host.transposed() } else { host };
-            self.found.insert(self.path.name(), host);
+            self.tensors.insert(self.path.name(), host);
         }
     }
-    let mut collector = Collector { wanted, path: Path::default(), found: BTreeMap::new() };
+    let mut collector = Collector { wanted, path: Path::default(), tensors: BTreeMap::new() };
     model.visit(&mut collector);
-    collector.found
+    collector.tensors
 }
 
 /// The name of the first parameter with a NaN or infinite value.
@@ -100,7 +84,7 @@ pub(crate) fn not_finite(model: &Decoder) -> Option<String> {
     #[derive(Default)]
     struct Search {
         path: Path,
-        found: Option<String>,
+        name: Option<String>,
     }
     impl ModuleVisitor for Search {
         fn enter_module(&mut self, name: &str, container: &str) {
@@ -110,14 +94,14 @@ pub(crate) fn not_finite(model: &Decoder) -> Option<String> {
             self.path.exit();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if self.found.is_none() && !values(param.val()).iter().all(|value| value.is_finite()) {
-                self.found = Some(self.path.name());
+            if self.name.is_none() && !values(param.val()).iter().all(|value| value.is_finite()) {
+                self.name = Some(self.path.name());
             }
         }
     }
     let mut search = Search::default();
     model.visit(&mut search);
-    search.found
+    search.name
 }
 
 /// The names of all parameters.
@@ -125,7 +109,7 @@ pub(crate) fn names(model: &Decoder) -> BTreeSet<String> {
     #[derive(Default)]
     struct Names {
         path: Path,
-        found: BTreeSet<String>,
+        names: BTreeSet<String>,
     }
     impl ModuleVisitor for Names {
         fn enter_module(&mut self, name: &str, container: &str) {
@@ -135,12 +119,12 @@ pub(crate) fn names(model: &Decoder) -> BTreeSet<String> {
             self.path.exit();
         }
         fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
-            self.found.insert(self.path.name());
+            self.names.insert(self.path.name());
         }
     }
     let mut names = Names::default();
     model.visit(&mut names);
-    names.found
+    names.names
 }
 
 /// Replaces parameters with `source(name, shape in the file)`. Where it returns `None`, the parameter stays.
@@ -198,15 +182,4 @@ pub(crate) fn initial(model: Decoder, config: &ModelConfig, rng: &mut ChaCha8Rng
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
-}
-
-/// Copies a tensor to the host.
-pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> HostTensor {
-    let shape = tensor.dims().to_vec();
-    HostTensor { shape, data: values(tensor) }
-}
-
-/// The row-major values of a tensor, as `f32`.
-pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().expect("the data was just converted to f32")
 }

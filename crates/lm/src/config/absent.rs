@@ -59,10 +59,10 @@ impl ModelConfig {
     /// Returns a message that says what is wrong.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut config: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        let said: Map<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        check_rope(&said)?;
+        let keys: Map<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        check_rope(&keys)?;
         let family = Absent::of(&config.model_type);
-        let absent = |key: &str| !said.contains_key(key);
+        let absent = |key: &str| !keys.contains_key(key);
         if absent("max_position_embeddings") {
             config.max_position_embeddings = family.max_position_embeddings;
         }
@@ -82,13 +82,13 @@ impl ModelConfig {
             config.eos_token_id = family.end.map(EndTokens::One);
         }
         if config.use_sliding_window == Some(true) && config.model_type.starts_with("qwen") {
-            config.use_sliding_window = Some(has_window(&said)?);
+            config.use_sliding_window = Some(has_window(&keys)?);
         }
         let windowed = config.model_type == "mistral" || config.use_sliding_window == Some(true);
         if absent("sliding_window") && windowed {
             config.sliding_window = family.sliding_window;
         }
-        if let Some(tokens) = said.get("original_max_position_embeddings").and_then(Value::as_u64) {
+        if let Some(tokens) = keys.get("original_max_position_embeddings").and_then(Value::as_u64) {
             let ropes = [&mut config.rope_scaling, &mut config.rope_parameters];
             for rope in ropes.into_iter().flatten() {
                 rope.original_max_position_embeddings = usize::try_from(tokens).ok();
@@ -99,9 +99,9 @@ impl ModelConfig {
 }
 
 /// Whether any layer of a Qwen with `use_sliding_window` actually has a window.
-fn has_window(said: &Map<String, Value>) -> Result<bool, String> {
-    let number = |key: &str| said.get(key).and_then(Value::as_u64);
-    let Some(types) = said.get("layer_types").and_then(Value::as_array) else {
+fn has_window(keys: &Map<String, Value>) -> Result<bool, String> {
+    let number = |key: &str| keys.get(key).and_then(Value::as_u64);
+    let Some(types) = keys.get("layer_types").and_then(Value::as_array) else {
         let first = number("max_window_layers").unwrap_or(MAX_WINDOW_LAYERS);
         return Ok(number("num_hidden_layers").is_some_and(|layers| first < layers));
     };
@@ -113,12 +113,12 @@ fn has_window(said: &Map<String, Value>) -> Result<bool, String> {
 }
 
 /// Refuses rotary settings that differ between layers, or that rotate only part of a head.
-fn check_rope(said: &Map<String, Value>) -> Result<(), String> {
+fn check_rope(keys: &Map<String, Value>) -> Result<(), String> {
     const PART: &str = "partial_rotary_factor";
     let whole =
         |value: Option<&Value>| value.is_none_or(|v| v.is_null() || v.as_f64() == Some(1.0));
     let ropes = ["rope_scaling", "rope_parameters"];
-    let ropes = ropes.into_iter().filter_map(|key| Some((key, said.get(key)?.as_object()?)));
+    let ropes = ropes.into_iter().filter_map(|key| Some((key, keys.get(key)?.as_object()?)));
     for (key, rope) in ropes {
         if let Some((layers, _)) = rope.iter().find(|(_, value)| value.is_object()) {
             return Err(format!("{key}: settings of their own for `{layers}` are not supported"));
@@ -127,6 +127,6 @@ fn check_rope(said: &Map<String, Value>) -> Result<(), String> {
             return Err(format!("{key}: {PART} is not supported"));
         }
     }
-    let part = whole(said.get(PART));
+    let part = whole(keys.get(PART));
     part.then_some(()).ok_or_else(|| format!("{PART} is not supported"))
 }

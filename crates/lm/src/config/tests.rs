@@ -197,9 +197,9 @@ fn rotary_settings_are_taken_from_where_transformers_takes_them() {
     let context = r#"{"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
         "high_freq_factor": 4.0}, "max_position_embeddings": 64}"#;
     let whole = read("llama", json(context)).unwrap().frequencies().unwrap();
-    let said = context
+    let scaled = context
         .replace("\"max_position_embeddings\": 64", "\"original_max_position_embeddings\": 64");
-    assert_eq!(read("llama", json(&said)).unwrap().frequencies().unwrap(), whole);
+    assert_eq!(read("llama", json(&scaled)).unwrap().frequencies().unwrap(), whole);
     for (keys, expected) in [
         (r#"{"rope_parameters": {"full_attention": {"rope_type": "default"}}}"#, "full_attention"),
         (r#"{"rope_parameters": {"partial_rotary_factor": 0.5}}"#, "partial_rotary_factor"),

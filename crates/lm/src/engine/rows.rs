@@ -1,33 +1,35 @@
-//! Prepares rows for a forward pass: deduplication, shared prefixes, padding and masks.
+//! Prepares rows for a forward pass: deduplication and shared prefixes.
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor};
-
-use crate::model::{self, MASKED};
-use crate::prefix::{Known, Prefixes, common};
-
-/// Cached tokens are padded to a multiple of this many columns, so that rows of similar length fit one batch.
-const KNOWN_BUCKET: usize = 32;
+use crate::prefix::{CachedPrefix, Prefixes, ScopedRow, common};
 
 /// A row to be read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) scope: u64,
-    pub(super) ids: &'a [u32],
+pub(super) struct ReadRequest<'a> {
+    pub(super) row: ScopedRow<'a>,
     /// How many leading tokens to cache.
     pub(super) keep: usize,
 }
 
+/// The result of reading a row.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RowRead {
+    /// The tokens that were cached before.
+    pub(super) prefix: CachedPrefix,
+    /// The scalar heads of the other tokens, `[tokens, scalar_heads]`.
+    pub(super) heads: Vec<f32>,
+}
+
 /// Deduplicates rows. Returns the distinct rows, with the largest `keep` of their duplicates, and each original row's
 /// index among them.
-pub(super) fn distinct<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<usize>) {
-    let (mut rows, mut index) = (Vec::<Wanted<'a>>::new(), BTreeMap::new());
-    let places = wanted.iter().map(|row| {
-        let place = *index.entry((row.scope, row.ids)).or_insert(rows.len());
+pub(super) fn distinct<'a>(requests: &[ReadRequest<'a>]) -> (Vec<ReadRequest<'a>>, Vec<usize>) {
+    let (mut rows, mut index) = (Vec::<ReadRequest<'a>>::new(), BTreeMap::new());
+    let places = requests.iter().map(|request| {
+        let place = *index.entry(request.row).or_insert(rows.len());
         match rows.get_mut(place) {
-            Some(known) => known.keep = known.keep.max(row.keep),
-            None => rows.push(*row),
+            Some(first) => first.keep = first.keep.max(request.keep),
+            None => rows.push(*request),
         }
         place
     });
@@ -36,52 +38,23 @@ pub(super) fn distinct<'a>(wanted: &[Wanted<'a>]) -> (Vec<Wanted<'a>>, Vec<usize
 }
 
 /// The longest common prefix of the rows in each scope, where two or more rows share it and it is not cached yet.
-pub(super) fn shared<'a>(rows: &[Wanted<'a>], prefixes: &Prefixes) -> Vec<Wanted<'a>> {
+pub(super) fn shared<'a>(
+    requests: &[ReadRequest<'a>],
+    prefixes: &Prefixes,
+) -> Vec<ReadRequest<'a>> {
     let mut scopes = BTreeMap::<u64, (usize, &'a [u32])>::new();
-    for row in rows {
+    for ScopedRow { scope, ids: row } in requests.iter().map(|request| request.row) {
         scopes
-            .entry(row.scope)
+            .entry(scope)
             .and_modify(|(rows, ids)| {
                 *rows += 1;
-                *ids = &ids[..common(ids, row.ids)];
+                *ids = &ids[..common(ids, row)];
             })
-            .or_insert((1, row.ids));
+            .or_insert((1, row));
     }
     let several = scopes.into_iter().filter(|(_, (rows, _))| *rows > 1);
     several
-        .map(|(scope, (_, ids))| Wanted { scope, ids, keep: ids.len() })
-        .filter(|row| prefixes.find(row.scope, row.ids).tokens < row.ids.len())
+        .map(|(scope, (_, ids))| ReadRequest { row: ScopedRow { scope, ids }, keep: ids.len() })
+        .filter(|request| prefixes.find(request.row).tokens < request.row.ids.len())
         .collect()
-}
-
-/// Columns that a row's cached tokens take in a padded batch.
-pub(crate) fn known_columns(known: &Known) -> usize {
-    known.tokens.next_multiple_of(KNOWN_BUCKET)
-}
-
-/// The attention mask of a padded batch, `[rows, 1, time, columns + time]`. Each row sees its `known` cached tokens of
-/// the first `columns`, and the new tokens causally.
-pub(super) fn mask(known: &[usize], columns: usize, time: usize, device: &Device) -> Tensor<4> {
-    let query = |known: usize, query: usize| {
-        let sees = move |column: usize| match column.checked_sub(columns) {
-            None => column < known,
-            Some(new) => new <= query,
-        };
-        (0..columns + time).map(move |column| if sees(column) { 0.0 } else { MASKED })
-    };
-    let values = known.iter().flat_map(|&known| (0..time).flat_map(move |q| query(known, q)));
-    model::tensor(values.collect(), [known.len(), 1, time, columns + time], device)
-}
-
-/// Concatenates rows, each padded with zeros to `time` tokens, and adds empty rows up to `count`.
-pub(super) fn pad<'a, I: Iterator<Item = &'a [u32]>>(
-    rows: I,
-    count: usize,
-    time: usize,
-) -> Vec<u32> {
-    let mut tokens = vec![0; count * time];
-    for (slot, row) in tokens.chunks_mut(time).zip(rows) {
-        slot[..row.len()].copy_from_slice(row);
-    }
-    tokens
 }

@@ -5,30 +5,39 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Engine;
+use crate::inference::{Inference, padded_new, padded_prefix};
 
-/// New tokens of a row are padded to a multiple of this.
-pub(super) const NEW_BUCKET: usize = 16;
 /// Maximum tokens of a forward pass, including padding, on devices that are efficient only with large ones.
 const PASS_TOKENS: usize = 16_384;
 /// About how many tokens the CPU reads per pass: enough to make the matrix products efficient, few enough for its caches.
 const CPU_PASS_TOKENS: usize = 1024;
 
+/// How much of a row is cached, and how much of it a pass has to run through the model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    /// Index of the row.
+    pub(super) row: usize,
+    /// Number of cached tokens.
+    pub(super) cached: usize,
+    /// Number of new tokens; 0 if the row is decoded token by token, for which nothing is padded.
+    pub(super) new: usize,
+}
+
 impl Engine {
-    /// Groups row indices into batches by their cached columns and new tokens.
-    pub(super) fn batches(
-        &self,
-        rows: impl Iterator<Item = (usize, (usize, usize))>,
-    ) -> Vec<Vec<usize>> {
-        if self.on_cpu() { self.even_batches(rows) } else { self.padded_batches(rows) }
+    /// Groups row indices into batches.
+    pub(super) fn batches(&self, rows: &[Size]) -> Vec<Vec<usize>> {
+        match self.model {
+            Inference::Packed(_) => self.even_batches(rows),
+            Inference::Padded(_) => self.padded_batches(rows),
+        }
     }
 
     /// Batches with about the same number of new tokens, in order.
-    fn even_batches(&self, rows: impl Iterator<Item = (usize, (usize, usize))>) -> Vec<Vec<usize>> {
-        let rows: Vec<(usize, usize)> = rows.map(|(row, (_, new))| (row, new)).collect();
-        let total: usize = rows.iter().map(|(_, new)| new).sum();
+    fn even_batches(&self, rows: &[Size]) -> Vec<Vec<usize>> {
+        let total: usize = rows.iter().map(|size| size.new).sum();
         let share = total.div_ceil(self.options.workers.max(1)).clamp(1, CPU_PASS_TOKENS);
         let (mut batches, mut tokens) = (Vec::<Vec<usize>>::new(), share);
-        for (row, new) in rows {
+        for &Size { row, new, .. } in rows {
             if tokens >= share || batches.last().is_some_and(|b| b.len() >= self.options.rows) {
                 batches.push(Vec::new());
                 tokens = 0;
@@ -40,16 +49,13 @@ impl Engine {
     }
 
     /// Batches of equal padded size, the longest first.
-    fn padded_batches(
-        &self,
-        rows: impl Iterator<Item = (usize, (usize, usize))>,
-    ) -> Vec<Vec<usize>> {
+    pub(super) fn padded_batches(&self, rows: &[Size]) -> Vec<Vec<usize>> {
         let mut groups = BTreeMap::<(usize, usize), Vec<usize>>::new();
-        for (row, (known, new)) in rows {
-            groups.entry((known, new.next_multiple_of(NEW_BUCKET))).or_default().push(row);
+        for &Size { row, cached, new } in rows {
+            groups.entry((padded_prefix(cached), padded_new(new))).or_default().push(row);
         }
-        let most = |(known, new): (usize, usize)| {
-            (PASS_TOKENS / (known + new).max(1)).clamp(1, self.options.rows.max(1))
+        let most = |(cached, new): (usize, usize)| {
+            (PASS_TOKENS / (cached + new).max(1)).clamp(1, self.options.rows.max(1))
         };
         groups
             .into_iter()
@@ -65,13 +71,13 @@ impl Engine {
     pub(super) fn spread<T: Send>(
         &self,
         batches: &[Vec<usize>],
-        run: impl Fn(&Self, &[usize]) -> Vec<T> + Sync,
+        run: impl Fn(&Inference, &[usize]) -> Vec<T> + Sync,
     ) -> Vec<T> {
         let next = AtomicUsize::new(0);
-        self.on_workers(batches.len(), |engine| {
+        self.on_workers(batches.len(), |model| {
             let mut done = Vec::new();
             while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                done.extend(batch.iter().copied().zip(run(engine, batch)));
+                done.extend(batch.iter().copied().zip(run(model, batch)));
             }
             done
         })
@@ -81,38 +87,24 @@ impl Engine {
     pub(super) fn on_workers<T: Send>(
         &self,
         most: usize,
-        run: impl Fn(&Self) -> Vec<(usize, T)> + Sync,
+        run: impl Fn(&Inference) -> Vec<(usize, T)> + Sync,
     ) -> Vec<T> {
         let done = Mutex::new(Vec::new());
-        let work = |engine: &Self| {
-            let results = run(engine);
+        let work = |model: &Inference| {
+            let results = run(model);
             done.lock().expect("no worker panics while it holds the lock").extend(results);
         };
         std::thread::scope(|scope| {
             for worker in 1..self.options.workers.min(most) {
-                let engine = self.others.get(worker - 1).unwrap_or(self);
-                let (replica, work) = (engine.replica(), &work);
-                scope.spawn(move || work(&replica));
+                // A clone shares the weights.
+                let model = self.others.get(worker - 1).unwrap_or(&self.model).clone();
+                let work = &work;
+                scope.spawn(move || work(&model));
             }
-            work(self);
+            work(&self.model);
         });
         let mut done = done.into_inner().expect("no worker panics while it holds the lock");
         done.sort_unstable_by_key(|&(row, _)| row);
         done.into_iter().map(|(_, result)| result).collect()
-    }
-
-    /// A copy of the engine for another thread. The weights are shared.
-    fn replica(&self) -> Self {
-        Self {
-            config: self.config.clone(),
-            decoder: self.decoder.clone(),
-            output: self.output.clone(),
-            tokenizer: self.tokenizer.clone(),
-            rotary: self.rotary.clone(),
-            shape: self.shape,
-            device: self.device.clone(),
-            options: self.options,
-            others: Vec::new(),
-        }
     }
 }

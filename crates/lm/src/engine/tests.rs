@@ -1,7 +1,9 @@
 //! Tests the padded tensors of other devices, on the CPU.
 
 use super::*;
-use crate::weights::HostTensor;
+use crate::Sampling;
+use crate::inference::PaddedDecoder;
+use crate::tensors::HostTensor;
 
 /// The CPU engine and one with padded tensors, for a model with the given scalar heads.
 fn both(heads: &[&str]) -> [Engine; 2] {
@@ -11,7 +13,8 @@ fn both(heads: &[&str]) -> [Engine; 2] {
 fn engines(checkpoint: &Checkpoint) -> [Engine; 2] {
     let device = crate::device::cpu();
     let options = EngineOptions { workers: 2, rows: 7 };
-    [Engine::new(checkpoint, &device, options), Engine::unpacked(checkpoint, &device, options)]
+    let padded = Inference::Padded(Box::new(PaddedDecoder::new(checkpoint, &device)));
+    [Engine::new(checkpoint, &device, options), Engine::of(checkpoint, padded, options)]
 }
 
 fn checkpoint(heads: &[&str]) -> Checkpoint {

@@ -1,31 +1,63 @@
-//! The two halves of a block and the language modelling loss, each as a single fused operation.
+//! The two halves of a block and the language modelling loss, each as a single operation on the CPU.
+//!
+//! The inputs of an operation are all tracked by autodiff, or none is: they come from one model on one device.
 
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
+use kernels::Angles;
+use kernels::causal::{self, Saved, Shape};
+use kernels::matmul::{View, ViewMut, join_columns, split_columns};
 
-use super::{Host, OnCpu, added, finish, flex};
-use crate::causal::{self, Kept, Shape};
-use crate::kernels;
-use crate::product::{Place, View, parted, side_by_side};
+use super::losses::sum_losses;
+use crate::autodiff::{Host, OnCpu, finish, flex};
+use crate::rotary::Positions;
+
+/// The weights of self-attention, `[inputs, outputs]` each.
+pub(crate) struct AttentionWeights {
+    pub(crate) query: Tensor<2>,
+    pub(crate) key: Tensor<2>,
+    pub(crate) value: Tensor<2>,
+    pub(crate) output: Tensor<2>,
+}
+
+/// The weights of the feed-forward layer, `[inputs, outputs]` each.
+pub(crate) struct MlpWeights {
+    pub(crate) gate: Tensor<2>,
+    pub(crate) up: Tensor<2>,
+    pub(crate) down: Tensor<2>,
+}
+
+/// The weight of the output projection.
+pub(crate) enum OutputWeight {
+    /// The embedding, `[vocabulary, hidden_size]`.
+    Tied(Tensor<2>),
+    /// A weight of its own, `[hidden_size, vocabulary]`.
+    Untied(Tensor<2>),
+}
 
 /// Saved state for the gradient of self-attention.
 #[derive(Debug, Clone)]
-struct Attended {
+struct AttentionState {
     x: Host,
-    /// Query, key, value and output weights.
-    weights: [Host; 4],
-    angles: [Host; 2],
+    query: Host,
+    key: Host,
+    value: Host,
+    output: Host,
+    cos: Host,
+    sin: Host,
     shape: Shape,
-    kept: Kept,
-    found: Vec<f32>,
+    saved: Saved,
+    /// The attention output, before the output projection.
+    attended: Vec<f32>,
 }
 
 /// Saved state for the gradient of the feed-forward layer.
 #[derive(Debug, Clone)]
-struct Fed {
+struct MlpState {
     x: Host,
-    /// Gate, up and down weights.
-    weights: [Host; 3],
+    gate: Host,
+    up: Host,
+    down: Host,
     /// Gate and up projections next to each other, `[.., 2 * wide]`.
     joined: Vec<f32>,
     shape: [usize; 3],
@@ -33,149 +65,142 @@ struct Fed {
 
 /// Saved state for the gradient of the language modelling loss.
 #[derive(Debug, Clone)]
-struct Compared {
+struct LossState {
     hidden: Host,
-    head: Host,
+    weight: Host,
     /// Gradient of the loss with respect to the logits.
-    gradient: Vec<f32>,
-    shapes: [[usize; 2]; 2],
+    grad_logits: Vec<f32>,
+    hidden_shape: [usize; 2],
+    weight_shape: [usize; 2],
     tied: bool,
 }
 
-/// Causal self-attention of whole rows on the CPU, `[batch, time, hidden_size]` to the same shape. Takes the query, key,
-/// value and output weights, the cosines and sines of positions that all rows share, and the numbers of query and key
-/// heads. `None` on other devices, or if rows have their own positions.
-pub(crate) fn self_attention(
-    x: &Tensor<3>,
-    weights: [Tensor<2>; 4],
-    angles: [&Tensor<4>; 2],
-    [heads, kv_heads]: [usize; 2],
-) -> Option<Tensor<3>> {
-    let [batch, time, size] = x.dims();
-    let width = weights[0].dims()[1] / heads;
-    let shape = Shape { batch, time, heads, kv_heads, width };
-    let [query, key, value, output] = weights;
-    let inputs = [
-        OnCpu::of(x)?,
-        OnCpu::of(&query)?,
-        OnCpu::of(&key)?,
-        OnCpu::of(&value)?,
-        OnCpu::of(&output)?,
-    ];
-    if !alike(&inputs) || angles[0].dims()[0] > 1 {
-        return None;
-    }
-    let [x, query, key, value, output] = inputs.each_ref().map(|input| Host::of(input.plain()));
-    let [cos, sin] =
-        [Host::of(OnCpu::of(angles[0])?.plain()), Host::of(OnCpu::of(angles[1])?.plain())];
-    let joined = project(&x, size, [&query, &key, &value], shape.parts());
-    let (found, kept) = causal::attend(shape, joined, [cos.values(), sin.values()]);
-    let out = View::of(&found, heads * width).times(View::of(output.values(), size));
-    let weights = [query, key, value, output];
-    let kept = Attended { x, weights, angles: [cos, sin], shape, kept, found };
-    finish(inputs.each_ref(), flex(out, [batch, time, size]), kept, attention_backward)
+fn on_cpu<const D: usize>(tensor: &Tensor<D>) -> OnCpu {
+    OnCpu::of(tensor).expect("sublayers are fused on the CPU alone")
 }
 
-fn attention_backward(of: Attended, grad: &[f32]) -> [FlexTensor; 5] {
-    let Attended { x, weights, angles, shape, kept, found } = of;
-    let [query, key, value, output] = &weights;
-    let (all, size) =
-        (shape.heads * shape.width, output.values().len() / (shape.heads * shape.width));
-    let grad = View::of(grad, size);
-    let by_output = View::of(&found, all).transposed().times(grad);
-    let by_found = grad.times(View::of(output.values(), size).transposed());
-    let [cos, sin] = &angles;
-    let angles = [cos.values(), sin.values()];
-    let by_joined = causal::attend_backward(shape, kept, angles, &by_found);
+fn host<const D: usize>(tensor: &Tensor<D>) -> Host {
+    Host::of(on_cpu(tensor).plain())
+}
+
+/// Causal self-attention of whole rows, `[batch, time, hidden_size]` to the same shape. The rows share their positions.
+pub(crate) fn self_attention(
+    x: &Tensor<3>,
+    weights: &AttentionWeights,
+    positions: &Positions,
+    heads: usize,
+    kv_heads: usize,
+) -> Tensor<3> {
+    let [batch, time, size] = x.dims();
+    let AttentionWeights { query, key, value, output } = weights;
+    let width = query.dims()[1] / heads;
+    let shape = Shape { batch, time, heads, kv_heads, width };
+    let inputs = [on_cpu(x), on_cpu(query), on_cpu(key), on_cpu(value), on_cpu(output)];
+    let [x, query, key, value, output] = inputs.each_ref().map(|input| Host::of(input.plain()));
+    let (cos, sin) = (host(&positions.cos), host(&positions.sin));
+    let joined = project(&x, size, [&query, &key, &value], shape.parts());
+    let angles = Angles { cos: cos.values(), sin: sin.values() };
+    let (attended, saved) = causal::attend(shape, joined, angles);
+    let out = View::new(&attended, heads * width).times(View::new(output.values(), size));
+    let state = AttentionState { x, query, key, value, output, cos, sin, shape, saved, attended };
+    finish(inputs.each_ref(), flex(out, [batch, time, size]), state, attention_backward)
+        .expect(TRACKED_ALIKE)
+}
+
+fn attention_backward(state: AttentionState, grad: &[f32]) -> [FlexTensor; 5] {
+    let AttentionState { x, query, key, value, output, cos, sin, shape, saved, attended } = state;
+    let all = shape.heads * shape.width;
+    let size = output.values().len() / all;
+    let grad = View::new(grad, size);
+    let grad_output = View::new(&attended, all).transposed().times(grad);
+    let grad_attended = grad.times(View::new(output.values(), size).transposed());
+    let angles = Angles { cos: cos.values(), sin: sin.values() };
+    let grad_joined = causal::attend_backward(shape, saved, angles, &grad_attended);
     let parts = shape.parts();
-    let by_x = project_back(&by_joined, size, [query, key, value], parts);
-    let joined = parts.iter().sum();
-    let by_weights = View::of(x.values(), size).transposed().times(View::of(&by_joined, joined));
-    let [by_query, by_key, by_value] = parted(&by_weights, parts);
-    let [queries, keys, _] = parts;
+    let grad_x = project_backward(&grad_joined, size, [&query, &key, &value], parts);
+    let grad_joined = View::new(&grad_joined, parts.iter().sum());
+    let grad_weights = View::new(x.values(), size).transposed().times(grad_joined);
+    let [grad_query, grad_key, grad_value] = split_columns(&grad_weights, parts);
+    let [queries, keys, values] = parts;
     [
-        flex(by_x, [shape.batch, shape.time, size]),
-        flex(by_query, [size, queries]),
-        flex(by_key, [size, keys]),
-        flex(by_value, [size, keys]),
-        flex(by_output, [all, size]),
+        flex(grad_x, [shape.batch, shape.time, size]),
+        flex(grad_query, [size, queries]),
+        flex(grad_key, [size, keys]),
+        flex(grad_value, [size, values]),
+        flex(grad_output, [all, size]),
     ]
 }
 
-/// The feed-forward layer `down(silu(gate(x)) * up(x))` on the CPU, `[.., hidden_size]` to the same shape. Takes the
-/// gate, up and down weights. `None` on other devices.
-pub(crate) fn mlp(x: &Tensor<3>, weights: [Tensor<2>; 3]) -> Option<Tensor<3>> {
+/// The feed-forward layer `down(silu(gate(x)) * up(x))`, `[.., hidden_size]` to the same shape.
+pub(crate) fn mlp(x: &Tensor<3>, weights: &MlpWeights) -> Tensor<3> {
     let shape @ [_, _, size] = x.dims();
-    let wide = weights[0].dims()[1];
-    let [gate, up, down] = weights;
-    let inputs = [OnCpu::of(x)?, OnCpu::of(&gate)?, OnCpu::of(&up)?, OnCpu::of(&down)?];
-    if !alike(&inputs) {
-        return None;
-    }
+    let MlpWeights { gate, up, down } = weights;
+    let wide = gate.dims()[1];
+    let inputs = [on_cpu(x), on_cpu(gate), on_cpu(up), on_cpu(down)];
     let [x, gate, up, down] = inputs.each_ref().map(|input| Host::of(input.plain()));
     let joined = project(&x, size, [&gate, &up], [wide; 2]);
     let inner = kernels::joined_swiglu(&joined, wide);
-    let out = View::of(&inner, wide).times(View::of(down.values(), size));
-    let kept = Fed { x, weights: [gate, up, down], joined, shape };
-    finish(inputs.each_ref(), flex(out, shape), kept, mlp_backward)
+    let out = View::new(&inner, wide).times(View::new(down.values(), size));
+    let state = MlpState { x, gate, up, down, joined, shape };
+    finish(inputs.each_ref(), flex(out, shape), state, mlp_backward).expect(TRACKED_ALIKE)
 }
 
-fn mlp_backward(of: Fed, grad: &[f32]) -> [FlexTensor; 4] {
-    let Fed { x, weights: [gate, up, down], mut joined, shape } = of;
+fn mlp_backward(state: MlpState, grad: &[f32]) -> [FlexTensor; 4] {
+    let MlpState { x, gate, up, down, mut joined, shape } = state;
     let size = shape[2];
     let wide = down.values().len() / size;
-    let grad = View::of(grad, size);
-    let mut inner = grad.times(View::of(down.values(), size).transposed());
+    let grad = View::new(grad, size);
+    let mut inner = grad.times(View::new(down.values(), size).transposed());
     kernels::joined_swiglu_backward(&mut joined, &mut inner, wide);
-    let by_down = View::of(&inner, wide).transposed().times(grad);
-    let by_x = project_back(&joined, size, [&gate, &up], [wide; 2]);
-    let by_weights = View::of(x.values(), size).transposed().times(View::of(&joined, 2 * wide));
-    let [by_gate, by_up] = parted(&by_weights, [wide; 2]).map(|part| flex(part, [size, wide]));
-    [flex(by_x, shape), by_gate, by_up, flex(by_down, [wide, size])]
+    let grad_down = View::new(&inner, wide).transposed().times(grad);
+    let grad_x = project_backward(&joined, size, [&gate, &up], [wide; 2]);
+    let grad_weights = View::new(x.values(), size).transposed().times(View::new(&joined, 2 * wide));
+    let [grad_gate, grad_up] =
+        split_columns(&grad_weights, [wide; 2]).map(|grad| flex(grad, [size, wide]));
+    [flex(grad_x, shape), grad_gate, grad_up, flex(grad_down, [wide, size])]
 }
 
-/// The weighted sum of the cross-entropies of hidden states `[rows, hidden_size]` against one target per row, on the CPU.
-/// The logits are computed once and turn into their own gradient in place, so no second `[rows, vocabulary]` buffer is
-/// needed. `head` is the embedding `[vocabulary, hidden_size]` if `tied`, and `[hidden_size, vocabulary]` otherwise.
-/// `None` on other devices.
+/// The weighted sum of the cross-entropies of hidden states `[rows, hidden_size]` against one target per row. The logits
+/// are computed once and turn into their own gradient in place, so no second `[rows, vocabulary]` buffer is needed.
 pub(crate) fn language_loss(
     hidden: &Tensor<2>,
-    (head, tied): (Tensor<2>, bool),
+    weight: &OutputWeight,
     targets: &[u32],
     weights: &[f32],
-) -> Option<Tensor<1>> {
-    let shapes = [hidden.dims(), head.dims()];
-    let inputs = [OnCpu::of(hidden)?, OnCpu::of(&head)?];
-    if !alike(&inputs) {
-        return None;
-    }
-    assert!(targets.len() == shapes[0][0] && weights.len() == shapes[0][0]);
-    let [hidden, head] = inputs.each_ref().map(|input| Host::of(input.plain()));
-    let view = View::of(head.values(), shapes[1][1]);
+) -> Tensor<1> {
+    let (weight, tied) = match weight {
+        OutputWeight::Tied(weight) => (weight, true),
+        OutputWeight::Untied(weight) => (weight, false),
+    };
+    let (hidden_shape, weight_shape) = (hidden.dims(), weight.dims());
+    assert!(targets.len() == hidden_shape[0] && weights.len() == hidden_shape[0]);
+    let inputs = [on_cpu(hidden), on_cpu(weight)];
+    let [hidden, weight] = inputs.each_ref().map(|input| Host::of(input.plain()));
+    let view = View::new(weight.values(), weight_shape[1]);
     let view = if tied { view.transposed() } else { view };
-    let mut gradient = View::of(hidden.values(), shapes[0][1]).times(view);
-    let loss = added(&kernels::cross_entropies(&mut gradient, targets, weights));
-    let kept = Compared { hidden, head, gradient, shapes, tied };
-    finish(inputs.each_ref(), flex(vec![loss], [1]), kept, |of, grad| {
-        let Compared { hidden, head, gradient, shapes: [hidden_shape, head_shape], tied } = of;
-        let (hidden, head) =
-            (View::of(hidden.values(), hidden_shape[1]), View::of(head.values(), head_shape[1]));
-        let gradient = View::of(&gradient, head_shape[usize::from(!tied)]);
-        let [by_hidden, by_head] = if tied {
-            [gradient.times(head), gradient.transposed().times(hidden)]
-        } else {
-            [gradient.times(head.transposed()), hidden.transposed().times(gradient)]
-        };
-        let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * grad[0]).collect();
-        [flex(scaled(by_hidden), hidden_shape), flex(scaled(by_head), head_shape)]
-    })
+    let mut grad_logits = View::new(hidden.values(), hidden_shape[1]).times(view);
+    let loss = sum_losses(&kernels::cross_entropies(&mut grad_logits, targets, weights));
+    let state = LossState { hidden, weight, grad_logits, hidden_shape, weight_shape, tied };
+    finish(inputs.each_ref(), flex(vec![loss], [1]), state, language_loss_backward)
+        .expect(TRACKED_ALIKE)
 }
 
-/// Whether all inputs are tracked by autodiff, or none. The fused operations do not support a mix.
-fn alike(inputs: &[OnCpu]) -> bool {
-    let tracked = inputs.iter().filter(|input| matches!(input, OnCpu::Tracked(_))).count();
-    tracked == 0 || tracked == inputs.len()
+fn language_loss_backward(state: LossState, grad: &[f32]) -> [FlexTensor; 2] {
+    let LossState { hidden, weight, grad_logits, hidden_shape, weight_shape, tied } = state;
+    let hidden = View::new(hidden.values(), hidden_shape[1]);
+    let weight = View::new(weight.values(), weight_shape[1]);
+    let grad_logits = View::new(&grad_logits, weight_shape[usize::from(!tied)]);
+    let [grad_hidden, grad_weight] = if tied {
+        [grad_logits.times(weight), grad_logits.transposed().times(hidden)]
+    } else {
+        [grad_logits.times(weight.transposed()), hidden.transposed().times(grad_logits)]
+    };
+    let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * grad[0]).collect();
+    [flex(scaled(grad_hidden), hidden_shape), flex(scaled(grad_weight), weight_shape)]
 }
+
+/// Why [`finish`] always has an output here.
+const TRACKED_ALIKE: &str = "a pass tracks all of its tensors or none";
 
 /// Multiplies `[.., size]` by several weights at once, with the products side by side. A single product packs its
 /// left-hand side only once.
@@ -185,13 +210,13 @@ fn project<const N: usize>(
     weights: [&Host; N],
     parts: [usize; N],
 ) -> Vec<f32> {
-    let views = std::array::from_fn(|i| View::of(weights[i].values(), parts[i]));
-    let joined = side_by_side::<N>(views);
-    View::of(x.values(), size).times(View::of(&joined, parts.iter().sum()))
+    let views = std::array::from_fn(|i| View::new(weights[i].values(), parts[i]));
+    let joined = join_columns::<N>(views);
+    View::new(x.values(), size).times(View::new(&joined, parts.iter().sum()))
 }
 
 /// The gradient of [`project`] with respect to its left-hand side.
-fn project_back<const N: usize>(
+fn project_backward<const N: usize>(
     grad: &[f32],
     size: usize,
     weights: [&Host; N],
@@ -199,13 +224,18 @@ fn project_back<const N: usize>(
 ) -> Vec<f32> {
     let stride: usize = parts.iter().sum();
     let rows = grad.len() / stride;
-    let mut by_x = vec![0.0; rows * size];
+    let mut grad_x = vec![0.0; rows * size];
     let mut from = 0;
     for (weight, part) in weights.into_iter().zip(parts) {
-        let grad = View::within(&grad[from..], [rows, part], stride);
-        let weight = View::of(weight.values(), part).transposed();
-        grad.times_into(weight, Place { data: &mut by_x, stride: size }, from > 0);
+        let grad = View::strided(&grad[from..], [rows, part], stride);
+        let weight = View::new(weight.values(), part).transposed();
+        let out = ViewMut { data: &mut grad_x, stride: size };
+        if from == 0 {
+            grad.times_into(weight, out);
+        } else {
+            grad.add_times(weight, out);
+        }
         from += part;
     }
-    by_x
+    grad_x
 }

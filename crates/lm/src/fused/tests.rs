@@ -1,8 +1,16 @@
 //! Checks every fused operation, and its gradients, against the composition of burn's own operations.
 
+use burn::tensor::Tensor;
+use burn::tensor::activation::{log_softmax, silu, softmax};
+use kernels::AdamW;
+
+use super::losses::log_probabilities;
+use super::optimizer::composed_adamw;
 use super::*;
 use crate::device;
-use crate::model::{MASKED, tensor};
+use crate::mask::{self, MASKED};
+use crate::rotary::Positions;
+use crate::tensors::{tensor, values};
 
 fn numbers(count: usize, salt: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 37 + salt * 11) % 101) as f32 / 25.0 - 2.0).collect()
@@ -30,9 +38,9 @@ fn agree<const D: usize, const E: usize>(
         let grad = |x: &Tensor<D>| x.grad(&grads).map(values).unwrap_or_default();
         [values(out), grad(&a), grad(&b)]
     };
-    for (found, right) in run(&fused).into_iter().zip(run(&plain)) {
-        assert_eq!(found.len(), right.len());
-        for (x, y) in found.iter().zip(&right) {
+    for (computed, expected) in run(&fused).into_iter().zip(run(&plain)) {
+        assert_eq!(computed.len(), expected.len());
+        for (x, y) in computed.iter().zip(&expected) {
             assert!((x - y).abs() < 1e-4 * (1.0 + y.abs()), "{x} is not {y}");
         }
     }
@@ -76,7 +84,7 @@ fn masked_softmax_is_its_composition() {
 }
 
 #[test]
-fn rotary_turns_as_its_composition_and_back() {
+fn rotary_is_its_composition() {
     for batch in [1, 2] {
         let angles = |like: &Tensor<3>, f: fn(f32) -> f32| {
             let values = numbers(batch * 5 * 4, 3).into_iter().map(f).collect();
@@ -114,9 +122,9 @@ fn adamw_is_its_composition() {
     let flat = |(value, [first, second]): (Tensor<1>, [Tensor<1>; 2])| {
         [value, first, second].map(values).concat()
     };
-    let found = flat(adamw(made(1), made(2), kept.clone(), how));
-    let right = flat(composed_adamw(made(1), made(2), moments(), how));
-    for (x, y) in found.iter().zip(right) {
+    let computed = flat(adamw(made(1), made(2), kept.clone(), how));
+    let expected = flat(composed_adamw(made(1), made(2), moments(), how));
+    for (x, y) in computed.iter().zip(expected) {
         assert!((x - y).abs() < 1e-5, "{x} is not {y}");
     }
     assert_eq!(kept.map(values), moments().map(values), "others' tensors are not written to");
@@ -169,9 +177,9 @@ fn self_attention_is_its_composition_in_rows_of_several_blocks() {
         };
         let composed = |x: Tensor<2>, w: Tensor<2>| {
             let [cos, sin] = angles(&x);
-            let mask = crate::model::causal_mask(time, &x.device());
+            let mask = mask::causal(time, &x.device());
             let [query, key, value, output] = weights(&w);
-            let turn = |weight: Tensor<2>, heads| {
+            let rotated = |weight: Tensor<2>, heads| {
                 let x = x.clone().matmul(weight).reshape([2, time, heads * 4]);
                 rotary(x, cos.clone(), sin.clone(), heads)
             };
@@ -180,17 +188,23 @@ fn self_attention_is_its_composition_in_rows_of_several_blocks() {
                 x.reshape([2, heads, time, 4])
             };
             let value = x.clone().matmul(value).reshape([2, time, kv_heads, 4]).swap_dims(1, 2);
-            let (query, key) = (turn(query, heads), each(turn(key, kv_heads)));
+            let (query, key) = (rotated(query, heads), each(rotated(key, kv_heads)));
             let scores = query.matmul(key.swap_dims(2, 3)).mul_scalar(0.5);
-            let found = softmax(scores + mask, 3).matmul(each(value));
-            found.swap_dims(1, 2).reshape([2 * time, all]).matmul(output).reshape([2, time, 8])
+            let output_heads = softmax(scores + mask, 3).matmul(each(value));
+            output_heads
+                .swap_dims(1, 2)
+                .reshape([2 * time, all])
+                .matmul(output)
+                .reshape([2, time, 8])
         };
         agree(
             [[2 * time, 8], [8, all + 2 * kv + all]],
             |x, w| {
                 let [cos, sin] = angles(&x);
-                let x = x.reshape([2, time, 8]);
-                self_attention(&x, weights(&w), [&cos, &sin], [heads, kv_heads]).unwrap()
+                let [query, key, value, output] = weights(&w);
+                let weights = AttentionWeights { query, key, value, output };
+                let (x, positions) = (x.reshape([2, time, 8]), Positions { cos, sin });
+                self_attention(&x, &weights, &positions, heads, kv_heads)
             },
             composed,
         );
@@ -205,7 +219,10 @@ fn the_feed_forward_layer_is_its_composition() {
         };
         agree(
             [[6, 8], [8, 3 * wide]],
-            |x, w| mlp(&x.reshape([2, 3, 8]), weights(&w)).unwrap(),
+            |x, w| {
+                let [gate, up, down] = weights(&w);
+                mlp(&x.reshape([2, 3, 8]), &MlpWeights { gate, up, down })
+            },
             |x, w| {
                 let [gate, up, down] = weights(&w);
                 let inner = silu(x.clone().matmul(gate)) * x.matmul(up);
@@ -224,12 +241,12 @@ fn the_loss_over_the_vocabulary_is_its_composition() {
     };
     agree(
         [[5, 8], [17, 8]],
-        |hidden, head| language_loss(&hidden, (head, true), &targets, &weights).unwrap(),
+        |hidden, head| language_loss(&hidden, &OutputWeight::Tied(head), &targets, &weights),
         |hidden, head| plain(hidden, head.transpose()),
     );
     agree(
         [[5, 8], [8, 17]],
-        |hidden, head| language_loss(&hidden, (head, false), &targets, &weights).unwrap(),
+        |hidden, head| language_loss(&hidden, &OutputWeight::Untied(head), &targets, &weights),
         plain,
     );
 }

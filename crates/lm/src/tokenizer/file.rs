@@ -5,8 +5,6 @@ mod charsmap;
 
 use serde_json::{Map, Value};
 
-use super::LARGEST;
-
 /// How vocabulary entries represent bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
@@ -15,6 +13,9 @@ pub(super) enum Spelling {
     /// Plain text, with a mark for spaces and `<0x0A>` for bytes without an entry: Llama 2, Mistral.
     Marked,
 }
+
+/// Limit on token ids: more than any real vocabulary has, and few enough to keep a list of.
+pub(super) const LARGEST: usize = 1 << 22;
 
 /// Stands for a space in a [`Spelling::Marked`] vocabulary.
 const SPACE_MARK: char = '\u{2581}';

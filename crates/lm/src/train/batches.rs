@@ -4,19 +4,31 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::Training;
 use super::rows::Unit;
 
 /// Rows are sorted by length in chunks of this many: large enough for little padding, small enough to stay well shuffled.
 const SORTED: usize = 1024;
 
+/// How a run goes through its units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schedule {
+    /// Tokens per batch, including padding.
+    pub(super) batch_tokens: usize,
+    /// Passes over the units.
+    pub(super) epochs: f64,
+    /// A fixed number of updates instead of `epochs`.
+    pub(super) updates: Option<usize>,
+    /// Seed for the order of the units.
+    pub(super) seed: u64,
+}
+
 /// The batches of a whole run as lists of unit indices, generated one epoch at a time.
 pub(super) struct Plan<'a> {
     units: &'a [Unit<'a>],
-    most: usize,
-    seed: u64,
+    schedule: Schedule,
     /// Number of batches in the run.
     pub(super) total: usize,
+    /// Number of the epoch that `epoch` has the batches of.
     number: u64,
     epoch: Vec<Vec<usize>>,
     /// Number of batches in earlier epochs.
@@ -25,21 +37,20 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Plans a run. There must be at least one unit.
-    pub(super) fn new(training: &Training<'_>, units: &'a [Unit<'a>]) -> Self {
-        let (most, seed) = (training.config.batch_tokens, training.seed);
-        let mut plan =
-            Self { units, most, seed, total: 0, number: 0, epoch: Vec::new(), before: 0 };
+    pub(super) fn new(units: &'a [Unit<'a>], schedule: Schedule) -> Self {
+        let mut plan = Self { units, schedule, total: 0, number: 0, epoch: Vec::new(), before: 0 };
         plan.begin(0);
-        let planned = (training.config.epochs * plan.epoch.len() as f64).round().max(1.0);
-        plan.total = training.updates.map_or(planned as usize, |course| course.updates);
+        let planned = (schedule.epochs * plan.epoch.len() as f64).round().max(1.0);
+        plan.total = schedule.updates.unwrap_or(planned as usize);
         plan
     }
 
     fn begin(&mut self, number: u64) {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(number);
+        let mut rng = ChaCha8Rng::seed_from_u64(self.schedule.seed);
         // A stream per epoch, so that any epoch can be generated without those before it.
-        (self.number, self.epoch) = (number, shuffled(self.units, self.most, &mut rng));
+        rng.set_stream(number);
+        let batches = shuffled(self.units, self.schedule.batch_tokens, &mut rng);
+        (self.number, self.epoch) = (number, batches);
     }
 
     /// The batch of an update. Updates must be asked for in ascending order.
@@ -87,38 +98,18 @@ pub(super) fn by_length(order: &mut [usize], units: &[Unit<'_>], most: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Example, Pair};
+    use crate::train::example::{Example, Pair};
 
     /// A long run is planned as it goes: its batches are those of its epochs, one after the other.
     #[test]
     fn a_plan_of_many_epochs_is_made_epoch_by_epoch() {
-        let checkpoint = crate::Checkpoint::fresh(
-            crate::config::tests::toy(),
-            crate::tokenizer::tests::tokenizer(),
-            5,
-            &crate::device::cpu(),
-        )
-        .unwrap();
         let ids = |i: usize| vec![0; 2 + i % 5];
         let example =
             |i| Example { ids: ids(i), targets_from: Some(1), heads: vec![], weight: 1.0 };
         let examples: Vec<Example> = (0..40).map(example).collect();
-        let config = crate::train::TrainConfig {
-            batch_tokens: 60,
-            ..crate::train::TrainConfig::plain(1e6, 1e-3)
-        };
-        let training = Training {
-            checkpoint: &checkpoint,
-            examples: &examples,
-            preferences: None,
-            validation: &[],
-            config: &config,
-            updates: None,
-            seed: 3,
-            workers: 1,
-        };
         let units: Vec<Unit<'_>> = examples.iter().map(Unit::Example).collect();
-        let mut plan = Plan::new(&training, &units);
+        let schedule = Schedule { batch_tokens: 60, epochs: 1e6, updates: None, seed: 3 };
+        let mut plan = Plan::new(&units, schedule);
         let epoch = |number: u64| {
             let mut rng = ChaCha8Rng::seed_from_u64(3);
             rng.set_stream(number);
@@ -133,7 +124,7 @@ mod tests {
             assert_eq!(planned, lengths(batch), "{update}");
         }
         // A resumed run starts in the middle.
-        let mut later = Plan::new(&training, &units);
+        let mut later = Plan::new(&units, schedule);
         let last = expected.len() - 1;
         let planned: Vec<usize> = later.batch(last).iter().map(|unit| unit.length()).collect();
         assert_eq!(planned, lengths(&expected[last]));

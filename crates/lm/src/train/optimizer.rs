@@ -5,11 +5,12 @@
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
+use kernels::AdamW;
 
-use super::loss::Gradients;
-use super::{State, TrainConfig};
+use super::config::TrainConfig;
+use super::gradients::Gradients;
+use super::state::{Moments, State};
 use crate::fused;
-use crate::kernels::AdamW;
 use crate::weights::Path;
 
 /// burn's default of 1e-5 would damp updates with small gradients.
@@ -65,7 +66,7 @@ struct Step<'a> {
     how: AdamW,
     path: Path,
     gradients: Gradients,
-    moments: &'a mut super::state::Moments,
+    moments: &'a mut Moments,
 }
 
 impl ModuleMapper for Step<'_> {

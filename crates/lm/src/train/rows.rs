@@ -1,6 +1,6 @@
 //! Training units and the rows they need.
 
-use super::{Example, Pair};
+use super::example::{Example, Pair};
 
 /// A unit of training: an example, or both solutions of a pair, which must be computed together.
 #[derive(Debug, Clone, Copy)]
@@ -42,37 +42,29 @@ impl<'a> Unit<'a> {
     }
 }
 
-impl Example {
-    /// Indices of the tokens that the language modelling loss predicts. The first token of a row has no context and is
-    /// never one.
-    pub(super) fn targets(&self) -> std::ops::Range<usize> {
-        let from = self.targets_from.map_or(self.ids.len(), |from| from.max(1));
-        from..self.ids.len().max(from)
-    }
-}
-
-impl Pair {
-    /// A pair's weight in the batch's mean, which also multiplies its loss: the number of chosen tokens.
-    ///
-    /// A batch's loss is a mean over tokens. Weighted this way, a pair counts like an example of its chosen solution,
-    /// with the pair's loss in place of the mean over the solution's tokens. That is the scale at which Pang et al.
-    /// (2024) add the two, and `sft_weight = 1` makes a chosen solution count as an example does. As a single target, a
-    /// pair would weigh no more than one token.
-    pub(super) fn weight(&self) -> f32 {
-        self.chosen.len().saturating_sub(self.targets_from) as f32
-    }
-
-    /// Whether the pair has a prompt and both solutions have tokens.
-    pub(super) fn is_whole(&self) -> bool {
-        self.targets_from > 0 && self.chosen.len().min(self.rejected.len()) > self.targets_from
-    }
-}
-
 /// Rows computed together: the examples' rows, then each pair's chosen and rejected rows.
 #[derive(Debug, Default)]
 pub(super) struct Rows<'a> {
     pub(super) examples: Vec<&'a Example>,
     pub(super) pairs: Vec<(&'a Pair, f32)>,
+}
+
+/// One solution of a pair.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Solution<'a> {
+    /// Index of its row.
+    pub(super) row: usize,
+    /// The tokens of the prompt and the solution.
+    pub(super) ids: &'a [u32],
+    /// Number of prompt tokens.
+    targets_from: usize,
+}
+
+impl Solution<'_> {
+    /// Indices of the solution's own tokens.
+    pub(super) fn targets(&self) -> std::ops::Range<usize> {
+        self.targets_from..self.ids.len()
+    }
 }
 
 impl<'a> FromIterator<Unit<'a>> for Rows<'a> {
@@ -96,11 +88,12 @@ impl<'a> Rows<'a> {
         examples.chain(pairs).flat_map(Unit::rows).collect()
     }
 
-    /// The chosen and then the rejected solution of every pair, as (row, (start of its targets, tokens)).
-    pub(super) fn solutions(&self) -> impl Iterator<Item = (usize, (usize, &'a [u32]))> {
+    /// The chosen and then the rejected solution of every pair.
+    pub(super) fn solutions(&self) -> impl Iterator<Item = Solution<'a>> {
         let pairs = self.pairs.iter().flat_map(|(pair, _)| {
             [&pair.chosen, &pair.rejected].map(|ids| (pair.targets_from, ids.as_slice()))
         });
-        (self.examples.len()..).zip(pairs)
+        let rows = (self.examples.len()..).zip(pairs);
+        rows.map(|(row, (targets_from, ids))| Solution { row, ids, targets_from })
     }
 }

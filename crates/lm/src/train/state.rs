@@ -7,10 +7,9 @@ use burn::tensor::Tensor;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
-use crate::checkpoint::Weights;
-use crate::weights::{self, HostTensor, to_host};
-use crate::{Decoder, Error, model};
+use crate::tensor_file::{self, TensorFile};
+use crate::tensors::{HostTensor, tensor};
+use crate::{Decoder, Error, weights};
 
 /// AdamW's first and second moments by parameter name, flattened.
 pub(super) type Moments = BTreeMap<String, [Tensor<1>; 2]>;
@@ -43,6 +42,25 @@ impl std::fmt::Debug for State {
     }
 }
 
+/// The result of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The model with the lowest validation loss, or the last one without validation.
+    pub model: Decoder,
+    /// Updates done.
+    pub updates: usize,
+    /// Updates that the learning rate schedule was planned for.
+    pub planned: usize,
+    /// Tokens in the batches of those updates, without padding.
+    pub tokens: u64,
+    /// The update that the model is from.
+    pub best_update: usize,
+    /// The model's validation loss.
+    pub best_loss: Option<f64>,
+    /// The adapters, if the run trained any, as the files of a PEFT folder. The model has them merged in.
+    pub adapter: Vec<(String, Vec<u8>)>,
+}
+
 /// The scalar part of a state, stored next to its tensors.
 #[derive(Serialize, Deserialize)]
 struct Numbers {
@@ -61,8 +79,8 @@ impl Numbers {
     fn sealed(self, tensors: &BTreeMap<String, HostTensor>) -> Self {
         let open = Self { hash: String::new(), ..self };
         let mut hasher = blake3::Hasher::new();
-        let said = serde_json::to_vec(&open).expect("plain numbers serialize");
-        hasher.update(&said);
+        let numbers = serde_json::to_vec(&open).expect("plain numbers serialize");
+        hasher.update(&numbers);
         for (name, HostTensor { shape, data }) in tensors {
             let about = serde_json::to_vec(&(name, shape)).expect("a name and sizes serialize");
             hasher.update(&about);
@@ -124,7 +142,7 @@ impl State {
     /// Serializes the state as a safetensors file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let named = |prefix: &'static str, model: &Decoder| {
-            let tensors = weights::learning(model).into_iter();
+            let tensors = weights::trainable(model).into_iter();
             tensors.map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
         };
         let mut tensors: BTreeMap<String, HostTensor> = named("model", &self.model).collect();
@@ -132,8 +150,8 @@ impl State {
             tensors.extend(named("best", &best.model));
         }
         for (name, [first, second]) in &self.moments {
-            tensors.insert(format!("first.{name}"), to_host(first.clone()));
-            tensors.insert(format!("second.{name}"), to_host(second.clone()));
+            tensors.insert(format!("first.{name}"), HostTensor::of(first.clone()));
+            tensors.insert(format!("second.{name}"), HostTensor::of(second.clone()));
         }
         let numbers = Numbers {
             update: self.update,
@@ -144,7 +162,7 @@ impl State {
         };
         let numbers = numbers.sealed(&tensors);
         let numbers = serde_json::to_string(&numbers).expect("plain numbers serialize");
-        crate::checkpoint::write_safetensors(&tensors, (NUMBERS, numbers))
+        tensor_file::write(&tensors, (NUMBERS, numbers))
     }
 
     /// Parses the output of [`Self::to_bytes`], or returns `None` if the hash does not match.
@@ -152,7 +170,7 @@ impl State {
         let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
         let numbers: Numbers =
             serde_json::from_str(metadata.metadata().as_ref()?.get(NUMBERS)?).ok()?;
-        let tensors = Weights::parse(bytes).and_then(|file| file.all()).ok()?;
+        let tensors = TensorFile::parse(bytes).and_then(|file| file.all()).ok()?;
         let hash = numbers.hash.clone();
         let numbers = numbers.sealed(&tensors);
         (numbers.hash == hash).then_some((numbers, tensors))
@@ -166,14 +184,14 @@ impl State {
     pub(super) fn from_bytes(bytes: &[u8], start: &Decoder) -> Result<Self, Error> {
         let broken = Error::State;
         let (numbers, mut tensors) = Self::verified(bytes).ok_or(Error::DamagedState)?;
-        let learning: BTreeSet<String> = weights::learning(start).into_keys().collect();
+        let trainable: BTreeSet<String> = weights::trainable(start).into_keys().collect();
         let mut load = |prefix: &str| {
-            let mut missing = learning.clone();
+            let mut missing = trainable.clone();
             let model = weights::replace(start.clone(), |name, shape| {
-                let found = tensors.remove(&format!("{prefix}.{name}"));
-                let found = found.filter(|tensor| tensor.shape == shape)?;
+                let saved = tensors.remove(&format!("{prefix}.{name}"));
+                let saved = saved.filter(|tensor| tensor.shape == shape)?;
                 missing.remove(name);
-                Some(found)
+                Some(saved)
             });
             let complete = missing.is_empty();
             complete.then_some(model).ok_or_else(|| broken(format!("`{prefix}` is incomplete")))
@@ -192,7 +210,7 @@ impl State {
             let mut take = |kind: &str| -> Option<Tensor<1>> {
                 let host = tensors.remove(&format!("{kind}.{name}"))?;
                 let count = host.data.len();
-                Some(model::tensor(host.data, [count], &device))
+                Some(tensor(host.data, [count], &device))
             };
             let (Some(first), Some(second)) = (take("first"), take("second")) else {
                 return Err(broken(format!("moments of `{name}` are incomplete")));

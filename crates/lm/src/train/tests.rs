@@ -113,7 +113,7 @@ fn adapters() -> TrainConfig {
     TrainConfig { lora: Some(lora), learning_rate: 3e-2, ..config() }
 }
 
-fn weights(model: &Decoder) -> std::collections::BTreeMap<String, weights::HostTensor> {
+fn weights(model: &Decoder) -> std::collections::BTreeMap<String, crate::tensors::HostTensor> {
     weights::collect(model)
 }
 
@@ -266,7 +266,7 @@ fn the_files_of_the_adapters_say_what_was_added() {
     let [(_, about), (_, tensors)] = &outcome.adapter[..] else { panic!("two files") };
     let about: serde_json::Value = serde_json::from_slice(about).unwrap();
     assert_eq!(about["target_modules"], serde_json::json!(["q_proj", "v_proj", "down_proj"]));
-    let tensors = crate::checkpoint::Weights::parse(tensors).unwrap().all().unwrap();
+    let tensors = crate::tensor_file::TensorFile::parse(tensors).unwrap().all().unwrap();
     let layers = checkpoint().config.num_hidden_layers;
     assert_eq!(tensors.len(), 2 * 3 * layers);
     let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
@@ -337,8 +337,9 @@ fn scalar_heads_learn_their_targets() {
 
 /// Validation examples with reversed continuations, so that learning makes the validation loss worse after a while.
 fn against(examples: &[Example]) -> Vec<Example> {
-    let turned = |e: &Example| Example { ids: e.ids.iter().rev().copied().collect(), ..e.clone() };
-    examples.iter().map(turned).collect()
+    let reversed =
+        |e: &Example| Example { ids: e.ids.iter().rev().copied().collect(), ..e.clone() };
+    examples.iter().map(reversed).collect()
 }
 
 #[test]

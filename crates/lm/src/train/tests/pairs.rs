@@ -3,11 +3,11 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-use super::super::loss::{Gradients, by_name};
+use super::super::gradients::{Gradients, by_name};
 use super::*;
-use crate::model::{self, Past};
+use crate::Precision;
 use crate::rotary::Rotary;
-use crate::weights::values;
+use crate::tensors::{self, values};
 
 const LN_2: f64 = std::f64::consts::LN_2;
 
@@ -53,7 +53,7 @@ fn prefer(
 }
 
 /// The negative log-probability, computed by the inference engine, of a row's tokens from an index on.
-fn surprise(checkpoint: &Checkpoint, ids: &[u32], from: usize) -> f64 {
+fn negative_log_likelihood(checkpoint: &Checkpoint, ids: &[u32], from: usize) -> f64 {
     let options = engine::EngineOptions { workers: 1, rows: 1 };
     let logits = Engine::new(checkpoint, &device::cpu(), options).logits(ids).unwrap();
     let of = |target: usize| {
@@ -65,24 +65,27 @@ fn surprise(checkpoint: &Checkpoint, ids: &[u32], from: usize) -> f64 {
 }
 
 fn margin(checkpoint: &Checkpoint, pair: &Pair) -> f64 {
-    surprise(checkpoint, &pair.rejected, 3) - surprise(checkpoint, &pair.chosen, 3)
+    negative_log_likelihood(checkpoint, &pair.rejected, 3)
+        - negative_log_likelihood(checkpoint, &pair.chosen, 3)
 }
 
 #[test]
 fn the_first_loss_is_ln_2_a_pair_which_counts_as_its_chosen_tokens() {
     let (checkpoint, pairs) = (checkpoint(), pairs());
     let config = TrainConfig { batch_tokens: 1000, epochs: 2.0, ..config() };
-    let chosen: f64 = pairs.iter().map(|pair| surprise(&checkpoint, &pair.chosen, 3)).sum();
+    let chosen: f64 =
+        pairs.iter().map(|pair| negative_log_likelihood(&checkpoint, &pair.chosen, 3)).sum();
     let chosen_tokens: usize = pairs.iter().map(|pair| pair.chosen.len() - 3).sum();
     for (count, sft_weight) in [(0, 0.0), (0, 0.7), (4, 0.0), (4, 0.7)] {
         let examples = &examples()[..count];
         let how = PreferenceConfig { beta: 0.5, sft_weight };
         let ran = prefer((&config, how), examples, 1, None);
-        let sum: f64 = examples.iter().map(|e| surprise(&checkpoint, &e.ids, 2)).sum();
+        let sum: f64 =
+            examples.iter().map(|e| negative_log_likelihood(&checkpoint, &e.ids, 2)).sum();
         let tokens: usize = examples.iter().map(|e| e.ids.len() - 2).sum();
-        let right = (sum + chosen_tokens as f64 * LN_2 + sft_weight * chosen)
+        let expected = (sum + chosen_tokens as f64 * LN_2 + sft_weight * chosen)
             / (tokens + chosen_tokens) as f64;
-        assert!((ran.losses[0] - right).abs() < 1e-4, "{} is not {right}", ran.losses[0]);
+        assert!((ran.losses[0] - expected).abs() < 1e-4, "{} is not {expected}", ran.losses[0]);
         let [first, second] = ran.preferred[..] else { panic!("{:?}", ran.preferred) };
         assert_eq!(first.pairs, pairs.len());
         assert!((first.loss - LN_2).abs() < 1e-4, "{first:?}");
@@ -100,11 +103,9 @@ fn formula(
     let rotary = Rotary::new(&checkpoint.config);
     let likelihood = |ids: &[u32], from: usize| {
         let time = ids.len();
-        let positions = rotary.at(&(0..time).collect::<Vec<_>>(), 1, &device);
-        let mask = model::causal_mask(time, &device);
-        let tokens = model::ids(ids, [1, time], &device);
-        let hidden = model.hidden(tokens, &positions, &mut Past::Nothing(&mask));
-        let all = log_softmax(model.logits(hidden.flatten(0, 1)), 1);
+        let mut pass = model.whole_rows(&rotary, time, Precision::F32, &device);
+        let hidden = model.hidden(tensors::ids(ids, [1, time], &device), &mut pass);
+        let all = log_softmax(model.logits(hidden.flatten(0, 1), Precision::F32), 1);
         let of = |at: usize| {
             all.clone().narrow(0, at - 1, 1).narrow(1, ids[at] as usize, 1).reshape([1])
         };
@@ -140,8 +141,8 @@ fn the_gradients_are_those_of_the_formula_in_any_micro_batches_and_block_by_bloc
     let pair = |(i, pair)| Unit::Pair(pair, i as f32 * 1.5 - 3.0);
     let units: Vec<Unit<'_>> =
         examples[..3].iter().map(Unit::Example).chain(pairs.iter().enumerate().map(pair)).collect();
-    let (right_loss, right, mut right_rewards) = formula(&checkpoint, &units, how);
-    right_rewards.sort_by(f32::total_cmp);
+    let (expected_loss, expected, mut expected_rewards) = formula(&checkpoint, &units, how);
+    expected_rewards.sort_by(f32::total_cmp);
     for (parts, gradient_checkpointing) in [(1, false), (3, false), (1, true), (3, true)] {
         let config = TrainConfig { gradient_checkpointing, ..config() };
         let training = Training {
@@ -154,18 +155,25 @@ fn the_gradients_are_those_of_the_formula_in_any_micro_batches_and_block_by_bloc
             seed: 3,
             workers: 2,
         };
-        let mut found =
-            Loss::new(&training, &[device::cpu()]).gradients(&checkpoint.model, &units, parts);
-        assert!((found.loss - right_loss).abs() < 1e-5 * right_loss, "{} {right_loss}", found.loss);
-        found.rewards.sort_by(f32::total_cmp);
-        assert_eq!(found.rewards.len(), right_rewards.len());
-        for (x, y) in found.rewards.iter().zip(&right_rewards) {
+        let mut results =
+            training.loss(&[device::cpu()]).gradients(&checkpoint.model, &units, parts);
+        assert!(
+            (results.loss - expected_loss).abs() < 1e-5 * expected_loss,
+            "{} {expected_loss}",
+            results.loss
+        );
+        results.rewards.sort_by(f32::total_cmp);
+        assert_eq!(results.rewards.len(), expected_rewards.len());
+        for (x, y) in results.rewards.iter().zip(&expected_rewards) {
             assert!((x - y).abs() < 1e-4, "{x} is not {y}");
         }
-        assert_eq!(found.gradients.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
-        for (name, gradient) in found.gradients {
-            let right = values(right[&name].clone());
-            for (x, y) in values(gradient).into_iter().zip(right) {
+        assert_eq!(
+            results.gradients.keys().collect::<Vec<_>>(),
+            expected.keys().collect::<Vec<_>>()
+        );
+        for (name, gradient) in results.gradients {
+            let expected = values(expected[&name].clone());
+            for (x, y) in values(gradient).into_iter().zip(expected) {
                 assert!((x - y).abs() < 1e-5 + 1e-3 * y.abs(), "{name}: {x} is not {y}");
             }
         }
@@ -185,7 +193,10 @@ fn a_run_learns_from_both() {
         assert!(risen > 2.0, "{pair:?}: {risen}");
     }
     for e in &examples {
-        let (before, after) = (surprise(&before, &e.ids, 2), surprise(&after, &e.ids, 2));
+        let (before, after) = (
+            negative_log_likelihood(&before, &e.ids, 2),
+            negative_log_likelihood(&after, &e.ids, 2),
+        );
         assert!(after < 0.5 * before, "{e:?}: {before} and {after}");
     }
 }
@@ -196,7 +207,7 @@ fn the_weight_of_the_likelihood_keeps_the_chosen_solutions_likely() {
         let how = PreferenceConfig { beta: 0.5, sft_weight };
         let ran = prefer((&config(), how), &[], 1, None);
         let learned = Checkpoint { model: ran.outcome.model, ..checkpoint() };
-        pairs().iter().map(|pair| surprise(&learned, &pair.chosen, 3)).sum::<f64>()
+        pairs().iter().map(|pair| negative_log_likelihood(&learned, &pair.chosen, 3)).sum::<f64>()
     });
     assert!(with < 0.5 * without, "{without} and {with}");
 }

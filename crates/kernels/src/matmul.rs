@@ -1,10 +1,10 @@
-//! CPU matrix products of strided views, used in training.
+//! Matrix products of strided views, for training: large, and with a general-purpose kernel.
 
 use gemm::Parallelism;
 
 /// A matrix within a slice.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct View<'a> {
+pub struct View<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
@@ -12,27 +12,33 @@ pub(crate) struct View<'a> {
     strides: [usize; 2],
 }
 
-/// Destination of a product: rows `stride` apart, starting at the beginning of a slice.
+/// Destination of a product: rows `stride` apart, from the beginning of a slice on.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) data: &'a mut [f32],
-    pub(crate) stride: usize,
+pub struct ViewMut<'a> {
+    /// The values; those between the rows are left alone.
+    pub data: &'a mut [f32],
+    /// Values from one row to the next.
+    pub stride: usize,
 }
 
 impl<'a> View<'a> {
     /// A contiguous row-major matrix.
-    pub(crate) fn of(data: &'a [f32], columns: usize) -> Self {
-        Self::within(data, [data.len() / columns, columns], columns)
+    pub fn new(data: &'a [f32], columns: usize) -> Self {
+        Self::strided(data, [data.len() / columns, columns], columns)
     }
 
     /// The leading columns of rows that are `stride` apart.
-    pub(crate) fn within(data: &'a [f32], [rows, columns]: [usize; 2], stride: usize) -> Self {
+    ///
+    /// # Panics
+    /// Panics if the matrix does not lie within the slice.
+    pub fn strided(data: &'a [f32], [rows, columns]: [usize; 2], stride: usize) -> Self {
         assert!(columns <= stride && data.len() + stride >= rows * stride + columns);
         Self { data, rows, columns, strides: [stride, 1] }
     }
 
     /// Swaps rows and columns, without a copy.
-    pub(crate) fn transposed(self) -> Self {
+    #[must_use]
+    pub fn transposed(self) -> Self {
         let [rows, columns] = self.strides;
         Self { rows: self.columns, columns: self.rows, strides: [columns, rows], ..self }
     }
@@ -42,7 +48,7 @@ impl<'a> View<'a> {
         unsafe_code,
         reason = "a product writes all of its result, which need not be cleared before"
     )]
-    pub(crate) fn times(self, right: View<'_>) -> Vec<f32> {
+    pub fn times(self, right: View<'_>) -> Vec<f32> {
         let size = self.rows * right.columns;
         let mut out = Vec::with_capacity(size);
         // SAFETY: the buffer has capacity for `size` values.
@@ -52,10 +58,19 @@ impl<'a> View<'a> {
         out
     }
 
-    /// Multiplies by another matrix, and stores the product or adds it to `to`.
+    /// Multiplies by another matrix, and stores the product in `out`.
+    pub fn times_into(self, right: View<'_>, out: ViewMut<'_>) {
+        self.write_within(right, out, false);
+    }
+
+    /// Multiplies by another matrix, and adds the product to `out`.
+    pub fn add_times(self, right: View<'_>, out: ViewMut<'_>) {
+        self.write_within(right, out, true);
+    }
+
     #[expect(unsafe_code, reason = "the product takes pointers")]
-    pub(crate) fn times_into(self, right: View<'_>, to: Place<'_>, add: bool) {
-        let (Place { data, stride }, columns) = (to, right.columns);
+    fn write_within(self, right: View<'_>, out: ViewMut<'_>, add: bool) {
+        let (ViewMut { data, stride }, columns) = (out, right.columns);
         assert!(columns <= stride && data.len() + stride >= self.rows * stride + columns);
         // SAFETY: the assertion above checks that the result lies within `data` (overflow checks are on in all profiles),
         // and the mutable borrow is exclusive.
@@ -100,7 +115,10 @@ impl<'a> View<'a> {
 }
 
 /// Joins row-major matrices with the same number of rows side by side.
-pub(crate) fn side_by_side<const N: usize>(matrices: [View<'_>; N]) -> Vec<f32> {
+///
+/// # Panics
+/// Panics if their numbers of rows differ, or if one is transposed.
+pub fn join_columns<const N: usize>(matrices: [View<'_>; N]) -> Vec<f32> {
     assert!(matrices.iter().all(|one| one.rows == matrices[0].rows && one.strides[1] == 1));
     let [rows, columns] = [matrices[0].rows, matrices.iter().map(|matrix| matrix.columns).sum()];
     let mut joined = Vec::with_capacity(rows * columns);
@@ -113,7 +131,7 @@ pub(crate) fn side_by_side<const N: usize>(matrices: [View<'_>; N]) -> Vec<f32> 
 }
 
 /// Splits a row-major matrix into matrices of the given widths.
-pub(crate) fn parted<const N: usize>(matrix: &[f32], widths: [usize; N]) -> [Vec<f32>; N] {
+pub fn split_columns<const N: usize>(matrix: &[f32], widths: [usize; N]) -> [Vec<f32>; N] {
     let all = widths.iter().sum();
     let mut parts = widths.map(|width| Vec::with_capacity(matrix.len() / all * width));
     for mut row in matrix.chunks_exact(all) {
@@ -141,11 +159,11 @@ mod tests {
     #[test]
     fn products_of_views_are_their_sums() {
         let (a, b) = (numbers(300), numbers(400));
-        let left = View::within(&a[3..], [7, 5], 11);
-        for left in [left, View::within(&a[1..], [5, 7], 9).transposed()] {
-            for right in [View::within(&b, [5, 6], 13), View::of(&b[..30], 5).transposed()] {
+        let left = View::strided(&a[3..], [7, 5], 11);
+        for left in [left, View::strided(&a[1..], [5, 7], 9).transposed()] {
+            for right in [View::strided(&b, [5, 6], 13), View::new(&b[..30], 5).transposed()] {
                 let mut out = vec![1.0; 7 * 8];
-                left.times_into(right, Place { data: &mut out[1..], stride: 8 }, true);
+                left.add_times(right, ViewMut { data: &mut out[1..], stride: 8 });
                 let plain = left.times(right);
                 for row in 0..7 {
                     for column in 0..6 {
@@ -161,10 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_joined_is_parted_again() {
+    fn joined_columns_are_split_again() {
         let (a, b) = (numbers(12), numbers(20));
-        let joined = side_by_side([View::of(&a, 3), View::of(&b, 5)]);
+        let joined = join_columns([View::new(&a, 3), View::new(&b, 5)]);
         assert_eq!(joined[..8], [&a[..3], &b[..5]].concat());
-        assert_eq!(parted(&joined, [3, 5]), [a, b]);
+        assert_eq!(split_columns(&joined, [3, 5]), [a, b]);
     }
 }

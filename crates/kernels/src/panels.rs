@@ -1,93 +1,25 @@
-//! CPU matrix products for inference. The result for a row does not depend on the other rows.
+//! Matrix products for inference, compiled for the registers at hand.
 //!
 //! Every element is a single sum over the inner dimension, taken from first to last, however many rows there are and
 //! however the right-hand side is split into pieces. So batching does not change a single bit of a row's result.
 //!
-//! A general-purpose product copies its right-hand side into register-sized panels on every call. With few rows on the
-//! left, the copy costs more than the product. [`Packed`] builds a weight's panels once, and keys and values are stored
-//! in an order that needs none ([`Matrix`]).
+//! The right-hand side is read where it lies: the panels of a packed weight ([`crate::Packed`]), or keys and values, which
+//! are stored in an order that needs none ([`Matrix`]).
 
 #![expect(
     clippy::inline_always,
     reason = "only what is inlined into a vectorized function is compiled for its instructions"
 )]
 
-use std::sync::Arc;
-
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Simd;
 
 /// Columns of a panel: two of the widest registers (AVX-512, 16 floats).
-const PANEL: usize = 32;
+pub(crate) const PANEL: usize = 32;
 /// The longest line read at once, in floats. Also the padding needed after a [`Matrix`].
 pub(crate) const SPARE: usize = 4 * PANEL;
-/// Rows multiplied with all panels before the next ones: few enough to stay in the L2 cache.
-const CHUNK: usize = 96;
-
-/// A matrix `[inner, columns]` in panels. Clones share them.
-#[derive(Debug, Clone)]
-pub(crate) struct Packed {
-    inner: usize,
-    columns: usize,
-    /// `[panels, inner, PANEL]`, the last panel padded with zeros.
-    panels: Arc<[f32]>,
-}
-
-impl Packed {
-    /// Packs a row-major matrix.
-    pub(crate) fn new(matrix: &[f32], inner: usize, columns: usize) -> Self {
-        let mut packed = vec![0.0; columns.div_ceil(PANEL) * inner * PANEL];
-        let panels = packed.chunks_exact_mut(inner * PANEL);
-        for (panel, from) in panels.zip((0..).step_by(PANEL)) {
-            let width = PANEL.min(columns - from);
-            for (line, row) in panel.chunks_exact_mut(PANEL).zip(matrix.chunks_exact(columns)) {
-                line[..width].copy_from_slice(&row[from..from + width]);
-            }
-        }
-        Self { inner, columns, panels: packed.into() }
-    }
-
-    /// Number of columns in a product.
-    pub(crate) fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// Multiplies `[rows, inner]` by this matrix: `[rows, columns]`.
-    pub(crate) fn product(&self, rows: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; rows.len() / self.inner * self.columns];
-        Arch::new().dispatch(WithWeight { weight: self, rows, out: &mut out });
-        out
-    }
-}
-
-struct WithWeight<'a> {
-    weight: &'a Packed,
-    rows: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl WithSimd for WithWeight<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { weight, rows, out } = self;
-        let (inner, columns) = (weight.inner, weight.columns);
-        let mut turned = Turned::default();
-        let chunks = rows.chunks(CHUNK * inner).zip(out.chunks_mut(CHUNK * columns));
-        for (rows, out) in chunks {
-            turned.take::<S>(&Rows { data: rows, stride: inner, from: 0, inner });
-            for (panel, from) in weight.panels.chunks_exact(inner * PANEL).zip((0..).step_by(PANEL))
-            {
-                let width = PANEL.min(columns - from);
-                let to = Place { data: &mut *out, stride: columns, from, width };
-                turned.times(simd, Lines { data: panel, stride: PANEL }, to, false);
-            }
-        }
-    }
-}
 
 /// The left-hand side of a product: rows `stride` apart in `data`, each starting at column `from`.
-pub(crate) struct Rows<'a> {
+pub(crate) struct LeftRows<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) stride: usize,
     pub(crate) from: usize,
@@ -105,7 +37,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 /// Where to put a product: columns `from` to `from + width` of rows `stride` apart.
-pub(crate) struct Place<'a> {
+pub(crate) struct Out<'a> {
     pub(crate) data: &'a mut [f32],
     pub(crate) stride: usize,
     pub(crate) from: usize,
@@ -114,7 +46,7 @@ pub(crate) struct Place<'a> {
 
 /// Left-hand sides interleaved for the kernels, in blocks of a few rows: `[inner, rows of the block]`.
 #[derive(Default)]
-pub(crate) struct Turned {
+pub(crate) struct Interleaved {
     data: Vec<f32>,
     inner: usize,
     /// Number of rows in each block.
@@ -123,59 +55,22 @@ pub(crate) struct Turned {
 
 /// Lines of a right-hand side, `stride` apart.
 #[derive(Clone, Copy)]
-struct Lines<'a> {
-    data: &'a [f32],
-    stride: usize,
+pub(crate) struct Lines<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
 }
 
 /// Compiles an expression for each possible number of rows in a block, `ROWS`, so that the sums stay in registers.
 macro_rules! of_rows {
     ($rows:expr, $call:expr) => {
+        of_rows!($rows, $call, 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    ($rows:expr, $call:expr, $($count:literal)*) => {
         match $rows {
-            1 => {
-                const ROWS: usize = 1;
+            $($count => {
+                const ROWS: usize = $count;
                 $call
-            }
-            2 => {
-                const ROWS: usize = 2;
-                $call
-            }
-            3 => {
-                const ROWS: usize = 3;
-                $call
-            }
-            4 => {
-                const ROWS: usize = 4;
-                $call
-            }
-            5 => {
-                const ROWS: usize = 5;
-                $call
-            }
-            6 => {
-                const ROWS: usize = 6;
-                $call
-            }
-            7 => {
-                const ROWS: usize = 7;
-                $call
-            }
-            8 => {
-                const ROWS: usize = 8;
-                $call
-            }
-            9 => {
-                const ROWS: usize = 9;
-                $call
-            }
-            10 => {
-                const ROWS: usize = 10;
-                $call
-            }
-            11 => {
-                const ROWS: usize = 11;
-                $call
-            }
+            })*
             _ => {
                 const ROWS: usize = 12;
                 $call
@@ -184,12 +79,12 @@ macro_rules! of_rows {
     };
 }
 
-impl Turned {
+impl Interleaved {
     /// Interleaves the rows of a left-hand side.
     #[inline(always)]
-    pub(crate) fn take<S: Simd>(&mut self, rows: &Rows<'_>) {
+    pub(crate) fn load<S: Simd>(&mut self, rows: &LeftRows<'_>) {
         let most = rows_at_once::<S>();
-        let Rows { data, stride, from, inner } = *rows;
+        let LeftRows { data, stride, from, inner } = *rows;
         let count = data.len() / stride;
         let blocks = count.div_ceil(most);
         self.blocks.clear();
@@ -213,11 +108,11 @@ impl Turned {
         &self,
         simd: S,
         matrix: Matrix<'_>,
-        to: Place<'_>,
+        to: Out<'_>,
         add: bool,
     ) {
         let Matrix { data, stride, columns } = matrix;
-        let Place { data: out, stride: out_stride, from: out_from, .. } = to;
+        let Out { data: out, stride: out_stride, from: out_from, .. } = to;
         // A single row has few sums per line loaded from memory. Longer lines give it more, which keeps the adders busy.
         let longest = match (self.blocks.as_slice(), S::F32_LANES) {
             ([1], 16) => 4 * PANEL,
@@ -229,7 +124,7 @@ impl Turned {
             let left = columns - from;
             let long = left.next_multiple_of(PANEL).min(longest);
             let (place, width) = (out_from + from, left.min(long));
-            let place = Place { data: &mut *out, stride: out_stride, from: place, width };
+            let place = Out { data: &mut *out, stride: out_stride, from: place, width };
             let lines = Lines { data: &data[from..], stride };
             match (S::F32_LANES, long / PANEL) {
                 (16, 4) | (8, 2) => fill::<S, 1, 8>(simd, &self.data, lines, place, add),
@@ -243,13 +138,13 @@ impl Turned {
 
     /// Multiplies all rows by one panel.
     #[inline(always)]
-    fn times<S: Simd>(&self, simd: S, lines: Lines<'_>, to: Place<'_>, add: bool) {
-        let Place { data, stride, from, width } = to;
+    pub(crate) fn times<S: Simd>(&self, simd: S, lines: Lines<'_>, to: Out<'_>, add: bool) {
+        let Out { data, stride, from, width } = to;
         let (mut rows, mut out) = (self.data.as_slice(), data);
         for &block in &self.blocks {
             let (block_rows, rest) = rows.split_at(block * self.inner);
             let (block_out, out_rest) = out.split_at_mut(block * stride);
-            let to = Place { data: block_out, stride, from, width };
+            let to = Out { data: block_out, stride, from, width };
             match S::F32_LANES {
                 16 => of_rows!(block, fill::<S, ROWS, 2>(simd, block_rows, lines, to, add)),
                 8 => of_rows!(block, fill::<S, ROWS, 4>(simd, block_rows, lines, to, add)),
@@ -291,11 +186,11 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     simd: S,
     rows: &[f32],
     lines: Lines<'_>,
-    to: Place<'_>,
+    to: Out<'_>,
     add: bool,
 ) {
     let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
-    let Place { data, stride, from, width } = to;
+    let Out { data, stride, from, width } = to;
     let long = REGISTERS * S::F32_LANES;
     if add {
         for (sums, row) in sums.iter_mut().zip(data.chunks_exact(stride)) {
@@ -358,7 +253,10 @@ fn add_line<S: Simd, const ROWS: usize, const REGISTERS: usize>(
 
 #[cfg(test)]
 mod tests {
+    use pulp::{Arch, WithSimd};
+
     use super::*;
+    use crate::Packed;
 
     fn numbers(count: usize, step: usize) -> Vec<f32> {
         (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
@@ -384,13 +282,23 @@ mod tests {
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
             let Self { left, inner, right, columns, piece, out } = self;
-            let mut turned = Turned::default();
+            let mut interleaved = Interleaved::default();
             for from in (0..inner).step_by(piece) {
                 let to = inner.min(from + piece);
-                turned.take::<S>(&Rows { data: left, stride: inner, from, inner: to - from });
+                interleaved.load::<S>(&LeftRows {
+                    data: left,
+                    stride: inner,
+                    from,
+                    inner: to - from,
+                });
                 let data = &right[from * columns..];
-                let place = Place { data: &mut *out, stride: columns, from: 0, width: columns };
-                turned.times_matrix(simd, Matrix { data, stride: columns, columns }, place, true);
+                let place = Out { data: &mut *out, stride: columns, from: 0, width: columns };
+                interleaved.times_matrix(
+                    simd,
+                    Matrix { data, stride: columns, columns },
+                    place,
+                    true,
+                );
             }
         }
     }
@@ -403,14 +311,14 @@ mod tests {
             let spare = [right.as_slice(), &[f32::NAN; SPARE]].concat();
             for rows in [1, 2, 3, 5, 11, 12, 13, 25, 96, 97, 200] {
                 let left = numbers(rows * inner, 104_729);
-                let found = packed.product(&left);
-                for (row, found) in left.chunks(inner).zip(found.chunks(columns)) {
-                    for (column, found) in found.iter().enumerate() {
+                let product = packed.product(&left);
+                for (row, product) in left.chunks(inner).zip(product.chunks(columns)) {
+                    for (column, product) in product.iter().enumerate() {
                         let column = right[column..].iter().step_by(columns);
                         let exact: f32 = row.iter().zip(column).map(|(a, b)| a * b).sum();
-                        assert!((found - exact).abs() < 1e-4, "{found} is not {exact}");
+                        assert!((product - exact).abs() < 1e-4, "{product} is not {exact}");
                     }
-                    assert!(same(&packed.product(row), found));
+                    assert!(same(&packed.product(row), product));
                 }
                 for piece in [1, inner.div_ceil(3), inner] {
                     let left = left.as_slice();
@@ -418,7 +326,7 @@ mod tests {
                     let pieces =
                         InPieces { left, inner, right: &spare, columns, piece, out: &mut out };
                     Arch::new().dispatch(pieces);
-                    assert!(same(&out, &found), "{rows} rows, pieces of {piece}");
+                    assert!(same(&out, &product), "{rows} rows, pieces of {piece}");
                 }
             }
         }
@@ -451,10 +359,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn no_rows_are_no_result() {
-        assert!(Packed::new(&[1.0, 2.0], 1, 2).product(&[]).is_empty());
     }
 }

@@ -6,8 +6,13 @@
 
 mod batches;
 mod config;
+mod example;
+mod gradients;
 mod loss;
+mod objective;
 mod optimizer;
+mod places;
+mod progress;
 mod rows;
 mod state;
 
@@ -15,59 +20,15 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 pub use self::config::{Decay, PreferenceConfig, TrainConfig};
-pub use self::state::State;
+pub use self::example::{Example, HeadTarget, Measure, Pair};
+pub use self::progress::{Event, Preferred};
+pub use self::state::{Outcome, State};
 
-use self::loss::Loss;
+use self::batches::{Plan, Schedule};
+use self::loss::{Loss, LossConfig};
 use self::optimizer::Optimizer;
 use self::rows::Unit;
 use crate::{Checkpoint, Decoder, Error, weights};
-
-/// A training row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Example {
-    /// The tokens.
-    pub ids: Vec<u32>,
-    /// Index of the first token that the language modelling loss predicts; `None` for a row that only trains scalar
-    /// heads.
-    pub targets_from: Option<usize>,
-    /// Targets for the scalar heads.
-    pub heads: Vec<HeadTarget>,
-    /// Weight of the row's loss, normally 1.
-    pub weight: f32,
-}
-
-/// A target for one scalar head at one position.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HeadTarget {
-    /// Position in the row.
-    pub at: usize,
-    /// Index of the head in the configuration's `scalar_heads`.
-    pub head: usize,
-    /// Target value, 0 to 1.
-    pub value: f32,
-    /// Loss to use.
-    pub measure: Measure,
-}
-
-/// Loss of a scalar head that predicts probability `p` for target `t`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// Squared error, `(p - t)^2`.
-    Squared,
-    /// Cross-entropy, `-t ln p - (1 - t) ln (1 - p)`.
-    CrossEntropy,
-}
-
-/// A preference pair: a better and a worse solution for the same prompt.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pair {
-    /// Tokens of the prompt and the better solution.
-    pub chosen: Vec<u32>,
-    /// Tokens of the prompt and the worse solution.
-    pub rejected: Vec<u32>,
-    /// Number of prompt tokens, at least 1. The tokens after them are compared.
-    pub targets_from: usize,
-}
 
 /// The pairs for preference optimization, and its hyperparameters.
 #[derive(Debug, Clone, Copy)]
@@ -76,82 +37,6 @@ pub struct Preferences<'a> {
     pub pairs: &'a [Pair],
     /// Hyperparameters.
     pub config: PreferenceConfig,
-}
-
-/// Metrics of a batch's preference pairs before the update.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Preferred {
-    /// Number of pairs.
-    pub pairs: usize,
-    /// Mean loss, without the chosen solutions' likelihood term; ln 2 at the start.
-    pub loss: f64,
-    /// Fraction of pairs whose chosen solution has the higher implicit reward.
-    pub accuracy: f64,
-}
-
-impl Preferred {
-    /// Computes the metrics from reward differences; `None` without pairs.
-    fn of(rewards: &[f32]) -> Option<Self> {
-        let (pairs, rewards) = (rewards.len(), rewards.iter().map(|&reward| f64::from(reward)));
-        // -ln sigmoid(r), written so that it does not overflow.
-        let losses = rewards.clone().map(|r| (-r).max(0.0) + (-r.abs()).exp().ln_1p());
-        let mean = |sum: f64| sum / pairs as f64;
-        let (loss, accuracy) =
-            (mean(losses.sum()), mean(rewards.filter(|&r| r > 0.0).count() as f64));
-        (pairs > 0).then_some(Self { pairs, loss, accuracy })
-    }
-}
-
-/// Progress reported to the caller.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// An update is done.
-    Update {
-        /// Updates done so far.
-        update: usize,
-        /// Updates planned, unless the run stops early.
-        total: usize,
-        /// Mean loss of the batch.
-        loss: f64,
-        /// Learning rate of the update.
-        rate: f64,
-        /// Gradient norm before clipping.
-        norm: f64,
-        /// Tokens in the batch, without padding.
-        tokens: usize,
-        /// Metrics of the batch's preference pairs, if it has any.
-        preferred: Option<Preferred>,
-    },
-    /// The validation loss was measured.
-    Validated {
-        /// Updates done so far.
-        update: usize,
-        /// Mean loss on the validation examples.
-        loss: f64,
-        /// Whether it is the lowest so far.
-        best: bool,
-    },
-    /// A state to save, for resuming after an interruption.
-    Save(&'a State),
-}
-
-/// The result of a run.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The model with the lowest validation loss, or the last one without validation.
-    pub model: Decoder,
-    /// Updates done.
-    pub updates: usize,
-    /// Updates that the learning rate schedule was planned for.
-    pub planned: usize,
-    /// Tokens in the batches of those updates, without padding.
-    pub tokens: u64,
-    /// The update that the model is from.
-    pub best_update: usize,
-    /// The model's validation loss.
-    pub best_loss: Option<f64>,
-    /// The adapters, if the run trained any, as the files of a PEFT folder. The model has them merged in.
-    pub adapter: Vec<(String, Vec<u8>)>,
 }
 
 /// The length of a run, for another one that is to go as far with the same learning rates.
@@ -202,11 +87,11 @@ impl Training<'_> {
         on_event: &mut dyn FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<Outcome, E> {
         self.check()?;
-        let loss = Loss::new(self, devices);
+        let loss = self.loss(devices);
         let optimizer = Optimizer::new(self.config);
         let start = self.start(&devices[0]);
         let units = self.units(&loss, &start);
-        let mut plan = batches::Plan::new(self, &units);
+        let mut plan = self.plan(&units);
         let mut state = match saved {
             Some(bytes) => State::from_bytes(bytes, &start)?,
             None => State::start(start),
@@ -214,11 +99,11 @@ impl Training<'_> {
         while state.update < plan.total && !self.out_of_patience(&state) {
             let update = state.update;
             let batch = plan.batch(update);
-            let found = loss.gradients(&state.model, &batch, self.config.micro_batches);
-            let (value, preferred) = (found.loss, Preferred::of(&found.rewards));
+            let results = loss.gradients(&state.model, &batch, self.config.micro_batches);
+            let (value, preferred) = (results.loss, Preferred::of(&results.rewards));
             finite(update + 1, "loss", value)?;
             let rate = self.config.rate(update, self.planned(&plan));
-            let norm = optimizer.step(&mut state, found.gradients, rate);
+            let norm = optimizer.step(&mut state, results.gradients, rate);
             finite(update + 1, "gradient's norm", norm)?;
             state.update += 1;
             let tokens: usize = batch.iter().map(|unit| unit.tokens()).sum();
@@ -238,8 +123,31 @@ impl Training<'_> {
         }
     }
 
+    fn loss(&self, devices: &[Device]) -> Loss {
+        Loss::new(
+            &self.checkpoint.config,
+            devices,
+            LossConfig {
+                workers: self.workers,
+                gradient_checkpointing: self.config.gradient_checkpointing,
+                precision: self.config.precision,
+                preferences: self.preferences.map(|preferences| preferences.config),
+            },
+        )
+    }
+
+    fn plan<'a>(&self, units: &'a [Unit<'a>]) -> Plan<'a> {
+        let schedule = Schedule {
+            batch_tokens: self.config.batch_tokens,
+            epochs: self.config.epochs,
+            updates: self.updates.map(|course| course.updates),
+            seed: self.seed,
+        };
+        Plan::new(units, schedule)
+    }
+
     /// Updates that the learning rate schedule covers.
-    fn planned(&self, plan: &batches::Plan<'_>) -> usize {
+    fn planned(&self, plan: &Plan<'_>) -> usize {
         self.updates.map_or(plan.total, |course| course.planned.max(course.updates))
     }
 
@@ -285,7 +193,7 @@ impl Training<'_> {
         if nothing || self.config.validate_every > 0 && self.validation.is_empty() {
             return Err(Error::NoExamples);
         }
-        if let Some(index) = pairs.iter().position(|pair| !pair.is_whole()) {
+        if let Some(index) = pairs.iter().position(|pair| !pair.is_complete()) {
             return Err(Error::IncompletePair(index));
         }
         let limit = self.checkpoint.config.max_position_embeddings;

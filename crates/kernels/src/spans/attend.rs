@@ -1,0 +1,240 @@
+//! The attention of a pass: rows are cut into parts, and parts that start with the same piece are multiplied together.
+
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined into a vectorized function is compiled for its instructions"
+)]
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::span::{Piece, Span};
+use crate::kv::{HeadAt, KvShape};
+use crate::panels::{Interleaved, LeftRows, Out};
+use crate::softmax::normalize;
+
+/// Maximum number of queries processed together. A block computes the scores of every key up to its last query, so larger
+/// blocks waste more work on keys that the earlier queries must not see.
+const QUERIES: usize = 64;
+
+/// The attention of all rows in one layer, whose keys and values have been written.
+pub(super) struct Attend<'a, 'b> {
+    pub(super) rows: &'a [Span<'b>],
+    pub(super) shape: KvShape,
+    pub(super) layer: usize,
+    /// `[heads, tokens, width]`.
+    pub(super) queries: &'a [f32],
+    /// `[tokens, heads * width]`.
+    pub(super) output: &'a mut [f32],
+}
+
+impl WithSimd for Attend<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { rows, shape, layer, queries, output } = self;
+        let parts = Part::all(rows);
+        let total: usize = rows.iter().map(|row| row.new).sum();
+        let heads = queries.len() / (total * shape.width).max(1);
+        let group = heads / shape.kv_heads;
+        let longest = parts.iter().map(|part| part.tokens.len()).max().unwrap_or(1);
+        let alike = parts.chunk_by(Part::begins_like);
+        let mut work = Work::default();
+        // Rows that start with the same piece go together, up to about `QUERIES` query tokens: decoding has one per row.
+        for parts in alike.flat_map(|alike| alike.chunks(QUERIES.div_ceil(longest))) {
+            let visible = Visible::all(parts, group);
+            let run = Run { parts, visible, shape, layer, group, total };
+            work.attention_weights(simd, &run, queries);
+            work.mix_values(simd, &run);
+            run.each(|at, token, head| {
+                let mixed = &work.output[at * shape.width..][..shape.width];
+                output[(token * heads + head) * shape.width..][..shape.width]
+                    .copy_from_slice(mixed);
+            });
+        }
+    }
+}
+
+/// A block of a row's new tokens.
+struct Part<'a> {
+    row: &'a Span<'a>,
+    /// Index of the row's first token in the pass.
+    start: usize,
+    tokens: Range<usize>,
+    /// Number of tokens before the row's new ones.
+    past: usize,
+}
+
+impl<'a> Part<'a> {
+    /// Splits rows into blocks of queries to process together.
+    fn all(rows: &'a [Span<'_>]) -> Vec<Self> {
+        let mut parts = Vec::new();
+        let mut start = 0;
+        for row in rows {
+            for from in (0..row.new).step_by(QUERIES) {
+                let to = (from + QUERIES).min(row.new);
+                parts.push(Self { row, start, tokens: from..to, past: row.past() });
+            }
+            start += row.new;
+        }
+        parts
+    }
+
+    /// Number of score columns: all tokens up to the end of this part.
+    fn columns(&self) -> usize {
+        self.past + self.tokens.end
+    }
+
+    /// Whether both parts start with the same cached piece, so that their queries can be multiplied with it together.
+    fn begins_like(&self, other: &Self) -> bool {
+        match (self.row.before.first(), other.row.before.first()) {
+            (Some(a), Some(b)) => std::ptr::eq(a.kv, b.kv) && a.used == b.used,
+            _ => false,
+        }
+    }
+}
+
+/// Parts that start with the same piece.
+struct Run<'a> {
+    parts: &'a [Part<'a>],
+    visible: Vec<Visible<'a>>,
+    shape: KvShape,
+    layer: usize,
+    /// Number of query heads per key head.
+    group: usize,
+    /// Number of tokens in the pass.
+    total: usize,
+}
+
+impl Run<'_> {
+    /// Number of score columns.
+    fn columns(&self) -> usize {
+        self.parts.iter().map(Part::columns).max().unwrap_or(0)
+    }
+
+    /// Number of query rows per key head.
+    fn queries(&self) -> usize {
+        self.parts.iter().map(|part| part.tokens.len() * self.group).sum()
+    }
+
+    /// Visits every query, grouped by key head. Calls with its index in the run, its token in the pass, and its head.
+    fn each(&self, mut call: impl FnMut(usize, usize, usize)) {
+        let mut at = 0;
+        for key_head in 0..self.shape.kv_heads {
+            for part in self.parts {
+                for head in key_head * self.group..(key_head + 1) * self.group {
+                    for token in part.tokens.clone() {
+                        call(at, part.start + token, head);
+                        at += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A piece of keys and values, and the queries of the run that see it.
+struct Visible<'a> {
+    piece: Piece<'a>,
+    queries: Range<usize>,
+    /// The first score column of the piece.
+    column: usize,
+}
+
+impl<'a> Visible<'a> {
+    /// Lists all pieces in token order per query. If the run has several parts, the first piece is shared by all of their
+    /// queries.
+    fn all(parts: &'a [Part<'_>], group: usize) -> Vec<Self> {
+        let queries = |part: &Part<'_>| part.tokens.len() * group;
+        let common = parts[0].row.before.first().filter(|_| parts.len() > 1);
+        let whole = 0..parts.iter().map(queries).sum();
+        let mut visible: Vec<Self> =
+            common.map(|&piece| Visible { piece, queries: whole, column: 0 }).into_iter().collect();
+        let mut from = 0;
+        for part in parts {
+            let to = from + queries(part);
+            let mut column = 0;
+            for (at, piece) in part.row.pieces(part.tokens.end).enumerate() {
+                if at > 0 || common.is_none() {
+                    visible.push(Visible { piece, queries: from..to, column });
+                }
+                column += piece.used;
+            }
+            from = to;
+        }
+        visible
+    }
+}
+
+/// Buffers reused from run to run.
+#[derive(Default)]
+struct Work {
+    /// `[kv_heads, queries, width]`.
+    queries: Vec<f32>,
+    /// Scores, then attention weights, `[kv_heads, queries, columns]`.
+    weights: Vec<f32>,
+    /// `[kv_heads, queries, width]`.
+    output: Vec<f32>,
+    left: Interleaved,
+}
+
+// Loops, not closures, around products: only inlined code is compiled with vector instructions. Pieces are read in memory
+// order: the keys of all heads here, then in `mix_values` the values of all heads. That made decoding of 64 rows 10 %
+// faster than alternating per head (docs/PERFORMANCE.md).
+impl Work {
+    /// Computes the attention weights, 0 for keys that a query must not see.
+    #[inline(always)]
+    fn attention_weights<S: Simd>(&mut self, simd: S, run: &Run<'_>, q: &[f32]) {
+        let (width, columns, count) = (run.shape.width, run.columns(), run.queries());
+        let scale = 1.0 / (width as f32).sqrt();
+        self.queries.clear();
+        run.each(|_, token, head| {
+            let query = &q[(head * run.total + token) * width..][..width];
+            self.queries.extend(query.iter().map(|x| x * scale));
+        });
+        self.weights.clear();
+        self.weights.resize(run.shape.kv_heads * count * columns, 0.0);
+        for &Visible { piece: Piece { kv, used }, ref queries, column } in &run.visible {
+            for head in 0..run.shape.kv_heads {
+                let rows = head * count + queries.start..head * count + queries.end;
+                let data = &self.queries[rows.start * width..rows.end * width];
+                self.left.load::<S>(&LeftRows { data, stride: width, from: 0, inner: width });
+                let keys = kv.key_matrix(HeadAt { layer: run.layer, head }, used);
+                let data = &mut self.weights[rows.start * columns..rows.end * columns];
+                let to = Out { data, stride: columns, from: column, width: used };
+                self.left.times_matrix(simd, keys, to, false);
+            }
+        }
+        let mut rows = self.weights.chunks_exact_mut(columns);
+        for part in std::iter::repeat_n(run.parts, run.shape.kv_heads).flatten() {
+            for _ in 0..run.group {
+                for (token, row) in part.tokens.clone().zip(&mut rows) {
+                    let (visible, rest) = row.split_at_mut(part.past + token + 1);
+                    normalize(visible);
+                    rest.fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// Computes the sums of the values, weighted by the attention weights.
+    #[inline(always)]
+    fn mix_values<S: Simd>(&mut self, simd: S, run: &Run<'_>) {
+        let (width, columns, count) = (run.shape.width, run.columns(), run.queries());
+        self.output.clear();
+        self.output.resize(self.queries.len(), 0.0);
+        for &Visible { piece: Piece { kv, used }, ref queries, column } in &run.visible {
+            for head in 0..run.shape.kv_heads {
+                let rows = head * count + queries.start..head * count + queries.end;
+                let data = &self.weights[rows.start * columns..rows.end * columns];
+                self.left.load::<S>(&LeftRows { data, stride: columns, from: column, inner: used });
+                let values = kv.value_matrix(HeadAt { layer: run.layer, head });
+                let data = &mut self.output[rows.start * width..rows.end * width];
+                let to = Out { data, stride: width, from: 0, width };
+                self.left.times_matrix(simd, values, to, true);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The two thin matrices of a low-rank adapter.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::Precision;
+use crate::tensors::tensor;
+
+/// The correction that is added to a projection, `scale * x A B`.
+#[derive(Module, Debug)]
+pub(crate) struct Adapter {
+    /// `[inputs, rank]`.
+    pub(crate) lora_a: Param<Tensor<2>>,
+    /// `[rank, outputs]`.
+    pub(crate) lora_b: Param<Tensor<2>>,
+    scale: f64,
+}
+
+impl Adapter {
+    /// A new adapter of a weight `[inputs, outputs]`. A is uniform in `[-1/sqrt(inputs), 1/sqrt(inputs)]` and B is zero,
+    /// so that it changes nothing yet.
+    pub(crate) fn new(weight: &Tensor<2>, rank: usize, scale: f64, rng: &mut ChaCha8Rng) -> Self {
+        let ([inputs, outputs], device) = (weight.dims(), weight.device());
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let draw = |_| (rng.random_range(-bound..bound)) as f32;
+        let a = (0..inputs * rank).map(draw).collect();
+        Self {
+            lora_a: Param::from_tensor(tensor(a, [inputs, rank], &device)),
+            lora_b: Param::from_tensor(Tensor::zeros([rank, outputs], &device)),
+            scale,
+        }
+    }
+
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, precision: Precision) -> Tensor<D> {
+        let inner = precision.linear(x, self.lora_a.val(), None);
+        precision.linear(inner, self.lora_b.val(), None) * self.scale
+    }
+
+    /// The change to the weight, `scale * A B`, `[inputs, outputs]`.
+    pub(crate) fn weight_change(&self) -> Tensor<2> {
+        self.lora_a.val().matmul(self.lora_b.val()) * self.scale
+    }
+}

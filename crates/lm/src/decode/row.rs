@@ -1,0 +1,111 @@
+//! A row being decoded.
+
+use kernels::Kv;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::Tokenizer;
+use crate::drawn::{Drawn, Excluded};
+use crate::requests::{Generation, GenerationRequest, Stop, StopReason};
+
+/// The tokenizer and the limits that all rows share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) tokenizer: &'a Tokenizer,
+    /// Tokens that fit the model, `max_position_embeddings`.
+    pub(crate) limit: usize,
+    pub(crate) vocab_size: usize,
+}
+
+/// The result of decoding one row.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) generation: Generation,
+    /// Keys and values of the last prompt token and all generated tokens but the last, if the request keeps them. (The
+    /// last generated token was never run through the model.)
+    pub(crate) kv: Option<Kv>,
+}
+
+/// A row being decoded.
+pub(super) struct Row<'a> {
+    pub(super) request: &'a GenerationRequest,
+    rng: ChaCha8Rng,
+    excluded: Excluded<'a>,
+    drawn: Drawn,
+    bytes: Vec<u8>,
+    stop: Option<StopReason>,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn new(request: &'a GenerationRequest) -> Self {
+        Self {
+            request,
+            rng: ChaCha8Rng::seed_from_u64(request.seed),
+            excluded: Excluded::new(&request.excluded),
+            drawn: Drawn::default(),
+            bytes: Vec::new(),
+            stop: None,
+        }
+    }
+
+    /// The token to run through the model next: the last generated one, or at first the last of the prompt.
+    pub(super) fn last(&self) -> u32 {
+        self.drawn.ids.last().or(self.request.prompt.last()).copied().unwrap_or(0)
+    }
+
+    /// The position of that token in the row.
+    pub(super) fn position(&self) -> usize {
+        self.request.prompt.len() + self.drawn.ids.len() - 1
+    }
+
+    /// Whether the row has not stopped.
+    pub(super) fn is_open(&self) -> bool {
+        self.stop.is_none()
+    }
+
+    /// How many of its tokens' keys and values the request keeps: all that were run through the model, or none.
+    pub(super) fn kept(&self) -> Option<usize> {
+        self.request.keep.then_some(self.drawn.ids.len())
+    }
+
+    /// Samples a token from the logits.
+    pub(super) fn choose(&mut self, logits: &[f32], context: Context<'_>) {
+        let taken = self.excluded.taken();
+        let (token, logprob) = self.request.sampling.choose(logits, &taken, &mut self.rng);
+        self.drawn.logprobs.push(logprob);
+        self.push(token, context.tokenizer.token_bytes(token), &self.request.stop);
+        let length = self.request.prompt.len() + self.drawn.ids.len();
+        // Without a finite log-probability there is nothing to continue from; the engine reports the error.
+        let lost = !logprob.is_finite();
+        if lost || self.stop.is_none() && length >= context.limit {
+            self.stop = Some(StopReason::Length);
+        }
+    }
+
+    fn push(&mut self, token: u32, bytes: &[u8], stop: &Stop) {
+        self.drawn.ids.push(token);
+        self.excluded.follow(token);
+        let known = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        let ended_by = |s: &String| {
+            // Search only where a match could end in the new bytes.
+            let from = (known + 1).saturating_sub(s.len());
+            !s.is_empty() && self.bytes[from..].windows(s.len()).any(|w| w == s.as_bytes())
+        };
+        self.stop = if stop.tokens.contains(&token) {
+            Some(StopReason::Token)
+        } else if stop.strings.iter().any(ended_by)
+            || stop.until.as_ref().is_some_and(|until| until.holds(&self.bytes))
+        {
+            Some(StopReason::String)
+        } else {
+            (self.drawn.ids.len() >= stop.max_new).then_some(StopReason::Length)
+        };
+    }
+
+    /// The result, once the row has stopped.
+    pub(super) fn decoded(self, kv: Option<Kv>) -> Decoded {
+        let stop = self.stop.expect("a row is decoded until it stops");
+        Decoded { generation: Generation { drawn: self.drawn, stop }, kv }
+    }
+}
