@@ -135,8 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let place = Place::of(&args.common)?;
     let data = Data::open(args)?;
     let mut init = Model::load("init", &args.init, &place)?;
-    let mut inputs = data.inputs();
-    inputs.push(init.input.clone());
+    let mut inputs = [data.inputs(), vec![init.input.clone()]].concat();
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;
     let settings = Settings { policy: config, text: &text.value, external: command.is_some() };
