@@ -134,8 +134,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let runtime = Runtime::new(&args.compute)?;
     let data = Data::open(args)?;
     let mut init = Model::load("init", &args.init, &runtime)?;
-    let mut inputs = data.inputs();
-    inputs.push(init.input.clone());
+    let mut inputs = [data.inputs(), vec![init.input.clone()]].concat();
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;
     // Who trains is a flag and not part of the preset, but it decides the result, so it belongs in the recipe.
