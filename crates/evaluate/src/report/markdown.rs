@@ -266,7 +266,7 @@ fn critics(critics: &[CriticReport]) -> Vec<String> {
     }
     let about = "On problems that the policy has not learned from, each text of a problem once: how many were judged, the \
                  share that was right, the area under the ROC curve, the share of pairs of a right and a wrong solution of \
-                 one problem that are ranked rightly, the same where the calculator says the same of both, the expected \
+                 one problem that are ranked rightly, the same among pairs for which the critic was shown the same, the expected \
                  calibration error, and precision and recall of scores above one half.";
     vec!["## Critics".to_owned(), about.to_owned(), table(&rows)]
 }
