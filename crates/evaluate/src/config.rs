@@ -111,7 +111,7 @@ mod tests {
         let path = folder.path().join("evaluate.toml");
         let text = "task = \"\"\nchunk_problems = 1\nsearch_problems = 1\n";
         std::fs::write(&path, format!("{text}{variant}")).unwrap();
-        searches(&stage::load(&path, &[]).unwrap(), &tree())
+        searches(&stage::load(&path, &[])?, &tree())
     }
 
     fn tree() -> Preset<SearchConfig> {
@@ -143,7 +143,7 @@ mod tests {
                 "[variants.other.mcts]\nmax_depth = 0\n",
                 "search@other: search setting `max_depth` is 0",
             ),
-            ("[variants]\nother = 1\n", "`variants.other` is not a section"),
+            ("[variants]\nother = 1\n", "evaluate.toml:5: invalid type: integer `1`, expected a map"),
         ] {
             let message = with_variant(wrong).unwrap_err().to_string();
             assert!(message.contains(says), "{message}");
