@@ -143,7 +143,10 @@ mod tests {
                 "[variants.other.mcts]\nmax_depth = 0\n",
                 "search@other: search setting `max_depth` is 0",
             ),
-            ("[variants]\nother = 1\n", "evaluate.toml:5: invalid type: integer `1`, expected a map"),
+            (
+                "[variants]\nother = 1\n",
+                "evaluate.toml:5: invalid type: integer `1`, expected a map",
+            ),
         ] {
             let message = with_variant(wrong).unwrap_err().to_string();
             assert!(message.contains(says), "{message}");
