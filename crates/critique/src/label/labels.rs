@@ -45,7 +45,8 @@ impl AllLabels<'_> {
         if alike.is_empty() {
             return Ok(());
         }
-        let (silent, all) = (self.rows.iter().filter(|row| text_and_answer(row).1.is_none()), self.rows.len());
+        let (silent, all) =
+            (self.rows.iter().filter(|row| text_and_answer(row).1.is_none()), self.rows.len());
         let message = format!(
             "{}: critics would learn a constant (no answer can be read from {} of {all})",
             alike.join("; "),
