@@ -6,9 +6,9 @@ use policy::PromptText;
 
 use crate::{CriticConfig, Error, Head, Marks};
 
-/// A finding as told to the critic.
+/// The calculator's finding that a critic is shown as a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum FindingMark {
     /// For one option.
     Option(Finding),
     /// For the whole solution, after its last option.
@@ -16,12 +16,12 @@ enum Told {
 }
 
 /// The findings after each option. With `finished`, the last one is for the whole solution.
-fn told(options: &[String], finished: bool) -> Vec<Told> {
-    let mut all: Vec<Told> =
-        options.iter().map(|option| Told::Option(answer::finding(option))).collect();
+fn finding_marks(options: &[String], finished: bool) -> Vec<FindingMark> {
+    let mut all: Vec<FindingMark> =
+        options.iter().map(|option| FindingMark::Option(answer::finding(option))).collect();
     if let Some(last) = all.last_mut().filter(|_| finished) {
         // Unlike the last option's finding, this one also checks the answer against the last claim.
-        *last = Told::Solution(answer::verdict(&options.concat()));
+        *last = FindingMark::Solution(answer::verdict(&options.concat()));
     }
     all
 }
@@ -32,14 +32,14 @@ impl CriticConfig {
     /// calculator.
     pub fn shown(&self, options: &[String]) -> Vec<Vec<&str>> {
         let mut marks = Vec::with_capacity(options.len());
-        let mut read = |told: Told| {
-            marks.push(match told {
-                Told::Option(finding) => self.option.of(finding),
-                Told::Solution(finding) => self.solution.of(finding),
+        let mut read = |mark: FindingMark| {
+            marks.push(match mark {
+                FindingMark::Option(finding) => self.option.of(finding),
+                FindingMark::Solution(finding) => self.solution.of(finding),
             });
             marks.clone()
         };
-        told(options, true).into_iter().map(&mut read).collect()
+        finding_marks(options, true).into_iter().map(&mut read).collect()
     }
 
     /// The same for a head that is answered in words. Each text is read on its own, so it contains at most one mark.
@@ -117,13 +117,13 @@ impl Encoder {
         let mut ids = self.tokenizer.encode_whole(&self.prompt.render(question, ""))?;
         let root = ids.len().saturating_sub(1);
         let mut marks = Vec::with_capacity(options.len());
-        for (option, told) in options.iter().zip(told(options, finished)) {
+        for (option, mark) in options.iter().zip(finding_marks(options, finished)) {
             // Options are tokenized one by one, so that a partial solution is a token prefix of the whole and can share
             // its KV cache.
             ids.extend(self.tokenizer.encode_after(option)?);
-            ids.push(match told {
-                Told::Option(finding) => self.option.of(finding),
-                Told::Solution(finding) => self.solution.of(finding),
+            ids.push(match mark {
+                FindingMark::Option(finding) => self.option.of(finding),
+                FindingMark::Solution(finding) => self.solution.of(finding),
             });
             marks.push(ids.len() - 1);
         }

@@ -8,7 +8,7 @@ use lm::{Engine, Prefixes};
 use policy::{Policy, PromptFormat};
 
 use crate::encode::Encoded;
-use crate::words::{AnswerCache, Reader};
+use crate::words::{AnswerCache, WordCritic};
 use crate::{CriticConfig, Encoder, Error, Head, Scores, Solution};
 
 /// One model of the critic.
@@ -26,7 +26,7 @@ struct Member {
 #[derive(Debug)]
 pub struct Critic {
     members: Vec<Member>,
-    readers: Vec<Reader>,
+    readers: Vec<WordCritic>,
     config: CriticConfig,
 }
 
@@ -115,14 +115,14 @@ impl Critic {
         if let Some(&head) = heads.iter().find(|head| self.has(**head)) {
             return Err(Error::TwoHeads(head));
         }
-        self.readers.push(Reader::new(model, heads, &self.config)?);
+        self.readers.push(WordCritic::new(model, heads, &self.config)?);
         Ok(self)
     }
 
     /// The available heads.
     pub fn heads(&self) -> impl Iterator<Item = Head> {
         let of_members = self.members.iter().flat_map(|member| member.heads.iter().copied());
-        of_members.chain(self.readers.iter().flat_map(Reader::heads))
+        of_members.chain(self.readers.iter().flat_map(WordCritic::heads))
     }
 
     /// Whether a head is available.

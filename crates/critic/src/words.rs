@@ -33,7 +33,7 @@ pub(crate) type AnswerCache = BTreeMap<u64, BTreeMap<[String; 3], f32>>;
 
 /// A model that answers for some heads in words.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct WordCritic {
     model: Arc<Policy>,
     /// The heads, each with its template and words.
     heads: Vec<(Head, Words)>,
@@ -41,7 +41,7 @@ pub(crate) struct Reader {
 
 /// The score that a text asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum About {
+enum ScoreKind {
     Root,
     Value,
     Process,
@@ -49,9 +49,9 @@ enum About {
 }
 
 /// A text to score.
-struct Asked<'a> {
+struct Query<'a> {
     solution: usize,
-    about: About,
+    kind: ScoreKind,
     question: &'a str,
     text: String,
     words: &'a Words,
@@ -87,20 +87,20 @@ impl CriticConfig {
     }
 
     /// The option counts at which a head is asked, each with the score it yields.
-    fn places(head: Head, solution: &Solution<'_>) -> Vec<(usize, About)> {
+    fn places(head: Head, solution: &Solution<'_>) -> Vec<(usize, ScoreKind)> {
         let all = solution.options.len();
         match head {
             Head::Value => (0..=all)
-                .map(|count| (count, if count == 0 { About::Root } else { About::Value }))
+                .map(|count| (count, if count == 0 { ScoreKind::Root } else { ScoreKind::Value }))
                 .collect(),
-            Head::Prm => (1..=all).map(|count| (count, About::Process)).collect(),
-            Head::Orm if solution.finished && all > 0 => vec![(all, About::Outcome)],
+            Head::Prm => (1..=all).map(|count| (count, ScoreKind::Process)).collect(),
+            Head::Orm if solution.finished && all > 0 => vec![(all, ScoreKind::Outcome)],
             Head::Orm => Vec::new(),
         }
     }
 }
 
-impl Reader {
+impl WordCritic {
     pub(crate) fn new(
         model: Arc<Policy>,
         heads: &[Head],
@@ -174,11 +174,11 @@ impl Reader {
             cut[one.solution] |= score.is_none();
             let score = score.unwrap_or(0.0);
             let scores = &mut scores[one.solution];
-            match one.about {
-                About::Root => scores.root = score,
-                About::Value => scores.values.push(score),
-                About::Process => scores.process.push(score),
-                About::Outcome => scores.outcome = Some(score),
+            match one.kind {
+                ScoreKind::Root => scores.root = score,
+                ScoreKind::Value => scores.values.push(score),
+                ScoreKind::Process => scores.process.push(score),
+                ScoreKind::Outcome => scores.outcome = Some(score),
             }
         }
         Ok(())
@@ -188,13 +188,13 @@ impl Reader {
         &'a self,
         solutions: &'a [Solution<'_>],
         config: &'a CriticConfig,
-    ) -> Vec<Asked<'a>> {
+    ) -> Vec<Query<'a>> {
         let mut asked = Vec::new();
         for (index, solution) in solutions.iter().enumerate() {
             for (head, words) in &self.heads {
-                let one = |(count, about)| Asked {
+                let one = |(count, kind)| Query {
                     solution: index,
-                    about,
+                    kind,
                     question: solution.question,
                     text: config.asked(words, solution, count),
                     words,
@@ -262,12 +262,12 @@ pub fn examples(
                 finished: true,
                 branch: 0,
             };
-            for (count, about) in CriticConfig::places(head, &solution) {
-                let target = match about {
-                    About::Root => row.root,
-                    About::Value => row.values[count - 1],
-                    About::Process => row.process[count - 1],
-                    About::Outcome => row.outcome,
+            for (count, kind) in CriticConfig::places(head, &solution) {
+                let target = match kind {
+                    ScoreKind::Root => row.root,
+                    ScoreKind::Value => row.values[count - 1],
+                    ScoreKind::Process => row.process[count - 1],
+                    ScoreKind::Outcome => row.outcome,
                 };
                 let ids = tokenizer.encode_whole(&config.asked(words, &solution, count))?;
                 for (word, share) in [(yes, target), (no, 1.0 - target)] {

@@ -91,7 +91,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let parts = trajectories.ranges();
     let would = format_args!("judge {} trajectories in {} parts", trajectories.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
-    let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
     let judge = Judge {
         critic: models::critic(&critics, &text.value, &runtime)?,
         id: models::critics_id(&critics, &text.value)?,
@@ -100,6 +99,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         confidence,
         round: args.common.round,
     };
+    // The judge holds its own copy of the weights in another layout: free these, rather than keep both in memory.
+    drop(critics);
+    let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let mut totals = Totals::default();
     stage::make_missing("critique", &output, parts, &mut metrics, |part| {

@@ -182,15 +182,18 @@ fn what_cannot_be_judged_is_refused() {
     write_parts(&workspace.path("trajectories"), &rows.collect::<Vec<_>>(), 2);
     write_critic(&workspace.path("critic"));
     for (words, code, said) in [
-        ("", 65, "trajectory a has no log-probability"),
         ("--set agreement.likelihood=2.0", 78, "it must be in [0, 1]"),
         ("--set weights.value=-1.0", 78, "each must be 0 or more"),
         ("--confidence @critic", 65, "critic"),
         ("--critic @critic", 65, "two of the critic's models have a `value` head"),
     ] {
-        workspace.score(&format!("--out @critiques {words}")).fails(code, &[&said]);
-        assert!(!workspace.path("critiques/_MANIFEST.json").exists(), "{words}");
+        workspace.score(&format!("{words} --out @critiques")).fails(code, &[&said]);
+        assert!(!workspace.path("critiques").exists(), "{words}");
     }
+    // Only the rows tell this.
+    let failed = workspace.score("--out @critiques");
+    failed.fails(65, &[&"trajectory a has no log-probability", &"agreement.likelihood"]);
+    assert!(!workspace.path("critiques/_MANIFEST.json").exists());
 }
 
 #[test]

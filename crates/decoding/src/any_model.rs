@@ -91,7 +91,7 @@ impl AnyModel {
     }
 
     /// Whether it is asked in words when used as a critic, because it has no scalar heads.
-    pub fn is_reader(&self) -> bool {
+    pub fn answers_in_words(&self) -> bool {
         match self {
             Self::Model(model) => model.checkpoint.config.scalar_heads.is_empty(),
             Self::Server(..) => true,

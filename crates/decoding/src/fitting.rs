@@ -11,7 +11,7 @@ use crate::Error;
 
 /// Room that a question takes in a model's context, before anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
+pub struct ContextUse {
     /// The model: `policy`, `fast policy` or `critic`.
     pub model: &'static str,
     /// Length of the formatted question and context length, both in tokens. `None` if a server's model has no room for
@@ -27,7 +27,7 @@ pub struct Fitting {
     too_long: Vec<String>,
     ids: BTreeSet<String>,
     /// The question that exceeds a context by most.
-    longest: Option<(String, Taken)>,
+    longest: Option<(String, ContextUse)>,
     /// Tokens to leave for an option.
     room: usize,
 }
@@ -35,7 +35,7 @@ pub struct Fitting {
 /// Number of ids listed in a message.
 const NAMED: usize = 3;
 
-impl Taken {
+impl ContextUse {
     /// Number of tokens missing when `room` tokens are to be left.
     fn lacks(self, room: usize) -> usize {
         self.of.map_or(usize::MAX, |(tokens, context)| (tokens + room).saturating_sub(context))
@@ -63,7 +63,7 @@ impl Fitting {
     pub fn of<'q>(
         questions: impl IntoIterator<Item = (&'q str, &'q str)>,
         room: usize,
-        taken: impl Fn(&str) -> Result<Vec<Taken>, Error>,
+        taken: impl Fn(&str) -> Result<Vec<ContextUse>, Error>,
     ) -> Result<Self, Error> {
         let mut fitting = Self { room, ..Self::default() };
         for (id, question) in questions {
@@ -72,7 +72,7 @@ impl Fitting {
             let Some(tightest) = tightest.filter(|taken| taken.lacks(room) > 0) else { continue };
             fitting.too_long.push(id.to_owned());
             fitting.ids.insert(id.to_owned());
-            let more = |(_, other): &(String, Taken)| other.lacks(room) < tightest.lacks(room);
+            let more = |(_, other): &(String, ContextUse)| other.lacks(room) < tightest.lacks(room);
             if fitting.longest.as_ref().is_none_or(more) {
                 fitting.longest = Some((id.to_owned(), tightest));
             }
@@ -124,7 +124,7 @@ mod tests {
     /// Checks questions of different lengths against contexts of 10 and 12 tokens, one token per character.
     fn fitting(questions: &[&str]) -> Fitting {
         let taken = |question: &str| {
-            let of = |model, context| Taken { model, of: Some((question.len(), context)) };
+            let of = |model, context| ContextUse { model, of: Some((question.len(), context)) };
             Ok(vec![of("policy", 12), of("critic", 10)])
         };
         Fitting::of(questions.iter().map(|&question| (question, question)), 4, taken).unwrap()
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_server_may_tell_no_more_than_that_it_is_too_long() {
-        let refused = |_: &str| Ok(vec![Taken { model: "policy", of: None }]);
+        let refused = |_: &str| Ok(vec![ContextUse { model: "policy", of: None }]);
         let fitting = Fitting::of([("a", "How many?")], 4, refused).unwrap();
         let message = fitting.require("prompts").unwrap_err().to_string();
         assert!(!fitting.holds("a") && message.contains("the policy's server"), "{message}");

@@ -29,7 +29,7 @@ impl Models {
     /// Loads all models. A fast policy at the policy's path is not loaded again.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// As [`AnyModel::load`].
     pub fn load(
         policy: &ModelAt,
         fast_policy: &ModelAt,
@@ -119,12 +119,12 @@ pub fn critic(
     runtime: &Runtime,
 ) -> Result<Critic, Failure> {
     let engines = models.iter().filter_map(|any| match any {
-        AnyModel::Model(model) if !any.is_reader() => Some(model.engine(runtime)),
+        AnyModel::Model(model) if !any.answers_in_words() => Some(model.engine(runtime)),
         _ => None,
     });
     let critic = Critic::new(engines.collect(), &text.policy.format, &text.critic);
     let mut critic = critic.map_err(Error::from)?;
-    for model in models.iter().filter(|model| model.is_reader()) {
+    for model in models.iter().filter(|model| model.answers_in_words()) {
         let heads = model.heads(text)?;
         if heads.is_empty() {
             let label = model.label();

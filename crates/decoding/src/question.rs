@@ -15,7 +15,7 @@ pub struct Question<'a> {
 
 /// Progress of a batch of questions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pulse {
+pub struct SearchProgress {
     /// Finished questions.
     pub done: usize,
     /// Nodes in all trees.
@@ -28,7 +28,7 @@ pub struct Pulse {
     pub cost: Cost,
 }
 
-impl std::ops::Add for Pulse {
+impl std::ops::Add for SearchProgress {
     type Output = Self;
 
     fn add(self, more: Self) -> Self {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::candidate::Candidate;
 use crate::config::check_sampling;
 use crate::memory::{Costed, Memory};
-use crate::{Error, Pulse, Question, Searcher};
+use crate::{Error, Question, SearchProgress, Searcher};
 
 /// The `[sample]` section of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,7 +161,7 @@ impl Searcher {
         &self,
         questions: &[Question<'_>],
         budget: &SampleBudget,
-        watch: &mut dyn FnMut(Pulse),
+        watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Sampled>, Error> {
         let mut memory = Memory::new(self.critic());
         let drawn = self.draw_samples(questions, budget, &mut memory, watch)?;
@@ -185,11 +185,11 @@ impl Searcher {
         questions: &[Question<'_>],
         budget: &SampleBudget,
         memory: &mut Memory,
-        watch: &mut dyn FnMut(Pulse),
+        watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Vec<(Vec<Continuation>, u64)>, Error> {
         let longest = self.policy().config().max_solution_tokens;
         let mut drawn: Vec<Vec<Continuation>> = questions.iter().map(|_| Vec::new()).collect();
-        let mut pulse = Pulse::default();
+        let mut progress = SearchProgress::default();
         loop {
             let next = |(at, options): (usize, &Vec<Continuation>)| {
                 let first = options.len() as u32;
@@ -204,11 +204,11 @@ impl Searcher {
                 wave.iter().map(|&(at, i)| sample_of(&questions[at], budget.sampling, i)).collect();
             let written = self.policy().write(&states, &mut memory.policy)?;
             for ((at, _), option) in wave.into_iter().zip(written) {
-                pulse.samples += 1;
-                pulse.tokens += u64::from(option.tokens);
+                progress.samples += 1;
+                progress.tokens += u64::from(option.tokens);
                 drawn[at].push(option);
             }
-            watch(Pulse { cost: memory.cost(), ..pulse });
+            watch(SearchProgress { cost: memory.cost(), ..progress });
         }
         let within = |mut options: Vec<Continuation>| {
             let lengths = lengths(&options);

@@ -12,7 +12,7 @@ use crate::memory::{Costed, Memory};
 use crate::pool::Pool;
 use crate::similarity;
 use crate::solutions::terminals;
-use crate::{Error, Pulse, Question, RolloutsBy, Searched, Searcher};
+use crate::{Error, Question, RolloutsBy, SearchProgress, Searched, Searcher};
 
 /// A sample that a tree asked for.
 enum Draw<'a> {
@@ -38,10 +38,10 @@ impl Searcher {
     pub fn search_watched(
         &self,
         questions: &[Question<'_>],
-        watch: &mut dyn FnMut(Pulse),
+        watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Searched>, Error> {
         let mut memory = Memory::new(&self.critic);
-        let mut pool = Pool::new(self.kept_at_most);
+        let mut pool = Pool::new(self.kv_bytes);
         for (index, &question) in questions.iter().enumerate() {
             let search = ActiveSearch::new(index, question, Tree::new(&self.config.mcts)?);
             pool.wait(ActiveSearch { taken: self.policy.taken(question.text, "")?, ..search });
@@ -64,7 +64,7 @@ impl Searcher {
                 results.push((index, searched));
             }
             pool.make_room(&mut memory);
-            watch(pulse(&results, &pool, &memory));
+            watch(progress(&results, &pool, &memory));
         }
         // Trees finish in any order.
         results.sort_unstable_by_key(|&(index, _)| index);
@@ -273,15 +273,16 @@ impl Searcher {
     }
 }
 
-fn pulse(finished: &[(usize, Searched)], pool: &Pool<'_>, memory: &Memory) -> Pulse {
+fn progress(finished: &[(usize, Searched)], pool: &Pool<'_>, memory: &Memory) -> SearchProgress {
     let done = finished.iter().map(|(_, searched)| (&searched.tree, searched.tokens));
     let open = pool.searches().map(|search| (&search.tree, search.tokens));
-    let mut pulse = Pulse { done: finished.len(), cost: memory.cost(), ..Pulse::default() };
+    let mut progress =
+        SearchProgress { done: finished.len(), cost: memory.cost(), ..SearchProgress::default() };
     for (tree, tokens) in done.chain(open) {
-        pulse.nodes += u64::from(tree.tally().nodes);
-        pulse.tokens += tokens;
+        progress.nodes += u64::from(tree.tally().nodes);
+        progress.tokens += tokens;
     }
-    pulse
+    progress
 }
 
 /// Converts an option to a tree action. A blank option is a failed sample, as in the released code, unless it

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use critic::{Critic, Head};
 use policy::Policy;
 
-use crate::fitting::{Fitting, Taken};
+use crate::fitting::{ContextUse, Fitting};
 use crate::{Error, SearchConfig};
 
 /// The policies, critics and settings of a search, checked against each other.
@@ -15,7 +15,7 @@ pub struct Searcher {
     pub(crate) fast_policy: Arc<Policy>,
     pub(crate) critic: Arc<Critic>,
     pub(crate) config: SearchConfig,
-    pub(crate) kept_at_most: Option<u64>,
+    pub(crate) kv_bytes: Option<u64>,
 }
 
 impl Searcher {
@@ -29,14 +29,14 @@ impl Searcher {
         critic: Critic,
         config: SearchConfig,
     ) -> Result<Self, Error> {
-        Self { policy, fast_policy, critic: Arc::new(critic), config, kept_at_most: None }.checked()
+        Self { policy, fast_policy, critic: Arc::new(critic), config, kv_bytes: None }.checked()
     }
 
     /// Limits the KV cache, in bytes. To stay within the limit fewer trees are searched at once, and the trees started
     /// last give up their cache and rebuild it later. A single tree always gets what it needs.
     #[must_use]
     pub fn within(self, bytes: Option<u64>) -> Self {
-        Self { kept_at_most: bytes, ..self }
+        Self { kv_bytes: bytes, ..self }
     }
 
     /// The same models with other settings.
@@ -103,7 +103,7 @@ impl Searcher {
             let all = [
                 of_policy(&self.policy, "policy")?,
                 of_policy(&self.fast_policy, "fast policy")?,
-                critic.map(|of| Taken { model: "critic", of: Some(of) }),
+                critic.map(|of| ContextUse { model: "critic", of: Some(of) }),
             ];
             Ok(all.into_iter().flatten().collect())
         })
@@ -123,11 +123,11 @@ fn taken_of(
     model: &'static str,
     question: &str,
     room: usize,
-) -> Result<Option<Taken>, Error> {
+) -> Result<Option<ContextUse>, Error> {
     if let Some(of) = policy.taken(question, "")?.zip(policy.context()) {
-        return Ok(Some(Taken { model, of: Some(of) }));
+        return Ok(Some(ContextUse { model, of: Some(of) }));
     }
-    Ok((!policy.fits(question, room)?).then_some(Taken { model, of: None }))
+    Ok((!policy.fits(question, room)?).then_some(ContextUse { model, of: None }))
 }
 
 /// Like [`Searcher::fitting`], if only a policy reads the questions.

@@ -63,7 +63,7 @@ impl StepMethod {
 
 /// The result of a step search.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Stepped {
+pub struct StepSolutions {
     /// The finished solutions.
     pub candidates: Vec<Candidate>,
     /// Number of partial and finished solutions that were scored.
@@ -161,7 +161,7 @@ fn balanced(kept: &[Partial], width: u32, temperature: f64) -> Vec<u32> {
 struct StepSearch<'a> {
     question: Question<'a>,
     kept: Vec<Partial>,
-    result: Stepped,
+    result: StepSolutions,
 }
 
 impl Searcher {
@@ -174,7 +174,7 @@ impl Searcher {
         questions: &[Question<'_>],
         config: &StepConfig,
         method: StepMethod,
-    ) -> Result<Costed<Stepped>, Error> {
+    ) -> Result<Costed<StepSolutions>, Error> {
         self.critic().require(Head::Prm)?;
         let root = |group| Partial { options: Vec::new(), group, reward: 0.0, tokens: 0 };
         // REBASE spreads the whole width over one root; the others start with a root per beam.
@@ -187,7 +187,7 @@ impl Searcher {
             .map(|&question| StepSearch {
                 question,
                 kept: (0..groups).map(root).collect(),
-                result: Stepped::default(),
+                result: StepSolutions::default(),
             })
             .collect();
         let mut memory = Memory::new(self.critic());
@@ -265,7 +265,7 @@ fn expand<'q>(
     states
 }
 
-impl Stepped {
+impl StepSolutions {
     /// Adds a new option. Returns the extended partial solution, or `None` if it is finished.
     fn add(
         &mut self,

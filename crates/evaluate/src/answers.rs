@@ -3,18 +3,18 @@
 use std::time::Instant;
 
 use decoding::{
-    Candidate, Costed, Pick, Question, Searched, Searcher, StepConfig, StepMethod, Stepped,
+    Candidate, Costed, Pick, Question, Searched, Searcher, StepConfig, StepMethod, StepSolutions,
     candidate,
 };
 use lm::Sampling;
 use stage::Failure;
 
-use crate::bill::Bill;
+use crate::cost::DecodingCost;
 use crate::decoder::Decoder;
 
 /// The answers of decoders that share their work, each with the index of its question.
 pub(crate) struct Decoded {
-    pub(crate) bill: Bill,
+    pub(crate) group_cost: DecodingCost,
     pub(crate) answers: Vec<(usize, Answer)>,
 }
 
@@ -62,7 +62,7 @@ impl Decoded {
         };
         let tokens = results.iter().map(|found| answers(found).tokens).sum();
         let answers = results.iter().enumerate().flat_map(named).collect();
-        Ok(Self { bill: Bill { decoders, problems, seconds, tokens, cost }, answers })
+        Ok(Self { group_cost: DecodingCost { decoders, problems, seconds, tokens, cost }, answers })
     }
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn by_steps(
     method: StepMethod,
     questions: &[Question<'_>],
 ) -> Result<Decoded, Failure> {
-    let answers = |found: &Stepped| Answers {
+    let answers = |found: &StepSolutions| Answers {
         texts: vec![text_of(&found.candidates, candidate::weighted(&found.candidates))],
         tokens: found.tokens,
         nodes: Some(found.nodes as i32),

@@ -10,13 +10,13 @@
 //! [`compare`] is pure. [`run`] reads the datasets, prints the comparison, and writes it as JSON.
 
 mod arguments;
+mod conclusion;
 mod error;
 pub(crate) mod measured;
 mod pairing;
 mod text;
-mod words;
 
-pub use crate::bill::MeanCost;
+pub use crate::cost::MeanCost;
 pub use crate::decoder::Decoder;
 pub use crate::rivals::{Lacking, Reason};
 pub use arguments::{CompareArgs, Labelled, run};

@@ -10,10 +10,10 @@
 
 mod answers;
 mod audit;
-mod bill;
 mod check;
 pub mod compare;
 mod config;
+mod cost;
 mod decoder;
 mod format;
 mod rank;
@@ -21,8 +21,8 @@ pub mod report;
 pub mod results;
 mod rivals;
 mod run;
-mod silent;
 pub mod stats;
+mod warnings;
 
 use stage::Failure;
 

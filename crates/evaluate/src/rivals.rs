@@ -75,7 +75,7 @@ pub(crate) fn rival(
 
 /// A decoder of a model, and the reason if it has no rival.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Alone<'a> {
+pub(crate) struct WithoutRival<'a> {
     pub(crate) model: &'a str,
     pub(crate) decoder: &'a str,
     pub(crate) lacking: Option<Lacking>,
@@ -83,7 +83,7 @@ pub(crate) struct Alone<'a> {
 
 /// Lists the decoders without a rival, with the reasons; `None` if every search has one. The model is named only if the
 /// same decoder of another model differs.
-pub(crate) fn lacking(all: &[Alone<'_>]) -> Option<String> {
+pub(crate) fn lacking(all: &[WithoutRival<'_>]) -> Option<String> {
     let mut groups: Vec<(Lacking, Vec<String>)> = Vec::new();
     for one in all {
         let Some(lacking) = one.lacking else { continue };
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn who_lacks_a_rival_is_said_once() {
-        let of = |model, decoder, reason: Option<Reason>| Alone {
+        let of = |model, decoder, reason: Option<Reason>| WithoutRival {
             model,
             decoder,
             lacking: reason.map(|reason| Lacking { rival: Decoder::OrmVote, reason }),

@@ -17,12 +17,12 @@ use serde::Serialize;
 use stage::{CacheLimit, Common, Failure, Inference, Metrics, Plan, Preset};
 
 use crate::answers::{Answer, Decoded, by_samples, by_steps, by_tree};
-use crate::bill::{Bill, Billed};
 use crate::config::{Config, searches};
+use crate::cost::{CostRow, DecodingCost};
 use crate::decoder::Decoder;
 use crate::results::{is_too_long, results_json};
-use crate::silent::{Read, complaints, unread};
 use crate::stats::wilson;
+use crate::warnings::{AnswerCounts, unread, useless_decoders};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -97,11 +97,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
     let (mut metrics, mut cost) = (Metrics::open(&args.out.join(METRICS))?, Cost::default());
     stage::make_missing("evaluate", &output, parts, &mut metrics, |part| {
-        let (rows, bills) = evaluator.part(&problems[part.items])?;
-        for bill in &bills {
-            cost += bill.cost;
+        let (rows, group_costs) = evaluator.part(&problems[part.items])?;
+        for group_cost in &group_costs {
+            cost += group_cost.cost;
         }
-        Ok((rows, bills.into_iter().map(move |bill| Billed { part: part.index, bill })))
+        Ok((
+            rows,
+            group_costs.into_iter().map(move |group_cost| CostRow { part: part.index, group_cost }),
+        ))
     })?;
     finish(output, args, &evaluator.model, &mut metrics, cost)
 }
@@ -172,12 +175,12 @@ fn finish(
     cost: Cost,
 ) -> Result<(), Failure> {
     let rows = output.rows()?;
-    let mut all = Read::default();
+    let mut all = AnswerCounts::default();
     for row in &rows {
         all.add(row);
     }
     metrics.row(&all)?;
-    for said in complaints(&rows).into_iter().chain(unread(cost)) {
+    for said in useless_decoders(&rows).into_iter().chain(unread(cost)) {
         tracing::warn!("{said}");
     }
     let results = results_json(&rows, model);
@@ -188,11 +191,11 @@ fn finish(
     if args.common.json {
         return stage::print_json(&results);
     }
-    let mut groups = BTreeMap::<(&str, &str), Read>::new();
+    let mut groups = BTreeMap::<(&str, &str), AnswerCounts>::new();
     for row in &rows {
         groups.entry((&row.split, &row.decoder)).or_default().add(row);
     }
-    let line = |(&(split, decoder), read): (&(&str, &str), &Read)| {
+    let line = |(&(split, decoder), read): (&(&str, &str), &AnswerCounts)| {
         let interval = wilson(read.right, read.outputs);
         let percent = |x: f64| format!("{:.1}", x * 100.0);
         let range = format!("{} to {}", percent(interval.low), percent(interval.high));
@@ -239,17 +242,17 @@ impl Evaluator<'_> {
     }
 
     /// Answers the problems of one part with every decoder.
-    fn part(&self, problems: &[Selected]) -> Result<(Vec<Evaluation>, Vec<Bill>), Failure> {
-        let (mut rows, bill) = self.greedy(problems)?;
+    fn part(&self, problems: &[Selected]) -> Result<(Vec<Evaluation>, Vec<DecodingCost>), Failure> {
+        let (mut rows, group_cost) = self.greedy(problems)?;
         let searched: Vec<&Prompt> =
             problems.iter().filter(|one| one.searched).map(|one| &one.problem).collect();
-        let (found, mut bills) = self.search(&searched)?;
+        let (found, mut group_costs) = self.search(&searched)?;
         rows.extend(found);
-        bills.insert(0, bill);
-        Ok((rows, bills))
+        group_costs.insert(0, group_cost);
+        Ok((rows, group_costs))
     }
 
-    fn greedy(&self, problems: &[Selected]) -> Result<(Vec<Evaluation>, Bill), Failure> {
+    fn greedy(&self, problems: &[Selected]) -> Result<(Vec<Evaluation>, DecodingCost), Failure> {
         let policy = self.searcher().policy();
         let (mut asked, mut rows) = (Vec::with_capacity(problems.len()), Vec::new());
         for Selected { problem, .. } in problems {
@@ -274,7 +277,7 @@ impl Evaluator<'_> {
             .collect();
         let (clock, mut prefixes) = (Instant::now(), Prefixes::default());
         let options = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
-        let bill = Bill {
+        let group_cost = DecodingCost {
             decoders: vec![Decoder::Greedy.to_string()],
             problems: asked.len(),
             seconds: clock.elapsed().as_secs_f64(),
@@ -286,10 +289,13 @@ impl Evaluator<'_> {
                 Answer::new(Decoder::Greedy.name(), Some(option.text), u64::from(option.tokens));
             rows.push(self.row(problem, answer)?);
         }
-        Ok((rows, bill))
+        Ok((rows, group_cost))
     }
 
-    fn search(&self, problems: &[&Prompt]) -> Result<(Vec<Evaluation>, Vec<Bill>), Failure> {
+    fn search(
+        &self,
+        problems: &[&Prompt],
+    ) -> Result<(Vec<Evaluation>, Vec<DecodingCost>), Failure> {
         // From the problem's id, not its position: adding problems or splits changes no other answer.
         let seed =
             |p: &Prompt| seed_for(self.common.seed, "evaluate", self.common.round, &p.prompt_id);
@@ -305,23 +311,23 @@ impl Evaluator<'_> {
             }
         }
         let questions: Vec<Question<'_>> = asked.iter().map(|(_, question)| *question).collect();
-        let (mut rows, mut bills) = (Vec::new(), Vec::new());
+        let (mut rows, mut group_costs) = (Vec::new(), Vec::new());
         for decoded in self.decoded(&questions) {
-            let Decoded { bill, answers } = decoded?;
+            let Decoded { group_cost, answers } = decoded?;
             for (at, answer) in answers {
                 let (problem, question) = &asked[at];
                 rows.push(
                     self.row(problem, Answer { seed: Some(question.seed as i64), ..answer })?,
                 );
             }
-            for decoder in &bill.decoders {
+            for decoder in &group_cost.decoders {
                 for problem in &long {
                     rows.push(self.row(problem, Answer::new(decoder, None, 0))?);
                 }
             }
-            bills.push(bill);
+            group_costs.push(group_cost);
         }
-        Ok((rows, bills))
+        Ok((rows, group_costs))
     }
 
     /// Runs every decoder except greedy, one kind after another.

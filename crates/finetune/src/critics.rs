@@ -16,7 +16,7 @@ use schema::labels::TRAIN;
 use serde::{Deserialize, Serialize};
 use stage::{Common, Compute, Failure, Plan, Preset, ResultExt};
 
-use crate::training::{self, Named, TrainingRun};
+use crate::training::{self, NamedRow, TrainingRun};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -251,7 +251,7 @@ fn fitting(
     let named = |label: Label| {
         let tokens = longest(std::slice::from_ref(&label))?;
         let name = format!("label {} of problem {}", label.trajectory_id, label.prompt_id);
-        Ok(Named { name, tokens, row: label })
+        Ok(NamedRow { name, tokens, row: label })
     };
     let named = labels.into_iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
     training::fitting(named, limit)

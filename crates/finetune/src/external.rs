@@ -151,7 +151,7 @@ fn own_files(out: &Path) -> Result<(), Failure> {
 /// Reads the program's `training.json`, which must hold at least `{"updates": n}`.
 fn record(run: &ExternalTraining<'_>, out: &Path) -> Result<Record, Failure> {
     #[derive(serde::Deserialize)]
-    struct Told {
+    struct TrainerRecord {
         updates: usize,
         #[serde(default)]
         planned: Option<usize>,
@@ -161,7 +161,7 @@ fn record(run: &ExternalTraining<'_>, out: &Path) -> Result<Record, Failure> {
     let path = out.join(RECORD);
     let missing = "the trainer has to say how many updates it made: {\"updates\": n}";
     let text = fs::read(&path).or_data(format!("{}: {missing}", path.display()))?;
-    let told: Told =
+    let told: TrainerRecord =
         serde_json::from_slice(&text).or_data(format!("{}: {missing}", path.display()))?;
     // A control is only comparable with its round if both make the same number of updates.
     if let Some(Course { updates: wanted, .. }) = run.course.filter(|it| it.updates > 0)

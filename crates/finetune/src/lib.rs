@@ -9,10 +9,10 @@
 
 mod critics;
 mod external;
-mod lesson;
 mod policies;
 mod pretrain;
 mod training;
+mod training_text;
 mod writer;
 
 use stage::Failure;

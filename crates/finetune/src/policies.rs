@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use stage::{Common, Compute, Failure, Plan, Preset, ResultExt};
 
 use crate::external::{self, ExternalTraining};
-use crate::lesson::{Couple, Lesson, Row, kept, labelled};
 use crate::training::{self, RECORD, Record, Trained, TrainingRun};
+use crate::training_text::{PairText, SolutionText, TrainingText, kept, labelled};
 use crate::writer::Writer;
 
 #[derive(Debug, clap::Args)]
@@ -145,21 +145,21 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
     let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let format = &text.value.policy.format;
-    let (lesson, seed) = (data.lesson(config)?, args.common.seed);
-    let learns = config.seed_share > 0.0 || !lesson.is_empty();
+    let (texts, seed) = (data.texts(config)?, args.common.seed);
+    let learns = config.seed_share > 0.0 || !texts.is_empty();
     let writer = Writer::first(&mut init.checkpoint, format, learns)?;
     let template = writer.chat_template(format);
     // If nothing is learned, no loss is measured either, so rows that are too long do not matter.
-    let (lesson, too_long) = if learns { writer.fitting(lesson)? } else { (lesson, 0) };
+    let (texts, too_long) = if learns { writer.fitting(texts)? } else { (texts, 0) };
     let record = if !learns {
         training::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
     } else if let Some(command) = command {
         let run = ExternalTraining {
             command,
             init: &args.init,
-            examples: &writer.lines(&lesson.rows)?,
-            validation: &writer.lines(&lesson.validation)?,
-            tokens: writer.tokens(&lesson.rows)?,
+            examples: &writer.lines(&texts.rows)?,
+            validation: &writer.lines(&texts.validation)?,
+            tokens: writer.tokens(&texts.rows)?,
             too_long,
             course: updates,
             seed,
@@ -168,12 +168,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         };
         external::train(&run, output, &runtime)?
     } else {
-        let pairs = writer.pairs(&lesson.couples)?;
+        let pairs = writer.pairs(&texts.pairs)?;
         let run = TrainingRun {
             start: &init.checkpoint,
-            examples: &writer.examples(&lesson.rows)?,
+            examples: &writer.examples(&texts.rows)?,
             preferences: config.preferences.map(|config| Preferences { pairs: &pairs, config }),
-            validation: &writer.examples(&lesson.validation)?,
+            validation: &writer.examples(&texts.validation)?,
             too_long,
             config: &config.train,
             updates,
@@ -230,23 +230,27 @@ impl Data {
 
     /// The rows to learn from and to validate on. A problem without a worked solution can do neither, and is an error; if
     /// no validation loss is measured, such validation problems are skipped instead.
-    fn lesson(&self, config: &Config) -> Result<Lesson, Failure> {
+    fn texts(&self, config: &Config) -> Result<TrainingText, Failure> {
         self.warn_of_nothing_kept();
         let mut rows = labelled(&self.seeds, config.seed_share)?;
         for dataset in &self.sft {
             rows.extend(kept(dataset)?);
         }
-        let mut couples = Vec::new();
+        let mut pairs = Vec::new();
         for dataset in &self.preferences {
-            couples.extend(dataset.rows()?.into_iter().map(|row| Couple::of(&row, dataset.dir())));
+            pairs.extend(dataset.rows()?.into_iter().map(|row| PairText::of(&row, dataset.dir())));
         }
         let validation = if config.train.validate_every > 0 {
             labelled(&self.validation, 1.0)?
         } else {
             let dir = self.validation.dir();
-            self.validation.rows()?.into_iter().filter_map(|row| Row::of(row, dir).ok()).collect()
+            self.validation
+                .rows()?
+                .into_iter()
+                .filter_map(|row| SolutionText::of(row, dir).ok())
+                .collect()
         };
-        Ok(Lesson { rows, couples, validation })
+        Ok(TrainingText { rows, pairs, validation })
     }
 }
 

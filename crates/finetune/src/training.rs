@@ -117,7 +117,7 @@ impl Trained {
 }
 
 /// A row with its name and its length.
-pub(crate) struct Named<T> {
+pub(crate) struct NamedRow<T> {
     /// Folder and id, for messages.
     pub(crate) name: String,
     /// Tokens that the model would read at once.
@@ -132,10 +132,10 @@ const MOST_NAMED: usize = 10;
 ///
 /// # Errors
 /// If more than half of the rows are longer: the remaining ones would teach something else.
-pub(crate) fn fitting<T>(rows: Vec<Named<T>>, limit: usize) -> Result<(Vec<T>, usize), Failure> {
+pub(crate) fn fitting<T>(rows: Vec<NamedRow<T>>, limit: usize) -> Result<(Vec<T>, usize), Failure> {
     let all = rows.len();
     let (kept, long): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.tokens <= limit);
-    let of = |row: &Named<T>| format!("{} has {} tokens", row.name.escape_debug(), row.tokens);
+    let of = |row: &NamedRow<T>| format!("{} has {} tokens", row.name.escape_debug(), row.tokens);
     if long.len() > kept.len() {
         let problem = format!(
             "{} of {all} rows do not fit the model's context of {limit} tokens: {}, for one",
@@ -340,8 +340,8 @@ mod tests {
 
     use super::*;
 
-    fn named(lengths: &[usize]) -> Vec<Named<usize>> {
-        let row = |(row, &tokens): (usize, &usize)| Named {
+    fn named(lengths: &[usize]) -> Vec<NamedRow<usize>> {
+        let row = |(row, &tokens): (usize, &usize)| NamedRow {
             name: format!("seeds: problem p{row}"),
             tokens,
             row,

@@ -6,8 +6,8 @@ use policy::{PromptFormat, PromptText};
 use stage::{Failure, ResultExt};
 
 use crate::external::Line;
-use crate::lesson::{Couple, Lesson, Row};
-use crate::training::{self, Named};
+use crate::training::{self, NamedRow};
+use crate::training_text::{PairText, SolutionText, TrainingText};
 
 /// Formats rows with a model's tokenizer and prompt.
 pub(crate) struct Writer {
@@ -42,29 +42,29 @@ impl Writer {
         Ok(Self { tokenizer: checkpoint.tokenizer.clone(), prompt, end, limit })
     }
 
-    /// The part of a lesson that fits the model's context, and the number of rows and pairs that do not.
-    pub(crate) fn fitting(&self, lesson: Lesson) -> Result<(Lesson, usize), Failure> {
-        let rows = |rows: Vec<Row>| {
+    /// The part of the texts that fits the model's context, and the number of rows and pairs that do not.
+    pub(crate) fn fitting(&self, texts: TrainingText) -> Result<(TrainingText, usize), Failure> {
+        let rows = |rows: Vec<SolutionText>| {
             let examples = self.examples(&rows)?;
             let rows = rows.into_iter().zip(examples);
-            let named = rows.map(|(row, example)| Named {
+            let named = rows.map(|(row, example)| NamedRow {
                 name: row.name.clone(),
                 tokens: example.ids.len(),
                 row,
             });
             training::fitting(named.collect(), self.limit)
         };
-        let (rows, validation) = (rows(lesson.rows)?, rows(lesson.validation)?);
-        let pairs = self.pairs(&lesson.couples)?;
+        let (rows, validation) = (rows(texts.rows)?, rows(texts.validation)?);
+        let pairs = self.pairs(&texts.pairs)?;
         // A pair only fits if both of its solutions do.
-        let couples = lesson.couples.into_iter().zip(pairs).map(|(couple, pair)| Named {
-            name: couple.name.clone(),
+        let pairs = texts.pairs.into_iter().zip(pairs).map(|(text, pair)| NamedRow {
+            name: text.name.clone(),
             tokens: pair.chosen.len().max(pair.rejected.len()),
-            row: couple,
+            row: text,
         });
-        let couples = training::fitting(couples.collect(), self.limit)?;
-        let too_long = rows.1 + validation.1 + couples.1;
-        Ok((Lesson { rows: rows.0, couples: couples.0, validation: validation.0 }, too_long))
+        let pairs = training::fitting(pairs.collect(), self.limit)?;
+        let too_long = rows.1 + validation.1 + pairs.1;
+        Ok((TrainingText { rows: rows.0, pairs: pairs.0, validation: validation.0 }, too_long))
     }
 
     /// The chat template with which other programs render a conversation to the same text.
@@ -74,8 +74,8 @@ impl Writer {
     }
 
     /// The rows as tokens; only the solution's tokens are targets.
-    pub(crate) fn examples(&self, rows: &[Row]) -> Result<Vec<Example>, Failure> {
-        let example = |row: &Row| {
+    pub(crate) fn examples(&self, rows: &[SolutionText]) -> Result<Vec<Example>, Failure> {
+        let example = |row: &SolutionText| {
             let mut ids = self.prompt(&row.question)?;
             let targets_from = Some(ids.len());
             ids.extend(self.solution(&row.solution)?);
@@ -85,23 +85,22 @@ impl Writer {
     }
 
     /// The number of tokens in `rows`.
-    pub(crate) fn tokens(&self, rows: &[Row]) -> Result<usize, Failure> {
+    pub(crate) fn tokens(&self, rows: &[SolutionText]) -> Result<usize, Failure> {
         Ok(self.examples(rows)?.iter().map(|example| example.ids.len()).sum())
     }
 
-    /// The couples as tokens; only the solutions' tokens are compared.
-    pub(crate) fn pairs(&self, couples: &[Couple]) -> Result<Vec<Pair>, Failure> {
-        let pair = |couple: &Couple| {
-            let prompt = self.prompt(&couple.question)?;
-            let [chosen, rejected] =
-                [&couple.chosen, &couple.rejected].map(|text| self.solution(text));
+    /// The pairs as tokens; only the solutions' tokens are compared.
+    pub(crate) fn pairs(&self, pairs: &[PairText]) -> Result<Vec<Pair>, Failure> {
+        let pair = |pair: &PairText| {
+            let prompt = self.prompt(&pair.question)?;
+            let [chosen, rejected] = [&pair.chosen, &pair.rejected].map(|text| self.solution(text));
             Ok(Pair {
                 chosen: [&prompt[..], &chosen?].concat(),
                 rejected: [&prompt[..], &rejected?].concat(),
                 targets_from: prompt.len(),
             })
         };
-        couples.iter().map(pair).collect()
+        pairs.iter().map(pair).collect()
     }
 
     /// The tokens before a solution.
@@ -118,11 +117,11 @@ impl Writer {
     }
 
     /// The rows as text.
-    pub(crate) fn lines(&self, rows: &[Row]) -> Result<Vec<Line>, Failure> {
+    pub(crate) fn lines(&self, rows: &[SolutionText]) -> Result<Vec<Line>, Failure> {
         let end = self.tokenizer.token(self.end);
         let end =
             end.ok_or_else(|| Failure::data("the end token has no entry in tokenizer.json"))?;
-        let line = |row: &Row| Line {
+        let line = |row: &SolutionText| Line {
             prompt: self.prompt.render(&row.question, ""),
             completion: [&*self.prompt.learned(&row.solution), &end].concat(),
             weight: row.weight,
@@ -143,35 +142,35 @@ mod tests {
 
     /// One of three problems is too long to read. It is left out and the others stay as they are.
     #[test]
-    fn what_the_model_cannot_read_is_left_out_of_a_lesson() {
+    fn what_the_model_cannot_read_is_left_out() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
         let checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
         let text = dir.join("../../../pipelines/smoke/text.toml");
         let text: Preset<TextConfig> = stage::load(&text, &[]).unwrap();
         let writer = Writer::new(&checkpoint, &text.value.policy.format).unwrap();
-        let row = |name: &str, times: usize| Row {
+        let row = |name: &str, times: usize| SolutionText {
             name: name.to_owned(),
             question: "How many? ".repeat(times),
             solution: "2 + 2 = 4\n#### 4".to_owned(),
             weight: 1.0,
         };
-        let couple = |name: &str, times: usize| Couple {
+        let pair = |name: &str, times: usize| PairText {
             name: name.to_owned(),
             question: "How many?".to_owned(),
             chosen: "4".to_owned(),
             rejected: "5 ".repeat(times),
         };
-        let lesson = |rows| Lesson {
+        let texts = |rows| TrainingText {
             rows,
-            couples: vec![couple("short", 1), couple("long", 9000)],
+            pairs: vec![pair("short", 1), pair("long", 9000)],
             validation: vec![row("v", 1)],
         };
-        let all = lesson(vec![row("a", 1), row("b", 9000), row("c", 2)]);
+        let all = texts(vec![row("a", 1), row("b", 9000), row("c", 2)]);
         let (fitting, too_long) = writer.fitting(all).unwrap();
         let names: Vec<&str> = fitting.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!((names, too_long), (vec!["a", "c"], 2));
-        assert_eq!((fitting.couples.len(), fitting.validation.len()), (1, 1));
-        let most = lesson(vec![row("seeds: problem b", 9000)]);
+        assert_eq!((fitting.pairs.len(), fitting.validation.len()), (1, 1));
+        let most = texts(vec![row("seeds: problem b", 9000)]);
         let error = writer.fitting(most).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("1 of 1 rows") && error.contains("seeds: problem b has"), "{error}");
     }
@@ -192,7 +191,7 @@ mod tests {
         let pad = checkpoint.tokenizer.id("<|pad|>").unwrap();
         assert_eq!(checkpoint.config.end_tokens(), [&[pad][..], &ends].concat());
         let (question, solution) = ("How many?".to_owned(), "2 + 2 = 4\n#### 4".to_owned());
-        let rows = [Row { name: "a".to_owned(), question, solution, weight: 1.0 }];
+        let rows = [SolutionText { name: "a".to_owned(), question, solution, weight: 1.0 }];
         let example = writer.examples(&rows).unwrap().remove(0);
         assert_eq!(example.ids.last(), Some(&pad));
         let learned = checkpoint.tokenizer.decode(&example.ids[example.targets_from.unwrap()..]);
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_couple_becomes_two_rows_with_one_prompt() {
+    fn a_pair_becomes_two_rows_with_one_prompt() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/base/policy");
         let checkpoint = Checkpoint::load(&dir, &lm::device::cpu()).unwrap();
         let text = dir.join("../../../pipelines/smoke/text.toml");
@@ -215,11 +214,11 @@ mod tests {
             rejected: vec![Message::assistant("5\n#### 5")],
             ..Preference::default()
         };
-        let pairs = writer.pairs(&[Couple::of(&row, &dir)]).unwrap();
+        let pairs = writer.pairs(&[PairText::of(&row, &dir)]).unwrap();
         let [pair] = &pairs[..] else { panic!("{pairs:?}") };
         for (ids, solution) in [(&pair.chosen, "2 + 2 = 4\n#### 4"), (&pair.rejected, "5\n#### 5")]
         {
-            let row = Row {
+            let row = SolutionText {
                 name: String::new(),
                 question: "How many?".to_owned(),
                 solution: solution.to_owned(),

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use dataset::seed_for;
-use decoding::{Fitting, Pulse, Question, SampleBudget, Searcher};
+use decoding::{Fitting, Question, SampleBudget, SearchProgress, Searcher};
 use schema::prompts;
 use stage::{Common, Failure, Progress};
 
@@ -68,7 +68,7 @@ impl<'a> Session<'a> {
         prompts: &[prompts::Question],
         progress: &Progress,
     ) -> Result<Rows, Failure> {
-        let (before, begun, mut shown) = (self.totals.pulse(), self.begun, 0);
+        let (before, begun, mut shown) = (self.totals.progress(), self.begun, 0);
         self.rows(prompts, &mut |now| {
             progress.message(totals::pace(before + now, begun.elapsed().as_secs_f64()));
             progress.add((now.done - shown) as u64);
@@ -80,7 +80,7 @@ impl<'a> Session<'a> {
     fn rows(
         &mut self,
         prompts: &[prompts::Question],
-        watch: &mut dyn FnMut(Pulse),
+        watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Rows, Failure> {
         let (round, run_seed) = (self.common.round, self.common.seed);
         let mut questions = Vec::with_capacity(prompts.len());
@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
     fn search(
         &mut self,
         questions: &[Question<'_>],
-        watch: &mut dyn FnMut(Pulse),
+        watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Rows, decoding::Error> {
         let searched = self.searcher.search_watched(questions, watch)?;
         self.totals.cost += searched.cost;
@@ -126,7 +126,7 @@ impl<'a> Session<'a> {
         &mut self,
         questions: &[Question<'_>],
         budget: &SampleBudget,
-        watch: &mut dyn FnMut(Pulse),
+        watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Rows, decoding::Error> {
         let sampled = self.searcher.samples(questions, budget, watch)?;
         self.totals.cost += sampled.cost;

@@ -1,6 +1,6 @@
 //! The counters of a run, for the summary and the metrics.
 
-use decoding::{Cost, Pulse, Sampled, Searched};
+use decoding::{Cost, Sampled, SearchProgress, Searched};
 use mcts::{Config, Merge, NodeId, StopReason};
 use serde::Serialize;
 use stage::Failure;
@@ -133,9 +133,9 @@ impl Totals {
     }
 
     /// The progress so far.
-    pub(crate) fn pulse(&self) -> Pulse {
+    pub(crate) fn progress(&self) -> SearchProgress {
         let (nodes, samples, tokens, cost) = (self.nodes, self.samples, self.tokens, self.cost);
-        Pulse { done: self.prompts, nodes, samples, tokens, cost }
+        SearchProgress { done: self.prompts, nodes, samples, tokens, cost }
     }
 
     /// Prints the summary, of samples or of trees.
@@ -181,13 +181,16 @@ impl Totals {
     }
 }
 
-/// The average speed of a run that has reached `pulse` after `seconds`, for the progress line.
-pub(crate) fn pace(pulse: Pulse, seconds: f64) -> String {
-    let kept = pulse.cost.hit_rate().unwrap_or(0.0) * 100.0;
+/// The average speed of a run that has reached `progress` after `seconds`, for the progress line.
+pub(crate) fn pace(progress: SearchProgress, seconds: f64) -> String {
+    let kept = progress.cost.hit_rate().unwrap_or(0.0) * 100.0;
     let per_second = |count: u64| count as f64 / seconds;
-    let (found, what) =
-        if pulse.samples > 0 { (pulse.samples, "samples") } else { (pulse.nodes, "nodes") };
-    let (found, tokens) = (per_second(found), per_second(pulse.tokens));
+    let (found, what) = if progress.samples > 0 {
+        (progress.samples, "samples")
+    } else {
+        (progress.nodes, "nodes")
+    };
+    let (found, tokens) = (per_second(found), per_second(progress.tokens));
     format!("{found:.0} {what}/s, {tokens:.0} tokens/s, {kept:.0} % kept")
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use decoding::{Origin, Pulse, Question, RolloutsBy, SearchConfig, Searched, Similarity};
+use decoding::{Origin, Question, RolloutsBy, SearchConfig, SearchProgress, Searched, Similarity};
 
 use crate::models::{QUESTIONS, config, searcher};
 
@@ -120,14 +120,15 @@ fn a_limit_on_memory_makes_trees_read_again_and_changes_nothing() {
 fn whoever_watches_sees_the_search_grow_to_what_it_cost() {
     let question = |seed| Question { id: "a", text: QUESTIONS[seed as usize % 3], seed };
     let questions: Vec<Question<'_>> = (0..10).map(question).collect();
-    let mut seen = vec![Pulse::default()];
+    let mut seen = vec![SearchProgress::default()];
     let watched = searcher(8, config(1, 4))
         .within(Some(20_000))
         .search_watched(&questions, &mut |pulse| seen.push(pulse))
         .unwrap();
-    let counts =
-        |p: &Pulse| [p.done as u64, p.nodes, p.tokens, p.cost.policy_tokens, p.cost.judged];
-    let grows = |one: &Pulse, next: &Pulse| {
+    let counts = |p: &SearchProgress| {
+        [p.done as u64, p.nodes, p.tokens, p.cost.policy_tokens, p.cost.judged]
+    };
+    let grows = |one: &SearchProgress, next: &SearchProgress| {
         counts(one).into_iter().zip(counts(next)).all(|(before, after)| before <= after)
     };
     assert!(seen.is_sorted_by(grows));

@@ -1,6 +1,6 @@
 //! Independent samples of untrained models: how many are drawn, and what they depend on.
 
-use decoding::{Pulse, Question, SampleBudget, Sampled};
+use decoding::{Question, SampleBudget, Sampled, SearchProgress};
 
 use crate::models::{QUESTIONS, config, searcher};
 
@@ -14,7 +14,7 @@ fn budget(count: u32, tokens: Option<u64>) -> SampleBudget {
 fn samples(rows: usize, budget: SampleBudget) -> Vec<Sampled> {
     let question = |(seed, text)| Question { id: "a", text, seed };
     let questions: Vec<Question<'_>> = (0..).zip(QUESTIONS).map(question).collect();
-    let mut seen = vec![Pulse::default()];
+    let mut seen = vec![SearchProgress::default()];
     let watch = &mut |pulse| seen.push(pulse);
     let found = searcher(rows, config(1, 4)).samples(&questions, &budget, watch).unwrap().results;
     assert!(seen.is_sorted_by(|one, next| one.samples < next.samples && one.tokens < next.tokens));

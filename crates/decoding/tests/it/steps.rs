@@ -1,6 +1,6 @@
 //! Step searches with untrained models: batch independence, depth, and required heads.
 
-use decoding::{Error, Question, Searcher, StepConfig, StepMethod, Stepped};
+use decoding::{Error, Question, Searcher, StepConfig, StepMethod, StepSolutions};
 
 use crate::models::{QUESTIONS, config, searcher, searcher_with};
 
@@ -18,7 +18,7 @@ fn searched(
     searcher: &Searcher,
     method: StepMethod,
     max_depth: u32,
-) -> Result<Vec<Stepped>, Error> {
+) -> Result<Vec<StepSolutions>, Error> {
     let question = |(seed, text)| Question { id: "a", text, seed };
     let questions: Vec<Question<'_>> = (0..).zip(QUESTIONS).map(question).collect();
     Ok(searcher.steps(&questions, &steps(max_depth), method)?.results)

@@ -9,7 +9,7 @@ use stage::{Failure, ResultExt, print_json, print_table};
 
 use super::text::Page;
 use super::{Comparison, compare};
-use crate::bill;
+use crate::cost;
 
 /// The default label to compare against.
 const CONTROL: &str = "control";
@@ -73,7 +73,7 @@ pub fn run(args: CompareArgs) -> Result<(), Failure> {
     }
     let mut comparison = compare(&models, &against)?;
     for run in runs.iter().filter(|_| costs) {
-        comparison.add_costs(&run.label, &bill::costs(&run.dir)?);
+        comparison.add_costs(&run.label, &cost::costs(&run.dir)?);
     }
     if let Some(path) = out {
         let text = serde_json::to_string_pretty(&comparison).or_bug("cannot write JSON")?;

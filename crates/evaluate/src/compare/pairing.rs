@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schema::Evaluation;
 
 use super::measured::{Cell, Model, TestSet, paired};
-use super::{Comparison, Error, Lacking, Rival, Row, Split, words};
+use super::{Comparison, Error, Lacking, Rival, Row, Split, conclusion};
 use crate::decoder::Decoder;
 use crate::rivals::{Priced, rival};
 use crate::stats::wilson;
@@ -67,7 +67,7 @@ fn split<'a>(
         }
     }
     let (task, split) = (test_set.0.to_owned(), test_set.1.name().to_owned());
-    let conclusion = words::conclusion(&rows, against);
+    let conclusion = conclusion::conclusion(&rows, against);
     Ok(Split { task, split, rows, conclusion })
 }
 

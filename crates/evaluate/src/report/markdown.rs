@@ -6,10 +6,10 @@ use super::{
 };
 use critic::quality;
 
-use crate::bill::MeanCost;
 use crate::compare::Reason;
+use crate::cost::MeanCost;
 use crate::format::{none, one, p_value, range, signed_range};
-use crate::rivals::{self, Alone};
+use crate::rivals::{self, WithoutRival};
 use crate::stats::Spread;
 
 /// The notes on how to read the numbers.
@@ -160,8 +160,11 @@ fn against_rivals(many: &str, searches: &[Versus], without: &[Lone]) -> Vec<Stri
     let mut blocks = over_all(&title, &about, searches);
     let compared = searches.iter().map(|it| (&it.this, None));
     let all = compared.chain(without.iter().map(|it| (&it.side, Some(it.lacking))));
-    let alone =
-        all.map(|(side, lacking)| Alone { model: &side.model, decoder: &side.decoder, lacking });
+    let alone = all.map(|(side, lacking)| WithoutRival {
+        model: &side.model,
+        decoder: &side.decoder,
+        lacking,
+    });
     let lacking = rivals::lacking(&alone.collect::<Vec<_>>());
     blocks.extend(
         lacking.map(|who| format!("Without a rival with {many} tokens: {}.", escaped(&who))),

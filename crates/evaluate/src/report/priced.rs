@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::SeedRun;
-use crate::bill::{self, MeanCost};
+use crate::cost::{self, MeanCost};
 use crate::rank::Rank;
 
 /// The cost of a model's decoder per problem: the mean over the splits that were measured together, and over the seeds.
@@ -31,7 +31,7 @@ pub(super) fn of_decoders(runs: &[SeedRun]) -> Result<Vec<DecoderCost>, dataset:
         if at == models.len() {
             models.push((label, BTreeMap::new()));
         }
-        for (decoder, cost) in bill::costs(&run.model.dir)? {
+        for (decoder, cost) in cost::costs(&run.model.dir)? {
             models[at].1.entry(decoder).or_default().push(cost);
         }
     }
@@ -58,10 +58,10 @@ mod tests {
     #[test]
     fn costs_are_means_over_the_seeds_that_have_them() {
         let folder = tempfile::tempdir().unwrap();
-        let run = |seed: &str, model: &str, bills: &[(&[&str], u64)]| {
+        let run = |seed: &str, model: &str, group_costs: &[(&[&str], u64)]| {
             let dir = folder.path().join(format!("{seed}-{model}"));
             let mut log = MetricsLog::open(&dir.join(METRICS)).unwrap();
-            for (part, (decoders, tokens)) in bills.iter().enumerate() {
+            for (part, (decoders, tokens)) in group_costs.iter().enumerate() {
                 let line = serde_json::json!({
                     "part": part, "decoders": decoders, "problems": 10, "seconds": 0.5, "policy_tokens": tokens,
                     "critic_tokens": 0, "reused_tokens": 0, "judged": 20, "flops": 1_000_000_000_u64 * tokens,

@@ -8,31 +8,32 @@ use super::{Paired, Row};
 use crate::decoder::Decoder;
 use crate::format::{p_value, signed_range};
 use crate::rank::Rank;
-use crate::rivals::{self, Alone};
+use crate::rivals::{self, WithoutRival};
 
 /// The sentences about one test set, without the final full stop.
 pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
     let mut controlled: Vec<&Row> = rows.iter().filter(|row| row.model != against).collect();
     controlled.sort_by_key(|row| Rank::decoder(&row.decoder));
-    let said = controlled.into_iter().map(|row| against_control(row, against));
-    let said = said.chain(rows.iter().map(against_greedy)).chain(rows.iter().map(against_rival));
-    let (mut sentences, mut silent) = (Vec::new(), 0);
-    for said in said {
-        match said {
-            Said::Sentence(sentence) => sentences.push(sentence),
-            Said::Insignificant => silent += 1,
-            Said::Nothing => {}
+    let statements = controlled.into_iter().map(|row| against_control(row, against));
+    let statements =
+        statements.chain(rows.iter().map(against_greedy)).chain(rows.iter().map(against_rival));
+    let (mut sentences, mut insignificant) = (Vec::new(), 0);
+    for statement in statements {
+        match statement {
+            Statement::Sentence(sentence) => sentences.push(sentence),
+            Statement::Insignificant => insignificant += 1,
+            Statement::Nothing => {}
         }
     }
-    if silent > 0 {
-        let noun = if silent == 1 { "comparison" } else { "comparisons" };
-        sentences.push(format!("no significant difference in {silent} other {noun}"));
+    if insignificant > 0 {
+        let noun = if insignificant == 1 { "comparison" } else { "comparisons" };
+        sentences.push(format!("no significant difference in {insignificant} other {noun}"));
     }
     let alone = |row| {
         let Row { model, decoder, lacking, .. }: &Row = row;
-        Alone { model, decoder, lacking: *lacking }
+        WithoutRival { model, decoder, lacking: *lacking }
     };
-    let alone: Vec<Alone<'_>> = rows.iter().map(alone).collect();
+    let alone: Vec<WithoutRival<'_>> = rows.iter().map(alone).collect();
     let lacking = rivals::lacking(&alone);
     sentences.extend(lacking.map(|who| format!("no rival at equal tokens: {who}")));
     sentences.extend(verdict(rows, Decoder::Greedy.name(), |row| row.against_greedy.as_ref()));
@@ -43,56 +44,59 @@ pub(super) fn conclusion(rows: &[Row], against: &str) -> Vec<String> {
 }
 
 /// The outcome of a comparison.
-enum Said {
+enum Statement {
     Sentence(String),
     Insignificant,
     Nothing,
 }
 
-fn against_control(row: &Row, against: &str) -> Said {
+fn against_control(row: &Row, against: &str) -> Statement {
     let Row { model, decoder, .. } = row;
     let greedy = Decoder::Greedy.is(decoder);
     let Some(paired) = &row.against_control else {
         let lacking =
             format!("{decoder}: {model} is not compared, {against} was not measured with it");
-        return if greedy { Said::Sentence(lacking) } else { Said::Nothing };
+        return if greedy { Statement::Sentence(lacking) } else { Statement::Nothing };
     };
     let (points, details) = (paired.points.estimate, details(paired));
     if !paired.is_significant() {
         let signed = points_of(points, true);
         let none = format!("{decoder}: no significant difference between {model} and {against}");
         let sentence = format!("{none} ({signed}, {details})");
-        return if greedy { Said::Sentence(sentence) } else { Said::Insignificant };
+        return if greedy { Statement::Sentence(sentence) } else { Statement::Insignificant };
     }
     let (size, verb) = (points_of(points.abs(), false), won(points, "gains", "loses"));
     let to = won(points, "over", "to");
-    Said::Sentence(format!("{decoder}: {model} {verb} {size} {to} {against} ({details})"))
+    Statement::Sentence(format!("{decoder}: {model} {verb} {size} {to} {against} ({details})"))
 }
 
-fn against_greedy(row: &Row) -> Said {
+fn against_greedy(row: &Row) -> Statement {
     match &row.against_greedy {
         Some(paired) => against_decoder(row, Decoder::Greedy.name(), paired),
-        None => Said::Nothing,
+        None => Statement::Nothing,
     }
 }
 
-fn against_rival(row: &Row) -> Said {
+fn against_rival(row: &Row) -> Statement {
     match &row.against_rival {
         Some(rival) => {
             let name = format!("{} ({:.0} tokens)", rival.decoder, rival.tokens);
             against_decoder(row, &name, &rival.paired)
         }
-        None => Said::Nothing,
+        None => Statement::Nothing,
     }
 }
 
-fn against_decoder(row: &Row, other: &str, paired: &Paired) -> Said {
+fn against_decoder(row: &Row, other: &str, paired: &Paired) -> Statement {
     if !paired.is_significant() {
-        return Said::Insignificant;
+        return Statement::Insignificant;
     }
     let (points, details) = (paired.points.estimate, details(paired));
     let (verb, size) = (won(points, "beats", "is worse than"), points_of(points.abs(), false));
-    Said::Sentence(format!("{}: {} {verb} {other} by {size} ({details})", row.model, row.decoder))
+    Statement::Sentence(format!(
+        "{}: {} {verb} {other} by {size} ({details})",
+        row.model, row.decoder
+    ))
 }
 
 /// The summary of all searches against `other`; `None` if there are no searches.

@@ -1,4 +1,4 @@
-//! The training data of a policy as text: problems and kept trajectories as rows, preferences as couples.
+//! The training data of a policy as text: problems and kept trajectories as rows, preferences as pairs.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use schema::{Message, Preference, Prompt, SftExample};
 use stage::Failure;
 
 /// A question with the solution to learn.
-pub(crate) struct Row {
+pub(crate) struct SolutionText {
     /// Folder and id, for messages.
     pub(crate) name: String,
     pub(crate) question: String,
@@ -16,7 +16,7 @@ pub(crate) struct Row {
 }
 
 /// A question with a better and a worse solution.
-pub(crate) struct Couple {
+pub(crate) struct PairText {
     /// Folder and ids, for messages.
     pub(crate) name: String,
     pub(crate) question: String,
@@ -25,20 +25,20 @@ pub(crate) struct Couple {
 }
 
 /// Everything to learn from and to validate on, as text.
-pub(crate) struct Lesson {
-    pub(crate) rows: Vec<Row>,
-    pub(crate) couples: Vec<Couple>,
-    pub(crate) validation: Vec<Row>,
+pub(crate) struct TrainingText {
+    pub(crate) rows: Vec<SolutionText>,
+    pub(crate) pairs: Vec<PairText>,
+    pub(crate) validation: Vec<SolutionText>,
 }
 
-impl Lesson {
+impl TrainingText {
     /// Whether there is nothing to learn from.
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.couples.is_empty()
+        self.rows.is_empty() && self.pairs.is_empty()
     }
 }
 
-impl Couple {
+impl PairText {
     pub(crate) fn of(row: &Preference, dir: &Path) -> Self {
         let name = format!("{}: pair {} and {}", dir.display(), row.chosen_id, row.rejected_id);
         Self {
@@ -55,7 +55,7 @@ pub(crate) fn text(messages: &[Message]) -> String {
     messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join("\n")
 }
 
-impl Row {
+impl SolutionText {
     /// The row of a problem; an error with its id if it has no solution.
     pub(crate) fn of(problem: Prompt, dir: &Path) -> Result<Self, String> {
         let name = format!("{}: problem {}", dir.display(), problem.prompt_id);
@@ -65,9 +65,12 @@ impl Row {
 }
 
 /// Rows from a share of labelled problems, chosen by hash of the id.
-pub(crate) fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row>, Failure> {
+pub(crate) fn labelled(
+    problems: &Dataset<Prompt>,
+    share: f64,
+) -> Result<Vec<SolutionText>, Failure> {
     let row = |row: Prompt| {
-        Row::of(row, problems.dir()).map_err(|id| {
+        SolutionText::of(row, problems.dir()).map_err(|id| {
             let place = problems.dir().display();
             Failure::data(format!("{place}: problem {id} has no solution to learn from or to judge by")).hint(
                 "with answers alone, set `seed_share` and `train.validate_every` to 0 in the preset",
@@ -81,8 +84,8 @@ pub(crate) fn labelled(problems: &Dataset<Prompt>, share: f64) -> Result<Vec<Row
 }
 
 /// Rows from kept trajectories.
-pub(crate) fn kept(examples: &Dataset<SftExample>) -> Result<Vec<Row>, Failure> {
-    let row = |row: SftExample| Row {
+pub(crate) fn kept(examples: &Dataset<SftExample>) -> Result<Vec<SolutionText>, Failure> {
+    let row = |row: SftExample| SolutionText {
         name: format!("{}: example {}", examples.dir().display(), row.example_id),
         question: text(&row.prompt),
         solution: text(&row.completion),

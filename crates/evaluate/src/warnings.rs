@@ -10,7 +10,7 @@ use crate::rank::Rank;
 
 /// How many outputs of a decoder have an answer, and how many are right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Read {
+pub(crate) struct AnswerCounts {
     /// Problems that the decoder was asked.
     pub(crate) outputs: u64,
     /// Outputs with an answer that could be extracted.
@@ -19,7 +19,7 @@ pub(crate) struct Read {
     pub(crate) right: u64,
 }
 
-impl Read {
+impl AnswerCounts {
     /// Counts one output.
     pub(crate) fn add(&mut self, row: &Evaluation) {
         self.outputs += 1;
@@ -32,12 +32,12 @@ impl Read {
 ///
 /// Both may come from the prompt's format or a length limit rather than from the model, and an accuracy of 0 % does not
 /// show which.
-pub(crate) fn complaints(rows: &[Evaluation]) -> Vec<String> {
-    let mut decoders = BTreeMap::<Rank<'_>, Read>::new();
+pub(crate) fn useless_decoders(rows: &[Evaluation]) -> Vec<String> {
+    let mut decoders = BTreeMap::<Rank<'_>, AnswerCounts>::new();
     for row in rows {
         decoders.entry(Rank::decoder(&row.decoder)).or_default().add(row);
     }
-    let of = |keep: fn(&Read) -> bool| -> Vec<&str> {
+    let of = |keep: fn(&AnswerCounts) -> bool| -> Vec<&str> {
         decoders.iter().filter(|(_, read)| keep(read)).map(|(rank, _)| rank.name()).collect()
     };
     let silent = of(|read| read.answered == 0);
@@ -50,8 +50,8 @@ pub(crate) fn complaints(rows: &[Evaluation]) -> Vec<String> {
     };
     let no_answer = "no output has an answer that can be read, so all of them count as wrong: look at the prompt's format, \
                      at `answer_mark` and at `max_solution_tokens`";
-    let complaints = [say(&silent, no_answer), say(&wrong, "no answer is right")];
-    complaints.into_iter().flatten().collect()
+    let useless_decoders = [say(&silent, no_answer), say(&wrong, "no answer is right")];
+    useless_decoders.into_iter().flatten().collect()
 }
 
 /// A warning about solutions that were longer than a critic's context; `None` if there were none.
@@ -101,15 +101,15 @@ mod tests {
             row("dvts", None, false),
             row("dvts", Some("42"), true),
         ];
-        let said = complaints(&rows);
+        let said = useless_decoders(&rows);
         let [silent, wrong] = &said[..] else { panic!("{said:?}") };
         assert!(silent.starts_with("greedy, mcts-vote: no output has an answer"), "{silent}");
         let example = "of problem p the answer is \"42\", read was none, from the end of \"!!!!\"";
         assert!(silent.ends_with(example), "{silent}");
         assert!(wrong.starts_with("beam: no answer is right; of problem p"), "{wrong}");
         assert!(wrong.contains("read was \"7\""), "{wrong}");
-        assert!(complaints(&rows[4..]).is_empty());
-        assert!(complaints(&[]).is_empty());
+        assert!(useless_decoders(&rows[4..]).is_empty());
+        assert!(useless_decoders(&[]).is_empty());
     }
 
     #[test]

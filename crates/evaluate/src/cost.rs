@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The cost of decoders that share their work, for some problems.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Bill {
+pub(crate) struct DecodingCost {
     /// Names of the decoders.
     pub(crate) decoders: Vec<String>,
     /// Number of problems.
@@ -27,12 +27,12 @@ pub(crate) struct Bill {
 
 /// A line of the metrics.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Billed {
+pub(crate) struct CostRow {
     /// The part of the dataset. A part that was measured again counts once.
     pub(crate) part: usize,
     /// The cost of the part.
     #[serde(flatten)]
-    pub(crate) bill: Bill,
+    pub(crate) group_cost: DecodingCost,
 }
 
 /// Means per problem, over all splits that were measured together.
@@ -70,16 +70,16 @@ pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, da
     let mut last = BTreeMap::new();
     for line in lines {
         // Other kinds of lines are skipped.
-        if let Ok(Billed { part, bill }) = serde_json::from_value(line) {
+        if let Ok(CostRow { part, group_cost }) = serde_json::from_value(line) {
             // Later lines replace earlier ones: a part that was killed and measured again was paid for twice but counts
             // once.
-            last.insert((part, bill.decoders.clone()), bill);
+            last.insert((part, group_cost.decoders.clone()), group_cost);
         }
     }
-    let mut sums = BTreeMap::<String, Bill>::new();
-    for bill in last.into_values() {
-        for decoder in &bill.decoders {
-            let sum = sums.entry(decoder.clone()).or_insert_with(|| Bill {
+    let mut sums = BTreeMap::<String, DecodingCost>::new();
+    for group_cost in last.into_values() {
+        for decoder in &group_cost.decoders {
+            let sum = sums.entry(decoder.clone()).or_insert_with(|| DecodingCost {
                 decoders: Vec::new(),
                 problems: 0,
                 seconds: 0.0,
@@ -87,16 +87,16 @@ pub(crate) fn costs(measurement: &Path) -> Result<BTreeMap<String, MeanCost>, da
                 cost: Cost::default(),
             });
             // Saturating, because a metrics file may contain any number.
-            sum.problems = sum.problems.saturating_add(bill.problems);
-            sum.seconds += bill.seconds;
-            sum.tokens = sum.tokens.saturating_add(bill.tokens);
-            sum.cost += bill.cost;
+            sum.problems = sum.problems.saturating_add(group_cost.problems);
+            sum.seconds += group_cost.seconds;
+            sum.tokens = sum.tokens.saturating_add(group_cost.tokens);
+            sum.cost += group_cost.cost;
         }
     }
     Ok(sums.into_iter().map(|(decoder, sum)| (decoder, sum.mean())).collect())
 }
 
-impl Bill {
+impl DecodingCost {
     fn mean(&self) -> MeanCost {
         // A line of no problems must not divide by 0.
         let per = |total: f64| total / self.problems.max(1) as f64;
@@ -117,9 +117,9 @@ mod tests {
     fn parts_add_up_and_one_that_was_measured_again_counts_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = MetricsLog::open(&folder.path().join(METRICS)).unwrap();
-        let line = |part, seconds| Billed {
+        let line = |part, seconds| CostRow {
             part,
-            bill: Bill {
+            group_cost: DecodingCost {
                 decoders: vec!["mcts-vote".to_owned(), "mcts-rerank".to_owned()],
                 problems: 10,
                 seconds,
