@@ -24,6 +24,7 @@
 //!   parentheses nest 16 deep.
 
 mod agree;
+mod annotation;
 mod claim;
 mod context;
 mod expression;
@@ -31,7 +32,7 @@ mod settle;
 mod token;
 mod unit;
 
-pub(crate) use token::annotation;
+pub use annotation::strip_annotations;
 
 use crate::extract::extract;
 use crate::grading::same;

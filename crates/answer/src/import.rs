@@ -12,7 +12,7 @@ mod json;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::calculator::annotation;
+use crate::calculator::strip_annotations;
 use crate::extract::{ANSWER_MARK, extract};
 use crate::grading::grade;
 
@@ -310,21 +310,4 @@ impl ImportError {
             | Self::Disagrees { line, .. } => *line,
         }
     }
-}
-
-/// Strips calculator annotations from a text: `48/2 = <<48/2=24>>24` becomes `48/2 = 24`.
-pub fn strip_annotations(text: &str) -> String {
-    let mut stripped = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, _)) = rest.split_once('<') {
-        stripped.push_str(before);
-        rest = rest.get(before.len()..).unwrap_or_default();
-        let skipped = annotation(rest).map_or(0, |inner| inner.len() + 4);
-        if skipped == 0 {
-            stripped.push('<');
-        }
-        rest = rest.get(skipped.max(1)..).unwrap_or_default();
-    }
-    stripped.push_str(rest);
-    stripped
 }

@@ -14,6 +14,7 @@ pub mod extract;
 pub mod grading;
 pub mod import;
 mod latex;
+mod quantity;
 pub mod rational;
 mod spelled;
 mod tidy;

@@ -8,8 +8,6 @@ use std::fmt;
 use num_rational::Ratio;
 use num_traits::{CheckedAdd, CheckedMul, CheckedSub, Zero};
 
-use crate::unit;
-
 /// Largest numerator and denominator, `10^36`. It leaves two digits of headroom in an `i128`, so that no sign change or
 /// reduction inside `num_rational` can overflow.
 const LIMIT: u128 = 10u128.pow(36);
@@ -63,38 +61,6 @@ impl Rational {
     /// Returns a whole number.
     pub fn integer(value: i64) -> Self {
         Self(Ratio::from_integer(i128::from(value)))
-    }
-
-    /// Reads a number as people write answers; `None` if the text is not exactly one number.
-    ///
-    /// Understood are signs (also `−`), thousands separators in groups of three (`1,234`, never `1,23`), currency signs
-    /// before or after, decimals, `a/b`, mixed `1 1/2` and `1½`, `3e8`, `1.5 million`, a final period, markup
-    /// (`**17**`, `\$5`), and units (`17 apples`, `5 m/s`), but no other words. A percent sign is a unit too, as in
-    /// GSM8K: `25%` is 25, not 0.25. `50 cents` is 0.5.
-    pub fn parse(text: &str) -> Option<Self> {
-        let markup = |c: char| c.is_whitespace() || matches!(c, '*' | '`' | '_' | '\\');
-        let (negative, rest) = strip_prefixes(text.trim_matches(markup))?;
-        let literal = scan(rest)?;
-        let mut value = literal.value?;
-        let mut rest = rest.get(literal.len..)?;
-        let mut apart = false;
-        if let Some((exponent, len)) = exponent(rest) {
-            value = value.checked_mul(Self::integer(10).power(exponent.into())?)?;
-            rest = rest.get(len..)?;
-            apart = true;
-        } else if let Some((denominator, after)) = denominator(rest.trim_start()) {
-            value = value.checked_div(denominator)?;
-            rest = after;
-        }
-        let value = if negative { value.negated() } else { value };
-        value.checked_mul(unit::meaning(rest, value.place(rest, apart))?.factor)
-    }
-
-    /// Describes how the text after this number relates to it, for reading a unit.
-    pub(crate) fn place(self, text: &str, apart: bool) -> unit::Place {
-        let size = if self.is_negative() { self.negated() } else { self };
-        let apart = apart || text.starts_with(|c: char| c.is_whitespace() || "~\\".contains(c));
-        unit::Place { singular: size <= Self::integer(1), apart }
     }
 
     /// Returns the sum, if it is within the bounds.
@@ -362,7 +328,7 @@ pub(crate) fn strip_prefixes(text: &str) -> Option<(bool, &str)> {
 }
 
 /// Reads the `/ b` of a fraction `a / b`. `b` is a whole number, and never has a currency sign.
-fn denominator(text: &str) -> Option<(Rational, &str)> {
+pub(crate) fn denominator(text: &str) -> Option<(Rational, &str)> {
     let below = text.strip_prefix('/')?.trim_start();
     let literal = scan_decimal(below).filter(|literal| literal.decimals == 0)?;
     Some((literal.value?, below.get(literal.len..)?))

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
-use answer::import::strip_annotations;
+use answer::calculator::strip_annotations;
 use answer::{ColumnMap, Doubt, Fields, ImportError, Imported, Rows, grade, same};
 
 const GSM8K: &str = concat!(

@@ -3,8 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::formula::{aggregate, leaf_score};
-
 /// Largest real number a setting may hold; keeps every score of the tree far from overflow.
 const LARGEST: f64 = 1e6;
 
@@ -254,12 +252,6 @@ pub struct ConfigError {
 }
 
 impl Config {
-    /// Returns the leaf score of a solution outside any tree: `s = beta_v v + beta_PRM PRM + beta_ORM ORM`. `path` holds
-    /// the PRM scores of its options, first option first. A missing part adds nothing.
-    pub fn leaf_score(&self, value: Option<f64>, path: &[Option<f64>], orm: Option<f64>) -> f64 {
-        leaf_score(self.weights, value, aggregate(self.released.prm_aggregation, path), orm)
-    }
-
     /// Checks every range documented on the fields, and returns the first problem as an error.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.check_reals()?;

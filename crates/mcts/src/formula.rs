@@ -1,7 +1,7 @@
 //! The formulas of the paper (§3.2 and §4.3), one function each. They take plain numbers rather than nodes so that
 //! each can be tested against values worked out by hand.
 
-use crate::config::{Growth, PrmAggregation, Weights, Width};
+use crate::config::{Config, Growth, PrmAggregation, Weights, Width};
 
 /// UCT, `Q/n + c sqrt(ln N / n)`, where `Q` is the sum of the `n` scores backed up through a child
 /// and `N` is its parent's visits; `n` and `N` are at least 1.
@@ -64,6 +64,14 @@ pub(crate) fn mean(numbers: &[f64]) -> Option<f64> {
     // Not `sum()`, which starts from -0.0: a list of negative zeros would then print as -0.
     let sum = numbers.iter().fold(0.0, |sum, x| sum + x);
     (!numbers.is_empty()).then(|| sum / numbers.len() as f64)
+}
+
+impl Config {
+    /// Returns the leaf score of a solution outside any tree: `s = beta_v v + beta_PRM PRM + beta_ORM ORM`. `path` holds
+    /// the PRM scores of its options, first option first. A missing part adds nothing.
+    pub fn leaf_score(&self, value: Option<f64>, path: &[Option<f64>], orm: Option<f64>) -> f64 {
+        leaf_score(self.weights, value, aggregate(self.released.prm_aggregation, path), orm)
+    }
 }
 
 /// Combines the PRM scores on the path to `s`, first option first, into `PRM(s)`. `None` if there is no

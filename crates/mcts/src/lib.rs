@@ -19,6 +19,7 @@ mod formula;
 mod machine;
 mod merge;
 mod node;
+mod pending;
 mod request;
 mod tell;
 mod tree;

@@ -2,9 +2,9 @@
 
 use crate::config::Merge;
 use crate::formula::{mean, variance};
-use crate::machine::Pending;
 use crate::merge::Similarity;
 use crate::node::{Action, Evaluation, Node, NodeId};
+use crate::pending::Pending;
 use crate::request::TellError;
 use crate::tree::Tree;
 

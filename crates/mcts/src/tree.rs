@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use crate::config::{Config, ConfigError};
-use crate::machine::Pending;
 use crate::node::{Action, Node, NodeId};
+use crate::pending::Pending;
 use crate::request::StopReason;
 
 /// One search: the tree of a prompt, with the request it is waiting on.

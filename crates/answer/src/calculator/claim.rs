@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use super::Check;
 use super::agree::{self, Written};
+use super::annotation::strip_annotations;
 use super::context;
 use super::expression::{self, Binding, Range as Span, Reading, Sense};
 use super::settle::{settle, word};
 use super::token::{self, Kind, Op, Token};
 use super::unit;
-use crate::import::strip_annotations;
 use crate::rational::Rational;
 
 /// Most tokens of a side that are examined, before or after the equals sign; a longer expression is not read. This

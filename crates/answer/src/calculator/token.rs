@@ -1,10 +1,8 @@
 //! Splits text into tokens: numbers, operators, words, and the ends of statements. Spacing matters only where noted.
 
 use super::agree::{self, Written};
+use super::annotation::annotation;
 use crate::rational::{self, CURRENCY, Rational, UNIT_LETTERS};
-
-/// Longest annotation `<<...>>`, in bytes; anything longer is not an annotation.
-const MAX_ANNOTATION: usize = 512;
 
 /// Most digits in the exponent of `3e8`.
 const MAX_EXPONENT: usize = 3;
@@ -378,12 +376,4 @@ fn starts_word(rest: &str) -> bool {
 /// Whether a letter does not stand for a unit.
 fn is_variable(letter: char) -> bool {
     letter.is_ascii_alphabetic() && !UNIT_LETTERS.contains(&letter)
-}
-
-/// Returns the inside of the annotation that `rest` begins with. It must have an equals sign and no angle bracket.
-pub(crate) fn annotation(rest: &str) -> Option<&str> {
-    let inner = rest.strip_prefix("<<")?;
-    let len = inner.bytes().take(MAX_ANNOTATION).position(|b| matches!(b, b'>' | b'<' | b'\n'))?;
-    let (inside, after) = (inner.get(..len)?, inner.get(len..)?);
-    (after.starts_with(">>") && inside.contains('=')).then_some(inside)
 }
