@@ -125,12 +125,12 @@ impl Tree {
             node.flying += lacking;
             next = node.parent;
         }
-        self.aloft.push(id);
+        self.in_flight.push(id);
     }
 
     /// Clears the virtual loss: no simulation is in flight any more.
     pub(crate) fn land(&mut self) {
-        for id in std::mem::take(&mut self.aloft) {
+        for id in std::mem::take(&mut self.in_flight) {
             let mut next = Some(id);
             while let Some(id) = next {
                 let node = self.node_mut(id);

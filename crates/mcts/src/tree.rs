@@ -51,7 +51,7 @@ pub struct Tree {
     pub(crate) tally: Tally,
     pub(crate) pending: Pending,
     /// The nodes with simulations in flight, once for each selection.
-    pub(crate) aloft: Vec<NodeId>,
+    pub(crate) in_flight: Vec<NodeId>,
 }
 
 /// Counts of the work a search has done so far. `sampled = nodes + merged + failed + discarded` when no attempt is
@@ -100,7 +100,7 @@ impl Tree {
             nodes: Vec::new(),
             tally: Tally::default(),
             pending: Pending::Root,
-            aloft: Vec::new(),
+            in_flight: Vec::new(),
         };
         tree.push(None, None);
         tree.pending = tree.advance();

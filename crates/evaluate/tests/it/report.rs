@@ -1,5 +1,7 @@
 //! `evaluate report` from datasets to markdown, JSON and plots: means over seeds, pairs, and refusals.
 
+mod plots;
+
 use std::path::Path;
 
 use crate::support::{rows, write};
@@ -192,87 +194,6 @@ fn only_the_splits_asked_for_are_reported() {
     // Seeds may differ in the splits that are left out.
     runs[8].rows.retain(|row| row.split == "ood-chains");
     report(&runs, &only).unwrap();
-}
-
-/// Panics unless the document's tags are properly nested and its texts are escaped.
-fn check_xml(document: &str) {
-    let mut open = Vec::new();
-    for piece in document.split('<').skip(1) {
-        let (tag, text) = piece.split_once('>').unwrap();
-        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
-        if let Some(name) = tag.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(name));
-        } else if !tag.ends_with('/') {
-            open.push(tag.split(' ').next().unwrap());
-        }
-        for entity in tag.split('&').skip(1).chain(text.split('&').skip(1)) {
-            let known = ["amp;", "lt;", "gt;", "quot;"];
-            assert!(known.iter().any(|known| entity.starts_with(known)), "&{entity}");
-        }
-    }
-    assert!(open.is_empty(), "{open:?}");
-}
-
-#[test]
-fn plots_have_a_mark_and_a_whisker_for_every_point() {
-    let request = Request { curves: vec!["round 1".to_owned()], ..request() };
-    let found = plots(&report(&small(), &request).unwrap());
-    let files: Vec<&str> = found.iter().map(|plot| plot.file.as_str()).collect();
-    assert_eq!(files, ["rounds.world.test.svg", "tokens.world.test.round_201.svg"]);
-    // Three models with greedy and one with the vote; two decoders of round 1.
-    for (plot, points) in found.iter().zip([4, 2]) {
-        check_xml(&plot.svg);
-        assert_eq!(plot.svg.matches("class=\"mark\"").count(), points, "{}", plot.svg);
-        assert_eq!(plot.svg.matches("class=\"whisker\"").count(), points, "{}", plot.svg);
-    }
-    let rounds = &found[0].svg;
-    for name in ["base, greedy", "control, greedy", "round, greedy", "round, mcts-vote"] {
-        assert!(rounds.contains(&format!(">{name}</text>")), "{name}");
-    }
-    assert!(rounds.contains("<title>round 1: 56.7 % (-5.8 to 119.2)</title>"), "{rounds}");
-}
-
-#[test]
-fn rounds_are_shown_by_the_vote_of_every_search() {
-    let decoders =
-        [("greedy", "x."), ("mcts-greedy", "xx"), ("mcts-vote", "x."), ("mcts-vote@large", "xx")];
-    let runs = ["base", "round 1"].map(|model| of(0, model, &decoders));
-    let found = plots(&report(&runs, &Request::default()).unwrap());
-    let rounds = &found[0].svg;
-    assert_eq!(rounds.matches("class=\"mark\"").count(), 6, "{rounds}");
-    assert!(rounds.contains(">round, mcts-vote@large</text>"), "{rounds}");
-}
-
-#[test]
-fn a_line_joins_numbers_of_samples_and_a_variant_stands_alone() {
-    let mut run = of(0, "base", &[("greedy", "x."), ("best-of-n@4", "x."), ("best-of-n@8", "xx")]);
-    run.rows.extend(of(0, "base", &[("mcts-vote", "x."), ("mcts-vote@deep", "xx")]).rows);
-    let found = plots(&report(&[run], &Request::default()).unwrap());
-    let tokens = &found[1].svg;
-    assert_eq!(tokens.matches("class=\"mark\"").count(), 5);
-    assert_eq!(tokens.matches("class=\"whisker\"").count(), 0, "one seed has no interval");
-    // One line in the plot and one in the legend.
-    assert_eq!(tokens.matches("stroke-width=\"1.8\"").count(), 2, "{tokens}");
-    for label in [">4</text>", ">8</text>", ">deep</text>"] {
-        assert!(tokens.contains(label), "{label}");
-    }
-}
-
-#[test]
-fn models_that_are_no_rounds_stand_side_by_side_in_their_order() {
-    let both = [("greedy", "x."), ("mcts-vote", "xx")];
-    let runs = [of(0, "without", &both), of(0, "with both", &both[..1])];
-    let found = plots(&report(&runs, &Request::default()).unwrap());
-    let files: Vec<&str> = found.iter().map(|plot| plot.file.as_str()).collect();
-    // `with both` has a single decoder, so there is nothing to plot over tokens.
-    assert_eq!(files, ["models.world.test.svg", "tokens.world.test.without.svg"]);
-    let models = &found[0].svg;
-    check_xml(models);
-    assert_eq!(models.matches("class=\"mark\"").count(), 3, "{models}");
-    // Ticks first, then the legend.
-    let places = [">without</text>", ">with both</text>", ">greedy</text>", ">mcts-vote</text>"]
-        .map(|text| models.find(text).unwrap());
-    assert!(places.is_sorted(), "{models}");
 }
 
 #[test]
