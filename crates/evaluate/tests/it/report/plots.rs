@@ -2,25 +2,6 @@
 
 use super::*;
 
-/// Panics unless the document's tags are properly nested and its texts are escaped.
-fn check_xml(document: &str) {
-    let mut open = Vec::new();
-    for piece in document.split('<').skip(1) {
-        let (tag, text) = piece.split_once('>').unwrap();
-        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
-        if let Some(name) = tag.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(name));
-        } else if !tag.ends_with('/') {
-            open.push(tag.split(' ').next().unwrap());
-        }
-        for entity in tag.split('&').skip(1).chain(text.split('&').skip(1)) {
-            let known = ["amp;", "lt;", "gt;", "quot;"];
-            assert!(known.iter().any(|known| entity.starts_with(known)), "&{entity}");
-        }
-    }
-    assert!(open.is_empty(), "{open:?}");
-}
-
 #[test]
 fn plots_have_a_mark_and_a_whisker_for_every_point() {
     let request = Request { curves: vec!["round 1".to_owned()], ..request() };
