@@ -1,6 +1,6 @@
-# Which file of a preset a stage goes by, and what every stage is told.
+# The settings file of each stage, and the arguments that stages have in common.
 
-# What an arm may change.
+# The stages whose settings an arm may change.
 VARIED := prompts search tree critique confidence filter finetune
 ifneq ($(ARM),)
 ARM_FILES := $(wildcard $(P)/$(ARM)/*)
@@ -9,8 +9,8 @@ $(error ARM=$(ARM): $(P)/$(ARM) has to hold some of $(VARIED:%=%.toml), and noth
 endif
 endif
 
-# What a preset sets that no stage has a file for: labels of which all are right, or none, are no error where ONE_CLASS is set.
-# Critics learn a constant from them.
+# Make variables of a preset. With ONE_CLASS=1, labels that are all right or all wrong are not an error, although critics only
+# learn a constant from them.
 -include $(P)/preset.mk
 ONE_CLASS ?=
 one_class := $(if $(ONE_CLASS),--allow-one-class)
@@ -20,15 +20,15 @@ settings = $(or $(if $(ARM),$(wildcard $(P)/$(ARM)/$(1).toml)),$(P)/$(1).toml)
 toml     = $(call chain,$(call settings,$(1)))
 TEXT    := $(call chain,$(P)/text.toml)
 
-# $(call flags,<stage>,<round>): what every stage is told. make knows that an output is stale, so it may be replaced.
+# $(call flags,<stage>,<round>): arguments of every stage. make knows that an output is stale, so --force may replace it.
 flags    = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --force
-# What stages with a model are told, too, and those that search trees.
+# More arguments of stages that run models, and of those that search trees.
 compute  = --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS))
 memory   = $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY))
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
 done     = $(if $(TRIED),,&& touch -c $@)
 
-# With these a stage only tells something: its output is as old as it was, and only the stage itself may be made with them.
+# With these flags a stage only prints something and leaves its output alone, so only that stage may be made with them.
 TELLING := --estimate --estimate=% --dry-run --help --version -h -V
 TRIED   := $(strip $(foreach v,SEARCH CRITIQUE FILTER IMPORT,$(if $(filter $(TELLING),$($(v)_FLAGS)),$(v)_FLAGS)))
 trying_SEARCH_FLAGS   := search

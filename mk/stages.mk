@@ -1,17 +1,17 @@
-# The rules of a round: what each stage is made from, and its call.
+# The rules of a round: the inputs of each stage, and its command.
 
 WORLD    := $(foreach s,seeds validation $(SPLITS),$(R)/world/$(s)/$(M))
 TESTS    := $(foreach s,$(SPLITS),$(R)/world/$(s)/$(M))
 # A preset has a critic for each critic-<name>.toml.
 CRITICS  := $(patsubst $(P)/critic-%.toml,%,$(wildcard $(P)/critic-*.toml))
-# What their files extend: any of it counts for all.
+# The files that theirs extend. A change in any of them retrains all critics.
 CRITIC_BASES := $(sort $(foreach c,$(CRITICS),$(wordlist 2,99,$(call toml,critic-$(c)))))
 # A preset without fast-policy.toml has no small model: the fast policy is that of round 0.
 FAST     := $(Z)/$(if $(wildcard $(P)/fast-policy.toml),fast_policy,policy)
 
-# ------------------------------------------------------------------------------------------------- where an arm keeps what
-# Round 1 starts from the models of round 0, which all arms share. An arm that has no file for these stages shares their outputs
-# there with the preset, too; in later rounds each has its own.
+# ------------------------------------------------------------------------------------------------- the folders of an arm
+# All arms start round 1 from the same models of round 0. In that round, an arm without settings of its own for a stage shares its
+# output with the preset. In later rounds each arm has its own.
 # $(call of_arm,<stages>): the arm's files for them. $(call from,nn,<stages>): the folder of round nn that they decide.
 of_arm   = $(if $(ARM),$(wildcard $(foreach s,$(1),$(P)/$(ARM)/$(s).toml)))
 from     = $(if $(or $(filter-out 01,$(1)),$(call of_arm,$(2))),$(A),$(R))/round-$(1)
@@ -24,8 +24,8 @@ JUDGED   := $(call from,$(NOW),prompts search tree critique confidence)
 FILTERED := $(call filtered,$(NOW))
 PAST     := $(filter-out $(NOW),$(ROUNDS))
 
-# The critics that judge this round, the number of the round they are of, and their calibration: a preset without confidence.toml
-# has none. Models are measured with those of round 0, whoever judges.
+# The critics that judge this round, the round that trained them, and their calibration, if the preset has a confidence.toml.
+# Evaluations always use the critics of round 0.
 JUDGES     := $(if $(RETRAIN),$(BEFORE),$(Z))
 JUDGES_OF  := $(if $(RETRAIN),$(shell expr $(ROUND) - 1),0)
 CALIBRATED := $(if $(or $(filter-out 0,$(JUDGES_OF)),$(call of_arm,search tree critique confidence)),$(A),$(R))/$(notdir $(JUDGES))
@@ -38,17 +38,17 @@ judged_by  = $(CRITICS:%=--critic $(1)/%)
 # $(call search_with,<prompts>,<policy>,<its round>,<folder>): trajectories and nodes.
 search_with = $(BIN)/search $(call flags,search,$(3)) $(compute) $(memory) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(1) --policy $(or $(SERVER),$(2)) \
 	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judged_by,$(JUDGES)/critics) --out-trajectories $(4)/trajectories --out-nodes $(4)/nodes $(done)
-# What that needs beside the prompts and the policy.
+# Its prerequisites, besides the prompts and the policy.
 SEARCHING  := $(call toml,search) $(TEXT) $(call toml,tree)
 # $(call score_with,<round>,<folder of the trajectories>,<folder>,[calibration]): critiques.
 score_with  = $(BIN)/critique score $(call flags,critique,$(1)) $(compute) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(2)/trajectories $(call judged_by,$(JUDGES)/critics) $(addprefix --confidence ,$(4)) --out $(3)/critiques $(done)
-# $(call filter_with,<prompts>,<folder of the trajectories>,<of the critiques>,<folder>): what is kept of them.
+# $(call filter_with,<prompts>,<folder of the trajectories>,<of the critiques>,<folder>): examples, pairs and steps.
 filter_with = $(BIN)/filter $(call flags,filter,$(ROUND)) $(FILTER_FLAGS) --prompts $(1) --trajectories $(2)/trajectories --critiques $(3)/critiques \
 	  --out-sft $(4)/sft --out-preferences $(4)/preferences --out-steps $(4)/steps $(done)
 # $(call measure,<policy>,<its round>,<settings>,<folder of the problems>,[splits],[text],[critics]): evaluates a policy.
 measure     = $(BIN)/evaluate run $(call flags,$(3),$(2)) $(compute) $(memory) --text $(P)/$(or $(6),text).toml --tree $(P)/tree.toml --policy $(1) --fast-policy $(FAST) \
 	  $(call judged_by,$(Z)/$(or $(7),critics)) $(foreach s,$(or $(5),$(SPLITS)),--problems $(R)/$(4)/$(s)) --out $(@D) $(done)
-# $(call scales,<settings>): what that needs beside the policy and the problems.
+# $(call scales,<settings>): its prerequisites, besides the policy and the problems.
 scales      = $(call chain,$(P)/$(1).toml) $(TEXT) $(call chain,$(P)/tree.toml) $(FAST)/$(M) $(call critics_in,$(Z)/critics)
 
 # The settings that rounds are measured with.
@@ -59,23 +59,23 @@ ifeq ($(ROUND),1)
 include mk/round-0.mk
 else
 # ----------------------------------------------------------------------------------------------------------- earlier rounds
-# These are files here, which a call for the round before brings up to date.
+# These are plain files here. A call of make for the round before brings them up to date.
 EARLIER := $(WORLD) $(SPLITS:%=$(R)/fresh-world/%/$(M)) $(addsuffix /$(M),$(sort $(Z)/policy $(FAST) $(Z)/labels $(Z)/evaluation)) \
   $(call critics_in,$(Z)/critics) $(if $(RETRAIN),,$(addsuffix /$(M),$(CONFIDENCE))) \
   $(addprefix $(BEFORE)/,policy/$(M) control/$(M) comparison.json) $(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))
-# What has to be made of it for a goal: all that is asked of this round, or its policy, or the control beside it.
+# The goal of that call, by the goal of this one: the whole round, its measured policy, its policy alone, or policy and control.
 of_before  = $(if $(filter all round,$(1)),round,$(if $(filter measured,$(1)),measured,$(if $(filter $(POLICY_DOES),$(1)),policy,finetune)))
 POLICY_DOES = synthesize search critique filter policy audit-of-round decoders parts $(SCRIPTS) $(if $(ARM),fresh-of-round)
 .PHONY: earlier
 earlier: | build
 	@$(MAKE) --no-print-directory BUILD=: ROUND=$(shell expr $(ROUND) - 1) $(TRIED:%=%=) $(sort $(foreach g,$(or $(MAKECMDGOALS),all),$(call of_before,$(g))))
-# A + for `make -n`, which would take them for changed otherwise. It plans this round as if those before it were up to date.
+# The + makes `make -n` run this empty recipe. Otherwise it would take the files for changed, and could not plan this round.
 $(EARLIER): earlier
 	+@
 endif
 
 # ----------------------------------------------------------------------------------------------------------------- critics
-# What they learn from: the policy's own solutions of labelled problems. Those of earlier rounds are there.
+# They learn from the policy's own solutions of labelled problems. Critics of earlier rounds exist already.
 ifneq ($(or $(RETRAIN),$(filter 1,$(ROUND))),)
 $(JUDGES)/labels/$(M): $(call toml,label) $(TEXT) $(JUDGES)/policy/$(M) | build
 	$(BIN)/critique label $(call flags,label,$(JUDGES_OF)) $(compute) --text $(P)/text.toml --policy $(or $(SERVER),$(JUDGES)/policy) \
@@ -98,7 +98,7 @@ $(CALIBRATED)/confidence/$(M): $(call toml,confidence) $(CALIBRATED)/held-out/cr
 endif
 
 # ------------------------------------------------------------------------------------------------------------- imagination
-# Prompts are made with models where one writes or tries them, and with earlier rounds where the preset looks back.
+# Prompts depend on models if the preset has one write or try them, and on earlier rounds if it uses those.
 WRITES := $(shell grep -lE '^\[(writing|difficulty)\]' $(call toml,prompts) 2>/dev/null)
 BACK   := $(shell grep -lE '^(\[curriculum\]|backward)' $(call toml,prompts) 2>/dev/null)
 $(PROMPTED)/prompts/$(M): $(call toml,prompts) $(WORLD) $(if $(WRITES),$(TEXT) $(BEFORE)/policy/$(M)) $(if $(BACK),$(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))) | build
@@ -118,7 +118,7 @@ $(FILTERED)/sft/$(M): $(call toml,filter) $(SEARCHED)/trajectories/$(M) $(JUDGED
 	$(call filter_with,$(PROMPTED)/prompts,$(SEARCHED),$(JUDGED),$(FILTERED))
 
 # ------------------------------------------------------------------------------------------------------------- fine-tuning
-# The policy learns from the seeds and from what these rounds kept; from pairs, too, where the preset has [preferences].
+# The policy learns from the seeds and the examples of these rounds, and from pairs if the preset has [preferences].
 LEARNED := $(if $(filter last,$(KEPT)),$(NOW),$(ROUNDS))
 PAIRS   := $(shell grep -l '^\[preferences\]' $(call toml,finetune) 2>/dev/null)
 # $(call finetune_from,<checkpoint>): up to the examples.

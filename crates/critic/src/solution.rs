@@ -1,4 +1,4 @@
-//! What critics judge, and what they say of it.
+//! Solutions, and the scores that critics give them.
 
 /// A complete or partial solution to score.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What is asked of a decoder, and how far it is.
+//! Questions to decode, and the progress of decoding them.
 
 use crate::Cost;
 

@@ -24,8 +24,8 @@ pub(crate) struct Config {
     /// Problems of each split, the first by id, that are answered at all; all if absent.
     #[serde(default)]
     pub(crate) problems: Option<usize>,
-    /// Other searches by name: settings that are laid over those of `tree.toml`. Here they are as they were written, and a part
-    /// of the preset's identity; [`searches`] lays them.
+    /// Other searches by name: the settings in which they differ from `tree.toml`, as written. They are part of the preset's
+    /// identity; [`searches`] merges them.
     #[serde(default)]
     variants: BTreeMap<String, Map<String, Value>>,
     /// Independent samples to compare the search with; none if absent.

@@ -22,7 +22,7 @@ mod tally;
 pub use args::Args;
 pub use config::{FilterConfig, RankBy};
 
-use stage::Failure;
+use stage::{Failure, Plan};
 
 use crate::inputs::Inputs;
 use crate::output::Outputs;
@@ -44,8 +44,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if args.common.dry_run {
         return summary.print("would be written", args.common.json);
     }
-    let (version, listed) = (env!("CARGO_PKG_VERSION"), inputs.listed.clone());
-    let recipe = stage::recipe("filter", version, &args.common, &preset.digest, listed);
+    let (common, listed) = (&args.common, inputs.listed.clone());
+    let recipe = Plan { tool: "filter", common, settings: config, inputs: listed }.recipe()?;
     let outputs = Outputs::begin(args, &recipe, &summary, config.chunk_rows)?;
     let Some(mut writer) = outputs.anew(&recipe)? else {
         return summary.print("up to date", args.common.json);

@@ -27,7 +27,7 @@ pub(crate) struct Tally {
     pub(crate) sft: usize,
     pub(crate) preferences: usize,
     pub(crate) steps: usize,
-    /// What each operator brought, by name; empty unless the prompts were given.
+    /// Prompts, examples and gain of each operator, by name; empty unless the prompts were given.
     operators: BTreeMap<String, Brought>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Session<'a> {
     fitting: Fitting,
     keep: usize,
     samples: Option<SampleBudget>,
-    /// What was searched in this run.
+    /// Counts and costs of this run, without earlier ones.
     pub(crate) totals: Totals,
     /// Tokens and nodes of each prompt, as far as it was searched.
     by_prompt: Vec<(f64, f64)>,

@@ -38,7 +38,7 @@ pub struct Common {
     #[arg(long)]
     pub force: bool,
 
-    /// Print the settings that hold and where each comes from, say what would be done, and do nothing.
+    /// Print the resolved settings, where each comes from, and what would be done, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
 
@@ -48,12 +48,12 @@ pub struct Common {
 }
 
 impl Common {
-    /// The settings of a stage that takes `--config` alone. See [`Files`].
+    /// Loads the settings of a stage that takes only `--config`. See [`Files`].
     pub fn preset<T: Serialize + DeserializeOwned>(&self) -> Result<Preset<T>, Failure> {
         self.files([]).config()
     }
 
-    /// The files of settings that a stage takes: `--config`, and others by their arguments (`text` for `--text`).
+    /// Returns the settings files of a stage: `--config`, and others by the names of their options (`text` for `--text`).
     pub fn files<'a>(
         &'a self,
         others: impl IntoIterator<Item = (&'static str, &'a Path)>,
@@ -62,8 +62,8 @@ impl Common {
     }
 }
 
-/// The files of settings of a stage, and which `--set` is for which: `--set tree.mcts.alpha=1` is for `--tree`, where the stage
-/// takes one, and what begins with no such word is for `--config`. A dry run prints the settings as they are loaded.
+/// The settings files of a stage. `--set tree.mcts.alpha=1` goes to the file of `--tree` if the stage takes one; a key without
+/// such a first word goes to `--config`. A dry run prints the settings as they are loaded.
 #[derive(Debug)]
 pub struct Files<'a> {
     common: &'a Common,
@@ -113,7 +113,7 @@ impl Files<'_> {
     }
 }
 
-/// The argument of the file that a `--set` without another's word is for.
+/// The option whose file gets a `--set` that names no other file.
 const CONFIG: &str = "config";
 
 /// Where models of this process run, for the stages that have any. Use as `#[command(flatten)] compute: stage::Compute`.

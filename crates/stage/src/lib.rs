@@ -27,7 +27,6 @@ pub use metrics::{Metrics, Stopwatch};
 pub use parts::{InParts, Part, make_missing};
 pub use preset::{Preset, load, merged, shipped};
 pub use progress::Progress;
-pub use recipe::recipe;
 pub use table::{print_json, print_table, render_table};
 pub use tail::tail;
 pub use work::{Plan, Work};

@@ -1,9 +1,8 @@
 //! Presets: a stage's hyperparameters, from TOML files and `--set key=value`.
 //!
-//! A file may lie over another one that it `extends` (see [`overlay`]). Refused is what would otherwise be a silent mistake: a
-//! key that the stage does not know, a value of another type than it takes, a number out of its range. A preset's identity is
-//! its [`digest`] of the typed values: comments, spacing, the order of keys, and in which file a value stands, do not make a
-//! new run of it.
+//! A file may hold only its differences from another one that it `extends` (see [`overlay`]). Unknown keys, values of a wrong
+//! type and numbers out of range are errors, because they would otherwise be silent mistakes. A preset's identity is the
+//! [`digest`] of its typed values, so comments, spacing, the order of keys, and which file sets a value do not matter.
 //!
 //! [`digest`]: Preset::digest
 
@@ -43,11 +42,11 @@ impl<T: Serialize + DeserializeOwned> Preset<T> {
         &self.overlay
     }
 
-    /// This preset with each table in a section of another one laid over it, by their names: `[variants.large]` of
+    /// Merges each table in a section of another preset over this one, and returns the results by name: `[variants.large]` of
     /// `compare.toml` over `tree.toml`.
     ///
     /// # Errors
-    /// As [`load`], with the place in the other preset.
+    /// Those of [`load`], with the place in the other preset.
     pub fn with_each<U>(
         &self,
         other: &Preset<U>,
@@ -57,7 +56,7 @@ impl<T: Serialize + DeserializeOwned> Preset<T> {
     }
 }
 
-/// Reads the preset at `path` and the files that it extends, lays each `key=value` of `set` over it in turn (a later one
+/// Reads the preset at `path` and the files that it extends, merges each `key=value` of `set` over it in turn (a later one
 /// wins), and types the result as `T`.
 ///
 /// A key is a path with dots, `search.width`. A value is TOML; what is not TOML is taken as text, so that `mode=fast` needs no
@@ -91,10 +90,10 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// The settings of a file over those of the files that it extends, without a type.
+/// Merges a file with the files that it extends, without a type.
 ///
 /// # Errors
-/// As [`load`].
+/// Those of [`load`].
 pub fn merged(path: &Path) -> Result<toml::Table, Failure> {
     Overlay::read(path)?.typed()
 }

@@ -11,7 +11,7 @@ const REVISION: &str = "ALPHALLM_REVISION";
 ///
 /// The round counts as configuration, because rows contain it and every random choice derives from it. Where models run
 /// is not among the arguments: the number of workers never changes a result, and a run can move to another device.
-pub fn recipe(
+pub(crate) fn recipe(
     tool: &str,
     version: &str,
     common: &Common,

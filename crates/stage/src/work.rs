@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::args::Common;
 use crate::error::Failure;
+use crate::recipe::recipe;
 
 /// Everything that decides the contents of an output.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl<S: Serialize> Plan<'_, S> {
         let digest = dataset::digest_of(self.settings)?;
         // One version for all crates of the workspace.
         let version = env!("CARGO_PKG_VERSION");
-        Ok(crate::recipe(self.tool, version, self.common, &digest, self.inputs))
+        Ok(recipe(self.tool, version, self.common, &digest, self.inputs))
     }
 
     /// Returns the work of this plan. On a dry run it is `None`, and the log says what would be done: `would`, for example

@@ -1,13 +1,11 @@
-//! Overlays: settings laid over others, each with the place where it was said.
+//! Merging of settings: a file over the base that it `extends`, `--set` over a file, a variant over `tree.toml`.
 //!
-//! A file over the base that it `extends`, a `--set` over a file, a variant over `tree.toml`: [`Overlay::lay`] merges all of
-//! them, by one rule. A section (`[mcts.budget]`, or `mcts.budget.nodes = 9`) is merged key by key. Everything else replaces
-//! what was there: numbers, texts, arrays, and a table in braces, which is complete in itself in TOML, too. So `merge = {
-//! edit_distance = { ... } }` leaves nothing behind of the base's `merge = { distinct = { ... } }`, and nobody has to write that
-//! a key is absent.
+//! [`Overlay::lay`] does all of this by one rule. A section (`[mcts.budget]`, or `mcts.budget.nodes = 9`) is merged key by key.
+//! Everything else replaces the old value: numbers, texts, arrays, and tables in braces, which TOML treats as complete. So
+//! `merge = { edit_distance = { ... } }` removes the base's `merge = { distinct = { ... } }`, and no syntax is needed to unset
+//! a key.
 //!
-//! Spans count through all texts as if they were one: an error in a merged table leads to the file and the line that it is
-//! about.
+//! Spans count through all texts as if they were concatenated, so an error in a merged table can name its file and line.
 
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -19,16 +17,16 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::range::in_range;
 use crate::error::Failure;
 
-/// The key by which a file names its base. It is no setting.
+/// The key by which a file names its base. It is not a setting.
 const EXTENDS: &str = "extends";
 
-/// The most sections that a key of `--set` is in.
+/// Most sections that a key of `--set` may be nested in.
 const DEEPEST: usize = 32;
 
-/// Texts with settings, of which each is laid over those before it.
+/// Texts with settings. Each one is merged over those before it.
 #[derive(Debug, Clone)]
 pub(crate) struct Overlay {
-    /// The file that was asked for; its bases come before it in `texts`.
+    /// The file that was requested; its bases come before it in `texts`.
     file: String,
     texts: Vec<Text>,
 }
@@ -37,18 +35,18 @@ pub(crate) struct Overlay {
 struct Text {
     origin: Origin,
     content: String,
-    /// Where its spans begin.
+    /// Offset of its spans.
     start: usize,
 }
 
 #[derive(Debug, Clone)]
 enum Origin {
     File(String),
-    /// `--set`, and where its key begins: after the word that says which file is meant.
+    /// `--set`, with the offset of its key: it follows the word that selects a file.
     Set(usize),
 }
 
-/// What is wrong, and where; an empty span is no place.
+/// An error with its span; the span is empty if the place is unknown.
 pub(super) struct Problem {
     pub(super) at: Range<usize>,
     pub(super) message: String,
@@ -65,7 +63,7 @@ impl Overlay {
         Ok(overlay)
     }
 
-    /// Lays `key=value` over the settings; the key begins at `from`, the text before it says which file is meant.
+    /// Merges `key=value` over the settings. The key begins at `from`, after the word that selects a file.
     pub(crate) fn set(&mut self, assignment: &str, from: usize) -> Result<(), Failure> {
         let set = Text { origin: Origin::Set(from), content: assignment.to_owned(), start: 0 };
         set.parse()?;
@@ -73,12 +71,12 @@ impl Overlay {
         Ok(())
     }
 
-    /// The file that was asked for.
+    /// Returns the file that was requested.
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
-    /// The file that was asked for, the last, and the chain of its bases before it.
+    /// Returns the requested file, preceded by the chain of its bases.
     pub(crate) fn files(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.texts.iter().filter_map(|text| match &text.origin {
             Origin::File(name) => Some(name.as_str()),
@@ -86,18 +84,18 @@ impl Overlay {
         })
     }
 
-    /// Where a key of the merged settings was said; `None` of one that no text has.
+    /// Returns the place that set a key of the merged settings; `None` if no text has it.
     pub(crate) fn place(&self, keys: &[&str]) -> Result<Option<String>, Failure> {
         let span = span(&self.table()?, keys).unwrap_or_default();
         Ok(self.at(&span).map(|text| text.place(&span)))
     }
 
-    /// The merged settings as a type.
+    /// Returns the merged settings as a type.
     pub(crate) fn typed<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         self.type_of(&self.table()?)
     }
 
-    /// These settings with each table in a section of `others` laid over them, by its name.
+    /// Merges each table in a section of `others` over these settings, and returns the results by name.
     pub(crate) fn with_each<T: DeserializeOwned>(
         &self,
         others: &Self,
@@ -122,9 +120,9 @@ impl Overlay {
         overlays.into_iter().map(laid).collect()
     }
 
-    /// Puts texts behind the others; says where the spans of the first begin.
+    /// Appends texts, and returns the offset of the first one.
     fn extend(&mut self, texts: impl IntoIterator<Item = Text>) -> usize {
-        // One is left between two texts: the end of one is not the start of the next.
+        // A gap of one keeps the end of a text apart from the start of the next.
         let end =
             |texts: &[Text]| texts.last().map_or(0, |text| text.start + text.content.len() + 1);
         let first = end(&self.texts);
@@ -149,7 +147,7 @@ impl Overlay {
         Ok(table)
     }
 
-    /// Lays settings over others. Nothing else merges any.
+    /// Merges settings over others. This is the only place that does.
     fn lay<'t>(&self, base: &mut DeTable<'t>, over: DeTable<'t>) {
         for (key, value) in over {
             let (span, mut value) = (value.span(), value.into_inner());
@@ -170,7 +168,7 @@ impl Overlay {
             .is_some_and(|text| text.content.as_bytes().get(span.start - text.start) == Some(&b'{'))
     }
 
-    /// The text that a span is in.
+    /// Returns the text that contains a span.
     fn at(&self, span: &Range<usize>) -> Option<&Text> {
         let begins_before = |text: &&Text| !span.is_empty() && text.start <= span.start;
         self.texts.iter().rev().find(begins_before)
@@ -212,7 +210,7 @@ impl Overlay {
 }
 
 impl Text {
-    /// What it says, with spans that begin at 0.
+    /// Parses the text. Spans begin at 0.
     fn parse(&self) -> Result<DeTable<'_>, Failure> {
         match self.origin {
             Origin::File(_) => {
@@ -228,7 +226,7 @@ impl Text {
         }
     }
 
-    /// `file:line`, or the argument.
+    /// Returns `file:line`, or the argument.
     fn place(&self, span: &Range<usize>) -> String {
         match &self.origin {
             Origin::File(name) => {
@@ -241,15 +239,15 @@ impl Text {
 }
 
 impl Problem {
-    /// In one line; the column and the excerpt that toml would add say no more.
+    /// Formats the error in one line, without the column and the excerpt that toml would add.
     fn of(error: &toml::de::Error) -> Self {
         let message = error.message().trim().replace('\n', " ");
         Self { at: error.span().unwrap_or_default(), message }
     }
 }
 
-/// A file's text behind those of the chain of its bases. `extending` are the files between it and the one that was asked
-/// for, as they are called and as the file system knows them.
+/// Returns the texts of the chain of bases, then that of the file. `extending` holds the files between it and the requested
+/// one: their names as written, and their canonical paths, which reveal circles.
 fn chain(
     path: &Path,
     text: String,
@@ -285,8 +283,8 @@ fn chain(
     Ok(texts)
 }
 
-/// The path of a base, which is given from the folder of the file that names it, without detours: `pipelines/tiny/tree.toml`
-/// and not `pipelines/smoke/../tiny/tree.toml`.
+/// Returns the path of a base, which is relative to the file that names it, in its shortest form: `pipelines/tiny/tree.toml`, not
+/// `pipelines/smoke/../tiny/tree.toml`.
 fn beside(file: &Path, base: &Path) -> PathBuf {
     let mut path = file.parent().unwrap_or(Path::new("")).to_owned();
     for component in base.components() {
@@ -300,7 +298,7 @@ fn beside(file: &Path, base: &Path) -> PathBuf {
     path
 }
 
-/// The table that `key=value` stands for. A value is TOML, or a word that needs no quotes.
+/// Parses `key=value` into a table. A value is TOML, or a word without quotes.
 fn assigned(text: &str, from: usize) -> Option<DeTable<'_>> {
     let (path, raw) = text.get(from..)?.split_once('=')?;
     let keys: Vec<&str> = path.trim().split('.').collect();
@@ -327,7 +325,7 @@ fn assigned(text: &str, from: usize) -> Option<DeTable<'_>> {
     }
 }
 
-/// The same value so much further behind.
+/// Returns the value with its spans shifted by an offset.
 fn moved(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
     let behind = |span: Range<usize>| span.start + by..span.end + by;
     let span = behind(value.span());
@@ -347,7 +345,7 @@ fn moved(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
     Spanned::new(span, value)
 }
 
-/// Where a key stands.
+/// Returns the span of a key.
 fn span(table: &DeTable<'_>, keys: &[&str]) -> Option<Range<usize>> {
     let (last, sections) = keys.split_last()?;
     let mut table = table;

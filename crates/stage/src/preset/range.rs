@@ -1,17 +1,16 @@
-//! Numbers that no stage can mean, wherever they stand.
+//! Refuses numbers that are too large for any setting.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::overlay::Problem;
 
-/// The largest number that counts or weighs anything. It leaves room to multiply two of them, and a stage that is asked for
-/// more would not end.
+/// Largest count or weight. Two of them can be multiplied without overflow, and with more a stage would never end.
 const LARGEST: i64 = 10_000_000;
-/// The same for numbers of tokens, which may limit a whole run, and for those that are no counts.
+/// Largest number of tokens, which may limit a whole run, and largest number that is not a count.
 const LARGEST_REAL: f64 = 1e12;
 
-/// Refuses a number that is too large. `section` is where the table stands, with a dot at its end.
+/// Refuses a number that is too large. `section` is the path of the table, with a final dot.
 pub(super) fn in_range(section: &str, table: &DeTable<'_>) -> Result<(), Problem> {
     table.iter().try_for_each(|(name, value)| {
         value_in_range(&format!("{section}{}", name.get_ref()), value)
@@ -19,7 +18,7 @@ pub(super) fn in_range(section: &str, table: &DeTable<'_>) -> Result<(), Problem
 }
 
 fn value_in_range(key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), Problem> {
-    // A seed is any number; only its bits matter.
+    // Any number can be a seed, because only its bits matter.
     let free = key.ends_with("seed");
     let most = if key.ends_with("tokens") { LARGEST_REAL as i64 } else { LARGEST };
     let message = match value.get_ref() {

@@ -1,4 +1,4 @@
-//! Settings as TOML for a person who asks what a stage would go by: `--dry-run`.
+//! Prints resolved settings as TOML, for `--dry-run`.
 
 use std::fmt::Write;
 
@@ -9,8 +9,8 @@ use toml::{Table, Value};
 use super::{Overlay, Preset};
 use crate::error::{Failure, ResultExt};
 
-/// All settings of a preset with those that no file has, each with the place where it was said unless that is the file at the
-/// top. `argument` is the one that named the file.
+/// Formats all settings of a preset, defaults included. Each one names the place that set it, unless that is the file at the
+/// top. `argument` is the option that named the file.
 pub(crate) fn show<T: Serialize + DeserializeOwned>(
     argument: &str,
     preset: &Preset<T>,
@@ -24,7 +24,7 @@ pub(crate) fn show<T: Serialize + DeserializeOwned>(
     Ok(text)
 }
 
-/// The values of a section, then the sections in it.
+/// Formats the values of a section, then its subsections.
 fn section<'t>(
     text: &mut String,
     table: &'t Table,
@@ -57,7 +57,7 @@ fn section<'t>(
     Ok(())
 }
 
-/// A key, in quotes where TOML wants them.
+/// Formats a key, in quotes if TOML needs them.
 fn quoted(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !key.is_empty() && key.chars().all(bare) {
