@@ -24,6 +24,7 @@ pub fn shares(voters: &[Voter<'_>]) -> Vec<Option<f64>> {
     }
     let share = |voter: &Voter<'_>| {
         let (answer, all) = (answers[&(voter.group, voter.answer?)], groups[voter.group]);
+        // A group weighs nothing if the critic gives all of its solutions an outcome of 0.
         Some(if all > 0.0 { answer / all } else { 0.0 })
     };
     voters.iter().map(share).collect()

@@ -1,8 +1,9 @@
 //! The three critics (AlphaLLM §4.3): value, process reward (PRM) and outcome reward (ORM).
 //!
-//! All three read the question, the options and, after each option, a mark with the calculator's finding. This is the
-//! paper's tool-augmented ORM, extended to every critic. Findings are inputs, never labels. One model may carry several
-//! heads; the caller decides which models make up a critic.
+//! With scalar heads, all three read the question, the options and, after each option, a mark with the calculator's
+//! finding. This is the paper's tool-augmented ORM, extended to every critic. Critics that answer in words read what their
+//! templates say. Findings are inputs, never labels. One model may carry several heads; the caller decides which models
+//! make up a critic.
 //!
 //! Nothing here reads gold answers: targets are passed in as numbers.
 

@@ -33,6 +33,7 @@ pub struct Quality {
     /// only compares solutions of one prompt, so this is the figure that matters there. `None` without such pairs.
     pub within_prompt: Option<f64>,
     /// The same for pairs in which the calculator's marks are equal too: what the critic knows beyond its tool.
+    // Not in files from before it was measured, like `reliability` below.
     #[serde(default)]
     pub within_tool: Option<f64>,
     /// Expected calibration error over ten bins of equal width.
@@ -205,6 +206,7 @@ fn reliability(judged: &[Judged<'_>]) -> Vec<Bin> {
 fn ece(bins: &[Bin]) -> f64 {
     let count: usize = bins.iter().map(|bin| bin.count).sum();
     let gap: f64 = bins.iter().map(|bin| (bin.score - bin.right).abs() * bin.count as f64).sum();
+    // 0 and not NaN without scores: JSON writes NaN as null, which could not be read back as a number.
     gap / count.max(1) as f64
 }
 

@@ -212,6 +212,7 @@ impl Member {
             let at: Vec<usize> = std::iter::once(root).chain(marks).collect();
             // Attention is causal, so the scores within the context do not depend on the options beyond it.
             let read = at.partition_point(|&at| at < self.context());
+            // Or-ed over the models: a solution that two of them could not read in full counts once.
             cut[place] |= read < at.len();
             if read > 0 {
                 // Tokens after the last position that is read cannot change any score.

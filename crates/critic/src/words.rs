@@ -24,6 +24,7 @@ impl Words {
 
     /// Cache key of an answer within a question: the text and both words.
     fn key(&self, text: &str) -> [String; 3] {
+        // With the words, since two heads may ask with the same text and different words.
         [text.to_owned(), self.yes.clone(), self.no.clone()]
     }
 }
@@ -154,6 +155,7 @@ impl WordCritic {
             for one in asked.iter().filter(|one| one.words == words) {
                 let said = said.get(&scope_of(one.question));
                 let unsaid = said.is_none_or(|said| !said.contains_key(&words.key(&one.text)));
+                // A text that is too long stays without an answer, which is how it is found to be cut below.
                 if unsaid && self.model.reads(&one.text)? {
                     new.insert(&one.text, one.question);
                 }

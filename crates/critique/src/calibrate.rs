@@ -1,4 +1,4 @@
-//! `critique calibrate`: fits P(correct) to critic score and agreement after a search, on searched problems with known
+//! `critique calibrate`: fits P(correct) to outcome reward and agreement after a search, on searched problems with known
 //! answers that no model has learned from.
 //!
 //! If the critiques already have a confidence, nothing is fitted; that confidence is evaluated instead.
@@ -86,6 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let given = given(&solved);
     let judged: Vec<(Evidence, bool)> = solved.iter().map(|s| (s.evidence, s.right)).collect();
     let pretty = |value: serde_json::Result<Vec<u8>>| value.map_err(Failure::bug);
+    // One class spoils a fit. A confidence that is only measured stays what it is, so then it is a warning.
     both_classes(&solved, given.is_some() || args.allow_one_class)?;
     if given.is_none() {
         let confidence = Confidence::fit(&judged, config.ridge);
@@ -147,6 +148,7 @@ fn solved<'a>(
         };
         let evidence = super::score::evidence(row, critique.outcome_reward, critique.agreement);
         let Some(evidence) = evidence else { continue };
+        // `search` writes a text twice if both the tree and a rollout have it.
         if seen.insert((problem, row.completion.as_str())) {
             let right = answer::grade(&row.completion, answer);
             let options = row.options.iter().map(|option| option.text.clone()).collect();
@@ -160,6 +162,7 @@ fn solved<'a>(
 /// The confidences in the critiques; `None` unless every solution has one.
 fn given(solved: &[GradedSolution<'_>]) -> Option<Vec<f64>> {
     let given: Option<Vec<f64>> = solved.iter().map(|one| one.given.map(f64::from)).collect();
+    // An empty list collects to `Some` too, and would be taken for one that has all its confidences.
     given.filter(|chances| !chances.is_empty())
 }
 

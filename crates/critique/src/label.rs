@@ -130,6 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         settings: &Settings { label: &preset.value, text: &text.value },
         inputs: vec![seeds.input("seeds"), held_out.input("held-out"), model.input().clone()],
     };
+    // `finetune policy` takes the seeds whose place is below its `seed_share`, by the same hash.
     let learned = |p: &Prompt| dataset::place_of(&p.prompt_id) >= preset.value.skip_share;
     let seeds: Vec<Prompt> = seeds.rows()?.into_iter().filter(learned).collect();
     let problems = problems(seeds, held_out.rows()?, &args.held_out)?;

@@ -88,6 +88,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     inputs.extend(calibrated);
     let settings = Settings { critique: &preset.value, text: &text.value };
     let plan = Plan { tool: "critique", common: &args.common, settings: &settings, inputs };
+    // The parts of the trajectories: each has all solutions of its prompts, as agreement requires, and `filter` reads both
+    // tables part by part.
     let parts = trajectories.ranges();
     let would = format_args!("judge {} trajectories in {} parts", trajectories.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
@@ -101,6 +103,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     // The judge holds its own copy of the weights in another layout: free these, rather than keep both in memory.
     drop(critics);
+    // Begun only now: critics that cannot be combined leave no begun folder and, with --force, cost no old one.
     let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;
     let mut totals = Totals::default();

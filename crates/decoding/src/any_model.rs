@@ -112,6 +112,7 @@ impl AnyModel {
             }
             Self::Server(..) => Vec::new(),
         };
+        // A checkpoint without heads has not been trained as a critic, and a server's model does not say what it is.
         let asked = || text.critic.words.keys().copied().collect();
         Ok(if learned.is_empty() { asked() } else { learned })
     }

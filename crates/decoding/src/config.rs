@@ -90,6 +90,7 @@ impl Settled {
         }
         let all: f64 = sums.values().sum();
         let most = sums.into_values().fold(0.0, f64::max);
+        // Without `all > 0`, solutions that are all worth 0 would settle any answer: 0 is every share of 0.
         solutions.len() >= self.solutions as usize && all > 0.0 && most >= self.share * all
     }
 }

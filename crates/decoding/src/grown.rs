@@ -46,6 +46,8 @@ impl ActiveSearch<'_> {
     ) -> impl Iterator<Item = &'r TreeSolution> {
         let ends = |rollout: &TreeSolution, solution: &TreeSolution| {
             let (whole, part) = (rollout.text.as_str(), solution.text.as_str());
+            // A tree's solution ends with the line of its answer, and the rollout may go on after it. Without the line's end,
+            // `#### 1` would also count as the beginning of `#### 18`.
             whole == part || (part.ends_with('\n') && whole.starts_with(part))
         };
         self.rollouts
@@ -96,6 +98,7 @@ impl Passing<'_> {
         let mut whole = self.rollout.clone();
         whole.rest.drain(..self.at);
         for scores in [&mut whole.values, &mut whole.process] {
+            // The scores are empty if the critic lacks the head.
             scores.drain(..self.at.min(scores.len()));
         }
         TreeSolution { origin: Origin::Completed, leaf: node, cost: 0, ..whole }

@@ -116,6 +116,7 @@ impl Picks {
             solutions.iter().position(own)
         };
         let judged: Vec<_> = solutions.iter().map(|s| (s.answer.as_deref(), s.outcome)).collect();
+        // A likelihood of 0 makes the factor exactly 1, so the paper's vote needs no branch.
         let weight = |s: &TreeSolution| s.outcome * (likelihood * s.logprob(tree)).exp();
         let votes: Vec<_> = solutions.iter().map(|s| (s.answer.as_deref(), weight(s))).collect();
         Self {

@@ -37,6 +37,7 @@ impl<'a> Pool<'a> {
             (Some(_), 0) => FIRST,
             (Some(limit), largest) => usize::try_from(limit / largest).unwrap_or(usize::MAX),
         };
+        // At least one, even if it exceeds the limit: with none open the search loop ends, and the waiting trees would be lost.
         while self.open.len() < room.max(1)
             && let Some(search) = self.waiting.pop_front()
         {

@@ -168,6 +168,7 @@ impl Searcher {
         let of_question =
             |(question, (options, _)): (_, &(Vec<Continuation>, u64))| solutions(question, options);
         let all: Vec<Solution<'_>> = questions.iter().zip(&drawn).flat_map(of_question).collect();
+        // Judged after the budget is applied: a sample that is dropped costs no critic tokens.
         let mut scores = memory.judge(self.critic(), &all)?.into_iter();
         memory.measure();
         let judged = |(options, tokens): (Vec<Continuation>, u64)| {
@@ -225,6 +226,7 @@ fn solutions<'a>(question: &Question<'a>, options: &[Continuation]) -> Vec<Solut
         question: question.text,
         options: option.texts().collect(),
         finished: true,
+        // Samples share nothing but the question.
         branch: 0,
     };
     options.iter().map(solution).collect()
@@ -239,6 +241,7 @@ fn sample_of<'a>(question: &Question<'a>, sampling: Sampling, i: u32) -> StateRe
         to_end: true,
         keep: false,
         excluded: Vec::new(),
+        // By the sample's own number, so that 4 samples are the first 4 of 16, in whatever waves they are drawn.
         seed: seed_for(question.seed, "sample", 0, &i.to_string()),
     }
 }

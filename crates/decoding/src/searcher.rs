@@ -62,6 +62,7 @@ impl Searcher {
                 self.critic.require(head)?;
             }
         }
+        // Only a warning: such a search runs, but finds less than its settings suggest.
         for contradiction in config.mcts.contradictions() {
             tracing::warn!("{contradiction}");
         }

@@ -44,6 +44,8 @@ impl Searcher {
         memory: &mut Memory,
     ) -> Result<BTreeMap<usize, Similar>, Error> {
         let Some(similarity) = &self.config.similarity else { return Ok(BTreeMap::new()) };
+        // Measured before the trees decide, so that all pairs go to the model in one batch. Pairs with an option that is then
+        // folded are measured in vain.
         let families = families(searches, asked, actions);
         let pairs: Vec<(&Family, &String, &String)> =
             families.iter().flat_map(Family::pairs).collect();

@@ -20,6 +20,7 @@ impl Searcher {
         let mut open: Vec<Leaf> = Vec::new();
         for (index, search) in searches.iter().enumerate() {
             let mut wanted = [mcts::greedy_leaf(&search.tree), mcts::best_leaf(&search.tree)];
+            // Often the same leaf, which is then completed and paid for only once.
             if wanted[0] == wanted[1] {
                 wanted[1] = None;
             }
@@ -41,6 +42,7 @@ impl Searcher {
             own[leaf.search].push(solution);
         }
         let searched = searches.into_iter().zip(own).map(|(search, mut solutions)| {
+            // `search.tokens` lacks the rollouts: an option that was taken from one cost nothing there.
             let rolled: u64 = search.rollouts.iter().map(|s| u64::from(s.cost)).sum();
             if self.config.rollouts_are_candidates {
                 let beside = self.rollouts_beside(&search, &solutions);

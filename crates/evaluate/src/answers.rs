@@ -94,6 +94,7 @@ pub(crate) fn by_samples(
     count: u32,
     questions: &[Question<'_>],
 ) -> Result<Decoded, Failure> {
+    // A single sample leaves nothing to pick from.
     let picks: Vec<(String, PickSample)> = if count == 1 {
         vec![(Decoder::Sampling.to_string(), candidate::best)]
     } else {
@@ -108,6 +109,7 @@ pub(crate) fn by_samples(
     let (names, picks): (Vec<String>, Vec<PickSample>) = picks.into_iter().unzip();
     let answers = |candidates: &Vec<Candidate>| Answers {
         texts: picks.iter().map(|pick| text_of(candidates, pick(candidates))).collect(),
+        // A pick pays for every sample it chose from.
         tokens: candidates.iter().map(|c| u64::from(c.tokens)).sum(),
         nodes: None,
     };

@@ -83,6 +83,7 @@ impl Audit {
             right += usize::from(answer::grade(&said.collect::<Vec<_>>().join("\n"), answer));
             kept.insert(problem);
         }
+        // All problems, also those of which nothing was kept: the yield is a share of them.
         Ok(Self { problems: problems.len(), kept: kept.len(), examples: examples.len(), right })
     }
 }

@@ -177,6 +177,7 @@ fn one_step(precision: Precision, micro_batches: usize) -> TrainConfig {
 
 fn compared(cpu: &Made, device: &Made) -> Vec<Compared> {
     let near = |what, a: &[f32], b: &[f32]| {
+        // Never 0, by which no difference could be divided.
         let largest = a.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
         let off = a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs() / largest));
         // NaN counts as the largest possible difference.
@@ -184,6 +185,7 @@ fn compared(cpu: &Made, device: &Made) -> Vec<Compared> {
         Compared { what, value, holds: Some(value <= ALLOWED) }
     };
     let alike = |what, a: &[u32], b: &[u32]| {
+        // Only up to the first difference: from there on, the two continue different texts.
         let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
         Compared { what, value: same as f64 / a.len().max(1) as f64, holds: None }
     };

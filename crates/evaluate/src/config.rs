@@ -19,6 +19,7 @@ pub(crate) struct Config {
     /// none.
     pub(crate) search_problems: usize,
     /// The same for single splits, by name.
+    // Not written if empty, so that evaluations from before the key existed keep their digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     search_problems_of: BTreeMap<String, usize>,
     /// Problems of each split, the first by id, that are answered at all; all if absent.
@@ -62,6 +63,7 @@ pub(crate) fn searches(
     let variants = tree.with_each(preset, "variants")?;
     let named = variants.into_iter().map(|(name, search)| (format!("@{name}"), search));
     let searches: Vec<_> = [(String::new(), tree.value.clone())].into_iter().chain(named).collect();
+    // A variant out of range is refused here, before any model is loaded.
     for (name, search) in &searches {
         let wrong = |e: decoding::Error| Failure::config(format!("search{name}: {e}"));
         search.validate().map_err(wrong)?;

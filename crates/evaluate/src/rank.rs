@@ -4,10 +4,11 @@ use crate::decoder::Decoder;
 
 const SPLITS: [&str; 3] = ["test", "ood-templates", "ood-chains"];
 
-/// A name that sorts by its place in a list, ignoring any part after an `@`. Names that are not in the list come last,
-/// by name.
+/// A name that sorts by its place in a list, ignoring any part after an `@`. Names that are not in the list come last.
+/// Names at the same place sort by the number after the `@`, then by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank<'a> {
+    // Compared field by field in this order. The name comes last, so that two variants are never equal.
     place: usize,
     /// The number after an `@`, so that 4 samples sort before 16; 0 if there is none.
     number: usize,

@@ -69,6 +69,7 @@ fn scores(name: &str, decoders: &Decoders<'_>) -> Value {
     let mut scores = Map::new();
     scores.insert("alias".to_owned(), name.into());
     for (decoder, problems) in decoders {
+        // In the order of the ids: a sum of floats depends on its order, and equal rows must give equal bytes.
         let means: Vec<f64> = problems.values().filter_map(|answers| mean(answers)).collect();
         let decoder = decoder.name();
         let error = standard_error(&means).map_or_else(|| "N/A".into(), Value::from);

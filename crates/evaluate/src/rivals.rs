@@ -84,6 +84,7 @@ pub(crate) struct WithoutRival<'a> {
 /// Lists the decoders without a rival, with the reasons; `None` if every search has one. The model is named only if the
 /// same decoder of another model differs.
 pub(crate) fn lacking(all: &[WithoutRival<'_>]) -> Option<String> {
+    // Not a map: the groups stay in the order of the rows.
     let mut groups: Vec<(Lacking, Vec<String>)> = Vec::new();
     for one in all {
         let Some(lacking) = one.lacking else { continue };

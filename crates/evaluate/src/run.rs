@@ -89,11 +89,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let searchers = searchers(searches, models, &text.value, &runtime, args.cache.kv_bytes())?;
     let each =
         problems.iter().map(|one| (one.problem.prompt_id.as_str(), one.problem.prompt.as_str()));
+    // All searchers share their models, so any of them can tell what fits.
     let fitting = searchers[0].1.fitting(each).map_err(Failure::from)?;
     fitting.require("problems")?;
     let (common, config) = (&args.common, &preset.value);
     let evaluator = Evaluator { common, config, searchers, fitting, model };
     evaluator.check()?;
+    // The output is begun after all that can be refused: a refusal leaves no begun folder and, with --force, costs no old one.
     let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
     let (mut metrics, mut cost) = (Metrics::open(&args.out.join(METRICS))?, Cost::default());
     stage::make_missing("evaluate", &output, parts, &mut metrics, |part| {
@@ -120,6 +122,7 @@ fn problems(
     for (i, dir) in dirs.iter().enumerate() {
         let dataset = Dataset::<Prompt>::open(dir)?.require_rows()?;
         inputs.push(dataset.input(&format!("problems-{i}")));
+        // Rows are in the order of their ids, which are hashes, so the first ones are as good as a random sample.
         let rows = dataset.rows()?.into_iter().take(config.problems.unwrap_or(usize::MAX));
         for (at, problem) in rows.enumerate() {
             let searched = at < config.searched(&problem.split);
@@ -174,6 +177,7 @@ fn finish(
     metrics: &mut Metrics,
     cost: Cost,
 ) -> Result<(), Failure> {
+    // Read back from disk: parts of an earlier run count too.
     let rows = output.rows()?;
     let mut all = AnswerCounts::default();
     for row in &rows {
@@ -272,6 +276,7 @@ impl Evaluator<'_> {
                 // Nothing is generated after these answers, so their keys and values would never be read again.
                 keep: false,
                 excluded: Vec::new(),
+                // Greedy decoding draws nothing.
                 seed: 0,
             })
             .collect();

@@ -90,6 +90,7 @@ pub fn random_signs(differences: &[i64]) -> f64 {
             chances[sum] = 0.5 * (chances[sum] + with);
         }
     }
+    // Flipping all signs mirrors the sum, so both tails are equally likely.
     let tail: f64 = chances[..=positive.min(total - positive)].iter().sum();
     (2.0 * tail).min(1.0)
 }
@@ -215,6 +216,7 @@ impl Spread {
     /// of 1.96.
     pub fn over(values: &[f64]) -> Option<Self> {
         let mean = mean(values)?;
+        // `standard_error` is `None` below two values, so there is at least one degree of freedom.
         let half = standard_error(values).map(|error| student(values.len() - 1) * error);
         Some(Self { mean, interval: half.map(|half| [mean - half, mean + half]) })
     }

@@ -19,6 +19,7 @@ impl Asked {
     pub(crate) fn agrees(&self, found: Option<&str>) -> bool {
         match (&self.expected, found) {
             (None, _) => true,
+            // As answers and not as texts: `18.0` is `18`.
             (Some(expected), Some(found)) => answer::same(found, expected),
             (Some(_), None) => false,
         }

@@ -38,6 +38,7 @@ impl Inputs {
         let prompts = args.prompts.as_deref().map(Dataset::<Prompt>::open).transpose()?;
         let mut listed = vec![trajectories.input("trajectories"), critiques.input("critiques")];
         listed.extend(prompts.iter().map(|prompts| prompts.input("prompts")));
+        // A view that lacks the label columns, so that no gold answer can decide anything here.
         let questions = prompts.map(|prompts| prompts.view::<Question>()).transpose()?;
         let prompts = questions.map(Prompts::new);
         let (parts, judged) = (trajectories.parts(), critiques.parts());
@@ -84,6 +85,7 @@ impl Inputs {
 
     /// Refuses a part whose `first` prompt does not come after the `last` one of the parts before.
     fn expect_order(&self, part: usize, last: Option<&str>, first: &str) -> Result<(), Failure> {
+        // Equal ids are refused too: a prompt that reaches over two parts would be chosen from twice.
         let Some(last) = last.filter(|last| *last >= first) else { return Ok(()) };
         let message = format!("part {part} has prompt {first}, but an earlier part has {last}");
         let failure = Failure::data(message).within(self.trajectories.dir().display());

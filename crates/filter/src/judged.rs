@@ -18,9 +18,11 @@ pub(crate) fn pair(
     mut trajectories: Vec<Trajectory>,
     critiques: Vec<Critique>,
 ) -> Result<Vec<Judged>, Failure> {
+    // `by_prompt` joins neighbours only.
     trajectories.sort_by(|a, b| {
         a.prompt_id.cmp(&b.prompt_id).then_with(|| a.trajectory_id.cmp(&b.trajectory_id))
     });
+    // Not a HashMap: which leftover the error names must not depend on the process.
     let mut critiques: BTreeMap<String, Critique> =
         critiques.into_iter().map(|one| (one.trajectory_id.clone(), one)).collect();
     let mut judged = Vec::with_capacity(trajectories.len());

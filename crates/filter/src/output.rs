@@ -64,6 +64,7 @@ impl<T: Table> Open<'_, T> {
     fn add(&mut self, rows: Vec<T>) -> Result<(), Failure> {
         for row in rows {
             self.rows.push(row);
+            // Never true for a `chunk_rows` of 0, which asks for a single part.
             if self.rows.len() == self.chunk_rows {
                 self.write_part()?;
             }

@@ -86,6 +86,7 @@ impl Summary {
     /// Names the criterion that removed the last trajectories.
     fn emptied_by(&self) -> String {
         match self.criteria.iter().find(|one| one.left == 0) {
+            // The first criterion already had nothing to remove.
             Some(Cut { removed: 0, .. }) | None => {
                 "There was no trajectory to begin with".to_owned()
             }
@@ -113,6 +114,7 @@ impl Summary {
 }
 
 fn operator(of: &Brought) -> Vec<String> {
+    // Never 0 prompts: an operator is listed from its first prompt on.
     let share = 100.0 * of.kept as f64 / of.prompts as f64;
     vec![
         of.operator.clone(),

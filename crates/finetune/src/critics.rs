@@ -130,6 +130,7 @@ impl Config {
         };
         let checkpoint =
             checkpoint.with_scalar_heads(&scalar, runtime.device()).or_config("heads")?;
+        // Heads in words add no weights. The names tell later stages what the model was trained to answer.
         let config = ModelConfig { word_heads: word, ..checkpoint.config };
         Ok(Checkpoint { config, ..checkpoint })
     }
@@ -279,6 +280,7 @@ fn figures(
         .collect();
     let scores = critic.score(&solutions, &mut critic.memory()).or_data("labels")?;
     let numbers = scores.iter().flat_map(|s| s.values.iter().chain(&s.process).chain(&s.outcome));
+    // `measure` sorts by score, and NaN has no place in an order.
     if !numbers.copied().all(f32::is_finite) {
         return Err(Failure::data("the critic's scores are not numbers: its training diverged")
             .hint("lower `learning_rate`"));

@@ -185,6 +185,7 @@ fn pack(
         ids.extend(tokenizer.encode(&text.text).or_data(format_args!("text {}", text.text_id))?);
         ids.push(EOS);
         cut += usize::from(ids.len() > row_tokens);
+        // After the end token was added, so that a text that is cut does not seem to end there.
         ids.truncate(row_tokens);
         match rows.last_mut() {
             Some(row) if row.len() + ids.len() <= row_tokens => row.extend(ids),

@@ -84,6 +84,7 @@ impl TrainingRun<'_> {
         let of_pairs = pairs.iter().map(|pair| pair.chosen.len() + pair.rejected.len());
         Record {
             updates: outcome.updates,
+            // Only if the run stopped early. Its control then has the learning rates of this plan and stops at the same update.
             planned: Some(outcome.planned).filter(|planned| *planned > outcome.updates),
             best_update: outcome.best_update,
             validation_loss: outcome.best_loss,
@@ -216,6 +217,7 @@ pub(crate) fn train(
     let outcome: Outcome = outcome.map_err(|stopped| match stopped {
         Stopped::Stage(failure) => failure,
         Stopped::Model(error @ lm::Error::Config(_)) => Failure::config(error.to_string()),
+        // The file is whole but of another run, so it is not thrown away unasked.
         Stopped::Model(error @ lm::Error::State(_)) => {
             Failure::data(format!("{}: {error}", path.display()))
                 .hint("delete the file: the run then starts again")

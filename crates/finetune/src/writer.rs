@@ -27,6 +27,7 @@ impl Writer {
     ) -> Result<Self, Failure> {
         let writer = Self::new(checkpoint, format)?;
         if learns {
+            // Readers of the saved checkpoint take the first end token for the one that ends a turn.
             checkpoint.config = checkpoint.config.clone().ending_first(writer.end);
         }
         Ok(writer)
@@ -111,6 +112,7 @@ impl Writer {
     /// The tokens of a solution, ending in the end token.
     fn solution(&self, solution: &str) -> Result<Vec<u32>, Failure> {
         let solution = self.prompt.learned(solution);
+        // Tokenized apart from the prompt, as in generation, where the prompt's tokens are fixed before the solution begins.
         let mut ids = self.tokenizer.encode_after(&solution).or_data("tokenizer")?;
         ids.push(self.end);
         Ok(ids)

@@ -271,6 +271,7 @@ impl Config {
     /// search runs, but finds less than its settings suggest.
     pub fn contradictions(&self) -> Vec<ConfigError> {
         let Budget { simulations, min_terminals, nodes, terminals, .. } = self.budget;
+        // The search waits for terminals for at most ten times the simulations, as in the released code.
         let most =
             if min_terminals.is_some() { simulations.saturating_mul(10) } else { simulations };
         let least = self.root_width.min;
@@ -392,6 +393,7 @@ impl Config {
             Merge::Distinct { least_mass } => {
                 let within = least_mass > 0.0 && least_mass < 1.0;
                 check("merge.distinct.least_mass", within, "is not in (0, 1)")?;
+                // The sampler has to know every option drawn at the node before it draws the next one.
                 let single = "is true, but `distinct` draws one option after the other";
                 check("root_wave", !self.root_wave, single)?;
                 check("in_flight", self.in_flight == 1, "is above 1, but `distinct` is for 1")?;
@@ -399,6 +401,7 @@ impl Config {
             Merge::MostDistant { threshold, attempts, saturate_after } => {
                 let never = "is 0; leave it out for never";
                 check("merge.most_distant.threshold", threshold >= 1, "is 0; it takes an edit")?;
+                // An attempt is compared with the children before it, so these must exist already.
                 let single = "is true, but `most_distant` asks for one option at a time";
                 check("root_wave", !self.root_wave, single)?;
                 check("in_flight", self.in_flight == 1, "is above 1, but `most_distant` is for 1")?;

@@ -156,6 +156,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let folders = Folders { nodes: &args.out_nodes, trajectories: &args.out_trajectories };
     let count = parts.len();
+    // Begun only now: what is refused up to here leaves no begun folders and, with --force, costs no old ones.
     let begin = |recipe, force| Outputs::begin(folders, &recipe, count, force);
     let Some(outputs) = work.begin(begin)? else { return Ok(()) };
     let mut metrics = Metrics::open(&args.out_trajectories.join(METRICS))?;

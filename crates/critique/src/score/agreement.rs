@@ -43,6 +43,7 @@ impl Agreement {
 
     fn weight(&self, row: &Trajectory, outcome: f32) -> Result<f64, Failure> {
         let outcome = if self.outcome { f64::from(outcome) } else { 1.0 };
+        // Returns before the log-probability is needed, which tables from elsewhere may lack.
         if self.likelihood == 0.0 {
             return Ok(outcome);
         }

@@ -97,6 +97,7 @@ impl Judge {
         });
         let chance = |confidence: Confidence| match evidence(row, outcome, agreement) {
             Some(evidence) => confidence.of(evidence) as f32,
+            // Not null: `filter` refuses critiques without a confidence.
             None => 0.0,
         };
         Critique {
@@ -123,6 +124,7 @@ fn stored_scores(row: &Trajectory, heads: &[Head]) -> Option<Scores> {
         if has(head) { scores.collect::<Option<Vec<f32>>>() } else { Some(Vec::new()) }
     };
     Some(Scores {
+        // Neither table has a column for it, and no critique needs it.
         root: 0.0,
         values: options(Head::Value, |option| option.value)?,
         process: options(Head::Prm, |option| option.prm)?,

@@ -92,6 +92,7 @@ pub(crate) fn paired(
     }
     let sizes = [first.answers.len(), second.answers.len()];
     let common = pairs.n() as usize;
+    // One set may contain the other: greedy answers every problem of a split, a search only the first ones.
     if sizes.iter().all(|size| common < *size) {
         return Err(Error::OtherProblems {
             place: format!("{} {}", test_set.0, test_set.1.name()),

@@ -98,6 +98,7 @@ impl Chart {
         };
         let place = |point: &Point| place_in(at, point);
         if series.joined {
+            // Placed with the shift of its own series, so that the line begins at the mark and not beside it.
             let start = series.start.and_then(|start| {
                 self.series[start].points.first().map(|point| place_in(start, point))
             });
@@ -145,6 +146,7 @@ impl Chart {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let ends = points().filter_map(|point| point.whisker).flatten();
         let ys: Vec<f64> = points().map(|point| point.y).chain(ends).collect();
+        // Student's interval over a few seeds may leave 0 to 100. Its whisker then ends at the edge.
         let low = ys.iter().fold(100.0, |low: f64, y| low.min(*y)).max(0.0);
         let high = ys.iter().fold(0.0, |high: f64, y| high.max(*y)).min(100.0);
         Axis::of_shares(low, high)
@@ -174,6 +176,7 @@ impl Axis {
     fn of_rounds(mut numbers: Vec<f64>) -> Self {
         numbers.sort_by(f64::total_cmp);
         numbers.dedup();
+        // Half a step at both ends leaves room for shifted points.
         let low = numbers.first().copied().unwrap_or(0.0) - 0.5;
         let high = numbers.last().copied().unwrap_or(0.0) + 0.5;
         let ticks = numbers.into_iter().map(|number| (number, format!("{number:.0}"))).collect();
@@ -201,6 +204,7 @@ impl Axis {
         let fits = |step: &&f64| ends(**step).1 - ends(**step).0 <= 8.0;
         let step = STEPS.iter().find(fits).copied().unwrap_or(20.0);
         let (from, to) = ends(step);
+        // If all values are equal the axis still needs a length, by which `share` divides.
         let from = if from < to { from } else { (from - 1.0).max(0.0) };
         let to = if from < to { to } else { from + 1.0 };
         let digits = usize::from(step < 1.0);

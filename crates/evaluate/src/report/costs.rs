@@ -75,6 +75,7 @@ struct Line {
 impl Line {
     fn spent(&self) -> Spent {
         Spent {
+            // Elapsed time is a running total even where a line counts one part: `sum` takes the last of each start.
             seconds: 0.0,
             generated: self.tokens,
             through_models: self.policy_tokens.saturating_add(self.critic_tokens),

@@ -78,6 +78,7 @@ pub(super) fn reports(seeds: BySeed<Heads>) -> Vec<CriticReport> {
 impl MeanQuality {
     fn of(seeds: &[SeedQuality]) -> Self {
         let over = |figure: fn(&Quality) -> Option<f64>| {
+            // Over all seeds or none: a mean over some of them would not compare with the other figures of its row.
             let all: Option<Vec<f64>> = seeds.iter().map(|seed| figure(&seed.quality)).collect();
             all.and_then(|all| mean(&all))
         };

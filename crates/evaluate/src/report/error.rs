@@ -131,8 +131,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Compare(error) => error.into(),
-            // Everything else is a mistake on the command line.
+            // Known only once the evaluations have been read.
             Error::Uneven { .. } | Error::NothingPaired { .. } => Self::data(error.to_string()),
+            // Everything else is a mistake on the command line.
             _ => Self::usage(error.to_string()),
         }
     }

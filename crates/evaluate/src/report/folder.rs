@@ -12,6 +12,7 @@ pub(super) fn each<T>(
     read: impl Fn(&Path) -> Result<T, Failure>,
 ) -> Result<BTreeMap<String, T>, Failure> {
     let mut found = BTreeMap::new();
+    // The file system lists files in any order; the map puts them in a fixed one.
     for entry in walkdir::WalkDir::new(run) {
         let entry = entry.or_io(run.display())?;
         if entry.file_name() != name {

@@ -188,6 +188,7 @@ fn split<'a>(
     for decoder in runs.decoders(test_set) {
         let all = (0..runs.models.len()).map(|at| runs.series(test_set, at, decoder.name()));
         let all: Vec<Series<'a>> = all.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        // A pair is left out where only one of its models was measured; `check_paired` refuses one that is found nowhere.
         let find = |name: &str| all.iter().find(|series| series.model == name);
         let mut found = Vec::new();
         for pair in pairs {
@@ -248,6 +249,7 @@ impl AtTokens {
         this: &Series<'_>,
         all: &[Series<'_>],
     ) -> Result<(), Error> {
+        // By tokens averaged over the seeds, so that every seed is compared with the same rival.
         let priced: Vec<Priced<'_>> = all.iter().map(Series::priced).collect();
         match rival(this.priced(), self.times, &priced) {
             Some(Ok((at, _))) => self.against.push(versus(runs, test_set, this, &all[at])?),
@@ -288,6 +290,7 @@ fn versus(
         let paired = paired(test_set, *one, *two)?;
         let error_removed = paired.pairs.error_removed();
         seeds.push(SeedPair { seed: (*seed).to_owned(), paired, error_removed });
+        // Summed by problem: seeds of one preset share their test problems, so answers to one problem are not independent.
         for (id, difference) in one.differences(*two) {
             *by_problem.entry(id).or_default() += difference;
         }

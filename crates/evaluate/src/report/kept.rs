@@ -42,6 +42,7 @@ pub(super) fn audits(run: &Path) -> Result<BTreeMap<String, Audit>, Failure> {
 pub(super) fn reports(seeds: BySeed<Audit>) -> Vec<KeptReport> {
     let report = |(folder, seeds): (String, Vec<(String, Audit)>)| {
         let over = |share: fn(&Audit) -> Option<f64>| {
+            // A seed that kept nothing has no precision, and a mean over the others would look as if it had.
             let all: Option<Vec<f64>> = seeds.iter().map(|(_, audit)| share(audit)).collect();
             all.and_then(|all| Spread::over(&all))
         };

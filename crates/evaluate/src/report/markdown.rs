@@ -135,6 +135,7 @@ fn pair(pair: &Versus) -> Vec<String> {
         pooled.n.to_string(),
         one(pooled.pairs.error_removed()),
     ]);
+    // Otherwise this test is McNemar's, which the row above has.
     if pair.shares_problems() {
         let (p, problems) = (p_value(pair.p_by_problem), pair.problems.to_string());
         rows.push(vec!["by problem".to_owned(), empty(), empty(), p, problems, empty()]);
@@ -392,6 +393,7 @@ fn escaped(text: &str) -> String {
         '\\' | '|' | '[' | ']' | '`' | '*' | '_' => format!("\\{character}"),
         '<' => "&lt;".to_owned(),
         '&' => "&amp;".to_owned(),
+        // A line break would end the row of a table.
         '\n' | '\r' => ' '.to_string(),
         character => character.to_string(),
     };

@@ -83,6 +83,7 @@ type Found<T> = Result<BTreeMap<String, Counts<T>>, Failure>;
 /// Reads the counts of made prompts below a run's folder, by prompt folder.
 pub(super) fn made(run: &Path) -> Found<MadeCounts> {
     lines(run, ("prompts", "operator"), |all, line: MadeLine| {
+        // A later line is from a run that was started again, and replaces the earlier one.
         all.insert(line.operator, line.counts);
     })
 }

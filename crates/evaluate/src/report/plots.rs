@@ -119,6 +119,7 @@ fn by_round(split: &SplitReport) -> Option<Chart> {
         let groups = groups(decoder);
         let start = start(&groups).map(|group| series.len() + group);
         for (name, models) in groups {
+            // A series keeps its colour in every decoder; the shape tells the decoders apart.
             let colour = names.iter().position(|known| *known == name).unwrap_or_else(|| {
                 names.push(name);
                 names.len() - 1

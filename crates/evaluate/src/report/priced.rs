@@ -24,6 +24,7 @@ pub struct DecoderCost {
 
 /// Reads the costs of all decoders, by model in the order given, then by decoder.
 pub(super) fn of_decoders(runs: &[SeedRun]) -> Result<Vec<DecoderCost>, dataset::Error> {
+    // Not a map, which would lose the order given.
     let mut models: Vec<(&str, BTreeMap<String, Vec<MeanCost>>)> = Vec::new();
     for run in runs {
         let label = run.model.label.as_str();
