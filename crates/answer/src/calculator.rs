@@ -82,6 +82,7 @@ pub fn finding(step: &str) -> Finding {
 /// one. It fails if a claim fails, or if the answer is missing or is not that result. Without a claim it is
 /// [`Finding::Nothing`], whatever the answer.
 pub fn verdict(completion: &str) -> Finding {
+    // Not what follows the answer: a model that is not stopped goes on with another problem.
     let claims = claim::find(crate::extract::steps(completion));
     let answer = extract(completion).unwrap_or_default();
     let last = claims.iter().rfind(|claim| claim.check.computed.is_some());

@@ -130,6 +130,7 @@ impl ColumnMap {
     /// Returns the solution as a completion: without annotations if they are to be stripped, and with its final answer
     /// appended if it lacks one.
     fn solution(&self, line: u64, text: &str, answer: &str) -> Result<String, ImportError> {
+        // Lines end at `\n` alone, so a carriage return would become part of each of them.
         let text = text.replace("\r\n", "\n");
         let text = if self.strip_annotations { strip_annotations(&text) } else { text };
         let Some(own) = extract(&text) else {

@@ -114,6 +114,7 @@ impl Rational {
                 power = power.checked_mul(square)?;
             }
             left >>= 1;
+            // Before squaring again: the last square is not needed, and may be out of bounds.
             if left == 0 {
                 return Some(power);
             }
@@ -260,6 +261,7 @@ fn scan_proper(text: &str) -> Option<(Rational, usize)> {
     let denominator: i128 = below.get(..bottom)?.parse().ok()?;
     let continues = below.get(bottom..)?.starts_with(['.', '/', '(']);
     let ends_sentence = below.get(bottom..)?.strip_prefix('.').is_some_and(|r| digits(r) == 0);
+    // `1 1/2.5` and `1 1/2(x)` are not mixed numbers, but `1 1/2.` is one at the end of a sentence.
     if numerator == 0 || numerator >= denominator || (continues && !ends_sentence) {
         return None;
     }

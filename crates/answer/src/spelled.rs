@@ -59,6 +59,7 @@ fn words(text: &str) -> Option<(Rational, &str)> {
         let joined = hyphen.unwrap_or(rest).trim_start();
         let and = joined
             .strip_prefix("and ")
+            // `two hundred and five` is a number, but `twenty and five` is not.
             .filter(|_| group.is_none_or(|group| group % 100 == 0) && read > 0);
         let next = and.unwrap_or(joined);
         let len = next.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(next.len());
@@ -69,6 +70,7 @@ fn words(text: &str) -> Option<(Rational, &str)> {
         let scale = scale(&word).and_then(Rational::whole);
         let scale = scale.and_then(|scale| i64::try_from(scale).ok());
         group = match (group, part, scale) {
+            // Nothing follows a zero: `zero five` is not a number.
             (None, Some(0), _) if read == 0 => {
                 return Some((Rational::integer(0), next.get(len..)?));
             }

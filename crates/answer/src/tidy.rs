@@ -88,6 +88,7 @@ fn peeled(text: &str) -> String {
     let layers = [unquoted, undelimited, announced, option, currency];
     let inner = emphasis(text).or_else(|| layers.iter().find_map(|layer| layer(text)));
     match inner {
+        // Only if the text got shorter, or the loop in `tidied` might not end.
         Some(inner) if inner.len() < text.len() && !inner.trim().is_empty() => {
             inner.trim().to_owned()
         }
@@ -230,6 +231,7 @@ fn currency(text: &str) -> Option<String> {
         let first = rest.get(..name.len())?;
         first.eq_ignore_ascii_case(name).then(|| rest.get(name.len()..))?
     };
+    // The first match wins, so `Rs.` stands before `Rs`.
     let after = MONEY.iter().find_map(off)?.trim_start();
     let (_, number) = strip_prefixes(after)?;
     let digits = number.trim_start_matches('.').starts_with(|c: char| c.is_ascii_digit());

@@ -32,6 +32,7 @@ fn sweep_beside(path: &Path) {
     let processes = Path::new("/proc");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let Ok(entries) = fs::read_dir(folder.unwrap_or(Path::new("."))) else { return };
+    // Without `/proc` every process would seem to have ended, and files that are still being written would go.
     if !processes.join("self").exists() {
         return;
     }

@@ -23,6 +23,7 @@ pub(crate) fn text(manifest: &Manifest, columns: &str) -> String {
         line(&mut out, format_args!("{columns}"));
         let (rows, parts) = (manifest.rows(), manifest.parts.len());
         line(&mut out, format_args!("{rows} rows in {parts} parts, layout `{}`.\n", manifest.kind));
+        // datasets 5.2 cannot build a table without rows, whatever its format.
         if rows == 0 {
             let how = "`load_dataset(..., streaming=True)` gives its columns";
             line(&mut out, format_args!("A table without rows: {how}.\n"));

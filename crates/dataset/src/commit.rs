@@ -87,6 +87,7 @@ pub(crate) fn left(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result
         return Ok(Left::Ours);
     }
     if dir.join(MANIFEST).exists() {
+        // A manifest that cannot be read vouches for no file, so all of them are made again.
         if let Ok(Some(manifest)) = Manifest::find(dir) {
             keep_sound(dir, state, plan, &manifest)?;
         }
@@ -128,8 +129,10 @@ fn take_up(
     {
         return Err(Error::Different { dir: dir.to_owned(), difference });
     }
+    // Shards share the lock, so none of them moves a manifest that another may be reading.
     if mode != Mode::Shard {
         state.create()?;
+        // Before the manifest is moved away: from then on only the records say which files are sound.
         keep_sound(dir, state, plan, &manifest)?;
         state.retire(&dir.join(PENDING))?;
     }
@@ -154,6 +157,7 @@ fn keep_sound(dir: &Path, state: &State, plan: &Plan, manifest: &Manifest) -> Re
 /// Looks for a dataset whose manifest was deleted.
 fn find_lost(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<Left, Error> {
     if mode == Mode::Shard {
+        // Giving a dataset its manifest back publishes it, which only a single writer may do.
         return Ok(Left::Unknown);
     }
     match lost::find(dir, plan)? {

@@ -52,6 +52,7 @@ impl Entry {
     pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
         let file = self.open(path)?;
         let (mut bytes, io) = (Vec::new(), || Error::io("read", path));
+        // A file may be larger than the memory. An ordinary allocation would end the process without naming it.
         bytes.try_reserve_exact(self.bytes as usize).map_err(|e| io()(std::io::Error::other(e)))?;
         // A file that grows in the meantime is not read to its end, which may never come.
         file.take(self.bytes).read_to_end(&mut bytes).map_err(io())?;
@@ -71,6 +72,7 @@ impl Entry {
             other => other,
         })?;
         let found = file.metadata().map_err(Error::io("read", path))?;
+        // The hash is not known yet. With the entry's own in its place, only the sizes are compared.
         self.compare(path, found.len(), &self.blake3)?;
         Ok(file)
     }

@@ -9,6 +9,7 @@ use crate::manifest::MANIFEST;
 use crate::{card, state};
 
 /// The folder of the parts in a dataset.
+// A folder of its own: pandas fails on a README beside the parts, and polars on any file that is not Parquet.
 pub(crate) const DATA: &str = "data";
 
 /// Names in a dataset's directory that have a meaning of their own, so no listed file may have them.

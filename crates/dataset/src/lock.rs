@@ -35,6 +35,7 @@ impl Lock {
     ) -> Result<Self, Error> {
         let path = dir.join(LOCK);
         let mut options = OpenOptions::new();
+        // Not truncated, because the note in it is from whoever holds the lock.
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(Error::io("open", &path))?;
         match lock(&file) {
@@ -54,6 +55,7 @@ impl Drop for Lock {
     /// Unlocks explicitly. Closing the file is not enough: a child process that was just forked has a copy of the
     /// descriptor until it executes its own program, and would keep the lock until then.
     fn drop(&mut self) {
+        // Emptied while the lock is held. Afterwards the note may be the next holder's.
         drop(note(&mut self.file, ""));
         drop(self.file.unlock());
     }
@@ -69,6 +71,7 @@ fn holder(file: &mut File) -> String {
     let mut text = String::new();
     match file.take(200).read_to_string(&mut text) {
         Ok(n) if n > 1 => text.trim().to_owned(),
+        // The holder may not have written its note yet.
         _ => "another process".to_owned(),
     }
 }

@@ -85,12 +85,14 @@ fn entries(dir: &Path) -> Result<(Vec<Entry>, Vec<Entry>), Error> {
             let bytes = atomic::read(item.path())?.unwrap_or_default();
             let blake3 = blake3::hash(&bytes).to_hex().to_string();
             let size = bytes.len() as u64;
+            // Neither the card nor the content hash has the number of rows, so it comes from the part itself.
             parts.push(Entry { path, rows: Some(part::rows(bytes)), bytes: size, blake3 });
         } else {
             let (bytes, blake3) = atomic::digest(item.path())?;
             files.push(Entry { path, rows: None, bytes, blake3 });
         }
     }
+    // The walk goes folder by folder, but the manifest sorts whole paths, with `a-b` before `a/b`.
     files.sort_by(|a: &Entry, b: &Entry| a.path.cmp(&b.path));
     Ok((parts, files))
 }

@@ -145,6 +145,7 @@ pub(crate) fn content(kind: &str, parts: &[Entry], files: &[Entry]) -> String {
     let mut digest = Digest::new("content");
     digest.text(kind).number(parts.len() as u64);
     for entry in parts.iter().chain(files) {
+        // Without the rows: their number follows from the bytes.
         digest.text(&entry.path).number(entry.bytes).text(&entry.blake3);
     }
     digest.hex()

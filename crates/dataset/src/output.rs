@@ -115,6 +115,7 @@ impl<T: Table> Output<T> {
             let dir = self.work.dir().to_owned();
             return Err(Error::Incomplete { dir, missing: array_spec(&missing) });
         }
+        // From the files, because parts may come from other processes and from earlier runs.
         self.verify_keys()?;
         let parts: Vec<String> = (0..self.work.parts()).map(|index| self.path(index)).collect();
         self.work.commit(&parts, &card::columns::<T>())

@@ -154,6 +154,7 @@ fn for_each<T: Table>(
     let limit = most_unpacked(entry.bytes);
     let (mut first, mut unpacked) = (0, 0);
     let mut batches = decoding(place, || open::<T>(bytes.into(), entry, place, columns))?;
+    // Guarded once more for every batch: `open` has only looked at the metadata.
     while let Some(batch) = decoding(place, || Ok(batches.next()))? {
         let batch = batch.map_err(|e| unreadable(place, &e))?;
         unpacked += batch.get_array_memory_size() as u64;
@@ -164,6 +165,7 @@ fn for_each<T: Table>(
         take(&batch, first)?;
         first += batch.num_rows();
     }
+    // The metadata had the right number of rows, but the pages may have another.
     same_rows(entry, place, first as u64)
 }
 

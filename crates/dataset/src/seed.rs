@@ -7,6 +7,7 @@ pub(crate) struct Digest(blake3::Hasher);
 impl Digest {
     /// Begins a hash. Different values of `purpose` give unrelated hashes of the same values.
     pub(crate) fn new(purpose: &str) -> Self {
+        // Must not change: the ids and seeds of data that is already written come from it.
         Self(blake3::Hasher::new_derive_key(&format!("alphallm {purpose} 1")))
     }
 

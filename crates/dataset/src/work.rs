@@ -160,6 +160,7 @@ impl Work {
         let manifest = Manifest::new(&self.plan.kind, parts, files, self.plan.recipe);
         // Read back from the disk, so that damage is found before the dataset exists.
         manifest.verify(&self.dir)?;
+        // The manifest does not list the card, because the card states the hash of what is listed.
         let card = card::text(&manifest, columns) + &lost::line(&manifest);
         atomic::write(&self.dir.join(card::NAME), card.as_bytes())?;
         commit::publish(&self.dir, &self.state, &manifest)?;
@@ -253,5 +254,6 @@ fn sweep(dir: &Path, state: &State, finished: &[Entry]) -> Result<(), Error> {
         }
         atomic::remove(&path)?;
     }
+    // Last: until the files are gone, only these records say that they may be deleted.
     state.forget(finished)
 }

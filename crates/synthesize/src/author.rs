@@ -71,6 +71,7 @@ pub struct DifficultyConfig {
 impl DifficultyConfig {
     fn check(&self) -> Result<(), Failure> {
         let refuse = |what: &str| Err(Failure::config(format!("`difficulty.{what}")));
+        // A single rollout always agrees with itself.
         if self.rollouts < 2 {
             return refuse(&format!("rollouts` is {}: it has to be 2 or more", self.rollouts));
         }
@@ -231,6 +232,7 @@ impl Author<'_> {
         let written = self.batches(policy, &requests, 1)?;
         let question = |(one, option): (&Commission<'_>, Option<policy::Continuation>)| {
             let option = option?;
+            // The author only continued these words, so its text does not have them.
             let begun = if writing.goes_on(one.operator) { opening(one.question) } else { "" };
             let text = [begun, &option.text].concat();
             // A text that was cut off by a limit is not a whole question.
@@ -249,6 +251,7 @@ impl Author<'_> {
         let mut states = Vec::new();
         for probe in questions {
             for rollout in 0..difficulty.rollouts {
+                // From the draft's own seed, so that a verdict does not depend on the drafts beside it.
                 let seed = seed_for(probe.seed, "probe", 0, &rollout.to_string());
                 let request = request(probe.question, difficulty.sampling, seed);
                 states.push(StateRequest { to_end: true, ..request });
@@ -306,7 +309,9 @@ impl DifficultyConfig {
             Some(expected) => like(expected),
             None => answers.iter().flatten().map(|answer| like(answer)).max().unwrap_or(0),
         };
+        // Of all rollouts: one without an answer agrees with nobody.
         let share = agreeing as f64 / answers.len() as f64;
+        // A backward question has its answer, however few rollouts find it, so only the upper bound applies to it.
         if share > self.agreement_at_most {
             Verdict::Easy
         } else if expected.is_none() && share < self.agreement_at_least {

@@ -79,6 +79,7 @@ impl Avoid {
         seeds: &'s [Question],
         config: &AvoidConfig,
     ) -> Self {
+        // The seeds too, because prompts made from them inherit their instruction.
         let all = sets.iter().map(Vec::as_slice).chain([seeds]);
         let texts = |set: &'s [Question]| -> Vec<&'s str> {
             set.iter().map(|one| one.prompt.as_str()).collect()

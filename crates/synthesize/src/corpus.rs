@@ -112,6 +112,7 @@ fn texts(config: &CorpusConfig, avoid: &Avoid, round: i32) -> Made<CorpusText> {
         let split = if is_held_out(&text, held_out, world_seed) { "held_out" } else { "train" };
         *(if split == "train" { &mut end.train } else { &mut end.held_out }) += 1;
         rows.push(CorpusText {
+            // Frequent lines are repeated, so the id has the number of the copy.
             text_id: dataset::row_id(&[&text, &before.to_string()]),
             text,
             kind: kind.to_owned(),

@@ -83,6 +83,7 @@ impl Earlier {
             };
             let payoff = payoffs.entry(operator).or_default();
             payoff.made += 1;
+            // A prompt without a kept solution adds nothing, but counts as made, and so lowers the mean.
             payoff.gain +=
                 best.get(prompt.prompt_id.as_str()).map_or(0.0, |example| example.news());
             if operator == Operator::Backward {
@@ -97,6 +98,7 @@ impl Earlier {
             text: said(&example.prompt),
             found: answer::extract(&said(&example.completion)).map(str::to_owned),
         };
+        // Also of prompts for which nothing was kept: they are not made again either.
         let texts = prompts.iter().map(|prompt| prompt.prompt.clone()).collect();
         Self { kept: best.into_iter().map(parent).collect(), payoffs, texts }
     }

@@ -267,6 +267,7 @@ impl Pool<'_> {
         make: impl FnOnce(&str, &str, &mut ChaCha8Rng) -> Option<String>,
     ) -> Option<Made> {
         let (id, text) = *turn.parent(&self.parents, rng)?;
+        // Not drawn until it differs: with a single parent that would never end. The slot gets another attempt instead.
         let (other_id, other) = *self.parents.choose(rng).filter(|other| other.0 != id)?;
         let parents = vec![id.to_owned(), other_id.to_owned()];
         Some(Made { text: make(text, other, rng)?, parents, expected: None })
@@ -296,6 +297,7 @@ impl Imagination<'_> {
         parents.shuffle(&mut shuffled());
         let mut answered: Vec<&Parent> =
             material.answered.iter().filter(|parent| parent.found.is_some()).collect();
+        // Already in the order of their ids (`Earlier::kept`).
         answered.shuffle(&mut shuffled());
         Pool { parents, answered }
     }
@@ -355,6 +357,7 @@ impl Imagination<'_> {
         let turn = Turn { slot, attempt };
         let made = match slot.operator {
             Operator::Fresh => {
+                // The answer is dropped in the expression that draws it, so it can reach no file.
                 let text = draw(Split::Fresh, self.templates, rng).question;
                 Made { text, parents: Vec::new(), expected: None }
             }

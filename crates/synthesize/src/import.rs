@@ -54,6 +54,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let plan =
         Plan { tool: "synthesize import", common: &args.common, settings: &identity, inputs };
     let recipe = plan.recipe()?;
+    // All of this comes before the dataset is begun, because the number of rows decides the number of parts.
     let problems = read::problems(args, &map)?;
     overlap::check(&problems, &others, args)?;
     let made = prompts(problems, args, &config)?;

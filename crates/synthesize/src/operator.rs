@@ -149,6 +149,7 @@ impl Shares {
         let (mut total, mut given) = (0.0, 0);
         let so_many = |(operator, share): (Operator, f64)| {
             total += share * count as f64;
+            // Capped, because rounding errors of the sum must not hand out one prompt too many.
             let up_to = (total.round() as usize).min(count);
             // Rounding the running total instead of each share makes the counts sum to `count`.
             let own = up_to - given;

@@ -73,6 +73,7 @@ pub(crate) fn write<T: Table>(
     };
     let mut metrics = Metrics::open(&out.join(METRICS))?;
     let Made { rows, tallies, spent } = make()?;
+    // By id, so that the parts do not depend on the order in which the rows were made.
     let rows = sorted(rows);
     // A model may write other rows than in a run that was killed; mixing parts of both would repeat some rows and lose
     // others.

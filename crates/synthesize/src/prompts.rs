@@ -97,6 +97,7 @@ impl PromptsConfig {
         Material {
             seeds,
             kept: if kept_parents { &earlier.kept } else { &[] },
+            // Backward questions need found answers whether or not kept prompts are parents.
             answered: &earlier.kept,
             earlier: &earlier.texts,
         }
@@ -153,6 +154,8 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
         config.wanted().models().then(|| models(&config, args, text.clone())).transpose()?;
     inputs.extend(models.iter().flat_map(Models::inputs));
     let common = &args.common;
+    // text.toml says how questions are tried. Writing them goes by `[writing.policy]`, so without `[difficulty]` the file
+    // decides nothing, and a change of it must not make the prompts out of date.
     let text = config.difficulty.as_ref().and(text);
     let settings = Settings { prompts: &config, text };
     let plan = Plan { tool: "synthesize prompts", common, settings: &settings, inputs };

@@ -25,10 +25,12 @@ pub(crate) fn gist(text: &str) -> String {
     let mut tokens = Tokens::default();
     for (at, &letter) in letters.iter().enumerate() {
         let (before, after) = (letters[..at].last(), &letters[at + 1..]);
+        // Four are enough to tell a group of three digits from a longer number.
         let digits = after.iter().take(4).take_while(|c| c.is_ascii_digit()).count();
         let in_number = before.is_some_and(char::is_ascii_digit) && digits > 0;
         let minus = || after.iter().find(|c| !c.is_whitespace()).is_some_and(char::is_ascii_digit);
         match letter {
+            // `1,000` is 1000, but the comma of `1,23` is between two numbers.
             ',' if in_number && digits == 3 => {}
             '.' if in_number => tokens.add('.'),
             '-' if minus() => tokens.alone('-'),
@@ -183,9 +185,11 @@ impl Boilerplate {
     pub(crate) fn of(sets: &[Vec<&str>], n: usize) -> Self {
         let mut common = BTreeSet::new();
         for set in sets {
+            // Each text once: a question that is there many times is not an instruction.
             let texts: BTreeSet<Vec<String>> = set.iter().map(|text| words(text)).collect();
             let mut counts = BTreeMap::<String, usize>::new();
             for words in &texts {
+                // Not `grams`, for which a text shorter than `n` is a run: a short question is never boilerplate.
                 let distinct: BTreeSet<String> =
                     runs(words, n).into_iter().map(|run| words[run].join(" ")).collect();
                 for gram in distinct {
@@ -202,6 +206,7 @@ impl Boilerplate {
     /// The n-grams of a text after its boilerplate is removed.
     pub(crate) fn ngrams_beside(&self, text: &str) -> BTreeSet<String> {
         let words = words(text);
+        // The usual case: the questions of the world have no boilerplate.
         if self.grams.is_empty() {
             return grams(&words, self.n);
         }

@@ -108,8 +108,10 @@ fn problems(
     let progress = Progress::new(split.name(), count as u64);
     let mut fresh = |index: usize| {
         for attempt in 0..IN_VAIN {
+            // By index, so that asking for more problems leaves the first ones as they are.
             let seed = seed_for(world_seed, &stream, 0, &format!("{index}.{attempt}"));
             let problem = draw(split.of_world(), templates, &mut ChaCha8Rng::seed_from_u64(seed));
+            // The id is a hash of this text, and a dataset with two equal ids is refused.
             if seen.insert(normalise(&problem.question)) {
                 progress.add(1);
                 return Ok(Prompt {

@@ -36,6 +36,7 @@ fn main() -> io::Result<()> {
 
 /// Prints some problems of every template.
 fn templates(out: &mut impl Write, shown: usize) -> io::Result<()> {
+    // Templates come at random, so far more problems are drawn than shown; fewer for the 8 held-out templates.
     let pool =
         [draw_many(Split::Fresh, 100 * shown, 1), draw_many(Split::OodTemplates, 20 * shown, 1)]
             .concat();

@@ -40,6 +40,7 @@ pub(crate) struct Noun {
 impl Noun {
     /// Returns the indefinite article for the singular.
     pub(crate) fn article(&self) -> &'static str {
+        // The letter is enough: none of these nouns is like `hour` or `unit`.
         if self.one.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
     }
 }
@@ -157,6 +158,7 @@ static WORDS: LazyLock<BTreeMap<&'static str, Known>> = LazyLock::new(|| {
 pub(crate) fn known(word: &str) -> Option<Known> {
     let noun = |word: &str| WORDS.get(word).filter(|known| matches!(known, Known::Noun { .. }));
     let capital = word.starts_with(char::is_uppercase);
+    // Only nouns lose their capital: `Lily` is a name, but `lily` is not.
     let opening = || noun(&word.to_lowercase()).filter(|_| capital);
     WORDS.get(word).or_else(opening).copied()
 }

@@ -82,7 +82,8 @@ impl Problem {
 /// even a small world has all topics. It retries until a problem is valid and belongs to the split, which in practice
 /// takes a few dozen attempts.
 ///
-/// # Panics If `templates` is 0.
+/// # Panics
+/// If `templates` is 0.
 pub fn draw(split: Split, templates: usize, rng: &mut ChaCha8Rng) -> Problem {
     let (topics, steps) = match split {
         Split::OodTemplates => (topics::UNSEEN, STEPS_OF_TEMPLATES),
@@ -96,6 +97,7 @@ pub fn draw(split: Split, templates: usize, rng: &mut ChaCha8Rng) -> Problem {
         let steps = weighted(steps, rng);
         let problem = (0..ARRANGEMENTS).find_map(|_| {
             let beats = arrange(template.1, steps, rng)?;
+            // Only the finished text decides its split, so problems of the other splits are told and thrown away.
             let valid = |_| {
                 tell(template, &beats, rng).filter(|problem| split_of(&problem.question) == split)
             };
@@ -113,6 +115,7 @@ pub fn draw(split: Split, templates: usize, rng: &mut ChaCha8Rng) -> Problem {
 pub fn draw_many(split: Split, n: usize, seed: u64) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
     let fresh = |index: usize| {
+        // The position of a split in its enum is part of the seed, so the order there must not change.
         let mut rng = derived(seed, split as u64, index as u64);
         loop {
             let problem = draw(split, TEMPLATES.len(), &mut rng);
@@ -139,6 +142,7 @@ fn any_template(
     let turn = |turn: usize| {
         topics.iter().filter_map(move |topic| Some((topic, topic.templates.get(turn)?)))
     };
+    // `OodTemplates` has fewer templates than a preset may ask for.
     let index = rng.random_range(0..count(topics).min(templates));
     (0..).flat_map(turn).nth(index).expect("the index is below the count of templates")
 }
@@ -169,6 +173,7 @@ fn arrange(
     let mut tails: Vec<_> = template.group.tails.iter().collect();
     tails.shuffle(rng);
     let mut beats = vec![&template.opening];
+    // Whatever is too long is skipped, since a shorter tail after it may still fit.
     for tail in tails {
         if let Some(rest) = needed.checked_sub(tail.steps.len()) {
             needed = rest;

@@ -39,6 +39,7 @@ impl Split {
 /// Returns the split that a question belongs to, whoever wrote it.
 #[must_use]
 pub fn split_of(question: &str) -> Split {
+    // Must not change: the splits of data that is already written depend on it.
     match hash(&skeleton(question)) % BUCKETS {
         0 => Split::Validation,
         1 => Split::Test,
@@ -60,6 +61,7 @@ pub fn is_evaluation(question: &str) -> bool {
 /// space. Numbers stay.
 #[must_use]
 pub fn skeleton(question: &str) -> String {
+    // Without the blanks, so that spacing cannot move a question to another split.
     let words = words(question).filter(|word| !word.trim().is_empty());
     words.map(masked).collect::<Vec<_>>().join(" ")
 }
@@ -79,9 +81,11 @@ fn masked(word: &str) -> String {
         (Some(Known::Name(_)), _) => "@name".to_owned(),
         (Some(Known::Noun { class, .. }), _) => format!("@{}", lexicon::CLASSES[class].kind),
         (None, lower) => match lower.as_str() {
+            // One mask for all, because `her` stands for both `him` and `his`.
             "he" | "she" | "him" | "his" | "her" | "hers" | "himself" | "herself" => {
                 "@pronoun".to_owned()
             }
+            // `an apple` and `a pear` have one skeleton.
             "an" => "a".to_owned(),
             _ => lower,
         },

@@ -98,6 +98,7 @@ impl<'a> Teller<'a> {
             "times" => self.said(TIMES, None),
             "divisor" => {
                 let of = of?;
+                // The quotient is going to be computed, so it has to be in range as well.
                 let fits = |d: &i64| of % d == 0 && of / d >= SMALLEST;
                 let divisors: Vec<_> = (2..=12).filter(fits).collect();
                 pick(self.rng, &divisors).map(|divisor| Slot::Number(*divisor))
@@ -115,6 +116,7 @@ impl<'a> Teller<'a> {
             let value = self.value(words.next()?)?;
             match word {
                 "by" => step = value,
+                // By `SMALLEST`, so that the difference is in range too.
                 "below" => high = high.min(value - 2),
                 "for" => step = 100 / gcd(100, value),
                 _ => return None,
@@ -157,6 +159,7 @@ impl<'a> Teller<'a> {
     }
 
     fn slot(&self, name: &str) -> Option<Slot> {
+        // The latest value first: every tail binds `r` again.
         self.slots.iter().rev().find(|(bound, _)| *bound == name).map(|(_, slot)| *slot)
     }
 
@@ -202,12 +205,14 @@ impl<'a> Teller<'a> {
             "%" => divided(left * right, 100)?,
             _ => return None,
         };
+        // Checked for every step, so that no intermediate result is negative, or 1 before a plural.
         if !(SMALLEST..=LARGEST).contains(&result) {
             return None;
         }
         self.bind(name, Slot::Number(result));
         self.last = result;
         Some(match sign {
+            // In the form that percentages have in the corpus, too (`percentage` in text.rs).
             "%" => format!("{left} * {right} / 100 = {result}"),
             _ => format!("{left} {sign} {right} = {result}"),
         })
@@ -229,6 +234,7 @@ impl<'a> Teller<'a> {
         }
         match self.slot(expression) {
             Some(Slot::Number(value) | Slot::Said(_, value)) => Some(value),
+            // One of several words may be a number: the bills of `5|10` dollars.
             Some(Slot::Word(word)) => word.parse().ok(),
             _ => expression.parse().ok(),
         }
@@ -268,6 +274,7 @@ pub(crate) fn capitalise(text: &str) -> String {
     let mut starts = true;
     let capital = |letter: char| {
         let shown = if starts { letter.to_ascii_uppercase() } else { letter };
+        // The point of `5.5` starts nothing, because a digit follows it.
         starts = matches!(letter, '.' | '?' | '!') || starts && letter == ' ';
         shown
     };

@@ -43,6 +43,7 @@ pub fn corpus(mix: CorpusMix, seed: u64) -> Vec<(&'static str, String)> {
 /// Returns a short text of computed sentences: `Tom has 12 apples and gets 5 more. Now Tom has 12 + 5 = 17 apples.`
 pub fn story(rng: &mut ChaCha8Rng) -> String {
     loop {
+        // A draw fails if a result is not whole or out of range. The loop then draws another story.
         let told = pick(rng, stories::STORIES).and_then(|beat| {
             let mut teller = Teller::new(rng);
             teller.tell(beat)?;
@@ -80,6 +81,7 @@ fn bound(rng: &mut ChaCha8Rng) -> i64 {
 fn sum(rng: &mut ChaCha8Rng) -> Option<String> {
     let (left, right) = (bound(rng), bound(rng));
     let (left, right) = (rng.random_range(1..=left), rng.random_range(1..=right));
+    // No problem has a number above 999 either.
     (left + right < 1000).then(|| format!("{left} + {right} = {}", left + right))
 }
 
@@ -103,11 +105,13 @@ fn product(rng: &mut ChaCha8Rng) -> Option<String> {
 
 fn quotient(rng: &mut ChaCha8Rng) -> Option<String> {
     let (left, right) = factors(rng);
+    // From the product, so that the quotient is whole.
     (left * right < 1000).then(|| format!("{} / {right} = {left}", left * right))
 }
 
 fn percentage(rng: &mut ChaCha8Rng) -> Option<String> {
     let percent = *pick(rng, &[5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90])?;
+    // Only of multiples of this is the percentage a whole number.
     let unit = 100 / gcd(100, percent);
     let most = [100, 240, 500][rng.random_range(0..3)];
     let whole = unit * rng.random_range(1..=most / unit);

@@ -18,6 +18,7 @@ mod work;
 use super::script::Topic;
 
 /// The topics that all splits except [`Split::OodTemplates`](super::Split::OodTemplates) draw from.
+// With `templates = 26`, a world has the first two templates of each of the 13 topics, so their order decides what it is.
 pub(super) const TRAINING: &[Topic] = &[
     shopping::TOPIC,
     wages::TOPIC,

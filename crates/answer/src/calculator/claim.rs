@@ -19,8 +19,8 @@ const MAX_SIDE: usize = 64;
 /// Largest number in a fraction that may be a share of something left unsaid: `3/4 = 15 gallons`.
 const MAX_SHARE: f64 = 12.0;
 
-/// Smallest result without a scale word that may belong to a calculation with one: `25k * 2 = 50,000`, but also
-/// `25k * 2 = 50` below it.
+/// From this result on, a number without a scale word leaves none out: `25k * 2 = 60,000` is wrong, but `25k * 2 = 60`
+/// may be in thousands.
 const SCALED_FROM: i64 = 1000;
 
 /// A claim as it was found.

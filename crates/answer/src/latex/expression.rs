@@ -383,6 +383,7 @@ impl Parser {
         } else {
             arguments.push(self.factors()?);
         }
+        // `\sin^{-1} x` is the arcsine, and not `1/\sin x`.
         let inverse = exponent.as_ref().and_then(Quotient::rational) == Some(Rational::integer(-1));
         match exponent {
             Some(_) if inverse => apply(&format!("arc{name}"), &arguments),

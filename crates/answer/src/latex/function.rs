@@ -156,6 +156,7 @@ fn arcsine(value: &Quotient) -> Option<Quotient> {
         let sine = sine_of(Rational::integer(*degrees));
         value.poly().is_some_and(|value| sine.as_ref() == Some(value))
     };
+    // All angles of `exact_sine` are multiples of 3.
     odd("arcsin", value, (0..=90).step_by(3).find(is))
 }
 
@@ -165,6 +166,7 @@ fn arctangent(value: &Quotient) -> Option<Quotient> {
         let tangent = angle.and_then(|angle| sine(&angle)?.over(&cosine(&angle)?));
         tangent.as_ref() == Some(value)
     };
+    // Only multiples of 15 have both an exact sine and an exact cosine. At 90 the cosine is zero.
     odd("arctan", value, (0..90).step_by(15).find(is))
 }
 
@@ -278,6 +280,7 @@ fn binomial(n: &Quotient, k: &Quotient) -> Option<Quotient> {
         return None;
     }
     let mut chosen = Rational::integer(i64::from(k <= n));
+    // The smaller of the two, so that the products on the way stay within the bounds.
     for step in 0..k.min((n - k).max(0)) {
         chosen = chosen.checked_mul(Rational::new(n - step, step + 1)?)?;
     }

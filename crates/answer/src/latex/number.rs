@@ -95,6 +95,7 @@ pub(super) fn inverse(number: &Poly) -> Option<Poly> {
     // Eliminate one root after another from the denominator.
     let atom = number.atoms().into_iter().next()?.clone();
     let (cofactor, norm) = conjugated(number, &atom)?;
+    // A root that is still there would make the recursion endless.
     if norm.is_zero() || norm.atoms().contains(&atom) {
         return None;
     }

@@ -7,6 +7,7 @@ pub(crate) fn numeral(text: &str) -> Option<usize> {
     let (_, number) = strip_prefixes(text)?;
     let literal = scan(number)?;
     let mut rest = number.get(literal.len..)?;
+    // `10^8` is a number that a unit may follow. Any other power is left to the expression.
     let ten = number.get(..literal.len) == Some("10");
     if let Some((_, len)) = exponent(rest) {
         rest = rest.get(len..)?;

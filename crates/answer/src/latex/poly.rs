@@ -300,6 +300,7 @@ impl fmt::Display for Poly {
         if self.is_zero() {
             return f.write_str("0");
         }
+        // Backwards: `is_turned` takes the last term for the one that is displayed first.
         for (at, (monomial, value)) in self.0.iter().rev().enumerate() {
             if at > 0 && !value.is_negative() {
                 f.write_str("+")?;

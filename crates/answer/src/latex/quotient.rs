@@ -104,6 +104,7 @@ impl Quotient {
         let exponent = exponent.poly()?;
         let constant = Monomial::new();
         let mut power = Self::integer(1);
+        // `a^(b+c)` is `a^b a^c`, so every term of the exponent gives a factor.
         for (monomial, value) in exponent.terms() {
             let factor = if *monomial == constant {
                 let over = Self::whole(constant_power(&self.den, value)?);

@@ -139,6 +139,7 @@ fn statement(difference: &Quotient, sign: char) -> Option<Vec<Item>> {
     }
     let (sum, turned) = normal(sum)?;
     let sign = if turned { mirrored(sign) } else { sign };
+    // The denominator is left out of `sum`. Its sign is unknown, and could turn an inequality around.
     if !whole && sign != '=' {
         return None;
     }

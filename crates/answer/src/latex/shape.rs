@@ -273,6 +273,7 @@ fn sequence(tokens: &[Token], depth: u32) -> Option<String> {
         _ => combined(items(part, depth + 1)?),
     });
     let parts = parts.collect::<Option<Vec<_>>>()?;
+    // `\langle 1,2\rangle` and `(1,2)` are the same vector.
     let (open, close) = if *open == '⟨' { ('(', ')') } else { (*open, *close) };
     Some(format!("{open}{}{close}", parts.join(&separator.to_string())))
 }
@@ -344,6 +345,7 @@ fn matrix(before: &[Token], tokens: &[Token]) -> Option<String> {
     }
     if kind == "vmatrix" {
         let size = rows.len();
+        // Four rows at most, because the determinant takes factorial time.
         let square = before.is_empty() && (1..=4).contains(&size);
         let square = square && rows.iter().all(|row| row.len() == size);
         return if square { determinant(&rows)?.key() } else { None };

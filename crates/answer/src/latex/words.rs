@@ -79,8 +79,8 @@ pub(super) fn has_short_word(answer: &str) -> bool {
 /// Short words made only of letters that are usual for variables.
 const WORDS: [&str; 5] = ["add", "bad", "cab", "dab", "dad"];
 
-/// Whether letters are more likely a product than a word: anything but two or three letters, only consonants, or only
-/// a, b, c, d.
+/// Whether letters are more likely a product than a word: two or three letters that are all consonants, or all among
+/// a, b, c and d. Any other number of letters counts as a product, too; callers judge those by other rules.
 pub(super) fn is_product(word: &str) -> bool {
     let of = |letters: &str| word.chars().all(|c| letters.contains(c.to_ascii_lowercase()));
     let short = (2..=3).contains(&word.len()) && !NAMES.contains(&word);

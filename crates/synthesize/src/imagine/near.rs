@@ -84,6 +84,7 @@ impl Near {
 
     fn bands_of(&self, grams: &BTreeSet<u64>) -> Vec<(usize, u64)> {
         let least = |function: usize| {
+            // Plus one, because `mix` maps 0 to 0.
             grams.iter().map(|gram| mix(gram ^ mix(function as u64 + 1))).min().unwrap_or(0)
         };
         let signature: Vec<u64> = (0..FUNCTIONS).map(least).collect();
@@ -99,11 +100,13 @@ fn rows(similarity: f64) -> usize {
         let (band, bands) = (similarity.powi(rows as i32), (FUNCTIONS / rows) as i32);
         (1.0 - band).powi(bands)
     };
+    // Longer bands overlook more pairs, so the first that overlooks too many ends the search.
     (1..=FUNCTIONS).take_while(|&rows| overlooked(rows) <= OVERLOOKED).last().unwrap_or(1)
 }
 
 fn jaccard(one: &BTreeSet<u64>, other: &BTreeSet<u64>) -> f64 {
     let common = one.intersection(other).count();
+    // Not 0 / 0 for two texts without words, which share every band.
     common as f64 / (one.len() + other.len() - common).max(1) as f64
 }
 

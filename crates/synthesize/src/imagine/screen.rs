@@ -113,12 +113,14 @@ impl<'a> Screen<'a> {
             most: ((share * count as f64) as usize).max(1),
             seen,
             near,
+            // The texts before do not count: the limit is a share of the prompts of this round.
             shapes: BTreeMap::new(),
         }
     }
 
     /// Returns the reason why a text must not become a prompt. `None` lets it through, and no later text may repeat it.
     pub(crate) fn pass(&mut self, text: &str) -> Option<End> {
+        // A draft is counted under its first fault, so another order would change what the metrics say.
         if self.well_posed && flaw(text).is_some() {
             return Some(End::Flawed);
         }

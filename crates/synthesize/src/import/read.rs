@@ -66,6 +66,7 @@ fn other_container(begins: &[u8]) -> Option<(&'static str, &'static str)> {
 fn parquet(path: &Path, map: &ColumnMap) -> Result<Vec<Imported>, Failure> {
     let questions: Vec<&str> = map.question_columns().collect();
     let labelled = !map.unlabelled;
+    // The cells of a row come in this order, and are taken apart in it below.
     let mut columns: Vec<(&str, Holds)> =
         questions.iter().map(|name| (*name, Holds::Texts)).collect();
     columns.extend(labelled.then_some((map.answer.as_str(), Holds::Scalars)));

@@ -10,6 +10,7 @@ pub(crate) const COMPARED: Group = Group {
             &["{q} has {x} more {items} than {l}.", "{q} owns {x} more of them than {l}."],
             &["{q} has [r = r + x] {items}."],
         )
+        // The next tail compares with the person that was introduced last.
         .then("l: same q"),
         beat(
             "q: person, x: 2..40 below r",
@@ -26,6 +27,7 @@ pub(crate) const COMPARED: Group = Group {
         beat(
             "q: person",
             &["{q} has half as many {items} as {l}.", "{q} owns only half as many of them as {l}."],
+            // Fails, and is drawn again, if `r` is odd.
             &["{q} has [r = r / 2] {items}."],
         )
         .then("l: same q"),
@@ -59,6 +61,7 @@ pub(crate) const COMPARED: Group = Group {
                 "How many more {items} than {o} does {l} have?",
                 "By how many {items} does {l} have more than {o}?",
             ],
+            // Fails, and is drawn again, unless `l` has more than `o`.
             &["{l} has [r = r - s] more {items}."],
         ),
         beat(
@@ -90,6 +93,7 @@ pub(crate) const AGES: Group = Group {
         )
         .then("l: same q"),
         beat(
+            // `y` is never told. Nobody gets older than 100, because then its range is empty and the draw fails.
             "q: person, t: times, y: r*t..100",
             &["{q} is {t} as old as {l}.", "The age of {q} is {t} the age of {l}."],
             &["{q} is [r = r * t] years old."],
@@ -122,6 +126,7 @@ pub(crate) const AGES: Group = Group {
         beat(
             "",
             &["How many years older than {o} is {l}?", "By how many years is {l} older than {o}?"],
+            // Fails, and is drawn again, unless `l` is older than `o`.
             &["{l} is [r = r - s] years older."],
         ),
     ],

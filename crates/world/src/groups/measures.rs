@@ -275,6 +275,7 @@ pub(crate) const PAGES: Group = Group {
             &["There are [r = g - r] pages left."],
         ),
         beat(
+            // A range of one number: what is left of the book takes exactly `k` days.
             "d: 2..12, k: 2..12, g: r+d*k..r+d*k",
             &[
                 "The book has {g} pages, and {he} reads the others at {d} pages a day. How many more days does {o} need?",
@@ -366,6 +367,7 @@ pub(crate) const HEIGHT: Group = Group {
             &["The {v} needs [r = g - r] more centimeters."],
         ),
         beat(
+            // A range of one number: growing takes exactly `k` months.
             "d: 2..9, k: 2..9, g: r+d*k..r+d*k",
             &[
                 "From now on it grows {d} centimeters a month. After how many months will it be {g} centimeters tall?",

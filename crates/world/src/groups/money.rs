@@ -24,6 +24,7 @@ pub(crate) const MONEY: Group = Group {
             &["Now {o} has [r = r + x] dollars."],
         ),
         beat(
+            // The cost has no bound: if it is too high, the second step fails and the numbers are drawn again.
             "g: good, k: 2..8, m: 2..15",
             &[
                 "{he} then buys {k} {gs} for ${m} each.",
@@ -189,6 +190,7 @@ pub(crate) const BILL: Group = Group {
             &[],
         ),
         beat(
+            // From `r+2`, because a difference of 1 is out of range.
             "w: r+2..r+60",
             &[
                 "{he} pays with ${w}. How much change does {he} get?",

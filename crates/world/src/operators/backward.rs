@@ -29,9 +29,11 @@ pub fn backward(question: &str, answer: &str, rng: &mut ChaCha8Rng) -> Option<Ba
 /// Combines two questions: the answer of the first replaces a number in the second. `None` if the second has no
 /// suitable number, or if one of them already has an unknown.
 pub fn compose(first: &str, second: &str, rng: &mut ChaCha8Rng) -> Option<String> {
+    // Only the first: `masked` looks for an x in the second.
     if words(first).any(|word| word.eq_ignore_ascii_case("x")) {
         return None;
     }
+    // The answer may be any number, but a percentage may not.
     let (second, _) = masked(second, "X", |figure| !figure.percent, rng)?;
     Some(format!("{first} Let X be the answer to this question. {second}"))
 }
@@ -44,6 +46,7 @@ fn masked(
     rng: &mut ChaCha8Rng,
 ) -> Option<(String, Figure)> {
     let text: Vec<&str> = words(question).collect();
+    // One unknown at a time, or nobody knows which x is asked for.
     if text.iter().any(|other| other.eq_ignore_ascii_case(word)) {
         return None;
     }

@@ -73,12 +73,13 @@ impl Cast {
 
     /// Whether a sentence mentions something definite, such as "the farm", that appears in `before` but not here.
     fn lacks_definite(&self, sentence: &str, before: &Self) -> bool {
-        // Nouns of the lexicon are left out here: callers compare them by class.
+        // Without the blanks, so that `the` and its noun are neighbours.
         let text: Vec<&str> = words(sentence).filter(|word| *word != " ").collect();
         text.windows(2).any(|pair| {
             let (the, of) = (pair[0].to_lowercase(), pair[1].to_lowercase());
             let definite = matches!(the.as_str(), "the" | "this" | "these" | "those");
             definite
+                // Nouns of the lexicon do not count here, because callers compare them by class.
                 && known(pair[1]).is_none()
                 && before.words.contains(&of)
                 && !self.words.contains(&of)
@@ -219,6 +220,7 @@ pub(super) fn transplanted(sentence: &str, before: &str, here: &str) -> Option<S
     }
     let text: Vec<&str> = words(sentence).collect();
     let (lead, new_lead) = (there.people.first(), here.people.first());
+    // Pronouns are not rewritten, so the new person has to take the same ones.
     if text.iter().any(|word| is_pronoun(word)) {
         let feminine = |person: Option<&usize>| person.map(|person| PEOPLE[*person].feminine);
         if lead.is_none() || feminine(lead) != feminine(new_lead) {
@@ -231,6 +233,7 @@ pub(super) fn transplanted(sentence: &str, before: &str, here: &str) -> Option<S
             Some(Known::Name(person)) if Some(&person) == lead => {
                 changes.insert(at, PEOPLE[*new_lead?].name.to_owned());
             }
+            // Anybody else of the other text has no counterpart here, and somebody of this text would be meant by mistake.
             Some(Known::Name(person))
                 if there.people.contains(&person) || here.people.contains(&person) =>
             {

@@ -18,6 +18,7 @@ pub(super) fn sentences(text: &[&str]) -> Vec<usize> {
     let mut sentence = 0;
     let number = |at: usize| {
         let current = sentence;
+        // The point of `2.5` ends no sentence.
         let closes = matches!(text[at], "." | "?" | "!")
             && !text.get(at + 1).is_some_and(|next| is_number(next));
         sentence += usize::from(closes);
@@ -37,12 +38,16 @@ pub(super) fn figures(text: &[&str], sentences: &[usize]) -> Vec<Figure> {
     let joined =
         |mark: &str, other: &str| matches!(mark, "." | "," | "/" | ":") && is_number(other);
     let figure = |at: usize| {
+        // Not 1, whose noun is a singular: any other number needs the plural.
         let value: i64 = text[at].parse().ok().filter(|value| (2..10_000).contains(value))?;
         let (before, after) = (at.checked_sub(1), Some(at + 1));
         let part = joined(word(before), word(at.checked_sub(2)))
             || joined(word(after), word(Some(at + 2)));
+        // `5th` and `x2` are not counts.
         let glued = [before, after].into_iter().any(|at| word(at).starts_with(char::is_alphabetic));
+        // The blank is a word of its own here, so the next word is two places on.
         let percent = word(after) == "%" || word(Some(at + 2)) == "percent";
+        // `in 1999` says when, not how many.
         let year = (1900..2100).contains(&value);
         let least = if word(Some(at + 2)) == "times" { 3 } else { 2 };
         (!part && !glued && !year).then_some(Figure {

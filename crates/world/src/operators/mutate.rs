@@ -69,16 +69,19 @@ fn divisors(text: &[&str], sentences: &[usize], figures: &[Figure]) -> (Vec<usiz
     let mut modulus = text
         .iter()
         .enumerate()
+        // Saturating, because a text may say `half` a hundred times.
         .fold(1_i64, |modulus, (at, word)| modulus.saturating_mul(part(text, at, word)));
     for sentence in dividing(text, sentences, figures) {
         let here =
             || figures.iter().filter(|figure| figure.sentence == sentence && !figure.percent);
         let smallest = here().map(|figure| figure.value).min().unwrap_or(0);
+        // The smallest number may be the divisor however large it is, as in `split into groups of 24`.
         for figure in here().filter(|figure| figure.value <= USUAL_DIVISOR.max(smallest)) {
             divisors.push(figure.at);
             modulus = modulus.saturating_mul(figure.value);
         }
     }
+    // A percentage takes a part of some number. The text does not show of which, so it counts for all of them.
     for figure in figures.iter().filter(|figure| figure.percent) {
         modulus = modulus.saturating_mul(share(figure.value));
     }
@@ -105,6 +108,7 @@ fn dividing(text: &[&str], sentences: &[usize], figures: &[Figure]) -> Vec<usize
         here.any(|(word, _)| words.contains(&word.to_lowercase().as_str()))
     };
     let last = sentences.iter().rposition(|_| true).map_or(0, |at| sentences[at]);
+    // The last number is taken for the rate: `He saves $5 a week. How many weeks does he need?`
     let rate = figures.last().filter(|_| says(PERIODS, last)).map(|figure| figure.sentence);
     let mut all: Vec<usize> = (0..=last)
         .filter(|sentence| says(DIVIDING, *sentence) || rate == Some(*sentence))
@@ -122,6 +126,7 @@ fn share(percent: i64) -> i64 {
 fn redrawn(figure: &Figure, modulus: i64, rng: &mut ChaCha8Rng) -> Option<i64> {
     let value = figure.value;
     if figure.percent {
+        // 25 % may become 50 %, but not the reverse: what has a whole half need not have a whole quarter.
         let fits = |percent: &&i64| **percent != value && share(value) % share(**percent) == 0;
         let percents: Vec<_> = PERCENTS.iter().filter(fits).collect();
         return pick(rng, &percents).map(|percent| **percent);
@@ -137,6 +142,7 @@ fn redrawn(figure: &Figure, modulus: i64, rng: &mut ChaCha8Rng) -> Option<i64> {
     // large a modulus it is the value itself, which usually leads out of the range, and the number stays.
     let step =
         if modulus <= LARGEST_MODULUS { modulus / gcd(modulus, round) * round } else { value };
+    // At least up to 4, or 2 could become nothing but 3.
     let (low, high) = ((value / 2).max(figure.least), (value * 3 / 2).max(4));
     let (down, up) = ((value - low) / step, (high - value) / step);
     let steps: Vec<i64> = (-down..=up).filter(|steps| *steps != 0).collect();
@@ -147,6 +153,7 @@ fn redrawn(figure: &Figure, modulus: i64, rng: &mut ChaCha8Rng) -> Option<i64> {
 fn exchanged(text: &[&str], rng: &mut ChaCha8Rng) -> Changes {
     let found: Vec<_> =
         text.iter().enumerate().filter_map(|(at, word)| Some((at, known(word)?))).collect();
+    // Ordered maps, because every entry draws from the generator in turn.
     let mut people: BTreeMap<usize, usize> = BTreeMap::new();
     let mut nouns: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     for (_, what) in &found {
@@ -157,6 +164,7 @@ fn exchanged(text: &[&str], rng: &mut ChaCha8Rng) -> Changes {
     }
     for person in people.keys().copied().collect::<Vec<_>>() {
         let same = |other: &usize| PEOPLE[*other].feminine == PEOPLE[person].feminine;
+        // Neither somebody of the text nor a name just given out, or two people would become one.
         let taken =
             |other: &usize| people.contains_key(other) || people.values().any(|new| new == other);
         let others: Vec<_> =

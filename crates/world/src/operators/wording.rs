@@ -15,6 +15,7 @@ pub(super) fn rewritten(text: &[&str], changes: &Changes) -> String {
 
 /// Adjusts the article before a noun, if there is one.
 pub(super) fn article(text: &[&str], noun: usize, article: &str, changes: &mut Changes) {
+    // The blank before the noun is a word of its own.
     if let Some(at) = noun.checked_sub(2)
         && text[noun - 1] == " "
         && matches!(text[at], "a" | "an" | "A" | "An")

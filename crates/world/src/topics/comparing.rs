@@ -33,6 +33,7 @@ pub(crate) const TOPIC: Topic = Topic {
         template(
             "half as many",
             beat(
+                // `q` is never told. It makes `s` even.
                 "o: person, l: person, item: thing, q: 4..50, s: q*2..q*2",
                 &[
                     "{o} has {s} {items}. {l} has half as many {items} as {o}.",

@@ -57,6 +57,7 @@ pub(crate) const TOPIC: Topic = Topic {
         template(
             "club",
             beat(
+                // Without a step of its own, so `r` is told here instead of computed.
                 "w: club|choir|camp, at: =in it, who: =members, r: 20..200",
                 &["A {w} has {r} members.", "There are {r} members in a {w}."],
                 &[],

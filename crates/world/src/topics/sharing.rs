@@ -76,6 +76,7 @@ pub(crate) const TOPIC: Topic = Topic {
         template(
             "equal shares",
             beat(
+                // `x` is never told: it is the share of each child, and makes the division exact.
                 "o: person, item: thing, d: 2..8, x: 3..30, w: d*x..d*x, y: 2..30",
                 &[
                     "{o} has {y} {items}. Then {w} other {items} are divided equally among {d} children, and {o} is one of them.",

@@ -93,6 +93,7 @@ pub(crate) const TOPIC: Topic = Topic {
         template(
             "deal",
             beat(
+                // `q` is never told. It makes `x` a multiple of `d`, so that the division is exact.
                 "o: person, g: good, d: 2..6, q: 2..9, x: d*q..d*q, m: 3..20",
                 &[
                     "{gs} are sold in sets of {d}, and a set costs ${m}. {o} buys {x} {gs}.",

@@ -117,6 +117,7 @@ pub(crate) const TOPIC: Topic = Topic {
         template(
             "gas",
             beat(
+                // `q` is never told. It makes the gallons a whole number.
                 "o: person, v: 10..40 by 5, q: 3..15, g: v*q..v*q, m: 2..6",
                 &[
                     "{o}'s car goes {v} miles on one gallon of gas. {he} drives {g} miles, and gas costs ${m} per gallon.",

@@ -3,6 +3,7 @@
 use crate::groups::{BILL, CROWD, MINUTES, MONEY, PAGES, PRODUCE, STOCK, THINGS};
 use crate::script::{Topic, beat, template};
 
+// The openings are new. Tails and ends are those of the other topics.
 pub(crate) const TOPIC: Topic = Topic {
     name: "unseen",
     templates: &[
