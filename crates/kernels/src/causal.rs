@@ -129,6 +129,7 @@ pub fn attend(shape: Shape, joined: Vec<f32>, angles: Angles<'_>) -> (Vec<f32>, 
     let keys = rotary(&joined[heads * width..], angles, shape.rotary(kv_heads));
     let mut weights = vec![0.0; batch * heads * time * time];
     let mut output = vec![0.0; batch * time * shape.output()];
+    // One buffer for all blocks, so that the softmax finds a block's scores still in the cache.
     let mut scores = vec![0.0; BLOCK * time];
     for block in shape.blocks() {
         let (count, visible) = (block.queries(), block.to);

@@ -94,6 +94,7 @@ impl Kv {
     pub fn write(&mut self, token: usize, at: HeadAt, key: &[f32], value: &[f32]) {
         let (keys, values) = (self.keys_at(at), self.values_at(at));
         let (tokens, width) = (self.tokens, self.shape.width);
+        // Keys are kept transposed: scattered writes are paid once per token, scattered reads would be at every later one.
         for (slot, &x) in self.data[keys][token..].iter_mut().step_by(tokens).zip(key) {
             *slot = x;
         }
@@ -112,6 +113,7 @@ impl Kv {
         shape: KvShape,
     ) -> Self {
         let mut joined = Self::zeros(pieces.clone().map(|(_, tokens)| tokens.len()).sum(), shape);
+        // `chunks_exact` panics for a size of 0.
         if joined.tokens == 0 {
             return joined;
         }

@@ -58,6 +58,7 @@ vectorized! {
         let rows = logits.chunks_exact_mut(vocabulary.max(1)).zip(losses);
         for ((row, loss), (&target, &weight)) in rows.zip(targets.iter().zip(weights)) {
             let target = target as usize;
+            // Read first: `normalize` overwrites the row.
             let logit = row[target];
             *loss = weight * (normalize(row) - logit);
             for p in row.iter_mut() {

@@ -32,6 +32,7 @@ impl<'a> View<'a> {
     /// # Panics
     /// Panics if the matrix does not lie within the slice.
     pub fn strided(data: &'a [f32], [rows, columns]: [usize; 2], stride: usize) -> Self {
+        // The last row need not be a whole stride long: a view of a head begins in the middle of a row.
         assert!(columns <= stride && data.len() + stride >= rows * stride + columns);
         Self { data, rows, columns, strides: [stride, 1] }
     }
@@ -89,6 +90,7 @@ impl<'a> View<'a> {
         // SAFETY: both views were checked to lie within their slices when they were created.
         unsafe {
             // One thread per product: small matrices do not scale over threads, and every worker multiplies its own.
+            // Unless `add` is set, `out` is not read: `times` passes memory that nobody has initialized.
             gemm::gemm(
                 self.rows,
                 right.columns,

@@ -192,6 +192,7 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
     let Out { data, stride, from, width } = to;
     let long = REGISTERS * S::F32_LANES;
+    // Continued from earlier pieces: the order of a sum must not depend on where the right-hand side is split.
     if add {
         for (sums, row) in sums.iter_mut().zip(data.chunks_exact(stride)) {
             let mut line = [0.0; SPARE];
@@ -236,6 +237,7 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     }
 }
 
+// The sums are borrowed: passed by value they stayed in memory, which made products five times slower (docs/PERFORMANCE.md).
 #[inline(always)]
 fn add_line<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     simd: S,
@@ -246,6 +248,7 @@ fn add_line<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     for (sums, &x) in sums.iter_mut().zip(rows) {
         let x = simd.splat_f32s(x);
         for (sum, &w) in sums.iter_mut().zip(line) {
+            // Fused only where the processor can do it, so another kind of CPU may round differently.
             *sum = simd.mul_add_e_f32s(x, w, *sum);
         }
     }

@@ -69,6 +69,7 @@ vectorized! {
         let rows = x.chunks_exact(width).zip(grad.chunks_exact(width));
         for (out, (row, grad)) in grad_x.chunks_exact_mut(width).zip(rows) {
             let scale = inverse_rms(row, epsilon);
+            // Scaling a row does not change its norm, so the gradient loses its component along the row.
             let dot = sum(width, |i| row[i] * grad[i] * weight[i]);
             let along = scale * scale * scale * dot / width as f32;
             let outs = out.iter_mut().zip(grad_weight.iter_mut());

@@ -46,10 +46,12 @@ pub(crate) fn exp(x: f32) -> f32 {
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // Adding 1.5 * 2^23 rounds to an integer, which ends up in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
+    // Beyond these bounds the exponent would not fit its bits.
     let clamped = x.clamp(-87.0, 88.0);
     let shifted = clamped * LOG2_E + ROUND;
     let whole = shifted - ROUND;
     let rest = clamped - whole * LN2_HIGH - whole * LN2_LOW;
+    // The coefficients of `expf` in the Cephes library.
     let series = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5];
     let mut sum = series[0];
     for term in &series[1..] {
@@ -58,6 +60,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     let fraction = sum * rest * rest + rest + 1.0;
     // The integer part goes straight into the exponent bits.
     let power = f32::from_bits(fraction.to_bits().wrapping_add(shifted.to_bits() << 23));
+    // Exactly 0, so that a masked score of negative infinity has no weight at all.
     if x < -87.0 { 0.0 } else { power }
 }
 
@@ -93,6 +96,7 @@ pub(crate) fn row_max(row: &[f32]) -> f32 {
     let mut chunks = row.chunks_exact(LANES);
     for chunk in &mut chunks {
         for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            // Not `f32::max`, which takes several instructions because of what it promises about NaN.
             *lane = if x > *lane { x } else { *lane };
         }
     }

@@ -43,6 +43,7 @@ pub(crate) struct Host(FlexTensor);
 
 impl Host {
     pub(crate) fn of(tensor: &FlexTensor) -> Self {
+        // `as_slice` is `None` for a transposed or narrowed view, whose values are not in order.
         Self(if tensor.as_slice::<f32>().is_some() {
             tensor.clone()
         } else {

@@ -15,6 +15,8 @@ pub(crate) struct Caches {
 
 /// Keys and values of one layer, preallocated: `[batch, kv_heads, capacity, d_head]`.
 struct Cache {
+    // With concatenation at every step instead, decoding 64 rows at a context of 512 took 34 ms a step instead of 24.7
+    // (burn's CPU backend).
     keys: Slot,
     values: Slot,
 }
@@ -127,6 +129,7 @@ impl Slot {
         let whole = self.0.take().expect("every write puts the tensor back");
         let at = [0..batch, 0..heads, column..column + time, 0..d_head];
         let whole = whole.slice_assign(at, new);
+        // A view of the same tensor. It has to be gone before the next write, which would otherwise copy the cache.
         let filled = whole.clone().narrow(2, 0, column + time);
         self.0 = Some(whole);
         filled

@@ -74,6 +74,7 @@ impl Checkpoint {
         config.validate().map_err(|e| Error::malformed(&generation, e.to_string()))?;
         let path = dir.join(TOKENIZER_FILE);
         let tokenizer = Tokenizer::load(&path)?;
+        // A token past the embedding would have no row there. Fewer tokens than rows are fine: many models pad the embedding.
         if tokenizer.len() > config.vocab_size {
             let (have, room) = (tokenizer.len(), config.vocab_size);
             let problem = format!("{have} entries, but vocab_size in {CONFIG_FILE} is {room}");
@@ -121,6 +122,7 @@ impl Checkpoint {
         let tokenizer_config = serde_json::json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": bos, "eos_token": eos, "pad_token": pad,
+            // Or transformers may remove spaces before punctuation when it decodes.
             "clean_up_tokenization_spaces": false,
             "model_max_length": self.config.max_position_embeddings,
         });

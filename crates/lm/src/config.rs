@@ -282,6 +282,7 @@ impl ModelConfig {
         Self {
             num_key_value_heads: Some(self.kv_heads()),
             rope_theta: self.rope_base(),
+            // What applies goes under both names, so that readers of either one compute the same frequencies.
             rope_parameters: self.rope_parameters.as_ref().and(rope).map(RopeParameters::renamed),
             rope_scaling: rope.filter(scaled).map(RopeParameters::renamed),
             torch_dtype: float32(),

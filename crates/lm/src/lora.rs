@@ -87,6 +87,7 @@ impl Decoder {
                 (Target::UpProj, "mlp.up_proj", &mut mlp.up_proj),
                 (Target::DownProj, "mlp.down_proj", &mut mlp.down_proj),
             ];
+            // In the order of the model, not of `targets`: adapters are drawn in this order, however a preset lists them.
             let named = all.into_iter().filter(|(target, ..)| targets.contains(target));
             targeted.extend(named.map(|(_, name, p)| (format!("model.layers.{layer}.{name}"), p)));
         }
@@ -129,6 +130,7 @@ impl Decoder {
             }
         }
         let about = serde_json::json!({
+            // No path of the base: the same training has to give the same bytes anywhere.
             "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": null,
             "r": config.rank, "lora_alpha": config.alpha, "target_modules": config.targets,
             "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,

@@ -22,6 +22,7 @@ impl Precision {
     pub(crate) fn matmul<const D: usize>(self, left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
         match self {
             Self::F32 => left.matmul(right),
+            // burn has no autocast, so the factors of each product are cast here.
             Self::Bf16 => short(left).matmul(short(right)).cast(FloatDType::F32),
         }
     }

@@ -51,6 +51,7 @@ impl AddAssign for PrefixCounts {
 /// The scope of a text, a hash of it, so that rows about the same question share a cache. A collision is harmless: the
 /// two texts just share a trie.
 pub fn scope_of(text: &str) -> u64 {
+    // Scopes live only in memory, so another version of Rust may hash differently.
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()

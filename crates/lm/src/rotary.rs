@@ -83,5 +83,6 @@ fn at_position(
     frequencies: &[f64],
     f: fn(f64) -> f64,
 ) -> impl Iterator<Item = f32> {
+    // The angle is computed in `f64`: a large position leaves few digits for the fraction of a turn in `f32`.
     frequencies.iter().map(move |frequency| f(position as f64 * frequency) as f32)
 }

@@ -111,6 +111,7 @@ impl Training<'_> {
             let (update, total) = (state.update, plan.total);
             on_event(Event::Update { update, total, loss: value, rate, norm, tokens, preferred })?;
             self.validate(&loss, &mut state, plan.total, on_event)?;
+            // Saved after the validation of the same update, since a resumed run does not repeat it.
             if update.is_multiple_of(self.config.save_every) {
                 on_event(Event::Save(&state))?;
             }

@@ -153,6 +153,7 @@ pub(crate) fn replace(
             let host = if linear { host.transposed() } else { host };
             param.map(|old| {
                 let device = old.device();
+                // A new tensor does not inherit this, and frozen parameters have to stay frozen.
                 let tracked = old.is_require_grad();
                 let new = Tensor::from_data(TensorData::new(host.data, host.shape), &device);
                 new.set_require_grad(tracked)
@@ -180,6 +181,7 @@ pub(crate) fn initial(model: Decoder, config: &ModelConfig, rng: &mut ChaCha8Rng
 
 /// A standard normal draw (Box-Muller).
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    // A draw may be 0 but never 1, so the logarithm is finite.
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }

@@ -1,7 +1,7 @@
 //! The policy: a language model, run in this process or reached over HTTP, that proposes options for the search.
 //!
 //! A state is the prompt plus the text written so far; an option is the text up to the next termination (AlphaLLM §4.3).
-//! The policy does not judge answers: that is the critics' request. It holds no state between calls except in the `Prefixes`
+//! The policy does not judge answers; the critics do. It holds no state between calls except in the `Prefixes`
 //! that the caller passes in, so the same requests with the same seeds give the same options.
 
 mod draft;

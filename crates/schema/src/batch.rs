@@ -73,6 +73,7 @@ fn check_rows<T: Table>(rows: &[T]) -> Result<(), Error> {
 
 fn compare(found: &Fields, declared: &Fields) -> Result<(), String> {
     for (i, want) in declared.iter().enumerate() {
+        // By name first: by place alone, a missing column would be reported as a neighbour of the wrong type.
         let Some((at, have)) = found.find(want.name()) else {
             return Err(format!("column `{}` is missing", want.name()));
         };
@@ -115,6 +116,7 @@ fn check_values<T: Table>(batch: &RecordBatch) -> Result<(), Error> {
 
 /// Fails with the first row that has a null where none is allowed, or a number that is not finite.
 fn check_array(declared: &Field, array: &dyn Array) -> Result<(), (usize, &'static str)> {
+    // Arrow has not checked this: other writers mark every column as nullable.
     if !declared.is_nullable()
         && array.null_count() > 0
         && let Some(row) = (0..array.len()).find(|row| array.is_null(*row))
@@ -126,6 +128,7 @@ fn check_array(declared: &Field, array: &dyn Array) -> Result<(), (usize, &'stat
         DataType::Float64 => finite(array.as_primitive::<Float64Type>().iter(), f64::is_finite),
         DataType::List(child) => {
             let lists = array.as_list::<i32>();
+            // What Arrow keeps under a null list is not data.
             (0..lists.len()).filter(|row| lists.is_valid(*row)).try_for_each(|row| {
                 check_array(child, lists.value(row).as_ref()).map_err(|(_, what)| (row, what))
             })

@@ -68,6 +68,7 @@ macro_rules! primitive {
     };
 }
 
+// There is no type for maps because HF datasets refuses them.
 primitive!(String => Utf8, i32 => Int32, i64 => Int64, f32 => Float32, f64 => Float64, bool => Boolean);
 
 impl<T: Column> Column for Option<T> {

@@ -37,6 +37,7 @@ record! {
 
 table! {
     /// The judgement of one trajectory.
+    // Version 2 has `confidence`, the f of the filter of `tiny`: f(x, y) > gamma is then a threshold on a probability.
     pub struct Critique = "critiques" version 2, key (trajectory_id), check paired;
 
     /// The trajectory judged.

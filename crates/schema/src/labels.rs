@@ -7,6 +7,7 @@ pub const HELD_OUT: &str = "held_out";
 
 table! {
     /// A sampled solution of a labelled seed, with the critics' targets.
+    // Version 2 has `root_target`: the bare question is a state too, which all samples continue.
     pub struct Label = "labels" version 2, key (trajectory_id), check in_range;
 
     /// Hash of what decides the solution.
@@ -51,6 +52,7 @@ fn in_range(row: &Label) -> Result<(), String> {
     if ![0.0, 1.0].contains(&row.outcome) {
         return Err(format!("outcome is {}, neither 0 nor 1", row.outcome));
     }
+    // NaN does not get here: `to_batch` and `from_batch` refuse it in every column before they check rows.
     if row.weight < 0.0 {
         return Err(format!("weight is {}, below 0", row.weight));
     }

@@ -34,6 +34,7 @@ table! {
 view! {
     /// A prompt without answer and solution, which only the labelled seeds and the test problems have. Stages that must
     /// not see labels read prompts as this.
+    // Lists what is in, not what is out: a column that `Prompt` gets later may hold a label, and must not get in by itself.
     pub struct Question of Prompt {
         /// Hash of the prompt's content.
         pub prompt_id: String,

@@ -24,6 +24,7 @@ impl Message {
 
 table! {
     /// One example to fine-tune the policy on.
+    // Version 2 has `logprob`, from which `news` follows.
     pub struct SftExample = "sft" version 2, key (example_id), check weighted;
 
     /// What is given.
@@ -51,6 +52,7 @@ impl SftExample {
     /// Returns the probability that the policy that drew the solution would have written something else, `1 - p(y | x)`, 0 to
     /// 1. A solution that the policy writes anyway teaches it nothing. It is 1 if the probability is unknown.
     pub fn news(&self) -> f64 {
+        // `exp_m1` keeps the digits where the probability is close to 1. A sum of log-probabilities may round to above 0.
         self.logprob.map_or(1.0, |logprob| -f64::from(logprob).min(0.0).exp_m1())
     }
 }

@@ -37,6 +37,7 @@ pub trait Table: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// Returns name and version as written into every part, for example `prompts@1`.
     fn tag() -> String {
+        // In every part, so that a mix is noticed: DuckDB and pandas silently drop a column that only later parts have.
         format!("{}@{}", Self::NAME, Self::VERSION)
     }
 }

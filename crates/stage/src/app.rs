@@ -58,6 +58,7 @@ fn survive_signals() {
 /// Runs a stage. A panic in it becomes a [`Failure::bug`] that names the place in the source.
 fn guard(run: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     let first = record_first_panic();
+    // Nothing that the stage left half-changed is used after a panic: the process only reports it and ends.
     let ended = panic::catch_unwind(AssertUnwindSafe(run));
     let panicked = first.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (ended, panicked) {

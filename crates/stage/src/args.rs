@@ -31,6 +31,7 @@ pub struct Common {
     pub seed: u64,
 
     /// Round of the outer loop that the output belongs to; 0 is the bootstrap.
+    // `i32` like the column `round` of every table: not all readers of Parquet know unsigned integers.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..))]
     pub round: i32,
 
@@ -101,6 +102,7 @@ impl Files<'_> {
                 Some((other, _)) if *other == argument => {
                     overlay.set(assignment, assignment.find('.').map_or(0, |dot| dot + 1))?;
                 }
+                // It goes to another file, which takes it when it is loaded.
                 _ => {}
             }
         }

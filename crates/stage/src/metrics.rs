@@ -23,6 +23,7 @@ impl Metrics {
     /// Opens the log at `path` for appending, creating it and its folder if needed, and starts the
     /// clock. The times in a run's rows are measured from its own start.
     pub fn open(path: &Path) -> Result<Self, Failure> {
+        // A resumed stage appends to the rows of its earlier runs, and its clock starts again at 0: `start` tells them apart.
         let last = MetricsLog::read(path)?.pop();
         let start = last.map_or(0, |row| row["start"].as_u64().unwrap_or(0).saturating_add(1));
         Ok(Self { log: MetricsLog::open(path)?, start, watch: Stopwatch::start() })

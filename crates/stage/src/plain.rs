@@ -29,6 +29,7 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
             out.push(c);
             continue;
         }
+        // JSON has only escapes of four digits, so a character beyond them takes two.
         for unit in c.encode_utf16(&mut [0; 2]) {
             write!(out, "\\u{unit:04x}").expect("a string takes any text");
         }

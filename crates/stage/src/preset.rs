@@ -76,6 +76,7 @@ pub fn load<T: Serialize + DeserializeOwned>(
 const LONGEST: u64 = 16 << 20;
 
 fn read(path: &Path) -> Result<String, String> {
+    // Not `File::open`, which waits forever at a pipe that nobody writes to.
     let file = dataset::open_file(path).map_err(|e| match e {
         dataset::Error::Io { source, .. } => source.to_string(),
         dataset::Error::NotAFile { found, .. } => format!("it is {found}, not a file"),

@@ -68,6 +68,7 @@ impl Progress {
         self.done.fetch_add(n, Ordering::Relaxed);
         if let Some(bar) = &self.bar {
             bar.inc(n);
+            // The bar would otherwise take the rate from units that took no time.
             bar.reset_eta();
         }
     }

@@ -21,6 +21,7 @@ pub(crate) fn recipe(
     Recipe {
         tool: tool.to_owned(),
         tool_version: version.to_owned(),
+        // The Makefile sets it from `git describe`, which prints nothing outside a repository.
         revision: std::env::var(REVISION).ok().filter(|revision| !revision.is_empty()),
         config: format!("{digest}@round-{}", common.round),
         seed: common.seed,

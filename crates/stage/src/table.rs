@@ -25,7 +25,7 @@ pub fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
 pub(crate) fn print_text(text: &str, json: bool) -> Result<(), Failure> {
     let text = plain::lines(text);
     if json {
-        // Nobody may be listening: then it need not be said.
+        // A failed write is ignored: standard error may be closed, and the JSON on standard output is what counts.
         drop(terminal::bars().suspend(|| io::stderr().write_all(text.as_bytes())));
         return Ok(());
     }
@@ -34,7 +34,7 @@ pub(crate) fn print_text(text: &str, json: bool) -> Result<(), Failure> {
 
 /// The title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
 /// apart; a column of numbers is aligned to the right. A short row ends in empty cells, and cells
-/// past the header are shown too. An empty title takes no line. What a terminal would obey in a cell is shown.
+/// past the header are shown too. An empty title takes no line. Control characters in a cell are escaped.
 pub fn render_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> String {
     let safe = |cell: &String| plain::one_line(cell).into_owned();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(safe).collect()).collect();
@@ -63,7 +63,7 @@ impl Column {
     fn of(index: usize, header: &[String], rows: &[Vec<String>]) -> Self {
         let cells = || rows.iter().filter_map(|row| row.get(index));
         let width = cells().chain(header.get(index)).map(|cell| cell.chars().count()).max();
-        // Cells without a value do not make a column one of words.
+        // Empty cells and dashes do not turn a column of numbers into one of words.
         let filled = || cells().filter(|cell| !matches!(cell.as_str(), "" | "-"));
         let numeric = filled().next().is_some() && filled().all(|cell| is_number(cell));
         Self { width: width.unwrap_or(0), numeric }
@@ -83,6 +83,7 @@ fn is_number(cell: &str) -> bool {
 fn emit(text: &str) -> Result<(), Failure> {
     let written = terminal::bars().suspend(|| {
         let mut out = io::stdout().lock();
+        // Flushed here: an error of the flush at exit would be lost, and the summary with it.
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
     });
     match written {

@@ -192,6 +192,7 @@ impl Work {
         self.queries.clear();
         run.each(|_, token, head| {
             let query = &q[(head * run.total + token) * width..][..width];
+            // Scaled here rather than in the scores, of which there are more.
             self.queries.extend(query.iter().map(|x| x * scale));
         });
         self.weights.clear();
@@ -213,6 +214,7 @@ impl Work {
                 for (token, row) in part.tokens.clone().zip(&mut rows) {
                     let (visible, rest) = row.split_at_mut(part.past + token + 1);
                     normalize(visible);
+                    // The products also computed scores of keys after this query, which would count as weights below.
                     rest.fill(0.0);
                 }
             }

@@ -47,6 +47,7 @@ pub(super) fn weight_files(dir: &Path) -> Result<Vec<WeightFile>, Error> {
         weight_map: BTreeMap<String, String>,
     }
     let (single, index) = (dir.join(WEIGHTS_FILE), dir.join(INDEX_FILE));
+    // A single file is preferred to shards, as in transformers.
     if single.exists() || !index.exists() {
         let pickled = std::fs::read_dir(dir).map_err(Error::io(dir))?.filter_map(Result::ok);
         let mut pickled = pickled.map(|entry| entry.path()).filter(|path| {

@@ -102,6 +102,7 @@ fn check_size(dir: &Path, config: &ModelConfig) -> Result<(), Error> {
         numbers += file.count();
     }
     let least = config.least_weights();
+    // Up to twice as many are let through, because the later checks can name the tensor that does not fit.
     if least > 2 * numbers + SLACK {
         let problem =
             format!("it describes {least} weights or more, and the files beside it have {numbers}");
@@ -128,6 +129,7 @@ fn fill(
         match file.get(&name) {
             Ok(Some(tensor)) if tensor.shape != shape => {
                 let has = &tensor.shape;
+                // Only the first problem is kept: a wrong size in the configuration makes most tensors wrong.
                 problem.get_or_insert(format!(
                     "tensor `{name}` is {has:?}, but {CONFIG_FILE} makes it {shape:?}"
                 ));

@@ -59,6 +59,7 @@ impl ModelConfig {
     /// Returns a message that says what is wrong.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut config: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        // Parsed a second time because an `Option` cannot tell a missing key from a null.
         let keys: Map<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
         check_rope(&keys)?;
         let family = Absent::of(&config.model_type);

@@ -11,6 +11,7 @@ impl ModelConfig {
 
     /// Number of matrix weights in a block: the query, key, value and output projections, then gate, up and down.
     fn block_weights(&self) -> u128 {
+        // In 128 bits: three sizes of up to 2^24 each overflow 64, and the files have not confirmed them yet.
         let [hidden, width, wide, heads] = [
             self.hidden_size,
             self.head_width(),

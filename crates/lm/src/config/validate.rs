@@ -116,6 +116,7 @@ impl ModelConfig {
         }
         for (key, value) in [("rms_norm_eps", self.rms_norm_eps), ("rope_theta", self.rope_base())]
         {
+            // Models run in `f32`, where a tiny positive value may be 0.
             let single = value as f32;
             if !(single > 0.0 && single.is_finite()) {
                 return refuse(format!("{key} is {value:?}: it must be positive"));

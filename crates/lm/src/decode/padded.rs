@@ -53,6 +53,7 @@ impl<'a> PaddedBatch<'a> {
         let capacity = prefix + GROWTH;
         let most = prefix + rows.iter().map(|row| row.request.stop.max_new).max().unwrap_or(0);
         let masked = |cached: usize| {
+            // New columns need no mask: all rows put their new tokens in the same columns.
             (0..most).map(move |c| if c >= cached && c < prefix { MASKED } else { 0.0 })
         };
         let mask = rows.iter().flat_map(|row| masked(row.cached())).collect();
@@ -75,6 +76,7 @@ impl<'a> PaddedBatch<'a> {
         loop {
             let logits = self.step();
             for (&index, logits) in self.live.iter().zip(logits.chunks(self.context.vocab_size)) {
+                // Finished rows stay in the tensors until `compact`; their logits mean nothing.
                 if self.is_open(index) {
                     self.rows[index].0.choose(logits, self.context);
                 }

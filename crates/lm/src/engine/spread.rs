@@ -94,6 +94,8 @@ impl Engine {
             let results = run(model);
             done.lock().expect("no worker panics while it holds the lock").extend(results);
         };
+        // Each thread runs whole batches, and no product is split. On two cores, burn's own threading slowed a step of decoding
+        // 64 rows from 7.9 to 8.9 ms.
         std::thread::scope(|scope| {
             for worker in 1..self.options.workers.min(most) {
                 // A clone shares the weights.
@@ -104,6 +106,7 @@ impl Engine {
             work(&self.model);
         });
         let mut done = done.into_inner().expect("no worker panics while it holds the lock");
+        // Workers finish in any order, and callers pair the results with their rows.
         done.sort_unstable_by_key(|&(row, _)| row);
         done.into_iter().map(|(_, result)| result).collect()
     }

@@ -64,6 +64,7 @@ fn fused_masked_softmax(scores: &Tensor<4>, mask: &Tensor<4>, scale: f32) -> Opt
     let scores = Host::of(input.plain());
     let output = kernels::masked_softmax(scores.values(), mask.values(), place, scale);
     let output = flex(output, shape);
+    // The gradient of softmax follows from its output, so the scores need not be kept.
     let saved = (Host::of(&output), scale, shape);
     finish([&input], output, saved, |(output, scale, shape), grad| {
         let gradient = kernels::masked_softmax_backward(output.values(), grad, shape[3], scale);
@@ -78,6 +79,7 @@ pub(crate) fn rotary(x: Tensor<3>, cos: Tensor<4>, sin: Tensor<4>, heads: usize)
     fused_rotary(&x, &cos, &sin, heads).unwrap_or_else(|| {
         let [batch, time, all] = x.dims();
         let x = x.reshape([batch, time, heads, all / heads]).swap_dims(1, 2);
+        // The halves of a head are paired, as in Hugging Face's checkpoints. burn's own rotary encoding pairs neighbours.
         let half = all / heads / 2;
         let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
         let left = a.clone() * cos.clone() - b.clone() * sin.clone();

@@ -195,6 +195,7 @@ fn language_loss_backward(state: LossState, grad: &[f32]) -> [FlexTensor; 2] {
     } else {
         [grad_logits.times(weight.transposed()), hidden.transposed().times(grad_logits)]
     };
+    // Scaled after the products, which are linear: the logits usually have more values than both results.
     let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * grad[0]).collect();
     [flex(scaled(grad_hidden), hidden_shape), flex(scaled(grad_weight), weight_shape)]
 }

@@ -79,6 +79,8 @@ impl PackedDecoder {
         let Decoder { model, lm_head, scalar_head } = decoder;
         let shape = checkpoint.config.kv_shape();
         let embedding = model.embed_tokens.weight.val();
+        // A transposed right-hand side made products of 8 to 64 rows 4 to 8 times slower, so a tied embedding is held again,
+        // transposed.
         let output = lm_head.unwrap_or_else(|| Projection::of(embedding.clone().transpose()));
         let blocks = model.layers.into_iter();
         Self {
@@ -117,6 +119,7 @@ impl PackedDecoder {
     /// One forward pass over the new tokens of some rows. Returns their final hidden states, row after row, and the keys
     /// and values to keep.
     pub(super) fn forward(&self, rows: &[Pending<'_>]) -> (Vec<f32>, Vec<Kv>) {
+        // Blocks exactly as long as the rows: nothing is decoded after them.
         let mut spans = Spans::new(rows.iter().map(|row| self.span(row)).collect(), 0);
         let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
         let hidden = self.pass(&tokens, &mut spans);

@@ -103,6 +103,7 @@ impl PaddedDecoder {
     pub(super) fn forward(&self, rows: &[Pending<'_>]) -> (Tensor<2>, Vec<Kv>) {
         let columns = rows.iter().map(|row| padded_prefix(row.cached())).max().unwrap_or(0);
         let time = padded_new(rows.iter().map(|row| row.tokens.len()).max().unwrap_or(1));
+        // Any token will do as padding: it is on the right, where no token of the row sees it.
         let mut tokens = vec![0; rows.len() * time];
         for (slot, row) in tokens.chunks_mut(time).zip(rows) {
             slot[..row.tokens.len()].copy_from_slice(row.tokens);
@@ -118,6 +119,7 @@ impl PaddedDecoder {
         let new = (0..).step_by(time).zip(rows);
         let new = new.flat_map(|(from, row)| from..from + row.tokens.len() as u32);
         let new: Vec<u32> = new.collect();
+        // Padding has hidden states too. They are dropped here, on the device, before anything is copied to the host.
         let hidden = hidden.select(0, ids(&new, [new.len()], &self.device));
         let kept: Vec<(u32, usize)> = (0..).zip(rows.iter().map(|row| row.keep)).collect();
         (hidden, caches.read(&kept, columns))

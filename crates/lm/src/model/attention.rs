@@ -120,6 +120,8 @@ impl Attention {
         // Query heads that share a key head are adjacent, so a reshape groups them as [batch, kv_heads, group * time,
         // d_head].
         let group = heads / self.kv_heads * time;
+        // Not burn's attention module (0.22.1): with grouped heads it gives NaN under autodiff, and on CUDA it reads keys by
+        // query head.
         let queries = queries.reshape([batch, self.kv_heads, group, d_head]);
         let scale = 1.0 / f64::from(d_head as u32).sqrt();
         // The mask is per [time, columns], so the group dimension has to be unfolded before it is added.

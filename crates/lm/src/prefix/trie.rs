@@ -95,6 +95,8 @@ impl Trie {
         self.bytes += bytes;
         self.segments.push(Segment { ids: ids.to_vec(), read, next: Vec::new() });
         match before.last() {
+            // A row that leaves a segment in the middle does not split it: indices stay valid, and no keys or values are
+            // copied.
             Some(&Step { segment, used }) => {
                 self.segments[segment].next.push(Branch { after: used, segment: index });
             }

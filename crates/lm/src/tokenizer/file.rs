@@ -102,6 +102,7 @@ fn check_pairs(vocab: &Map<String, Value>, model: &Value) -> Result<(), String> 
 /// Whether a merge joins two entries into a third one. The second loses its subword prefix.
 fn is_merge(merge: &Value, prefix: &str, vocab: &Map<String, Value>) -> bool {
     let pair = match merge {
+        // The library skips the first line of a `merges.txt`, so it may stand in this list too.
         Value::String(line) if line.starts_with("#version") => return true,
         Value::String(line) => line.split_once(' '),
         Value::Array(pair) => match &pair[..] {

@@ -167,6 +167,7 @@ impl TrainConfig {
     pub(super) fn rate(&self, update: usize, total: usize) -> f64 {
         let warmup = self.warmup_share * total as f64;
         let done = update as f64;
+        // Counted from 1 here: at a rate of 0 the first update would change nothing.
         let factor = if done + 1.0 < warmup {
             (done + 1.0) / warmup
         } else {

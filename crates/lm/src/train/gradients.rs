@@ -10,6 +10,7 @@ use crate::Decoder;
 use crate::weights::Path;
 
 /// Flattened gradients by parameter name.
+// By name, since burn's ids of parameters change with every load.
 pub(super) type Gradients = BTreeMap<String, Tensor<1>>;
 
 /// Adds gradients by name.

@@ -58,6 +58,7 @@ impl Loss {
         batch: &[Unit<'_>],
         parts: usize,
     ) -> BatchResults {
+        // The weight of the whole batch: parts divided by it need only be added.
         let total = weight(batch);
         // Deal the rows out in turn: each part gets a mix of lengths, so all parts cost about the same.
         let parts: Vec<Rows<'_>> = (0..parts.min(batch.len()))
@@ -135,6 +136,7 @@ impl Loss {
             add(&mut gradients, by_name(&tracked, back));
         }
         let embedding = &tracked.model.embed_tokens;
+        // With adapters it is frozen, and its gradient would be wasted work.
         if embedding.weight.val().is_require_grad() {
             let y = embedding.forward(tokens.autodiff());
             let back = (y * gradient.autodiff()).sum().backward();
@@ -196,6 +198,7 @@ impl Loss {
                 let device = &self.devices[at];
                 scope.spawn(move || match at {
                     0 => run(&model, device),
+                    // Copied for every batch, since the last update has changed the weights.
                     _ => run(&model.to_device(device), device),
                 });
             }
@@ -243,5 +246,6 @@ fn to_read<'a>(units: &[Unit<'a>], batch_tokens: usize) -> (Vec<usize>, Vec<Rows
 
 /// The total weight by which a batch's loss is divided; never 0.
 fn weight(units: &[Unit<'_>]) -> f32 {
+    // If all weights are 0, the loss is 0 and not NaN.
     units.iter().map(|unit| unit.weight()).sum::<f32>().max(f32::MIN_POSITIVE)
 }

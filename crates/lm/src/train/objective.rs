@@ -59,6 +59,7 @@ impl HiddenStates<'_> {
         let (pairs, rewards) =
             preferences.map(|preferences| self.preferences(rows, preferences)).unzip();
         let loss = [language, heads, pairs].into_iter().flatten().reduce(|a, b| a + b);
+        // A loss without terms still has to be part of the graph, or there is nothing to differentiate.
         Sums { loss: loss.unwrap_or_else(|| self.hidden.clone().sum() * 0.0), rewards }
     }
 

@@ -58,6 +58,7 @@ impl Optimizer {
 }
 
 fn norm(gradients: &Gradients) -> f64 {
+    // In the order of the names: another order of summation could change the last bits.
     gradients.values().map(fused::sum_of_squares).sum::<f64>().sqrt()
 }
 
@@ -85,6 +86,7 @@ impl ModuleMapper for Step<'_> {
         param.map(|value| {
             let shape = value.dims();
             let flat: Tensor<1> = value.flatten(0, D - 1);
+            // Taken out of the map, which would be a second owner: moments are written in place only without one.
             let moments = self.moments.remove(&name);
             let moments = moments.unwrap_or_else(|| [flat.zeros_like(), flat.zeros_like()]);
             let (flat, moments) =

@@ -76,6 +76,7 @@ struct Numbers {
 
 impl Numbers {
     /// Sets the hash.
+    // safetensors has no checksum of its own. A flipped bit in a weight would go unnoticed.
     fn sealed(self, tensors: &BTreeMap<String, HostTensor>) -> Self {
         let open = Self { hash: String::new(), ..self };
         let mut hasher = blake3::Hasher::new();

@@ -21,6 +21,7 @@ use crate::error::Failure;
 const EXTENDS: &str = "extends";
 
 /// Most sections that a key of `--set` may be nested in.
+// Merging recurses into sections: a key with 50 000 dots must not overflow the stack.
 const DEEPEST: usize = 32;
 
 /// Texts with settings. Each one is merged over those before it.
@@ -66,6 +67,7 @@ impl Overlay {
     /// Merges `key=value` over the settings. The key begins at `from`, after the word that selects a file.
     pub(crate) fn set(&mut self, assignment: &str, from: usize) -> Result<(), Failure> {
         let set = Text { origin: Origin::Set(from), content: assignment.to_owned(), start: 0 };
+        // Parsed only to refuse it here, with exit 64. The merged table is made from the texts when it is asked for.
         set.parse()?;
         self.extend([set]);
         Ok(())
@@ -184,7 +186,7 @@ impl Overlay {
         if unknown.is_empty() {
             return Ok(value);
         }
-        // An optional section is a step of its own on serde's path to a key.
+        // serde's path to a key has a `?` for every optional section on the way.
         let unknown: Vec<String> = unknown.iter().map(|key| key.replace(".?", "")).collect();
         let at = span(table, &unknown[0].split('.').collect::<Vec<_>>()).unwrap_or_default();
         let message = format!("unknown key `{}`", unknown.join("`, `"));
@@ -254,6 +256,7 @@ fn chain(
     extending: &mut Vec<(String, PathBuf)>,
 ) -> Result<Vec<Text>, Failure> {
     let name = path.display().to_string();
+    // A file has many names: `a/../b.toml` and `b.toml` are one, and a circle may go through both.
     let known = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let again = extending.iter().position(|(_, file)| *file == known);
     extending.push((name.clone(), known));
@@ -289,6 +292,7 @@ fn beside(file: &Path, base: &Path) -> PathBuf {
     let mut path = file.parent().unwrap_or(Path::new("")).to_owned();
     for component in base.components() {
         let named = matches!(path.components().next_back(), Some(Component::Normal(_)));
+        // After a link to a folder, `..` leads to the parent of the folder, so there it cannot be cut out of the text.
         if component == Component::ParentDir && named && !path.is_symlink() {
             path.pop();
         } else if component != Component::CurDir {
@@ -308,7 +312,7 @@ fn assigned(text: &str, from: usize) -> Option<DeTable<'_>> {
     let raw = raw.trim();
     let value = match DeValue::parse(raw) {
         Ok(value) => value,
-        // Broken quotes and brackets are not words.
+        // What begins with a quote or a bracket is broken TOML, not a word that lacks its quotes.
         Err(_) if raw.starts_with(['"', '\'', '[', '{']) => return None,
         Err(_) => Spanned::new(0..raw.len(), DeValue::String(raw.into())),
     };

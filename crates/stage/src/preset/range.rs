@@ -24,6 +24,7 @@ fn value_in_range(key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), Problem
     let message = match value.get_ref() {
         DeValue::Integer(number) if !free => {
             match i64::from_str_radix(number.as_str(), number.radix()) {
+                // Not `abs`, which overflows for the smallest `i64`.
                 Ok(small) if small.unsigned_abs() <= most.unsigned_abs() => return Ok(()),
                 _ => format!("{key} is {number}; the most is {most}"),
             }

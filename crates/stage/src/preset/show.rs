@@ -31,6 +31,7 @@ fn section<'t>(
     keys: &mut Vec<&'t str>,
     overlay: &Overlay,
 ) -> Result<(), Failure> {
+    // Values first: in TOML, a value after a section's header belongs to that section.
     let (sections, values): (Vec<_>, Vec<_>) =
         table.iter().partition(|(_, value)| value.is_table());
     if !keys.is_empty() && (!values.is_empty() || sections.is_empty()) {
