@@ -14,7 +14,7 @@ use crate::{CriticConfig, Encoder, Error, Head, Scores, Solution};
 /// One model of the critic.
 #[derive(Debug)]
 struct Member {
-    engine: Engine,
+    engine: Arc<Engine>,
     encoder: Encoder,
     /// The token prefix shared by all rows.
     shared: Vec<u32>,
@@ -84,7 +84,7 @@ impl Critic {
     /// [`Error::TwoHeads`] if two models have the same head, [`Error::Model`] if a mark is not a single token or the chat
     /// template cannot be rendered, [`Error::Unknown`] if a model has the head of a critic that does not exist.
     pub fn new(
-        engines: Vec<Engine>,
+        engines: Vec<Arc<Engine>>,
         format: &PromptFormat,
         config: &CriticConfig,
     ) -> Result<Self, Error> {
@@ -262,7 +262,7 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use lm::engine::EngineOptions;
-    use lm::{Checkpoint, device};
+    use lm::{Checkpoint, Precision, device};
 
     use super::*;
     use crate::encode::tests::{config, tokenizer};
@@ -276,9 +276,9 @@ mod tests {
         });
         let model = serde_json::from_value(model).unwrap();
         let checkpoint = Checkpoint::fresh(model, tokenizer(), 1, &device::cpu()).unwrap();
-        let engine =
-            Engine::new(&checkpoint, &device::cpu(), EngineOptions { workers: 1, rows: 8 });
-        Critic::new(vec![engine], &PromptFormat::default(), &config()).unwrap()
+        let options = EngineOptions { workers: 1, rows: 8 };
+        let engine = Engine::new(&checkpoint, &[device::cpu()], Precision::F32, options);
+        Critic::new(vec![Arc::new(engine)], &PromptFormat::default(), &config()).unwrap()
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = files.config()?;
     let text: Preset<TextConfig> = files.other("text")?;
     preset.value.validate()?;
-    let runtime = Runtime::with_servers(&args.inference)?;
+    let runtime = Runtime::for_inference(&args.inference, &text.value)?;
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
     let held_out = Dataset::<Prompt>::open(&args.held_out)?.require_rows()?;
     let model = AnyModel::load("policy", &args.policy, &runtime)?;
@@ -137,9 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let parts = chunk(problems.len(), preset.value.chunk_prompts);
     let would = format_args!("label {} problems in {} parts", problems.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
-    let policy = model.policy(&text.value, &runtime)?;
-    // The policy holds its own copy of the weights in another layout: free these, rather than keep both in memory.
-    drop(model);
+    let policy = model.policy(&text.value)?;
     let each = problems.iter().map(|(p, _)| (p.prompt_id.as_str(), p.prompt.as_str()));
     let fitting = decoding::fitting(&policy, each).map_err(Failure::from)?;
     fitting.require("problems")?;

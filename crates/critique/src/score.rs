@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let preset: Preset<Config> = files.config()?;
     let text: Preset<TextConfig> = files.other("text")?;
     preset.value.validate()?;
-    let runtime = Runtime::with_servers(&args.inference)?;
+    let runtime = Runtime::for_inference(&args.inference, &text.value)?;
     let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
     let critics = models::load_critics(&args.critics, &runtime)?;
     let (calibrated, confidence) = args.confidence.as_deref().map(calibration).transpose()?.unzip();
@@ -94,15 +94,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let would = format_args!("judge {} trajectories in {} parts", trajectories.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
     let judge = Judge {
-        critic: models::critic(&critics, &text.value, &runtime)?,
+        critic: models::critic(&critics, &text.value)?,
         id: models::critics_id(&critics, &text.value)?,
         models: names(&critics, &text.value)?,
         config: preset.value,
         confidence,
         round: args.common.round,
     };
-    // The judge holds its own copy of the weights in another layout: free these, rather than keep both in memory.
-    drop(critics);
     // Begun only now: critics that cannot be combined leave no begun folder and, with --force, cost no old one.
     let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
     let mut metrics = Metrics::open(&args.out.join(METRICS))?;

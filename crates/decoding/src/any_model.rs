@@ -72,9 +72,9 @@ impl AnyModel {
     /// # Errors
     /// Exit 65 if the model cannot end a solution, or lacks something that the text settings need, such as a chat
     /// template.
-    pub fn policy(&self, text: &TextConfig, runtime: &Runtime) -> Result<Policy, Failure> {
+    pub fn policy(&self, text: &TextConfig) -> Result<Policy, Failure> {
         match self {
-            Self::Model(model) => model.policy(text, runtime),
+            Self::Model(model) => model.policy(text),
             Self::Server(server, _) => {
                 let policy = Policy::served(server.as_ref().clone(), text.policy.clone());
                 Ok(policy.map_err(Error::from)?)
@@ -93,7 +93,7 @@ impl AnyModel {
     /// Whether it is asked in words when used as a critic, because it has no scalar heads.
     pub fn answers_in_words(&self) -> bool {
         match self {
-            Self::Model(model) => model.checkpoint.config.scalar_heads.is_empty(),
+            Self::Model(model) => model.engine.config().scalar_heads.is_empty(),
             Self::Server(..) => true,
         }
     }
@@ -106,7 +106,7 @@ impl AnyModel {
     pub fn heads(&self, text: &TextConfig) -> Result<Vec<Head>, Error> {
         let learned = match self {
             Self::Model(model) => {
-                let config = &model.checkpoint.config;
+                let config = model.engine.config();
                 let heads = [config.scalar_heads.as_slice(), &config.word_heads].concat();
                 Head::all_of(&heads).map_err(critic::Error::from)?
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use critic::quality::{self, Quality};
 use dataset::{Files, Input};
@@ -11,57 +12,69 @@ use stage::{Failure, ResultExt};
 
 use crate::{Error, Runtime, TextConfig};
 
-/// A checkpoint with its recipe entry.
+/// A model that is ready for inference, with its recipe entry.
 #[derive(Debug)]
 pub struct Model {
     /// Its role in the stage: `policy`, `critic`...
-    pub name: String,
+    name: String,
     /// Its directory.
-    pub dir: PathBuf,
+    dir: PathBuf,
+    /// The model. Several roles may share it.
+    pub engine: Arc<Engine>,
+    /// Its recipe entry.
+    pub input: Input,
+}
+
+/// A checkpoint to train, with its recipe entry.
+#[derive(Debug)]
+pub struct InitialModel {
+    name: String,
+    dir: PathBuf,
     /// The weights, configuration and tokenizer.
     pub checkpoint: Checkpoint,
     /// Its recipe entry.
     pub input: Input,
 }
 
+impl InitialModel {
+    /// Loads a checkpoint directory to the first device, verified like that of a [`Model`].
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load(name: &str, dir: &Path, runtime: &Runtime) -> Result<Self, Failure> {
+        let input = verified(name, dir)?;
+        let checkpoint = Checkpoint::load(dir, runtime.device()).map_err(named(name, dir))?;
+        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
+    }
+
+    /// The model that it has become, ready for inference.
+    pub fn trained(self, checkpoint: &Checkpoint, runtime: &Runtime) -> Model {
+        let Self { name, dir, input, .. } = self;
+        let engine = Engine::new(checkpoint, &runtime.devices, runtime.precision, runtime.options);
+        Model { name, dir, engine: Arc::new(engine), input }
+    }
+}
+
 impl Model {
     /// Loads a checkpoint directory. A directory written by a stage is verified against its manifest; any other Hugging
-    /// Face directory is taken as it is and identified by a hash of its files.
+    /// Face directory is taken as it is and identified by a hash of its files. What is in memory already, in another role,
+    /// is not loaded again.
     ///
     /// # Errors
     /// Exit 65 if the directory is incomplete, damaged or not supported.
     pub fn load(name: &str, dir: &Path, runtime: &Runtime) -> Result<Self, Failure> {
-        let foreign = dir.join(lm::checkpoint::CONFIG_FILE).exists()
-            && dataset::Manifest::find(dir)?.is_none();
-        let named = |source: lm::Error| Error::Model {
-            name: name.to_owned(),
-            dir: dir.to_owned(),
-            source: source.into(),
-        };
-        let input = if foreign {
-            Input::files(name, dir, &lm::checkpoint::model_files(dir).map_err(named)?)?
-        } else {
-            Files::open(dir)?.input(name)
-        };
-        let checkpoint = Checkpoint::load(dir, runtime.device()).map_err(named)?;
-        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
-    }
-
-    /// An engine for the model, on all devices.
-    pub fn engine(&self, runtime: &Runtime) -> Engine {
-        let engine = Engine::new(&self.checkpoint, runtime.device(), runtime.options);
-        engine.and_on(&self.checkpoint, &runtime.devices[1..])
+        let input = verified(name, dir)?;
+        let engine = runtime.engine(dir, &input.content).map_err(named(name, dir))?;
+        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), engine, input })
     }
 
     /// The model as a policy.
     ///
     /// # Errors
     /// Exit 65 if the model cannot end a solution.
-    pub fn policy(&self, text: &TextConfig, runtime: &Runtime) -> Result<Policy, Failure> {
-        let policy = Policy::new(self.engine(runtime), text.policy.clone());
-        let named =
-            |source| Error::Model { name: self.name.clone(), dir: self.dir.clone(), source };
-        Ok(policy.map_err(named)?)
+    pub fn policy(&self, text: &TextConfig) -> Result<Policy, Failure> {
+        let policy = Policy::new(self.engine.clone(), text.policy.clone());
+        Ok(policy.map_err(named(&self.name, &self.dir))?)
     }
 
     /// Quality figures of a critic's heads; empty if they were never measured.
@@ -78,6 +91,23 @@ impl Model {
     pub fn label(&self) -> String {
         self.input.content.chars().take(16).collect()
     }
+}
+
+/// Verifies a directory and identifies its contents.
+fn verified(name: &str, dir: &Path) -> Result<Input, Failure> {
+    let foreign =
+        dir.join(lm::checkpoint::CONFIG_FILE).exists() && dataset::Manifest::find(dir)?.is_none();
+    if foreign {
+        let files = lm::checkpoint::model_files(dir).map_err(named(name, dir))?;
+        Ok(Input::files(name, dir, &files)?)
+    } else {
+        Ok(Files::open(dir)?.input(name))
+    }
+}
+
+/// Adds a model's role and directory to an error.
+fn named<E: Into<policy::Error>>(name: &str, dir: &Path) -> impl Fn(E) -> Error {
+    move |source| Error::Model { name: name.to_owned(), dir: dir.to_owned(), source: source.into() }
 }
 
 #[cfg(test)]

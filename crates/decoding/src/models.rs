@@ -62,14 +62,10 @@ impl Models {
     ///
     /// # Errors
     /// As [`AnyModel::policy`].
-    pub fn policies(
-        &self,
-        text: &TextConfig,
-        runtime: &Runtime,
-    ) -> Result<[Arc<Policy>; 2], Failure> {
-        let policy = Arc::new(self.policy.policy(text, runtime)?);
+    pub fn policies(&self, text: &TextConfig) -> Result<[Arc<Policy>; 2], Failure> {
+        let policy = Arc::new(self.policy.policy(text)?);
         let fast = match &self.fast_policy {
-            Some(fast) => Arc::new(fast.policy(text, runtime)?),
+            Some(fast) => Arc::new(fast.policy(text)?),
             None => policy.clone(),
         };
         Ok([policy, fast])
@@ -104,8 +100,8 @@ impl Models {
     ///
     /// # Errors
     /// Exit 65 if two models have the same head or a mark is not a single token.
-    pub fn critic(&self, text: &TextConfig, runtime: &Runtime) -> Result<Critic, Failure> {
-        critic(&self.critics, text, runtime)
+    pub fn critic(&self, text: &TextConfig) -> Result<Critic, Failure> {
+        critic(&self.critics, text)
     }
 }
 
@@ -113,13 +109,9 @@ impl Models {
 ///
 /// # Errors
 /// Exit 65 if two models have the same head, a mark is not a single token, or a model has no heads.
-pub fn critic(
-    models: &[AnyModel],
-    text: &TextConfig,
-    runtime: &Runtime,
-) -> Result<Critic, Failure> {
+pub fn critic(models: &[AnyModel], text: &TextConfig) -> Result<Critic, Failure> {
     let engines = models.iter().filter_map(|any| match any {
-        AnyModel::Model(model) if !any.answers_in_words() => Some(model.engine(runtime)),
+        AnyModel::Model(model) if !any.answers_in_words() => Some(model.engine.clone()),
         _ => None,
     });
     let critic = Critic::new(engines.collect(), &text.policy.format, &text.critic);
@@ -131,7 +123,7 @@ pub fn critic(
             return Err(Failure::data(format!("critic {label}: the model has no heads"))
                 .hint("say in [critic.words] of text.toml how it is asked, or train it"));
         }
-        let policy = Arc::new(model.policy(text, runtime)?);
+        let policy = Arc::new(model.policy(text)?);
         critic = critic.with_words(policy, &heads).map_err(Error::from)?;
     }
     Ok(critic)

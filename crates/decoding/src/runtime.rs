@@ -1,9 +1,15 @@
 //! Where and how models run.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
 
 use lm::engine::EngineOptions;
+use lm::{Engine, Precision};
 use stage::{Compute, Device, Failure, Inference};
+
+use crate::TextConfig;
 
 /// Where and how models run.
 #[derive(Debug, Clone)]
@@ -14,7 +20,14 @@ pub struct Runtime {
     pub options: EngineOptions,
     /// Maximum number of concurrent requests to a server.
     pub requests: usize,
+    /// Precision of inference on the CPU.
+    pub precision: Precision,
+    loaded: Loaded,
 }
+
+/// The models in memory, by the hashes of their contents: one that has several roles is loaded once.
+#[derive(Debug, Clone, Default)]
+struct Loaded(Arc<Mutex<BTreeMap<String, Weak<Engine>>>>);
 
 /// Batch size on the CPU, in rows. Larger batches no longer fit its caches.
 const CPU_ROWS: usize = 64;
@@ -39,21 +52,35 @@ impl Runtime {
                 (devices, EngineOptions { workers: cards.len(), rows: CUDA_ROWS })
             }
         };
-        Ok(Self { devices, options, requests: 1 })
+        let (precision, loaded) = (Precision::F32, Loaded::default());
+        Ok(Self { devices, options, requests: 1, precision, loaded })
     }
 
-    /// The same for models that may also be behind a server.
+    /// The same for inference, also behind a server, with the precision of the preset.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_servers(inference: &Inference) -> Result<Self, Failure> {
-        Ok(Self { requests: inference.requests.get(), ..Self::new(&inference.compute)? })
+    pub fn for_inference(inference: &Inference, text: &TextConfig) -> Result<Self, Failure> {
+        let requests = inference.requests.get();
+        Ok(Self { requests, precision: text.precision, ..Self::new(&inference.compute)? })
     }
 
     /// A single thread on the CPU.
     pub fn single_thread() -> Self {
         let compute = Compute { device: Device::Cpu, workers: NonZeroUsize::MIN };
         Self::new(&compute).expect("the CPU is always available")
+    }
+
+    /// An engine for the directory whose contents have the given hash. Loads it unless it is in memory already.
+    pub(crate) fn engine(&self, dir: &Path, content: &str) -> Result<Arc<Engine>, lm::Error> {
+        let mut loaded = self.loaded.0.lock().expect("loading does not panic");
+        if let Some(engine) = loaded.get(content).and_then(Weak::upgrade) {
+            return Ok(engine);
+        }
+        let engine = Engine::load(dir, &self.devices, self.precision, self.options)?;
+        let engine = Arc::new(engine);
+        loaded.insert(content.to_owned(), Arc::downgrade(&engine));
+        Ok(engine)
     }
 
     /// The first device, which holds everything that exists once.

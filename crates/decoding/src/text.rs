@@ -1,6 +1,7 @@
 //! Text settings, shared by every stage that runs a model.
 
 use critic::CriticConfig;
+use lm::Precision;
 use policy::PolicyConfig;
 use serde::{Deserialize, Serialize};
 
@@ -12,4 +13,13 @@ pub struct TextConfig {
     pub policy: PolicyConfig,
     /// Input format of the critics.
     pub critic: CriticConfig,
+    /// Precision of models in this process, in inference on the CPU.
+    #[serde(default, skip_serializing_if = "is_exact")]
+    pub precision: Precision,
+}
+
+/// Whether nothing is rounded. Then the precision is not written, so that recipes are what they were before there was one.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_exact(precision: &Precision) -> bool {
+    *precision == Precision::F32
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use decoding::{Model, Runtime};
+use decoding::{InitialModel, Runtime};
 use lm::engine::Stop;
 use lm::lora::{LoraConfig, Target};
 use lm::train::{Course, Event, Example, TrainConfig, Training};
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let made = |device: &Device| {
         let compute = Compute { device: device.clone(), workers: args.workers };
         let runtime = Runtime::new(&compute)?;
-        Made::by(&Model::load("model", &args.model, &runtime)?, &runtime)
+        Made::by(&InitialModel::load("model", &args.model, &runtime)?.checkpoint, &runtime)
     };
     let all = compared(&made(&Device::Cpu)?, &made(&args.device)?);
     if args.json {
@@ -96,12 +96,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 impl Made {
-    fn by(model: &Model, runtime: &Runtime) -> Result<Self, Failure> {
-        let checkpoint = &model.checkpoint;
+    fn by(checkpoint: &Checkpoint, runtime: &Runtime) -> Result<Self, Failure> {
         let mut ids = checkpoint.tokenizer.encode(TEXT).or_data("tokenizer")?;
         // The other half of the context is for the generated tokens.
         ids.truncate(checkpoint.config.max_position_embeddings / 2);
-        let engine = model.engine(runtime);
+        let engine = Engine::new(checkpoint, &runtime.devices, Precision::F32, runtime.options);
         let logits = engine.logits(&ids).or_data("model")?.concat();
         let write = |sampling| {
             let stop =
@@ -157,7 +156,7 @@ impl Step {
             Ok(())
         });
         let learned = Checkpoint { model: outcome.or_data("model")?.model, ..checkpoint.clone() };
-        let engine = Engine::new(&learned, runtime.device(), runtime.options);
+        let engine = Engine::new(&learned, &runtime.devices, Precision::F32, runtime.options);
         Ok(Self { loss, norm, learned: engine.logits(ids).or_data("model")?.concat() })
     }
 }

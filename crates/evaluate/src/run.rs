@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let tree: Preset<SearchConfig> = files.other("tree")?;
     preset.value.validate()?;
     let searches = searches(&preset, &tree)?;
-    let runtime = Runtime::with_servers(&args.inference)?;
+    let runtime = Runtime::for_inference(&args.inference, &text.value)?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &runtime)?;
     let mut inputs = models.inputs();
     let problems = problems(&args.problems, &preset.value, &mut inputs)?;
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let would = format_args!("evaluate {} problems in {} parts", problems.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
     let model = models.policy.label();
-    let searchers = searchers(searches, models, &text.value, &runtime, args.cache.kv_bytes())?;
+    let searchers = searchers(searches, &models, &text.value, args.cache.kv_bytes())?;
     let each =
         problems.iter().map(|one| (one.problem.prompt_id.as_str(), one.problem.prompt.as_str()));
     // All searchers share their models, so any of them can tell what fits.
@@ -150,20 +150,14 @@ fn problems(
 }
 
 /// Builds one searcher per search, all sharing the same models; the first is that of `tree.toml`.
-///
-/// `models` is dropped as soon as the policies and critics have their own copy of the weights, in a layout of their
-/// own, so that the weights are not in memory twice.
 fn searchers(
     searches: Vec<(String, SearchConfig)>,
-    models: Models,
+    models: &Models,
     text: &TextConfig,
-    runtime: &Runtime,
     kv_bytes: Option<u64>,
 ) -> Result<Vec<(String, Searcher)>, Failure> {
     let (_, tree) = searches.first().ok_or_else(|| Failure::bug("there is no search"))?;
-    let searcher =
-        Searcher::new(models.policies(text, runtime)?, models.critic(text, runtime)?, tree.clone());
-    drop(models);
+    let searcher = Searcher::new(models.policies(text)?, models.critic(text)?, tree.clone());
     let searcher = searcher.map_err(Failure::from)?.within(kv_bytes);
     let with = |(name, search)| Ok((name, searcher.with(search)?));
     searches.into_iter().map(with).collect::<Result<_, decoding::Error>>().map_err(Failure::from)

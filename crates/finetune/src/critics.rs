@@ -8,7 +8,7 @@ use critic::quality::{self, Judged, Quality, measure};
 use critic::targets::{Labelled, examples};
 use critic::{Classes, CriticConfig, Encoder, Head, Scores, Solution, words};
 use dataset::Dataset;
-use decoding::{AnyModel, Model, Runtime, TextConfig, models};
+use decoding::{AnyModel, InitialModel, Model, Runtime, TextConfig, models};
 use lm::train::{Example, TrainConfig};
 use lm::{Checkpoint, ModelConfig};
 use schema::Label;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     config.validate()?;
     let runtime = Runtime::new(&args.compute)?;
     let labels = Dataset::<Label>::open(&args.labels)?.require_rows()?;
-    let init = Model::load("init", &args.init, &runtime)?;
+    let init = InitialModel::load("init", &args.init, &runtime)?;
     let plan = Plan {
         tool: "finetune-critic",
         common: &args.common,
@@ -103,8 +103,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         seed: args.common.seed,
     };
     let trained = training::train(&run, &output, &args.out, &runtime)?;
-    let model = Model { checkpoint: trained.checkpoint.clone(), ..init };
-    let figures = figures(model, &held_out, &text.value, &runtime)?;
+    let model = init.trained(&trained.checkpoint, &runtime);
+    let figures = figures(model, &held_out, &text.value)?;
     output.write(quality::FILE, &training::pretty(&figures)?)?;
     training::finish(output, &trained)?;
     if args.common.json {
@@ -264,11 +264,10 @@ fn figures(
     model: Model,
     labels: &[Label],
     text: &TextConfig,
-    runtime: &Runtime,
 ) -> Result<BTreeMap<String, Quality>, Failure> {
-    let words = Head::all_of(&model.checkpoint.config.word_heads).or_data("config.json")?;
+    let words = Head::all_of(&model.engine.config().word_heads).or_data("config.json")?;
     let shown = Shown { config: &text.critic, words };
-    let critic = models::critic(&[AnyModel::Model(Box::new(model))], text, runtime)?;
+    let critic = models::critic(&[AnyModel::Model(Box::new(model))], text)?;
     let solutions: Vec<Solution<'_>> = labels
         .iter()
         .map(|row| Solution {

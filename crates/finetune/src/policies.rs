@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dataset::{Dataset, Files, Input};
-use decoding::{Model, Runtime, TextConfig};
+use decoding::{InitialModel, Runtime, TextConfig};
 use lm::train::{Course, PreferenceConfig, Preferences, TrainConfig};
 use schema::{Preference, Prompt, SftExample};
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     config.allows_pairs(args)?;
     let runtime = Runtime::new(&args.compute)?;
     let data = Data::open(args)?;
-    let mut init = Model::load("init", &args.init, &runtime)?;
+    let mut init = InitialModel::load("init", &args.init, &runtime)?;
     let mut inputs = [data.inputs(), vec![init.input.clone()]].concat();
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use dataset::Dataset;
-use decoding::{Model, Runtime};
+use decoding::{InitialModel, Runtime};
 use lm::config::EndTokens;
 use lm::train::{Example, TrainConfig};
 use lm::{Checkpoint, ModelConfig, Tokenizer};
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let corpus = Dataset::<CorpusText>::open(&args.corpus)?.require_rows()?;
     let mut inputs = vec![corpus.input("corpus")];
     let donor = match &args.tokenizer_of {
-        Some(dir) => Some(Model::load("tokenizer", dir, &runtime)?),
+        Some(dir) => Some(InitialModel::load("tokenizer", dir, &runtime)?),
         None => None,
     };
     inputs.extend(donor.iter().map(|model| model.input.clone()));

@@ -9,6 +9,7 @@
 
 mod adamw;
 pub mod causal;
+mod dot;
 mod kv;
 mod logits;
 pub mod matmul;
@@ -21,13 +22,15 @@ mod simd;
 mod softmax;
 pub mod spans;
 mod swiglu;
+mod team;
 
 pub use adamw::{AdamW, sum_of_squares};
 pub use kv::{HeadAt, Kv, KvShape};
 pub use logits::{cross_entropies, exponentials, max, sum_of_exponentials};
-pub use packed::Packed;
+pub use packed::{Left, Packed, WeightType};
 pub use residual::{add, add_bias};
 pub use rms_norm::{RmsNorm, RmsNormGrads};
 pub use rotary::{Angles, RotaryShape, rotary, rotary_backward};
 pub use softmax::{MaskShape, masked_softmax, masked_softmax_backward};
 pub use swiglu::{joined_swiglu, joined_swiglu_backward, swiglu, swiglu_backward};
+pub use team::Team;

@@ -9,36 +9,94 @@
     reason = "only what is inlined into a vectorized function is compiled for its instructions"
 )]
 
-use std::sync::Arc;
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::dot;
 use crate::panels::{Interleaved, LeftRows, Lines, Out, PANEL};
+use crate::team::Team;
 
 /// Rows multiplied with all panels before the next ones: few enough to stay in the L2 cache.
 const CHUNK: usize = 96;
 
-/// A matrix `[inner, columns]` in panels. Clones share them.
-#[derive(Debug, Clone)]
+/// The type that a packed weight is stored in, and that the rows it multiplies are rounded to. Sums are in `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightType {
+    /// 32 bits, nothing rounded.
+    F32,
+    /// bfloat16: the upper 16 bits of an `f32`, with 8 significant bits.
+    Bf16,
+}
+
+/// A matrix `[inner, columns]` in panels.
+#[derive(Debug)]
 pub struct Packed {
     inner: usize,
     columns: usize,
-    /// `[panels, inner, PANEL]`, the last panel padded with zeros.
-    panels: Arc<[f32]>,
+    panels: Panels,
+}
+
+/// The values, the last panel padded with zeros.
+#[derive(Debug)]
+enum Panels {
+    /// `[panels, inner, PANEL]`.
+    F32(Vec<f32>),
+    /// `[panels, inner / 2, PANEL]`, rounded up: two consecutive values of a column, the first in the lower half.
+    Bf16(Vec<u32>),
+}
+
+/// The left-hand side of products: rows in the order that the kernels read them, rounded to the type of the weights.
+/// Several products may share it.
+#[derive(Debug)]
+pub struct Left {
+    rows: usize,
+    chunks: Vec<LeftChunk>,
+}
+
+/// At most [`CHUNK`] rows.
+#[derive(Debug)]
+enum LeftChunk {
+    Floats(Interleaved),
+    /// Pairs of consecutive values, for a processor with a dot product of pairs.
+    Pairs(dot::Pairs),
 }
 
 impl Packed {
-    /// Packs a row-major matrix.
-    pub fn new(matrix: &[f32], inner: usize, columns: usize) -> Self {
-        let mut packed = vec![0.0; columns.div_ceil(PANEL) * inner * PANEL];
-        let panels = packed.chunks_exact_mut(inner * PANEL);
-        for (panel, from) in panels.zip((0..).step_by(PANEL)) {
-            let width = PANEL.min(columns - from);
-            for (line, row) in panel.chunks_exact_mut(PANEL).zip(matrix.chunks_exact(columns)) {
-                line[..width].copy_from_slice(&row[from..from + width]);
+    /// Packs the weight of a linear layer. `fill` writes the `inner` weights of an output.
+    pub fn new(
+        inner: usize,
+        columns: usize,
+        stored: WeightType,
+        fill: impl Fn(usize, &mut [f32]),
+    ) -> Self {
+        // A pair needs two values: an odd inner dimension gets a weight of 0 at the end.
+        let mut column = vec![0.0; inner.next_multiple_of(2)];
+        let panels = match stored {
+            WeightType::F32 => {
+                let mut packed = vec![0.0; columns.div_ceil(PANEL) * inner * PANEL];
+                for at in 0..columns {
+                    fill(at, &mut column[..inner]);
+                    let panel = &mut packed[at / PANEL * inner * PANEL..][..inner * PANEL];
+                    let slots = panel[at % PANEL..].iter_mut().step_by(PANEL);
+                    slots.zip(&column).for_each(|(slot, &value)| *slot = value);
+                }
+                Panels::F32(packed)
             }
-        }
-        Self { inner, columns, panels: packed.into() }
+            WeightType::Bf16 => {
+                let pairs = column.len() / 2;
+                let mut packed = vec![0; columns.div_ceil(PANEL) * pairs * PANEL];
+                for at in 0..columns {
+                    fill(at, &mut column[..inner]);
+                    let panel = &mut packed[at / PANEL * pairs * PANEL..][..pairs * PANEL];
+                    let slots = panel[at % PANEL..].iter_mut().step_by(PANEL);
+                    let (values, _) = column.as_chunks();
+                    slots.zip(values).for_each(|(slot, &pair)| *slot = dot::pair(pair));
+                }
+                Panels::Bf16(packed)
+            }
+        };
+        Self { inner, columns, panels }
     }
 
     /// Number of columns in a product.
@@ -46,37 +104,151 @@ impl Packed {
         self.columns
     }
 
-    /// Multiplies `[rows, inner]` by this matrix: `[rows, columns]`.
-    pub fn product(&self, rows: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; rows.len() / self.inner * self.columns];
-        Arch::new().dispatch(WithWeight { weight: self, rows, out: &mut out });
+    /// Size in bytes.
+    pub fn bytes(&self) -> usize {
+        match &self.panels {
+            Panels::F32(panels) => size_of_val(panels.as_slice()),
+            Panels::Bf16(panels) => size_of_val(panels.as_slice()),
+        }
+    }
+
+    /// Prepares rows `[rows, inner]` for products with this weight, and with others of the same type and inner dimension.
+    pub fn left(&self, rows: &[f32]) -> Left {
+        let inner = self.inner;
+        let chunks = rows.chunks(CHUNK * inner).map(|rows| match &self.panels {
+            Panels::F32(_) => LeftChunk::Floats(interleaved(rows, inner, WeightType::F32)),
+            Panels::Bf16(_) if inner % 2 == 1 => {
+                let mut padded = Vec::with_capacity(rows.len() / inner * (inner + 1));
+                for row in rows.chunks_exact(inner) {
+                    padded.extend_from_slice(row);
+                    padded.push(0.0);
+                }
+                LeftChunk::short(&padded, inner + 1)
+            }
+            Panels::Bf16(_) => LeftChunk::short(rows, inner),
+        });
+        Left { rows: rows.len() / inner, chunks: chunks.collect() }
+    }
+
+    /// Multiplies by this matrix: `[rows, columns]`. The threads of the team take columns.
+    pub fn product(&self, left: &Left, team: &Team) -> Vec<f32> {
+        let mut out = Vec::new();
+        self.product_into(left, &mut out, team);
         out
+    }
+
+    /// The same, in place of what is in `out`. For large products, whose memory is worth keeping: the system clears what it
+    /// gives, which takes as long as some products.
+    pub fn product_into(&self, left: &Left, out: &mut Vec<f32>, team: &Team) {
+        out.resize(left.rows * self.columns, 0.0);
+        let panels = self.columns.div_ceil(PANEL);
+        let pieces = team.pieces(panels);
+        let bound = |piece: usize| (piece * panels / pieces * PANEL).min(self.columns);
+        let widths = (0..pieces).map(|piece| bound(piece + 1) - bound(piece));
+        let mut parts: Vec<Part<'_>> = (0..pieces)
+            .map(|piece| Part {
+                weight: self,
+                left,
+                panels: piece * panels / pieces..(piece + 1) * panels / pieces,
+                out: Vec::with_capacity(left.rows),
+            })
+            .collect();
+        for mut row in out.chunks_exact_mut(self.columns) {
+            for (part, width) in parts.iter_mut().zip(widths.clone()) {
+                let (own, rest) = row.split_at_mut(width);
+                part.out.push(own);
+                row = rest;
+            }
+        }
+        team.map(parts, |part| Arch::new().dispatch(part));
     }
 }
 
-struct WithWeight<'a> {
-    weight: &'a Packed,
-    rows: &'a [f32],
-    out: &'a mut [f32],
+impl LeftChunk {
+    /// Rows rounded to bfloat16, in the form that the kernel of this processor reads.
+    fn short(rows: &[f32], inner: usize) -> Self {
+        let floats = interleaved(rows, inner, WeightType::Bf16);
+        if dot::is_fast() { Self::Pairs(dot::Pairs::of(&floats)) } else { Self::Floats(floats) }
+    }
+
+    fn rows(&self) -> usize {
+        let blocks = match self {
+            Self::Floats(floats) => &floats.blocks,
+            Self::Pairs(pairs) => &pairs.blocks,
+        };
+        blocks.iter().sum()
+    }
 }
 
-impl WithSimd for WithWeight<'_> {
+fn interleaved(rows: &[f32], inner: usize, to: WeightType) -> Interleaved {
+    struct Load<'a>(LeftRows<'a>, WeightType);
+    impl WithSimd for Load<'_> {
+        type Output = Interleaved;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _simd: S) -> Interleaved {
+            let mut left = Interleaved::default();
+            let Self(rows, to) = self;
+            if to == WeightType::F32 {
+                left.load::<S>(&rows);
+            } else {
+                left.load_for_pairs::<S>(&rows);
+                left.data.iter_mut().for_each(|x| *x = dot::rounded(*x));
+            }
+            left
+        }
+    }
+    Arch::new().dispatch(Load(LeftRows { data: rows, stride: inner, from: 0, inner }, to))
+}
+
+/// Some columns of a product.
+struct Part<'a> {
+    weight: &'a Packed,
+    left: &'a Left,
+    panels: Range<usize>,
+    /// For each row, its columns.
+    out: Vec<&'a mut [f32]>,
+}
+
+impl WithSimd for Part<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { weight, rows, out } = self;
-        let (inner, columns) = (weight.inner, weight.columns);
-        let mut left = Interleaved::default();
-        let chunks = rows.chunks(CHUNK * inner).zip(out.chunks_mut(CHUNK * columns));
-        for (rows, out) in chunks {
-            left.load::<S>(&LeftRows { data: rows, stride: inner, from: 0, inner });
-            for (panel, from) in weight.panels.chunks_exact(inner * PANEL).zip((0..).step_by(PANEL))
-            {
-                let width = PANEL.min(columns - from);
-                let to = Out { data: &mut *out, stride: columns, from, width };
-                left.times(simd, Lines { data: panel, stride: PANEL }, to, false);
+        let Self { weight, left, panels, mut out } = self;
+        let mut out = out.as_mut_slice();
+        // The kernels write whole panels here. From there the columns go to their rows, which other threads write to, too.
+        let mut product = [0.0; CHUNK * PANEL];
+        for chunk in &left.chunks {
+            let (rows, rest) = out.split_at_mut(chunk.rows());
+            let product = &mut product[..rows.len() * PANEL];
+            for (at, panel) in panels.clone().enumerate() {
+                let to = Out { data: &mut *product, stride: PANEL, from: 0, width: PANEL };
+                match (&weight.panels, chunk) {
+                    (Panels::F32(panels), LeftChunk::Floats(left)) => {
+                        let size = weight.inner * PANEL;
+                        let data = &panels[panel * size..][..size];
+                        left.times(simd, Lines { data, stride: PANEL }, to, false);
+                    }
+                    (Panels::Bf16(panels), left) => {
+                        let size = weight.inner.div_ceil(2) * PANEL;
+                        let pairs = &panels[panel * size..];
+                        match left {
+                            LeftChunk::Floats(left) => left.times_pairs(simd, pairs, size, to),
+                            LeftChunk::Pairs(left) => left.times(&pairs[..size], to),
+                        }
+                    }
+                    (Panels::F32(_), LeftChunk::Pairs(_)) => {
+                        unreachable!("rows are prepared for the type of the weight")
+                    }
+                }
+                for (row, product) in rows.iter_mut().zip(product.chunks_exact(PANEL)) {
+                    let row = &mut row[at * PANEL..];
+                    let width = row.len().min(PANEL);
+                    row[..width].copy_from_slice(&product[..width]);
+                }
             }
+            out = rest;
         }
     }
 }
@@ -85,8 +257,65 @@ impl WithSimd for WithWeight<'_> {
 mod tests {
     use super::*;
 
+    fn numbers(count: usize, step: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
+    }
+
+    /// A weight `[columns, inner]`, packed.
+    fn packed(weight: &[f32], inner: usize, stored: WeightType) -> Packed {
+        Packed::new(inner, weight.len() / inner, stored, |at, to| {
+            to.copy_from_slice(&weight[at * inner..][..inner]);
+        })
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|x| x.to_bits()).collect()
+    }
+
     #[test]
     fn no_rows_are_no_result() {
-        assert!(Packed::new(&[1.0, 2.0], 1, 2).product(&[]).is_empty());
+        for stored in [WeightType::F32, WeightType::Bf16] {
+            let weight = packed(&[1.0, 2.0], 1, stored);
+            assert!(weight.product(&weight.left(&[]), &Team::of(2)).is_empty());
+        }
+    }
+
+    /// In bfloat16, both factors are rounded and the sums are not; neither the other rows nor the threads change a bit.
+    #[test]
+    fn rounded_products_are_those_of_rounded_factors() {
+        for (inner, columns) in [(1, 1), (2, 33), (5, 31), (16, 32), (33, 70), (128, 200)] {
+            let weight = numbers(inner * columns, 7919);
+            let short = packed(&weight, inner, WeightType::Bf16);
+            let rounded: Vec<f32> = weight.iter().map(|&x| dot::rounded(x)).collect();
+            for rows in [1, 2, 11, 12, 13, 97] {
+                let left = numbers(rows * inner, 104_729);
+                let product = short.product(&short.left(&left), &Team::alone());
+                let team = short.product(&short.left(&left), &Team::of(3));
+                assert_eq!(bits(&team), bits(&product));
+                let exact: Vec<f32> = left.iter().map(|&x| dot::rounded(x)).collect();
+                for (at, (row, exact)) in left.chunks(inner).zip(exact.chunks(inner)).enumerate() {
+                    let own = short.product(&short.left(row), &Team::alone());
+                    assert_eq!(bits(&own), bits(&product[at * columns..][..columns]));
+                    for (sum, column) in own.iter().zip(rounded.chunks(inner)) {
+                        let exact: f32 = exact.iter().zip(column).map(|(a, b)| a * b).sum();
+                        assert!((sum - exact).abs() < 1e-4, "{sum} is not {exact}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_team_gets_the_products_of_one_thread() {
+        for (inner, columns) in [(3, 1), (64, 31), (17, 333)] {
+            let weight = packed(&numbers(inner * columns, 7919), inner, WeightType::F32);
+            let left = weight.left(&numbers(100 * inner, 104_729));
+            let alone = weight.product(&left, &Team::alone());
+            for threads in [2, 5] {
+                let team = Team::of(threads);
+                let led = team.lead(|| weight.product(&left, &team));
+                assert_eq!(bits(&led), bits(&alone), "{threads} threads");
+            }
+        }
     }
 }

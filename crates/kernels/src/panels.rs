@@ -45,12 +45,12 @@ pub(crate) struct Out<'a> {
 }
 
 /// Left-hand sides interleaved for the kernels, in blocks of a few rows: `[inner, rows of the block]`.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Interleaved {
-    data: Vec<f32>,
-    inner: usize,
+    pub(crate) data: Vec<f32>,
+    pub(crate) inner: usize,
     /// Number of rows in each block.
-    blocks: Vec<usize>,
+    pub(crate) blocks: Vec<usize>,
 }
 
 /// Lines of a right-hand side, `stride` apart.
@@ -79,11 +79,24 @@ macro_rules! of_rows {
     };
 }
 
+pub(crate) use of_rows;
+
 impl Interleaved {
     /// Interleaves the rows of a left-hand side.
     #[inline(always)]
     pub(crate) fn load<S: Simd>(&mut self, rows: &LeftRows<'_>) {
-        let most = rows_at_once::<S>();
+        self.load_in_blocks(rows, rows_at_once::<S>());
+    }
+
+    /// The same for products with pairs of bfloat16. Widening takes registers that a twelfth row would need: with it, the
+    /// sums of 16 lanes are spilled, and a product is three times slower.
+    #[inline(always)]
+    pub(crate) fn load_for_pairs<S: Simd>(&mut self, rows: &LeftRows<'_>) {
+        self.load_in_blocks(rows, rows_at_once::<S>().min(11));
+    }
+
+    #[inline(always)]
+    fn load_in_blocks(&mut self, rows: &LeftRows<'_>, most: usize) {
         let LeftRows { data, stride, from, inner } = *rows;
         let count = data.len() / stride;
         let blocks = count.div_ceil(most);
@@ -154,6 +167,37 @@ impl Interleaved {
             (rows, out) = (rest, out_rest);
         }
     }
+
+    /// Multiplies all rows by the first panel of pairs of bfloat16, of `panel` words, and stores the product. Meanwhile, asks
+    /// for the panel after it.
+    #[inline(always)]
+    pub(crate) fn times_pairs<S: Simd>(&self, simd: S, panels: &[u32], panel: usize, to: Out<'_>) {
+        let Out { data, stride, .. } = to;
+        let (mut rows, mut out) = (self.data.as_slice(), data);
+        let (panel, next) = panels.split_at(panel);
+        let last = self.blocks.len() - 1;
+        for (at, &block) in self.blocks.iter().enumerate() {
+            let (block_rows, rest) = rows.split_at(block * self.inner);
+            let (block_out, out_rest) = out.split_at_mut(block * stride);
+            // The first block waits for the memory, the others read from the cache. So the last one can fetch.
+            let next = if at == last { next } else { &[] };
+            let pairs = Pairs { panel, next };
+            match S::F32_LANES {
+                16 => of_rows!(block, widen::<S, ROWS, 2>(simd, block_rows, pairs, block_out)),
+                8 => of_rows!(block, widen::<S, ROWS, 4>(simd, block_rows, pairs, block_out)),
+                4 => of_rows!(block, widen::<S, ROWS, 8>(simd, block_rows, pairs, block_out)),
+                _ => of_rows!(block, widen::<S, ROWS, 32>(simd, block_rows, pairs, block_out)),
+            }
+            (rows, out) = (rest, out_rest);
+        }
+    }
+}
+
+/// A panel of pairs of bfloat16, and what to fetch meanwhile.
+#[derive(Clone, Copy)]
+struct Pairs<'a> {
+    panel: &'a [u32],
+    next: &'a [u32],
 }
 
 /// Rows per block so that the sums of a panel fit the registers: 12 rows of 2 registers with 16 lanes, 3 rows with 8 or 4
@@ -237,6 +281,62 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     }
 }
 
+/// Asks for one line of pairs to be brought to the second-level cache, and returns the rest.
+#[inline(always)]
+fn fetch(words: &[u32]) -> &[u32] {
+    let Some((line, rest)) = words.split_first_chunk::<PANEL>() else { return words };
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        let (first, second) = line.split_at(PANEL / 2);
+        for half in [first, second] {
+            #[expect(unsafe_code, reason = "the instruction takes a pointer")]
+            // SAFETY: it changes nothing but the caches, whatever the address; this one is within the slice.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T1>(half.as_ptr().cast());
+            }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+    rest
+}
+
+/// Multiplies one block of rows by the pairs of a panel, and stores the product in rows of [`PANEL`] values. A bfloat16 is
+/// the upper half of an `f32`, so the first value of a pair is widened by a shift and the second by clearing the first.
+#[inline(always)]
+fn widen<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+    simd: S,
+    rows: &[f32],
+    pairs: Pairs<'_>,
+    out: &mut [f32],
+) {
+    let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
+    let (half, upper) = (simd.splat_u32s(16), simd.splat_u32s(0xffff_0000));
+    let (rows, _) = rows.as_chunks::<ROWS>();
+    let (rows, _) = rows.as_chunks::<2>();
+    let (panel, _) = S::as_simd_u32s(pairs.panel);
+    let (panel, _) = panel.as_chunks::<REGISTERS>();
+    let mut next = pairs.next;
+    for ([first, second], pairs) in rows.iter().zip(panel) {
+        next = fetch(next);
+        // Loops, not closures, which are not always compiled for these registers.
+        let mut line = [simd.splat_f32s(0.0); REGISTERS];
+        for (x, &pairs) in line.iter_mut().zip(pairs) {
+            *x = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(pairs, half));
+        }
+        add_line(simd, &mut sums, first, &line);
+        for (x, &pairs) in line.iter_mut().zip(pairs) {
+            *x = simd.transmute_f32s_u32s(simd.and_u32s(pairs, upper));
+        }
+        add_line(simd, &mut sums, second, &line);
+    }
+    for (sums, row) in sums.iter().zip(out.chunks_exact_mut(PANEL)) {
+        let (slots, _) = S::as_mut_simd_f32s(row);
+        slots.copy_from_slice(sums);
+    }
+}
+
 // The sums are borrowed: passed by value they stayed in memory, which made products five times slower (docs/PERFORMANCE.md).
 #[inline(always)]
 fn add_line<S: Simd, const ROWS: usize, const REGISTERS: usize>(
@@ -259,7 +359,7 @@ mod tests {
     use pulp::{Arch, WithSimd};
 
     use super::*;
-    use crate::Packed;
+    use crate::{Packed, Team, WeightType};
 
     fn numbers(count: usize, step: usize) -> Vec<f32> {
         (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
@@ -310,18 +410,21 @@ mod tests {
     fn products_are_right_and_neither_other_rows_nor_pieces_change_a_bit() {
         for (inner, columns) in [(1, 1), (5, 31), (16, 32), (33, 70), (128, 200)] {
             let right = numbers(inner * columns, 7919);
-            let packed = Packed::new(&right, inner, columns);
+            let column = |at: usize| right[at..].iter().step_by(columns).copied();
+            let packed = Packed::new(inner, columns, WeightType::F32, |at, to| {
+                to.iter_mut().zip(column(at)).for_each(|(slot, value)| *slot = value);
+            });
+            let product = |rows: &[f32]| packed.product(&packed.left(rows), &Team::alone());
             let spare = [right.as_slice(), &[f32::NAN; SPARE]].concat();
             for rows in [1, 2, 3, 5, 11, 12, 13, 25, 96, 97, 200] {
                 let left = numbers(rows * inner, 104_729);
-                let product = packed.product(&left);
-                for (row, product) in left.chunks(inner).zip(product.chunks(columns)) {
-                    for (column, product) in product.iter().enumerate() {
-                        let column = right[column..].iter().step_by(columns);
-                        let exact: f32 = row.iter().zip(column).map(|(a, b)| a * b).sum();
-                        assert!((product - exact).abs() < 1e-4, "{product} is not {exact}");
+                let all = product(&left);
+                for (row, all) in left.chunks(inner).zip(all.chunks(columns)) {
+                    for (at, sum) in all.iter().enumerate() {
+                        let exact: f32 = row.iter().zip(column(at)).map(|(a, b)| a * b).sum();
+                        assert!((sum - exact).abs() < 1e-4, "{sum} is not {exact}");
                     }
-                    assert!(same(&packed.product(row), product));
+                    assert!(same(&product(row), all));
                 }
                 for piece in [1, inner.div_ceil(3), inner] {
                     let left = left.as_slice();
@@ -329,7 +432,7 @@ mod tests {
                     let pieces =
                         InPieces { left, inner, right: &spare, columns, piece, out: &mut out };
                     Arch::new().dispatch(pieces);
-                    assert!(same(&out, &product), "{rows} rows, pieces of {piece}");
+                    assert!(same(&out, &all), "{rows} rows, pieces of {piece}");
                 }
             }
         }

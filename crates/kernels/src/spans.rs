@@ -7,11 +7,9 @@
 mod attend;
 mod span;
 
-use pulp::Arch;
-
-use self::attend::Attend;
 pub use self::span::{Piece, Span};
 use crate::kv::{HeadAt, KvShape};
+use crate::team::Team;
 
 /// The queries, keys and values of the new tokens of a pass, in one layer.
 #[derive(Debug, Clone, Copy)]
@@ -41,14 +39,10 @@ impl<'a> Spans<'a> {
 
     /// Attention of the new tokens in one layer: writes their keys and values to the rows' blocks, then returns the
     /// attention output, `[tokens, heads * width]`.
-    pub fn attend(&mut self, layer: usize, new: Projected<'_>) -> Vec<f32> {
+    pub fn attend(&mut self, layer: usize, new: Projected<'_>, team: &Team) -> Vec<f32> {
         let Some(shape) = self.rows.first().map(|row| row.shape) else { return Vec::new() };
         self.write(layer, new, shape);
-        let mut output = vec![0.0; new.queries.len()];
-        let queries = new.queries;
-        let rows = &self.rows;
-        Arch::new().dispatch(Attend { rows, shape, layer, queries, output: &mut output });
-        output
+        attend::attend(&self.rows, layer, new.queries, team)
     }
 
     /// Ends the pass: its tokens become part of the prefix.

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! `--tokens` is the length of a training row or prompt, `--new` the number of tokens to generate per row.
-//! `--device cuda`, or `cuda:1`, runs on a GPU, if built with `--features lm/cuda`.
+//! `--device cuda`, or `cuda:1`, runs on a GPU, if built with `--features lm/cuda`. `--precision bf16` generates with
+//! weights in bfloat16.
 
 #![expect(clippy::print_stdout, reason = "an example without the stages' terminal")]
 
@@ -20,7 +21,7 @@ use burn::tensor::{Device, Tensor};
 use lm::engine::EngineOptions;
 use lm::prefix::scope_of;
 use lm::train::{Course, Event, Example, TrainConfig, Training};
-use lm::{Checkpoint, Engine, GenerationRequest, Prefixes, Sampling, Stop, device};
+use lm::{Checkpoint, Engine, GenerationRequest, Precision, Prefixes, Sampling, Stop, device};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -39,6 +40,14 @@ impl Numbers {
     fn get(&self, name: &str) -> Result<usize, Failure> {
         let number = self.0.get(name).ok_or_else(|| format!("--{name} is missing"))?;
         number.parse().map_err(|e| format!("--{name} {number}: {e}").into())
+    }
+
+    fn precision(&self) -> Result<Precision, Failure> {
+        match self.0.get("precision").map(String::as_str) {
+            None | Some("f32") => Ok(Precision::F32),
+            Some("bf16") => Ok(Precision::Bf16),
+            Some(other) => Err(format!("--precision {other}").into()),
+        }
     }
 
     /// The device to run on, the CPU by default.
@@ -97,12 +106,12 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
 }
 
 /// Continues `rows` prompts greedily. The prompts have no prefix in common.
-fn decode(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
+fn decode(dir: &Path, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, tokens, new) = (numbers.get("rows")?, numbers.get("tokens")?, numbers.get("new")?);
     let options = EngineOptions { workers: numbers.get("workers")?, rows: 64 };
-    let engine = Engine::new(checkpoint, &numbers.device()?, options);
+    let engine = Engine::load(dir, &[numbers.device()?], numbers.precision()?, options)?;
     let request = |index: usize| GenerationRequest {
-        prompt: row(index, tokens, checkpoint.config.vocab_size),
+        prompt: row(index, tokens, engine.config().vocab_size),
         sampling: Sampling::Greedy,
         stop: Stop { tokens: Vec::new(), strings: Vec::new(), until: None, max_new: new },
         excluded: Vec::new(),
@@ -138,11 +147,12 @@ fn main() -> Result<(), Failure> {
         return Err("measure train|decode|gemm CHECKPOINT --name number ...".into());
     };
     let numbers = Numbers::of(numbers)?;
-    let checkpoint = Checkpoint::load(Path::new(dir), &numbers.device()?)?;
+    let dir = Path::new(dir);
+    let checkpoint = || Ok::<_, Failure>(Checkpoint::load(dir, &numbers.device()?)?);
     match job.as_str() {
-        "train" => train(&checkpoint, &numbers),
-        "decode" => decode(&checkpoint, &numbers),
-        "gemm" => gemm(&checkpoint, &numbers),
+        "train" => train(&checkpoint()?, &numbers),
+        "decode" => decode(dir, &numbers),
+        "gemm" => gemm(&checkpoint()?, &numbers),
         _ => Err(format!("`{job}` is not train, decode or gemm").into()),
     }
 }

@@ -14,8 +14,9 @@ use rand_chacha::ChaCha8Rng;
 pub use self::files::{CONFIG_FILE, INDEX_FILE, TOKENIZER_FILE, WEIGHTS_FILE, model_files};
 
 use self::files::{CHAT_TEMPLATE_FILE, GENERATION_FILE, TOKENIZER_CONFIG_FILE};
-use self::load::load_weights;
+pub(crate) use self::load::{EMBEDDING, OUTPUT};
 use self::tokens::{TokenizerSettings, more_end_tokens};
+use crate::stored::StoredTensors;
 use crate::{Decoder, Error, ModelConfig, Tokenizer, plain, tensor_file, weights};
 
 /// Most weights of a randomly initialized model. Beyond that (64 GiB in `f32`) we refuse the configuration rather than
@@ -31,6 +32,14 @@ pub struct Checkpoint {
     pub model: Decoder,
     /// The model's tokenizer.
     pub tokenizer: Tokenizer,
+}
+
+/// A model whose weights have been checked but not read into memory.
+#[derive(Debug)]
+pub(crate) struct StoredModel {
+    pub(crate) config: ModelConfig,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) tensors: StoredTensors,
 }
 
 impl Checkpoint {
@@ -63,36 +72,12 @@ impl Checkpoint {
     /// The error names the file, the tensor and the problem: a missing file, malformed JSON or safetensors, a missing
     /// tensor, a wrong shape or data type, a weight that is NaN or infinite, or an option that is not supported.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
-        let path = dir.join(CONFIG_FILE);
-        let text = plain::text(&path, plain::SMALL)?;
-        let config = ModelConfig::read(&text)
-            .map_err(|e| Error::malformed(&path, format!("not a model configuration: {e}")))?;
-        config.validate().map_err(|e| Error::malformed(&path, e.to_string()))?;
-        let config = config.ending_at(&more_end_tokens(dir)?);
-        // The end tokens have just changed, so if this second check fails, `generation_config.json` is the file to blame.
-        let generation = dir.join(GENERATION_FILE);
-        config.validate().map_err(|e| Error::malformed(&generation, e.to_string()))?;
-        let path = dir.join(TOKENIZER_FILE);
-        let tokenizer = Tokenizer::load(&path)?;
-        // A token past the embedding would have no row there. Fewer tokens than rows are fine: many models pad the embedding.
-        if tokenizer.len() > config.vocab_size {
-            let (have, room) = (tokenizer.len(), config.vocab_size);
-            let problem = format!("{have} entries, but vocab_size in {CONFIG_FILE} is {room}");
-            return Err(Error::malformed(&path, problem));
-        }
-        let settings = TokenizerSettings::read(dir)?;
-        let special = settings.special(&tokenizer);
-        let tokenizer = tokenizer.with_special(&special);
-        let tokenizer = tokenizer.map_err(|e| Error::malformed(&path, e.to_string()))?;
-        let tokenizer = tokenizer.with_chat_template(settings.chat_template(dir)?);
-        // Of several end tokens, prefer the tokenizer's `eos_token`: in instruction-tuned models it is the one that ends
-        // a turn.
-        let end = settings.token("eos_token").and_then(|end| tokenizer.id(end));
-        let config = match end.filter(|end| config.end_tokens().contains(end)) {
-            Some(end) => config.ending_first(end),
-            None => config,
-        };
-        let (config, model) = load_weights(dir, config, device)?;
+        let StoredModel { config, tokenizer, tensors } = StoredModel::open(dir)?;
+        let model = weights::replace(Decoder::zeros(&config, device)?, |name, _| {
+            let host = tensors[name].to_host();
+            tensors[name].forget();
+            Some(host)
+        });
         Ok(Self { config, model, tokenizer })
     }
 
@@ -166,5 +151,45 @@ impl Checkpoint {
             old.get(name).filter(|tensor| tensor.shape == shape).cloned()
         });
         Ok(Self { config, model, tokenizer: self.tokenizer })
+    }
+}
+
+impl StoredModel {
+    /// Opens a Hugging Face directory.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(CONFIG_FILE);
+        let text = plain::text(&path, plain::SMALL)?;
+        let config = ModelConfig::read(&text)
+            .map_err(|e| Error::malformed(&path, format!("not a model configuration: {e}")))?;
+        config.validate().map_err(|e| Error::malformed(&path, e.to_string()))?;
+        let config = config.ending_at(&more_end_tokens(dir)?);
+        // The end tokens have just changed, so if this second check fails, `generation_config.json` is the file to blame.
+        let generation = dir.join(GENERATION_FILE);
+        config.validate().map_err(|e| Error::malformed(&generation, e.to_string()))?;
+        let path = dir.join(TOKENIZER_FILE);
+        let tokenizer = Tokenizer::load(&path)?;
+        // A token past the embedding would have no row there. Fewer tokens than rows are fine: many models pad the embedding.
+        if tokenizer.len() > config.vocab_size {
+            let (have, room) = (tokenizer.len(), config.vocab_size);
+            let problem = format!("{have} entries, but vocab_size in {CONFIG_FILE} is {room}");
+            return Err(Error::malformed(&path, problem));
+        }
+        let settings = TokenizerSettings::read(dir)?;
+        let special = settings.special(&tokenizer);
+        let tokenizer = tokenizer.with_special(&special);
+        let tokenizer = tokenizer.map_err(|e| Error::malformed(&path, e.to_string()))?;
+        let tokenizer = tokenizer.with_chat_template(settings.chat_template(dir)?);
+        // Of several end tokens, prefer the tokenizer's `eos_token`: in instruction-tuned models it is the one that ends
+        // a turn.
+        let end = settings.token("eos_token").and_then(|end| tokenizer.id(end));
+        let config = match end.filter(|end| config.end_tokens().contains(end)) {
+            Some(end) => config.ending_first(end),
+            None => config,
+        };
+        let (config, tensors) = load::tensors(dir, config)?;
+        Ok(Self { config, tokenizer, tensors })
     }
 }

@@ -12,16 +12,20 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use burn::tensor::Device;
+use kernels::Team;
 
 use self::rows::{ReadRequest, RowRead};
 
+use crate::checkpoint::StoredModel;
 use crate::inference::{Inference, Pending};
 use crate::prefix::{PrefixCounts, Prefixes, ScopedRow};
 pub use crate::requests::{
     EmbedRequest, Generation, GenerationRequest, ScoreRequest, Stop, StopReason, Until,
 };
-use crate::{Checkpoint, Error, ModelConfig, Tokenizer};
+use crate::{Checkpoint, Error, ModelConfig, Precision, Tokenizer, device};
 
 /// A model that is ready for inference.
 #[derive(Debug)]
@@ -32,33 +36,78 @@ pub struct Engine {
     /// Copies on other devices, one per worker after the first.
     others: Vec<Inference>,
     options: EngineOptions,
+    /// The workers as threads that share each product, if the weights are too large for the caches. Otherwise each worker
+    /// runs batches of its own, and this is one thread.
+    team: Team,
 }
 
 /// How an [`Engine`] spreads its work. Results do not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Number of threads, each running whole batches of its own; at least 1.
+    /// Number of threads; at least 1.
     pub workers: usize,
-    /// Maximum number of rows in a batch; at least 1.
+    /// Maximum number of rows in a batch, for each worker; at least 1.
     pub rows: usize,
 }
 
 impl Engine {
-    /// Prepares a checkpoint's model for inference on `device`.
-    pub fn new(checkpoint: &Checkpoint, device: &Device, options: EngineOptions) -> Self {
-        Self::of(checkpoint, Inference::new(checkpoint, device), options)
+    /// Prepares a model that is in memory for inference. Of several devices, each worker after the first uses one. On
+    /// devices other than the CPU, the precision is `f32`.
+    ///
+    /// # Panics
+    /// Panics without a device.
+    pub fn new(
+        checkpoint: &Checkpoint,
+        devices: &[Device],
+        precision: Precision,
+        options: EngineOptions,
+    ) -> Self {
+        let (first, others) = devices.split_first().expect("a model runs on a device");
+        let team = Team::of(options.workers);
+        let on = |device: &Device| Inference::new(checkpoint, device, precision, &team);
+        let (model, others) = (on(first), others.iter().map(on).collect());
+        let about = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
+        Self { others, ..Self::of(about, model, options, team) }
     }
 
-    fn of(checkpoint: &Checkpoint, model: Inference, options: EngineOptions) -> Self {
-        let (config, tokenizer) = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
-        Self { config, tokenizer, model, others: Vec::new(), options }
+    /// Loads a Hugging Face directory for inference. On the CPU, weights go from the file to where they are used, and are
+    /// never in memory as `f32` unless that is the precision.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn load(
+        dir: &Path,
+        devices: &[Device],
+        precision: Precision,
+        options: EngineOptions,
+    ) -> Result<Self, Error> {
+        if let Some(first) = devices.iter().find(|device| !device::is_cpu(device)) {
+            return Ok(Self::new(&Checkpoint::load(dir, first)?, devices, precision, options));
+        }
+        let stored = StoredModel::open(dir)?;
+        let team = Team::of(options.workers);
+        let model = Inference::packed(&stored, precision, &team);
+        Ok(Self::of((stored.config, stored.tokenizer), model, options, team))
     }
 
-    /// Adds copies of the checkpoint's model on other devices. The workers after the first use one each.
-    #[must_use]
-    pub fn and_on(self, checkpoint: &Checkpoint, devices: &[Device]) -> Self {
-        let other = |device: &Device| Inference::new(checkpoint, device);
-        Self { others: devices.iter().map(other).collect(), ..self }
+    fn of(
+        (config, tokenizer): (ModelConfig, Tokenizer),
+        model: Inference,
+        options: EngineOptions,
+        team: Team,
+    ) -> Self {
+        let team = if model.is_shared() { team } else { Team::alone() };
+        Self { config, tokenizer, model, others: Vec::new(), options, team }
+    }
+
+    /// Number of workers with batches of their own.
+    fn workers(&self) -> usize {
+        if self.team.size() > 1 { 1 } else { self.options.workers.max(1) }
+    }
+
+    /// Maximum number of rows in a batch.
+    fn rows(&self) -> usize {
+        self.options.rows.max(1) * self.team.size()
     }
 
     /// The model's tokenizer.
@@ -118,8 +167,9 @@ impl Engine {
     /// [`Error::TooLong`] for a row beyond the context; [`Error::NotFinite`].
     pub fn logits(&self, row: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
         self.check_lengths(std::iter::once(row.len()), self.config.max_position_embeddings)?;
-        let hidden = self.model.hidden(&[Pending { before: Vec::new(), tokens: row, keep: 0 }]);
-        let logits = self.model.logits(hidden);
+        let pending = Pending { before: Vec::new(), tokens: row, keep: 0 };
+        let hidden = self.model.hidden(&[pending], &self.team);
+        let logits = self.model.logits(hidden, &self.team);
         finite(&logits)?;
         Ok(logits.chunks(self.config.vocab_size).map(<[f32]>::to_vec).collect())
     }

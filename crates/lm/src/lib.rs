@@ -30,6 +30,7 @@ pub mod prefix;
 mod requests;
 mod rotary;
 pub mod sampling;
+mod stored;
 mod tensor_file;
 mod tensors;
 pub mod tokenizer;

@@ -14,9 +14,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, RmsNorm};
 use burn::tensor::{Device, Int, Tensor};
 
-pub(crate) use self::attention::Attention;
 pub(crate) use self::block::Block;
-pub(crate) use self::mlp::Mlp;
 pub(crate) use self::pass::{AttentionPath, MlpPath, Pass};
 pub(crate) use self::projection::Projection;
 

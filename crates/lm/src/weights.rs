@@ -1,6 +1,6 @@
 //! Model parameters as host values under their Hugging Face names, for checkpoints, initialization and training states.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -104,27 +104,32 @@ pub(crate) fn not_finite(model: &Decoder) -> Option<String> {
     search.name
 }
 
-/// The names of all parameters.
-pub(crate) fn names(model: &Decoder) -> BTreeSet<String> {
+/// The shapes of all parameters in a file, by name. Allocates nothing, since a new model has no values before they are
+/// asked for.
+pub(crate) fn shapes(model: &Decoder) -> BTreeMap<String, Vec<usize>> {
     #[derive(Default)]
-    struct Names {
+    struct Shapes {
         path: Path,
-        names: BTreeSet<String>,
+        shapes: BTreeMap<String, Vec<usize>>,
     }
-    impl ModuleVisitor for Names {
+    impl ModuleVisitor for Shapes {
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);
         }
         fn exit_module(&mut self, _name: &str, _container: &str) {
             self.path.exit();
         }
-        fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
-            self.names.insert(self.path.name());
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let mut shape = param.lazy_shape().to_vec();
+            if self.path.is_linear_weight() {
+                shape.reverse();
+            }
+            self.shapes.insert(self.path.name(), shape);
         }
     }
-    let mut names = Names::default();
-    model.visit(&mut names);
-    names.names
+    let mut shapes = Shapes::default();
+    model.visit(&mut shapes);
+    shapes.shapes
 }
 
 /// Replaces parameters with `source(name, shape in the file)`. Where it returns `None`, the parameter stays.

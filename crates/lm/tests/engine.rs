@@ -5,7 +5,9 @@
 use lm::engine::{
     EmbedRequest, Engine, EngineOptions, GenerationRequest, ScoreRequest, Stop, StopReason, Until,
 };
-use lm::{Checkpoint, Drawn, Generation, ModelConfig, Prefixes, Sampling, Tokenizer, device};
+use lm::{
+    Checkpoint, Drawn, Generation, ModelConfig, Precision, Prefixes, Sampling, Tokenizer, device,
+};
 
 const TEXT: &str = "Tom has 12 + 5 = 17 apples.\nHe buys 3 bags with 40 apples each.\n#### 137";
 
@@ -27,7 +29,7 @@ fn with_heads(tied: bool, heads: &[&str]) -> Checkpoint {
 }
 
 fn engine(checkpoint: &Checkpoint, workers: usize, rows: usize) -> Engine {
-    Engine::new(checkpoint, &device::cpu(), EngineOptions { workers, rows })
+    Engine::new(checkpoint, &[device::cpu()], Precision::F32, EngineOptions { workers, rows })
 }
 
 /// Rows of many lengths, all sampling at temperature 1.

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use lm::engine::{EngineOptions, GenerationRequest, Stop};
-use lm::{Checkpoint, Engine, Prefixes, Sampling, device};
+use lm::{Checkpoint, Engine, Precision, Prefixes, Sampling, device};
 use serde::Deserialize;
 
 const ALL: [&str; 11] = [
@@ -39,7 +39,7 @@ fn reference(name: &str) -> Reference {
 }
 
 fn engine(checkpoint: &Checkpoint) -> Engine {
-    Engine::new(checkpoint, &device::cpu(), EngineOptions { workers: 1, rows: 8 })
+    Engine::new(checkpoint, &[device::cpu()], Precision::F32, EngineOptions { workers: 1, rows: 8 })
 }
 
 #[test]

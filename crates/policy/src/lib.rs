@@ -110,7 +110,7 @@ pub struct Policy {
 /// Where the model runs.
 #[derive(Debug)]
 enum Writer {
-    Local(Box<Engine>),
+    Local(Arc<Engine>),
     Server(Server),
 }
 
@@ -126,8 +126,8 @@ impl Policy {
     /// # Errors
     /// [`lm::Error::Config`] if the model has no end token (solutions would never end), the termination is invalid, or
     /// the chat template cannot be rendered.
-    pub fn new(engine: Engine, config: PolicyConfig) -> Result<Self, Error> {
-        Self::of(Arc::new(Writer::Local(Box::new(engine))), config)
+    pub fn new(engine: Arc<Engine>, config: PolicyConfig) -> Result<Self, Error> {
+        Self::of(Arc::new(Writer::Local(engine)), config)
     }
 
     /// Builds a policy over a model behind a server.

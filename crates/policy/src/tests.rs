@@ -3,7 +3,7 @@
 use super::*;
 use lm::engine::EngineOptions;
 use lm::train::{Example, TrainConfig, Training};
-use lm::{Checkpoint, Tokenizer, device};
+use lm::{Checkpoint, Precision, Tokenizer, device};
 
 const QUESTION: &str = "Tom has 2 bags of 3 apples and eats 1. How many are left?";
 const SOLUTION: &str = "Tom has 2 * 3 = 6 apples.\nHe has 6 - 1 = 5 left.\n#### 5";
@@ -61,7 +61,8 @@ fn knows(solution: &str) -> Policy {
     let learned = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(())).unwrap();
     let checkpoint = Checkpoint { model: learned.model, ..checkpoint };
     let options = EngineOptions { workers: 1, rows: 8 };
-    Policy::new(Engine::new(&checkpoint, &device::cpu(), options), config()).unwrap()
+    let engine = Engine::new(&checkpoint, &[device::cpu()], Precision::F32, options);
+    Policy::new(Arc::new(engine), config()).unwrap()
 }
 
 #[test]

@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let tree: Preset<SearchConfig> = files.other("tree")?;
     tree.value.validate().map_err(Failure::from)?;
     preset.value.samples.as_ref().map_or(Ok(()), SampleBudget::validate)?;
-    let runtime = Runtime::with_servers(&args.inference)?;
+    let runtime = Runtime::for_inference(&args.inference, &text.value)?;
     let prompts = Dataset::<Prompt>::open(&args.prompts)?.require_rows()?;
     let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &runtime)?;
     if !args.weak_critics {
@@ -145,9 +145,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         critics: models::critics_id(&models.critics, &text)?,
         round: args.common.round,
     };
-    let (policies, critic) = (models.policies(&text, &runtime)?, models.critic(&text, &runtime)?);
-    // They hold their own copy of the weights in another layout: free these, rather than keep both in memory.
-    drop(models);
+    let (policies, critic) = (models.policies(&text)?, models.critic(&text)?);
     let searcher = Searcher::new(policies, critic, tree).map_err(Failure::from)?;
     let searcher = searcher.within(args.cache.kv_bytes());
     let mut session = Session::new(searcher, source, &preset.value, &args.common, &questions)?;

@@ -123,7 +123,6 @@ pub(crate) struct Models {
     policy: Option<AnyModel>,
     /// Writes questions, if it is not the policy.
     author: Option<AnyModel>,
-    runtime: Runtime,
     text: TextConfig,
 }
 
@@ -133,16 +132,15 @@ impl Models {
         author: Option<&ModelAt>,
         text: TextConfig,
         wanted: Wanted<'_>,
-        runtime: Runtime,
+        runtime: &Runtime,
     ) -> Result<Self, Failure> {
         // An author that is the policy is not loaded a second time.
         let author = author.filter(|at| wanted.writes() && *at != policy);
         let tries = wanted.difficulty.is_some() || author.is_none();
-        let load = |name: &str, at: &ModelAt| AnyModel::load(name, at, &runtime);
+        let load = |name: &str, at: &ModelAt| AnyModel::load(name, at, runtime);
         Ok(Self {
             policy: tries.then(|| load("policy", policy)).transpose()?,
             author: author.map(|at| load("author", at)).transpose()?,
-            runtime,
             text,
         })
     }
@@ -152,7 +150,7 @@ impl Models {
     }
 
     pub(crate) fn author<'a>(&self, wanted: Wanted<'a>) -> Result<Author<'a>, Failure> {
-        let ready = |any: &AnyModel| any.policy(&self.text, &self.runtime);
+        let ready = |any: &AnyModel| any.policy(&self.text);
         let policy = self.policy.as_ref().map(ready).transpose()?;
         let author = self.author.as_ref().map(ready).transpose()?;
         let write = |(policy, writing): (&Policy, &'a WritingConfig)| {

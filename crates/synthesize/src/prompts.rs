@@ -184,8 +184,8 @@ fn models(
         let failure = Failure::usage("the preset has a model write or try questions");
         return Err(failure.hint("give it with --policy and --text"));
     };
-    let runtime = Runtime::with_servers(&args.inference)?;
-    Models::load(policy, args.author.as_ref(), text, config.wanted(), runtime)
+    let runtime = Runtime::for_inference(&args.inference, &text)?;
+    Models::load(policy, args.author.as_ref(), text, config.wanted(), &runtime)
 }
 
 /// The questions of each dataset to avoid, and the datasets as inputs. Their labels are not read.

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use lm::engine::EngineOptions;
 use lm::train::{TrainConfig, Training};
-use lm::{Checkpoint, Engine, device};
+use lm::{Checkpoint, Engine, Precision, device};
 use policy::{PolicyConfig, PromptFormat, Server, ServerOptions, Termination};
 
 use super::*;
@@ -47,7 +47,7 @@ fn checkpoint() -> Checkpoint {
 
 fn policy(checkpoint: &Checkpoint) -> Arc<Policy> {
     let options = EngineOptions { workers: 1, rows: 8 };
-    let engine = Engine::new(checkpoint, &device::cpu(), options);
+    let engine = Engine::new(checkpoint, &[device::cpu()], Precision::F32, options);
     let config = PolicyConfig {
         format: PromptFormat::default(),
         termination: Termination::Line,
@@ -55,7 +55,7 @@ fn policy(checkpoint: &Checkpoint) -> Arc<Policy> {
         max_option_tokens: 8,
         max_solution_tokens: 8,
     };
-    Arc::new(Policy::new(engine, config).unwrap())
+    Arc::new(Policy::new(Arc::new(engine), config).unwrap())
 }
 
 fn critic(checkpoint: &Checkpoint, heads: &[Head]) -> Result<Critic, Error> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use critic::{Critic, CriticConfig, Marks};
 use decoding::{SearchConfig, Searcher};
 use lm::engine::EngineOptions;
-use lm::{Checkpoint, Engine, Tokenizer, device};
+use lm::{Checkpoint, Engine, Precision, Tokenizer, device};
 use policy::{Policy, PolicyConfig, PromptFormat, Termination};
 
 pub(crate) const QUESTIONS: [&str; 3] =
@@ -42,8 +42,14 @@ pub(crate) fn searcher_within(
     config: SearchConfig,
 ) -> Searcher {
     let options = EngineOptions { workers: 1, rows };
-    let engine =
-        |heads: &[&str], context| Engine::new(&checkpoint(heads, context), &device::cpu(), options);
+    let engine = |heads: &[&str], context| {
+        Arc::new(Engine::new(
+            &checkpoint(heads, context),
+            &[device::cpu()],
+            Precision::F32,
+            options,
+        ))
+    };
     let text = PolicyConfig {
         format: PromptFormat {
             prefix: "<|bos|>".to_owned(),

@@ -7,53 +7,84 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 use super::span::{Piece, Span};
 use crate::kv::{HeadAt, KvShape};
 use crate::panels::{Interleaved, LeftRows, Out};
 use crate::softmax::normalize;
+use crate::team::Team;
 
 /// Maximum number of queries processed together. A block computes the scores of every key up to its last query, so larger
 /// blocks waste more work on keys that the earlier queries must not see.
 const QUERIES: usize = 64;
 
-/// The attention of all rows in one layer, whose keys and values have been written.
-pub(super) struct Attend<'a, 'b> {
-    pub(super) rows: &'a [Span<'b>],
-    pub(super) shape: KvShape,
-    pub(super) layer: usize,
-    /// `[heads, tokens, width]`.
-    pub(super) queries: &'a [f32],
-    /// `[tokens, heads * width]`.
-    pub(super) output: &'a mut [f32],
+/// The attention of all rows in one layer, whose keys and values have been written: queries `[heads, tokens, width]` to
+/// outputs `[tokens, heads * width]`.
+pub(super) fn attend(rows: &[Span<'_>], layer: usize, queries: &[f32], team: &Team) -> Vec<f32> {
+    let parts = Part::all(rows);
+    let Some(shape) = rows.first().map(|row| row.shape) else { return Vec::new() };
+    let KvShape { kv_heads, width, .. } = shape;
+    let total: usize = rows.iter().map(|row| row.new).sum();
+    let heads = queries.len() / (total * width).max(1);
+    let group = heads / kv_heads;
+    // Threads take heads first: rows that begin alike go together, so their common piece is read once.
+    let head_pieces = kv_heads.min(team.size());
+    let row_pieces = team.size().div_ceil(head_pieces);
+    let longest = parts.iter().map(|part| part.tokens.len()).max().unwrap_or(1);
+    // Up to about `QUERIES` query tokens at once: decoding has one per row.
+    let most = QUERIES.div_ceil(longest).min(parts.len().div_ceil(row_pieces)).max(1);
+    let alike = parts.chunk_by(Part::begins_like).flat_map(|alike| alike.chunks(most));
+    let piece = |at: usize| at * kv_heads / head_pieces;
+    let runs = alike.flat_map(|parts| {
+        (0..head_pieces).map(move |at| {
+            let heads = piece(at)..piece(at + 1);
+            let visible = Visible::all(parts, group);
+            Run { parts, visible, shape, layer, heads, group, total }
+        })
+    });
+    let mut output = vec![0.0; queries.len()];
+    let mut place = |run: &Run<'_>, mixed: &[f32]| {
+        run.each(|at, token, head| {
+            let to = &mut output[(token * heads + head) * width..][..width];
+            to.copy_from_slice(&mixed[at * width..][..width]);
+        });
+    };
+    if team.size() == 1 {
+        let mut work = Work::default();
+        for run in runs {
+            Arch::new().dispatch(Attend { run: &run, queries, work: &mut work });
+            place(&run, &work.output);
+        }
+        return output;
+    }
+    let done = team.map(runs.collect(), |run| {
+        let mut work = Work::default();
+        Arch::new().dispatch(Attend { run: &run, queries, work: &mut work });
+        (run, work.output)
+    });
+    for (run, mixed) in &done {
+        place(run, mixed);
+    }
+    output
 }
 
-impl WithSimd for Attend<'_, '_> {
+/// The attention of one run.
+struct Attend<'a> {
+    run: &'a Run<'a>,
+    /// `[heads, tokens, width]`.
+    queries: &'a [f32],
+    work: &'a mut Work,
+}
+
+impl WithSimd for Attend<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { rows, shape, layer, queries, output } = self;
-        let parts = Part::all(rows);
-        let total: usize = rows.iter().map(|row| row.new).sum();
-        let heads = queries.len() / (total * shape.width).max(1);
-        let group = heads / shape.kv_heads;
-        let longest = parts.iter().map(|part| part.tokens.len()).max().unwrap_or(1);
-        let alike = parts.chunk_by(Part::begins_like);
-        let mut work = Work::default();
-        // Rows that start with the same piece go together, up to about `QUERIES` query tokens: decoding has one per row.
-        for parts in alike.flat_map(|alike| alike.chunks(QUERIES.div_ceil(longest))) {
-            let visible = Visible::all(parts, group);
-            let run = Run { parts, visible, shape, layer, group, total };
-            work.attention_weights(simd, &run, queries);
-            work.mix_values(simd, &run);
-            run.each(|at, token, head| {
-                let mixed = &work.output[at * shape.width..][..shape.width];
-                output[(token * heads + head) * shape.width..][..shape.width]
-                    .copy_from_slice(mixed);
-            });
-        }
+        let Self { run, queries, work } = self;
+        work.attention_weights(simd, run, queries);
+        work.mix_values(simd, run);
     }
 }
 
@@ -102,6 +133,8 @@ struct Run<'a> {
     visible: Vec<Visible<'a>>,
     shape: KvShape,
     layer: usize,
+    /// The key heads to attend with.
+    heads: Range<usize>,
     /// Number of query heads per key head.
     group: usize,
     /// Number of tokens in the pass.
@@ -122,7 +155,7 @@ impl Run<'_> {
     /// Visits every query, grouped by key head. Calls with its index in the run, its token in the pass, and its head.
     fn each(&self, mut call: impl FnMut(usize, usize, usize)) {
         let mut at = 0;
-        for key_head in 0..self.shape.kv_heads {
+        for key_head in self.heads.clone() {
             for part in self.parts {
                 for head in key_head * self.group..(key_head + 1) * self.group {
                     for token in part.tokens.clone() {
@@ -171,11 +204,11 @@ impl<'a> Visible<'a> {
 /// Buffers reused from run to run.
 #[derive(Default)]
 struct Work {
-    /// `[kv_heads, queries, width]`.
+    /// `[key heads of the run, queries, width]`.
     queries: Vec<f32>,
-    /// Scores, then attention weights, `[kv_heads, queries, columns]`.
+    /// Scores, then attention weights, `[key heads of the run, queries, columns]`.
     weights: Vec<f32>,
-    /// `[kv_heads, queries, width]`.
+    /// `[key heads of the run, queries, width]`.
     output: Vec<f32>,
     left: Interleaved,
 }
@@ -196,10 +229,10 @@ impl Work {
             self.queries.extend(query.iter().map(|x| x * scale));
         });
         self.weights.clear();
-        self.weights.resize(run.shape.kv_heads * count * columns, 0.0);
+        self.weights.resize(run.heads.len() * count * columns, 0.0);
         for &Visible { piece: Piece { kv, used }, ref queries, column } in &run.visible {
-            for head in 0..run.shape.kv_heads {
-                let rows = head * count + queries.start..head * count + queries.end;
+            for (at, head) in run.heads.clone().enumerate() {
+                let rows = at * count + queries.start..at * count + queries.end;
                 let data = &self.queries[rows.start * width..rows.end * width];
                 self.left.load::<S>(&LeftRows { data, stride: width, from: 0, inner: width });
                 let keys = kv.key_matrix(HeadAt { layer: run.layer, head }, used);
@@ -209,7 +242,7 @@ impl Work {
             }
         }
         let mut rows = self.weights.chunks_exact_mut(columns);
-        for part in std::iter::repeat_n(run.parts, run.shape.kv_heads).flatten() {
+        for part in std::iter::repeat_n(run.parts, run.heads.len()).flatten() {
             for _ in 0..run.group {
                 for (token, row) in part.tokens.clone().zip(&mut rows) {
                     let (visible, rest) = row.split_at_mut(part.past + token + 1);
@@ -228,8 +261,8 @@ impl Work {
         self.output.clear();
         self.output.resize(self.queries.len(), 0.0);
         for &Visible { piece: Piece { kv, used }, ref queries, column } in &run.visible {
-            for head in 0..run.shape.kv_heads {
-                let rows = head * count + queries.start..head * count + queries.end;
+            for (at, head) in run.heads.clone().enumerate() {
+                let rows = at * count + queries.start..at * count + queries.end;
                 let data = &self.weights[rows.start * columns..rows.end * columns];
                 self.left.load::<S>(&LeftRows { data, stride: columns, from: column, inner: used });
                 let values = kv.value_matrix(HeadAt { layer: run.layer, head });

@@ -1,5 +1,6 @@
 //! Decoding on the CPU: rows of any length, each started as soon as there is room.
 
+use kernels::Team;
 use kernels::spans::{Span, Spans};
 
 use super::queue::Queue;
@@ -15,6 +16,8 @@ pub(crate) struct PackedBatch<'a> {
     context: Context<'a>,
     /// Maximum number of rows at once.
     most: usize,
+    /// The threads that share a step.
+    team: &'a Team,
     /// Rows with their index in the queue.
     rows: Vec<(usize, Row<'a>)>,
     /// Cached and new keys and values of those rows.
@@ -22,14 +25,19 @@ pub(crate) struct PackedBatch<'a> {
 }
 
 impl<'a> PackedBatch<'a> {
-    pub(crate) fn new(decoder: &'a PackedDecoder, context: Context<'a>, most: usize) -> Self {
+    pub(crate) fn new(
+        decoder: &'a PackedDecoder,
+        context: Context<'a>,
+        (most, team): (usize, &'a Team),
+    ) -> Self {
         let spans = Spans::new(Vec::new(), BLOCK);
-        Self { decoder, context, most, rows: Vec::new(), spans }
+        Self { decoder, context, most, team, rows: Vec::new(), spans }
     }
 
     /// Decodes until the queue is empty. Returns the results with their index in the queue.
     pub(crate) fn run(mut self, queue: &'a Queue<'a>) -> Vec<(usize, Decoded)> {
         let mut done = Vec::new();
+        let mut logits = Vec::new();
         loop {
             while self.rows.len() < self.most
                 && let Some(batch) = queue.next()
@@ -43,20 +51,20 @@ impl<'a> PackedBatch<'a> {
             if self.rows.is_empty() {
                 return done;
             }
-            let logits = self.step();
-            let rows = logits.chunks(self.context.vocab_size);
-            for ((_, row), logits) in self.rows.iter_mut().zip(rows) {
-                row.choose(logits, self.context);
-            }
+            self.step(&mut logits);
+            let logits = logits.chunks(self.context.vocab_size);
+            let rows = self.rows.iter_mut().zip(logits).collect();
+            let context = self.context;
+            self.team.map(rows, |((_, row), logits)| row.choose(logits, context));
             self.close(&mut done);
         }
     }
 
-    /// Runs one token per row. Returns the logits, `[rows, vocab_size]`.
-    fn step(&mut self) -> Vec<f32> {
+    /// Runs one token per row, and writes the logits, `[rows, vocab_size]`.
+    fn step(&mut self, logits: &mut Vec<f32>) {
         let tokens: Vec<u32> = self.rows.iter().map(|(_, row)| row.last()).collect();
-        let hidden = self.decoder.pass(&tokens, &mut self.spans);
-        self.decoder.logits(&hidden)
+        let hidden = self.decoder.pass(&tokens, &mut self.spans, self.team);
+        self.decoder.logits_into(&hidden, logits, self.team);
     }
 
     /// Removes finished rows. The others keep their order, because neighbours often share a prefix and can be attended

@@ -32,7 +32,7 @@ impl Engine {
             let row = |&row: &usize| {
                 pending(ReadRequest { row: rows[row], keep: 0 }, &cached[row], prefixes)
             };
-            let hidden = model.hidden(&batch.iter().map(row).collect::<Vec<_>>());
+            let hidden = model.hidden(&batch.iter().map(row).collect::<Vec<_>>(), &self.team);
             hidden.chunks(self.config.hidden_size).map(<[f32]>::to_vec).collect()
         });
         hidden.iter().try_for_each(|state| finite(state))?;
@@ -54,7 +54,7 @@ impl Engine {
         if hidden.is_empty() {
             return Ok(Vec::new());
         }
-        let probabilities = self.model.probabilities(hidden.concat());
+        let probabilities = self.model.probabilities(hidden.concat(), &self.team);
         finite(&probabilities)?;
         let chosen = |row: &[f32]| tokens.iter().map(|&token| row[token as usize]).collect();
         Ok(probabilities.chunks(self.config.vocab_size).map(chosen).collect())

@@ -53,7 +53,7 @@ impl Engine {
     fn decode(&self, waiting: Vec<Waiting<'_>>) -> Vec<Decoded> {
         let count = waiting.len();
         // Even shares keep the workers equally busy.
-        let most = count.div_ceil(self.options.workers.max(1)).min(self.options.rows).max(1);
+        let most = count.div_ceil(self.workers()).min(self.rows()).max(1);
         let (batches, workers) = match self.model {
             // Workers take one row after the other.
             Inference::Packed(_) => {
@@ -78,7 +78,9 @@ impl Engine {
             vocab_size: self.config.vocab_size,
         };
         self.on_workers(workers, |model| match model {
-            Inference::Packed(decoder) => PackedBatch::new(decoder, context, most).run(&queue),
+            Inference::Packed(decoder) => {
+                PackedBatch::new(decoder, context, (most, &self.team)).run(&queue)
+            }
             Inference::Padded(decoder) => PaddedBatch::run_all(decoder, context, &queue),
         })
     }

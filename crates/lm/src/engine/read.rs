@@ -68,7 +68,7 @@ impl Engine {
         let sizes: Vec<Size> = open.iter().map(size).collect();
         let read = self.spread(&self.batches(&sizes), |model, batch| {
             let row = |&row: &usize| pending(requests[row], &cached[row], prefixes);
-            model.read(&batch.iter().map(row).collect::<Vec<_>>())
+            model.read(&batch.iter().map(row).collect::<Vec<_>>(), &self.team)
         });
         let tokens = open.iter().map(|&row| new(row)).sum();
         let mut rows: Vec<RowRead> =

@@ -35,10 +35,10 @@ impl Engine {
     /// Batches with about the same number of new tokens, in order.
     fn even_batches(&self, rows: &[Size]) -> Vec<Vec<usize>> {
         let total: usize = rows.iter().map(|size| size.new).sum();
-        let share = total.div_ceil(self.options.workers.max(1)).clamp(1, CPU_PASS_TOKENS);
+        let share = total.div_ceil(self.workers()).clamp(1, CPU_PASS_TOKENS);
         let (mut batches, mut tokens) = (Vec::<Vec<usize>>::new(), share);
         for &Size { row, new, .. } in rows {
-            if tokens >= share || batches.last().is_some_and(|b| b.len() >= self.options.rows) {
+            if tokens >= share || batches.last().is_some_and(|b| b.len() >= self.rows()) {
                 batches.push(Vec::new());
                 tokens = 0;
             }
@@ -97,13 +97,13 @@ impl Engine {
         // Each thread runs whole batches, and no product is split. On two cores, burn's own threading slowed a step of decoding
         // 64 rows from 7.9 to 8.9 ms.
         std::thread::scope(|scope| {
-            for worker in 1..self.options.workers.min(most) {
+            for worker in 1..self.workers().min(most) {
                 // A clone shares the weights.
                 let model = self.others.get(worker - 1).unwrap_or(&self.model).clone();
                 let work = &work;
                 scope.spawn(move || work(&model));
             }
-            work(&self.model);
+            self.team.lead(|| work(&self.model));
         });
         let mut done = done.into_inner().expect("no worker panics while it holds the lock");
         // Workers finish in any order, and callers pair the results with their rows.

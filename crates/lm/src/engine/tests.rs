@@ -11,10 +11,14 @@ fn both(heads: &[&str]) -> [Engine; 2] {
 }
 
 fn engines(checkpoint: &Checkpoint) -> [Engine; 2] {
-    let device = crate::device::cpu();
+    let device = device::cpu();
     let options = EngineOptions { workers: 2, rows: 7 };
     let padded = Inference::Padded(Box::new(PaddedDecoder::new(checkpoint, &device)));
-    [Engine::new(checkpoint, &device, options), Engine::of(checkpoint, padded, options)]
+    let about = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
+    [
+        Engine::new(checkpoint, &[device], Precision::F32, options),
+        Engine::of(about, padded, options, Team::alone()),
+    ]
 }
 
 fn checkpoint(heads: &[&str]) -> Checkpoint {
@@ -26,7 +30,7 @@ fn checkpoint(heads: &[&str]) -> Checkpoint {
         "rms_norm_eps": 1e-5, "tie_word_embeddings": heads.is_empty(), "scalar_heads": heads,
     }))
     .unwrap();
-    Checkpoint::fresh(config, tokenizer, 5, &crate::device::cpu()).unwrap()
+    Checkpoint::fresh(config, tokenizer, 5, &device::cpu()).unwrap()
 }
 
 /// Weights that are finite but make the scores overflow.

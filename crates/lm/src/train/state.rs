@@ -171,7 +171,7 @@ impl State {
         let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
         let numbers: Numbers =
             serde_json::from_str(metadata.metadata().as_ref()?.get(NUMBERS)?).ok()?;
-        let tensors = TensorFile::parse(bytes).and_then(|file| file.all()).ok()?;
+        let tensors = TensorFile::parse(bytes).ok()?.all()?;
         let hash = numbers.hash.clone();
         let numbers = numbers.sealed(&tensors);
         (numbers.hash == hash).then_some((numbers, tensors))

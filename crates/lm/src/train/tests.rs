@@ -5,6 +5,7 @@ mod precision;
 
 use super::*;
 use crate::LoraConfig;
+use crate::Precision;
 use crate::config::tests::toy;
 use crate::lora::Target;
 use crate::tokenizer::tests::tokenizer;
@@ -124,8 +125,12 @@ fn a_batch_is_learned_by_heart_and_greedy_decoding_says_it() {
     let last = losses[losses.len() - 1];
     assert!(last < 0.2, "ends at {last}");
     let learned = Checkpoint { model: outcome.model, ..checkpoint() };
-    let engine =
-        Engine::new(&learned, &device::cpu(), engine::EngineOptions { workers: 1, rows: 4 });
+    let engine = Engine::new(
+        &learned,
+        &[device::cpu()],
+        Precision::F32,
+        engine::EngineOptions { workers: 1, rows: 4 },
+    );
     let request = |e: &Example| GenerationRequest {
         prompt: e.ids[..2].to_vec(),
         sampling: Sampling::Greedy,
@@ -323,7 +328,7 @@ fn scalar_heads_learn_their_targets() {
     let outcome = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(())).unwrap();
     let learned = Checkpoint { model: outcome.model, ..checkpoint };
     let options = engine::EngineOptions { workers: 2, rows: 64 };
-    let engine = Engine::new(&learned, &device::cpu(), options);
+    let engine = Engine::new(&learned, &[device::cpu()], Precision::F32, options);
     let requests: Vec<_> = rows
         .iter()
         .map(|e| ScoreRequest { ids: e.ids.clone(), at: vec![4, 5], scope: 0, keep: 6 })

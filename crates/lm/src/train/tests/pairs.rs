@@ -55,7 +55,8 @@ fn prefer(
 /// The negative log-probability, computed by the inference engine, of a row's tokens from an index on.
 fn negative_log_likelihood(checkpoint: &Checkpoint, ids: &[u32], from: usize) -> f64 {
     let options = engine::EngineOptions { workers: 1, rows: 1 };
-    let logits = Engine::new(checkpoint, &device::cpu(), options).logits(ids).unwrap();
+    let logits =
+        Engine::new(checkpoint, &[device::cpu()], Precision::F32, options).logits(ids).unwrap();
     let of = |target: usize| {
         let row = &logits[target - 1];
         let sum: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();

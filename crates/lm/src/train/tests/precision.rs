@@ -42,7 +42,12 @@ fn what_learns_is_not_rounded() {
     assert!(shown < changed / 10, "{shown} of {changed} would have shown in bf16");
     let engine = |model| {
         let options = engine::EngineOptions { workers: 1, rows: 4 };
-        Engine::new(&Checkpoint { model, ..checkpoint() }, &device::cpu(), options)
+        Engine::new(
+            &Checkpoint { model, ..checkpoint() },
+            &[device::cpu()],
+            Precision::F32,
+            options,
+        )
     };
     let learned = engine(outcome.model).logits(&[0, 10, 20]).unwrap();
     let mut bits = learned.iter().flatten().map(|x| x.to_bits());
@@ -64,8 +69,8 @@ fn several_devices_learn_what_one_does() {
     let learned = Checkpoint { model: one, ..checkpoint.clone() };
     let options = engine::EngineOptions { workers: 2, rows: 2 };
     let logits = |engine: &Engine| engine.logits(&[0, 10, 20]).unwrap();
-    let alone = Engine::new(&learned, &device::cpu(), options);
-    let both = Engine::new(&learned, &device::cpu(), options).and_on(&learned, &[device::cpu()]);
+    let alone = Engine::new(&learned, &[device::cpu()], Precision::F32, options);
+    let both = Engine::new(&learned, &[device::cpu(), device::cpu()], Precision::F32, options);
     assert_eq!(logits(&both), logits(&alone));
     let requests: Vec<_> = examples
         .iter()
