@@ -23,7 +23,7 @@ pub(crate) struct CompletionRequest {
 const LIKELIEST: usize = 20;
 
 /// The bits of a seed that are sent.
-const SEED_BITS: u64 = i64::MAX as u64;
+const SEED_BITS: u64 = u64::MAX >> 1;
 
 /// Most completions per request.
 const MOST: usize = 64;
