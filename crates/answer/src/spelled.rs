@@ -34,7 +34,8 @@ pub(crate) fn is_number(word: &str) -> bool {
     SMALL.contains(&word) || TENS.contains(&word)
 }
 
-/// Reads a number in words, with or without a unit: `twenty-five`, `minus three`, `two hundred and five apples`.
+/// Reads a number in words, with or without a unit: `twenty-five`, `minus three`, `two hundred and five apples`,
+/// `twelve hundred`. A `hundred` where none can stand, as in `two hundred hundred`, makes it no number.
 pub(crate) fn number(text: &str) -> Option<Rational> {
     let negative = ["minus ", "negative ", "Minus ", "Negative "]
         .iter()
@@ -44,6 +45,10 @@ pub(crate) fn number(text: &str) -> Option<Rational> {
         Some(read) => read,
         None => (negative.and_then(Rational::parse)?, ""),
     };
+    // A unit may begin with a scale word, and would multiply this one in as well.
+    if first_word(rest.trim_start_matches([' ', '-'])) == "hundred" {
+        return None;
+    }
     let unit = meaning(rest, Place { singular: false, apart: true })?;
     let size = size.checked_mul(unit.factor)?;
     Some(if negative.is_some() { size.negated() } else { size })
@@ -62,8 +67,8 @@ fn words(text: &str) -> Option<(Rational, &str)> {
             // `two hundred and five` is a number, but `twenty and five` is not.
             .filter(|_| group.is_none_or(|group| group % 100 == 0) && read > 0);
         let next = and.unwrap_or(joined);
-        let len = next.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(next.len());
-        let word = next.get(..len)?.to_ascii_lowercase();
+        let word = first_word(next);
+        let len = word.len();
         let place =
             |words: &[&str]| words.iter().position(|known| *known == word).map(|at| at as i64);
         let part = place(&SMALL).or_else(|| place(&TENS).map(|tens| 10 * (tens + 2)));
@@ -76,7 +81,7 @@ fn words(text: &str) -> Option<(Rational, &str)> {
             }
             (None, Some(part), _) if part > 0 => Some(part),
             (Some(group), Some(part), _) if fits(group, part) => Some(group + part),
-            (Some(group), _, Some(100)) if group < 20 => Some(group * 100),
+            (Some(group), _, Some(100)) if takes_hundred(group, total) => Some(group * 100),
             (Some(group), _, Some(scale)) if scale > 100 && scale < limit => {
                 limit = scale;
                 total = total.checked_add(group.checked_mul(scale)?)?;
@@ -88,6 +93,17 @@ fn words(text: &str) -> Option<(Rational, &str)> {
         rest = next.get(len..)?;
     }
     (read > 0).then_some((Rational::integer(total.checked_add(group.unwrap_or(0))?), rest))
+}
+
+/// The letters at the start of a text, in lower case; empty if it starts with anything else.
+fn first_word(text: &str) -> String {
+    text.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
+}
+
+/// Whether `hundred` may follow `group`: `two hundred`, `twelve hundred`, `twenty-five hundred`. After thousands only a
+/// digit takes it: `one thousand twelve hundred` is not a number.
+fn takes_hundred(group: i64, total: i64) -> bool {
+    group < if total == 0 { 100 } else { 10 }
 }
 
 /// Whether a number word may follow those already read: `two hundred` `five`, `twenty` `five`.

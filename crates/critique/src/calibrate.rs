@@ -82,12 +82,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let solved = solved(&trajectories, &critiques, &problems)?;
     let would = format_args!("fit the confidence to {} solutions", solved.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
-    let Some(output) = work.files(&args.out)? else { return Ok(()) };
+    let Some(work) = work.unless_done(&args.out)? else { return Ok(()) };
     let given = given(&solved);
     let judged: Vec<(Evidence, bool)> = solved.iter().map(|s| (s.evidence, s.right)).collect();
     let pretty = |value: serde_json::Result<Vec<u8>>| value.map_err(Failure::bug);
     // One class spoils a fit. A confidence that is only measured stays what it is, so then it is a warning.
     both_classes(&solved, given.is_some() || args.allow_one_class)?;
+    // Begun only now: solutions of one class leave no begun folder and, with --force, cost no old calibration.
+    let Some(output) = work.files(&args.out)? else { return Ok(()) };
     if given.is_none() {
         let confidence = Confidence::fit(&judged, config.ridge);
         output.write(FILE, &pretty(serde_json::to_vec_pretty(&confidence))?)?;

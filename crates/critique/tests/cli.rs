@@ -226,7 +226,11 @@ fn nothing_is_fitted_to_one_class_or_on_a_device() {
     workspace.score("--out @critiques").succeeds();
     let calibrate = |more: &str| workspace.calibrate(&format!("--critiques @critiques {more}"));
     calibrate("--out @confidence").fails(65, &[&"0 of 4 solutions", &"--allow-one-class"]);
+    assert!(!workspace.path("confidence").exists());
     calibrate("--out @confidence --allow-one-class").succeeds();
+    let before = bytes(&workspace.path("confidence"));
+    calibrate("--out @confidence --force --set folds=9").fails(65, &[&"--allow-one-class"]);
+    assert_eq!(bytes(&workspace.path("confidence")), before);
     calibrate("--out @other --set folds=1").fails(78, &[&"folds: it must be at least 2"]);
     calibrate("--out @other --device cpu").fails(64, &[&"--device"]);
     calibrate("--out @other --workers 1").fails(64, &[&"--workers"]);

@@ -21,9 +21,15 @@ impl FilesOutput {
     /// Begins or resumes writing the folder `dir` as its only writer, like [`Output::begin`](crate::Output::begin). Files
     /// that an unfinished run wrote are kept only if the recipe is the same.
     pub fn begin(dir: &Path, recipe: Recipe, force: bool) -> Result<Begin<Self>, Error> {
-        let plan = Plan { kind: KIND.to_owned(), parts: 0, recipe };
-        let mode = if force { Mode::Replace } else { Mode::Alone };
-        Ok(Work::begin(dir, plan, mode, refuse_foreign)?.map(|work| Self { work }))
+        Ok(Work::begin(dir, plan(recipe), mode(force), refuse_foreign)?.map(|work| Self { work }))
+    }
+
+    /// Whether [`Self::begin`] would find the folder `dir` complete. If not, nothing is begun: the folder stays as it is.
+    ///
+    /// # Errors
+    /// As [`Self::begin`] for a folder that is complete by another recipe or damaged.
+    pub fn is_done(dir: &Path, recipe: Recipe, force: bool) -> Result<bool, Error> {
+        Ok(Work::done(dir, &plan(recipe), mode(force))?.is_some())
     }
 
     /// Writes a file atomically, replacing any of the same name.
@@ -55,6 +61,14 @@ impl FilesOutput {
     pub fn commit(self) -> Result<Manifest, Error> {
         self.work.commit(&[], "")
     }
+}
+
+fn plan(recipe: Recipe) -> Plan {
+    Plan { kind: KIND.to_owned(), parts: 0, recipe }
+}
+
+fn mode(force: bool) -> Mode {
+    if force { Mode::Replace } else { Mode::Alone }
 }
 
 /// A complete and verified folder of files.

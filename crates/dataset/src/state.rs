@@ -180,8 +180,9 @@ impl State {
         self.dir.join(STATE).join("finished")
     }
 
+    /// The place of a file's record. No name has a `+` (`files::check_name`), so no two files share a record.
     fn record_path(&self, entry: &str) -> PathBuf {
-        self.records().join(format!("{}.json", entry.replace('/', "--")))
+        self.records().join(format!("{}.json", entry.replace('/', "+")))
     }
 }
 

@@ -56,8 +56,7 @@ impl Work {
         admit: fn(&Path) -> Result<(), Error>,
     ) -> Result<Begin<Self>, Error> {
         // Looked for without the lock first, since a finished dataset is only read.
-        if let Some(manifest) = commit::up_to_date(dir, &plan, mode)? {
-            clear_after(dir, &plan)?;
+        if let Some(manifest) = Self::done(dir, &plan, mode)? {
             return Ok(Begin::UpToDate(manifest));
         }
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
@@ -83,6 +82,15 @@ impl Work {
         let finished = finished.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
         let (dir, finished) = (dir.to_owned(), Mutex::new(finished));
         Ok(Begin::Work(Self { dir, plan, digest, state, finished, mode, _lock: lock }))
+    }
+
+    /// Returns the manifest if the work in `dir` is done. Otherwise nothing is begun.
+    pub(crate) fn done(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<Manifest>, Error> {
+        let manifest = commit::up_to_date(dir, plan, mode)?;
+        if manifest.is_some() {
+            clear_after(dir, plan)?;
+        }
+        Ok(manifest)
     }
 
     pub(crate) fn dir(&self) -> &Path {

@@ -211,6 +211,7 @@ impl Searcher {
                 })
                 .collect();
             let scores = memory.judge(self.critic(), &solutions)?;
+            memory.measure();
             let mut next: Vec<Vec<Partial>> = vec![Vec::new(); searches.len()];
             for (i, option) in options.into_iter().enumerate() {
                 let (search, partial, _) = states[i];

@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let heads = names(&config.heads).join(", ");
     let would = format_args!("train {heads} on {} labels", labels.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
-    let Some(output) = work.files(&args.out)? else { return Ok(()) };
+    let Some(work) = work.unless_done(&args.out)? else { return Ok(()) };
     let (train, held_out): (Vec<Label>, Vec<Label>) =
         labels.rows()?.into_iter().partition(|row| row.split == TRAIN);
     // Checked before training, so that labels of one class fail at once.
@@ -92,6 +92,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let too_long = long + longer;
     let rows = |labels: &[Label]| rows(labels, &start, &text.value);
     let (learned, judged) = (rows(&train)?, rows(&held_out)?);
+    // Begun only now: labels that are refused leave no begun folder and, with --force, cost no old critic.
+    let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let run = TrainingRun {
         start: &start,
         examples: &learned,

@@ -84,6 +84,7 @@ struct Config {
 struct Settings<'a> {
     policy: &'a Config,
     text: &'a TextConfig,
+    /// Who trains is a flag and not part of the preset, but it decides the result, so it belongs in the recipe.
     external: bool,
 }
 
@@ -137,13 +138,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let mut inputs = [data.inputs(), vec![init.input.clone()]].concat();
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;
-    // Who trains is a flag and not part of the preset, but it decides the result, so it belongs in the recipe.
     let settings = Settings { policy: config, text: &text.value, external: command.is_some() };
     let plan = Plan { tool: "finetune-policy", common: &args.common, settings: &settings, inputs };
     let (rows, pairs) = data.len();
     let would = format_args!("train on {rows} rows and {pairs} pairs");
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
-    let Some(output) = work.files(&args.out)? else { return Ok(()) };
+    let Some(work) = work.unless_done(&args.out)? else { return Ok(()) };
     let format = &text.value.policy.format;
     let (texts, seed) = (data.texts(config)?, args.common.seed);
     let learns = config.seed_share > 0.0 || !texts.is_empty();
@@ -151,6 +151,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let template = writer.chat_template(format);
     // If nothing is learned, no loss is measured either, so rows that are too long do not matter.
     let (texts, too_long) = if learns { writer.fitting(texts)? } else { (texts, 0) };
+    // Begun only now: rows that are refused leave no begun folder and, with --force, cost no old policy.
+    let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let record = if !learns {
         training::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
     } else if let Some(command) = command {

@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let Some(work) = plan.unless_dry(format_args!("pretrain on {} texts", corpus.len()))? else {
         return Ok(());
     };
-    let Some(output) = work.files(&args.out)? else { return Ok(()) };
+    let Some(work) = work.unless_done(&args.out)? else { return Ok(()) };
     let texts = corpus.rows()?;
     let tokenizer = if let Some(model) = donor {
         model.checkpoint.tokenizer
@@ -107,6 +107,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let model = config.model.with_vocabulary(tokenizer.len().next_multiple_of(VOCAB_MULTIPLE));
     let start = Checkpoint::fresh(model, tokenizer, args.common.seed, runtime.device())
         .or_config("model")?;
+    // Begun only now: a model or a corpus that is refused leaves no begun folder and, with --force, costs no old base.
+    let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let run = TrainingRun {
         start: &start,
         examples: &rows,

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use dataset::{FilesOutput, METRICS};
 use decoding::Runtime;
+use lm::Checkpoint;
 use lm::train::{Course, Event, Example, Outcome, Preferences, Preferred, TrainConfig, Training};
-use lm::{Checkpoint, ModelConfig};
 use serde::{Deserialize, Serialize};
 use stage::{Failure, Metrics, Progress, ResultExt};
 
@@ -224,20 +224,23 @@ pub(crate) fn train(
         }
         Stopped::Model(error) => Failure::data(error.to_string()),
     })?;
-    log.metrics.row(&cost(&run.start.config, outcome.tokens))?;
-    if run.too_long > 0 {
-        log.metrics.row(&serde_json::json!({"too_long": run.too_long}))?;
-    }
+    log.metrics.row(&totals(run, outcome.tokens))?;
     let record = run.record(&outcome);
     let checkpoint = Checkpoint { model: outcome.model, ..run.start.clone() };
     Ok(Trained { checkpoint, record, adapter: outcome.adapter })
 }
 
-/// The cost of a run, interrupted parts included. The backward pass counts twice the forward pass. Logits count for every
-/// token, although those of questions are not computed.
-fn cost(model: &ModelConfig, tokens: u64) -> serde_json::Value {
+/// The last row of the metrics: the cost of a run that trained on `tokens`, interrupted parts included, and what was left
+/// out. All in one row, because whoever adds up costs takes the last row of each start. The backward pass counts twice the
+/// forward pass. Logits count for every token, although those of questions are not computed.
+fn totals(run: &TrainingRun<'_>, tokens: u64) -> serde_json::Value {
+    let model = &run.start.config;
     let flops = 3 * tokens * (model.layer_flops() + model.logit_flops());
-    serde_json::json!({"trained_tokens": tokens, "flops": flops})
+    let mut row = serde_json::json!({"trained_tokens": tokens, "flops": flops});
+    if run.too_long > 0 {
+        row["too_long"] = run.too_long.into();
+    }
+    row
 }
 
 /// Writes the checkpoint and its record, and commits.
@@ -337,8 +340,8 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use dataset::Begin;
-    use lm::Tokenizer;
+    use dataset::{Begin, MetricsLog};
+    use lm::{ModelConfig, Tokenizer};
 
     use super::*;
 
@@ -384,8 +387,8 @@ mod tests {
     }
 
     /// Runs for two updates, optionally flips a bit of the saved state, and resumes up to four. `damaged` is a position in
-    /// eighths of the file.
-    fn run(damaged: Option<usize>) -> (Vec<u8>, Record) {
+    /// eighths of the file. Returns the weights, the record and the rows of the metrics.
+    fn run(damaged: Option<usize>) -> (Vec<u8>, Record, Vec<serde_json::Value>) {
         let start = checkpoint();
         let ids = start.tokenizer.encode(TEXT).unwrap();
         let example = |from: usize| Example {
@@ -428,13 +431,25 @@ mod tests {
         let trained = train(&run(4), &begin(), &out, &runtime).unwrap();
         let files = trained.checkpoint.files().unwrap();
         let weights = files.into_iter().find(|(name, _)| name == "model.safetensors").unwrap().1;
-        (weights, trained.record)
+        (weights, trained.record, MetricsLog::read(&out.join(METRICS)).unwrap())
+    }
+
+    /// The report takes the last row of each start for its totals.
+    #[test]
+    fn the_last_row_of_the_metrics_has_all_totals() {
+        let (_, _, rows) = run(None);
+        let last = rows.last().unwrap();
+        let count = |name: &str| last[name].as_u64();
+        assert!(count("trained_tokens") > Some(0) && count("flops") > Some(0), "{last}");
+        assert_eq!((count("start"), count("too_long")), (Some(1), Some(3)), "{last}");
+        let first = rows.iter().rfind(|row| row["start"] == 0).unwrap();
+        assert!(first["trained_tokens"].as_u64() > Some(0), "{first}");
     }
 
     /// The learning rate is constant here, so a run of four updates can resume from one of two.
     #[test]
     fn a_damaged_state_is_ignored_and_the_result_is_the_same() {
-        let (whole, record) = run(None);
+        let (whole, record, _) = run(None);
         assert_eq!((record.updates, record.too_long), (4, 3));
         for at in [1, 3, 4, 7] {
             assert!(run(Some(at)).0 == whole, "a bit at {at} eighths");

@@ -120,6 +120,23 @@ fn a_checkpoint_that_learns_nothing_stays_as_it_is() {
 }
 
 #[test]
+fn a_refused_problem_costs_no_policy() {
+    let workspace = Workspace::new();
+    workspace.finetune(&policy("--set seed_share=0.0 --out @policy")).succeeds();
+    let before = bytes(&workspace.path("policy"));
+    let mute = Prompt { solution: None, ..problem("seeds", 0) };
+    write_rows(&workspace.path("mute"), &[mute]);
+    let refused = |more: &str| {
+        let line = policy(more).replace("@seeds", "@mute");
+        workspace.finetune(&line).fails(65, &[&"problem seeds-0 has no solution to learn from"]);
+    };
+    refused("--out @other");
+    assert!(!workspace.path("other").exists());
+    refused("--out @policy --force");
+    assert_eq!(bytes(&workspace.path("policy")), before);
+}
+
+#[test]
 fn another_program_may_train() {
     let workspace = Workspace::new();
     let trainer = r#"external_trainer="cp {init}/config.json {init}/tokenizer.json {init}/model.safetensors {out} && echo '{\"updates\": 7}' > {out}/training.json""#;
@@ -171,6 +188,10 @@ fn critics_learn_from_labels_of_both_classes() {
     assert_eq!((&figures["orm"]["count"], &figures["prm"]["count"]), (&8.into(), &16.into()));
     let one = critic("--labels @wrong --out @constant");
     one.fails(65, &[&"orm: 0 of 8 training solutions are right", &"--allow-one-class"]);
+    assert!(!workspace.path("constant").exists());
+    let before = bytes(&workspace.path("critic"));
+    critic("--labels @wrong --out @critic --force").fails(65, &[&"--allow-one-class"]);
+    assert_eq!(bytes(&workspace.path("critic")), before);
     critic("--labels @labels --out @other --set heads=[\"reward\"]").fails(78, &[&"reward"]);
     critic("--labels @labels --out @other --set heads=[]").fails(78, &[&"name at least one"]);
     assert!(!workspace.path("other").exists());
@@ -199,6 +220,9 @@ fn a_base_is_trained_from_nothing() {
     pretrain("--out @base").succeeds();
     assert!(workspace.record("base")["updates"].as_u64().unwrap() > 0);
     pretrain("--out @other --set row_tokens=2").fails(78, &[&"row_tokens is 2"]);
+    let odd = "--set model.num_attention_heads=3 --set model.num_key_value_heads=2";
+    pretrain(&format!("--out @other {odd}")).fails(78, &[&"num_attention_heads 3"]);
     pretrain("--out @other --requests 4").fails(64, &[&"--requests"]);
     pretrain("--out @other --kv-memory 1GiB").fails(64, &[&"--kv-memory"]);
+    assert!(!workspace.path("other").exists());
 }

@@ -2,6 +2,7 @@
 //! `transformers` expects next to them.
 
 mod files;
+mod heads;
 mod load;
 mod tokens;
 
@@ -136,8 +137,8 @@ impl Checkpoint {
         tensor_file::write(&weights::collect(&self.model), ("format", "pt".to_owned()))
     }
 
-    /// Replaces the scalar heads and keeps the rest of the model. The heads are the columns of one tensor: with as many
-    /// heads as before it is kept by position, otherwise all heads start at zero.
+    /// Replaces the scalar heads and keeps the rest of the model. A head that is already there keeps its weights, wherever it
+    /// stands among the others, and a new one starts at zero.
     ///
     /// # Errors
     /// [`Error::Config`] when the configuration is not one this crate runs.
@@ -148,7 +149,11 @@ impl Checkpoint {
         let config = ModelConfig { scalar_heads: names.to_vec(), ..self.config };
         let old = weights::collect(&self.model);
         let model = weights::replace(Decoder::zeros(&config, device)?, |name, shape| {
-            old.get(name).filter(|tensor| tensor.shape == shape).cloned()
+            let tensor = old.get(name)?;
+            if name == heads::HEADS {
+                return Some(heads::by_name(tensor, &self.config.scalar_heads, names));
+            }
+            Some(tensor).filter(|tensor| tensor.shape == shape).cloned()
         });
         Ok(Self { config, model, tokenizer: self.tokenizer })
     }

@@ -4,6 +4,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+/// The lowest temperature. Logits that differ by 1e-4 are already told apart with certainty, and far below, the inverse of
+/// the temperature is no longer a number in `f32`.
+const COLDEST: f64 = 1e-6;
+
 /// A sampling method.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -12,19 +16,19 @@ pub enum Sampling {
     Greedy,
     /// Samples from `softmax(logits / temperature)`.
     Temperature {
-        /// Above 0; 1 is the model's own distribution.
+        /// At least 1e-6; 1 is the model's own distribution.
         temperature: f64,
     },
     /// Samples from the `k` most likely tokens.
     TopK {
-        /// Above 0; 1 is the model's own distribution.
+        /// At least 1e-6; 1 is the model's own distribution.
         temperature: f64,
         /// Number of tokens to choose from, at least 1.
         k: usize,
     },
     /// Samples from the smallest set of most likely tokens with a total probability of at least `p` (nucleus sampling).
     TopP {
-        /// Above 0; 1 is the model's own distribution.
+        /// At least 1e-6; 1 is the model's own distribution.
         temperature: f64,
         /// Probability mass to choose from, in (0, 1].
         p: f64,
@@ -38,9 +42,10 @@ impl Sampling {
     /// The message says which parameter is out of range.
     pub fn validate(&self) -> Result<(), String> {
         let temperature = |t: f64| {
-            let fine = t.is_finite() && t > 0.0;
-            fine.then_some(())
-                .ok_or(format!("temperature is {t}: it must be above 0, or use greedy"))
+            let fine = t.is_finite() && t >= COLDEST;
+            fine.then_some(()).ok_or(format!(
+                "temperature is {t}: it must be at least {COLDEST:e}, or use greedy"
+            ))
         };
         match *self {
             Self::Greedy => Ok(()),
@@ -238,10 +243,20 @@ mod tests {
     }
 
     #[test]
+    fn the_coldest_draw_is_of_the_likeliest_token() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let coldest = Sampling::Temperature { temperature: COLDEST };
+        coldest.validate().unwrap();
+        let logits = [f32::NEG_INFINITY, -1e4, 1.9999, 2.0];
+        assert!((0..100).all(|_| coldest.choose(&logits, &[], &mut rng).0 == 3));
+    }
+
+    #[test]
     fn ranges_are_checked() {
         for (bad, word) in [
             (Sampling::Temperature { temperature: 0.0 }, "temperature"),
             (Sampling::Temperature { temperature: f64::NAN }, "temperature"),
+            (Sampling::TopP { temperature: 1e-40, p: 1.0 }, "at least 1e-6, or use greedy"),
             (Sampling::TopK { temperature: 1.0, k: 0 }, "top-k"),
             (Sampling::TopP { temperature: 1.0, p: 1.5 }, "top-p"),
         ] {

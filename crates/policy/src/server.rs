@@ -363,16 +363,33 @@ impl Server {
 /// The host of an address that contains user info or a query, either of which may be a secret; `None` for a clean
 /// address.
 fn with_secrets(address: &str) -> Option<&str> {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (authority, path) = parts(address);
+    let host = without_user(authority);
     (host.len() < authority.len() || path.contains('?')).then_some(host)
 }
 
-/// Whether an address points to this machine.
+/// Splits an address without its scheme before the path or the query.
+fn parts(address: &str) -> (&str, &str) {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()))
+}
+
+/// The host and the port, without the user info before them.
+fn without_user(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+/// Whether an address points to this machine. The host is compared as a whole, because `localhost.example.com` is another
+/// machine.
 fn is_here(address: &str) -> bool {
-    let host = address.split_once("://").map_or(address, |(_, rest)| rest);
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|own| host.starts_with(own))
+    let host = without_user(parts(address).0);
+    let (name, port) = match host.strip_prefix('[') {
+        // The colons of an IPv6 address are in brackets and do not begin a port.
+        Some(bracketed) => bracketed.split_once(']').unwrap_or((bracketed, "")),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let own = ["localhost", "127.0.0.1", "::1"].iter().any(|own| name.eq_ignore_ascii_case(own));
+    own && (port.is_empty() || port.starts_with(':'))
 }
 
 #[cfg(test)]

@@ -221,6 +221,61 @@ fn a_section_is_merged_and_a_table_in_braces_replaces() {
     assert_eq!((set("search.width=5"), set("search={ width = 5 }")), (Some(3), None));
 }
 
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Merge {
+    Distinct { least_mass: f64 },
+    EditDistance { threshold: u32 },
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Tree {
+    merge: Merge,
+}
+
+#[test]
+fn a_section_over_a_choice_is_refused_with_the_way_to_replace_it() {
+    let base = ("b.toml", "merge = { distinct = { least_mass = 0.01 } }\n");
+    let chosen = |over: &str, set: &[String]| {
+        let text = format!("extends = \"../b.toml\"\n{over}\n");
+        let folder = written(&[("a/toy.toml", &text), base]);
+        let loaded = load::<Tree>(&folder.path().join("a/toy.toml"), set);
+        let name = format!("{}/", folder.path().display());
+        loaded.map(|preset| preset.value.merge).map_err(|e| e.to_string().replace(&name, ""))
+    };
+    let braces = "merge = { edit_distance = { threshold = 1 } }";
+    assert_eq!(chosen(braces, &[]), Ok(Merge::EditDistance { threshold: 1 }));
+    let says =
+        "more than one choice where one is wanted: a section is added to what was set before";
+    for over in ["[merge.edit_distance]\nthreshold = 1", "merge.edit_distance = { threshold = 1 }"]
+    {
+        let refused = chosen(over, &[]).unwrap_err();
+        assert!(refused.starts_with(&format!("a/toy.toml:2: {says}")), "{refused}");
+    }
+    let refused = chosen("", &["merge.edit_distance.threshold=1".to_owned()]).unwrap_err();
+    let place = "`--set merge.edit_distance.threshold=1`";
+    assert!(refused.starts_with(&format!("{place}: {says}")), "{refused}");
+}
+
+#[test]
+fn what_is_merged_over_another_preset_is_a_section() {
+    let base = toy(TEXT, &[]).unwrap();
+    let laid = |text: &str| {
+        let folder = written(&[("x.toml", text)]);
+        let others = load::<toml::Table>(&folder.path().join("x.toml"), &[]).unwrap();
+        let name = format!("{}/", folder.path().display());
+        base.with_each(&others, "variants").map_err(|e| e.to_string().replace(&name, ""))
+    };
+    let variants = laid("[variants.wide]\nsearch.width = 9\n[variants.same]\n").unwrap();
+    let widths: Vec<(&str, usize)> =
+        variants.iter().map(|(name, toy)| (name.as_str(), toy.search.width)).collect();
+    assert_eq!(widths, [("same", 4), ("wide", 9)]);
+    assert_eq!(laid("[others]\n").unwrap(), []);
+    assert_eq!(laid("\nvariants = 1\n").unwrap_err(), "x.toml:2: `variants` is not a section");
+    let one = laid("[variants]\nwide = 1\n").unwrap_err();
+    assert_eq!(one, "x.toml:2: `variants.wide` is not a section");
+}
+
 #[test]
 fn what_is_wrong_is_said_of_the_file_that_it_stands_in() {
     let over = ("a/toy.toml", "extends = \"../b.toml\"\n# Nothing here is wrong.\nrate = 2\n");

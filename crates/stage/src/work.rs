@@ -56,6 +56,17 @@ pub struct Work {
 }
 
 impl Work {
+    /// Returns the work, unless the folder of files in `dir` is up to date, which the log then says. What takes long to
+    /// check has its place between this and [`Self::files`]: it is then not checked in vain, and nothing has begun if it is
+    /// refused.
+    pub fn unless_done(self, dir: &Path) -> Result<Option<Self>, Failure> {
+        if FilesOutput::is_done(dir, self.recipe.clone(), self.force)? {
+            tracing::info!("up to date");
+            return Ok(None);
+        }
+        Ok(Some(self))
+    }
+
     /// Begins or resumes a table of `parts` parts in `dir`. `None` if it is up to date, which the log then says.
     pub fn table<T: Table>(self, dir: &Path, parts: usize) -> Result<Option<Output<T>>, Failure> {
         self.begin(|recipe, force| Output::begin(dir, recipe, parts, force))
@@ -119,6 +130,23 @@ mod tests {
         assert_eq!(make(&["--round", "1"], "a").unwrap_err().exit(), Exit::Usage);
         assert_eq!(make(&["--force"], "b"), Ok(true));
         assert_eq!(std::fs::read(folder.path().join("settings")).unwrap(), b"b");
+    }
+
+    #[test]
+    fn until_an_output_begins_nothing_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let left =
+            |words: &[&str], settings: &str| work(words, settings).unwrap().unless_done(&out);
+        let begun = left(&[], "a").unwrap().unwrap();
+        assert!(!out.exists(), "nothing has begun");
+        let output = begun.files(&out).unwrap().unwrap();
+        output.write("settings", b"a").unwrap();
+        output.commit().unwrap();
+        assert!(left(&[], "a").unwrap().is_none(), "up to date");
+        assert_eq!(left(&[], "b").unwrap_err().exit(), Exit::Usage);
+        assert!(left(&["--force"], "b").unwrap().is_some());
+        dataset::Files::open(&out).unwrap();
     }
 
     #[test]

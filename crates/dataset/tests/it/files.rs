@@ -57,6 +57,21 @@ fn the_scratch_folder_lasts_until_the_commit_or_another_recipe() {
     assert!(!output.scratch().unwrap().join("optimizer").exists());
 }
 
+/// `-` may be in a name, so a folder and a name that spells it are two files.
+#[test]
+fn files_with_names_alike_are_both_known_to_the_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = work(FilesOutput::begin(dir.path(), recipe(1), false));
+    let names = ["a--b", "a-/b", "a/-b", "a/b"];
+    for name in names {
+        output.write(name, name.as_bytes()).unwrap();
+    }
+    drop(output);
+    let manifest = work(FilesOutput::begin(dir.path(), recipe(1), false)).commit().unwrap();
+    let listed: Vec<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(listed, names);
+}
+
 #[test]
 fn force_leaves_nothing_of_the_old_checkpoint() {
     let dir = tempfile::tempdir().unwrap();

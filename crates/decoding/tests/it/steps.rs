@@ -19,9 +19,12 @@ fn searched(
     method: StepMethod,
     max_depth: u32,
 ) -> Result<Vec<StepSolutions>, Error> {
+    Ok(searcher.steps(&questions(), &steps(max_depth), method)?.results)
+}
+
+fn questions() -> Vec<Question<'static>> {
     let question = |(seed, text)| Question { id: "a", text, seed };
-    let questions: Vec<Question<'_>> = (0..).zip(QUESTIONS).map(question).collect();
-    Ok(searcher.steps(&questions, &steps(max_depth), method)?.results)
+    (0..).zip(QUESTIONS).map(question).collect()
 }
 
 #[test]
@@ -51,6 +54,15 @@ fn a_step_search_ends_at_its_depth_and_counts_what_it_writes() {
                 assert!(longest <= Some(found.tokens));
             }
         }
+    }
+}
+
+#[test]
+fn a_step_search_says_how_much_memory_it_took() {
+    for method in StepMethod::ALL {
+        let searched = searcher(64, config(1, 4)).steps(&questions(), &steps(3), method).unwrap();
+        // Later steps read on from what earlier ones keep.
+        assert!(searched.cost.kept_bytes > 0, "{method:?}: {:?}", searched.cost);
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) struct CompletionRequest {
 /// The most log-probabilities that servers return by default.
 const LIKELIEST: usize = 20;
 
+/// The bits of a seed that are sent.
+const SEED_BITS: u64 = u64::MAX >> 1;
+
 /// Most completions per request.
 const MOST: usize = 64;
 
@@ -92,8 +95,8 @@ impl CompletionRequest {
             "max_tokens": self.max_tokens,
             "temperature": temperature,
             "top_p": top_p,
-            // Servers parse the seed as a signed 64-bit integer.
-            "seed": self.seed >> 1,
+            // Servers parse the seed as a signed 64-bit integer. The low bits stay: seeds of continuations differ in them.
+            "seed": self.seed & SEED_BITS,
             "logprobs": self.likeliest,
             "stream": false,
         });

@@ -24,6 +24,10 @@ const EXTENDS: &str = "extends";
 // Merging recurses into sections: a key with 50 000 dots must not overflow the stack.
 const DEEPEST: usize = 32;
 
+/// What is said of a table that holds several keys where one of several has to be chosen. Usually nobody wrote both of them.
+const SEVERAL_CHOICES: &str = "more than one choice where one is wanted: a section is added to what was set before, and a \
+    table in braces, `key = { ... }`, replaces it";
+
 /// Texts with settings. Each one is merged over those before it.
 #[derive(Debug, Clone)]
 pub(crate) struct Overlay {
@@ -106,20 +110,23 @@ impl Overlay {
         let mut all = self.clone();
         let start = all.extend(others.texts.iter().cloned());
         let Some(overlays) = others.table()?.remove(section) else { return Ok(Vec::new()) };
-        let DeValue::Table(overlays) = moved(overlays, start).into_inner() else {
-            return Err(Failure::config(format!("{}: `{section}` is not a section", others.file)));
-        };
+        let overlays = all.section(moved(overlays, start), section)?;
         let laid = |(name, over): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
-            let (name, at) = (name.into_inner(), over.span());
-            let DeValue::Table(over) = over.into_inner() else {
-                let message = format!("`{section}.{name}` is not a section");
-                return Err(all.failure(Problem { at, message }));
-            };
+            let name = name.into_inner();
             let mut table = self.table()?;
-            all.lay(&mut table, over);
+            all.lay(&mut table, all.section(over, &format!("{section}.{name}"))?);
             Ok((name.into_owned(), all.type_of(&table)?))
         };
         overlays.into_iter().map(laid).collect()
+    }
+
+    /// The table that is the value of `key`, whose type may let anything stand there.
+    fn section<'t>(&self, value: Spanned<DeValue<'t>>, key: &str) -> Result<DeTable<'t>, Failure> {
+        let at = value.span();
+        match value.into_inner() {
+            DeValue::Table(table) => Ok(table),
+            _ => Err(self.failure(Problem { at, message: format!("`{key}` is not a section") })),
+        }
     }
 
     /// Appends texts, and returns the offset of the first one.
@@ -243,7 +250,10 @@ impl Text {
 impl Problem {
     /// Formats the error in one line, without the column and the excerpt that toml would add.
     fn of(error: &toml::de::Error) -> Self {
-        let message = error.message().trim().replace('\n', " ");
+        let message = match error.message().trim() {
+            "wanted exactly 1 element, more than 1 element" => SEVERAL_CHOICES.to_owned(),
+            other => other.replace('\n', " "),
+        };
         Self { at: error.span().unwrap_or_default(), message }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::fake::{Asked, Fake, Reply, VLLM};
 use super::sound;
 use crate::Error;
-use crate::server::{Server, ServerOptions};
+use crate::server::{Server, ServerOptions, is_here};
 
 /// Changes a reply, given the request.
 type Change = fn(&mut Value, &Asked);
@@ -76,7 +76,7 @@ const LACKING: [(Change, &str); 8] = [
                 choice["text"] = text.into();
             }
         },
-        "ignores `temperature`: where the likeliest token was asked for, it wrote \"0\" and \"1\"",
+        "ignores `temperature`: where the likeliest token was asked for, it wrote \"1\" and \"2\"",
     ),
 ];
 
@@ -128,9 +128,39 @@ fn a_server_that_does_not_repeat_itself_is_noticed() {
     assert!(sound(VLLM).connect(None).unwrap().repeats());
     let fake = Fake::start(VLLM, |asked, number, reply| match reply {
         Reply::Whole(status, header, body) if asked.body["temperature"] == 1.0 => {
-            Reply::Whole(status, header, body.replace("\"0 4", &format!("\"{number} 4")))
+            Reply::Whole(status, header, body.replace("\"100 4", &format!("\"{number} 4")))
         }
         other => other,
     });
     assert!(!fake.connect(None).unwrap().repeats());
+}
+
+/// Requests to this machine bypass the proxy, and no others.
+#[test]
+fn this_machine_is_known_by_its_whole_name() {
+    for here in [
+        "http://localhost/v1",
+        "http://LocalHost:8000/v1",
+        "localhost",
+        "http://127.0.0.1:8000/v1",
+        "http://user:key@127.0.0.1/v1",
+        "http://[::1]:8000/v1",
+        "http://[::1]",
+        "http://localhost?key=x",
+    ] {
+        assert!(is_here(here), "{here}");
+    }
+    for elsewhere in [
+        "http://localhost.example.com/v1",
+        "http://127.0.0.1.example.com:8000/v1",
+        "http://127.0.0.10/v1",
+        "http://[::1]example.com/v1",
+        "http://[::12]/v1",
+        "http://localhost@example.com/v1",
+        "http://example.com/localhost",
+        "http://::1/v1",
+        "",
+    ] {
+        assert!(!is_here(elsewhere), "{elsewhere}");
+    }
 }
