@@ -10,8 +10,6 @@ use crate::{Error, Question, TreeSolution};
 
 /// A search in progress.
 pub(crate) struct ActiveSearch<'a> {
-    /// Index of its question.
-    pub(crate) index: usize,
     pub(crate) question: Question<'a>,
     pub(crate) tree: Tree,
     pub(crate) rollouts: Vec<TreeSolution>,
@@ -25,8 +23,6 @@ pub(crate) struct ActiveSearch<'a> {
 
 /// A leaf to evaluate.
 pub(crate) struct Leaf {
-    /// Index of its search.
-    pub(crate) search: usize,
     pub(crate) node: NodeId,
     pub(crate) options: Vec<String>,
     pub(crate) terminal: bool,
@@ -35,9 +31,8 @@ pub(crate) struct Leaf {
 }
 
 impl<'a> ActiveSearch<'a> {
-    pub(crate) fn new(index: usize, question: Question<'a>, tree: Tree) -> Self {
+    pub(crate) fn new(question: Question<'a>, tree: Tree) -> Self {
         Self {
-            index,
             question,
             tree,
             rollouts: Vec::new(),
@@ -74,17 +69,11 @@ impl<'a> ActiveSearch<'a> {
         Error::Tree { prompt: self.question.id.to_owned(), source }
     }
 
-    /// A leaf of this search, which is the one at `index`.
-    pub(crate) fn leaf(&self, index: usize, node: NodeId) -> Leaf {
+    /// A leaf to evaluate.
+    pub(crate) fn leaf(&self, node: NodeId) -> Leaf {
         let terminal = self.tree.node(node).terminal;
         let ended = self.finish(node).is_some_and(FinishReason::is_natural);
-        Leaf {
-            search: index,
-            node,
-            options: self.options(node),
-            terminal,
-            finished: terminal && ended,
-        }
+        Leaf { node, options: self.options(node), terminal, finished: terminal && ended }
     }
 }
 

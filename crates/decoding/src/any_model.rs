@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use critic::Head;
 use dataset::Input;
-use policy::{Policy, Server, ServerOptions};
+use policy::{Policy, Server};
 use stage::Failure;
 
 use crate::{Error, Model, Runtime, TextConfig};
@@ -38,9 +38,6 @@ pub enum AnyModel {
     Server(Box<Server>, Input),
 }
 
-/// Environment variable with the server's API key.
-const KEY: &str = "OPENAI_API_KEY";
-
 impl AnyModel {
     /// Loads a checkpoint, or connects to a server.
     ///
@@ -53,15 +50,7 @@ impl AnyModel {
             }
             ModelAt::Server(address) => address,
         };
-        let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
-        let options = ServerOptions { requests: runtime.requests, ..ServerOptions::default() };
-        let server = Server::connect(address, key, options).map_err(Error::from)?;
-        if !server.repeats() {
-            tracing::warn!(
-                "{}: answers to the same request with the same seed differ, so this run cannot be repeated exactly",
-                server.address()
-            );
-        }
+        let server = runtime.server(address).map_err(Error::from)?;
         let (path, content) = (server.address().to_owned(), server.model().to_owned());
         let input = Input { name: name.to_owned(), path, content };
         Ok(Self::Server(Box::new(server), input))

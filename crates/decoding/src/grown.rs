@@ -122,7 +122,6 @@ mod tests {
         let width = mcts::Width { min: 1, max: 1 };
         let config = Config { root_width: width, width, root_wave: false, ..config(9) };
         let mut search = ActiveSearch::new(
-            0,
             crate::Question { id: "a", text: "", seed: 0 },
             Tree::new(&config).unwrap(),
         );

@@ -16,24 +16,21 @@ impl Searcher {
     /// Runs rollouts from the leaves that are not terminal, then scores leaves and rollouts in one batch.
     pub(crate) fn evaluate(
         &self,
-        searches: &mut [ActiveSearch<'_>],
+        search: &mut ActiveSearch<'_>,
         leaves: &[Leaf],
         memory: &mut Memory,
     ) -> Result<(), Error> {
-        if leaves.is_empty() {
-            return Ok(());
-        }
         let weights = self.config.mcts.weights;
         // Only the ORM judges rollouts. Without its weight they would be wasted.
         let count = if weights.orm > 0.0 { self.config.mcts.rollouts } else { 0 };
         let grown = self.config.rollouts_by == RolloutsBy::PolicyGrown;
         let existing: Vec<Vec<f64>> =
-            leaves.iter().map(|leaf| self.existing_outcomes(searches, leaf, count)).collect();
+            leaves.iter().map(|leaf| self.existing_outcomes(search, leaf, count)).collect();
         let lacking =
             |i: usize| if leaves[i].terminal { 0 } else { count - existing[i].len() as u32 };
         let lacking: Vec<u32> = (0..leaves.len()).map(lacking).collect();
-        let rollouts = self.roll_out(searches, leaves, &lacking, memory)?;
-        let question = |leaf: &Leaf| searches[leaf.search].question.text;
+        let rollouts = self.roll_out(search, leaves, &lacking, memory)?;
+        let question = search.question.text;
         // Critics read from left to right, so the scores of a leaf are part of the scores of its rollout and the leaf is
         // not scored again. An empty rollout is the exception: it is scored as a finished solution, which says nothing
         // about the unfinished leaf.
@@ -43,13 +40,13 @@ impl Searcher {
         let alone = alone.map(|(_, leaf)| {
             let options = leaf.options.clone();
             let branch = options.len();
-            Solution { question: question(leaf), options, finished: leaf.terminal, branch }
+            Solution { question, options, finished: leaf.terminal, branch }
         });
         let continued = rollouts.iter().map(|(leaf, option)| {
             let leaf = &leaves[*leaf];
             let options = leaf.continued(option);
             let branch = if grown { options.len() } else { leaf.options.len() };
-            Solution { question: question(leaf), options, finished: true, branch }
+            Solution { question, options, finished: true, branch }
         });
         let solutions: Vec<Solution<'_>> = continued.chain(alone).collect();
         let scores = memory.judge(&self.critic, &solutions)?;
@@ -70,29 +67,25 @@ impl Searcher {
             let solution = solution(Origin::Rollout, &leaves[leaf], &option, scores);
             evaluation.orm.push(solution.outcome);
             evaluation.tokens += u64::from(solution.cost);
-            searches[leaves[leaf].search].rollouts.push(solution);
+            search.rollouts.push(solution);
         }
-        tell_evaluations(searches, leaves, evaluations)
+        let told = search.tree.tell_evaluations(evaluations);
+        told.map_err(|source| search.refused(source))
     }
 
     /// Outcome rewards of the existing rollouts through a leaf, at most `count`.
-    fn existing_outcomes(
-        &self,
-        searches: &[ActiveSearch<'_>],
-        leaf: &Leaf,
-        count: u32,
-    ) -> Vec<f64> {
+    fn existing_outcomes(&self, search: &ActiveSearch<'_>, leaf: &Leaf, count: u32) -> Vec<f64> {
         if leaf.terminal || self.config.rollouts_by != RolloutsBy::PolicyGrown {
             return Vec::new();
         }
-        let passing = searches[leaf.search].passing(leaf.node);
+        let passing = search.passing(leaf.node);
         passing.take(count as usize).map(|rollout| rollout.outcome()).collect()
     }
 
     /// Generates the missing rollouts: `lacking[i]` of them for leaf `i`. Each comes with the index of its leaf.
     fn roll_out(
         &self,
-        searches: &[ActiveSearch<'_>],
+        search: &ActiveSearch<'_>,
         leaves: &[Leaf],
         lacking: &[u32],
         memory: &mut Memory,
@@ -107,8 +100,8 @@ impl Searcher {
         let states: Vec<StateRequest<'_>> = wanted
             .iter()
             .map(|&(i, n)| {
-                let (leaf, question) = (&leaves[i], searches[leaves[i].search].question);
-                let greedy = greedy_first && n == 0 && searches[leaf.search].is_first(leaf.node);
+                let (leaf, question) = (&leaves[i], search.question);
+                let greedy = greedy_first && n == 0 && search.is_first(leaf.node);
                 StateRequest {
                     question: question.text,
                     written: leaf.options.concat(),
@@ -154,25 +147,6 @@ fn evaluation(leaf: &Leaf, scores: Option<&Scores>) -> Evaluation {
     }
 }
 
-/// Passes the evaluations, in the order of the leaves, to their trees.
-fn tell_evaluations(
-    searches: &mut [ActiveSearch<'_>],
-    leaves: &[Leaf],
-    evaluations: Vec<Evaluation>,
-) -> Result<(), Error> {
-    let mut evaluations = leaves.iter().zip(evaluations).peekable();
-    while let Some((leaf, first)) = evaluations.next() {
-        let mut told = vec![first];
-        while let Some((_, next)) = evaluations.next_if(|(other, _)| other.search == leaf.search) {
-            told.push(next);
-        }
-        let search = &mut searches[leaf.search];
-        let answer = search.tree.tell_evaluations(told);
-        answer.map_err(|source| search.refused(source))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use mcts::NodeId;
@@ -184,7 +158,7 @@ mod tests {
         let scores = Scores { outcome: Some(0.75), ..Scores::default() };
         let orm = |text: &str, terminal, finished| {
             let options = vec![text.to_owned()];
-            let leaf = Leaf { search: 0, node: NodeId::ROOT, options, terminal, finished };
+            let leaf = Leaf { node: NodeId::ROOT, options, terminal, finished };
             evaluation(&leaf, Some(&scores)).orm
         };
         assert_eq!(orm("#### 5", true, true), [0.75]);

@@ -1,14 +1,15 @@
 //! Decoders: ways for a policy and its critics to answer a question, by eta-MCTS, by independent samples, or by step
 //! searches without a tree.
 //!
-//! This is the only crate where search trees meet models. Each tree says which samples or scores it needs next, and the
-//! needs of many trees go to the models in one batch. The result for a question does not depend on the other questions in
-//! the batch.
+//! This is the only crate where search trees meet models. Each tree says which samples or scores it needs next. Many are in
+//! progress at once, and a model runs together what they ask it at the same time. The result for a question does not depend
+//! on the other questions.
 
 mod active;
 mod any_model;
 pub mod candidate;
 mod config;
+mod each;
 mod error;
 mod fitting;
 #[cfg(test)]
@@ -19,7 +20,6 @@ mod memory;
 mod model;
 pub mod models;
 mod picks;
-mod pool;
 mod question;
 mod runtime;
 mod sample;

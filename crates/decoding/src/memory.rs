@@ -1,4 +1,4 @@
-//! KV caches of the questions in progress, and the cost of decoding.
+//! The KV caches of a question in progress, and the cost of decoding.
 
 use critic::{Critic, Scores, Solution};
 use lm::Prefixes;
@@ -45,7 +45,6 @@ pub(crate) struct Memory {
     pub(crate) fast_policy: Prefixes,
     critic: critic::Memory,
     judged: u64,
-    most: u64,
     evicted: u64,
 }
 
@@ -89,7 +88,7 @@ impl Memory {
     /// Empty caches.
     pub(crate) fn new(critic: &Critic) -> Self {
         let (policy, fast_policy) = (Prefixes::default(), Prefixes::default());
-        Self { policy, fast_policy, critic: critic.memory(), judged: 0, most: 0, evicted: 0 }
+        Self { policy, fast_policy, critic: critic.memory(), judged: 0, evicted: 0 }
     }
 
     /// Scores every solution.
@@ -107,37 +106,20 @@ impl Memory {
         (self.policy.bytes() + self.fast_policy.bytes() + self.critic.bytes()) as u64
     }
 
-    /// Updates the largest size.
-    pub(crate) fn measure(&mut self) {
-        self.most = self.most.max(self.bytes());
-    }
-
-    /// Size of a question's caches, in bytes.
-    pub(crate) fn bytes_of(&self, question: &str) -> u64 {
-        let scope = scope_of(question);
-        let of_policies = self.policy.bytes_of(scope) + self.fast_policy.bytes_of(scope);
-        (of_policies + self.critic.bytes_of(scope)) as u64
-    }
-
-    /// Frees the caches of a finished question.
-    pub(crate) fn forget(&mut self, question: &str) {
+    /// Frees the caches of a question that will be read again.
+    pub(crate) fn evict(&mut self, question: &str) {
+        self.evicted += 1;
         let scope = scope_of(question);
         self.policy.forget(scope);
         self.fast_policy.forget(scope);
         self.critic.forget(scope);
     }
 
-    /// Frees the caches of a question that will be read again.
-    pub(crate) fn evict(&mut self, question: &str) {
-        self.evicted += 1;
-        self.forget(question);
-    }
-
-    /// The cost so far.
+    /// The cost so far, without the size of the caches.
     pub(crate) fn cost(&self) -> Cost {
-        let (judged, kept_bytes, evicted) = (self.judged, self.most, self.evicted);
+        let (judged, evicted) = (self.judged, self.evicted);
         let unread = self.critic.cut();
-        let mut cost = Cost { judged, unread, kept_bytes, evicted, ..Cost::default() };
+        let mut cost = Cost { judged, unread, evicted, ..Cost::default() };
         for prefixes in [&self.policy, &self.fast_policy] {
             cost += Cost::of_policy(prefixes.counts());
         }

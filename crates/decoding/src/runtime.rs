@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use lm::engine::EngineOptions;
 use lm::{Engine, Precision};
+use policy::{Server, ServerOptions};
 use stage::{Compute, Device, Failure, Inference};
 
 use crate::TextConfig;
@@ -25,9 +26,17 @@ pub struct Runtime {
     loaded: Loaded,
 }
 
-/// The models in memory, by the hashes of their contents: one that has several roles is loaded once.
+/// The models in use: one that has several roles is loaded once, and its server counts the requests of all.
 #[derive(Debug, Clone, Default)]
-struct Loaded(Arc<Mutex<BTreeMap<String, Weak<Engine>>>>);
+struct Loaded {
+    /// By the hashes of their contents.
+    engines: Arc<Mutex<BTreeMap<String, Weak<Engine>>>>,
+    /// By their addresses.
+    servers: Arc<Mutex<BTreeMap<String, Server>>>,
+}
+
+/// Environment variable with a server's API key.
+const KEY: &str = "OPENAI_API_KEY";
 
 /// Batch size on the CPU, in rows. Larger batches no longer fit its caches.
 const CPU_ROWS: usize = 64;
@@ -73,7 +82,7 @@ impl Runtime {
 
     /// An engine for the directory whose contents have the given hash. Loads it unless it is in memory already.
     pub(crate) fn engine(&self, dir: &Path, content: &str) -> Result<Arc<Engine>, lm::Error> {
-        let mut loaded = self.loaded.0.lock().expect("loading does not panic");
+        let mut loaded = self.loaded.engines.lock().expect("loading does not panic");
         if let Some(engine) = loaded.get(content).and_then(Weak::upgrade) {
             return Ok(engine);
         }
@@ -81,6 +90,25 @@ impl Runtime {
         let engine = Arc::new(engine);
         loaded.insert(content.to_owned(), Arc::downgrade(&engine));
         Ok(engine)
+    }
+
+    /// The server at an address. Connects unless it is connected already.
+    pub(crate) fn server(&self, address: &str) -> Result<Server, policy::Error> {
+        let mut servers = self.loaded.servers.lock().expect("connecting does not panic");
+        if let Some(server) = servers.get(address) {
+            return Ok(server.clone());
+        }
+        let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
+        let options = ServerOptions { requests: self.requests, ..ServerOptions::default() };
+        let server = Server::connect(address, key, options)?;
+        if !server.repeats() {
+            tracing::warn!(
+                "{}: answers to the same request with the same seed differ, so this run cannot be repeated exactly",
+                server.address()
+            );
+        }
+        servers.insert(address.to_owned(), server.clone());
+        Ok(server)
     }
 
     /// The first device, which holds everything that exists once.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
 use crate::config::check_sampling;
-use crate::memory::{Costed, Memory};
+use crate::each::InProgress;
+use crate::memory::Costed;
 use crate::{Error, Question, SearchProgress, Searcher};
 
 /// The `[sample]` section of `evaluate.toml` and `compare.toml`.
@@ -153,7 +154,7 @@ impl Searcher {
     }
 
     /// Draws samples for every question within the budget and scores them. A smaller budget gives a prefix of the samples
-    /// of a larger one. Reports progress to `watch` after every wave.
+    /// of a larger one. Reports progress to `watch`.
     ///
     /// # Errors
     /// An error of a model.
@@ -163,60 +164,40 @@ impl Searcher {
         budget: &SampleBudget,
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Sampled>, Error> {
-        let mut memory = Memory::new(self.critic());
-        let drawn = self.draw_samples(questions, budget, &mut memory, watch)?;
-        let of_question =
-            |(question, (options, _)): (_, &(Vec<Continuation>, u64))| solutions(question, options);
-        let all: Vec<Solution<'_>> = questions.iter().zip(&drawn).flat_map(of_question).collect();
-        // Judged after the budget is applied: a sample that is dropped costs no critic tokens.
-        let mut scores = memory.judge(self.critic(), &all)?.into_iter();
-        memory.measure();
-        let judged = |(options, tokens): (Vec<Continuation>, u64)| {
-            let each = options.into_iter().zip(scores.by_ref());
+        self.each(questions, watch, |work, question| {
+            let drawn = self.draw_samples(question, budget, work)?;
+            let tokens = total(&lengths(&drawn));
+            let kept = budget.kept(&lengths(&drawn)).min(drawn.len());
+            // Judged after the budget is applied: a sample that is dropped costs no critic tokens.
+            let solutions = solutions(&question, &drawn[..kept]);
+            let scores = work.memory.judge(self.critic(), &solutions)?;
+            let each = drawn.into_iter().zip(scores);
             let sample = |(option, scores)| Sample::new(option, scores, &self.config.mcts);
-            Sampled { samples: each.map(sample).collect(), tokens }
-        };
-        let results = drawn.into_iter().map(judged).collect();
-        Ok(Costed { results, cost: memory.cost() })
+            Ok(Sampled { samples: each.map(sample).collect(), tokens })
+        })
     }
 
-    /// Returns the samples within the budget for every question, and the number of tokens generated for it.
+    /// Draws samples for a question until none fits the budget any more.
     fn draw_samples(
         &self,
-        questions: &[Question<'_>],
+        question: Question<'_>,
         budget: &SampleBudget,
-        memory: &mut Memory,
-        watch: &mut dyn FnMut(SearchProgress),
-    ) -> Result<Vec<(Vec<Continuation>, u64)>, Error> {
+        work: &mut InProgress<'_>,
+    ) -> Result<Vec<Continuation>, Error> {
         let longest = self.policy().config().max_solution_tokens;
-        let mut drawn: Vec<Vec<Continuation>> = questions.iter().map(|_| Vec::new()).collect();
-        let mut progress = SearchProgress::default();
+        let mut drawn = Vec::<Continuation>::new();
         loop {
-            let next = |(at, options): (usize, &Vec<Continuation>)| {
-                let first = options.len() as u32;
-                let count = budget.wave(&lengths(options), longest);
-                (first..first + count).map(move |i| (at, i))
-            };
-            let wave: Vec<(usize, u32)> = drawn.iter().enumerate().flat_map(next).collect();
+            let first = drawn.len() as u32;
+            let wave = first..first + budget.wave(&lengths(&drawn), longest);
             if wave.is_empty() {
-                break;
+                return Ok(drawn);
             }
             let states: Vec<StateRequest<'_>> =
-                wave.iter().map(|&(at, i)| sample_of(&questions[at], budget.sampling, i)).collect();
-            let written = self.policy().write(&states, &mut memory.policy)?;
-            for ((at, _), option) in wave.into_iter().zip(written) {
-                progress.samples += 1;
-                progress.tokens += u64::from(option.tokens);
-                drawn[at].push(option);
-            }
-            watch(SearchProgress { cost: memory.cost(), ..progress });
+                wave.map(|i| sample_of(&question, budget.sampling, i)).collect();
+            drawn.extend(self.policy().write(&states, &mut work.memory.policy)?);
+            let (samples, tokens) = (drawn.len() as u64, total(&lengths(&drawn)));
+            work.step(SearchProgress { samples, tokens, ..SearchProgress::default() });
         }
-        let within = |mut options: Vec<Continuation>| {
-            let lengths = lengths(&options);
-            options.truncate(budget.kept(&lengths));
-            (options, total(&lengths))
-        };
-        Ok(drawn.into_iter().map(within).collect())
     }
 }
 

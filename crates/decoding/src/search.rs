@@ -1,5 +1,4 @@
-//! The search loop. Many trees advance together: in each wave every tree says what it needs, and the models serve all of
-//! them in one batch.
+//! The search loop of a tree: it says what it needs, and the models serve it.
 
 use critic::Solution;
 use dataset::seed_for;
@@ -9,7 +8,6 @@ use policy::{Continuation, FinishReason, StateRequest, Termination};
 
 use crate::active::{ActiveSearch, Leaf};
 use crate::memory::{Costed, Memory};
-use crate::pool::Pool;
 use crate::similarity;
 use crate::solutions::terminals;
 use crate::{Error, Question, RolloutsBy, SearchProgress, Searched, Searcher};
@@ -31,7 +29,7 @@ impl Searcher {
         self.search_watched(questions, &mut |_| {})
     }
 
-    /// Searches all questions and reports progress to `watch` after every wave.
+    /// Searches all questions and reports progress to `watch`.
     ///
     /// # Errors
     /// As [`Self::search`].
@@ -40,95 +38,63 @@ impl Searcher {
         questions: &[Question<'_>],
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Searched>, Error> {
-        let mut memory = Memory::new(&self.critic);
-        let mut pool = Pool::new(self.kv_bytes);
-        for (index, &question) in questions.iter().enumerate() {
-            let search = ActiveSearch::new(index, question, Tree::new(&self.config.mcts)?);
-            pool.wait(ActiveSearch { taken: self.policy.taken(question.text, "")?, ..search });
-        }
-        let mut results: Vec<(usize, Searched)> = Vec::with_capacity(questions.len());
-        loop {
-            pool.admit();
-            if pool.open.is_empty() {
-                break;
+        self.each(questions, watch, |work, question| {
+            let tree = Tree::new(&self.config.mcts)?;
+            let taken = self.policy.taken(question.text, "")?;
+            let mut search = ActiveSearch { taken, ..ActiveSearch::new(question, tree) };
+            while self.advance(&mut search, &mut work.memory)? {
+                let nodes = u64::from(search.tree.tally().nodes);
+                work.step(SearchProgress {
+                    nodes,
+                    tokens: search.tokens,
+                    ..SearchProgress::default()
+                });
             }
-            self.wave(&mut pool.open, &mut memory)?;
-            let done = pool.close();
-            let indices: Vec<(usize, &str)> =
-                done.iter().map(|search| (search.index, search.question.text)).collect();
-            let searched = self.finish(done, &mut memory)?;
-            // Before anything is freed, to catch the peak.
-            memory.measure();
-            for ((index, question), searched) in indices.into_iter().zip(searched) {
-                memory.forget(question);
-                results.push((index, searched));
-            }
-            pool.make_room(&mut memory);
-            watch(progress(&results, &pool, &memory));
-        }
-        // Trees finish in any order.
-        results.sort_unstable_by_key(|&(index, _)| index);
-        let results = results.into_iter().map(|(_, searched)| searched).collect();
-        Ok(Costed { results, cost: memory.cost() })
+            let searched = self.finish(search, &mut work.memory)?;
+            let nodes = u64::from(searched.tree.tally().nodes);
+            work.step(SearchProgress {
+                nodes,
+                tokens: searched.tokens,
+                ..SearchProgress::default()
+            });
+            Ok(searched)
+        })
     }
 
-    /// Serves the current request of every tree.
-    fn wave(&self, searches: &mut [ActiveSearch<'_>], memory: &mut Memory) -> Result<(), Error> {
-        let (mut roots, mut samples, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, search) in searches.iter().enumerate() {
-            match search.tree.request() {
-                // Requests are grouped by kind, so that each model sees one large batch per wave.
-                Request::ScoreRoot => roots.push(index),
-                Request::Sample(wanted) => samples.push((index, wanted)),
-                Request::Evaluate { nodes, .. } => {
-                    leaves.extend(nodes.into_iter().map(|node| search.leaf(index, node)));
-                }
-                Request::Done(_) => {}
+    /// Serves the current request of a tree. Returns whether there was one.
+    fn advance(&self, search: &mut ActiveSearch<'_>, memory: &mut Memory) -> Result<bool, Error> {
+        match search.tree.request() {
+            Request::ScoreRoot => self.score_root(search, memory)?,
+            Request::Sample(wanted) => self.sample(search, &wanted, memory)?,
+            Request::Evaluate { nodes, .. } => {
+                let leaves: Vec<Leaf> = nodes.into_iter().map(|node| search.leaf(node)).collect();
+                self.evaluate(search, &leaves, memory)?;
+                self.settle(search);
             }
+            Request::Done(_) => return Ok(false),
         }
-        self.score_roots(searches, &roots, memory)?;
-        self.sample(searches, &samples, memory)?;
-        self.evaluate(searches, &leaves, memory)?;
-        self.settle(searches, &leaves);
-        Ok(())
+        Ok(true)
     }
 
-    /// Ends the search of every tree whose answer is settled, among the trees with leaves in this wave.
-    fn settle(&self, searches: &mut [ActiveSearch<'_>], leaves: &[Leaf]) {
+    /// Ends the search of a tree whose answer is settled.
+    fn settle(&self, search: &mut ActiveSearch<'_>) {
         let Some(settled) = self.config.settled else { return };
-        let mut evaluated: Vec<usize> = leaves.iter().map(|leaf| leaf.search).collect();
-        // Leaves are in order of their searches, so duplicates are adjacent.
-        evaluated.dedup();
-        for index in evaluated {
-            let search = &mut searches[index];
-            let terminals = terminals(search);
-            let candidates = self.config.rollouts_are_candidates;
-            let rollouts =
-                if candidates { self.rollouts_beside(search, &terminals) } else { Vec::new() };
-            let finished = terminals.iter().chain(&rollouts).filter(|s| s.finish.is_natural());
-            let solutions: Vec<(&str, f64)> =
-                finished.filter_map(|s| Some((s.answer.as_deref()?, s.outcome))).collect();
-            if settled.holds(&solutions) {
-                search.tree.settle();
-            }
+        let terminals = terminals(search);
+        let candidates = self.config.rollouts_are_candidates;
+        let rollouts =
+            if candidates { self.rollouts_beside(search, &terminals) } else { Vec::new() };
+        let finished = terminals.iter().chain(&rollouts).filter(|s| s.finish.is_natural());
+        let solutions: Vec<(&str, f64)> =
+            finished.filter_map(|s| Some((s.answer.as_deref()?, s.outcome))).collect();
+        if settled.holds(&solutions) {
+            search.tree.settle();
         }
     }
 
-    fn score_roots(
-        &self,
-        searches: &mut [ActiveSearch<'_>],
-        roots: &[usize],
-        memory: &mut Memory,
-    ) -> Result<(), Error> {
-        let solutions: Vec<Solution<'_>> = roots
-            .iter()
-            .map(|&index| {
-                let question = searches[index].question.text;
-                Solution { question, options: Vec::new(), finished: false, branch: 0 }
-            })
-            .collect();
-        for (&index, scores) in roots.iter().zip(memory.judge(&self.critic, &solutions)?) {
-            let search = &mut searches[index];
+    fn score_root(&self, search: &mut ActiveSearch<'_>, memory: &mut Memory) -> Result<(), Error> {
+        let question = search.question.text;
+        let root = Solution { question, options: Vec::new(), finished: false, branch: 0 };
+        for scores in memory.judge(&self.critic, &[root])? {
             let told = search.tree.tell_root(f64::from(scores.root));
             told.map_err(|source| search.refused(source))?;
         }
@@ -137,41 +103,22 @@ impl Searcher {
 
     fn sample(
         &self,
-        searches: &mut [ActiveSearch<'_>],
-        asked: &[(usize, Vec<SampleRequest>)],
+        search: &mut ActiveSearch<'_>,
+        wanted: &[SampleRequest],
         memory: &mut Memory,
     ) -> Result<(), Error> {
-        let mut draws = Vec::new();
-        for (index, wanted) in asked {
-            for wanted in wanted {
-                draws.extend(self.draws(&searches[*index], *wanted));
-            }
-        }
-        let mut options = self.drawn(draws, memory)?.into_iter();
-        let nodes: Vec<(usize, Vec<NodeId>)> = asked
-            .iter()
-            .map(|(index, wanted)| {
-                let each = |w: &SampleRequest| std::iter::repeat_n(w.node, w.count as usize);
-                (*index, wanted.iter().flat_map(each).collect())
-            })
-            .collect();
-        let mut actions: Vec<Vec<Action>> = Vec::with_capacity(nodes.len());
-        for (index, nodes) in &nodes {
-            let options: Vec<Continuation> = options.by_ref().take(nodes.len()).collect();
-            actions.push(self.actions(&mut searches[*index], nodes, options)?);
-        }
-        let similar = self.similar(searches, &nodes, &actions, memory)?;
-        for ((index, _), actions) in asked.iter().zip(actions) {
-            let search = &mut searches[*index];
-            // Samples that the tree will merge or discard were generated as well.
-            search.tokens += actions.iter().map(|a| u64::from(a.cost)).sum::<u64>();
-            let similar = similar.get(index);
-            let told = search.tree.tell_compared(actions, |node, new, old| {
-                similarity::lookup(similar, node, new, old)
-            });
-            told.map_err(|source| search.refused(source))?;
-        }
-        Ok(())
+        let draws = wanted.iter().flat_map(|wanted| self.draws(search, *wanted)).collect();
+        let options = self.drawn(draws, memory)?;
+        let each = |w: &SampleRequest| std::iter::repeat_n(w.node, w.count as usize);
+        let nodes: Vec<NodeId> = wanted.iter().flat_map(each).collect();
+        let actions = self.actions(search, &nodes, options)?;
+        let similar = self.similar(search, &nodes, &actions, memory)?;
+        // Samples that the tree will merge or discard were generated as well.
+        search.tokens += actions.iter().map(|a| u64::from(a.cost)).sum::<u64>();
+        let told = search
+            .tree
+            .tell_compared(actions, |node, new, old| similarity::lookup(&similar, node, new, old));
+        told.map_err(|source| search.refused(source))
     }
 
     /// Turns the options drawn at `nodes` into the tree's actions.
@@ -271,18 +218,6 @@ impl Searcher {
         let mut written = self.policy.write(&states, &mut memory.policy)?.into_iter();
         Ok(places.into_iter().filter_map(|place| place.or_else(|| written.next())).collect())
     }
-}
-
-fn progress(finished: &[(usize, Searched)], pool: &Pool<'_>, memory: &Memory) -> SearchProgress {
-    let done = finished.iter().map(|(_, searched)| (&searched.tree, searched.tokens));
-    let open = pool.searches().map(|search| (&search.tree, search.tokens));
-    let mut progress =
-        SearchProgress { done: finished.len(), cost: memory.cost(), ..SearchProgress::default() };
-    for (tree, tokens) in done.chain(open) {
-        progress.nodes += u64::from(tree.tally().nodes);
-        progress.tokens += tokens;
-    }
-    progress
 }
 
 /// Converts an option to a tree action. A blank option is a failed sample, as in the released code, unless it

@@ -16,7 +16,6 @@ pub(crate) type Similar = BTreeMap<(NodeId, String, String), f64>;
 
 /// The new options of a node with the options they are compared with.
 struct Family {
-    search: usize,
     node: NodeId,
     before: String,
     /// The children's options, then the new ones in order of attempt, without duplicates.
@@ -34,28 +33,27 @@ impl Family {
 }
 
 impl Searcher {
-    /// Computes, by search, all similarities that the trees may ask for when they receive `actions`. `asked` has the search and
-    /// the node of each action, in the same order.
+    /// Computes all similarities that the tree may ask for when it receives `actions`, which were drawn at `nodes`.
     pub(crate) fn similar(
         &self,
-        searches: &[ActiveSearch<'_>],
-        asked: &[(usize, Vec<NodeId>)],
-        actions: &[Vec<Action>],
+        search: &ActiveSearch<'_>,
+        nodes: &[NodeId],
+        actions: &[Action],
         memory: &mut Memory,
-    ) -> Result<BTreeMap<usize, Similar>, Error> {
-        let Some(similarity) = &self.config.similarity else { return Ok(BTreeMap::new()) };
-        // Measured before the trees decide, so that all pairs go to the model in one batch. Pairs with an option that is then
+    ) -> Result<Similar, Error> {
+        let Some(similarity) = &self.config.similarity else { return Ok(Similar::new()) };
+        // Measured before the tree decides, so that all pairs go to the model in one batch. Pairs with an option that is then
         // folded are measured in vain.
-        let families = families(searches, asked, actions);
+        let families = families(search, nodes, actions);
         let pairs: Vec<(&Family, &String, &String)> =
             families.iter().flat_map(Family::pairs).collect();
+        let question = search.question.text;
         let measured = match similarity {
-            Similarity::Cosine => self.cosines(searches, &families, &pairs, memory)?,
+            Similarity::Cosine => self.cosines(question, &families, &pairs, memory)?,
             Similarity::Judge { template, yes, no } => {
                 let choices: Vec<Choice<'_>> = pairs
                     .iter()
                     .map(|(family, new, old)| {
-                        let question = searches[family.search].question.text;
                         let places = [
                             ("question", question),
                             ("written", &family.before),
@@ -70,17 +68,15 @@ impl Searcher {
                 weighed.into_iter().map(|weighed| weighed.yes).collect()
             }
         };
-        let mut similar = BTreeMap::<usize, Similar>::new();
-        for ((family, new, old), measured) in pairs.into_iter().zip(measured) {
-            let key = (family.node, new.clone(), old.clone());
-            similar.entry(family.search).or_default().insert(key, measured);
-        }
-        Ok(similar)
+        let key = |(family, new, old): (&Family, &String, &String)| {
+            (family.node, new.clone(), old.clone())
+        };
+        Ok(pairs.into_iter().map(key).zip(measured).collect())
     }
 
     fn cosines(
         &self,
-        searches: &[ActiveSearch<'_>],
+        question: &str,
         families: &[Family],
         pairs: &[(&Family, &String, &String)],
         memory: &mut Memory,
@@ -89,15 +85,12 @@ impl Searcher {
         let mut states = Vec::new();
         for family in families {
             for text in &family.all {
-                places.insert((family.search, family.node, text), states.len());
-                states.push((
-                    searches[family.search].question.text,
-                    [family.before.as_str(), text].concat(),
-                ));
+                places.insert((family.node, text), states.len());
+                states.push((question, [family.before.as_str(), text].concat()));
             }
         }
         let hidden = self.policy.embed(&states, &mut memory.policy)?;
-        let at = |family: &Family, text| &hidden[places[&(family.search, family.node, text)]];
+        let at = |family: &Family, text| &hidden[places[&(family.node, text)]];
         Ok(pairs
             .iter()
             .map(|(family, new, old)| cosine(at(family, new), at(family, old)))
@@ -107,44 +100,34 @@ impl Searcher {
 
 /// Collects the new unfinished options of each node. Finished options are left out: a merge only compares options of one
 /// kind.
-fn families(
-    searches: &[ActiveSearch<'_>],
-    asked: &[(usize, Vec<NodeId>)],
-    actions: &[Vec<Action>],
-) -> Vec<Family> {
-    let mut families = Vec::new();
-    for ((search, nodes), actions) in asked.iter().zip(actions) {
-        let mut new = BTreeMap::<NodeId, Vec<&str>>::new();
-        for (node, action) in nodes.iter().zip(actions).filter(|(_, action)| !action.terminal) {
-            new.entry(*node).or_default().push(&action.text);
-        }
-        for (node, new) in new {
-            let tree = &searches[*search].tree;
-            let children = tree.node(node).children.iter().map(|&child| tree.node(child));
-            let mut all: Vec<String> = Vec::new();
-            for child in children.filter(|child| !child.terminal) {
-                all.push(child.text().to_owned());
-            }
-            let old = all.len();
-            for text in new {
-                if !all.iter().any(|known| known == text) {
-                    all.push(text.to_owned());
-                }
-            }
-            let before = searches[*search].options(node).concat();
-            families.push(Family { search: *search, node, before, all, old });
-        }
+fn families(search: &ActiveSearch<'_>, nodes: &[NodeId], actions: &[Action]) -> Vec<Family> {
+    let mut new = BTreeMap::<NodeId, Vec<&str>>::new();
+    for (node, action) in nodes.iter().zip(actions).filter(|(_, action)| !action.terminal) {
+        new.entry(*node).or_default().push(&action.text);
     }
-    families
+    let family = |(node, new): (NodeId, Vec<&str>)| {
+        let children = search.tree.node(node).children.iter();
+        let children = children.map(|&child| search.tree.node(child));
+        let unfinished = children.filter(|child| !child.terminal);
+        let mut all: Vec<String> = unfinished.map(|child| child.text().to_owned()).collect();
+        let old = all.len();
+        for text in new {
+            if !all.iter().any(|known| known == text) {
+                all.push(text.to_owned());
+            }
+        }
+        Family { node, before: search.options(node).concat(), all, old }
+    };
+    new.into_iter().map(family).collect()
 }
 
 /// The similarity as the tree sees it: infinite for equal texts, minus infinity for pairs that were not measured.
-pub(crate) fn lookup(similar: Option<&Similar>, node: NodeId, new: &Action, old: &Action) -> f64 {
+pub(crate) fn lookup(similar: &Similar, node: NodeId, new: &Action, old: &Action) -> f64 {
     if new.text == old.text {
         return f64::INFINITY;
     }
     let key = (node, new.text.clone(), old.text.clone());
-    similar.and_then(|similar| similar.get(&key)).copied().unwrap_or(f64::NEG_INFINITY)
+    similar.get(&key).copied().unwrap_or(f64::NEG_INFINITY)
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {

@@ -8,56 +8,49 @@ use policy::{Continuation, StateRequest};
 use crate::active::{ActiveSearch, Leaf};
 use crate::candidate::worth;
 use crate::memory::Memory;
-use crate::{Error, Origin, Picks, RolloutsBy, Searched, Searcher, TreeSolution};
+use crate::{Error, Origin, Picks, Question, RolloutsBy, Searched, Searcher, TreeSolution};
 
 impl Searcher {
     /// Completes unfinished greedy and global leaves, gathers the solutions and picks answers.
     pub(crate) fn finish(
         &self,
-        mut searches: Vec<ActiveSearch<'_>>,
+        mut search: ActiveSearch<'_>,
         memory: &mut Memory,
-    ) -> Result<Vec<Searched>, Error> {
-        let mut open: Vec<Leaf> = Vec::new();
-        for (index, search) in searches.iter().enumerate() {
-            let mut wanted = [mcts::greedy_leaf(&search.tree), mcts::best_leaf(&search.tree)];
-            // Often the same leaf, which is then completed and paid for only once.
-            if wanted[0] == wanted[1] {
-                wanted[1] = None;
-            }
-            let leaves = wanted.into_iter().flatten().map(|node| search.leaf(index, node));
-            open.extend(leaves.filter(|leaf| !leaf.terminal));
+    ) -> Result<Searched, Error> {
+        let mut wanted = [mcts::greedy_leaf(&search.tree), mcts::best_leaf(&search.tree)];
+        // Often the same leaf, which is then completed and paid for only once.
+        if wanted[0] == wanted[1] {
+            wanted[1] = None;
         }
-        let mut own: Vec<Vec<TreeSolution>> = searches.iter().map(terminals).collect();
+        let leaves = wanted.into_iter().flatten().map(|node| search.leaf(node));
+        let mut open: Vec<Leaf> = leaves.filter(|leaf| !leaf.terminal).collect();
+        let mut solutions = terminals(&search);
         // A finished rollout through the leaf is a completion that has already been paid for.
-        open.retain(|leaf| match self.completed_by_rollout(&searches[leaf.search], leaf) {
+        open.retain(|leaf| match self.completed_by_rollout(&search, leaf) {
             Some(solution) => {
-                own[leaf.search].push(solution);
+                solutions.push(solution);
                 false
             }
             None => true,
         });
-        let completed = self.complete(&searches, &open, memory)?;
-        for (leaf, solution) in open.iter().zip(completed) {
-            searches[leaf.search].tokens += u64::from(solution.cost);
-            own[leaf.search].push(solution);
+        for solution in self.complete(search.question, &open, memory)? {
+            search.tokens += u64::from(solution.cost);
+            solutions.push(solution);
         }
-        let searched = searches.into_iter().zip(own).map(|(search, mut solutions)| {
-            // `search.tokens` lacks the rollouts: an option that was taken from one cost nothing there.
-            let rolled: u64 = search.rollouts.iter().map(|s| u64::from(s.cost)).sum();
-            if self.config.rollouts_are_candidates {
-                let beside = self.rollouts_beside(&search, &solutions);
-                solutions.extend(beside);
-            }
-            let picks = Picks::of(&search.tree, &solutions, self.config.vote_likelihood);
-            Searched {
-                picks,
-                solutions,
-                tokens: search.tokens + rolled,
-                out_of_room: search.out_of_room,
-                tree: search.tree,
-            }
-        });
-        Ok(searched.collect())
+        // `search.tokens` lacks the rollouts: an option that was taken from one cost nothing there.
+        let rolled: u64 = search.rollouts.iter().map(|s| u64::from(s.cost)).sum();
+        if self.config.rollouts_are_candidates {
+            let beside = self.rollouts_beside(&search, &solutions);
+            solutions.extend(beside);
+        }
+        let picks = Picks::of(&search.tree, &solutions, self.config.vote_likelihood);
+        Ok(Searched {
+            picks,
+            solutions,
+            tokens: search.tokens + rolled,
+            out_of_room: search.out_of_room,
+            tree: search.tree,
+        })
     }
 
     /// The rollouts that are candidates besides the tree's own solutions. If the tree grows along its rollouts, those
@@ -85,23 +78,20 @@ impl Searcher {
 
     fn complete(
         &self,
-        searches: &[ActiveSearch<'_>],
+        question: Question<'_>,
         open: &[Leaf],
         memory: &mut Memory,
     ) -> Result<Vec<TreeSolution>, Error> {
         let states: Vec<StateRequest<'_>> = open
             .iter()
-            .map(|leaf| {
-                let question = searches[leaf.search].question;
-                StateRequest {
-                    question: question.text,
-                    written: leaf.options.concat(),
-                    sampling: self.config.completion_sampling,
-                    to_end: true,
-                    keep: false,
-                    excluded: Vec::new(),
-                    seed: seed_for(question.seed, "completion", 0, &leaf.node.index().to_string()),
-                }
+            .map(|leaf| StateRequest {
+                question: question.text,
+                written: leaf.options.concat(),
+                sampling: self.config.completion_sampling,
+                to_end: true,
+                keep: false,
+                excluded: Vec::new(),
+                seed: seed_for(question.seed, "completion", 0, &leaf.node.index().to_string()),
             })
             .collect();
         let options = self.policy.write(&states, &mut memory.policy)?;
@@ -109,7 +99,7 @@ impl Searcher {
             .iter()
             .zip(&options)
             .map(|(leaf, option)| Solution {
-                question: searches[leaf.search].question.text,
+                question: question.text,
                 options: leaf.continued(option),
                 finished: true,
                 branch: 0,

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
 use crate::config::check_sampling;
-use crate::memory::{Costed, Memory};
-use crate::{Error, Question, Searcher};
+use crate::each::InProgress;
+use crate::memory::Costed;
+use crate::{Error, Question, SearchProgress, Searcher};
 
 /// The `[steps]` section of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -176,94 +177,92 @@ impl Searcher {
         method: StepMethod,
     ) -> Result<Costed<StepSolutions>, Error> {
         self.critic().require(Head::Prm)?;
+        self.each(questions, &mut |_| {}, |work, question| {
+            self.step_search(question, config, method, work)
+        })
+    }
+
+    fn step_search(
+        &self,
+        question: Question<'_>,
+        config: &StepConfig,
+        method: StepMethod,
+        work: &mut InProgress<'_>,
+    ) -> Result<StepSolutions, Error> {
         let root = |group| Partial { options: Vec::new(), group, reward: 0.0, tokens: 0 };
         // REBASE spreads the whole width over one root; the others start with a root per beam.
         let groups = match method {
             StepMethod::Rebase => 1,
             StepMethod::Beam | StepMethod::Dvts => config.width / config.branch,
         };
-        let mut searches: Vec<StepSearch<'_>> = questions
-            .iter()
-            .map(|&question| StepSearch {
-                question,
-                kept: (0..groups).map(root).collect(),
-                result: StepSolutions::default(),
-            })
-            .collect();
-        let mut memory = Memory::new(self.critic());
+        let (kept, result) = ((0..groups).map(root).collect(), StepSolutions::default());
+        let mut search = StepSearch { question, kept, result };
         for depth in 1..=config.max_depth {
-            let states = expand(&searches, config, method, depth);
+            let states = search.expand(config, method, depth);
             if states.is_empty() {
                 break;
             }
             let requests: Vec<StateRequest<'_>> =
-                states.iter().map(|(_, _, request)| request.clone()).collect();
-            let mut options = self.policy().write(&requests, &mut memory.policy)?;
+                states.iter().map(|(_, request)| request.clone()).collect();
+            let mut options = self.policy().write(&requests, &mut work.memory.policy)?;
             for option in &mut options {
                 // The context is full: the solution ends here.
                 option.terminal |= option.tokens == 0 && !option.finish.is_natural();
             }
-            let solutions: Vec<Solution<'_>> = states
-                .iter()
-                .zip(&options)
-                .map(|((search, partial, _), option)| {
-                    continued(&searches[*search], *partial, option)
-                })
-                .collect();
-            let scores = memory.judge(self.critic(), &solutions)?;
-            memory.measure();
-            let mut next: Vec<Vec<Partial>> = vec![Vec::new(); searches.len()];
-            for (i, option) in options.into_iter().enumerate() {
-                let (search, partial, _) = states[i];
-                let before = searches[search].kept[partial].clone();
-                next[search].extend(searches[search].result.add(before, option, &scores[i]));
+            let each = states.iter().zip(&options);
+            let solutions: Vec<Solution<'_>> =
+                each.map(|((partial, _), option)| search.continued(*partial, option)).collect();
+            let scores = work.memory.judge(self.critic(), &solutions)?;
+            let mut next = Vec::new();
+            for (((partial, _), option), scores) in states.iter().zip(options).zip(&scores) {
+                let before = search.kept[*partial].clone();
+                next.extend(search.result.add(before, option, scores));
             }
-            for (search, partials) in searches.iter_mut().zip(next) {
-                search.kept = config.keep(method, partials, search.result.candidates.len());
-            }
+            search.kept = config.keep(method, next, search.result.candidates.len());
+            let (nodes, tokens) = (u64::from(search.result.nodes), search.result.tokens);
+            work.step(SearchProgress { nodes, tokens, ..SearchProgress::default() });
         }
-        let results = searches.into_iter().map(|search| search.result).collect();
-        Ok(Costed { results, cost: memory.cost() })
+        Ok(search.result)
     }
 }
 
-/// A partial solution extended by an option, as the critic reads it.
-fn continued<'q>(search: &StepSearch<'q>, partial: usize, option: &Continuation) -> Solution<'q> {
-    let mut options = search.kept[partial].options.clone();
-    options.extend(option.texts());
-    let branch = if option.terminal { 0 } else { options.len() };
-    Solution { question: search.question.text, options, finished: option.terminal, branch }
-}
+impl<'q> StepSearch<'q> {
+    /// A partial solution extended by an option, as the critic reads it.
+    fn continued(&self, partial: usize, option: &Continuation) -> Solution<'q> {
+        let mut options = self.kept[partial].options.clone();
+        options.extend(option.texts());
+        let branch = if option.terminal { 0 } else { options.len() };
+        Solution { question: self.question.text, options, finished: option.terminal, branch }
+    }
 
-/// The states to sample after, each with the index of its question and of its partial solution.
-fn expand<'q>(
-    searches: &[StepSearch<'q>],
-    config: &StepConfig,
-    method: StepMethod,
-    depth: u32,
-) -> Vec<(usize, usize, StateRequest<'q>)> {
-    let mut states = Vec::new();
-    for (index, search) in searches.iter().enumerate() {
-        let width = config.width.saturating_sub(search.result.candidates.len() as u32);
-        let counts = config.expansions(method, &search.kept, width);
-        for (at, (partial, count)) in search.kept.iter().zip(counts).enumerate() {
+    /// The states to sample after, each with the index of its partial solution.
+    fn expand(
+        &self,
+        config: &StepConfig,
+        method: StepMethod,
+        depth: u32,
+    ) -> Vec<(usize, StateRequest<'q>)> {
+        let mut states = Vec::new();
+        let width = config.width.saturating_sub(self.result.candidates.len() as u32);
+        let counts = config.expansions(method, &self.kept, width);
+        for (at, (partial, count)) in self.kept.iter().zip(counts).enumerate() {
             let written = partial.options.concat();
             for n in 0..count {
                 let attempt = format!("{depth}/{at}/{n}");
                 let request = StateRequest {
-                    question: search.question.text,
+                    question: self.question.text,
                     written: written.clone(),
                     sampling: config.sampling,
                     to_end: depth == config.max_depth,
                     keep: depth < config.max_depth,
                     excluded: Vec::new(),
-                    seed: seed_for(search.question.seed, method.name(), 0, &attempt),
+                    seed: seed_for(self.question.seed, method.name(), 0, &attempt),
                 };
-                states.push((index, at, request));
+                states.push((at, request));
             }
         }
+        states
     }
-    states
 }
 
 impl StepSolutions {

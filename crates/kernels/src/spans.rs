@@ -24,16 +24,16 @@ pub struct Projected<'a> {
 
 /// The rows of a pass, in token order.
 #[derive(Debug)]
-pub struct Spans<'a> {
+pub struct Spans {
     /// The rows. They may be added and taken away between passes.
-    pub rows: Vec<Span<'a>>,
+    pub rows: Vec<Span>,
     /// Capacity of the blocks that passes write to, in tokens.
     block: usize,
 }
 
-impl<'a> Spans<'a> {
+impl Spans {
     /// Rows that write to blocks of at least `block` tokens.
-    pub fn new(rows: Vec<Span<'a>>, block: usize) -> Self {
+    pub fn new(rows: Vec<Span>, block: usize) -> Self {
         Self { rows, block }
     }
 

@@ -32,12 +32,7 @@ pub(crate) struct Written {
 
 impl Caches {
     /// Caches of `capacity` columns. The leading columns of each row hold its cached prefix.
-    pub(crate) fn new(
-        rows: &[&[Piece<'_>]],
-        capacity: usize,
-        shape: KvShape,
-        device: &Device,
-    ) -> Self {
+    pub(crate) fn new(rows: &[&[Piece]], capacity: usize, shape: KvShape, device: &Device) -> Self {
         let KvShape { kv_heads, width, .. } = shape;
         let size = kv_heads * capacity * width;
         let gather = |layer: usize, copy: fn(&Kv, HeadAt, &mut [f32])| {
@@ -45,7 +40,7 @@ impl Caches {
             for (row, pieces) in data.chunks_mut(size).zip(rows) {
                 for (head, row) in row.chunks_mut(capacity * width).enumerate() {
                     let mut rest = row;
-                    for &Piece { kv, used } in *pieces {
+                    for Piece { kv, used } in *pieces {
                         let (to, after) = rest.split_at_mut(used * width);
                         copy(kv, HeadAt { layer, head }, to);
                         rest = after;

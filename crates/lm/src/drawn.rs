@@ -14,8 +14,8 @@ pub struct Drawn {
 
 /// Earlier draws that a row may still turn out to repeat.
 #[derive(Debug)]
-pub(crate) struct Excluded<'a> {
-    draws: Vec<&'a Drawn>,
+pub(crate) struct Excluded {
+    draws: Vec<Drawn>,
     /// Number of tokens the row has in common with all of them.
     common: usize,
 }
@@ -43,15 +43,15 @@ impl Drawn {
     }
 }
 
-impl<'a> Excluded<'a> {
-    pub(crate) fn new(draws: &'a [Drawn]) -> Self {
-        Self { draws: draws.iter().collect(), common: 0 }
+impl Excluded {
+    pub(crate) fn new(draws: &[Drawn]) -> Self {
+        Self { draws: draws.to_vec(), common: 0 }
     }
 
     /// Next tokens that earlier draws have used up, each with the share of its probability that is taken, from 0 to 1
     /// (all of it if the token ends a draw). A token may be listed several times; its shares add up.
     pub(crate) fn taken(&self) -> Vec<(u32, f64)> {
-        let next = |draw: &&Drawn| {
+        let next = |draw: &Drawn| {
             let token = *draw.ids.get(self.common)?;
             let rest: f32 = draw.logprobs.get(self.common + 1..)?.iter().sum();
             Some((token, f64::from(rest).exp()))
@@ -78,7 +78,7 @@ mod tests {
         };
         let draws = [draw(&[5, 6, 7], &[0.5, 0.4, 0.5]), draw(&[5, 8], &[0.5, 0.25])];
         let mut excluded = Excluded::new(&draws);
-        let taken = |excluded: &Excluded<'_>| -> Vec<(u32, f64)> {
+        let taken = |excluded: &Excluded| -> Vec<(u32, f64)> {
             let round = |share: f64| (share * 1e4).round() / 1e4;
             excluded.taken().into_iter().map(|(token, share)| (token, round(share))).collect()
         };

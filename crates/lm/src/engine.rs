@@ -8,11 +8,12 @@ mod embed;
 mod generate;
 mod read;
 mod rows;
-mod spread;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 
 use burn::tensor::Device;
 use kernels::Team;
@@ -20,25 +21,24 @@ use kernels::Team;
 use self::rows::{ReadRequest, RowRead};
 
 use crate::checkpoint::StoredModel;
-use crate::inference::{Inference, Pending};
-use crate::prefix::{PrefixCounts, Prefixes, ScopedRow};
+use crate::inference::Inference;
+use crate::prefix::{PrefixCounts, Prefixes, Read, ScopedRow};
 pub use crate::requests::{
     EmbedRequest, Generation, GenerationRequest, ScoreRequest, Stop, StopReason, Until,
 };
+use crate::service::{Context, Service};
 use crate::{Checkpoint, Error, ModelConfig, Precision, Tokenizer, device};
 
-/// A model that is ready for inference.
+/// A model that is ready for inference. Callers on several threads share it: their rows go through the model together.
 #[derive(Debug)]
 pub struct Engine {
     config: ModelConfig,
     tokenizer: Tokenizer,
     model: Inference,
-    /// Copies on other devices, one per worker after the first.
-    others: Vec<Inference>,
+    service: Service,
     options: EngineOptions,
-    /// The workers as threads that share each product, if the weights are too large for the caches. Otherwise each worker
-    /// runs batches of its own, and this is one thread.
-    team: Team,
+    /// What [`Self::read_shared`] has read, by its tokens.
+    shared: Mutex<BTreeMap<Vec<u32>, Read>>,
 }
 
 /// How an [`Engine`] spreads its work. Results do not depend on it.
@@ -62,12 +62,10 @@ impl Engine {
         precision: Precision,
         options: EngineOptions,
     ) -> Self {
-        let (first, others) = devices.split_first().expect("a model runs on a device");
         let team = Team::of(options.workers);
         let on = |device: &Device| Inference::new(checkpoint, device, precision, &team);
-        let (model, others) = (on(first), others.iter().map(on).collect());
         let about = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
-        Self { others, ..Self::of(about, model, options, team) }
+        Self::of(about, devices.iter().map(on).collect(), options, team)
     }
 
     /// Loads a Hugging Face directory for inference. On the CPU, weights go from the file to where they are used, and are
@@ -87,27 +85,38 @@ impl Engine {
         let stored = StoredModel::open(dir)?;
         let team = Team::of(options.workers);
         let model = Inference::packed(&stored, precision, &team);
-        Ok(Self::of((stored.config, stored.tokenizer), model, options, team))
+        Ok(Self::of((stored.config, stored.tokenizer), vec![model], options, team))
     }
 
+    /// Starts the threads. A model on the CPU serves all workers; of those on other devices, each is one worker's.
     fn of(
         (config, tokenizer): (ModelConfig, Tokenizer),
-        model: Inference,
+        models: Vec<Inference>,
         options: EngineOptions,
         team: Team,
     ) -> Self {
-        let team = if model.is_shared() { team } else { Team::alone() };
-        Self { config, tokenizer, model, others: Vec::new(), options, team }
+        let model = models.first().expect("a model runs on a device").clone();
+        let (team, models) = match (&model, model.is_shared()) {
+            // All threads share each product: one of them leads.
+            (Inference::Packed(_), true) => (team, vec![model.clone()]),
+            (Inference::Packed(_), false) => {
+                (Team::alone(), vec![model.clone(); options.workers.max(1)])
+            }
+            (Inference::Padded(_), _) => (Team::alone(), models),
+        };
+        let context = Context {
+            tokenizer: tokenizer.clone(),
+            limit: config.max_position_embeddings,
+            vocab_size: config.vocab_size,
+            hidden_size: config.hidden_size,
+        };
+        let service = Service::start(models, &context, options, &team);
+        Self { config, tokenizer, model, service, options, shared: Mutex::default() }
     }
 
-    /// Number of workers with batches of their own.
-    fn workers(&self) -> usize {
-        if self.team.size() > 1 { 1 } else { self.options.workers.max(1) }
-    }
-
-    /// Maximum number of rows in a batch.
-    fn rows(&self) -> usize {
-        self.options.rows.max(1) * self.team.size()
+    /// Maximum number of rows that go through the model at once.
+    pub fn rows_at_once(&self) -> usize {
+        self.options.workers.max(1) * self.options.rows.max(1)
     }
 
     /// The model's tokenizer.
@@ -167,9 +176,7 @@ impl Engine {
     /// [`Error::TooLong`] for a row beyond the context; [`Error::NotFinite`].
     pub fn logits(&self, row: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
         self.check_lengths(std::iter::once(row.len()), self.config.max_position_embeddings)?;
-        let pending = Pending { before: Vec::new(), tokens: row, keep: 0 };
-        let hidden = self.model.hidden(&[pending], &self.team);
-        let logits = self.model.logits(hidden, &self.team);
+        let logits = self.model.row_logits(row);
         finite(&logits)?;
         Ok(logits.chunks(self.config.vocab_size).map(<[f32]>::to_vec).collect())
     }

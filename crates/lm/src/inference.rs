@@ -5,20 +5,17 @@
 
 mod packed;
 mod padded;
-mod pending;
 
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use burn::tensor::activation::softmax;
 use kernels::Team;
 
 pub(crate) use self::packed::PackedDecoder;
 pub(crate) use self::padded::{Cached, PaddedDecoder, padded_new, padded_prefix};
-pub(crate) use self::pending::Pending;
 
 use crate::checkpoint::StoredModel;
-use crate::prefix::Read;
+use crate::job::{Job, Wanted};
 use crate::tensors::values;
 use crate::{Checkpoint, Precision, device, stored};
 
@@ -66,51 +63,16 @@ impl Inference {
         }
     }
 
-    /// Reads rows in one forward pass. Returns, per row, the keys and values to keep and the scalar heads of all new
-    /// tokens.
-    pub(crate) fn read(&self, rows: &[Pending<'_>], team: &Team) -> Vec<Read> {
-        let (heads, kept) = match self {
-            Self::Packed(decoder) => {
-                let (hidden, kept) = decoder.forward(rows, team);
-                (decoder.scalar_heads(&hidden), kept)
-            }
+    /// Logits at every position of a row, `[tokens, vocab_size]`.
+    pub(crate) fn row_logits(&self, row: &[u32]) -> Vec<f32> {
+        match self {
+            Self::Packed(decoder) => decoder.row_logits(row),
             Self::Padded(decoder) => {
-                let (hidden, kept) = decoder.forward(rows);
-                (decoder.scalar_heads(hidden), kept)
+                let (before, tokens) = (Vec::new(), row.to_vec());
+                let job = Job { before, tokens, wanted: Wanted::Hidden };
+                let (hidden, _) = decoder.forward(&[&job]);
+                values(decoder.logits(hidden))
             }
-        };
-        let tokens: usize = rows.iter().map(|row| row.tokens.len()).sum();
-        let count = heads.len() / tokens.max(1);
-        let mut heads = heads.as_slice();
-        let read = |(row, kv): (&Pending<'_>, _)| {
-            let (own, rest) = heads.split_at(row.tokens.len() * count);
-            heads = rest;
-            Read { kv, heads: own.to_vec() }
-        };
-        rows.iter().zip(kept).map(read).collect()
-    }
-
-    /// The final hidden states of all new tokens, row after row, `[tokens, hidden_size]`.
-    pub(crate) fn hidden(&self, rows: &[Pending<'_>], team: &Team) -> Vec<f32> {
-        match self {
-            Self::Packed(decoder) => decoder.forward(rows, team).0,
-            Self::Padded(decoder) => values(decoder.forward(rows).0),
-        }
-    }
-
-    /// Logits `[rows, vocab_size]` of hidden states `[rows, hidden_size]`.
-    pub(crate) fn logits(&self, hidden: Vec<f32>, team: &Team) -> Vec<f32> {
-        match self {
-            Self::Packed(decoder) => decoder.logits(&hidden, team),
-            Self::Padded(decoder) => values(decoder.logits(decoder.upload(hidden))),
-        }
-    }
-
-    /// Probabilities `[rows, vocab_size]` of the next token after hidden states `[rows, hidden_size]`.
-    pub(crate) fn probabilities(&self, hidden: Vec<f32>, team: &Team) -> Vec<f32> {
-        match self {
-            Self::Packed(decoder) => decoder.probabilities(&hidden, team),
-            Self::Padded(decoder) => values(softmax(decoder.logits(decoder.upload(hidden)), 1)),
         }
     }
 }

@@ -120,18 +120,14 @@ impl Prefixes {
         total(&self.shared.walk(ids, 0)) == ids.len()
     }
 
-    /// Extracts the single row that was read into this cache, if there is one.
-    pub(crate) fn into_single(mut self) -> Option<Read> {
-        let (_, trie) = self.scopes.pop_first()?;
-        trie.segments.into_iter().next().map(|segment| segment.read)
-    }
-
-    /// Caches a prefix shared by all scopes, `read` from its first token on.
+    /// Adds a prefix shared by all scopes, `read` from its first token on. The keys and values are the engine's, which has
+    /// them once for all caches, so they do not count here.
     pub(crate) fn insert_shared(&mut self, ids: &[u32], read: &Read) {
         let path = self.shared.walk(ids, 0);
         let from = total(&path);
         if from < ids.len() {
-            self.bytes += self.shared.add(&path, 0, &ids[from..], read.rest(from));
+            let rest = if from == 0 { read.clone() } else { read.rest(from) };
+            self.shared.add(&path, 0, &ids[from..], rest);
         }
     }
 
@@ -150,9 +146,9 @@ impl Prefixes {
     }
 
     /// The cached keys and values of a row's prefix.
-    pub(crate) fn pieces(&self, prefix: &CachedPrefix) -> Vec<Piece<'_>> {
+    pub(crate) fn pieces(&self, prefix: &CachedPrefix) -> Vec<Piece> {
         let segments = self.segments(prefix);
-        segments.map(|(segment, used)| Piece { kv: &segment.read.kv, used }).collect()
+        segments.map(|(segment, used)| Piece { kv: segment.read.kv.clone(), used }).collect()
     }
 
     /// The scalar heads of a cached token.
@@ -193,7 +189,7 @@ mod tests {
             kv.write(token, FIRST, &[id + 0.1], &[id + 0.3]);
             kv.write(token, SECOND, &[id + 0.2], &[id + 0.4]);
         }
-        Read { kv, heads: ids.iter().map(|&id| id as f32 + 0.5).collect() }
+        Read::new(kv, ids.iter().map(|&id| id as f32 + 0.5).collect())
     }
 
     fn insert(prefixes: &mut Prefixes, ids: &[u32], from: usize) {

@@ -148,6 +148,15 @@ impl Policy {
         Ok(fits.into_iter().map(|fits| next(fits).unwrap_or_else(Weighed::unread)).collect())
     }
 
+    /// How many questions to have in progress at once, so that the model always has enough to do.
+    pub fn questions_at_once(&self) -> usize {
+        match &*self.writer {
+            Writer::Local(engine) => engine.rows_at_once(),
+            // While one answer is on its way back and its question says what it needs next, another one is asked.
+            Writer::Server(server) => 2 * server.requests(),
+        }
+    }
+
     /// Whether a question leaves room in the context for `solution_tokens` tokens. True if a server does not report its
     /// context.
     ///

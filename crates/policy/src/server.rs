@@ -7,11 +7,12 @@
 mod faults;
 mod probe;
 mod request;
+mod slots;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lm::engine::StopReason;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use crate::draft::Draft;
 use crate::{Error, Weighed};
 use faults::{Fault, printable};
+use slots::Slots;
 
 pub(crate) use request::{CompletionRequest, CompletionRequests};
 
@@ -60,6 +62,8 @@ pub struct Server {
     model: String,
     key: Option<Key>,
     options: ServerOptions,
+    /// The requests under way, of all clones together.
+    slots: Arc<Slots>,
     /// Whether the server accepts sampling settings beyond OpenAI's, such as `top_k`.
     extended: bool,
     repeats: bool,
@@ -110,6 +114,7 @@ impl Server {
             model: model.to_owned(),
             key: key.map(Key),
             options: patience,
+            slots: Arc::new(Slots::new(options.requests)),
             extended: true,
             repeats: true,
             context: None,
@@ -125,6 +130,11 @@ impl Server {
     /// The server's base URL.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Maximum number of concurrent requests.
+    pub(crate) fn requests(&self) -> usize {
+        self.options.requests.max(1)
     }
 
     /// Whether the server gave the same answer to the same request with the same seed.
@@ -336,6 +346,7 @@ impl Server {
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        let _slot = self.slots.take();
         let request = self.agent.post(format!("{}/{path}", self.address));
         let request = self.authorized(request).header("content-type", "application/json");
         faults::answer(request.send(body.to_string())).map_err(|fault| self.masked(fault))

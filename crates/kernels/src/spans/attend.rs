@@ -6,10 +6,11 @@
 )]
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::span::{Piece, Span};
+use super::span::{Seen, Span};
 use crate::kv::{HeadAt, KvShape};
 use crate::panels::{Interleaved, LeftRows, Out};
 use crate::softmax::normalize;
@@ -21,7 +22,7 @@ const QUERIES: usize = 64;
 
 /// The attention of all rows in one layer, whose keys and values have been written: queries `[heads, tokens, width]` to
 /// outputs `[tokens, heads * width]`.
-pub(super) fn attend(rows: &[Span<'_>], layer: usize, queries: &[f32], team: &Team) -> Vec<f32> {
+pub(super) fn attend(rows: &[Span], layer: usize, queries: &[f32], team: &Team) -> Vec<f32> {
     let parts = Part::all(rows);
     let Some(shape) = rows.first().map(|row| row.shape) else { return Vec::new() };
     let KvShape { kv_heads, width, .. } = shape;
@@ -31,10 +32,9 @@ pub(super) fn attend(rows: &[Span<'_>], layer: usize, queries: &[f32], team: &Te
     // Threads take heads first: rows that begin alike go together, so their common piece is read once.
     let head_pieces = kv_heads.min(team.size());
     let row_pieces = team.size().div_ceil(head_pieces);
-    let longest = parts.iter().map(|part| part.tokens.len()).max().unwrap_or(1);
     // Up to about `QUERIES` query tokens at once: decoding has one per row.
-    let most = QUERIES.div_ceil(longest).min(parts.len().div_ceil(row_pieces)).max(1);
-    let alike = parts.chunk_by(Part::begins_like).flat_map(|alike| alike.chunks(most));
+    let most = QUERIES.min(total.div_ceil(row_pieces));
+    let alike = parts.chunk_by(Part::begins_like).flat_map(|alike| Part::chunks(alike, most));
     let piece = |at: usize| at * kv_heads / head_pieces;
     let runs = alike.flat_map(|parts| {
         (0..head_pieces).map(move |at| {
@@ -90,7 +90,7 @@ impl WithSimd for Attend<'_> {
 
 /// A block of a row's new tokens.
 struct Part<'a> {
-    row: &'a Span<'a>,
+    row: &'a Span,
     /// Index of the row's first token in the pass.
     start: usize,
     tokens: Range<usize>,
@@ -100,7 +100,7 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// Splits rows into blocks of queries to process together.
-    fn all(rows: &'a [Span<'_>]) -> Vec<Self> {
+    fn all(rows: &'a [Span]) -> Vec<Self> {
         let mut parts = Vec::new();
         let mut start = 0;
         for row in rows {
@@ -113,6 +113,21 @@ impl<'a> Part<'a> {
         parts
     }
 
+    /// Splits parts into runs of at most `most` tokens, or of a single part.
+    fn chunks(mut parts: &[Self], most: usize) -> impl Iterator<Item = &[Self]> {
+        std::iter::from_fn(move || {
+            let mut tokens = 0;
+            let fits = |part: &&Self| {
+                tokens += part.tokens.len();
+                tokens <= most
+            };
+            let count = parts.iter().take_while(fits).count().max(1).min(parts.len());
+            let (chunk, rest) = parts.split_at(count);
+            parts = rest;
+            (!chunk.is_empty()).then_some(chunk)
+        })
+    }
+
     /// Number of score columns: all tokens up to the end of this part.
     fn columns(&self) -> usize {
         self.past + self.tokens.end
@@ -121,7 +136,7 @@ impl<'a> Part<'a> {
     /// Whether both parts start with the same cached piece, so that their queries can be multiplied with it together.
     fn begins_like(&self, other: &Self) -> bool {
         match (self.row.before.first(), other.row.before.first()) {
-            (Some(a), Some(b)) => std::ptr::eq(a.kv, b.kv) && a.used == b.used,
+            (Some(a), Some(b)) => Arc::ptr_eq(&a.kv, &b.kv) && a.used == b.used,
             _ => false,
         }
     }
@@ -170,7 +185,7 @@ impl Run<'_> {
 
 /// A piece of keys and values, and the queries of the run that see it.
 struct Visible<'a> {
-    piece: Piece<'a>,
+    piece: Seen<'a>,
     queries: Range<usize>,
     /// The first score column of the piece.
     column: usize,
@@ -183,8 +198,9 @@ impl<'a> Visible<'a> {
         let queries = |part: &Part<'_>| part.tokens.len() * group;
         let common = parts[0].row.before.first().filter(|_| parts.len() > 1);
         let whole = 0..parts.iter().map(queries).sum();
+        let common = common.map(|piece| Seen { kv: &piece.kv, used: piece.used });
         let mut visible: Vec<Self> =
-            common.map(|&piece| Visible { piece, queries: whole, column: 0 }).into_iter().collect();
+            common.map(|piece| Visible { piece, queries: whole, column: 0 }).into_iter().collect();
         let mut from = 0;
         for part in parts {
             let to = from + queries(part);
@@ -230,7 +246,7 @@ impl Work {
         });
         self.weights.clear();
         self.weights.resize(run.heads.len() * count * columns, 0.0);
-        for &Visible { piece: Piece { kv, used }, ref queries, column } in &run.visible {
+        for &Visible { piece: Seen { kv, used }, ref queries, column } in &run.visible {
             for (at, head) in run.heads.clone().enumerate() {
                 let rows = at * count + queries.start..at * count + queries.end;
                 let data = &self.queries[rows.start * width..rows.end * width];
@@ -260,7 +276,7 @@ impl Work {
         let (width, columns, count) = (run.shape.width, run.columns(), run.queries());
         self.output.clear();
         self.output.resize(self.queries.len(), 0.0);
-        for &Visible { piece: Piece { kv, used }, ref queries, column } in &run.visible {
+        for &Visible { piece: Seen { kv, used }, ref queries, column } in &run.visible {
             for (at, head) in run.heads.clone().enumerate() {
                 let rows = at * count + queries.start..at * count + queries.end;
                 let data = &self.weights[rows.start * columns..rows.end * columns];

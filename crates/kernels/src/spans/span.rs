@@ -1,24 +1,32 @@
 //! A row of a forward pass: its cached prefix, and the keys and values that its own passes write.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::kv::{HeadAt, Kv, KvShape};
 
-/// The leading tokens of cached keys and values.
-#[derive(Debug, Clone, Copy)]
-pub struct Piece<'a> {
+/// The leading tokens of cached keys and values, which other rows may share.
+#[derive(Debug, Clone)]
+pub struct Piece {
     /// The keys and values.
-    pub kv: &'a Kv,
+    pub kv: Arc<Kv>,
     /// How many of its tokens to use, from the first on.
     pub used: usize,
 }
 
+/// The leading tokens of keys and values that a row sees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) kv: &'a Kv,
+    pub(super) used: usize,
+}
+
 /// A row of a forward pass.
 #[derive(Debug)]
-pub struct Span<'a> {
+pub struct Span {
     pub(super) shape: KvShape,
     /// Cached prefix of the row.
-    pub(super) before: Vec<Piece<'a>>,
+    pub(super) before: Vec<Piece>,
     /// Tokens copied from the prefix, then those written by the row's own passes. All blocks but the last are full.
     blocks: Vec<Kv>,
     copied: usize,
@@ -28,20 +36,21 @@ pub struct Span<'a> {
     pub(super) new: usize,
 }
 
-impl<'a> Span<'a> {
+impl Span {
     /// A row of `new` tokens to read after a cached prefix.
-    pub fn reading(shape: KvShape, before: Vec<Piece<'a>>, new: usize) -> Self {
+    pub fn reading(shape: KvShape, before: Vec<Piece>, new: usize) -> Self {
         Self { shape, before, blocks: Vec::new(), copied: 0, written: 0, new }
     }
 
     /// A row decoded token by token, with `room` spare slots. All prefix pieces but the first are copied into one block:
     /// for every single token, going through many small pieces would cost more than the copy. The first stays in place
     /// because rows often share it.
-    pub fn decoding(shape: KvShape, mut before: Vec<Piece<'a>>, room: usize) -> Self {
+    pub fn decoding(shape: KvShape, mut before: Vec<Piece>, room: usize) -> Self {
         let own = before.split_off(before.len().min(1));
         let copied = own.iter().map(|piece| piece.used).sum();
         let empty = Kv::zeros(room, shape);
-        let pieces = own.iter().map(|piece| (piece.kv, 0..piece.used)).chain([(&empty, 0..room)]);
+        let pieces = own.iter().map(|piece| (&*piece.kv, 0..piece.used));
+        let pieces = pieces.chain([(&empty, 0..room)]);
         let blocks = if copied > 0 { vec![Kv::concat(&pieces, shape)] } else { Vec::new() };
         Self { shape, before, blocks, copied, written: copied, new: 1 }
     }
@@ -85,14 +94,14 @@ impl<'a> Span<'a> {
     }
 
     /// All pieces before new token `end`.
-    pub(super) fn pieces(&self, end: usize) -> impl Iterator<Item = Piece<'_>> {
+    pub(super) fn pieces(&self, end: usize) -> impl Iterator<Item = Seen<'_>> {
         let mut left = self.written + end;
         let own = self.blocks.iter().map_while(move |kv| {
             let used = left.min(kv.tokens());
             left -= used;
-            (used > 0).then_some(Piece { kv, used })
+            (used > 0).then_some(Seen { kv, used })
         });
-        self.before.iter().copied().chain(own)
+        self.before.iter().map(|piece| Seen { kv: &piece.kv, used: piece.used }).chain(own)
     }
 
     /// Writes the key and value of a new token in one head.

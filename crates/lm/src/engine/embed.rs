@@ -1,10 +1,9 @@
 //! Whole-row outputs: the final hidden state, and next-token probabilities.
 
-use super::read::pending;
-use super::rows::ReadRequest;
-use super::spread::Size;
+use super::read::job;
 use super::{Engine, finite};
 use crate::Error;
+use crate::job::{Done, Wanted};
 use crate::prefix::{Prefixes, ScopedRow};
 use crate::requests::EmbedRequest;
 
@@ -18,24 +17,8 @@ impl Engine {
         rows: &[EmbedRequest],
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Vec<f32>>, Error> {
-        let limit = self.config.max_position_embeddings;
-        self.check_lengths(rows.iter().map(|row| row.ids.len()), limit)?;
-        let rows: Vec<ScopedRow<'_>> =
-            rows.iter().map(|row| ScopedRow { scope: row.scope, ids: &row.ids }).collect();
-        let cached = self.read_before(&rows, prefixes);
+        let hidden = self.last_tokens(rows, &Wanted::Hidden, prefixes)?;
         prefixes.count(self.cost(rows.len(), 0));
-        let size = |(row, cached): (usize, usize)| Size { row, cached, new: 1 };
-        let sizes: Vec<Size> =
-            cached.iter().map(|prefix| prefix.tokens).enumerate().map(size).collect();
-        let hidden = self.spread(&self.batches(&sizes), |model, batch| {
-            // Only the last token is new, and it is not cached.
-            let row = |&row: &usize| {
-                pending(ReadRequest { row: rows[row], keep: 0 }, &cached[row], prefixes)
-            };
-            let hidden = model.hidden(&batch.iter().map(row).collect::<Vec<_>>(), &self.team);
-            hidden.chunks(self.config.hidden_size).map(<[f32]>::to_vec).collect()
-        });
-        hidden.iter().try_for_each(|state| finite(state))?;
         Ok(hidden)
     }
 
@@ -49,14 +32,29 @@ impl Engine {
         tokens: &[u32],
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Vec<f32>>, Error> {
-        let hidden = self.embed(rows, prefixes)?;
-        prefixes.count(self.cost(0, rows.len()));
-        if hidden.is_empty() {
-            return Ok(Vec::new());
-        }
-        let probabilities = self.model.probabilities(hidden.concat(), &self.team);
-        finite(&probabilities)?;
-        let chosen = |row: &[f32]| tokens.iter().map(|&token| row[token as usize]).collect();
-        Ok(probabilities.chunks(self.config.vocab_size).map(chosen).collect())
+        let next = self.last_tokens(rows, &Wanted::Next(tokens.into()), prefixes)?;
+        prefixes.count(self.cost(rows.len(), rows.len()));
+        Ok(next)
+    }
+
+    /// Reads rows, and returns what is wanted of their last tokens. Only these are new in the end, and they are not
+    /// cached.
+    fn last_tokens(
+        &self,
+        rows: &[EmbedRequest],
+        wanted: &Wanted,
+        prefixes: &mut Prefixes,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let limit = self.config.max_position_embeddings;
+        self.check_lengths(rows.iter().map(|row| row.ids.len()), limit)?;
+        let rows: Vec<ScopedRow<'_>> =
+            rows.iter().map(|row| ScopedRow { scope: row.scope, ids: &row.ids }).collect();
+        let cached = self.read_before(&rows, prefixes);
+        let jobs = rows.iter().zip(&cached);
+        let jobs = jobs.map(|(&row, cached)| job(row, cached, prefixes, wanted.clone()));
+        let done = self.service.run(jobs.collect());
+        let numbers: Vec<Vec<f32>> = done.into_iter().map(Done::into_numbers).collect();
+        numbers.iter().try_for_each(|numbers| finite(numbers))?;
+        Ok(numbers)
     }
 }

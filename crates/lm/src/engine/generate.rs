@@ -1,11 +1,11 @@
 //! Generation: reads the prompts, then decodes.
 
-use super::spread::Size;
+use std::sync::Arc;
+
 use super::{Engine, finite};
 use crate::Error;
-use crate::decode::{Context, Decoded, PackedBatch, PaddedBatch, Queue, Waiting};
-use crate::inference::Inference;
-use crate::prefix::{Prefixes, Read, ScopedRow};
+use crate::job::{Job, Wanted, Written};
+use crate::prefix::{CachedPrefix, Prefixes, Read, ScopedRow};
 use crate::requests::{Generation, GenerationRequest};
 
 impl Engine {
@@ -24,13 +24,15 @@ impl Engine {
         let rows: Vec<ScopedRow<'_>> =
             requests.iter().map(|r| ScopedRow { scope: r.scope, ids: &r.prompt }).collect();
         let cached = self.read_before(&rows, prefixes);
-        let waiting = requests.iter().zip(&cached);
-        let waiting = waiting
-            .map(|(request, prefix)| Waiting { request, before: prefixes.pieces(prefix) })
-            .collect();
-        let decoded = self.decode(waiting);
+        let job = |(request, prefix): (&GenerationRequest, &CachedPrefix)| Job {
+            before: prefixes.pieces(prefix),
+            tokens: request.prompt.last().copied().into_iter().collect(),
+            wanted: Wanted::Written(Arc::new(request.clone())),
+        };
+        let done = self.service.run(requests.iter().zip(&cached).map(job).collect());
         let mut generations = Vec::with_capacity(requests.len());
-        for (request, Decoded { generation, kv }) in requests.iter().zip(decoded) {
+        for (request, done) in requests.iter().zip(done) {
+            let Written { generation, kv } = done.into_written();
             finite(&generation.drawn.logprobs)?;
             let new = generation.drawn.ids.len();
             prefixes.count(self.cost(new, new));
@@ -42,46 +44,10 @@ impl Engine {
                 let ids = &[request.prompt.as_slice(), read].concat();
                 let row = ScopedRow { scope: request.scope, ids };
                 let from = request.prompt.len().saturating_sub(1);
-                prefixes.insert(row, from, Read { kv, heads: Vec::new() });
+                prefixes.insert(row, from, Read::new(kv, Vec::new()));
             }
             generations.push(generation);
         }
         Ok(generations)
-    }
-
-    /// Decodes the waiting rows on the workers, in their order.
-    fn decode(&self, waiting: Vec<Waiting<'_>>) -> Vec<Decoded> {
-        let count = waiting.len();
-        // Even shares keep the workers equally busy.
-        let most = count.div_ceil(self.workers()).min(self.rows()).max(1);
-        let (batches, workers) = match self.model {
-            // Workers take one row after the other.
-            Inference::Packed(_) => {
-                ((0..count).map(|row| vec![row]).collect(), count.div_ceil(most))
-            }
-            Inference::Padded(_) => {
-                let size = |(row, waiting): (usize, &Waiting<'_>)| Size {
-                    row,
-                    cached: waiting.cached(),
-                    new: 0,
-                };
-                let sizes: Vec<Size> = waiting.iter().enumerate().map(size).collect();
-                let batches = self.padded_batches(&sizes);
-                let workers = batches.len();
-                (batches, workers)
-            }
-        };
-        let queue = Queue::new(waiting, batches);
-        let context = Context {
-            tokenizer: &self.tokenizer,
-            limit: self.config.max_position_embeddings,
-            vocab_size: self.config.vocab_size,
-        };
-        self.on_workers(workers, |model| match model {
-            Inference::Packed(decoder) => {
-                PackedBatch::new(decoder, context, (most, &self.team)).run(&queue)
-            }
-            Inference::Padded(decoder) => PaddedBatch::run_all(decoder, context, &queue),
-        })
     }
 }

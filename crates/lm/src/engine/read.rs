@@ -2,8 +2,7 @@
 
 use super::Engine;
 use super::rows::{ReadRequest, RowRead, distinct, shared};
-use super::spread::Size;
-use crate::inference::Pending;
+use crate::job::{Job, Wanted};
 use crate::prefix::{CachedPrefix, PrefixCounts, Prefixes, Read, ScopedRow};
 
 impl Engine {
@@ -24,18 +23,21 @@ impl Engine {
         requests.iter().map(|request| prefixes.find(request.row)).collect()
     }
 
-    /// Reads a prefix common to rows of every scope, such as solved examples, once for all later rows.
+    /// Reads a prefix common to rows of every scope, such as solved examples, once for all later rows of all callers.
     pub fn read_shared(&self, ids: &[u32], prefixes: &mut Prefixes) {
         if prefixes.has_shared(ids) {
             return;
         }
-        // Use a separate cache: part of the prefix may already be in the main one, in some scope.
-        let mut apart = Prefixes::default();
-        let row = ScopedRow { scope: 0, ids };
-        self.read(&[ReadRequest { row, keep: ids.len() }], &mut apart);
-        let read = apart.into_single().expect("a row that is not cached has tokens to read");
-        prefixes.insert_shared(ids, &read);
-        prefixes.count(self.cost(ids.len(), 0));
+        // Other callers wait for it here, rather than read it, too.
+        let mut shared = self.shared.lock().expect("no thread of an engine panics");
+        let read = shared.entry(ids.to_vec()).or_insert_with(|| {
+            prefixes.count(self.cost(ids.len(), 0));
+            let wanted = Wanted::Read { keep: ids.len() };
+            let job = Job { before: Vec::new(), tokens: ids.to_vec(), wanted };
+            let mut done = self.service.run(vec![job]);
+            done.remove(0).into_read()
+        });
+        prefixes.insert_shared(ids, read);
     }
 
     /// Reads the tokens that are not cached yet. The common prefix of rows in a scope is read first, once.
@@ -64,37 +66,35 @@ impl Engine {
             requests.iter().map(|request| prefixes.find(request.row)).collect();
         let new = |row: usize| requests[row].row.ids.len() - cached[row].tokens;
         let open: Vec<usize> = (0..requests.len()).filter(|&row| new(row) > 0).collect();
-        let size = |&row: &usize| Size { row, cached: cached[row].tokens, new: new(row) };
-        let sizes: Vec<Size> = open.iter().map(size).collect();
-        let read = self.spread(&self.batches(&sizes), |model, batch| {
-            let row = |&row: &usize| pending(requests[row], &cached[row], prefixes);
-            model.read(&batch.iter().map(row).collect::<Vec<_>>(), &self.team)
-        });
+        let job = |&row: &usize| {
+            let keep = requests[row].keep.saturating_sub(cached[row].tokens);
+            job(requests[row].row, &cached[row], prefixes, Wanted::Read { keep })
+        };
+        let done = self.service.run(open.iter().map(job).collect());
         let tokens = open.iter().map(|&row| new(row)).sum();
         let mut rows: Vec<RowRead> =
-            cached.into_iter().map(|prefix| RowRead { prefix, heads: Vec::new() }).collect();
-        for (index, Read { kv, heads }) in open.into_iter().zip(read) {
+            cached.into_iter().map(|prefix| RowRead { prefix, ..RowRead::default() }).collect();
+        for (index, done) in open.into_iter().zip(done) {
+            let Read { kv, heads } = done.into_read();
             let (ReadRequest { row, keep }, from) = (requests[index], rows[index].prefix.tokens);
             if keep > from {
-                let heads = heads[..(keep - from) * self.config.scalar_heads.len()].to_vec();
+                let heads = heads[..(keep - from) * self.config.scalar_heads.len()].into();
                 let row = ScopedRow { ids: &row.ids[..keep], ..row };
                 prefixes.insert(row, from, Read { kv, heads });
             }
-            rows[index].heads = heads;
+            rows[index].heads = heads.to_vec();
         }
         (rows, tokens)
     }
 }
 
-/// The tokens of a row that are not cached, after those that are.
-pub(super) fn pending<'a>(
-    request: ReadRequest<'a>,
+/// A job for the tokens of a row that are not cached.
+pub(super) fn job(
+    row: ScopedRow<'_>,
     cached: &CachedPrefix,
-    prefixes: &'a Prefixes,
-) -> Pending<'a> {
-    Pending {
-        before: prefixes.pieces(cached),
-        tokens: &request.row.ids[cached.tokens..],
-        keep: request.keep.saturating_sub(cached.tokens),
-    }
+    prefixes: &Prefixes,
+    wanted: Wanted,
+) -> Job {
+    let tokens = row.ids[cached.tokens..].to_vec();
+    Job { before: prefixes.pieces(cached), tokens, wanted }
 }

@@ -17,7 +17,7 @@ fn engines(checkpoint: &Checkpoint) -> [Engine; 2] {
     let about = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
     [
         Engine::new(checkpoint, &[device], Precision::F32, options),
-        Engine::of(about, padded, options, Team::alone()),
+        Engine::of(about, vec![padded.clone(), padded], options, Team::alone()),
     ]
 }
 

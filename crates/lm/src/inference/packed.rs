@@ -5,13 +5,12 @@
 mod embedding;
 mod layers;
 
-use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::activation::sigmoid;
 use kernels::spans::{Span, Spans};
-use kernels::{Kv, KvShape, Team};
+use kernels::{KvShape, Team};
 
 use self::embedding::Embedding;
 use self::layers::{Linear, Norm, PackedBlock};
-use super::pending::Pending;
 use crate::checkpoint::{EMBEDDING, OUTPUT};
 use crate::rotary::Rotary;
 use crate::stored::StoredTensors;
@@ -80,7 +79,7 @@ impl PackedDecoder {
 
     /// Runs `tokens` through the model as the next tokens of the spans. Returns the final hidden states,
     /// `[tokens, hidden_size]`.
-    pub(crate) fn pass(&self, tokens: &[u32], spans: &mut Spans<'_>, team: &Team) -> Vec<f32> {
+    pub(crate) fn pass(&self, tokens: &[u32], spans: &mut Spans, team: &Team) -> Vec<f32> {
         let positions: Vec<usize> = spans.rows.iter().flat_map(Span::positions).collect();
         let angles = self.rotary.angles(&positions);
         let mut x = self.embedding.rows(tokens);
@@ -91,39 +90,24 @@ impl PackedDecoder {
         self.norm.forward(&x, team)
     }
 
-    /// One forward pass over the new tokens of some rows. Returns their final hidden states, row after row, and the keys
-    /// and values to keep.
-    pub(super) fn forward(&self, rows: &[Pending<'_>], team: &Team) -> (Vec<f32>, Vec<Kv>) {
-        // Blocks exactly as long as the rows: nothing is decoded after them.
-        let mut spans = Spans::new(rows.iter().map(|row| self.span(row)).collect(), 0);
-        let tokens: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
-        let hidden = self.pass(&tokens, &mut spans, team);
-        let kept = rows.iter().zip(&spans.rows).map(|(row, span)| span.kept(row.keep));
-        (hidden, kept.collect())
+    /// Logits at every position of a row, `[tokens, vocab_size]`.
+    pub(super) fn row_logits(&self, row: &[u32]) -> Vec<f32> {
+        let mut spans = Spans::new(vec![Span::reading(self.shape, Vec::new(), row.len())], 0);
+        let mut logits = Vec::new();
+        let hidden = self.pass(row, &mut spans, &Team::alone());
+        self.logits_into(&hidden, &mut logits, &Team::alone());
+        logits
     }
 
-    /// Logits `[rows, vocab_size]` of hidden states `[rows, hidden_size]`.
-    pub(crate) fn logits(&self, hidden: &[f32], team: &Team) -> Vec<f32> {
-        self.output.forward(hidden, team)
-    }
-
-    /// The same, in place of what is in `logits`.
+    /// Writes the logits `[rows, vocab_size]` of hidden states `[rows, hidden_size]` to `logits`, in place of what is
+    /// there.
     pub(crate) fn logits_into(&self, hidden: &[f32], logits: &mut Vec<f32>, team: &Team) {
         self.output.forward_into(hidden, logits, team);
     }
 
-    /// Probabilities of the next token, `[rows, vocab_size]`, after hidden states `[rows, hidden_size]`.
-    pub(super) fn probabilities(&self, hidden: &[f32], team: &Team) -> Vec<f32> {
-        values(softmax(self.output.forward_tensor(hidden, team), 1))
-    }
-
     /// Values from 0 to 1, `[rows, scalar_heads]`, of hidden states `[rows, hidden_size]`; empty without scalar heads.
-    pub(super) fn scalar_heads(&self, hidden: &[f32]) -> Vec<f32> {
+    pub(crate) fn scalar_heads(&self, hidden: &[f32]) -> Vec<f32> {
         let Some(head) = &self.scalar_head else { return Vec::new() };
         values(sigmoid(head.forward_tensor(hidden, &Team::alone())))
-    }
-
-    fn span<'a>(&self, row: &Pending<'a>) -> Span<'a> {
-        Span::reading(self.shape, row.before.clone(), row.tokens.len())
     }
 }

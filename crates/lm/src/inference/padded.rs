@@ -8,8 +8,8 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use kernels::{Kv, KvShape};
 
-use super::pending::Pending;
 use crate::cache::Caches;
+use crate::job::Job;
 use crate::model::{AttentionPath, Decoder, Pass, Projection};
 use crate::rotary::Rotary;
 use crate::tensors::{ids, tensor, values};
@@ -100,17 +100,17 @@ impl PaddedDecoder {
 
     /// One forward pass over the new tokens of some rows. Returns their final hidden states, row after row, and the keys
     /// and values to keep.
-    pub(super) fn forward(&self, rows: &[Pending<'_>]) -> (Tensor<2>, Vec<Kv>) {
+    pub(crate) fn forward(&self, rows: &[&Job]) -> (Tensor<2>, Vec<Kv>) {
         let columns = rows.iter().map(|row| padded_prefix(row.cached())).max().unwrap_or(0);
         let time = padded_new(rows.iter().map(|row| row.tokens.len()).max().unwrap_or(1));
         // Any token will do as padding: it is on the right, where no token of the row sees it.
         let mut tokens = vec![0; rows.len() * time];
         for (slot, row) in tokens.chunks_mut(time).zip(rows) {
-            slot[..row.tokens.len()].copy_from_slice(row.tokens);
+            slot[..row.tokens.len()].copy_from_slice(&row.tokens);
         }
         let before: Vec<_> = rows.iter().map(|row| row.before.as_slice()).collect();
         let mut caches = Caches::new(&before, columns + time, self.shape, &self.device);
-        let cached: Vec<usize> = rows.iter().map(Pending::cached).collect();
+        let cached: Vec<usize> = rows.iter().map(|row| row.cached()).collect();
         let positions: Vec<usize> =
             cached.iter().flat_map(|&cached| cached..cached + time).collect();
         let mask = mask::padded(&cached, columns, time, &self.device);
@@ -121,7 +121,7 @@ impl PaddedDecoder {
         let new: Vec<u32> = new.collect();
         // Padding has hidden states too. They are dropped here, on the device, before anything is copied to the host.
         let hidden = hidden.select(0, ids(&new, [new.len()], &self.device));
-        let kept: Vec<(u32, usize)> = (0..).zip(rows.iter().map(|row| row.keep)).collect();
+        let kept: Vec<(u32, usize)> = (0..).zip(rows.iter().map(|row| row.keep())).collect();
         (hidden, caches.read(&kept, columns))
     }
 
@@ -131,13 +131,13 @@ impl PaddedDecoder {
     }
 
     /// Puts hidden states `[rows, hidden_size]` on the device.
-    pub(super) fn upload(&self, hidden: Vec<f32>) -> Tensor<2> {
+    pub(crate) fn upload(&self, hidden: Vec<f32>) -> Tensor<2> {
         let rows = hidden.len() / self.hidden_size;
         tensor(hidden, [rows, self.hidden_size], &self.device)
     }
 
     /// Values from 0 to 1, `[rows, scalar_heads]`, of hidden states `[rows, hidden_size]`; empty without scalar heads.
-    pub(super) fn scalar_heads(&self, hidden: Tensor<2>) -> Vec<f32> {
+    pub(crate) fn scalar_heads(&self, hidden: Tensor<2>) -> Vec<f32> {
         let head = self.decoder.scalar_head.as_ref();
         head.map(|head| values(sigmoid(head.forward(hidden, Precision::F32)))).unwrap_or_default()
     }

@@ -1,15 +1,16 @@
 //! A trie of segments, each with what was read of its tokens.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use kernels::Kv;
 
-/// Keys, values and scalar heads of consecutive tokens.
+/// Keys, values and scalar heads of consecutive tokens. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Read {
-    pub(crate) kv: Kv,
+    pub(crate) kv: Arc<Kv>,
     /// `[tokens, scalar_heads]`.
-    pub(crate) heads: Vec<f32>,
+    pub(crate) heads: Arc<[f32]>,
 }
 
 /// Segments in the order they were added. A segment is never removed, so an index stays valid.
@@ -48,8 +49,12 @@ pub(super) struct Step {
 }
 
 impl Read {
+    pub(crate) fn new(kv: Kv, heads: Vec<f32>) -> Self {
+        Self { kv: Arc::new(kv), heads: heads.into() }
+    }
+
     fn bytes(&self) -> usize {
-        self.kv.bytes() + size_of_val(self.heads.as_slice())
+        self.kv.bytes() + size_of_val(&*self.heads)
     }
 
     /// The scalar heads of some tokens.
@@ -62,7 +67,7 @@ impl Read {
     pub(super) fn rest(&self, from: usize) -> Self {
         let tokens = from..self.kv.tokens();
         let heads = self.heads_of(tokens.clone()).to_vec();
-        Self { kv: self.kv.slice(tokens), heads }
+        Self::new(self.kv.slice(tokens), heads)
     }
 }
 

@@ -89,7 +89,7 @@ impl PackedBlock {
         &self,
         x: &mut [f32],
         angles: &HostAngles,
-        (spans, layer): (&mut Spans<'_>, usize),
+        (spans, layer): (&mut Spans, usize),
         team: &Team,
     ) {
         let normed = self.attention_norm.forward(x, team);
@@ -105,7 +105,7 @@ impl PackedAttention {
         &self,
         x: &[f32],
         angles: &HostAngles,
-        (spans, layer): (&mut Spans<'_>, usize),
+        (spans, layer): (&mut Spans, usize),
         team: &Team,
     ) -> Vec<f32> {
         let left = self.query.weight.left(x);

@@ -1,47 +1,53 @@
-//! A row being decoded.
+//! A row being written.
 
+use std::sync::Arc;
+
+use burn::tensor::activation::softmax;
 use kernels::Kv;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::Tokenizer;
 use crate::drawn::{Drawn, Excluded};
+use crate::job::Written;
 use crate::requests::{Generation, GenerationRequest, Stop, StopReason};
+use crate::tensors::{tensor, values};
+use crate::{Tokenizer, device};
 
-/// The tokenizer and the limits that all rows share.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) tokenizer: &'a Tokenizer,
+/// What all rows share.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) tokenizer: Tokenizer,
     /// Tokens that fit the model, `max_position_embeddings`.
     pub(crate) limit: usize,
     pub(crate) vocab_size: usize,
+    pub(crate) hidden_size: usize,
 }
 
-/// The result of decoding one row.
-#[derive(Debug)]
-pub(crate) struct Decoded {
-    pub(crate) generation: Generation,
-    /// Keys and values of the last prompt token and all generated tokens but the last, if the request keeps them. (The
-    /// last generated token was never run through the model.)
-    pub(crate) kv: Option<Kv>,
+impl Context {
+    /// The probabilities of some tokens, from the logits of the whole vocabulary.
+    pub(super) fn probabilities(&self, logits: &[f32], tokens: &[u32]) -> Vec<f32> {
+        let logits = tensor(logits.to_vec(), [1, self.vocab_size], &device::cpu());
+        let all = values(softmax::<2>(logits, 1));
+        tokens.iter().map(|&token| all[token as usize]).collect()
+    }
 }
 
-/// A row being decoded.
-pub(super) struct Row<'a> {
-    pub(super) request: &'a GenerationRequest,
+/// A row being written.
+pub(super) struct Row {
+    pub(super) request: Arc<GenerationRequest>,
     rng: ChaCha8Rng,
-    excluded: Excluded<'a>,
+    excluded: Excluded,
     drawn: Drawn,
     bytes: Vec<u8>,
     stop: Option<StopReason>,
 }
 
-impl<'a> Row<'a> {
-    pub(super) fn new(request: &'a GenerationRequest) -> Self {
+impl Row {
+    pub(super) fn new(request: Arc<GenerationRequest>) -> Self {
         Self {
-            request,
             rng: ChaCha8Rng::seed_from_u64(request.seed),
             excluded: Excluded::new(&request.excluded),
+            request,
             drawn: Drawn::default(),
             bytes: Vec::new(),
             stop: None,
@@ -49,8 +55,8 @@ impl<'a> Row<'a> {
     }
 
     /// The token to run through the model next: the last generated one, or at first the last of the prompt.
-    pub(super) fn last(&self) -> u32 {
-        self.drawn.ids.last().or(self.request.prompt.last()).copied().unwrap_or(0)
+    pub(super) fn last(&self) -> &[u32] {
+        std::slice::from_ref(self.drawn.ids.last().or(self.request.prompt.last()).unwrap_or(&0))
     }
 
     /// The position of that token in the row.
@@ -69,11 +75,12 @@ impl<'a> Row<'a> {
     }
 
     /// Samples a token from the logits.
-    pub(super) fn choose(&mut self, logits: &[f32], context: Context<'_>) {
+    pub(super) fn choose(&mut self, logits: &[f32], context: &Context) {
         let taken = self.excluded.taken();
         let (token, logprob) = self.request.sampling.choose(logits, &taken, &mut self.rng);
         self.drawn.logprobs.push(logprob);
-        self.push(token, context.tokenizer.token_bytes(token), &self.request.stop);
+        let request = self.request.clone();
+        self.push(token, context.tokenizer.token_bytes(token), &request.stop);
         let length = self.request.prompt.len() + self.drawn.ids.len();
         // Without a finite log-probability there is nothing to continue from; the engine reports the error.
         let lost = !logprob.is_finite();
@@ -104,8 +111,8 @@ impl<'a> Row<'a> {
     }
 
     /// The result, once the row has stopped.
-    pub(super) fn decoded(self, kv: Option<Kv>) -> Decoded {
-        let stop = self.stop.expect("a row is decoded until it stops");
-        Decoded { generation: Generation { drawn: self.drawn, stop }, kv }
+    pub(super) fn written(self, kv: Option<Kv>) -> Written {
+        let stop = self.stop.expect("a row is written until it stops");
+        Written { generation: Generation { drawn: self.drawn, stop }, kv }
     }
 }

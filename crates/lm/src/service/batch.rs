@@ -3,10 +3,10 @@
 use burn::tensor::Tensor;
 use kernels::Kv;
 
-use super::queue::{Queue, Waiting};
-use super::row::{Context, Decoded, Row};
+use super::row::{Context, Row};
 use crate::cache::Caches;
 use crate::inference::{Cached, PaddedDecoder, padded_prefix};
+use crate::job::{Job, Wanted, Written};
 use crate::mask::MASKED;
 use crate::tensors::{ids, tensor, values};
 
@@ -16,9 +16,9 @@ const GROWTH: usize = 32;
 /// A batch being decoded.
 pub(crate) struct PaddedBatch<'a> {
     decoder: &'a PaddedDecoder,
-    context: Context<'a>,
+    context: &'a Context,
     /// Rows, with their keys and values once they have been copied out of the tensors.
-    rows: Vec<(Row<'a>, Option<Kv>)>,
+    rows: Vec<(Row, Option<Kv>)>,
     /// For each tensor row, the index of its row.
     live: Vec<usize>,
     caches: Caches,
@@ -34,37 +34,29 @@ pub(crate) struct PaddedBatch<'a> {
 }
 
 impl<'a> PaddedBatch<'a> {
-    /// Decodes the batches of the queue, one after the other. Returns the results with their index in the queue.
-    pub(crate) fn run_all(
-        decoder: &'a PaddedDecoder,
-        context: Context<'a>,
-        queue: &'a Queue<'a>,
-    ) -> Vec<(usize, Decoded)> {
-        let mut done = Vec::new();
-        while let Some(batch) = queue.next() {
-            let (indices, rows): (Vec<usize>, Vec<&Waiting<'a>>) = batch.unzip();
-            done.extend(indices.into_iter().zip(Self::new(decoder, context, &rows).run()));
-        }
-        done
-    }
-
-    fn new(decoder: &'a PaddedDecoder, context: Context<'a>, rows: &[&'a Waiting<'a>]) -> Self {
-        let prefix = rows.iter().map(|row| padded_prefix(row.cached())).max().unwrap_or(0);
+    /// A batch of rows to write.
+    pub(super) fn new(decoder: &'a PaddedDecoder, context: &'a Context, jobs: &[&Job]) -> Self {
+        let requests = jobs.iter().filter_map(|job| match &job.wanted {
+            Wanted::Written(request) => Some((*job, request)),
+            Wanted::Read { .. } | Wanted::Hidden | Wanted::Next(_) => None,
+        });
+        let rows: Vec<_> = requests.collect();
+        let prefix = rows.iter().map(|(job, _)| padded_prefix(job.cached())).max().unwrap_or(0);
         let capacity = prefix + GROWTH;
-        let most = prefix + rows.iter().map(|row| row.request.stop.max_new).max().unwrap_or(0);
+        let most = prefix + rows.iter().map(|(_, request)| request.stop.max_new).max().unwrap_or(0);
         let masked = |cached: usize| {
             // New columns need no mask: all rows put their new tokens in the same columns.
             (0..most).map(move |c| if c >= cached && c < prefix { MASKED } else { 0.0 })
         };
-        let mask = rows.iter().flat_map(|row| masked(row.cached())).collect();
-        let before: Vec<_> = rows.iter().map(|row| row.before.as_slice()).collect();
+        let mask = rows.iter().flat_map(|(job, _)| masked(job.cached())).collect();
+        let before: Vec<_> = rows.iter().map(|(job, _)| job.before.as_slice()).collect();
         Self {
             decoder,
             context,
             caches: Caches::new(&before, capacity, decoder.kv_shape(), decoder.device()),
             mask: tensor(mask, [rows.len(), 1, 1, most], decoder.device()),
             live: (0..rows.len()).collect(),
-            rows: rows.iter().map(|row| (Row::new(row.request), None)).collect(),
+            rows: rows.iter().map(|(_, request)| (Row::new((*request).clone()), None)).collect(),
             prefix,
             columns: prefix,
             capacity,
@@ -72,7 +64,7 @@ impl<'a> PaddedBatch<'a> {
     }
 
     /// Decodes until every row has stopped.
-    fn run(mut self) -> Vec<Decoded> {
+    pub(super) fn run(mut self) -> Vec<Written> {
         loop {
             let logits = self.step();
             for (&index, logits) in self.live.iter().zip(logits.chunks(self.context.vocab_size)) {
@@ -88,7 +80,7 @@ impl<'a> PaddedBatch<'a> {
         }
         let all: Vec<usize> = (0..self.live.len()).collect();
         self.save(&all);
-        self.rows.into_iter().map(|(row, kv)| row.decoded(kv)).collect()
+        self.rows.into_iter().map(|(row, kv)| row.written(kv)).collect()
     }
 
     fn is_open(&self, index: usize) -> bool {
@@ -129,7 +121,7 @@ impl<'a> PaddedBatch<'a> {
         }
         let live = self.live.iter().map(|&index| &self.rows[index].0);
         let (tokens, positions): (Vec<u32>, Vec<usize>) =
-            live.map(|row| (row.last(), row.position())).unzip();
+            live.map(|row| (row.last()[0], row.position())).unzip();
         let mask = self.mask.clone().narrow(3, 0, self.columns + 1);
         let cached = Cached { caches: &mut self.caches, column: self.columns, mask };
         let hidden = self.decoder.pass(&tokens, &positions, tokens.len(), cached);
