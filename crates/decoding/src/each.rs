@@ -9,7 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::memory::{Cost, Costed, Memory};
-use crate::{Error, Question, SearchProgress, Searcher};
+use crate::{Error, Question, Sampler, SearchProgress};
 
 /// Number of questions started together before it is known how much cache one needs.
 const FIRST: usize = 8;
@@ -26,7 +26,7 @@ pub(crate) struct InProgress<'a> {
     reported: SearchProgress,
 }
 
-impl Searcher {
+impl Sampler {
     /// Calls `run` for every question. Results are in order.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ impl Searcher {
             Solution { question, options, finished: true, branch }
         });
         let solutions: Vec<Solution<'_>> = continued.chain(alone).collect();
-        let scores = memory.judge(&self.critic, &solutions)?;
+        let scores = memory.judge(&self.sampler.critic, &solutions)?;
         let (continued, alone) = scores.split_at(rollouts.len());
         let mut alone = alone.iter();
         let mut evaluations: Vec<Evaluation> = leaves
@@ -122,7 +122,7 @@ impl Searcher {
         let options = match self.config.rollouts_by {
             RolloutsBy::FastPolicy => self.fast_policy.write(&states, &mut memory.fast_policy)?,
             RolloutsBy::Policy | RolloutsBy::PolicyGrown => {
-                self.policy.write(&states, &mut memory.policy)?
+                self.sampler.policy.write(&states, &mut memory.policy)?
             }
         };
         Ok(wanted.into_iter().map(|(leaf, _)| leaf).zip(options).collect())

@@ -45,6 +45,6 @@ pub use policy::{FinishReason, Part};
 pub use question::{Question, SearchProgress};
 pub use runtime::Runtime;
 pub use sample::{Sample, SampleBudget, SampleConfig, Sampled};
-pub use searcher::{Searcher, fitting};
+pub use searcher::{Sampler, Searcher, fitting};
 pub use steps::{StepConfig, StepMethod, StepSolutions};
 pub use text::TextConfig;

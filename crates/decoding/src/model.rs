@@ -133,4 +133,19 @@ mod tests {
         std::fs::write(&config, text.replace("1e-05", "1e-06")).unwrap();
         assert_ne!(load(), first, "{text}");
     }
+
+    #[test]
+    fn a_model_with_several_roles_is_in_memory_once() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../lm/tests/fixtures/qwen2-shards");
+        let runtime = Runtime::single_thread();
+        let load = |name, runtime: &Runtime| Model::load(name, dir.as_ref(), runtime).unwrap();
+        let (policy, critic) = (load("policy", &runtime), load("critic-0", &runtime));
+        assert!(Arc::ptr_eq(&policy.engine, &critic.engine));
+        assert_eq!(
+            (policy.input.name.as_str(), critic.input.name.as_str()),
+            ("policy", "critic-0")
+        );
+        let other = load("policy", &Runtime::single_thread());
+        assert!(!Arc::ptr_eq(&policy.engine, &other.engine), "another run's");
+    }
 }

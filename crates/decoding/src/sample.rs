@@ -11,7 +11,7 @@ use crate::candidate::Candidate;
 use crate::config::check_sampling;
 use crate::each::InProgress;
 use crate::memory::Costed;
-use crate::{Error, Question, SearchProgress, Searcher};
+use crate::{Error, Question, Sampler, SearchProgress};
 
 /// The `[sample]` section of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,11 +122,14 @@ fn lengths(options: &[Continuation]) -> Vec<u32> {
 }
 
 impl Sample {
-    fn new(option: Continuation, scores: Scores, config: &mcts::Config) -> Self {
+    fn new(option: Continuation, scores: Scores, leaves: Option<&mcts::Config>) -> Self {
         let Continuation { text, parts, tokens, finish, .. } = option;
         let candidate = Candidate::new(text, finish, scores.outcome, tokens);
         Self {
-            candidate: candidate.scored(&scores, config),
+            candidate: match leaves {
+                Some(config) => candidate.scored(&scores, config),
+                None => candidate,
+            },
             parts,
             values: scores.values,
             process: scores.process,
@@ -135,26 +138,47 @@ impl Sample {
     }
 }
 
-impl Searcher {
-    /// Draws `count` samples for every question. A smaller count gives a prefix of the samples of a larger one.
+impl Sampler {
+    /// Answers every question greedily; results are in order. Reports progress to `watch`.
+    ///
+    /// # Errors
+    /// An error of the policy.
+    pub fn greedy(
+        &self,
+        questions: &[Question<'_>],
+        watch: &mut dyn FnMut(SearchProgress),
+    ) -> Result<Costed<Continuation>, Error> {
+        self.each(questions, watch, |work, question| {
+            // Greedy decoding draws nothing.
+            let state = StateRequest { seed: 0, ..sample_of(&question, Sampling::Greedy, 0) };
+            let written = self.policy.write(&[state], &mut work.memory.policy)?;
+            let answer = written.into_iter().next().expect("a policy continues every state");
+            work.step(SearchProgress { tokens: answer.tokens.into(), ..SearchProgress::default() });
+            Ok(answer)
+        })
+    }
+
+    /// Draws `count` samples for every question. A smaller count gives a prefix of the samples of a larger one. With the
+    /// settings of a search they are also scored as its leaves. Reports progress to `watch`.
     ///
     /// # Errors
     /// An error of a model.
     pub fn independent_samples(
         &self,
         questions: &[Question<'_>],
-        sampling: Sampling,
-        count: u32,
+        (sampling, count): (Sampling, u32),
+        leaves: Option<&mcts::Config>,
+        watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Vec<Candidate>>, Error> {
         let budget = SampleBudget { count, tokens: None, sampling };
-        let Costed { results, cost } = self.samples(questions, &budget, &mut |_| {})?;
+        let Costed { results, cost } = self.samples(questions, &budget, leaves, watch)?;
         let candidates =
             |sampled: Sampled| sampled.samples.into_iter().map(|one| one.candidate).collect();
         Ok(Costed { results: results.into_iter().map(candidates).collect(), cost })
     }
 
     /// Draws samples for every question within the budget and scores them. A smaller budget gives a prefix of the samples
-    /// of a larger one. Reports progress to `watch`.
+    /// of a larger one. With the settings of a search they are also scored as its leaves. Reports progress to `watch`.
     ///
     /// # Errors
     /// An error of a model.
@@ -162,6 +186,7 @@ impl Searcher {
         &self,
         questions: &[Question<'_>],
         budget: &SampleBudget,
+        leaves: Option<&mcts::Config>,
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Sampled>, Error> {
         self.each(questions, watch, |work, question| {
@@ -172,7 +197,7 @@ impl Searcher {
             let solutions = solutions(&question, &drawn[..kept]);
             let scores = work.memory.judge(self.critic(), &solutions)?;
             let each = drawn.into_iter().zip(scores);
-            let sample = |(option, scores)| Sample::new(option, scores, &self.config.mcts);
+            let sample = |(option, scores)| Sample::new(option, scores, leaves);
             Ok(Sampled { samples: each.map(sample).collect(), tokens })
         })
     }

@@ -38,9 +38,9 @@ impl Searcher {
         questions: &[Question<'_>],
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Searched>, Error> {
-        self.each(questions, watch, |work, question| {
+        self.sampler.each(questions, watch, |work, question| {
             let tree = Tree::new(&self.config.mcts)?;
-            let taken = self.policy.taken(question.text, "")?;
+            let taken = self.sampler.policy.taken(question.text, "")?;
             let mut search = ActiveSearch { taken, ..ActiveSearch::new(question, tree) };
             while self.advance(&mut search, &mut work.memory)? {
                 let nodes = u64::from(search.tree.tally().nodes);
@@ -94,7 +94,7 @@ impl Searcher {
     fn score_root(&self, search: &mut ActiveSearch<'_>, memory: &mut Memory) -> Result<(), Error> {
         let question = search.question.text;
         let root = Solution { question, options: Vec::new(), finished: false, branch: 0 };
-        for scores in memory.judge(&self.critic, &[root])? {
+        for scores in memory.judge(&self.sampler.critic, &[root])? {
             let told = search.tree.tell_root(f64::from(scores.root));
             told.map_err(|source| search.refused(source))?;
         }
@@ -128,7 +128,7 @@ impl Searcher {
         nodes: &[NodeId],
         options: Vec<Continuation>,
     ) -> Result<Vec<Action>, Error> {
-        let by_tokens = matches!(self.policy.config().termination, Termination::Tokens(_));
+        let by_tokens = matches!(self.sampler.policy.config().termination, Termination::Tokens(_));
         let distinct = self.draws_distinct();
         let mut actions = Vec::with_capacity(options.len());
         for (&node, mut option) in nodes.iter().zip(options) {
@@ -156,13 +156,13 @@ impl Searcher {
         node: NodeId,
         option: &Continuation,
     ) -> Result<bool, Error> {
-        let Some(context) = self.policy.context() else { return Ok(false) };
+        let Some(context) = self.sampler.policy.context() else { return Ok(false) };
         let written = [search.options(node).concat().as_str(), &option.text].concat();
         // A token is at least one byte, so a short path fits without being tokenized.
         if search.taken.is_some_and(|taken| taken + written.len() < context) {
             return Ok(false);
         }
-        let taken = self.policy.taken(search.question.text, &written)?;
+        let taken = self.sampler.policy.taken(search.question.text, &written)?;
         Ok(taken.is_some_and(|taken| taken >= context))
     }
 
@@ -179,9 +179,9 @@ impl Searcher {
         let passing = search.passing(node).filter(|_| grown);
         // Earlier attempts at this node have already used the first rollouts.
         let mut existing = passing.skip(first_attempt as usize);
-        let most = (!to_end).then(|| self.policy.config().max_option_tokens);
+        let most = (!to_end).then(|| self.sampler.policy.config().max_option_tokens);
         let draw = |i: u32| {
-            let answered = |text: &str| self.policy.answered(text);
+            let answered = |text: &str| self.sampler.policy.answered(text);
             let ready = existing.next().and_then(|r| r.option(&written, most, answered));
             if let Some(option) = ready {
                 return Draw::Reused(option);
@@ -215,7 +215,7 @@ impl Searcher {
                 }
             });
         }
-        let mut written = self.policy.write(&states, &mut memory.policy)?.into_iter();
+        let mut written = self.sampler.policy.write(&states, &mut memory.policy)?.into_iter();
         Ok(places.into_iter().filter_map(|place| place.or_else(|| written.next())).collect())
     }
 }

@@ -1,4 +1,4 @@
-//! The policies, critics and settings of a search.
+//! The models and settings that a question is answered with.
 
 use std::sync::Arc;
 
@@ -8,14 +8,74 @@ use policy::Policy;
 use crate::fitting::{ContextUse, Fitting};
 use crate::{Error, SearchConfig};
 
+/// A policy, and the critics that judge what it writes; without any, nothing is judged.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) critic: Arc<Critic>,
+    pub(crate) kv_bytes: Option<u64>,
+}
+
 /// The policies, critics and settings of a search, checked against each other.
 #[derive(Debug, Clone)]
 pub struct Searcher {
-    pub(crate) policy: Arc<Policy>,
+    pub(crate) sampler: Sampler,
     pub(crate) fast_policy: Arc<Policy>,
-    pub(crate) critic: Arc<Critic>,
     pub(crate) config: SearchConfig,
-    pub(crate) kv_bytes: Option<u64>,
+}
+
+impl Sampler {
+    /// Combines a policy and critics.
+    pub fn new(policy: Arc<Policy>, critic: Critic) -> Self {
+        Self { policy, critic: Arc::new(critic), kv_bytes: None }
+    }
+
+    /// Limits the KV cache, in bytes. To stay within the limit fewer questions are in progress at once, and those started
+    /// last give up their cache and rebuild it later. A single one always gets what it needs.
+    #[must_use]
+    pub fn within(self, bytes: Option<u64>) -> Self {
+        Self { kv_bytes: bytes, ..self }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The critic, for callers that score more than a search did.
+    pub fn critic(&self) -> &Critic {
+        &self.critic
+    }
+
+    /// Checks which questions, given as (id, text), leave room in every model's context for one option of maximum length.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] or [`Error::Critic`] if a tokenizer or a server fails.
+    pub fn fitting<'q>(
+        &self,
+        questions: impl IntoIterator<Item = (&'q str, &'q str)>,
+    ) -> Result<Fitting, Error> {
+        self.fitting_beside(None, questions)
+    }
+
+    fn fitting_beside<'q>(
+        &self,
+        fast_policy: Option<&Policy>,
+        questions: impl IntoIterator<Item = (&'q str, &'q str)>,
+    ) -> Result<Fitting, Error> {
+        let room = option_room(&self.policy);
+        Fitting::of(questions, room, |question| {
+            let of_policy = |policy: &Policy, model| taken_of(policy, model, question, room);
+            let fast_policy = fast_policy.map(|fast| of_policy(fast, "fast policy")).transpose()?;
+            let critic = self.critic.taken(question)?;
+            let all = [
+                of_policy(&self.policy, "policy")?,
+                fast_policy.flatten(),
+                critic.map(|of| ContextUse { model: "critic", of: Some(of) }),
+            ];
+            Ok(all.into_iter().flatten().collect())
+        })
+    }
 }
 
 impl Searcher {
@@ -29,14 +89,13 @@ impl Searcher {
         critic: Critic,
         config: SearchConfig,
     ) -> Result<Self, Error> {
-        Self { policy, fast_policy, critic: Arc::new(critic), config, kv_bytes: None }.checked()
+        Self { sampler: Sampler::new(policy, critic), fast_policy, config }.checked()
     }
 
-    /// Limits the KV cache, in bytes. To stay within the limit fewer trees are searched at once, and the trees started
-    /// last give up their cache and rebuild it later. A single tree always gets what it needs.
+    /// Limits the KV cache, in bytes. See [`Sampler::within`].
     #[must_use]
     pub fn within(self, bytes: Option<u64>) -> Self {
-        Self { kv_bytes: bytes, ..self }
+        Self { sampler: self.sampler.within(bytes), ..self }
     }
 
     /// The same models with other settings.
@@ -59,7 +118,7 @@ impl Searcher {
             (true, Head::Orm), // The final answer is picked by it.
         ] {
             if needed {
-                self.critic.require(head)?;
+                self.sampler.critic.require(head)?;
             }
         }
         // Only a warning: such a search runs, but finds less than its settings suggest.
@@ -67,7 +126,7 @@ impl Searcher {
             tracing::warn!("{contradiction}");
         }
         let distinct = matches!(config.mcts.merge, mcts::Merge::Distinct { .. });
-        if self.policy.is_served() && (distinct || config.similarity.is_some()) {
+        if self.sampler.policy.is_served() && (distinct || config.similarity.is_some()) {
             let problem = "needs more of the policy than a server shows: take `edit_distance`, `most_distant` or `off`";
             return Err(Error::Config { key: "mcts.merge", problem: problem.to_owned() });
         }
@@ -79,14 +138,9 @@ impl Searcher {
         &self.config
     }
 
-    /// The policy.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// The critic, for callers that score more than the search did.
-    pub fn critic(&self) -> &Critic {
-        &self.critic
+    /// The policy and the critics.
+    pub fn sampler(&self) -> &Sampler {
+        &self.sampler
     }
 
     /// Checks which questions, given as (id, text), leave room in every model's context for one option of maximum length.
@@ -97,17 +151,7 @@ impl Searcher {
         &self,
         questions: impl IntoIterator<Item = (&'q str, &'q str)>,
     ) -> Result<Fitting, Error> {
-        let room = option_room(&self.policy);
-        Fitting::of(questions, room, |question| {
-            let of_policy = |policy: &Policy, model| taken_of(policy, model, question, room);
-            let critic = self.critic.taken(question)?;
-            let all = [
-                of_policy(&self.policy, "policy")?,
-                of_policy(&self.fast_policy, "fast policy")?,
-                critic.map(|of| ContextUse { model: "critic", of: Some(of) }),
-            ];
-            Ok(all.into_iter().flatten().collect())
-        })
+        self.sampler.fitting_beside(Some(&self.fast_policy), questions)
     }
 }
 
@@ -131,7 +175,7 @@ fn taken_of(
     Ok((!policy.fits(question, room)?).then_some(ContextUse { model, of: None }))
 }
 
-/// Like [`Searcher::fitting`], if only a policy reads the questions.
+/// Like [`Sampler::fitting`], if only a policy reads the questions.
 ///
 /// # Errors
 /// [`Error::Policy`] if a tokenizer or a server fails.

@@ -64,7 +64,7 @@ impl Searcher {
                         Choice { question, text }
                     })
                     .collect();
-                let weighed = self.policy.choose(&choices, yes, no, &mut memory.policy)?;
+                let weighed = self.sampler.policy.choose(&choices, yes, no, &mut memory.policy)?;
                 weighed.into_iter().map(|weighed| weighed.yes).collect()
             }
         };
@@ -89,7 +89,7 @@ impl Searcher {
                 states.push((question, [family.before.as_str(), text].concat()));
             }
         }
-        let hidden = self.policy.embed(&states, &mut memory.policy)?;
+        let hidden = self.sampler.policy.embed(&states, &mut memory.policy)?;
         let at = |family: &Family, text| &hidden[places[&(family.node, text)]];
         Ok(pairs
             .iter()

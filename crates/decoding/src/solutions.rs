@@ -94,7 +94,7 @@ impl Searcher {
                 seed: seed_for(question.seed, "completion", 0, &leaf.node.index().to_string()),
             })
             .collect();
-        let options = self.policy.write(&states, &mut memory.policy)?;
+        let options = self.sampler.policy.write(&states, &mut memory.policy)?;
         let solutions: Vec<Solution<'_>> = open
             .iter()
             .zip(&options)
@@ -105,7 +105,7 @@ impl Searcher {
                 branch: 0,
             })
             .collect();
-        let scores = memory.judge(&self.critic, &solutions)?;
+        let scores = memory.judge(&self.sampler.critic, &solutions)?;
         let all = open.iter().zip(&options).zip(&scores);
         Ok(all.map(|((leaf, option), s)| solution(Origin::Completed, leaf, option, s)).collect())
     }

@@ -19,7 +19,7 @@ use crate::candidate::Candidate;
 use crate::config::check_sampling;
 use crate::each::InProgress;
 use crate::memory::Costed;
-use crate::{Error, Question, SearchProgress, Searcher};
+use crate::{Error, Question, Sampler, SearchProgress};
 
 /// The `[steps]` section of `evaluate.toml` and `compare.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,8 +165,8 @@ struct StepSearch<'a> {
     result: StepSolutions,
 }
 
-impl Searcher {
-    /// Runs a step search for every question; results are in order.
+impl Sampler {
+    /// Runs a step search for every question; results are in order. Reports progress to `watch`.
     ///
     /// # Errors
     /// [`Error::Critic`] without a PRM head, which ranks the partial solutions; an error of a model.
@@ -175,9 +175,10 @@ impl Searcher {
         questions: &[Question<'_>],
         config: &StepConfig,
         method: StepMethod,
+        watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<StepSolutions>, Error> {
         self.critic().require(Head::Prm)?;
-        self.each(questions, &mut |_| {}, |work, question| {
+        self.each(questions, watch, |work, question| {
             self.step_search(question, config, method, work)
         })
     }

@@ -3,14 +3,24 @@
 use std::time::Instant;
 
 use decoding::{
-    Candidate, Costed, Pick, Question, Searched, Searcher, StepConfig, StepMethod, StepSolutions,
-    candidate,
+    Candidate, Costed, Head, Pick, Question, Sampler, SearchConfig, SearchProgress, Searched,
+    Searcher, StepConfig, StepMethod, StepSolutions, candidate,
 };
 use lm::Sampling;
-use stage::Failure;
+use policy::Continuation;
+use stage::{Failure, Progress};
 
 use crate::cost::DecodingCost;
 use crate::decoder::Decoder;
+
+/// Questions to decode, and the progress of their part.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) questions: &'a [Question<'a>],
+    pub(crate) progress: &'a Progress,
+}
+
+type Watch<'a> = &'a mut dyn FnMut(SearchProgress);
 
 /// The answers of decoders that share their work, each with the index of its question.
 pub(crate) struct Decoded {
@@ -45,12 +55,20 @@ impl Decoded {
     /// Runs a group of decoders and measures the time. `answers` returns its texts in the order of `decoders`.
     fn timed<T>(
         decoders: Vec<String>,
-        problems: usize,
-        decode: impl FnOnce() -> Result<Costed<T>, decoding::Error>,
+        asked: Asked<'_>,
+        decode: impl FnOnce(&[Question<'_>], Watch<'_>) -> Result<Costed<T>, decoding::Error>,
         answers: impl Fn(&T) -> Answers,
     ) -> Result<Self, Failure> {
-        let clock = Instant::now();
-        let Costed { results, cost } = decode().map_err(Failure::from)?;
+        let Asked { questions, progress } = asked;
+        let (clock, problems) = (Instant::now(), questions.len());
+        let mut watch = |now: SearchProgress| {
+            let pace = now.tokens as f64 / clock.elapsed().as_secs_f64();
+            let (decoder, done) = (&decoders[0], now.done);
+            progress.message(format!("{decoder} {done}/{problems}, {pace:.0} tokens/s"));
+            // Logs the message when it is time to, however long a question takes.
+            progress.add(0);
+        };
+        let Costed { results, cost } = decode(questions, &mut watch).map_err(Failure::from)?;
         let seconds = clock.elapsed().as_secs_f64();
         let named = |(at, found): (usize, &T)| {
             let Answers { texts, tokens, nodes } = answers(found);
@@ -66,11 +84,22 @@ impl Decoded {
     }
 }
 
+/// Answers greedily.
+pub(crate) fn greedily(sampler: &Sampler, asked: Asked<'_>) -> Result<Decoded, Failure> {
+    let answers = |option: &Continuation| Answers {
+        texts: vec![Some(option.text.clone())],
+        tokens: u64::from(option.tokens),
+        nodes: None,
+    };
+    let decode = |questions: &[Question<'_>], watch: Watch<'_>| sampler.greedy(questions, watch);
+    Decoded::timed(vec![Decoder::Greedy.to_string()], asked, decode, answers)
+}
+
 /// Runs eta-MCTS and answers with each of the four picks. `name` is appended to their names.
 pub(crate) fn by_tree(
     searcher: &Searcher,
     name: &str,
-    questions: &[Question<'_>],
+    asked: Asked<'_>,
 ) -> Result<Decoded, Failure> {
     let text = |searched: &Searched, pick| {
         searched.picks.get(pick).map(|i| searched.solutions[i].text.clone())
@@ -81,30 +110,35 @@ pub(crate) fn by_tree(
         nodes: Some(searched.tree.tally().nodes as i32),
     };
     let names = Pick::ALL.map(|pick| format!("{}{name}", Decoder::Tree(pick)));
-    Decoded::timed(names.into(), questions.len(), || searcher.search(questions), answers)
+    let decode =
+        |questions: &[Question<'_>], watch: Watch<'_>| searcher.search_watched(questions, watch);
+    Decoded::timed(names.into(), asked, decode, answers)
 }
 
 /// A way to pick one of several samples.
 type PickSample = fn(&[Candidate]) -> Option<usize>;
 
-/// Draws `count` samples per question and answers with each way to pick one of them.
+/// Draws `count` samples per question and answers with each way to pick one of them that the critics allow. The best leaf
+/// is judged by the weights of a search.
 pub(crate) fn by_samples(
-    searcher: &Searcher,
-    sampling: Sampling,
-    count: u32,
-    questions: &[Question<'_>],
+    sampler: &Sampler,
+    search: Option<&SearchConfig>,
+    (sampling, count): (Sampling, u32),
+    asked: Asked<'_>,
 ) -> Result<Decoded, Failure> {
+    let judged = sampler.critic().heads().any(|head| head == Head::Orm);
     // A single sample leaves nothing to pick from.
     let picks: Vec<(String, PickSample)> = if count == 1 {
         vec![(Decoder::Sampling.to_string(), candidate::best)]
     } else {
-        let several: [(Decoder, PickSample); 4] = [
-            (Decoder::SelfConsistency, candidate::majority),
-            (Decoder::BestOfN, candidate::best),
-            (Decoder::BestLeaf, candidate::best_leaf),
-            (Decoder::OrmVote, candidate::weighted),
+        let several: [(bool, Decoder, PickSample); 4] = [
+            (true, Decoder::SelfConsistency, candidate::majority),
+            (judged, Decoder::BestOfN, candidate::best),
+            (judged && search.is_some(), Decoder::BestLeaf, candidate::best_leaf),
+            (judged, Decoder::OrmVote, candidate::weighted),
         ];
-        several.map(|(decoder, pick)| (format!("{decoder}@{count}"), pick)).into()
+        let possible = several.into_iter().filter(|(possible, ..)| *possible);
+        possible.map(|(_, decoder, pick)| (format!("{decoder}@{count}"), pick)).collect()
     };
     let (names, picks): (Vec<String>, Vec<PickSample>) = picks.into_iter().unzip();
     let answers = |candidates: &Vec<Candidate>| Answers {
@@ -113,25 +147,29 @@ pub(crate) fn by_samples(
         tokens: candidates.iter().map(|c| u64::from(c.tokens)).sum(),
         nodes: None,
     };
-    let decode = || searcher.independent_samples(questions, sampling, count);
-    Decoded::timed(names, questions.len(), decode, answers)
+    let leaves = search.map(|search| &search.mcts);
+    let decode = |questions: &[Question<'_>], watch: Watch<'_>| {
+        sampler.independent_samples(questions, (sampling, count), leaves, watch)
+    };
+    Decoded::timed(names, asked, decode, answers)
 }
 
 /// Runs a step search and answers with the ORM-weighted vote over its solutions.
 pub(crate) fn by_steps(
-    searcher: &Searcher,
+    sampler: &Sampler,
     config: &StepConfig,
     method: StepMethod,
-    questions: &[Question<'_>],
+    asked: Asked<'_>,
 ) -> Result<Decoded, Failure> {
     let answers = |found: &StepSolutions| Answers {
         texts: vec![text_of(&found.candidates, candidate::weighted(&found.candidates))],
         tokens: found.tokens,
         nodes: Some(found.nodes as i32),
     };
-    let decode = || searcher.steps(questions, config, method);
-    let decoder = Decoder::Steps(method);
-    Decoded::timed(vec![decoder.to_string()], questions.len(), decode, answers)
+    let decode = |questions: &[Question<'_>], watch: Watch<'_>| {
+        sampler.steps(questions, config, method, watch)
+    };
+    Decoded::timed(vec![Decoder::Steps(method).to_string()], asked, decode, answers)
 }
 
 fn text_of(candidates: &[Candidate], pick: Option<usize>) -> Option<String> {

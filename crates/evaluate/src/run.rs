@@ -3,20 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Instant;
 
 use dataset::{Dataset, Input, METRICS, Output, chunk, seed_for};
 use decoding::{
-    Cost, Fitting, ModelAt, Models, Question, Runtime, SearchConfig, Searcher, StepMethod,
+    Cost, Fitting, ModelAt, Models, Question, Runtime, Sampler, SearchConfig, Searcher, StepMethod,
     TextConfig,
 };
-use lm::{Prefixes, Sampling};
-use policy::StateRequest;
 use schema::{Evaluation, Prompt};
 use serde::Serialize;
-use stage::{CacheLimit, Common, Failure, Inference, Metrics, Plan, Preset};
+use stage::{CacheLimit, Common, Failure, Inference, Metrics, Plan, Preset, Progress};
 
-use crate::answers::{Answer, Decoded, by_samples, by_steps, by_tree};
+use crate::answers::{Answer, Asked, Decoded, by_samples, by_steps, by_tree, greedily};
 use crate::config::{Config, searches};
 use crate::cost::{CostRow, DecodingCost};
 use crate::decoder::Decoder;
@@ -35,18 +32,18 @@ pub(crate) struct Args {
     /// How questions become prompts: the preset's text.toml.
     #[arg(long)]
     text: PathBuf,
-    /// How trees are searched: the preset's tree.toml.
+    /// How trees are searched: the preset's tree.toml. Without it, none are.
     #[arg(long)]
-    tree: PathBuf,
+    tree: Option<PathBuf>,
     /// The policy to measure: a checkpoint, or the address of a server, `http://host:port/v1#model`.
     #[arg(long)]
     policy: ModelAt,
-    /// The small policy for rollouts: a checkpoint, or the address of a server.
+    /// The small policy for rollouts: a checkpoint, or the address of a server; the policy if it is left out.
     #[arg(long)]
-    fast_policy: ModelAt,
+    fast_policy: Option<ModelAt>,
     /// A critic: a checkpoint with critic heads, or a model that is prompted for its verdict (a checkpoint or a
-    /// server's address); repeat it for each critic.
-    #[arg(long = "critic", required = true)]
+    /// server's address); repeat it for each critic. Without any, answers are greedy, sampled, or those of most samples.
+    #[arg(long = "critic")]
     critics: Vec<ModelAt>,
     /// Problems with their gold answers; repeat it for each split.
     #[arg(long = "problems", required = true)]
@@ -70,14 +67,18 @@ struct Selected {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let files = args.common.files([("text", args.text.as_path()), ("tree", args.tree.as_path())]);
+    let tree = args.tree.as_deref().map(|tree| ("tree", tree));
+    let files = args.common.files([("text", args.text.as_path())].into_iter().chain(tree));
     let preset: Preset<Config> = files.config()?;
     let text: Preset<TextConfig> = files.other("text")?;
-    let tree: Preset<SearchConfig> = files.other("tree")?;
     preset.value.validate()?;
-    let searches = searches(&preset, &tree)?;
+    let searches = match tree {
+        Some(_) => searches(&preset, &files.other("tree")?)?,
+        None => Vec::new(),
+    };
     let runtime = Runtime::for_inference(&args.inference, &text.value)?;
-    let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &runtime)?;
+    let fast_policy = args.fast_policy.as_ref().unwrap_or(&args.policy);
+    let models = Models::load(&args.policy, fast_policy, &args.critics, &runtime)?;
     let mut inputs = models.inputs();
     let problems = problems(&args.problems, &preset.value, &mut inputs)?;
     let settings = Settings { evaluate: &preset.value, searches: &searches, text: &text.value };
@@ -86,20 +87,29 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let would = format_args!("evaluate {} problems in {} parts", problems.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
     let model = models.policy.label();
-    let searchers = searchers(searches, &models, &text.value, args.cache.kv_bytes())?;
     let each =
         problems.iter().map(|one| (one.problem.prompt_id.as_str(), one.problem.prompt.as_str()));
+    let kv_bytes = args.cache.kv_bytes();
+    let searchers = searchers(searches, &models, &text.value, kv_bytes)?;
     // All searchers share their models, so any of them can tell what fits.
-    let fitting = searchers[0].1.fitting(each).map_err(Failure::from)?;
+    let (sampler, fitting) = if let Some((_, searcher)) = searchers.first() {
+        (searcher.sampler().clone(), searcher.fitting(each))
+    } else {
+        let [policy, _] = models.policies(&text.value)?;
+        let sampler = Sampler::new(policy, models.critic(&text.value)?).within(kv_bytes);
+        let fitting = sampler.fitting(each);
+        (sampler, fitting)
+    };
+    let fitting = fitting.map_err(Failure::from)?;
     fitting.require("problems")?;
     let (common, config) = (&args.common, &preset.value);
-    let evaluator = Evaluator { common, config, searchers, fitting, model };
+    let evaluator = Evaluator { common, config, sampler, searchers, fitting, model };
     evaluator.check()?;
     // The output is begun after all that can be refused: a refusal leaves no begun folder and, with --force, costs no old one.
     let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
     let (mut metrics, mut cost) = (Metrics::open(&args.out.join(METRICS))?, Cost::default());
     stage::make_missing("evaluate", &output, parts, &mut metrics, |part| {
-        let (rows, group_costs) = evaluator.part(&problems[part.items])?;
+        let (rows, group_costs) = evaluator.part(&problems[part.items], part.progress)?;
         for group_cost in &group_costs {
             cost += group_cost.cost;
         }
@@ -156,7 +166,7 @@ fn searchers(
     text: &TextConfig,
     kv_bytes: Option<u64>,
 ) -> Result<Vec<(String, Searcher)>, Failure> {
-    let (_, tree) = searches.first().ok_or_else(|| Failure::bug("there is no search"))?;
+    let Some((_, tree)) = searches.first() else { return Ok(Vec::new()) };
     let searcher = Searcher::new(models.policies(text)?, models.critic(text)?, tree.clone());
     let searcher = searcher.map_err(Failure::from)?.within(kv_bytes);
     let with = |(name, search)| Ok((name, searcher.with(search)?));
@@ -216,6 +226,7 @@ fn finish(
 struct Evaluator<'a> {
     common: &'a Common,
     config: &'a Config,
+    sampler: Sampler,
     /// The search and its variants, each with the suffix of its decoders' names.
     searchers: Vec<(String, Searcher)>,
     /// The problems that every decoder is asked. A problem that is too long for any of the models is answered by no
@@ -225,99 +236,50 @@ struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// The searcher with the settings of `tree.toml`, without a variant.
-    fn searcher(&self) -> &Searcher {
-        &self.searchers[0].1
-    }
-
     /// Checks now that the step searches have the PRM they need: they run last in each part, so a missing one would only be
     /// noticed after much other work.
     fn check(&self) -> Result<(), Failure> {
         if self.config.steps.is_some() {
-            self.searcher().critic().require(critic::Head::Prm).map_err(decoding::Error::from)?;
+            self.sampler.critic().require(critic::Head::Prm).map_err(decoding::Error::from)?;
         }
         Ok(())
     }
 
     /// Answers the problems of one part with every decoder.
-    fn part(&self, problems: &[Selected]) -> Result<(Vec<Evaluation>, Vec<DecodingCost>), Failure> {
-        let (mut rows, group_cost) = self.greedy(problems)?;
-        let searched: Vec<&Prompt> =
-            problems.iter().filter(|one| one.searched).map(|one| &one.problem).collect();
-        let (found, mut group_costs) = self.search(&searched)?;
-        rows.extend(found);
-        group_costs.insert(0, group_cost);
+    fn part(
+        &self,
+        problems: &[Selected],
+        progress: &Progress,
+    ) -> Result<(Vec<Evaluation>, Vec<DecodingCost>), Failure> {
+        let all: Vec<&Prompt> = problems.iter().map(|one| &one.problem).collect();
+        let searched = problems.iter().filter(|one| one.searched).map(|one| &one.problem);
+        let searched: Vec<&Prompt> = searched.collect();
+        let (mut rows, mut group_costs) = self.answer(&all, |questions| {
+            Ok(vec![greedily(&self.sampler, Asked { questions, progress })?])
+        })?;
+        let (more, more_costs) =
+            self.answer(&searched, |questions| self.decoded(Asked { questions, progress }))?;
+        rows.extend(more);
+        group_costs.extend(more_costs);
         Ok((rows, group_costs))
     }
 
-    fn greedy(&self, problems: &[Selected]) -> Result<(Vec<Evaluation>, DecodingCost), Failure> {
-        let policy = self.searcher().policy();
-        let (mut asked, mut rows) = (Vec::with_capacity(problems.len()), Vec::new());
-        for Selected { problem, .. } in problems {
-            if self.fitting.holds(&problem.prompt_id) {
-                asked.push(problem);
-            } else {
-                rows.push(self.row(problem, Answer::new(Decoder::Greedy.name(), None, 0))?);
-            }
-        }
-        let states: Vec<StateRequest<'_>> = asked
-            .iter()
-            .map(|problem| StateRequest {
-                question: &problem.prompt,
-                written: String::new(),
-                sampling: Sampling::Greedy,
-                to_end: true,
-                // Nothing is generated after these answers, so their keys and values would never be read again.
-                keep: false,
-                excluded: Vec::new(),
-                // Greedy decoding draws nothing.
-                seed: 0,
-            })
-            .collect();
-        let (clock, mut prefixes) = (Instant::now(), Prefixes::default());
-        let options = policy.write(&states, &mut prefixes).map_err(decoding::Error::from)?;
-        let group_cost = DecodingCost {
-            decoders: vec![Decoder::Greedy.to_string()],
-            problems: asked.len(),
-            seconds: clock.elapsed().as_secs_f64(),
-            tokens: options.iter().map(|option| u64::from(option.tokens)).sum(),
-            cost: Cost::of_policy(prefixes.counts()),
-        };
-        for (problem, option) in asked.into_iter().zip(options) {
-            let answer =
-                Answer::new(Decoder::Greedy.name(), Some(option.text), u64::from(option.tokens));
-            rows.push(self.row(problem, answer)?);
-        }
-        Ok((rows, group_cost))
-    }
-
-    fn search(
+    /// Asks decoders about problems.
+    fn answer(
         &self,
         problems: &[&Prompt],
+        decode: impl Fn(&[Question<'_>]) -> Result<Vec<Decoded>, Failure>,
     ) -> Result<(Vec<Evaluation>, Vec<DecodingCost>), Failure> {
-        // From the problem's id, not its position: adding problems or splits changes no other answer.
-        let seed =
-            |p: &Prompt| seed_for(self.common.seed, "evaluate", self.common.round, &p.prompt_id);
-        let mut asked = Vec::with_capacity(problems.len());
-        let mut long = Vec::new();
-        for &problem in problems {
-            if self.fitting.holds(&problem.prompt_id) {
-                let seed = seed(problem);
-                let question = Question { id: &problem.prompt_id, text: &problem.prompt, seed };
-                asked.push((problem, question));
-            } else {
-                long.push(problem);
-            }
-        }
-        let questions: Vec<Question<'_>> = asked.iter().map(|(_, question)| *question).collect();
+        let (asked, long): (Vec<&Prompt>, Vec<&Prompt>) =
+            problems.iter().partition(|problem| self.fitting.holds(&problem.prompt_id));
+        let questions: Vec<Question<'_>> = asked.iter().map(|p| self.question(p)).collect();
         let (mut rows, mut group_costs) = (Vec::new(), Vec::new());
-        for decoded in self.decoded(&questions) {
-            let Decoded { group_cost, answers } = decoded?;
+        for Decoded { group_cost, answers } in decode(&questions)? {
             for (at, answer) in answers {
-                let (problem, question) = &asked[at];
-                rows.push(
-                    self.row(problem, Answer { seed: Some(question.seed as i64), ..answer })?,
-                );
+                // Greedy decoding draws nothing.
+                let drawn = !Decoder::Greedy.is(&answer.decoder);
+                let seed = drawn.then_some(questions[at].seed as i64);
+                rows.push(self.row(asked[at], Answer { seed, ..answer })?);
             }
             for decoder in &group_cost.decoders {
                 for problem in &long {
@@ -329,23 +291,26 @@ impl Evaluator<'_> {
         Ok((rows, group_costs))
     }
 
+    fn question<'p>(&self, problem: &'p Prompt) -> Question<'p> {
+        let (id, text) = (problem.prompt_id.as_str(), problem.prompt.as_str());
+        // From the problem's id, not its position: adding problems or splits changes no other answer.
+        let seed = seed_for(self.common.seed, "evaluate", self.common.round, id);
+        Question { id, text, seed }
+    }
+
     /// Runs every decoder except greedy, one kind after another.
-    fn decoded<'q>(
-        &'q self,
-        questions: &'q [Question<'q>],
-    ) -> impl Iterator<Item = Result<Decoded, Failure>> + 'q {
-        let trees =
-            self.searchers.iter().map(|(name, searcher)| by_tree(searcher, name, questions));
+    fn decoded(&self, asked: Asked<'_>) -> Result<Vec<Decoded>, Failure> {
+        let sampler = &self.sampler;
+        let trees = self.searchers.iter().map(|(name, searcher)| by_tree(searcher, name, asked));
+        let search = self.searchers.first().map(|(_, searcher)| searcher.config());
         let samples = self.config.sample.iter().flat_map(|config| {
-            config
-                .samples
-                .iter()
-                .map(|&count| by_samples(self.searcher(), config.sampling, count, questions))
+            let drawn = config.samples.iter().map(|&count| (config.sampling, count));
+            drawn.map(|drawn| by_samples(sampler, search, drawn, asked))
         });
         let steps = self.config.steps.iter().flat_map(|config| {
-            StepMethod::ALL.map(|method| by_steps(self.searcher(), config, method, questions))
+            StepMethod::ALL.map(|method| by_steps(sampler, config, method, asked))
         });
-        trees.chain(samples).chain(steps)
+        trees.chain(samples).chain(steps).collect()
     }
 
     fn row(&self, problem: &Prompt, answer: Answer) -> Result<Evaluation, Failure> {

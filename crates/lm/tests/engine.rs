@@ -376,3 +376,124 @@ fn next_tokens_are_those_of_the_whole_row_whatever_was_read_before() {
     assert!(hidden.iter().all(|state| state.len() == 64));
     assert!(engine.next_token(&[], &tokens, &mut prefixes).unwrap().is_empty());
 }
+
+/// Callers on several threads are served together, and each gets what it would get alone.
+#[test]
+fn callers_at_the_same_time_get_what_they_get_alone() {
+    let checkpoint = with_heads(true, &["value"]);
+    let engine = engine(&checkpoint, 2, 5);
+    let write = |requests: &[GenerationRequest]| {
+        bits(&engine.generate(requests, &mut Prefixes::default()).unwrap())
+    };
+    let read = |seed: u32| {
+        let ids: Vec<u32> = (0..40 + seed).map(|t| 3 + (t * 13 + seed) % 290).collect();
+        let request = ScoreRequest { at: vec![0, ids.len() - 1], keep: 9, ids, scope: 1 };
+        engine.score(&[request], &mut Prefixes::default()).unwrap().concat().concat()
+    };
+    let all = requests(24);
+    let alone: Vec<_> = all.chunks(3).map(write).collect();
+    let read_alone: Vec<Vec<f32>> = (0..8).map(read).collect();
+    std::thread::scope(|scope| {
+        let write = &write;
+        let written: Vec<_> =
+            all.chunks(3).map(|requests| scope.spawn(move || write(requests))).collect();
+        let scores: Vec<_> = (0..8).map(|seed| scope.spawn(move || read(seed))).collect();
+        for (written, alone) in written.into_iter().zip(&alone) {
+            assert_eq!(&written.join().unwrap(), alone);
+        }
+        for (scores, alone) in scores.into_iter().zip(&read_alone) {
+            assert_eq!(&scores.join().unwrap(), alone);
+        }
+    });
+}
+
+/// A shared beginning is read once, whoever asks for it, and changes no result.
+#[test]
+fn what_all_rows_begin_with_is_read_once_for_all_callers() {
+    let checkpoint = checkpoint(true);
+    let engine = engine(&checkpoint, 2, 8);
+    let shared: Vec<u32> = (0..30).map(|t| 3 + t * 7 % 290).collect();
+    let request = || GenerationRequest {
+        prompt: [shared.as_slice(), &[5, 6, 7]].concat(),
+        ..requests(1).remove(0)
+    };
+    let alone = bits(&engine.generate(&[request()], &mut Prefixes::default()).unwrap());
+    let mut forwarded = Vec::new();
+    for _ in 0..2 {
+        let mut prefixes = Prefixes::default();
+        engine.read_shared(&shared, &mut prefixes);
+        assert_eq!(bits(&engine.generate(&[request()], &mut prefixes).unwrap()), alone);
+        forwarded.push(prefixes.counts().forwarded);
+    }
+    assert_eq!(forwarded[0], forwarded[1] + 30);
+}
+
+/// Writes a checkpoint to a directory and loads it for inference.
+fn loaded(checkpoint: &Checkpoint, precision: Precision, workers: usize) -> Engine {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in checkpoint.files().unwrap() {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    let options = EngineOptions { workers, rows: 8 };
+    Engine::load(dir.path(), &[device::cpu()], precision, options).unwrap()
+}
+
+#[test]
+fn a_model_from_files_is_the_one_in_memory() {
+    for tied in [true, false] {
+        let checkpoint = checkpoint(tied);
+        let [memory, files] = [engine(&checkpoint, 1, 8), loaded(&checkpoint, Precision::F32, 1)]
+            .map(|engine| engine.logits(&[3, 5, 7, 11]).unwrap().concat());
+        assert_eq!(memory, files);
+    }
+}
+
+/// In bfloat16, the bits do not depend on workers or on other rows either, and the logits are near those of f32.
+#[test]
+fn rounded_weights_give_the_same_bits_for_every_batch_and_nearly_the_same_logits() {
+    let checkpoint = checkpoint(true);
+    let write = |workers, chunk| {
+        let engine = loaded(&checkpoint, Precision::Bf16, workers);
+        let written = requests(20);
+        let written = written
+            .chunks(chunk)
+            .map(|requests| bits(&engine.generate(requests, &mut Prefixes::default()).unwrap()));
+        written.collect::<Vec<_>>().concat()
+    };
+    let alone = write(1, 1);
+    assert_eq!(write(2, 20), alone);
+    assert_eq!(write(3, 7), alone);
+    let logits = |precision| {
+        let engine = loaded(&checkpoint, precision, 1);
+        engine.logits(&[3, 5, 7, 11, 200]).unwrap().concat()
+    };
+    let (exact, rounded) = (logits(Precision::F32), logits(Precision::Bf16));
+    let largest = exact.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+    let worst = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst > 0.0 && worst < 0.03 * largest, "{worst} of {largest}");
+}
+
+/// A model too large for the caches, whose products the threads share.
+#[test]
+fn threads_that_share_a_large_model_change_no_bit() {
+    let small = checkpoint(true);
+    let config = ModelConfig {
+        num_hidden_layers: 1,
+        // Three matrices of 64 times this are 80 MB.
+        intermediate_size: 104_000,
+        ..small.config
+    };
+    let large = Checkpoint::fresh(config, small.tokenizer, 3, &device::cpu()).unwrap();
+    let write = |workers| {
+        let engine = engine(&large, workers, 6);
+        let mut prefixes = Prefixes::default();
+        let written = bits(&engine.generate(&requests(16), &mut prefixes).unwrap());
+        // Rows that continue from what is cached.
+        let mut more = requests(16);
+        for (request, (ids, _)) in more.iter_mut().zip(&written) {
+            request.prompt.extend(ids);
+        }
+        (written, bits(&engine.generate(&more, &mut prefixes).unwrap()))
+    };
+    assert_eq!(write(3), write(1));
+}

@@ -128,7 +128,8 @@ impl<'a> Session<'a> {
         budget: &SampleBudget,
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Rows, decoding::Error> {
-        let sampled = self.searcher.samples(questions, budget, watch)?;
+        let leaves = &self.searcher.config().mcts;
+        let sampled = self.searcher.sampler().samples(questions, budget, Some(leaves), watch)?;
         self.totals.cost += sampled.cost;
         let mut all = Rows::default();
         for (question, sampled) in questions.iter().zip(&sampled.results) {

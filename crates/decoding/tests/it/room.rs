@@ -9,7 +9,7 @@ use crate::models::{QUESTIONS, config, searcher, searcher_within};
 /// Length of the longest question in tokens, plus an option of 12 tokens and a mark.
 fn shortest() -> usize {
     let searcher = searcher(64, config(1, 9));
-    let taken = |question: &&str| searcher.policy().taken(question, "").unwrap().unwrap();
+    let taken = |question: &&str| searcher.sampler().policy().taken(question, "").unwrap().unwrap();
     QUESTIONS.iter().map(taken).max().unwrap() + 13
 }
 
@@ -53,7 +53,7 @@ fn a_path_that_runs_out_of_room_ends_there_and_is_worth_nothing() {
                 let Some(action) = &node.action else { continue };
                 let path = one.tree.path(id);
                 let text: String = path.iter().map(|id| one.tree.node(*id).text()).collect();
-                let taken = short.policy().taken(question, &text).unwrap().unwrap();
+                let taken = short.sampler().policy().taken(question, &text).unwrap().unwrap();
                 // Nothing follows a path that fills the context, and the path scores 0.
                 assert!(node.terminal || taken < shortest, "{taken} of {shortest}: {action:?}");
                 assert!(!node.terminal || node.children.is_empty());
@@ -87,14 +87,17 @@ fn samples_and_step_searches_end_where_there_is_no_room() {
     let short = within([shortest - 4; 3], deep(RolloutsBy::Policy));
     let sampling = lm::Sampling::Temperature { temperature: 1.0 };
     let budget = SampleBudget { count: 4, tokens: None, sampling };
-    let sampled = short.samples(&questions(), &budget, &mut |_| {}).unwrap().results;
+    let leaves = Some(&short.config().mcts);
+    let sampled =
+        short.sampler().samples(&questions(), &budget, leaves, &mut |_| {}).unwrap().results;
     assert!(sampled.iter().all(|sampled| sampled.samples.len() == 4));
     let steps = serde_json::json!({
         "width": 4, "branch": 2, "sampling": { "temperature": { "temperature": 1.0 } }, "max_depth": 9, "balance": 0.2
     });
     let steps = serde_json::from_value(steps).unwrap();
     for method in StepMethod::ALL {
-        let found = short.steps(&questions(), &steps, method).unwrap().results;
+        let found =
+            short.sampler().steps(&questions(), &steps, method, &mut |_| {}).unwrap().results;
         assert!(found.iter().all(|found| !found.candidates.is_empty()), "{method:?}");
     }
 }

@@ -16,8 +16,12 @@ fn samples(rows: usize, budget: SampleBudget) -> Vec<Sampled> {
     let questions: Vec<Question<'_>> = (0..).zip(QUESTIONS).map(question).collect();
     let mut seen = vec![SearchProgress::default()];
     let watch = &mut |pulse| seen.push(pulse);
-    let found = searcher(rows, config(1, 4)).samples(&questions, &budget, watch).unwrap().results;
-    assert!(seen.is_sorted_by(|one, next| one.samples <= next.samples && one.tokens <= next.tokens));
+    let found = searcher(rows, config(1, 4));
+    let leaves = Some(&found.config().mcts);
+    let found = found.sampler().samples(&questions, &budget, leaves, watch).unwrap().results;
+    assert!(
+        seen.is_sorted_by(|one, next| one.samples <= next.samples && one.tokens <= next.tokens)
+    );
     assert_eq!(seen.last().map(|last| last.tokens), Some(found.iter().map(|s| s.tokens).sum()));
     found
 }

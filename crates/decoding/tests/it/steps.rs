@@ -19,7 +19,7 @@ fn searched(
     method: StepMethod,
     max_depth: u32,
 ) -> Result<Vec<StepSolutions>, Error> {
-    Ok(searcher.steps(&questions(), &steps(max_depth), method)?.results)
+    Ok(searcher.sampler().steps(&questions(), &steps(max_depth), method, &mut |_| {})?.results)
 }
 
 fn questions() -> Vec<Question<'static>> {
@@ -60,7 +60,9 @@ fn a_step_search_ends_at_its_depth_and_counts_what_it_writes() {
 #[test]
 fn a_step_search_says_how_much_memory_it_took() {
     for method in StepMethod::ALL {
-        let searched = searcher(64, config(1, 4)).steps(&questions(), &steps(3), method).unwrap();
+        let searched = searcher(64, config(1, 4));
+        let sampler = searched.sampler();
+        let searched = sampler.steps(&questions(), &steps(3), method, &mut |_| {}).unwrap();
         // Later steps read on from what earlier ones keep.
         assert!(searched.cost.kept_bytes > 0, "{method:?}: {:?}", searched.cost);
     }
