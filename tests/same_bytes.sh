@@ -30,7 +30,8 @@ sources() {
 # run <sources> <name>: builds them and makes the rounds in $work/runs/<name>.
 run() {
     echo "== $2: building $1" >&2
-    (cd "$1" && cargo build --quiet --release --locked --workspace --bins)
+    # Cargo takes crates at the same place in two checkouts for one, and what the other left for fresh if it is newer.
+    (cd "$1" && cargo clean --quiet --release --workspace && cargo build --quiet --release --locked --workspace --bins)
     rm -rf "$work/bin-$2" "$work/runs/$2"
     mkdir -p "$work/bin-$2"
     find "$CARGO_TARGET_DIR/release" -maxdepth 1 -type f -executable -exec cp {} "$work/bin-$2/" \;

@@ -200,3 +200,38 @@ impl Cache {
         Cost { kept_bytes: self.lock().most, ..cost }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_started_last_gives_way_and_comes_back_before_new_ones() {
+        let cache = Cache::new(Some(100));
+        (0..3).for_each(|index| cache.enter(index));
+        assert!(!cache.measure(0, 60) && !cache.measure(1, 50), "too much, but not the last ones");
+        assert!(cache.measure(2, 10));
+        cache.leave(2);
+        let has_room = |waiting: &[usize], index| {
+            let mut state = cache.lock();
+            state.waiting = waiting.iter().copied().collect();
+            cache.has_room(&state, index)
+        };
+        assert!(!has_room(&[2, 3], 2), "the other two need it all");
+        cache.leave(1);
+        assert!(!has_room(&[2, 3], 2), "as much as the largest needs is not there");
+        cache.leave(0);
+        assert!(has_room(&[2, 3], 2) && !has_room(&[2, 3], 3));
+        assert_eq!(cache.add_to(Cost::default()).kept_bytes, 120);
+    }
+
+    #[test]
+    fn a_single_question_has_room_whatever_it_needs() {
+        let cache = Cache::new(Some(1));
+        cache.enter(0);
+        assert!(!cache.measure(0, 500));
+        cache.leave(0);
+        cache.enter(1);
+        assert!(!cache.measure(1, 700));
+    }
+}

@@ -5,6 +5,9 @@
     reason = "only what is inlined into a vectorized function is compiled for its instructions"
 )]
 
+#[cfg(target_arch = "x86_64")]
+use std::sync::LazyLock;
+
 use crate::panels::{Interleaved, Out};
 
 /// Left-hand sides of pairs: `[inner / 2, rows of the block]` for each block of rows.
@@ -39,7 +42,9 @@ pub(crate) fn pair(values: [f32; 2]) -> u32 {
 pub(crate) fn is_fast() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        x86::is_there() && x86::is_amd()
+        // Asked once: a virtual machine leaves the processor to its host to name the maker.
+        static FAST: LazyLock<bool> = LazyLock::new(|| x86::is_there() && x86::is_amd());
+        *FAST
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -71,8 +76,10 @@ impl Pairs {
         x86::times(self, panel, to);
         #[cfg(not(target_arch = "x86_64"))]
         unreachable!(
-            "{self:?} {panel:?} {:?}: this processor has no dot product of pairs",
-            to.data
+            "{} times {} into {}: not on this processor",
+            self.inner,
+            panel.len(),
+            to.width
         );
     }
 }

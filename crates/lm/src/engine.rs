@@ -36,7 +36,7 @@ pub struct Engine {
     tokenizer: Tokenizer,
     model: Inference,
     service: Service,
-    options: EngineOptions,
+    workers: usize,
     /// What [`Self::read_shared`] has read, by its tokens.
     shared: Mutex<BTreeMap<Vec<u32>, Read>>,
 }
@@ -111,12 +111,15 @@ impl Engine {
             hidden_size: config.hidden_size,
         };
         let service = Service::start(models, &context, options, &team);
-        Self { config, tokenizer, model, service, options, shared: Mutex::default() }
+        let workers = options.workers.max(1);
+        Self { config, tokenizer, model, service, workers, shared: Mutex::default() }
     }
 
-    /// Maximum number of rows that go through the model at once.
-    pub fn rows_at_once(&self) -> usize {
-        self.options.workers.max(1) * self.options.rows.max(1)
+    /// How many callers with a few rows each keep the workers busy. In a search of `tiny`, twice and four times as many made
+    /// nothing faster, and their caches took more memory (docs/PERFORMANCE.md).
+    pub fn callers(&self) -> usize {
+        const PER_WORKER: usize = 16;
+        self.workers * PER_WORKER
     }
 
     /// The model's tokenizer.

@@ -141,11 +141,11 @@ impl StoredTensor {
     pub(crate) fn forget(&self) {
         if let Values::File { map, at, .. } = &self.values {
             // SAFETY: the map is of a file and only read, so a page that was dropped comes back as it was.
-            let dropped = unsafe {
+            let advised = unsafe {
                 map.unchecked_advise_range(UncheckedAdvice::DontNeed, at.start, at.len())
             };
             // Where the system does not take the advice, the pages stay until it needs the memory.
-            drop(dropped);
+            advised.unwrap_or(());
         }
     }
 }

@@ -151,7 +151,7 @@ impl Policy {
     /// How many questions to have in progress at once, so that the model always has enough to do.
     pub fn questions_at_once(&self) -> usize {
         match &*self.writer {
-            Writer::Local(engine) => engine.rows_at_once(),
+            Writer::Local(engine) => engine.callers(),
             // While one answer is on its way back and its question says what it needs next, another one is asked.
             Writer::Server(server) => 2 * server.requests(),
         }
