@@ -1,182 +1,155 @@
-"""A real language model here and behind vLLM on the same CPU: `evaluate run` and `search` of the same questions, in turn.
+"""A real language model here and behind vLLM on the same CPU, with the same questions.
 
-    python benches/real.py MODEL PROBLEMS --vllm ENV [--questions 32] [--trees 64] [--runs 3] [--preset chat-gsm8k]
+    python benches/real.py greedy MODEL PROBLEMS --vllm ENV [--questions 32] [--runs 3]
+    python benches/real.py search MODEL PROBLEMS --vllm ENV [--questions 64] [--seconds 130]
 
 MODEL is a Hugging Face directory, PROBLEMS a JSONL file like GSM8K's test.jsonl, ENV a virtual environment with vLLM's CPU build.
-Prints tokens per second of greedy answers, from the metrics of `evaluate run`, which leave loading out; for searches the CPU
-seconds per tree, and how many requests vLLM was running (its own metric, sampled). Everything is in target/bench/real.json.
+`greedy` answers by `evaluate run`, in turn here and with vLLM, and prints tokens per second, loading left out, and the peak of our
+memory. `search` searches with vLLM as policy and critic for some time, and prints how many requests vLLM was running, its own
+metric, every second. What was measured is in target/bench/real-*.json.
 """
 
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "target" / "bench" / "real"
-STAGES = ROOT / "target" / "release"
+from compare import CORES, OUT as BENCH, ROOT, STAGES, run
+
+OUT = BENCH / "real"
+PRESET = ROOT / "pipelines" / "chat-gsm8k"
 ADDRESS = "http://127.0.0.1:8765"
+SERVED = f"{ADDRESS}/v1"
 
 
-def stage(*words):
-    """Runs a stage; returns its wall-clock and CPU seconds."""
-    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    process = subprocess.run([str(word) for word in words], cwd=ROOT, capture_output=True, text=True)
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(map(str, words))}\n{process.stdout}\n{process.stderr}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": time.perf_counter() - begun, "cpu": cpu}
-
-
-def questions(problems, count, preset):
+def questions(problems, count):
     """The first questions, imported."""
     out = OUT / f"problems-{count}"
     if not out.exists():
         head = OUT / "head.jsonl"
         head.write_text("".join(problems.read_text().splitlines(keepends=True)[:count]))
-        stage(STAGES / "synthesize", "import", "--config", preset / "import.toml", "--format", "gsm8k", "--input", head,
-              "--split", "test", "--out", out)
+        run([STAGES / "synthesize", "import", "--config", PRESET / "import.toml", "--format", "gsm8k", "--input", head, "--split",
+             "test", "--out", out], CORES)
     return out
 
 
-def greedy(policy, problems, preset, precision):
-    """Tokens per second of greedy answers, without loading."""
+def greedy(policy, problems):
+    """Greedy answers: tokens, seconds without loading, and peak memory in bytes."""
     out = OUT / "greedy"
     shutil.rmtree(out, ignore_errors=True)
-    stage(STAGES / "evaluate", "run", "--config", preset / "evaluate.toml", "--set", "search_problems=0", "--text",
-          preset / "text.toml", "--set", f'text.precision="{precision}"', "--policy", policy, "--problems", problems, "--out", out)
+    measured = run([STAGES / "evaluate", "run", "--config", PRESET / "evaluate.toml", "--set", "search_problems=0", "--text",
+                    PRESET / "text.toml", "--policy", policy, "--problems", problems, "--out", out], CORES)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "greedy" in row.get("decoders", [])]
-    results = json.loads((out / "results.json").read_text())
-    return {"tokens": sum(row["tokens"] for row in rows), "seconds": sum(row["seconds"] for row in rows), "results": results}
+    tokens, seconds = (sum(row[key] for row in rows) for key in ["tokens", "seconds"])
+    return {"tokens": tokens, "seconds": seconds, "memory": measured["memory"]}
 
 
-def search(policy, problems, preset, precision):
-    """A search with the policy as its own critic."""
+def search_command(problems):
+    """A search with vLLM as policy, fast policy and critic in words."""
     for out in ["nodes", "trajectories"]:
         shutil.rmtree(OUT / out, ignore_errors=True)
-    return stage(STAGES / "search", "--config", preset / "search.toml", "--text", preset / "text.toml", "--set",
-                 f'text.precision="{precision}"', "--tree", preset / "tree.toml", "--policy", policy, "--fast-policy", policy,
-                 "--critic", policy, "--weak-critics", "--prompts", problems, "--out-nodes", OUT / "nodes", "--out-trajectories",
-                 OUT / "trajectories")
+    # Words that a Qwen2.5 considers after the preset's question.
+    words = [("yes", " yes"), ("no", " no")]
+    words = [f'text.critic.words.{head}.{key}="{word}"' for head in ["orm", "prm", "value"] for key, word in words]
+    return [STAGES / "search", "--config", PRESET / "search.toml", "--text", PRESET / "text.toml", "--tree", PRESET / "tree.toml",
+            *[flag for word in words for flag in ["--set", word]], "--policy", SERVED, "--fast-policy", SERVED, "--critic", SERVED,
+            "--weak-critics", "--requests", "32", "--prompts", problems, "--out-nodes", OUT / "nodes", "--out-trajectories",
+            OUT / "trajectories"]
 
 
 class Vllm:
-    """A vLLM server on all cores, and what it says of itself."""
+    """A vLLM server on all cores. Stopped at the end of a `with`."""
 
     def __init__(self, env, model):
+        # Its CPU build fails at a request with a seed whose prompt it reads in pieces, so a pass has room for many prompts.
         words = [env / "bin" / "vllm", "serve", model, "--dtype", "bfloat16", "--max-model-len", "2048", "--host", "127.0.0.1",
-                 "--port", ADDRESS.rsplit(":", 1)[1], "--max-num-seqs", "64",
-                 # Its CPU build fails at a request with a seed whose prompt it reads in pieces: a pass has room for all.
-                 "--max-num-batched-tokens", "14000"]
-        cores = os.cpu_count()
-        settings = {"VLLM_CPU_KVCACHE_SPACE": "4", "VLLM_CPU_OMP_THREADS_BIND": f"0-{cores - 1}"}
+                 "--port", ADDRESS.rsplit(":", 1)[1], "--max-num-seqs", "64", "--max-num-batched-tokens", "14000"]
+        settings = {"VLLM_CPU_KVCACHE_SPACE": "4", "VLLM_CPU_OMP_THREADS_BIND": f"0-{CORES - 1}"}
         self.log = (OUT / "vllm.log").open("w")
         self.process = subprocess.Popen(words, env=dict(os.environ, **settings), stdout=self.log, stderr=self.log)
-        for _ in range(300):
+
+    def __enter__(self):
+        for _ in range(600):
             try:
                 urllib.request.urlopen(f"{ADDRESS}/health", timeout=2).read()
-                return
+                return self
             except OSError:
                 if self.process.poll() is not None:
-                    sys.exit(f"vLLM has ended: {self.log.name}")
+                    break
                 time.sleep(1)
+        self.__exit__()
         sys.exit(f"vLLM does not answer: {self.log.name}")
 
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
     def running(self):
-        """The number of requests that it is running."""
+        """The number of requests that it is running; one for several samples counts as several."""
         text = urllib.request.urlopen(f"{ADDRESS}/metrics", timeout=5).read().decode()
         lines = [line for line in text.splitlines() if line.startswith("vllm:num_requests_running")]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
-    def watched(self, work):
-        """Runs `work`; returns its result and the requests that were running meanwhile, every half second."""
-        seen, done = [], threading.Event()
 
-        def watch():
-            while not done.wait(0.5):
-                seen.append(self.running())
+def compare_greedy(args):
+    problems = questions(args.problems, args.questions)
+    found = {"here": [], "vllm, cold": [], "vllm, warm": []}
+    for _ in range(args.runs):
+        found["here"].append(greedy(args.model, problems))
+        with Vllm(args.vllm, args.model):
+            # The first run fills its prefix cache.
+            for name in ["vllm, cold", "vllm, warm"]:
+                found[name].append(greedy(SERVED, problems))
+    rates = {name: statistics.median(run["tokens"] / run["seconds"] for run in runs) for name, runs in found.items()}
+    for name, rate in rates.items():
+        print(f"{name}: {rate:.1f} tokens per second")
+    print(f"here / vllm, warm: {rates['here'] / rates['vllm, warm']:.2f}; our peak: "
+          f"{max(run['memory'] for run in found['here']) / 2**30:.1f} GiB")
+    return found
 
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            return work(), seen
-        finally:
-            done.set()
-            thread.join()
 
-    def cpu(self):
-        """CPU seconds of the server so far, with its workers."""
-        total, ticks = 0.0, os.sysconf("SC_CLK_TCK")
-        group = {self.process.pid}
-        for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
-            try:
-                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(fields[1]) in group or int(folder.name) in group:
-                group.add(int(folder.name))
-                total += (int(fields[11]) + int(fields[12])) / ticks
-        return total
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+def watch_search(args):
+    problems = questions(args.problems, args.questions)
+    running = []
+    with Vllm(args.vllm, args.model) as server, (OUT / "search.log").open("w") as log:
+        search = subprocess.Popen([str(word) for word in search_command(problems)], cwd=ROOT, stdout=log, stderr=log)
+        begun = time.monotonic()
+        while time.monotonic() - begun < args.seconds and search.poll() is None:
+            time.sleep(1)
+            running.append(server.running())
+        if search.poll() not in [None, 0]:
+            sys.exit(f"search has ended: {log.name}")
+        search.kill()
+        search.wait()
+    # The first seconds test the server.
+    running = running[20:]
+    print(f"requests running at vLLM: mean {statistics.mean(running):.1f}, median {statistics.median(running):.0f}, of {len(running)} "
+          "samples")
+    return running
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = {"greedy": (compare_greedy, 32), "search": (watch_search, 64)}
+    parser.add_argument("command", choices=commands)
     parser.add_argument("model", type=Path)
     parser.add_argument("problems", type=Path)
     parser.add_argument("--vllm", type=Path, required=True)
-    parser.add_argument("--questions", type=int, default=32)
-    parser.add_argument("--trees", type=int, default=64)
+    parser.add_argument("--questions", type=int)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--preset", default="chat-gsm8k")
-    parser.add_argument("--skip", default="", help="search, or greedy")
+    parser.add_argument("--seconds", type=int, default=130)
     args = parser.parse_args()
+    command, count = commands[args.command]
+    args.questions = args.questions or count
     OUT.mkdir(parents=True, exist_ok=True)
-    preset = ROOT / "pipelines" / args.preset
-    served = f"{ADDRESS}/v1"
-    found = {"greedy": {"here": [], "here_f32": [], "vllm": []}, "search": {}}
-    if args.skip != "greedy":
-        problems = questions(args.problems, args.questions, preset)
-        for _ in range(args.runs):
-            found["greedy"]["here"].append(greedy(args.model, problems, preset, "bf16"))
-            server = Vllm(args.vllm, args.model)
-            # The first run fills its prefix cache.
-            for _ in range(2):
-                found["greedy"]["vllm"].append(greedy(served, problems, preset, "f32"))
-            server.stop()
-        rates = {}
-        for name, runs in found["greedy"].items():
-            runs = runs[1::2] if name == "vllm" else runs
-            if runs:
-                rates[name] = statistics.median(run["tokens"] / run["seconds"] for run in runs)
-        print("greedy, tokens per second:", {name: round(rate, 1) for name, rate in rates.items()},
-              "ratio", round(rates["here"] / rates["vllm"], 2))
-    if args.skip != "search":
-        problems = questions(args.problems, args.trees, preset)
-        here = search(args.model, problems, preset, "bf16")
-        server = Vllm(args.vllm, args.model)
-        before = server.cpu()
-        there, running = server.watched(lambda: search(served, problems, preset, "f32"))
-        there["cpu"] += server.cpu() - before
-        server.stop()
-        found["search"] = {"here": here, "vllm": there, "running": running}
-        print("search, CPU seconds per tree:", round(here["cpu"] / args.trees, 1), "and", round(there["cpu"] / args.trees, 1),
-              "; wall:", round(here["wall"]), "and", round(there["wall"]), "; requests running at vLLM: mean",
-              round(statistics.mean(running), 1), "median", statistics.median(running))
-    (OUT.parent / "real.json").write_text(json.dumps(found, indent=1))
+    (BENCH / f"real-{args.command}.json").write_text(json.dumps(command(args), indent=1))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@
 mod active;
 mod any_model;
 pub mod candidate;
+mod concurrent;
 mod config;
-mod each;
 mod error;
 mod fitting;
 #[cfg(test)]

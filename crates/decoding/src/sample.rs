@@ -8,8 +8,8 @@ use policy::{Continuation, FinishReason, Part, StateRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
+use crate::concurrent::InProgress;
 use crate::config::check_sampling;
-use crate::each::InProgress;
 use crate::memory::Costed;
 use crate::{Error, Question, Sampler, SearchProgress};
 
@@ -148,7 +148,7 @@ impl Sampler {
         questions: &[Question<'_>],
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Continuation>, Error> {
-        self.each(questions, watch, |work, question| {
+        self.for_each_question(questions, watch, |work, question| {
             // Greedy decoding draws nothing.
             let state = StateRequest { seed: 0, ..sample_of(&question, Sampling::Greedy, 0) };
             let written = self.policy.write(&[state], &mut work.memory.policy)?;
@@ -156,25 +156,6 @@ impl Sampler {
             work.step(SearchProgress { tokens: answer.tokens.into(), ..SearchProgress::default() });
             Ok(answer)
         })
-    }
-
-    /// Draws `count` samples for every question. A smaller count gives a prefix of the samples of a larger one. With the
-    /// settings of a search they are also scored as its leaves. Reports progress to `watch`.
-    ///
-    /// # Errors
-    /// An error of a model.
-    pub fn independent_samples(
-        &self,
-        questions: &[Question<'_>],
-        (sampling, count): (Sampling, u32),
-        leaves: Option<&mcts::Config>,
-        watch: &mut dyn FnMut(SearchProgress),
-    ) -> Result<Costed<Vec<Candidate>>, Error> {
-        let budget = SampleBudget { count, tokens: None, sampling };
-        let Costed { results, cost } = self.samples(questions, &budget, leaves, watch)?;
-        let candidates =
-            |sampled: Sampled| sampled.samples.into_iter().map(|one| one.candidate).collect();
-        Ok(Costed { results: results.into_iter().map(candidates).collect(), cost })
     }
 
     /// Draws samples for every question within the budget and scores them. A smaller budget gives a prefix of the samples
@@ -189,7 +170,7 @@ impl Sampler {
         leaves: Option<&mcts::Config>,
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Sampled>, Error> {
-        self.each(questions, watch, |work, question| {
+        self.for_each_question(questions, watch, |work, question| {
             let drawn = self.draw_samples(question, budget, work)?;
             let tokens = total(&lengths(&drawn));
             let kept = budget.kept(&lengths(&drawn)).min(drawn.len());

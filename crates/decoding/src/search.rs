@@ -38,7 +38,7 @@ impl Searcher {
         questions: &[Question<'_>],
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<Searched>, Error> {
-        self.sampler.each(questions, watch, |work, question| {
+        self.sampler.for_each_question(questions, watch, |work, question| {
             let tree = Tree::new(&self.config.mcts)?;
             let taken = self.sampler.policy.taken(question.text, "")?;
             let mut search = ActiveSearch { taken, ..ActiveSearch::new(question, tree) };

@@ -143,10 +143,10 @@ impl Searcher {
         &self.sampler
     }
 
-    /// Checks which questions, given as (id, text), leave room in every model's context for one option of maximum length.
+    /// As [`Sampler::fitting`], for the fast policy, too.
     ///
     /// # Errors
-    /// [`Error::Policy`] or [`Error::Critic`] if a tokenizer or a server fails.
+    /// As [`Sampler::fitting`].
     pub fn fitting<'q>(
         &self,
         questions: impl IntoIterator<Item = (&'q str, &'q str)>,

@@ -16,8 +16,8 @@ use policy::{Continuation, StateRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
+use crate::concurrent::InProgress;
 use crate::config::check_sampling;
-use crate::each::InProgress;
 use crate::memory::Costed;
 use crate::{Error, Question, Sampler, SearchProgress};
 
@@ -178,7 +178,7 @@ impl Sampler {
         watch: &mut dyn FnMut(SearchProgress),
     ) -> Result<Costed<StepSolutions>, Error> {
         self.critic().require(Head::Prm)?;
-        self.each(questions, watch, |work, question| {
+        self.for_each_question(questions, watch, |work, question| {
             self.step_search(question, config, method, work)
         })
     }

@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use decoding::{
-    Candidate, Costed, Head, Pick, Question, Sampler, SearchConfig, SearchProgress, Searched,
-    Searcher, StepConfig, StepMethod, StepSolutions, candidate,
+    Candidate, Costed, Head, Pick, Question, SampleBudget, Sampled, Sampler, SearchConfig,
+    SearchProgress, Searched, Searcher, StepConfig, StepMethod, StepSolutions, candidate,
 };
-use lm::Sampling;
 use policy::Continuation;
 use stage::{Failure, Progress};
 
@@ -118,14 +117,15 @@ pub(crate) fn by_tree(
 /// A way to pick one of several samples.
 type PickSample = fn(&[Candidate]) -> Option<usize>;
 
-/// Draws `count` samples per question and answers with each way to pick one of them that the critics allow. The best leaf
+/// Draws samples and answers with each way to pick one of them that the critics allow. The best leaf
 /// is judged by the weights of a search.
 pub(crate) fn by_samples(
     sampler: &Sampler,
     search: Option<&SearchConfig>,
-    (sampling, count): (Sampling, u32),
+    budget: &SampleBudget,
     asked: Asked<'_>,
 ) -> Result<Decoded, Failure> {
+    let count = budget.count;
     let judged = sampler.critic().heads().any(|head| head == Head::Orm);
     // A single sample leaves nothing to pick from.
     let picks: Vec<(String, PickSample)> = if count == 1 {
@@ -141,15 +141,19 @@ pub(crate) fn by_samples(
         possible.map(|(_, decoder, pick)| (format!("{decoder}@{count}"), pick)).collect()
     };
     let (names, picks): (Vec<String>, Vec<PickSample>) = picks.into_iter().unzip();
-    let answers = |candidates: &Vec<Candidate>| Answers {
-        texts: picks.iter().map(|pick| text_of(candidates, pick(candidates))).collect(),
-        // A pick pays for every sample it chose from.
-        tokens: candidates.iter().map(|c| u64::from(c.tokens)).sum(),
-        nodes: None,
+    let answers = |sampled: &Sampled| {
+        let candidates: Vec<Candidate> =
+            sampled.samples.iter().map(|sample| sample.candidate.clone()).collect();
+        Answers {
+            texts: picks.iter().map(|pick| text_of(&candidates, pick(&candidates))).collect(),
+            // A pick pays for every sample it chose from.
+            tokens: sampled.tokens,
+            nodes: None,
+        }
     };
     let leaves = search.map(|search| &search.mcts);
     let decode = |questions: &[Question<'_>], watch: Watch<'_>| {
-        sampler.independent_samples(questions, (sampling, count), leaves, watch)
+        sampler.samples(questions, budget, leaves, watch)
     };
     Decoded::timed(names, asked, decode, answers)
 }

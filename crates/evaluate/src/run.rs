@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use dataset::{Dataset, Input, METRICS, Output, chunk, seed_for};
 use decoding::{
-    Cost, Fitting, ModelAt, Models, Question, Runtime, Sampler, SearchConfig, Searcher, StepMethod,
-    TextConfig,
+    Cost, Fitting, ModelAt, Models, Question, Runtime, SampleBudget, Sampler, SearchConfig,
+    Searcher, StepMethod, TextConfig,
 };
 use schema::{Evaluation, Prompt};
 use serde::Serialize;
@@ -304,8 +304,10 @@ impl Evaluator<'_> {
         let trees = self.searchers.iter().map(|(name, searcher)| by_tree(searcher, name, asked));
         let search = self.searchers.first().map(|(_, searcher)| searcher.config());
         let samples = self.config.sample.iter().flat_map(|config| {
-            let drawn = config.samples.iter().map(|&count| (config.sampling, count));
-            drawn.map(|drawn| by_samples(sampler, search, drawn, asked))
+            config.samples.iter().map(|&count| {
+                let budget = SampleBudget { count, tokens: None, sampling: config.sampling };
+                by_samples(sampler, search, &budget, asked)
+            })
         });
         let steps = self.config.steps.iter().flat_map(|config| {
             StepMethod::ALL.map(|method| by_steps(sampler, config, method, asked))

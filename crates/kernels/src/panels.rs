@@ -18,6 +18,10 @@ pub(crate) const PANEL: usize = 32;
 /// The longest line read at once, in floats. Also the padding needed after a [`Matrix`].
 pub(crate) const SPARE: usize = 4 * PANEL;
 
+/// Most rows of a block that is multiplied by pairs of bfloat16. Widening takes registers that a twelfth row would need:
+/// with it, the sums of 16 lanes are spilled, and a product is three times slower (docs/PERFORMANCE.md).
+const PAIR_ROWS: usize = 11;
+
 /// The left-hand side of a product: rows `stride` apart in `data`, each starting at column `from`.
 pub(crate) struct LeftRows<'a> {
     pub(crate) data: &'a [f32],
@@ -88,11 +92,10 @@ impl Interleaved {
         self.load_in_blocks(rows, rows_at_once::<S>());
     }
 
-    /// The same for products with pairs of bfloat16. Widening takes registers that a twelfth row would need: with it, the
-    /// sums of 16 lanes are spilled, and a product is three times slower.
+    /// The same for products with pairs of bfloat16.
     #[inline(always)]
     pub(crate) fn load_for_pairs<S: Simd>(&mut self, rows: &LeftRows<'_>) {
-        self.load_in_blocks(rows, rows_at_once::<S>().min(11));
+        self.load_in_blocks(rows, rows_at_once::<S>().min(PAIR_ROWS));
     }
 
     #[inline(always)]

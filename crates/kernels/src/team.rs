@@ -78,7 +78,7 @@ impl Team {
     }
 
     /// Applies a function to two slices value by value, and joins what it returns.
-    pub fn zip(
+    pub fn zip_with(
         &self,
         a: &[f32],
         b: &[f32],

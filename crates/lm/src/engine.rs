@@ -26,7 +26,7 @@ use crate::prefix::{PrefixCounts, Prefixes, Read, ScopedRow};
 pub use crate::requests::{
     EmbedRequest, Generation, GenerationRequest, ScoreRequest, Stop, StopReason, Until,
 };
-use crate::service::{Context, Service};
+use crate::scheduler::{Context, Scheduler};
 use crate::{Checkpoint, Error, ModelConfig, Precision, Tokenizer, device};
 
 /// A model that is ready for inference. Callers on several threads share it: their rows go through the model together.
@@ -35,9 +35,9 @@ pub struct Engine {
     config: ModelConfig,
     tokenizer: Tokenizer,
     model: Inference,
-    service: Service,
+    scheduler: Scheduler,
     workers: usize,
-    /// What [`Self::read_shared`] has read, by its tokens.
+    /// Keys and values of prefixes that rows of all callers share, by their tokens. See [`Self::read_shared`].
     shared: Mutex<BTreeMap<Vec<u32>, Read>>,
 }
 
@@ -64,8 +64,8 @@ impl Engine {
     ) -> Self {
         let team = Team::of(options.workers);
         let on = |device: &Device| Inference::new(checkpoint, device, precision, &team);
-        let about = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
-        Self::of(about, devices.iter().map(on).collect(), options, team)
+        let (config, tokenizer) = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
+        Self::of(config, tokenizer, devices.iter().map(on).collect(), options, team)
     }
 
     /// Loads a Hugging Face directory for inference. On the CPU, weights go from the file to where they are used, and are
@@ -85,12 +85,13 @@ impl Engine {
         let stored = StoredModel::open(dir)?;
         let team = Team::of(options.workers);
         let model = Inference::packed(&stored, precision, &team);
-        Ok(Self::of((stored.config, stored.tokenizer), vec![model], options, team))
+        Ok(Self::of(stored.config, stored.tokenizer, vec![model], options, team))
     }
 
     /// Starts the threads. A model on the CPU serves all workers; of those on other devices, each is one worker's.
     fn of(
-        (config, tokenizer): (ModelConfig, Tokenizer),
+        config: ModelConfig,
+        tokenizer: Tokenizer,
         models: Vec<Inference>,
         options: EngineOptions,
         team: Team,
@@ -110,9 +111,9 @@ impl Engine {
             vocab_size: config.vocab_size,
             hidden_size: config.hidden_size,
         };
-        let service = Service::start(models, &context, options, &team);
+        let scheduler = Scheduler::start(models, &context, options, &team);
         let workers = options.workers.max(1);
-        Self { config, tokenizer, model, service, workers, shared: Mutex::default() }
+        Self { config, tokenizer, model, scheduler, workers, shared: Mutex::default() }
     }
 
     /// How many callers with a few rows each keep the workers busy. In a search of `tiny`, twice and four times as many made

@@ -15,7 +15,7 @@ pub(crate) use self::packed::PackedDecoder;
 pub(crate) use self::padded::{Cached, PaddedDecoder, padded_new, padded_prefix};
 
 use crate::checkpoint::StoredModel;
-use crate::job::{Job, Wanted};
+use crate::job::{Job, JobKind};
 use crate::tensors::values;
 use crate::{Checkpoint, Precision, device, stored};
 
@@ -69,7 +69,7 @@ impl Inference {
             Self::Packed(decoder) => decoder.row_logits(row),
             Self::Padded(decoder) => {
                 let (before, tokens) = (Vec::new(), row.to_vec());
-                let job = Job { before, tokens, wanted: Wanted::Hidden };
+                let job = Job { before, tokens, kind: JobKind::Hidden };
                 let (hidden, _) = decoder.forward(&[&job]);
                 values(decoder.logits(hidden))
             }

@@ -1,4 +1,4 @@
-//! What a model is asked for, row by row.
+//! Jobs: single rows to run through a model, and their results.
 
 use std::sync::Arc;
 
@@ -14,34 +14,34 @@ pub(crate) struct Job {
     pub(crate) before: Vec<Piece>,
     /// At least one token.
     pub(crate) tokens: Vec<u32>,
-    pub(crate) wanted: Wanted,
+    pub(crate) kind: JobKind,
 }
 
-/// What is wanted of a row.
+/// The result that a job asks for.
 #[derive(Debug, Clone)]
-pub(crate) enum Wanted {
+pub(crate) enum JobKind {
     /// The keys and values of the first `keep` new tokens, and the scalar heads of all.
     Read { keep: usize },
     /// The final hidden state of the last token.
     Hidden,
     /// The probability of each of these tokens as the next one.
-    Next(Arc<[u32]>),
+    NextToken(Arc<[u32]>),
     /// A continuation.
-    Written(Arc<GenerationRequest>),
+    Generate(Arc<GenerationRequest>),
 }
 
 /// The result of a job.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum JobResult {
     Read(Read),
     Hidden(Vec<f32>),
-    Next(Vec<f32>),
-    Written(Written),
+    NextToken(Vec<f32>),
+    Generated(Generated),
 }
 
 /// A continuation.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct Generated {
     pub(crate) generation: Generation,
     /// Keys and values of the last prompt token and all generated tokens but the last, if the request keeps them. (The
     /// last generated token was never run through the model.)
@@ -56,33 +56,33 @@ impl Job {
 
     /// How many of the new tokens' keys and values to return, from the first on.
     pub(crate) fn keep(&self) -> usize {
-        match self.wanted {
-            Wanted::Read { keep } => keep,
-            Wanted::Hidden | Wanted::Next(_) | Wanted::Written(_) => 0,
+        match self.kind {
+            JobKind::Read { keep } => keep,
+            JobKind::Hidden | JobKind::NextToken(_) | JobKind::Generate(_) => 0,
         }
     }
 }
 
-// Each kind of job has one kind of result, which the workers pair.
-impl Done {
+// A worker answers each kind of job with its own kind of result.
+impl JobResult {
     pub(crate) fn into_read(self) -> Read {
         match self {
             Self::Read(read) => read,
-            other => unreachable!("{other:?} is not what a row that is read gives"),
+            other => unreachable!("a read job was answered with {other:?}"),
         }
     }
 
     pub(crate) fn into_numbers(self) -> Vec<f32> {
         match self {
-            Self::Hidden(numbers) | Self::Next(numbers) => numbers,
-            other => unreachable!("{other:?} are not the numbers of a row"),
+            Self::Hidden(numbers) | Self::NextToken(numbers) => numbers,
+            other => unreachable!("a job for numbers was answered with {other:?}"),
         }
     }
 
-    pub(crate) fn into_written(self) -> Written {
+    pub(crate) fn into_generated(self) -> Generated {
         match self {
-            Self::Written(written) => written,
-            other => unreachable!("{other:?} is not what a row that is written gives"),
+            Self::Generated(generated) => generated,
+            other => unreachable!("a generation job was answered with {other:?}"),
         }
     }
 }

@@ -30,7 +30,7 @@ pub mod prefix;
 mod requests;
 mod rotary;
 pub mod sampling;
-mod service;
+mod scheduler;
 mod stored;
 mod tensor_file;
 mod tensors;

@@ -3,7 +3,7 @@
 use super::read::job;
 use super::{Engine, finite};
 use crate::Error;
-use crate::job::{Done, Wanted};
+use crate::job::{JobKind, JobResult};
 use crate::prefix::{Prefixes, ScopedRow};
 use crate::requests::EmbedRequest;
 
@@ -17,7 +17,7 @@ impl Engine {
         rows: &[EmbedRequest],
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Vec<f32>>, Error> {
-        let hidden = self.last_tokens(rows, &Wanted::Hidden, prefixes)?;
+        let hidden = self.last_tokens(rows, &JobKind::Hidden, prefixes)?;
         prefixes.count(self.cost(rows.len(), 0));
         Ok(hidden)
     }
@@ -32,17 +32,16 @@ impl Engine {
         tokens: &[u32],
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Vec<f32>>, Error> {
-        let next = self.last_tokens(rows, &Wanted::Next(tokens.into()), prefixes)?;
+        let next = self.last_tokens(rows, &JobKind::NextToken(tokens.into()), prefixes)?;
         prefixes.count(self.cost(rows.len(), rows.len()));
         Ok(next)
     }
 
-    /// Reads rows, and returns what is wanted of their last tokens. Only these are new in the end, and they are not
-    /// cached.
+    /// Reads all but the last token of each row into the cache, then runs the last tokens as jobs of one kind.
     fn last_tokens(
         &self,
         rows: &[EmbedRequest],
-        wanted: &Wanted,
+        kind: &JobKind,
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Vec<f32>>, Error> {
         let limit = self.config.max_position_embeddings;
@@ -51,9 +50,9 @@ impl Engine {
             rows.iter().map(|row| ScopedRow { scope: row.scope, ids: &row.ids }).collect();
         let cached = self.read_before(&rows, prefixes);
         let jobs = rows.iter().zip(&cached);
-        let jobs = jobs.map(|(&row, cached)| job(row, cached, prefixes, wanted.clone()));
-        let done = self.service.run(jobs.collect());
-        let numbers: Vec<Vec<f32>> = done.into_iter().map(Done::into_numbers).collect();
+        let jobs = jobs.map(|(&row, cached)| job(row, cached, prefixes, kind.clone()));
+        let done = self.scheduler.run(jobs.collect());
+        let numbers: Vec<Vec<f32>> = done.into_iter().map(JobResult::into_numbers).collect();
         numbers.iter().try_for_each(|numbers| finite(numbers))?;
         Ok(numbers)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Engine, finite};
 use crate::Error;
-use crate::job::{Job, Wanted, Written};
+use crate::job::{Generated, Job, JobKind};
 use crate::prefix::{CachedPrefix, Prefixes, Read, ScopedRow};
 use crate::requests::{Generation, GenerationRequest};
 
@@ -27,12 +27,12 @@ impl Engine {
         let job = |(request, prefix): (&GenerationRequest, &CachedPrefix)| Job {
             before: prefixes.pieces(prefix),
             tokens: request.prompt.last().copied().into_iter().collect(),
-            wanted: Wanted::Written(Arc::new(request.clone())),
+            kind: JobKind::Generate(Arc::new(request.clone())),
         };
-        let done = self.service.run(requests.iter().zip(&cached).map(job).collect());
+        let done = self.scheduler.run(requests.iter().zip(&cached).map(job).collect());
         let mut generations = Vec::with_capacity(requests.len());
         for (request, done) in requests.iter().zip(done) {
-            let Written { generation, kv } = done.into_written();
+            let Generated { generation, kv } = done.into_generated();
             finite(&generation.drawn.logprobs)?;
             let new = generation.drawn.ids.len();
             prefixes.count(self.cost(new, new));

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::rows::{ReadRequest, RowRead, distinct, shared};
-use crate::job::{Job, Wanted};
+use crate::job::{Job, JobKind};
 use crate::prefix::{CachedPrefix, PrefixCounts, Prefixes, Read, ScopedRow};
 
 impl Engine {
@@ -32,9 +32,9 @@ impl Engine {
         let mut shared = self.shared.lock().expect("no thread of an engine panics");
         let read = shared.entry(ids.to_vec()).or_insert_with(|| {
             prefixes.count(self.cost(ids.len(), 0));
-            let wanted = Wanted::Read { keep: ids.len() };
-            let job = Job { before: Vec::new(), tokens: ids.to_vec(), wanted };
-            let mut done = self.service.run(vec![job]);
+            let kind = JobKind::Read { keep: ids.len() };
+            let job = Job { before: Vec::new(), tokens: ids.to_vec(), kind };
+            let mut done = self.scheduler.run(vec![job]);
             done.remove(0).into_read()
         });
         prefixes.insert_shared(ids, read);
@@ -68,9 +68,9 @@ impl Engine {
         let open: Vec<usize> = (0..requests.len()).filter(|&row| new(row) > 0).collect();
         let job = |&row: &usize| {
             let keep = requests[row].keep.saturating_sub(cached[row].tokens);
-            job(requests[row].row, &cached[row], prefixes, Wanted::Read { keep })
+            job(requests[row].row, &cached[row], prefixes, JobKind::Read { keep })
         };
-        let done = self.service.run(open.iter().map(job).collect());
+        let done = self.scheduler.run(open.iter().map(job).collect());
         let tokens = open.iter().map(|&row| new(row)).sum();
         let mut rows: Vec<RowRead> =
             cached.into_iter().map(|prefix| RowRead { prefix, ..RowRead::default() }).collect();
@@ -93,8 +93,8 @@ pub(super) fn job(
     row: ScopedRow<'_>,
     cached: &CachedPrefix,
     prefixes: &Prefixes,
-    wanted: Wanted,
+    kind: JobKind,
 ) -> Job {
     let tokens = row.ids[cached.tokens..].to_vec();
-    Job { before: prefixes.pieces(cached), tokens, wanted }
+    Job { before: prefixes.pieces(cached), tokens, kind }
 }

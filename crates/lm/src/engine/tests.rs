@@ -14,10 +14,10 @@ fn engines(checkpoint: &Checkpoint) -> [Engine; 2] {
     let device = device::cpu();
     let options = EngineOptions { workers: 2, rows: 7 };
     let padded = Inference::Padded(Box::new(PaddedDecoder::new(checkpoint, &device)));
-    let about = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
+    let (config, tokenizer) = (checkpoint.config.clone(), checkpoint.tokenizer.clone());
     [
         Engine::new(checkpoint, &[device], Precision::F32, options),
-        Engine::of(about, vec![padded.clone(), padded], options, Team::alone()),
+        Engine::of(config, tokenizer, vec![padded.clone(), padded], options, Team::alone()),
     ]
 }
 

@@ -10,7 +10,7 @@ use kernels::spans::{Span, Spans};
 use kernels::{KvShape, Team};
 
 use self::embedding::Embedding;
-use self::layers::{Linear, Norm, PackedBlock};
+use self::layers::{Linear, Norm, PackedBlock, PackedPass};
 use crate::checkpoint::{EMBEDDING, OUTPUT};
 use crate::rotary::Rotary;
 use crate::stored::StoredTensors;
@@ -83,8 +83,9 @@ impl PackedDecoder {
         let positions: Vec<usize> = spans.rows.iter().flat_map(Span::positions).collect();
         let angles = self.rotary.angles(&positions);
         let mut x = self.embedding.rows(tokens);
+        let mut pass = PackedPass { angles: &angles, spans, team };
         for (layer, block) in self.blocks.iter().enumerate() {
-            block.forward(&mut x, &angles, (&mut *spans, layer), team);
+            block.forward(&mut x, &mut pass, layer);
         }
         spans.advance();
         self.norm.forward(&x, team)

@@ -24,7 +24,7 @@ const EXTENDS: &str = "extends";
 // Merging recurses into sections: a key with 50 000 dots must not overflow the stack.
 const DEEPEST: usize = 32;
 
-/// What is said of a table that holds several keys where one of several has to be chosen. Usually nobody wrote both of them.
+/// The error for a table with two keys where a setting is a choice of one. Usually one of them comes from a base preset.
 const SEVERAL_CHOICES: &str = "more than one choice where one is wanted: a section is added to what was set before, and a \
     table in braces, `key = { ... }`, replaces it";
 

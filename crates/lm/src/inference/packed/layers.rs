@@ -36,6 +36,15 @@ struct PackedMlp {
     down: Linear,
 }
 
+/// A forward pass.
+pub(super) struct PackedPass<'a> {
+    /// Rotary angles of the new tokens.
+    pub(super) angles: &'a HostAngles,
+    /// The rows, with the keys and values before the new tokens.
+    pub(super) spans: &'a mut Spans,
+    pub(super) team: &'a Team,
+}
+
 /// A packed weight and its bias.
 #[derive(Debug)]
 pub(super) struct Linear {
@@ -85,29 +94,18 @@ impl PackedBlock {
 
     /// Adds the block's outputs to the residual stream `x`, `[tokens, hidden_size]`. The keys and values of the tokens go
     /// to layer `layer` of the spans.
-    pub(super) fn forward(
-        &self,
-        x: &mut [f32],
-        angles: &HostAngles,
-        (spans, layer): (&mut Spans, usize),
-        team: &Team,
-    ) {
-        let normed = self.attention_norm.forward(x, team);
-        kernels::add(x, &self.attention.forward(&normed, angles, (spans, layer), team));
-        let normed = self.mlp_norm.forward(x, team);
-        kernels::add(x, &self.mlp.forward(&normed, team));
+    pub(super) fn forward(&self, x: &mut [f32], pass: &mut PackedPass<'_>, layer: usize) {
+        let normed = self.attention_norm.forward(x, pass.team);
+        kernels::add(x, &self.attention.forward(&normed, pass, layer));
+        let normed = self.mlp_norm.forward(x, pass.team);
+        kernels::add(x, &self.mlp.forward(&normed, pass.team));
     }
 }
 
 impl PackedAttention {
     /// Writes the new tokens' keys and values to the spans, and attends.
-    fn forward(
-        &self,
-        x: &[f32],
-        angles: &HostAngles,
-        (spans, layer): (&mut Spans, usize),
-        team: &Team,
-    ) -> Vec<f32> {
+    fn forward(&self, x: &[f32], pass: &mut PackedPass<'_>, layer: usize) -> Vec<f32> {
+        let PackedPass { angles, spans, team } = pass;
         let left = self.query.weight.left(x);
         let [queries, keys, values] =
             [&self.query, &self.key, &self.value].map(|linear| linear.of_left(&left, team));
@@ -141,7 +139,7 @@ impl PackedMlp {
     fn forward(&self, x: &[f32], team: &Team) -> Vec<f32> {
         let left = self.gate.weight.left(x);
         let [gate, up] = [&self.gate, &self.up].map(|linear| linear.of_left(&left, team));
-        self.down.forward(&team.zip(&gate, &up, kernels::swiglu), team)
+        self.down.forward(&team.zip_with(&gate, &up, kernels::swiglu), team)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A row being written.
+//! A row being generated.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::drawn::{Drawn, Excluded};
-use crate::job::Written;
+use crate::job::Generated;
 use crate::requests::{Generation, GenerationRequest, Stop, StopReason};
 use crate::tensors::{tensor, values};
 use crate::{Tokenizer, device};
 
-/// What all rows share.
+/// The tokenizer and sizes of the model.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) tokenizer: Tokenizer,
@@ -32,7 +32,7 @@ impl Context {
     }
 }
 
-/// A row being written.
+/// A row being generated.
 pub(super) struct Row {
     pub(super) request: Arc<GenerationRequest>,
     rng: ChaCha8Rng,
@@ -111,8 +111,8 @@ impl Row {
     }
 
     /// The result, once the row has stopped.
-    pub(super) fn written(self, kv: Option<Kv>) -> Written {
-        let stop = self.stop.expect("a row is written until it stops");
-        Written { generation: Generation { drawn: self.drawn, stop }, kv }
+    pub(super) fn generated(self, kv: Option<Kv>) -> Generated {
+        let stop = self.stop.expect("a row is generated until it stops");
+        Generated { generation: Generation { drawn: self.drawn, stop }, kv }
     }
 }

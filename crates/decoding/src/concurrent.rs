@@ -1,7 +1,7 @@
-//! Works through questions: many are in progress at once, each on a thread of its own.
+//! Decodes many questions concurrently, each on a thread of its own.
 //!
-//! A question goes on as soon as its own answers are there. What the threads ask at the same time, an engine runs together
-//! and a server gets at once, so the more questions are in progress, the better a model is used.
+//! A question goes on as soon as its own requests have been answered. An engine batches the requests of all threads, and a
+//! server gets them in parallel, so more questions in progress use a model better.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +14,8 @@ use crate::{Error, Question, Sampler, SearchProgress};
 /// Number of questions started together before it is known how much cache one needs.
 const FIRST: usize = 8;
 
-/// A question in progress.
+/// A question in progress. Its room for a KV cache is free again when this is dropped, even by a panic: the others may be
+/// waiting for it.
 pub(crate) struct InProgress<'a> {
     pub(crate) memory: Memory,
     /// Index of the question.
@@ -22,7 +23,7 @@ pub(crate) struct InProgress<'a> {
     text: &'a str,
     cache: &'a Cache,
     progress: Sender<SearchProgress>,
-    /// What has been reported.
+    /// Progress as last reported. The next report sends the difference.
     reported: SearchProgress,
 }
 
@@ -31,7 +32,7 @@ impl Sampler {
     ///
     /// # Errors
     /// Of the questions that fail, the error of the first.
-    pub(crate) fn each<'q, T: Send>(
+    pub(crate) fn for_each_question<'q, T: Send>(
         &self,
         questions: &'q [Question<'q>],
         watch: &mut dyn FnMut(SearchProgress),
@@ -45,15 +46,23 @@ impl Sampler {
             while !stop.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(&question) = questions.get(index) else { break };
-                let result = self.one((index, question), &cache, &progress, &run);
+                cache.enter(index);
+                let mut work = InProgress {
+                    memory: Memory::new(&self.critic),
+                    index,
+                    text: question.text,
+                    cache: &cache,
+                    progress: progress.clone(),
+                    reported: SearchProgress::default(),
+                };
+                let result = run(&mut work, question);
+                work.finish();
                 if result.is_err() {
                     // Those in progress go on: one of them may be before it in order, and fail, too.
                     stop.store(true, Ordering::Relaxed);
                 }
-                results
-                    .lock()
-                    .expect("nothing panics while it holds the lock")
-                    .insert(index, result);
+                let mut results = results.lock().expect("nothing panics while it holds the lock");
+                results.insert(index, result);
             }
         };
         let mut all = SearchProgress::default();
@@ -62,6 +71,7 @@ impl Sampler {
                 let (work, progress) = (&work, progress.clone());
                 scope.spawn(move || work(progress));
             }
+            // The reports end when the last thread does.
             drop(progress);
             for report in reports {
                 all = all + report;
@@ -71,30 +81,6 @@ impl Sampler {
         let results = results.into_inner().expect("nothing panics while it holds the lock");
         let results = results.into_values().collect::<Result<Vec<T>, Error>>()?;
         Ok(Costed { results, cost: cache.add_to(all.cost) })
-    }
-
-    /// Runs one question.
-    fn one<'q, T>(
-        &self,
-        (index, question): (usize, Question<'q>),
-        cache: &Cache,
-        progress: &Sender<SearchProgress>,
-        run: &impl Fn(&mut InProgress<'_>, Question<'q>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        cache.enter(index);
-        let (memory, reported) = (Memory::new(&self.critic), SearchProgress::default());
-        let progress = progress.clone();
-        let text = question.text;
-        let mut work = InProgress { memory, index, text, cache, progress, reported };
-        let result = run(&mut work, question);
-        cache.measure(index, work.memory.bytes());
-        cache.leave(index);
-        work.send(SearchProgress {
-            done: 1,
-            cost: work.memory.cost(),
-            ..SearchProgress::default()
-        });
-        result
     }
 }
 
@@ -113,9 +99,22 @@ impl InProgress<'_> {
         }
     }
 
+    /// Reports the end of the question and its cost.
+    fn finish(self) {
+        self.cache.measure(self.index, self.memory.bytes());
+        let cost = self.memory.cost();
+        self.send(SearchProgress { done: 1, cost, ..SearchProgress::default() });
+    }
+
     fn send(&self, report: SearchProgress) {
-        // Nobody listens only if the caller has panicked.
+        // The receiver is gone only if `watch` has panicked.
         self.progress.send(report).unwrap_or_default();
+    }
+}
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        self.cache.leave(self.index);
     }
 }
 
@@ -134,8 +133,8 @@ struct State {
     open: BTreeMap<usize, u64>,
     /// Questions that wait for room.
     waiting: BTreeSet<usize>,
-    /// Largest cache of a question so far.
-    largest: u64,
+    /// Largest cache of a question so far; `None` before the first measurement.
+    largest: Option<u64>,
     /// Largest sum so far.
     most: u64,
 }
@@ -170,8 +169,8 @@ impl Cache {
         }
         match (self.limit, state.largest) {
             (None, _) => true,
-            (Some(_), 0) => state.open.len() < FIRST,
-            (Some(limit), largest) => {
+            (Some(_), None) => state.open.len() < FIRST,
+            (Some(limit), Some(largest)) => {
                 state.open.is_empty() || (state.open.len() as u64 + 1) * largest <= limit
             }
         }
@@ -183,7 +182,7 @@ impl Cache {
         let mut state = self.lock();
         state.open.insert(index, bytes);
         let sum = state.open.values().sum();
-        state.largest = state.largest.max(bytes);
+        state.largest = state.largest.max(Some(bytes));
         state.most = state.most.max(sum);
         let last = state.open.last_key_value().is_some_and(|(&last, _)| last == index);
         self.limit.is_some_and(|limit| sum > limit) && last && state.open.len() > 1

@@ -6,7 +6,7 @@ use kernels::Kv;
 use super::row::{Context, Row};
 use crate::cache::Caches;
 use crate::inference::{Cached, PaddedDecoder, padded_prefix};
-use crate::job::{Job, Wanted, Written};
+use crate::job::{Generated, Job, JobKind};
 use crate::mask::MASKED;
 use crate::tensors::{ids, tensor, values};
 
@@ -36,9 +36,9 @@ pub(crate) struct PaddedBatch<'a> {
 impl<'a> PaddedBatch<'a> {
     /// A batch of rows to write.
     pub(super) fn new(decoder: &'a PaddedDecoder, context: &'a Context, jobs: &[&Job]) -> Self {
-        let requests = jobs.iter().filter_map(|job| match &job.wanted {
-            Wanted::Written(request) => Some((*job, request)),
-            Wanted::Read { .. } | Wanted::Hidden | Wanted::Next(_) => None,
+        let requests = jobs.iter().filter_map(|job| match &job.kind {
+            JobKind::Generate(request) => Some((*job, request)),
+            JobKind::Read { .. } | JobKind::Hidden | JobKind::NextToken(_) => None,
         });
         let rows: Vec<_> = requests.collect();
         let prefix = rows.iter().map(|(job, _)| padded_prefix(job.cached())).max().unwrap_or(0);
@@ -64,7 +64,7 @@ impl<'a> PaddedBatch<'a> {
     }
 
     /// Decodes until every row has stopped.
-    pub(super) fn run(mut self) -> Vec<Written> {
+    pub(super) fn run(mut self) -> Vec<Generated> {
         loop {
             let logits = self.step();
             for (&index, logits) in self.live.iter().zip(logits.chunks(self.context.vocab_size)) {
@@ -80,7 +80,7 @@ impl<'a> PaddedBatch<'a> {
         }
         let all: Vec<usize> = (0..self.live.len()).collect();
         self.save(&all);
-        self.rows.into_iter().map(|(row, kv)| row.written(kv)).collect()
+        self.rows.into_iter().map(|(row, kv)| row.generated(kv)).collect()
     }
 
     fn is_open(&self, index: usize) -> bool {

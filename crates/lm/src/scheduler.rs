@@ -20,11 +20,11 @@ use self::padded::PaddedWorker;
 pub(crate) use self::row::Context;
 use crate::engine::EngineOptions;
 use crate::inference::Inference;
-use crate::job::{Done, Job};
+use crate::job::{Job, JobResult};
 
 /// The threads that run a model's jobs. They end when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub(crate) struct Scheduler {
     queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Service {
 struct Ticket {
     job: Job,
     index: usize,
-    reply: Sender<(usize, Done)>,
+    reply: Sender<(usize, JobResult)>,
 }
 
 /// The jobs that wait for a thread.
@@ -52,7 +52,7 @@ struct State {
     closed: bool,
 }
 
-impl Service {
+impl Scheduler {
     /// Starts the threads: one that leads the team if it is one of several, otherwise a worker for each model.
     pub(crate) fn start(
         models: Vec<Inference>,
@@ -86,9 +86,9 @@ impl Service {
     ///
     /// # Panics
     /// Panics if a thread has.
-    pub(crate) fn run(&self, jobs: Vec<Job>) -> Vec<Done> {
+    pub(crate) fn run(&self, jobs: Vec<Job>) -> Vec<JobResult> {
         let (reply, replies) = channel();
-        let mut done: Vec<Option<Done>> = jobs.iter().map(|_| None).collect();
+        let mut done: Vec<Option<JobResult>> = jobs.iter().map(|_| None).collect();
         let tickets = jobs.into_iter().enumerate();
         let tickets = tickets.map(|(index, job)| Ticket { job, index, reply: reply.clone() });
         self.queue.add(tickets);
@@ -100,7 +100,7 @@ impl Service {
     }
 }
 
-impl Drop for Service {
+impl Drop for Scheduler {
     fn drop(&mut self) {
         self.queue.close();
         for thread in self.threads.drain(..) {
@@ -216,7 +216,7 @@ impl Share {
 
 impl Ticket {
     /// Sends the result. A caller that is gone does not need it.
-    fn answer(&self, done: Done) {
+    fn answer(&self, done: JobResult) {
         self.reply.send((self.index, done)).unwrap_or_default();
     }
 }

@@ -8,7 +8,7 @@ use kernels::spans::{Span, Spans};
 use super::row::{Context, Row};
 use super::{Share, Ticket};
 use crate::inference::PackedDecoder;
-use crate::job::{Done, Wanted};
+use crate::job::{JobKind, JobResult};
 use crate::prefix::Read;
 
 /// Block size for the keys and values of new tokens, in tokens.
@@ -34,11 +34,11 @@ pub(super) struct PackedWorker<'a> {
 /// A row, and how far it is.
 struct Running {
     ticket: Ticket,
-    /// What has been written so far, if that is what is wanted.
+    /// The continuation so far, if the job is to generate one.
     row: Option<Row>,
 }
 
-/// What the last pass has computed for a row.
+/// Outputs of a pass for one row.
 #[derive(Clone, Copy)]
 struct Outputs<'a> {
     /// Final hidden states of its tokens, `[tokens, hidden_size]`.
@@ -49,9 +49,9 @@ struct Outputs<'a> {
 
 impl Running {
     fn new(ticket: Ticket) -> Self {
-        let row = match &ticket.job.wanted {
-            Wanted::Written(request) => Some(Row::new(request.clone())),
-            Wanted::Read { .. } | Wanted::Hidden | Wanted::Next(_) => None,
+        let row = match &ticket.job.kind {
+            JobKind::Generate(request) => Some(Row::new(request.clone())),
+            JobKind::Read { .. } | JobKind::Hidden | JobKind::NextToken(_) => None,
         };
         Self { ticket, row }
     }
@@ -65,7 +65,7 @@ impl Running {
     }
 
     fn needs_logits(&self) -> bool {
-        matches!(self.ticket.job.wanted, Wanted::Next(_) | Wanted::Written(_))
+        matches!(self.ticket.job.kind, JobKind::NextToken(_) | JobKind::Generate(_))
     }
 
     fn is_open(&self) -> bool {
@@ -152,28 +152,36 @@ impl<'a> PackedWorker<'a> {
             let hidden = &hidden[..new.len() * self.context.hidden_size];
             let Running { ticket, row } = running;
             let outputs = Outputs { hidden, logits: logits.unwrap_or_default() };
-            let done = self.done(&ticket.job.wanted, row, &span, outputs);
-            ticket.answer(done);
+            let result = self.result(&ticket.job.kind, row, &span, outputs);
+            ticket.answer(result);
         }
         self.logits = logits;
         before - self.rows.len()
     }
 
-    fn done(&self, wanted: &Wanted, row: Option<Row>, span: &Span, outputs: Outputs<'_>) -> Done {
+    fn result(
+        &self,
+        kind: &JobKind,
+        row: Option<Row>,
+        span: &Span,
+        outputs: Outputs<'_>,
+    ) -> JobResult {
         let Outputs { hidden, logits } = outputs;
-        match (wanted, row) {
+        match (kind, row) {
             (_, Some(row)) => {
                 let kv = row.kept().map(|tokens| span.kept(tokens));
-                Done::Written(row.written(kv))
+                JobResult::Generated(row.generated(kv))
             }
-            (Wanted::Read { keep }, None) => {
+            (JobKind::Read { keep }, None) => {
                 let heads = self.decoder.scalar_heads(hidden);
-                Done::Read(Read::new(span.kept(*keep), heads))
+                JobResult::Read(Read::new(span.kept(*keep), heads))
             }
-            (Wanted::Next(tokens), None) => Done::Next(self.context.probabilities(logits, tokens)),
-            (Wanted::Hidden | Wanted::Written(_), None) => {
+            (JobKind::NextToken(tokens), None) => {
+                JobResult::NextToken(self.context.probabilities(logits, tokens))
+            }
+            (JobKind::Hidden | JobKind::Generate(_), None) => {
                 let last = hidden.len() - self.context.hidden_size;
-                Done::Hidden(hidden[last..].to_vec())
+                JobResult::Hidden(hidden[last..].to_vec())
             }
         }
     }

@@ -7,7 +7,7 @@ use super::batch::PaddedBatch;
 use super::row::Context;
 use super::{Share, Ticket};
 use crate::inference::{PaddedDecoder, padded_new, padded_prefix};
-use crate::job::{Done, Job, Wanted};
+use crate::job::{Job, JobKind, JobResult};
 use crate::prefix::Read;
 use crate::tensors::values;
 
@@ -22,12 +22,12 @@ pub(super) struct PaddedWorker<'a> {
 
 /// The columns that a job takes, of its cached and of its new tokens. A row that is written has its columns one by one.
 fn columns(job: &Job) -> (usize, usize) {
-    let new = if is_written(job) { 0 } else { job.tokens.len() };
+    let new = if is_generation(job) { 0 } else { job.tokens.len() };
     (padded_prefix(job.cached()), padded_new(new))
 }
 
-fn is_written(job: &Job) -> bool {
-    matches!(job.wanted, Wanted::Written(_))
+fn is_generation(job: &Job) -> bool {
+    matches!(job.kind, JobKind::Generate(_))
 }
 
 impl<'a> PaddedWorker<'a> {
@@ -37,7 +37,8 @@ impl<'a> PaddedWorker<'a> {
 
     /// Runs jobs until there are no more to come.
     pub(super) fn run(self, share: &Share) {
-        let like = |a: &Job, b: &Job| is_written(a) == is_written(b) && columns(a) == columns(b);
+        let like =
+            |a: &Job, b: &Job| is_generation(a) == is_generation(b) && columns(a) == columns(b);
         let most = |job: &Job| {
             let (cached, new) = columns(job);
             (PASS_TOKENS / (cached + new).max(1)).max(1)
@@ -46,9 +47,9 @@ impl<'a> PaddedWorker<'a> {
         while let Some(tickets) = share.take_like(finished, like, most) {
             finished = tickets.len();
             let jobs: Vec<&Job> = tickets.iter().map(|ticket| &ticket.job).collect();
-            let done = if jobs.first().is_some_and(|job| is_written(job)) {
+            let done = if jobs.first().is_some_and(|job| is_generation(job)) {
                 let written = PaddedBatch::new(self.decoder, &self.context, &jobs).run();
-                written.into_iter().map(Done::Written).collect()
+                written.into_iter().map(JobResult::Generated).collect()
             } else {
                 self.read(&jobs)
             };
@@ -59,7 +60,7 @@ impl<'a> PaddedWorker<'a> {
     }
 
     /// One forward pass over the new tokens of the jobs.
-    fn read(&self, jobs: &[&Job]) -> Vec<Done> {
+    fn read(&self, jobs: &[&Job]) -> Vec<JobResult> {
         let (hidden, kept) = self.decoder.forward(jobs);
         let width = self.context.hidden_size;
         let heads = self.decoder.scalar_heads(hidden.clone());
@@ -70,15 +71,15 @@ impl<'a> PaddedWorker<'a> {
         let done = |(job, kv): (&&Job, Kv)| {
             let to = from + job.tokens.len();
             let last = &hidden[(to - 1) * width..to * width];
-            let done = match &job.wanted {
-                Wanted::Read { .. } => {
-                    Done::Read(Read::new(kv, heads[from * count..to * count].to_vec()))
+            let done = match &job.kind {
+                JobKind::Read { .. } => {
+                    JobResult::Read(Read::new(kv, heads[from * count..to * count].to_vec()))
                 }
-                Wanted::Next(tokens) => {
+                JobKind::NextToken(tokens) => {
                     let logits = self.decoder.logits(self.decoder.upload(last.to_vec()));
-                    Done::Next(self.context.probabilities(&values(logits), tokens))
+                    JobResult::NextToken(self.context.probabilities(&values(logits), tokens))
                 }
-                Wanted::Hidden | Wanted::Written(_) => Done::Hidden(last.to_vec()),
+                JobKind::Hidden | JobKind::Generate(_) => JobResult::Hidden(last.to_vec()),
             };
             from = to;
             done
