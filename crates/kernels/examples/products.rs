@@ -17,7 +17,8 @@ use kernels::{Packed, Team, WeightType};
 const TIMES: usize = 9;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let sizes: Vec<usize> = std::env::args().skip(1).map(|n| n.parse()).collect::<Result<_, _>>()?;
+    let sizes: Vec<usize> =
+        std::env::args().skip(1).map(|n| n.parse()).collect::<Result<_, _>>()?;
     let &[inner, columns] = sizes.as_slice() else { return Err("products INNER COLUMNS".into()) };
     let number = |i: usize| (i * 7919 % 1009) as f32 / 500.0 - 1.0;
     println!("type  threads  rows       ms  GFLOP/s  GB/s");
@@ -42,7 +43,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let gflops = 2e-9 * (rows * inner * columns) as f64 / median;
                 let read = 1e-9 * weight.bytes() as f64 / median;
                 let ms = 1e3 * median;
-                println!("{stored:?}  {threads:>7}  {rows:>4}  {ms:>7.1}  {gflops:>7.0}  {read:>4.1}");
+                println!(
+                    "{stored:?}  {threads:>7}  {rows:>4}  {ms:>7.1}  {gflops:>7.0}  {read:>4.1}"
+                );
             }
         }
     }
