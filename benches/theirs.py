@@ -22,20 +22,30 @@ def load(args):
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(args.threads)
-    return torch, AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).to(args.device)
+    dtype = torch.bfloat16 if args.precision == "bf16" else torch.float32
+    return torch, AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=dtype).to(args.device)
 
 
 def train(args):
-    """Updates by AdamW with the norm of the gradient clipped, as eager PyTorch does them."""
+    """Updates by AdamW with the norm of the gradient clipped, as eager PyTorch does them; with `--rank` of PEFT's adapters."""
     torch, model = load(args)
+    if args.rank:
+        from peft import LoraConfig, get_peft_model
+
+        model = get_peft_model(model, LoraConfig(r=args.rank, lora_alpha=2 * args.rank, target_modules="all-linear"))
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), weight_decay=0.05)
     for step in range(args.times):
         rows = [row(step * args.rows + i, args.tokens, model.config.vocab_size) for i in range(args.rows)]
         ids = torch.tensor(rows, device=args.device)
-        loss = model(ids, labels=ids).loss
+        labels = ids.clone()
+        labels[:, : args.from_] = -100
         optimizer.zero_grad()
-        loss.backward()
+        # The gradients of micro-batches of the same size are added up.
+        parts = args.parts or 1
+        for ids, labels in zip(ids.chunk(parts), labels.chunk(parts)):
+            loss = model(ids, labels=labels).loss
+            (loss / parts).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         print(f"loss {loss.item():.4f}")
@@ -123,8 +133,10 @@ def main():
     jobs = {"train": train, "decode": decode, "reasoners": reasoners, "treequest": treequest_}
     parser.add_argument("job", choices=jobs)
     parser.add_argument("checkpoint", nargs="?")
-    for name in ["rows", "tokens", "new", "times", "width", "option", "nodes"]:
+    for name in ["rows", "tokens", "new", "times", "width", "option", "nodes", "rank", "parts"]:
         parser.add_argument(f"--{name}", type=int, default=0)
+    parser.add_argument("--from", dest="from_", type=int, default=0)
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use critic::quality::{self, Quality};
 use dataset::{Files, Input};
-use lm::{Checkpoint, Engine};
+use lm::{Checkpoint, Engine, Precision};
 use policy::Policy;
 use stage::{Failure, ResultExt};
 
@@ -37,13 +37,19 @@ pub struct InitialModel {
 }
 
 impl InitialModel {
-    /// Loads a checkpoint directory to the first device, verified like that of a [`Model`].
+    /// Loads a checkpoint directory to the first device, verified like that of a [`Model`], with its matrices in a type.
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load(name: &str, dir: &Path, runtime: &Runtime) -> Result<Self, Failure> {
+    pub fn load(
+        name: &str,
+        dir: &Path,
+        runtime: &Runtime,
+        stored: Precision,
+    ) -> Result<Self, Failure> {
         let input = verified(name, dir)?;
-        let checkpoint = Checkpoint::load(dir, runtime.device()).map_err(named(name, dir))?;
+        let checkpoint = Checkpoint::load_as(dir, runtime.device(), stored);
+        let checkpoint = checkpoint.map_err(named(name, dir))?;
         Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
     }
 

@@ -69,7 +69,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let made = |device: &Device| {
         let compute = Compute { device: device.clone(), workers: args.workers };
         let runtime = Runtime::new(&compute)?;
-        Made::by(&InitialModel::load("model", &args.model, &runtime)?.checkpoint, &runtime)
+        Made::by(
+            &InitialModel::load("model", &args.model, &runtime, Precision::F32)?.checkpoint,
+            &runtime,
+        )
     };
     let all = compared(&made(&Device::Cpu)?, &made(&args.device)?);
     if args.json {

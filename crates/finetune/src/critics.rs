@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     config.validate()?;
     let runtime = Runtime::new(&args.compute)?;
     let labels = Dataset::<Label>::open(&args.labels)?.require_rows()?;
-    let init = InitialModel::load("init", &args.init, &runtime)?;
+    let init = InitialModel::load("init", &args.init, &runtime, config.train.frozen())?;
     let plan = Plan {
         tool: "finetune-critic",
         common: &args.common,

@@ -134,7 +134,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     config.allows_pairs(args)?;
     let runtime = Runtime::new(&args.compute)?;
     let data = Data::open(args)?;
-    let mut init = InitialModel::load("init", &args.init, &runtime)?;
+    let mut init = InitialModel::load("init", &args.init, &runtime, config.train.frozen())?;
     let mut inputs = [data.inputs(), vec![init.input.clone()]].concat();
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;

@@ -8,13 +8,17 @@
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
-use crate::panels::{Interleaved, Out};
+use crate::panels::{Out, even_blocks};
+use crate::simd::vectorized;
+
+/// Most rows of a block: their sums and a line of the panel fill the registers.
+const MOST_ROWS: usize = 12;
 
 /// Left-hand sides of pairs: `[inner / 2, rows of the block]` for each block of rows.
 #[derive(Debug)]
 pub(crate) struct Pairs {
     data: Vec<u32>,
-    /// Half of the inner dimension.
+    /// Half of the inner dimension, rounded up.
     inner: usize,
     /// Number of rows in each block.
     pub(crate) blocks: Vec<usize>,
@@ -31,6 +35,7 @@ pub(crate) fn rounded(x: f32) -> f32 {
 }
 
 /// Two values, rounded; the first in the lower half.
+#[inline(always)]
 pub(crate) fn pair(values: [f32; 2]) -> u32 {
     let [low, high] = values.map(|x| rounded(x).to_bits());
     low >> 16 | high
@@ -53,21 +58,13 @@ pub(crate) fn is_fast() -> bool {
 }
 
 impl Pairs {
-    /// Joins consecutive values, which are rounded already.
-    pub(crate) fn of(floats: &Interleaved) -> Self {
-        let Interleaved { data, inner, blocks } = floats;
-        let mut joined = Vec::with_capacity(data.len() / 2);
-        let mut rest = data.as_slice();
-        for &rows in blocks {
-            let (block, after) = rest.split_at(rows * inner);
-            for pair in block.chunks_exact(2 * rows) {
-                let (low, high) = pair.split_at(rows);
-                let join = |(low, high): (&f32, &f32)| low.to_bits() >> 16 | high.to_bits();
-                joined.extend(low.iter().zip(high).map(join));
-            }
-            rest = after;
-        }
-        Self { data: joined, inner: inner / 2, blocks: blocks.clone() }
+    /// Rounds rows of `inner` values. If that is odd, they get a 0 at the end.
+    pub(crate) fn of_rows(rows: &[f32], inner: usize) -> Self {
+        let (count, inner_pairs) = (rows.len() / inner, inner.div_ceil(2));
+        let blocks: Vec<usize> = even_blocks(count, MOST_ROWS).collect();
+        let mut data = vec![0; count * inner_pairs];
+        join(&mut data, rows, inner, &blocks);
+        Self { data, inner: inner_pairs, blocks }
     }
 
     /// Multiplies all rows by one panel of pairs. Must only be called if [`is_fast`].
@@ -81,6 +78,35 @@ impl Pairs {
             panel.len(),
             to.width
         );
+    }
+}
+
+vectorized! {
+    /// Writes rows of `inner` values as pairs, block by block.
+    fn join(to: &'a mut [u32], rows: &'a [f32], inner: usize, blocks: &'a [usize]) {
+        /// Pairs that are rounded at once, before they go to their places.
+        const BUFFER: usize = 64;
+        let mut buffer = [0; BUFFER];
+        let (mut to, mut rows) = (to, rows);
+        for &block in blocks {
+            let (block_to, rest) = to.split_at_mut(block * inner.div_ceil(2));
+            to = rest;
+            for (row, values) in rows[..block * inner].chunks_exact(inner).enumerate() {
+                for (index, values) in values.chunks(2 * BUFFER).enumerate() {
+                    let (pairs, odd) = values.as_chunks();
+                    for (word, &values) in buffer.iter_mut().zip(pairs) {
+                        *word = pair(values);
+                    }
+                    if let [last] = odd {
+                        buffer[pairs.len()] = pair([*last, 0.0]);
+                    }
+                    let slots = block_to[index * BUFFER * block + row..].iter_mut().step_by(block);
+                    let count = pairs.len() + odd.len();
+                    slots.zip(&buffer[..count]).for_each(|(slot, &word)| *slot = word);
+                }
+            }
+            rows = &rows[block * inner..];
+        }
     }
 }
 
@@ -112,19 +138,20 @@ mod x86 {
 
     #[target_feature(enable = "avx512f,avx512bf16")]
     fn blocks(left: &Pairs, panel: &[u32], to: Out<'_>) {
-        let Out { data, stride, .. } = to;
+        let Out { data, stride, from, width } = to;
         let (mut rows, mut out) = (left.data.as_slice(), data);
         for &block in &left.blocks {
             let (block_rows, rest) = rows.split_at(block * left.inner);
             let (block_out, out_rest) = out.split_at_mut(block * stride);
-            of_rows!(block, fill::<ROWS>(block_rows, panel, block_out, stride));
+            let to = Out { data: block_out, stride, from, width };
+            of_rows!(block, fill::<ROWS>(block_rows, panel, to));
             (rows, out) = (rest, out_rest);
         }
     }
 
     /// Multiplies one block of rows by a panel.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    fn fill<const ROWS: usize>(rows: &[u32], panel: &[u32], out: &mut [f32], stride: usize) {
+    fn fill<const ROWS: usize>(rows: &[u32], panel: &[u32], to: Out<'_>) {
         let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
         let (rows, _) = rows.as_chunks::<ROWS>();
         let (panel, _) = panel.as_chunks::<PANEL>();
@@ -137,8 +164,17 @@ mod x86 {
                 }
             }
         }
-        for (sums, row) in sums.iter().zip(out.chunks_exact_mut(stride)) {
-            store(sums, row);
+        let Out { data, stride, from, width } = to;
+        for (sums, row) in sums.iter().zip(data.chunks_exact_mut(stride)) {
+            let row = &mut row[from..from + width];
+            if width == PANEL {
+                store(sums, row);
+            } else {
+                // The last columns of a result may not fill the registers.
+                let mut line = [0.0; PANEL];
+                store(sums, &mut line);
+                row.copy_from_slice(&line[..width]);
+            }
         }
     }
 
@@ -203,28 +239,25 @@ mod tests {
         if !x86::is_there() {
             return;
         }
-        let (pairs, rows) = (9, 17);
+        let (inner, rows, width) = (17, 29, 30);
         let values = |count: usize| (0..count).map(|i| ((i * 37) % 101) as f32 / 8.0 - 6.0);
-        let data: Vec<f32> = values(rows * 2 * pairs).collect();
-        let blocks = vec![12, 5];
-        let left = Interleaved { data: data.clone(), inner: 2 * pairs, blocks };
-        let panel: Vec<f32> = values(2 * pairs * PANEL).collect();
+        let left: Vec<f32> = values(rows * inner).collect();
+        let mut panel: Vec<f32> = values(inner * PANEL).collect();
+        panel.resize((inner + 1) * PANEL, 0.0);
         let joined = |k: usize, c: usize| pair([0, 1].map(|i| panel[(2 * k + i) * PANEL + c]));
-        let joined: Vec<u32> = (0..pairs)
+        let joined: Vec<u32> = (0..inner.div_ceil(2))
             .flat_map(|k| (0..PANEL).map(move |c| (k, c)))
             .map(|(k, c)| joined(k, c))
             .collect();
-        let mut out = vec![f32::NAN; rows * PANEL];
-        let to = Out { data: &mut out, stride: PANEL, from: 0, width: PANEL };
-        Pairs::of(&left).times(&joined, to);
-        for (row, out) in out.chunks(PANEL).enumerate() {
-            let (from, count, row) =
-                if row < 12 { (0, 12, row) } else { (12 * 2 * pairs, 5, row - 12) };
-            for (column, sum) in out.iter().enumerate() {
-                let term = |k: usize| data[from + k * count + row] * panel[k * PANEL + column];
-                let exact: f32 = (0..2 * pairs).map(term).sum();
+        let mut out = vec![f32::NAN; rows * 40];
+        let to = Out { data: &mut out, stride: 40, from: 3, width };
+        Pairs::of_rows(&left, inner).times(&joined, to);
+        for (row, out) in left.chunks(inner).zip(out.chunks(40)) {
+            for (column, sum) in out[3..3 + width].iter().enumerate() {
+                let exact: f32 = (0..inner).map(|k| row[k] * panel[k * PANEL + column]).sum();
                 assert!((sum - exact).abs() < 1e-3, "{sum} is not {exact}");
             }
+            assert!(out[..3].iter().chain(&out[3 + width..]).all(|x| x.is_nan()));
         }
     }
 }

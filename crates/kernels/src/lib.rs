@@ -8,6 +8,7 @@
 //! bit: a sum is taken in an order that the length of the row decides.
 
 mod adamw;
+mod bf16;
 pub mod causal;
 mod dot;
 mod kv;
@@ -25,6 +26,7 @@ mod swiglu;
 mod team;
 
 pub use adamw::{AdamW, sum_of_squares};
+pub use bf16::Bf16View;
 pub use kv::{HeadAt, Kv, KvShape};
 pub use logits::{cross_entropies, exponentials, max, sum_of_exponentials};
 pub use packed::{Left, Packed, WeightType};

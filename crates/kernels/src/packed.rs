@@ -117,15 +117,16 @@ impl Packed {
         let inner = self.inner;
         let chunks = rows.chunks(CHUNK * inner).map(|rows| match &self.panels {
             Panels::F32(_) => LeftChunk::Floats(interleaved(rows, inner, WeightType::F32)),
+            Panels::Bf16(_) if dot::is_fast() => LeftChunk::Pairs(dot::Pairs::of_rows(rows, inner)),
             Panels::Bf16(_) if inner % 2 == 1 => {
                 let mut padded = Vec::with_capacity(rows.len() / inner * (inner + 1));
                 for row in rows.chunks_exact(inner) {
                     padded.extend_from_slice(row);
                     padded.push(0.0);
                 }
-                LeftChunk::short(&padded, inner + 1)
+                LeftChunk::Floats(interleaved(&padded, inner + 1, WeightType::Bf16))
             }
-            Panels::Bf16(_) => LeftChunk::short(rows, inner),
+            Panels::Bf16(_) => LeftChunk::Floats(interleaved(rows, inner, WeightType::Bf16)),
         });
         Left { rows: rows.len() / inner, chunks: chunks.collect() }
     }
@@ -165,12 +166,6 @@ impl Packed {
 }
 
 impl LeftChunk {
-    /// Rows rounded to bfloat16, in the form that the kernel of this processor reads.
-    fn short(rows: &[f32], inner: usize) -> Self {
-        let floats = interleaved(rows, inner, WeightType::Bf16);
-        if dot::is_fast() { Self::Pairs(dot::Pairs::of(&floats)) } else { Self::Floats(floats) }
-    }
-
     fn rows(&self) -> usize {
         let blocks = match self {
             Self::Floats(floats) => &floats.blocks,

@@ -102,11 +102,8 @@ impl Interleaved {
     fn load_in_blocks(&mut self, rows: &LeftRows<'_>, most: usize) {
         let LeftRows { data, stride, from, inner } = *rows;
         let count = data.len() / stride;
-        let blocks = count.div_ceil(most);
         self.blocks.clear();
-        // Blocks of similar size: 13 rows become 6 and 7, not 12 and a single one, which would have few sums per line
-        // loaded.
-        self.blocks.extend((0..blocks).map(|b| (b + 1) * count / blocks - b * count / blocks));
+        self.blocks.extend(even_blocks(count, most));
         self.inner = inner;
         self.data.resize(count * inner, 0.0);
         let (mut to, mut rows) = (self.data.as_mut_slice(), data);
@@ -194,6 +191,13 @@ impl Interleaved {
             (rows, out) = (rest, out_rest);
         }
     }
+}
+
+/// Splits `count` rows into blocks of similar size, of at most `most` rows: 13 rows become 6 and 7, not 12 and a single one,
+/// which would have few sums per line loaded.
+pub(crate) fn even_blocks(count: usize, most: usize) -> impl Iterator<Item = usize> {
+    let blocks = count.div_ceil(most);
+    (0..blocks).map(move |b| (b + 1) * count / blocks - b * count / blocks)
 }
 
 /// A panel of pairs of bfloat16, and what to fetch meanwhile.

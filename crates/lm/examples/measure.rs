@@ -8,9 +8,11 @@
 //! measure gemm   CHECKPOINT --rows 1024 --times 100
 //! ```
 //!
-//! `--tokens` is the length of a training row or prompt, `--new` the number of tokens to generate per row.
-//! `--device cuda`, or `cuda:1`, runs on a GPU, if built with `--features lm/cuda`. `--precision bf16` generates with
-//! weights in bfloat16.
+//! `--tokens` is the length of a training row or prompt, `--new` the number of tokens to generate per row. In training,
+//! every token from `--from` on is a target (all by default), `--rank 16` trains adapters of all projections, and
+//! `--parts` is the number of micro-batches (one per worker by default). `--device cuda`, or `cuda:1`, runs on a GPU, if
+//! built with `--features lm/cuda`. `--precision bf16` generates with weights in bfloat16, and trains adapters beside such
+//! weights.
 
 #![expect(clippy::print_stdout, reason = "an example without the stages' terminal")]
 
@@ -19,6 +21,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use lm::engine::EngineOptions;
+use lm::lora::{LoraConfig, Target};
 use lm::prefix::scope_of;
 use lm::train::{Course, Event, Example, TrainConfig, Training};
 use lm::{Checkpoint, Engine, GenerationRequest, Precision, Prefixes, Sampling, Stop, device};
@@ -38,8 +41,12 @@ impl Numbers {
     }
 
     fn get(&self, name: &str) -> Result<usize, Failure> {
-        let number = self.0.get(name).ok_or_else(|| format!("--{name} is missing"))?;
-        number.parse().map_err(|e| format!("--{name} {number}: {e}").into())
+        Ok(self.find(name)?.ok_or_else(|| format!("--{name} is missing"))?)
+    }
+
+    fn find(&self, name: &str) -> Result<Option<usize>, Failure> {
+        let Some(number) = self.0.get(name) else { return Ok(None) };
+        Ok(Some(number.parse().map_err(|e| format!("--{name} {number}: {e}"))?))
     }
 
     fn precision(&self) -> Result<Precision, Failure> {
@@ -66,13 +73,28 @@ fn row(index: usize, tokens: usize, vocabulary: usize) -> Vec<u32> {
     (0..tokens).map(|at| ((index * 7919 + at * 104_729) % (vocabulary - 32) + 32) as u32).collect()
 }
 
-/// Runs updates on batches of `rows` rows, in which every token is a target.
+/// Adapters of every projection.
+fn adapters(rank: usize) -> LoraConfig {
+    let targets = [
+        Target::QProj,
+        Target::KProj,
+        Target::VProj,
+        Target::OProj,
+        Target::GateProj,
+        Target::UpProj,
+        Target::DownProj,
+    ];
+    LoraConfig { rank, alpha: 2.0 * rank as f64, targets: targets.to_vec() }
+}
+
+/// Runs updates on batches of `rows` rows, in which every token from `--from` on is a target.
 fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, tokens) = (numbers.get("rows")?, numbers.get("tokens")?);
     let (times, workers) = (numbers.get("times")?, numbers.get("workers")?);
+    let from = numbers.find("from")?.unwrap_or(1);
     let example = |index| Example {
         ids: row(index, tokens, checkpoint.config.vocab_size),
-        targets_from: Some(1),
+        targets_from: Some(from),
         heads: Vec::new(),
         weight: 1.0,
     };
@@ -81,7 +103,9 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
         weight_decay: 0.05,
         clip_norm: 1.0,
         batch_tokens: rows * tokens,
-        micro_batches: workers,
+        micro_batches: numbers.find("parts")?.unwrap_or(workers),
+        precision: numbers.precision()?,
+        lora: numbers.find("rank")?.map(adapters),
         ..TrainConfig::plain(1.0, 1e-4)
     };
     let training = Training {
@@ -148,7 +172,10 @@ fn main() -> Result<(), Failure> {
     };
     let numbers = Numbers::of(numbers)?;
     let dir = Path::new(dir);
-    let checkpoint = || Ok::<_, Failure>(Checkpoint::load(dir, &numbers.device()?)?);
+    // Only a frozen weight may be other than f32.
+    let adapted = numbers.find("rank")?.is_some();
+    let stored = if adapted { numbers.precision()? } else { Precision::F32 };
+    let checkpoint = || Ok::<_, Failure>(Checkpoint::load_as(dir, &numbers.device()?, stored)?);
     match job.as_str() {
         "train" => train(&checkpoint()?, &numbers),
         "decode" => decode(dir, &numbers),

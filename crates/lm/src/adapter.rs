@@ -6,6 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::Precision;
+use crate::fused::AdapterWeights;
 use crate::tensors::tensor;
 
 /// The correction that is added to a projection, `scale * x A B`.
@@ -36,6 +37,12 @@ impl Adapter {
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, precision: Precision) -> Tensor<D> {
         let inner = precision.linear(x, self.lora_a.val(), None);
         precision.linear(inner, self.lora_b.val(), None) * self.scale
+    }
+
+    /// The adapter as the operation of a frozen layer takes it.
+    pub(crate) fn weights(&self) -> AdapterWeights {
+        let [down, up] = [&self.lora_a, &self.lora_b].map(Param::val);
+        AdapterWeights { down, up, scale: self.scale as f32 }
     }
 
     /// The change to the weight, `scale * A B`, `[inputs, outputs]`.

@@ -8,7 +8,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData, bf16};
 use burn_flex::FlexTensor;
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
@@ -44,15 +44,24 @@ pub(crate) struct Host(FlexTensor);
 impl Host {
     pub(crate) fn of(tensor: &FlexTensor) -> Self {
         // `as_slice` is `None` for a transposed or narrowed view, whose values are not in order.
-        Self(if tensor.as_slice::<f32>().is_some() {
-            tensor.clone()
-        } else {
-            tensor.to_contiguous()
-        })
+        let ordered = tensor.as_slice::<f32>().is_some() || tensor.as_slice::<bf16>().is_some();
+        Self(if ordered { tensor.clone() } else { tensor.to_contiguous() })
     }
 
+    /// # Panics
+    /// Panics if the tensor is not `f32`.
     pub(crate) fn values(&self) -> &[f32] {
         self.0.as_slice().expect("a contiguous tensor of f32")
+    }
+
+    /// The values if they are bfloat16.
+    pub(crate) fn short(&self) -> Option<&[bf16]> {
+        self.0.as_slice()
+    }
+
+    /// Number of values.
+    pub(crate) fn count(&self) -> usize {
+        self.0.layout().num_elements()
     }
 }
 

@@ -18,7 +18,9 @@ use self::files::{CHAT_TEMPLATE_FILE, GENERATION_FILE, TOKENIZER_CONFIG_FILE};
 pub(crate) use self::load::{EMBEDDING, OUTPUT};
 use self::tokens::{TokenizerSettings, more_end_tokens};
 use crate::stored::StoredTensors;
-use crate::{Decoder, Error, ModelConfig, Tokenizer, plain, tensor_file, weights};
+use crate::tensors::HostTensor;
+use crate::weights::SCALAR_HEADS;
+use crate::{Decoder, Error, ModelConfig, Precision, Tokenizer, plain, tensor_file, weights};
 
 /// Most weights of a randomly initialized model. Beyond that (64 GiB in `f32`) we refuse the configuration rather than
 /// run out of memory.
@@ -73,8 +75,20 @@ impl Checkpoint {
     /// The error names the file, the tensor and the problem: a missing file, malformed JSON or safetensors, a missing
     /// tensor, a wrong shape or data type, a weight that is NaN or infinite, or an option that is not supported.
     pub fn load(dir: &Path, device: &Device) -> Result<Self, Error> {
+        Self::load_as(dir, device, Precision::F32)
+    }
+
+    /// Loads a Hugging Face directory and puts its matrices on `device` in a type, rounded to it: for weights that training
+    /// freezes ([`TrainConfig::frozen`]). Scalar heads, norms and biases are `f32`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    ///
+    /// [`TrainConfig::frozen`]: crate::train::TrainConfig::frozen
+    pub fn load_as(dir: &Path, device: &Device, stored: Precision) -> Result<Self, Error> {
         let StoredModel { config, tokenizer, tensors } = StoredModel::open(dir)?;
-        let model = weights::replace(Decoder::zeros(&config, device)?, |name, _| {
+        let zeros = Decoder::zeros(&config, device)?.stored_as(stored);
+        let model = weights::replace(zeros, |name, _| {
             let host = tensors[name].to_host();
             tensors[name].forget();
             Some(host)
@@ -97,8 +111,9 @@ impl Checkpoint {
         let json = |value: &serde_json::Value| {
             serde_json::to_vec_pretty(value).expect("a JSON value always serializes")
         };
-        let config =
-            serde_json::to_value(self.config.written()).expect("the configuration is plain data");
+        let stored = self.model.matrix_type();
+        let config = self.config.written(stored);
+        let config = serde_json::to_value(config).expect("the configuration is plain data");
         let token = |id: Option<u32>| id.and_then(|id| self.tokenizer.token(id));
         let (bos, eos, pad) = (
             token(self.config.bos_token_id),
@@ -132,9 +147,9 @@ impl Checkpoint {
         Ok(files)
     }
 
-    /// Serializes the weights as a safetensors file.
+    /// Serializes the weights as a safetensors file, in the types they have in memory.
     fn weights(&self) -> Vec<u8> {
-        tensor_file::write(&weights::collect(&self.model), ("format", "pt".to_owned()))
+        tensor_file::write(weights::for_file(&self.model), ("format", "pt".to_owned()))
     }
 
     /// Replaces the scalar heads and keeps the rest of the model. A head that is already there keeps its weights, wherever it
@@ -146,15 +161,15 @@ impl Checkpoint {
         if self.config.scalar_heads == names {
             return Ok(self);
         }
-        let config = ModelConfig { scalar_heads: names.to_vec(), ..self.config };
-        let old = weights::collect(&self.model);
-        let model = weights::replace(Decoder::zeros(&config, device)?, |name, shape| {
-            let tensor = old.get(name)?;
-            if name == heads::HEADS {
-                return Some(heads::by_name(tensor, &self.config.scalar_heads, names));
-            }
-            Some(tensor).filter(|tensor| tensor.shape == shape).cloned()
+        let old = self.model.scalar_head.as_ref();
+        let old = old.map(|head| HostTensor::of(head.weight.val()).transposed());
+        let model = self.model.with_scalar_heads(names.len(), device);
+        let model = weights::replace(model, |name, _| {
+            let old = old.as_ref().filter(|_| name == SCALAR_HEADS)?;
+            Some(heads::by_name(old, &self.config.scalar_heads, names))
         });
+        let config = ModelConfig { scalar_heads: names.to_vec(), ..self.config };
+        config.validate()?;
         Ok(Self { config, model, tokenizer: self.tokenizer })
     }
 }

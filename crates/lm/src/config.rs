@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::rope::RopeParameters;
 
-use crate::Error;
+use crate::{Error, Precision};
 
 /// Configuration of a Llama, Qwen2, Qwen3 or Mistral decoder, as in a Hugging Face `config.json` of transformers 4 or 5.
 ///
@@ -86,7 +86,7 @@ pub struct ModelConfig {
     /// Padding token.
     #[serde(default, deserialize_with = "token")]
     pub pad_token_id: Option<u32>,
-    /// Data type of the weights we write, always `float32`. It is not read: weight files carry their own type.
+    /// Data type of the weights we write, `float32` or `bfloat16`. It is not read: weight files carry their own type.
     #[serde(default = "float32", skip_deserializing)]
     pub torch_dtype: String,
     /// Quantization settings; not supported.
@@ -274,9 +274,9 @@ impl ModelConfig {
         }
     }
 
-    /// The configuration as written to a checkpoint: `f32` weights, and the rotary settings where both transformers 4 and
-    /// 5 find them.
-    pub(crate) fn written(&self) -> Self {
+    /// The configuration as written to a checkpoint with weights of a type: the rotary settings stand where both
+    /// transformers 4 and 5 find them.
+    pub(crate) fn written(&self, weights: Precision) -> Self {
         let scaled = |rope: &&RopeParameters| rope.is_scaling();
         let rope = self.rope();
         Self {
@@ -285,7 +285,10 @@ impl ModelConfig {
             // What applies goes under both names, so that readers of either one compute the same frequencies.
             rope_parameters: self.rope_parameters.as_ref().and(rope).map(RopeParameters::renamed),
             rope_scaling: rope.filter(scaled).map(RopeParameters::renamed),
-            torch_dtype: float32(),
+            torch_dtype: match weights {
+                Precision::F32 => float32(),
+                Precision::Bf16 => "bfloat16".to_owned(),
+            },
             ..self.clone()
         }
     }

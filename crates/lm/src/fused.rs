@@ -4,9 +4,11 @@
 //! the gradient. In training these passes cost more than the matrix products between them (docs/PERFORMANCE.md).
 //!
 //! The small operations compose themselves from burn's own on other devices. The sublayers, which are a block's halves
-//! and the language modelling loss, exist on the CPU only: whoever starts a pass asks `device::is_cpu`.
+//! and the language modelling loss, and the frozen layers exist on the CPU only: whoever starts a pass asks
+//! `device::is_cpu`.
 
 mod elementwise;
+mod frozen;
 mod losses;
 mod optimizer;
 mod sublayers;
@@ -14,8 +16,12 @@ mod sublayers;
 mod tests;
 
 pub(crate) use self::elementwise::{masked_softmax, rms_norm, rotary, swiglu};
+pub(crate) use self::frozen::{
+    AdapterWeights, FrozenLinear, frozen_language_loss, frozen_linear, frozen_logits,
+};
 pub(crate) use self::losses::{cross_entropies, cross_entropy};
 pub(crate) use self::optimizer::{adamw, sum_of_squares};
 pub(crate) use self::sublayers::{
-    AttentionWeights, MlpWeights, OutputWeight, language_loss, mlp, self_attention,
+    AttentionWeights, MlpWeights, OutputWeight, causal_attention, language_loss, mlp,
+    self_attention,
 };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
+use burn::tensor::FloatDType;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -107,12 +108,14 @@ impl Decoder {
         model
     }
 
-    /// Adds the adapters' changes to the weights and removes the adapters.
+    /// Adds the adapters' changes to the weights, which keep their type, and removes the adapters.
     pub(crate) fn merged(mut self, config: &LoraConfig) -> Self {
         for (_, projection) in self.targeted(&config.targets) {
             if let Some(adapter) = projection.adapter.take() {
-                let weight = projection.weight.val() + adapter.weight_change();
-                projection.weight = Param::from_tensor(weight);
+                let weight = projection.weight.val();
+                let stored = weight.dtype();
+                let merged = weight.cast(FloatDType::F32) + adapter.weight_change();
+                projection.weight = Param::from_tensor(merged.cast(stored));
             }
         }
         self.set_require_grad(true)
@@ -136,7 +139,7 @@ impl Decoder {
             "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
         });
         let about = serde_json::to_vec_pretty(&about).expect("a JSON value always serializes");
-        let weights = tensor_file::write(&tensors, ("format", "pt".to_owned()));
+        let weights = tensor_file::write(tensors, ("format", "pt".to_owned()));
         vec![
             ("adapter_config.json".to_owned(), about),
             ("adapter_model.safetensors".to_owned(), weights),

@@ -12,17 +12,17 @@ mod projection;
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, RmsNorm};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
 pub(crate) use self::block::Block;
 pub(crate) use self::pass::{AttentionPath, MlpPath, Pass};
 pub(crate) use self::projection::Projection;
 
 use self::norm::{normed, stream_norm};
-use self::projection::learns;
+use self::projection::is_frozen_on_cpu;
 use crate::fused::OutputWeight;
 use crate::rotary::Rotary;
-use crate::{Error, ModelConfig, Precision, device, fused, mask};
+use crate::{Error, ModelConfig, Precision, device, fused, mask, weights};
 
 /// A decoder with its output projection and, for critics, scalar heads.
 #[derive(Module, Debug)]
@@ -65,6 +65,29 @@ impl Decoder {
         })
     }
 
+    /// The same decoder with its matrices in a type, rounded to it. Scalar heads stay `f32`.
+    pub(crate) fn stored_as(self, precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => self,
+            Precision::Bf16 => weights::shortened(self),
+        }
+    }
+
+    /// The type of its matrices.
+    pub(crate) fn matrix_type(&self) -> Precision {
+        match self.model.embed_tokens.weight.val().dtype() {
+            DType::BF16 => Precision::Bf16,
+            _ => Precision::F32,
+        }
+    }
+
+    /// The same decoder with `count` scalar heads of zeros.
+    pub(crate) fn with_scalar_heads(self, count: usize, device: &Device) -> Self {
+        let size = self.model.norm.gamma.dims()[0];
+        let scalar_head = (count > 0).then(|| Projection::zeros(size, count, false, device));
+        Self { scalar_head, ..self }
+    }
+
     /// A pass over whole rows of `time` tokens, right-padded, that start with this pass.
     pub(crate) fn whole_rows(
         &self,
@@ -76,10 +99,12 @@ impl Decoder {
         let places: Vec<usize> = (0..time).collect();
         let fusible = precision == Precision::F32 && device::is_cpu(device);
         // Blocks are alike: they have the same parts, and adapters at the same projections.
-        let attention = if fusible && self.first().self_attn.is_fusible() {
+        let attention = if !fusible {
+            AttentionPath::Whole(mask::causal(time, device))
+        } else if self.first().self_attn.is_fusible() {
             AttentionPath::Fused
         } else {
-            AttentionPath::Whole(mask::causal(time, device))
+            AttentionPath::Causal
         };
         let positions = rotary.positions(&places, 1, device);
         Pass { positions, precision, attention, mlp: self.mlp_path(precision, device) }
@@ -91,9 +116,15 @@ impl Decoder {
         if fusible && self.first().mlp.is_fusible() { MlpPath::Fused } else { MlpPath::Composed }
     }
 
+    /// The embeddings of tokens, as `f32`.
+    pub(crate) fn embedded(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let x = self.model.embed_tokens.forward(tokens);
+        if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
+    }
+
     /// Returns the final hidden states of a batch: `[batch, time]` to `[batch, time, hidden_size]`.
     pub(crate) fn hidden(&self, tokens: Tensor<2, Int>, pass: &mut Pass<'_>) -> Tensor<3> {
-        let mut x = self.model.embed_tokens.forward(tokens);
+        let mut x = self.embedded(tokens);
         for (layer, block) in self.model.layers.iter().enumerate() {
             x = block.forward(x, pass, layer);
         }
@@ -109,7 +140,7 @@ impl Decoder {
         pass: &mut Pass<'_>,
         places: Tensor<1, Int>,
     ) -> Tensor<2> {
-        let mut x = self.model.embed_tokens.forward(tokens);
+        let mut x = self.embedded(tokens);
         for (layer, block) in self.but_last().iter().enumerate() {
             x = block.forward(x, pass, layer);
         }
@@ -140,6 +171,7 @@ impl Decoder {
     /// Projects hidden states to vocabulary logits: `[rows, hidden_size]` to `[rows, vocab_size]`.
     pub(crate) fn logits(&self, hidden: Tensor<2>, precision: Precision) -> Tensor<2> {
         match &self.lm_head {
+            _ if self.has_frozen_output(precision) => fused::frozen_logits(&hidden, &self.output()),
             Some(head) => head.forward(hidden, precision),
             None => precision.matmul(hidden, self.model.embed_tokens.weight.val().transpose()),
         }
@@ -153,23 +185,30 @@ impl Decoder {
         weights: &[f32],
         precision: Precision,
     ) -> Tensor<1> {
-        match self.fusible_output(&hidden.device(), precision) {
-            Some(weight) => fused::language_loss(&hidden, &weight, targets, weights),
-            None => fused::cross_entropy(self.logits(hidden, precision), targets, weights),
+        if self.has_frozen_output(precision) {
+            return fused::frozen_language_loss(&hidden, &self.output(), targets, weights);
+        }
+        let fusible = precision == Precision::F32 && device::is_cpu(&hidden.device());
+        if fusible {
+            fused::language_loss(&hidden, &self.output(), targets, weights)
+        } else {
+            fused::cross_entropy(self.logits(hidden, precision), targets, weights)
         }
     }
 
-    /// The weight of the output projection if the fused loss, which reads it as a plain `f32` matrix on the CPU, can use
-    /// it.
-    fn fusible_output(&self, device: &Device, precision: Precision) -> Option<OutputWeight> {
-        if precision != Precision::F32 || !device::is_cpu(device) {
-            return None;
-        }
-        let embedding = &self.model.embed_tokens.weight;
+    /// The weight of the output projection, which has neither a bias nor an adapter.
+    fn output(&self) -> OutputWeight {
         match &self.lm_head {
-            Some(head) => head.is_fusible().then(|| OutputWeight::Untied(head.weight.val())),
-            None => learns(embedding).then(|| OutputWeight::Tied(embedding.val())),
+            Some(head) => OutputWeight::Untied(head.weight.val()),
+            None => OutputWeight::Tied(self.model.embed_tokens.weight.val()),
         }
+    }
+
+    /// Whether the output projection is frozen, and a pass at this precision computes it by an operation for that.
+    fn has_frozen_output(&self, precision: Precision) -> bool {
+        let embedding = &self.model.embed_tokens.weight;
+        let weight = self.lm_head.as_ref().map_or(embedding, |head| &head.weight);
+        precision == Precision::F32 && is_frozen_on_cpu(weight)
     }
 
     fn first(&self) -> &Block {

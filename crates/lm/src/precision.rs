@@ -1,7 +1,7 @@
 //! Matrix products with rounded factors.
 
 use burn::tensor::module::linear;
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::{DType, FloatDType, Tensor};
 use kernels::WeightType;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ impl Precision {
     /// The product of two batches of matrices, as `f32`.
     pub(crate) fn matmul<const D: usize>(self, left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::F32 => left.matmul(right),
+            Self::F32 => full(left).matmul(full(right)),
             // burn has no autocast, so the factors of each product are cast here.
             Self::Bf16 => short(left).matmul(short(right)).cast(FloatDType::F32),
         }
@@ -45,7 +45,7 @@ impl Precision {
         bias: Option<Tensor<1>>,
     ) -> Tensor<D> {
         match self {
-            Self::F32 => linear(x, weight, bias),
+            Self::F32 => linear(x, full(weight), bias),
             Self::Bf16 => {
                 // The bias is added after the cast, so that it is not rounded.
                 let product = linear(short(x), short(weight), None).cast(FloatDType::F32);
@@ -56,6 +56,11 @@ impl Precision {
             }
         }
     }
+}
+
+/// A frozen weight may be bfloat16.
+fn full<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
 }
 
 fn short<const D: usize>(x: Tensor<D>) -> Tensor<D> {

@@ -1,28 +1,39 @@
 //! Safetensors files: named tensors, written and read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
 
 use crate::stored::StoredTensor;
 use crate::tensors::HostTensor;
 use crate::{Error, plain};
 
 /// Serializes named tensors. The map is sorted, so the same values always give the same bytes.
-pub(crate) fn write(tensors: &BTreeMap<String, HostTensor>, metadata: (&str, String)) -> Vec<u8> {
-    let bytes: BTreeMap<&String, Vec<u8>> = tensors
-        .iter()
-        .map(|(name, t)| (name, t.data.iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
-    let views = tensors.iter().map(|(name, t)| {
-        let view = TensorView::new(Dtype::F32, t.shape.clone(), &bytes[name]);
-        (name, view.expect("the bytes were made from the shape"))
-    });
+pub(crate) fn write<T: View>(tensors: BTreeMap<String, T>, metadata: (&str, String)) -> Vec<u8> {
     let metadata = [(metadata.0.to_owned(), metadata.1)].into();
-    safetensors::serialize(views, Some(metadata)).expect("names are unique and sizes agree")
+    safetensors::serialize(tensors, Some(metadata)).expect("names are unique and sizes agree")
+}
+
+impl View for HostTensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.data.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.data.as_slice())
+    }
 }
 
 /// A parsed safetensors file. Errors are messages without the path, which the caller adds.

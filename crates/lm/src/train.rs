@@ -28,7 +28,7 @@ use self::batches::{Plan, Schedule};
 use self::loss::{Loss, LossConfig};
 use self::optimizer::Optimizer;
 use self::rows::Unit;
-use crate::{Checkpoint, Decoder, Error, weights};
+use crate::{Checkpoint, Decoder, Error, Precision, device, weights};
 
 /// The pairs for preference optimization, and its hyperparameters.
 #[derive(Debug, Clone, Copy)]
@@ -131,10 +131,20 @@ impl Training<'_> {
             LossConfig {
                 workers: self.workers,
                 gradient_checkpointing: self.config.gradient_checkpointing,
-                precision: self.config.precision,
+                precision: self.precision(&devices[0]),
                 preferences: self.preferences.map(|preferences| preferences.config),
             },
         )
+    }
+
+    /// The type that a pass rounds factors to. On the CPU, products with frozen weights in bfloat16 round theirs themselves,
+    /// and the others, which are small, are faster without.
+    fn precision(&self, device: &Device) -> Precision {
+        if self.config.lora.is_some() && device::is_cpu(device) {
+            Precision::F32
+        } else {
+            self.config.precision
+        }
     }
 
     fn plan<'a>(&self, units: &'a [Unit<'a>]) -> Plan<'a> {
@@ -156,7 +166,7 @@ impl Training<'_> {
     fn start(&self, device: &Device) -> Decoder {
         let model = self.checkpoint.model.clone().to_device(device);
         match &self.config.lora {
-            Some(lora) => model.adapted(lora, self.seed),
+            Some(lora) => model.stored_as(self.config.frozen()).adapted(lora, self.seed),
             None => model,
         }
     }

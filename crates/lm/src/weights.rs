@@ -1,11 +1,13 @@
 //! Model parameters as host values under their Hugging Face names, for checkpoints, initialization and training states.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use safetensors::tensor::{Dtype, View};
 
 use crate::tensors::{HostTensor, values};
 use crate::{Decoder, ModelConfig};
@@ -38,6 +40,63 @@ impl Path {
         let linear = self.0.len() >= 2 && self.0[self.0.len() - 2].1 || self.0.iter().any(|p| p.1);
         linear && self.0.last().is_some_and(|(name, _)| name == "weight")
     }
+}
+
+/// The name of the tensor with the weights of all scalar heads, `[heads, hidden_size]`.
+pub(crate) const SCALAR_HEADS: &str = "scalar_head.weight";
+
+/// A parameter as a file holds it: its values are copied when the file is written.
+pub(crate) struct FileTensor {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    values: Box<dyn Fn() -> TensorData>,
+}
+
+impl View for FileTensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        (self.values)().bytes().to_vec().into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+}
+
+/// All parameters of a model in the types that they have, by name.
+pub(crate) fn for_file(model: &Decoder) -> BTreeMap<String, FileTensor> {
+    #[derive(Default)]
+    struct Collector {
+        path: Path,
+        tensors: BTreeMap<String, FileTensor>,
+    }
+    impl ModuleVisitor for Collector {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let tensor = param.val();
+            let linear = self.path.is_linear_weight();
+            let tensor = if linear { tensor.swap_dims(0, D - 1) } else { tensor };
+            let shape = tensor.dims().to_vec();
+            let dtype = if tensor.dtype() == DType::BF16 { Dtype::BF16 } else { Dtype::F32 };
+            let values = Box::new(move || tensor.to_data());
+            self.tensors.insert(self.path.name(), FileTensor { dtype, shape, values });
+        }
+    }
+    let mut collector = Collector::default();
+    model.visit(&mut collector);
+    collector.tensors
 }
 
 /// All parameters of a model, by name.
@@ -132,7 +191,32 @@ pub(crate) fn shapes(model: &Decoder) -> BTreeMap<String, Vec<usize>> {
     shapes.shapes
 }
 
-/// Replaces parameters with `source(name, shape in the file)`. Where it returns `None`, the parameter stays.
+/// Stores the matrices as bfloat16, rounded. Vectors and scalar heads, which learn beside frozen weights, stay `f32`.
+pub(crate) fn shortened(model: Decoder) -> Decoder {
+    #[derive(Default)]
+    struct Shortener(Path);
+    impl ModuleMapper for Shortener {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.0.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.exit();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let stays = D < 2 || self.0.name() == SCALAR_HEADS;
+            if stays || param.val().dtype() == DType::BF16 {
+                return param;
+            }
+            param.map(|old| {
+                let tracked = old.is_require_grad();
+                old.cast(FloatDType::BF16).set_require_grad(tracked)
+            })
+        }
+    }
+    model.map(&mut Shortener::default())
+}
+
+/// Replaces parameters with `source(name, shape in the file)`, in the types that they have. Where it returns `None`, the parameter stays.
 pub(crate) fn replace(
     model: Decoder,
     source: impl FnMut(&str, &[usize]) -> Option<HostTensor>,
@@ -159,8 +243,11 @@ pub(crate) fn replace(
             param.map(|old| {
                 let device = old.device();
                 // A new tensor does not inherit this, and frozen parameters have to stay frozen.
-                let tracked = old.is_require_grad();
-                let new = Tensor::from_data(TensorData::new(host.data, host.shape), &device);
+                let (tracked, dtype) = (old.is_require_grad(), old.dtype());
+                drop(old);
+                let new: Tensor<D> =
+                    Tensor::from_data(TensorData::new(host.data, host.shape), &device);
+                let new = if dtype == DType::BF16 { new.cast(FloatDType::BF16) } else { new };
                 new.set_require_grad(tracked)
             })
         }

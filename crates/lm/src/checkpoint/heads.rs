@@ -2,9 +2,6 @@
 
 use crate::tensors::HostTensor;
 
-/// The name of the tensor with the weights of all scalar heads, `[heads, hidden_size]`.
-pub(super) const HEADS: &str = "scalar_head.weight";
-
 /// The weights of the heads `new` from those of the heads `old`: a head keeps its row by its name, and one that was not
 /// there starts at zero.
 pub(super) fn by_name(weights: &HostTensor, old: &[String], new: &[String]) -> HostTensor {
@@ -18,14 +15,14 @@ pub(super) fn by_name(weights: &HostTensor, old: &[String], new: &[String]) -> H
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::tests::toy;
     use crate::tokenizer::tests::tokenizer;
+    use crate::weights::SCALAR_HEADS;
     use crate::{Checkpoint, ModelConfig, device, weights};
 
     fn rows(checkpoint: &Checkpoint) -> Vec<Vec<f32>> {
         let all = weights::collect(&checkpoint.model);
-        let Some(heads) = all.get(HEADS) else { return Vec::new() };
+        let Some(heads) = all.get(SCALAR_HEADS) else { return Vec::new() };
         assert_eq!(heads.shape, [checkpoint.config.scalar_heads.len(), toy().hidden_size]);
         heads.data.chunks(toy().hidden_size).map(<[f32]>::to_vec).collect()
     }
@@ -49,8 +46,8 @@ mod tests {
             assert_eq!(rows(&other).iter().collect::<Vec<_>>(), expected, "{heads:?}");
             let (mut before, mut after) =
                 (weights::collect(&start.model), weights::collect(&other.model));
-            before.remove(HEADS);
-            after.remove(HEADS);
+            before.remove(SCALAR_HEADS);
+            after.remove(SCALAR_HEADS);
             assert!(before == after, "the rest of the model stays: {heads:?}");
         }
     }

@@ -75,11 +75,11 @@ struct LossState {
     tied: bool,
 }
 
-fn on_cpu<const D: usize>(tensor: &Tensor<D>) -> OnCpu {
+pub(super) fn on_cpu<const D: usize>(tensor: &Tensor<D>) -> OnCpu {
     OnCpu::of(tensor).expect("sublayers are fused on the CPU alone")
 }
 
-fn host<const D: usize>(tensor: &Tensor<D>) -> Host {
+pub(super) fn host<const D: usize>(tensor: &Tensor<D>) -> Host {
     Host::of(on_cpu(tensor).plain())
 }
 
@@ -129,6 +129,41 @@ fn attention_backward(state: AttentionState, grad: &[f32]) -> [FlexTensor; 5] {
         flex(grad_value, [size, values]),
         flex(grad_output, [all, size]),
     ]
+}
+
+/// Causal attention of whole rows, for layers whose projections are operations of their own: queries
+/// `[batch, time, heads * width]`, keys and values `[batch, time, kv_heads * width]`, not rotated yet, to the shape of the
+/// queries. The rows share their positions.
+pub(crate) fn causal_attention(
+    projected: [&Tensor<3>; 3],
+    positions: &Positions,
+    heads: usize,
+    kv_heads: usize,
+) -> Tensor<3> {
+    let out_shape @ [batch, time, all] = projected[0].dims();
+    let shape = Shape { batch, time, heads, kv_heads, width: all / heads };
+    let inputs = projected.map(on_cpu);
+    let [query, key, value] = inputs.each_ref().map(|input| Host::of(input.plain()));
+    let (cos, sin) = (host(&positions.cos), host(&positions.sin));
+    let [queries, keys, values] = shape.parts();
+    let joined = join_columns([
+        View::new(query.values(), queries),
+        View::new(key.values(), keys),
+        View::new(value.values(), values),
+    ]);
+    let angles = Angles { cos: cos.values(), sin: sin.values() };
+    let (attended, saved) = causal::attend(shape, joined, angles);
+    let state = (cos, sin, shape, saved);
+    finish(inputs.each_ref(), flex(attended, out_shape), state, |(cos, sin, shape, saved), grad| {
+        let angles = Angles { cos: cos.values(), sin: sin.values() };
+        let grad_joined = causal::attend_backward(shape, saved, angles, grad);
+        let parts = shape.parts();
+        let grads = split_columns(&grad_joined, parts);
+        let of_part = |(grad, part)| flex(grad, [shape.batch, shape.time, part]);
+        let mut grads = grads.into_iter().zip(parts).map(of_part);
+        std::array::from_fn(|_| grads.next().expect("there are three parts"))
+    })
+    .expect(TRACKED_ALIKE)
 }
 
 /// The feed-forward layer `down(silu(gate(x)) * up(x))`, `[.., hidden_size]` to the same shape.
@@ -201,7 +236,7 @@ fn language_loss_backward(state: LossState, grad: &[f32]) -> [FlexTensor; 2] {
 }
 
 /// Why [`finish`] always has an output here.
-const TRACKED_ALIKE: &str = "a pass tracks all of its tensors or none";
+pub(super) const TRACKED_ALIKE: &str = "a pass tracks all of its tensors or none";
 
 /// Multiplies `[.., size]` by several weights at once, with the products side by side. A single product packs its
 /// left-hand side only once.

@@ -1,7 +1,7 @@
 //! Checks every fused operation, and its gradients, against the composition of burn's own operations.
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, silu, softmax};
+use burn::tensor::{FloatDType, Tensor};
 use kernels::AdamW;
 
 use super::losses::log_probabilities;
@@ -158,6 +158,16 @@ fn columns(matrix: &Tensor<2>, from: usize, count: usize) -> Tensor<2> {
     matrix.clone().narrow(1, from, count)
 }
 
+/// Angles of rows of `time` tokens with heads of width 4, on the device of `like`.
+fn positions(time: usize, like: &Tensor<2>) -> Positions {
+    let angles = numbers(time * 2, 3);
+    let [cos, sin] = [f32::cos as fn(f32) -> f32, f32::sin].map(|f| {
+        let values = angles.iter().map(|&angle| f(angle)).collect();
+        tensor(values, [1, 1, time, 2], &like.device())
+    });
+    Positions { cos, sin }
+}
+
 #[test]
 fn self_attention_is_its_composition_in_rows_of_several_blocks() {
     for (time, heads, kv_heads) in [(3, 4, 4), (70, 4, 2), (130, 2, 1)] {
@@ -168,15 +178,8 @@ fn self_attention_is_its_composition_in_rows_of_several_blocks() {
             let output = columns(w, all + 2 * kv, all).transpose();
             [columns(w, 0, all), columns(w, all, kv), columns(w, all + kv, kv), output]
         };
-        let angles = |like: &Tensor<2>| {
-            let angles = numbers(time * 2, 3);
-            [f32::cos as fn(f32) -> f32, f32::sin].map(|f| {
-                let values = angles.iter().map(|&angle| f(angle)).collect();
-                tensor(values, [1, 1, time, 2], &like.device())
-            })
-        };
         let composed = |x: Tensor<2>, w: Tensor<2>| {
-            let [cos, sin] = angles(&x);
+            let Positions { cos, sin } = positions(time, &x);
             let mask = mask::causal(time, &x.device());
             let [query, key, value, output] = weights(&w);
             let rotated = |weight: Tensor<2>, heads| {
@@ -200,14 +203,112 @@ fn self_attention_is_its_composition_in_rows_of_several_blocks() {
         agree(
             [[2 * time, 8], [8, all + 2 * kv + all]],
             |x, w| {
-                let [cos, sin] = angles(&x);
                 let [query, key, value, output] = weights(&w);
                 let weights = AttentionWeights { query, key, value, output };
-                let (x, positions) = (x.reshape([2, time, 8]), Positions { cos, sin });
-                self_attention(&x, &weights, &positions, heads, kv_heads)
+                let positions = positions(time, &x);
+                self_attention(&x.reshape([2, time, 8]), &weights, &positions, heads, kv_heads)
             },
             composed,
         );
+        agree(
+            [[2 * time, 8], [8, all + 2 * kv + all]],
+            |x, w| {
+                let [query, key, value, output] = weights(&w);
+                let [query, key, value] = [(query, all), (key, kv), (value, kv)]
+                    .map(|(weight, width)| x.clone().matmul(weight).reshape([2, time, width]));
+                let positions = positions(time, &x);
+                let projected = [&query, &key, &value];
+                let attended = causal_attention(projected, &positions, heads, kv_heads);
+                attended.reshape([2 * time, all]).matmul(output).reshape([2, time, 8])
+            },
+            composed,
+        );
+    }
+}
+
+/// A weight that does not learn, on the device of `like`.
+fn constant(shape: [usize; 2], like: &Tensor<2>) -> Tensor<2> {
+    tensor(numbers(shape[0] * shape[1], 5), shape, &like.device())
+}
+
+#[test]
+fn a_frozen_layer_is_its_composition() {
+    for adapted in [false, true] {
+        let bias = |like: &Tensor<2>| constant([1, 7], like).reshape([7]);
+        // A is the first columns of `p`, and B is made of the others.
+        let up = |p: &Tensor<2>| columns(&columns(p, 2, 2).transpose().repeat_dim(1, 2), 0, 7);
+        agree(
+            [[6, 5], [5, 4]],
+            |x, p| {
+                let adapter = adapted.then(|| {
+                    let down = columns(&p, 0, 2);
+                    AdapterWeights { down, up: up(&p), scale: 0.5 }
+                });
+                let weight = constant([5, 7], &x);
+                let layer = FrozenLinear { weight, bias: Some(bias(&x)), adapter };
+                frozen_linear(&x.reshape([2, 3, 5]), &layer)
+            },
+            |x, p| {
+                let product = x.clone().matmul(constant([5, 7], &x)) + bias(&x).unsqueeze();
+                let correction = x.matmul(columns(&p, 0, 2)).matmul(up(&p)).mul_scalar(0.5);
+                let sum = if adapted { product + correction } else { product };
+                sum.reshape([2, 3, 7])
+            },
+        );
+    }
+}
+
+/// With values that bfloat16 represents exactly, a layer in bfloat16 is the same layer.
+#[test]
+fn a_frozen_layer_in_bfloat16_rounds_nothing_else() {
+    let device = device::cpu().autodiff();
+    let whole = |count: usize| (0..count).map(|i| ((i * 37) % 17) as f32 - 8.0).collect();
+    let layer = |stored: FloatDType| {
+        let weight: Tensor<2> = tensor(whole(5 * 7), [5, 7], &device);
+        FrozenLinear { weight: weight.cast(stored), bias: None, adapter: None }
+    };
+    let run = |stored| {
+        let x: Tensor<2> = tensor(whole(30), [6, 5], &device).require_grad();
+        let out = frozen_linear(&x, &layer(stored));
+        let weights = tensor(whole(42), [6, 7], &device);
+        let grads = (out.clone() * weights).sum().backward();
+        [values(out), values(x.grad(&grads).unwrap())]
+    };
+    assert_eq!(run(FloatDType::BF16), run(FloatDType::F32));
+}
+
+#[test]
+fn logits_and_loss_over_a_frozen_output_are_their_compositions() {
+    let (targets, weights) = ([4, 0, 16, 9, 9], [1.0, 0.5, 2.0, 0.0, 1.0]);
+    for tied in [false, true] {
+        let output = |like: &Tensor<2>| {
+            let weight = constant(if tied { [17, 8] } else { [8, 17] }, like);
+            if tied { OutputWeight::Tied(weight) } else { OutputWeight::Untied(weight) }
+        };
+        let logits = |hidden: Tensor<2>| {
+            let weight = match output(&hidden) {
+                OutputWeight::Tied(embedding) => embedding.transpose(),
+                OutputWeight::Untied(weight) => weight,
+            };
+            hidden.matmul(weight)
+        };
+        agree(
+            [[5, 8]; 2],
+            |hidden, _| frozen_logits(&hidden, &output(&hidden)),
+            |hidden, _| logits(hidden),
+        );
+        for at_once in [2, 5] {
+            agree(
+                [[5, 8]; 2],
+                |hidden, _| {
+                    frozen::loss_by_rows(&hidden, &output(&hidden), &targets, &weights, at_once)
+                },
+                |hidden, _| {
+                    let weights = tensor(weights.into(), [5], &hidden.device());
+                    (log_probabilities(logits(hidden), &targets) * weights).sum().neg()
+                },
+            );
+        }
     }
 }
 

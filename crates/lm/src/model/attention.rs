@@ -60,6 +60,11 @@ impl Attention {
         let precision = *precision;
         let output = match attention {
             AttentionPath::Fused => return self.fused(&x, positions),
+            AttentionPath::Causal => {
+                let [queries, keys, values] = self.projections(x, precision);
+                let projected = [&queries, &keys, &values];
+                fused::causal_attention(projected, positions, self.heads, self.kv_heads)
+            }
             AttentionPath::Whole(mask) => {
                 let projected = self.project(x, positions, precision);
                 self.attend(projected, mask, precision)
@@ -92,23 +97,34 @@ impl Attention {
         fused::self_attention(x, &weights, positions, self.heads, self.kv_heads)
     }
 
-    fn project(&self, x: Tensor<3>, positions: &Positions, precision: Precision) -> Projected {
-        let rotated = |x: Tensor<3>, norm: &Option<RmsNorm>, heads: usize| {
-            let x = match norm {
-                Some(norm) => {
-                    let [batch, time, width] = x.dims();
-                    let of_heads = x.reshape([batch, time, heads, width / heads]);
-                    normed(norm, of_heads).reshape([batch, time, width])
-                }
-                None => x,
-            };
-            fused::rotary(x, positions.cos.clone(), positions.sin.clone(), heads)
+    /// Queries `[batch, time, heads * d_head]`, and keys and values `[batch, time, kv_heads * d_head]`, not rotated yet.
+    fn projections(&self, x: Tensor<3>, precision: Precision) -> [Tensor<3>; 3] {
+        let normed = |x: Tensor<3>, norm: &Option<RmsNorm>, heads: usize| match norm {
+            Some(norm) => {
+                let [batch, time, width] = x.dims();
+                let of_heads = x.reshape([batch, time, heads, width / heads]);
+                normed(norm, of_heads).reshape([batch, time, width])
+            }
+            None => x,
         };
         let queries = self.q_proj.forward(x.clone(), precision);
-        let queries = rotated(queries, &self.q_norm, self.heads);
-        let keys = rotated(self.k_proj.forward(x.clone(), precision), &self.k_norm, self.kv_heads);
-        let values = split_heads(self.v_proj.forward(x, precision), self.kv_heads);
-        Projected { queries, keys, values }
+        let keys = self.k_proj.forward(x.clone(), precision);
+        [
+            normed(queries, &self.q_norm, self.heads),
+            normed(keys, &self.k_norm, self.kv_heads),
+            self.v_proj.forward(x, precision),
+        ]
+    }
+
+    fn project(&self, x: Tensor<3>, positions: &Positions, precision: Precision) -> Projected {
+        let rotated =
+            |x, heads| fused::rotary(x, positions.cos.clone(), positions.sin.clone(), heads);
+        let [queries, keys, values] = self.projections(x, precision);
+        Projected {
+            queries: rotated(queries, self.heads),
+            keys: rotated(keys, self.kv_heads),
+            values: split_heads(values, self.kv_heads),
+        }
     }
 
     /// The attention output before its projection, `[batch, time, heads * d_head]`. There may be more keys and values

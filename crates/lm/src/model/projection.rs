@@ -1,15 +1,16 @@
 //! A linear layer that learns.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
-use crate::Precision;
 use crate::adapter::Adapter;
+use crate::fused::{self, FrozenLinear};
+use crate::{Precision, device};
 
 /// A linear layer, and the `LoRA` adapter that corrects it while the model is trained with one.
 #[derive(Module, Debug)]
 pub(crate) struct Projection {
-    /// `[inputs, outputs]`.
+    /// `[inputs, outputs]`. A frozen one may be bfloat16.
     pub(crate) weight: Param<Tensor<2>>,
     pub(crate) bias: Option<Param<Tensor<1>>>,
     pub(crate) adapter: Option<Adapter>,
@@ -31,6 +32,11 @@ impl Projection {
     /// `[.., inputs]` to `[.., outputs]`, with the factors of the products rounded to `precision`.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, precision: Precision) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
+        if precision == Precision::F32 && is_frozen_on_cpu(&self.weight) {
+            let adapter = self.adapter.as_ref().map(Adapter::weights);
+            let layer = FrozenLinear { weight: self.weight.val(), bias, adapter };
+            return fused::frozen_linear(&x, &layer);
+        }
         let product = precision.linear(x.clone(), self.weight.val(), bias);
         match &self.adapter {
             Some(adapter) => product + adapter.forward(x, precision),
@@ -47,7 +53,13 @@ impl Projection {
 
 /// Whether a weight is not frozen, or nothing is trained. A fused operation computes the gradients of all its weights,
 /// which would be wasted work for a frozen one.
-pub(super) fn learns(weight: &Param<Tensor<2>>) -> bool {
+fn learns(weight: &Param<Tensor<2>>) -> bool {
     let weight = weight.val();
-    weight.is_require_grad() || !weight.device().is_autodiff()
+    let may = weight.is_require_grad() || !weight.device().is_autodiff();
+    may && weight.dtype() == DType::F32
+}
+
+/// Whether a weight gets no gradient, on the CPU, which has operations for that.
+pub(super) fn is_frozen_on_cpu(weight: &Param<Tensor<2>>) -> bool {
+    !learns(weight) && device::is_cpu(&weight.val().device())
 }

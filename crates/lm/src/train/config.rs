@@ -40,7 +40,8 @@ pub struct TrainConfig {
     /// a fraction of the memory.
     #[serde(default)]
     pub gradient_checkpointing: bool,
-    /// Type that factors of matrix products are rounded to. The weights themselves stay `f32`.
+    /// Type that factors of matrix products are rounded to. Weights that learn stay `f32`; with adapters, the frozen ones
+    /// are kept in this type.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
     /// Train low-rank adapters instead of the whole model, and merge them into the weights at the end. Absent: train the
@@ -161,6 +162,12 @@ impl TrainConfig {
             }
         }
         self.lora.as_ref().map_or(Ok(()), LoraConfig::validate)
+    }
+
+    /// The type that frozen weights are kept in: `precision` with adapters, and `f32` if there are none, for then every
+    /// weight learns.
+    pub fn frozen(&self) -> Precision {
+        if self.lora.is_some() { self.precision } else { Precision::F32 }
     }
 
     /// Learning rate of update number `update`, counted from 0, out of `total`.

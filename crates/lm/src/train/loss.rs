@@ -110,7 +110,7 @@ impl Loss {
         let precision = self.config.precision;
         let (tokens, time) = Self::tokens(rows, device);
         let mut pass = model.whole_rows(&self.rotary, time, precision, device);
-        let mut x = model.model.embed_tokens.forward(tokens.clone());
+        let mut x = model.embedded(tokens.clone());
         let mut inputs = Vec::with_capacity(model.model.layers.len());
         for (layer, block) in model.but_last().iter().enumerate() {
             inputs.push(x.clone());
@@ -138,7 +138,7 @@ impl Loss {
         let embedding = &tracked.model.embed_tokens;
         // With adapters it is frozen, and its gradient would be wasted work.
         if embedding.weight.val().is_require_grad() {
-            let y = embedding.forward(tokens.autodiff());
+            let y = tracked.embedded(tokens.autodiff());
             let back = (y * gradient.autodiff()).sum().backward();
             add(&mut gradients, by_name(&tracked, back));
         }

@@ -163,7 +163,7 @@ impl State {
         };
         let numbers = numbers.sealed(&tensors);
         let numbers = serde_json::to_string(&numbers).expect("plain numbers serialize");
-        tensor_file::write(&tensors, (NUMBERS, numbers))
+        tensor_file::write(tensors, (NUMBERS, numbers))
     }
 
     /// Parses the output of [`Self::to_bytes`], or returns `None` if the hash does not match.

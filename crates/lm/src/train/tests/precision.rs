@@ -55,6 +55,33 @@ fn what_learns_is_not_rounded() {
 }
 
 #[test]
+fn frozen_weights_stay_in_bfloat16_and_are_written_so() {
+    let config = TrainConfig { precision: Precision::Bf16, ..adapters() };
+    let (_, _, outcome) = train_as(&config, 1, None, 0);
+    let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
+    for (name, tensor) in &after {
+        let adapted = ["q_proj", "v_proj", "down_proj"].iter().any(|end| name.contains(end));
+        let matrix = tensor.shape.len() == 2;
+        for (&was, &is) in before[name].data.iter().zip(&tensor.data) {
+            let (was, is) = (was.to_bits(), is.to_bits());
+            assert!(adapted || is == if matrix { bf16(was) } else { was }, "{name}");
+            assert!(!matrix || bf16(is) == is, "{name}");
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in (Checkpoint { model: outcome.model, ..checkpoint() }).files().unwrap() {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    let config = std::fs::read_to_string(dir.path().join("config.json")).unwrap();
+    assert!(config.contains(r#""torch_dtype": "bfloat16""#), "{config}");
+    for stored in [Precision::F32, Precision::Bf16] {
+        let again = Checkpoint::load_as(dir.path(), &device::cpu(), stored).unwrap();
+        assert_eq!(again.model.matrix_type(), stored);
+        assert!(weights(&again.model) == after, "{stored:?}");
+    }
+}
+
+#[test]
 fn several_devices_learn_what_one_does() {
     // Using the CPU twice: gradients that were computed on another device must be the same to the last bit.
     let (checkpoint, examples) = (checkpoint(), examples());
