@@ -24,6 +24,8 @@ Z      := $(R)/round-00
 BEFORE := $(if $(filter 00,$(PREVIOUS)),$(Z),$(A)/round-$(PREVIOUS))
 
 DEVICE    ?= cpu
+# What a build for graphics cards has besides: autotune, fusion.
+GPU_FEATURES ?=
 WORKERS   ?=
 # The most memory for what models have read, such as 8GiB; none is no limit.
 KV_MEMORY ?=
@@ -58,7 +60,8 @@ measured: $(THIS)/evaluation/$(M)
 
 # BUILD=: takes the binaries as they are.
 BIN         ?= target/release
-CARGO_FLAGS := --release --locked $(if $(filter cuda%,$(DEVICE)),--features decoding/cuda)
+BACKEND     := $(filter-out cpu,$(firstword $(subst :, ,$(DEVICE))))
+CARGO_FLAGS := --release --locked $(if $(BACKEND),--features '$(patsubst %,decoding/%,$(BACKEND) $(GPU_FEATURES))')
 BUILD       ?= cargo build $(CARGO_FLAGS) --workspace --bins
 export ALPHALLM_REVISION := $(shell git describe --always --dirty 2>/dev/null)
 build:

@@ -61,7 +61,7 @@ check() {
     ARM | KV_MEMORY) [[ -z $value ]] || check_name "$value" ;;
     TRAINER) [[ -z $value || $value == external ]] || refuse 'it is external or nothing' ;;
     SPLITS) check_not_empty && check_names ;;
-    SEEDS | ARMS | TABLES) check_names ;;
+    SEEDS | ARMS | TABLES | GPU_FEATURES) check_names ;;
     SEED) check_not_empty && check_number ;;
     ROUND)
         check_not_empty && check_count

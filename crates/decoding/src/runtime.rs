@@ -41,7 +41,7 @@ const KEY: &str = "OPENAI_API_KEY";
 /// Batch size on the CPU, in rows. Larger batches no longer fit its caches.
 const CPU_ROWS: usize = 64;
 /// Batch size on a GPU, in rows. Smaller batches do not keep it busy.
-const CUDA_ROWS: usize = 512;
+const GPU_ROWS: usize = 512;
 
 impl Runtime {
     /// The device of the command line, for models in this process: `workers` threads on the CPU, or one worker per GPU.
@@ -54,11 +54,11 @@ impl Runtime {
                 let workers = compute.workers.get();
                 (vec![lm::device::cpu()], EngineOptions { workers, rows: CPU_ROWS })
             }
-            Device::Cuda(cards) => {
+            Device::Gpus { backend, cards } => {
                 let devices: Result<Vec<_>, _> =
-                    cards.iter().map(|&card| lm::device::cuda(card)).collect();
+                    cards.iter().map(|&card| lm::device::gpu(backend, card)).collect();
                 let devices = devices.map_err(|e| Failure::unavailable(e.to_string()))?;
-                (devices, EngineOptions { workers: cards.len(), rows: CUDA_ROWS })
+                (devices, EngineOptions { workers: cards.len(), rows: GPU_ROWS })
             }
         };
         let (precision, loaded) = (Precision::F32, Loaded::default());

@@ -16,8 +16,8 @@ pub(crate) struct Args {
     /// The checkpoint to compute with.
     #[arg(long)]
     model: PathBuf,
-    /// The device to compare with the CPU: `cuda`, `cuda:N` or several cards, `cuda:N,M`.
-    #[arg(long, default_value_t = Device::Cuda(vec![0]))]
+    /// The device to compare with the CPU: `cuda`, `vulkan`, `cuda:N`, or several cards as `cuda:N,M`.
+    #[arg(long, default_value_t = Device::Gpus { backend: "cuda", cards: vec![0] })]
     device: Device,
     /// Threads on the CPU.
     #[arg(long, default_value = "1")]
@@ -69,10 +69,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let made = |device: &Device| {
         let compute = Compute { device: device.clone(), workers: args.workers };
         let runtime = Runtime::new(&compute)?;
-        Made::by(
-            &InitialModel::load("model", &args.model, &runtime, Precision::F32)?.checkpoint,
-            &runtime,
-        )
+        let model = InitialModel::load("model", &args.model, &runtime, Precision::F32)?;
+        Made::by(&model.checkpoint, &runtime)
     };
     let all = compared(&made(&Device::Cpu)?, &made(&args.device)?);
     if args.json {

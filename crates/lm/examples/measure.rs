@@ -11,7 +11,7 @@
 //! `--tokens` is the length of a training row or prompt, `--new` the number of tokens to generate per row. In training,
 //! every token from `--from` on is a target (all by default), `--rank 16` trains adapters of all projections, and
 //! `--parts` is the number of micro-batches (one per worker by default). `--device cuda`, or `cuda:1`, runs on a GPU, if
-//! built with `--features lm/cuda`. `--precision bf16` generates with weights in bfloat16, and trains adapters beside such
+//! built for it (docs/DEVICES.md). `--precision bf16` generates with weights in bfloat16, and trains adapters beside such
 //! weights.
 
 #![expect(clippy::print_stdout, reason = "an example without the stages' terminal")]
@@ -63,8 +63,8 @@ impl Numbers {
         if name == "cpu" {
             return Ok(device::cpu());
         }
-        let index = name.strip_prefix("cuda").ok_or_else(|| format!("--device {name}"))?;
-        Ok(device::cuda(index.strip_prefix(':').map_or(Ok(0), str::parse)?)?)
+        let (backend, index) = name.split_once(':').unwrap_or((name, "0"));
+        Ok(device::gpu(backend, index.parse()?)?)
     }
 }
 

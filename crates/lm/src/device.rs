@@ -2,6 +2,8 @@
 
 pub use burn::tensor::Device;
 
+use burn::tensor::DeviceType;
+
 use crate::{Error, allocator};
 
 /// The built-in CPU backend. From the first call on, freed memory stays with the process (see `allocator`).
@@ -16,30 +18,42 @@ pub(crate) fn is_cpu(device: &Device) -> bool {
     *device == Device::flex()
 }
 
-/// A CUDA device by index.
+/// A device of one of burn's backends for graphics cards, by the backend's name and the device's index: `cuda`, `rocm`,
+/// `vulkan`, `metal` or `wgpu`.
 ///
 /// # Errors
-/// [`Error::Device`] when the machine has no such device. burn panics in a worker thread when it creates a device without
-/// a driver, so we enumerate the devices first.
-#[cfg(feature = "cuda")]
-pub fn cuda(index: usize) -> Result<Device, Error> {
-    let count = Device::enumerate(burn::tensor::DeviceType::Cuda).len();
-    if index < count {
-        Ok(Device::cuda(index))
-    } else {
-        Err(Error::Device(format!(
-            "no CUDA device {index}: the driver reports {count}; use --device cpu"
-        )))
+/// [`Error::Device`] when this build does not have the backend, or the machine no such device. burn panics in a worker
+/// thread when it creates a device without a driver, so we enumerate the devices first.
+pub fn gpu(backend: &str, index: usize) -> Result<Device, Error> {
+    let Some(kind) = kind(backend) else {
+        return Err(Error::Device(format!(
+            "no {backend} device {index}: this build has no {backend}; build with --features decoding/{backend} (docs/DEVICES.md) or \
+             use --device cpu"
+        )));
+    };
+    let mut devices: Vec<Device> = Device::enumerate(kind).into_iter().collect();
+    if index < devices.len() {
+        return Ok(devices.swap_remove(index));
     }
+    let found = devices.len();
+    Err(Error::Device(format!(
+        "no {backend} device {index}: the driver reports {found}; use --device cpu"
+    )))
 }
 
-/// A CUDA device by index.
-///
-/// # Errors
-/// Always [`Error::Device`]: this build has no CUDA.
-#[cfg(not(feature = "cuda"))]
-pub fn cuda(index: usize) -> Result<Device, Error> {
-    Err(Error::Device(format!(
-        "no CUDA device {index}: this build has no CUDA; build with --features decoding/cuda (docs/CUDA.md) or use --device cpu"
-    )))
+/// The kind of a backend's devices; `None` if this build does not have it.
+fn kind(backend: &str) -> Option<DeviceType> {
+    match backend {
+        #[cfg(feature = "cuda")]
+        "cuda" => Some(DeviceType::Cuda),
+        #[cfg(feature = "rocm")]
+        "rocm" => Some(DeviceType::Rocm),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Some(DeviceType::Vulkan),
+        #[cfg(feature = "metal")]
+        "metal" => Some(DeviceType::Metal),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Some(DeviceType::Wgpu),
+        _ => None,
+    }
 }

@@ -113,15 +113,14 @@ impl Training<'_> {
             self.validate(&loss, &mut state, plan.total, on_event)?;
             // Saved after the validation of the same update, since a resumed run does not repeat it.
             if update.is_multiple_of(self.config.save_every) {
+                // No run could go on from others, and they would replace a state that is sound.
+                all_finite(&state.model)?;
                 on_event(Event::Save(&state))?;
             }
         }
         let outcome = self.finished(state.outcome(self.planned(&plan)));
-        // A finite loss and gradient norm do not rule out that the last update itself overflowed.
-        match weights::not_finite(&outcome.model) {
-            Some(tensor) => Err(Error::DivergedWeights(tensor).into()),
-            None => Ok(outcome),
-        }
+        all_finite(&outcome.model)?;
+        Ok(outcome)
     }
 
     fn loss(&self, devices: &[Device]) -> Loss {
@@ -247,6 +246,11 @@ const MOST_UPDATES: usize = 1_000_000_000;
 fn finite(update: usize, what: &'static str, value: f64) -> Result<(), Error> {
     let diverged = Error::Diverged { update, what, value };
     value.is_finite().then_some(()).ok_or(diverged)
+}
+
+/// Checks the weights: a finite loss and gradient norm do not rule out that the last update itself overflowed.
+fn all_finite(model: &Decoder) -> Result<(), Error> {
+    weights::not_finite(model).map_or(Ok(()), |tensor| Err(Error::DivergedWeights(tensor)))
 }
 
 #[cfg(test)]

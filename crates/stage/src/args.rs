@@ -121,7 +121,8 @@ const CONFIG: &str = "config";
 /// Where models of this process run, for the stages that have any. Use as `#[command(flatten)] compute: stage::Compute`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Compute {
-    /// Device that models run on: `cpu`, `cuda`, `cuda:N`, or several cards as `cuda:N,M`.
+    /// Device that models run on: `cpu`, or with a build for it `cuda`, `rocm`, `vulkan`, `metal` or `wgpu`; `cuda:N` is one of
+    /// several cards, `cuda:N,M` are several.
     #[arg(long, default_value_t = Device::Cpu)]
     pub device: Device,
 
@@ -175,17 +176,25 @@ fn cores() -> NonZeroUsize {
 pub enum Device {
     /// The CPU.
     Cpu,
-    /// The NVIDIA cards with these indices: at least one, no duplicates.
-    Cuda(Vec<usize>),
+    /// Graphics cards.
+    Gpus {
+        /// Name of the backend, one of [`BACKENDS`].
+        backend: &'static str,
+        /// Indices of the cards: at least one, no duplicates.
+        cards: Vec<usize>,
+    },
 }
+
+/// The names of burn's backends for graphics cards.
+pub const BACKENDS: [&str; 5] = ["cuda", "rocm", "vulkan", "metal", "wgpu"];
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(cards) => {
+            Self::Gpus { backend, cards } => {
                 let cards: Vec<String> = cards.iter().map(ToString::to_string).collect();
-                write!(f, "cuda:{}", cards.join(","))
+                write!(f, "{backend}:{}", cards.join(","))
             }
         }
     }
@@ -195,19 +204,19 @@ impl FromStr for Device {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("`{text}` is not a device: say cpu, cuda, cuda:N or cuda:N,M");
-        match text.split_once(':') {
-            None if text == "cpu" => Ok(Self::Cpu),
-            None if text == "cuda" => Ok(Self::Cuda(vec![0])),
-            Some(("cuda", cards)) => {
-                let cards: Option<Vec<usize>> =
-                    cards.split(',').map(|card| card.parse().ok()).collect();
-                let cards = cards.ok_or_else(refuse)?;
-                let distinct: BTreeSet<usize> = cards.iter().copied().collect();
-                if distinct.len() < cards.len() { Err(refuse()) } else { Ok(Self::Cuda(cards)) }
-            }
-            _ => Err(refuse()),
+        if text == "cpu" {
+            return Ok(Self::Cpu);
         }
+        let refuse = || {
+            let backends = BACKENDS.join(", ");
+            format!("`{text}` is not a device: say cpu, or one of {backends}, alone or as cuda:N or cuda:N,M")
+        };
+        let (name, cards) = text.split_once(':').unwrap_or((text, "0"));
+        let backend = BACKENDS.into_iter().find(|backend| *backend == name).ok_or_else(refuse)?;
+        let cards: Option<Vec<usize>> = cards.split(',').map(|card| card.parse().ok()).collect();
+        let cards = cards.ok_or_else(refuse)?;
+        let distinct: BTreeSet<usize> = cards.iter().copied().collect();
+        if distinct.len() < cards.len() { Err(refuse()) } else { Ok(Self::Gpus { backend, cards }) }
     }
 }
 
@@ -233,10 +242,10 @@ mod tests {
 
     #[test]
     fn devices_round_trip() {
-        for text in ["cpu", "cuda:0", "cuda:13", "cuda:1,0"] {
+        for text in ["cpu", "cuda:0", "cuda:13", "cuda:1,0", "vulkan:0", "metal:2"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
-        assert_eq!("cuda".parse(), Ok(Device::Cuda(vec![0])));
+        assert_eq!("rocm".parse(), Ok(Device::Gpus { backend: "rocm", cards: vec![0] }));
     }
 
     #[test]

@@ -306,6 +306,25 @@ fn a_block_that_is_computed_again_gives_the_same_gradients() {
     }
 }
 
+/// The loss and the gradient of the first update are finite; its weights are not.
+#[test]
+fn weights_that_overflow_are_not_saved() {
+    let config = TrainConfig { learning_rate: 1e39, save_every: 1, ..config() };
+    let (checkpoint, examples) = (checkpoint(), examples());
+    let (mut updates, mut saves) = (0, 0);
+    let run = training(&checkpoint, &examples, &config, 1);
+    let result = run.run::<Error>(&[device::cpu()], None, &mut |event| {
+        match event {
+            Event::Update { .. } => updates += 1,
+            Event::Save(_) => saves += 1,
+            Event::Validated { .. } => {}
+        }
+        Ok(())
+    });
+    assert!(matches!(result, Err(Error::DivergedWeights(_))), "{:?}", result.err());
+    assert_eq!((updates, saves), (1, 0));
+}
+
 #[test]
 fn scalar_heads_learn_their_targets() {
     let names = ["value".to_owned(), "orm".to_owned()];
