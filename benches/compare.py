@@ -1,7 +1,10 @@
 """`make bench`: this project beside PyTorch, transformers, llm-reasoners and treequest, on the same checkpoints, prompts and
 budgets, in turn. Prints medians and ratios; everything measured is in target/bench/results.json.
 
-    python benches/compare.py [--runs 5] [--only train,decode,search,core] [--device cuda]
+    python benches/compare.py [--runs 5] [--only train,decode,search,core] [--device cuda] [--alone] [--card NAME]
+
+`--alone` leaves the others out, for devices that they do not have, and `--card` puts the table into docs/PERFORMANCE.md, as that of
+the graphics card with this name.
 
 Every figure is that of a whole process, less that of one that only loads the model. CPU seconds are user and system time;
 they do not suffer from other work on the machine as wall-clock time does.
@@ -24,6 +27,7 @@ MEASURE = ROOT / "target" / "release" / "examples" / "measure"
 STAGES = ROOT / "target" / "release"
 THEIRS = [sys.executable, str(ROOT / "benches" / "theirs.py")]
 CORES = os.cpu_count()
+ALONE = "--alone" in sys.argv
 
 # Width, layers, heads, feed-forward: 4.7 and 27.8 million parameters beside the embedding.
 MODELS = {"s": (256, 6, 4, 688), "m": (512, 8, 8, 1376)}
@@ -84,13 +88,18 @@ def write_checkpoints(models):
 def beside(name, unit, count, ours, theirs, runs, measured="cpu", cores=1, counted=None):
     """Two jobs in turn. A job is a command with how often it does its work, and with 0. It does `count` units; theirs
     does `counted` if that is another number."""
-    samples = {"ours": [], "theirs": []}
-    idle = {side: min(run(job(0), cores)[measured] for _ in range(2)) for side, job in [("ours", ours), ("theirs", theirs)]}
+    jobs = {"ours": ours, "theirs": theirs} if theirs else {"ours": ours}
+    samples = {side: [] for side in jobs}
+    idle = {side: min(run(job(0), cores)[measured] for _ in range(2)) for side, job in jobs.items()}
     for _ in range(runs):
-        for side, job in [("ours", ours), ("theirs", theirs)]:
+        for side, job in jobs.items():
             units = counted if counted and side == "theirs" else count
             samples[side].append((run(job(1), cores)[measured] - idle[side]) / units)
-    ours, theirs = (statistics.median(samples[side]) for side in ["ours", "theirs"])
+    ours, *others = (statistics.median(samples[side]) for side in jobs)
+    if not others:
+        print(f"{name:44s} {measured:5s} {1e3 * ours:10.3f} {'':10s} ms/{unit}", flush=True)
+        return {"name": name, "measured": measured, "unit": unit, "idle": idle, **samples}
+    [theirs] = others
     ratios = sorted(b / a for a, b in zip(samples["ours"], samples["theirs"]))
     print(
         f"{name:44s} {measured:5s} {1e3 * ours:10.3f} {1e3 * theirs:10.3f} ms/{unit:6s} {statistics.median(ratios):6.2f}"
@@ -106,6 +115,8 @@ def measure(job, model, times, **numbers):
 
 
 def theirs(job, model, times, **numbers):
+    if ALONE:
+        return None
     words = [*THEIRS, job, OUT / f"policy-{model}"]
     return lambda on: words + [str(w) for k, v in numbers.items() for w in (f"--{k}", v)] + ["--times", str(times * on)]
 
@@ -218,11 +229,31 @@ def core(runs, _):
     yield {"name": "core", "ours": ours, "treequest": theirs}
 
 
+def table(results):
+    """The results as rows of Markdown."""
+    yield from ["| task | ours, ms | PyTorch, ms | speedup |", "|---|---|---|---|"]
+    for one in results:
+        sides = [statistics.median(one[side]) for side in ["ours", "theirs"] if side in one]
+        cells = [f"{1e3 * side:.3f}" for side in sides] + ([f"{sides[1] / sides[0]:.2f}"] if len(sides) > 1 else ["–", "–"])
+        yield f"| {one['name']}, a {one['unit']} | {' | '.join(cells)} |"
+
+
+def write_card(card, results):
+    """Puts the table of a card between the marks for it."""
+    path = ROOT / "docs" / "PERFORMANCE.md"
+    before, rest = path.read_text().split("<!-- card -->\n")
+    _, after = rest.split("<!-- end of card -->\n")
+    lines = [f"On {card}, in wall time, by `mk/card.sh`:", "", *table(results)]
+    path.write_text("".join([before, "<!-- card -->\n", *(f"{line}\n" for line in lines), "<!-- end of card -->\n", after]))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", help="some of train,decode,search,core; on a GPU the first two [default: all there are]")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for both sides; ours has to be built for it")
+    parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--card")
     args = parser.parse_args()
     every = ["train", "decode"] + (["search", "core"] if args.device == "cpu" else [])
     only = args.only.split(",") if args.only else every
@@ -234,6 +265,8 @@ def main():
     jobs = {"train": train, "decode": decode, "search": search, "core": core}
     results = [one for name in only for one in jobs[name](args.runs, args.device)]
     (OUT / "results.json").write_text(json.dumps(results, indent=1))
+    if args.card:
+        write_card(args.card, results)
 
 
 if __name__ == "__main__":

@@ -143,4 +143,5 @@ def main():
     jobs[args.job](args)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,8 @@
-"""Writes a Hugging Face directory as GGUF in 32 bits, for llama.cpp's server: a policy of some round, for one.
+"""Writes a Hugging Face directory as GGUF for llama.cpp's server: a policy of some round, for one.
 
     pip install gguf numpy
-    python examples/to_gguf.py data/runs/mine/round-01/policy policy.gguf
+    python examples/to_gguf.py data/runs/mine/round-01/policy policy.gguf         # in 32 bits
+    python examples/to_gguf.py data/runs/mine/round-01/policy policy.gguf bf16    # matrices in bfloat16
 
 For models of the Llama, Mistral, Qwen2 and Qwen3 families without rope scaling, whose tokenizer splits texts in a way that
 llama.cpp has a name for; what is different is refused. llama.cpp's own convert_hf_to_gguf.py knows more, and wants PyTorch.
@@ -65,7 +66,7 @@ def turned(weight, heads):
     return weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
-def write_settings(writer, config):
+def write_settings(writer, config, stored):
     heads = config["num_attention_heads"]
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
@@ -84,7 +85,7 @@ def write_settings(writer, config):
     writer.add_value_length(head)
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_vocab_size(config["vocab_size"])
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_BF16 if stored == "bf16" else gguf.LlamaFileType.ALL_F32)
 
 
 def write_tokenizer(writer, directory, config):
@@ -114,35 +115,43 @@ def write_tokenizer(writer, directory, config):
         writer.add_chat_template(template.read_text())
 
 
-def write_weights(writer, directory, config, architecture):
+def write_weights(writer, directory, config, architecture, stored):
     heads = config["num_attention_heads"]
+
+    def add(name, weight):
+        if stored == "bf16" and weight.ndim == 2:
+            short = gguf.GGMLQuantizationType.BF16
+            writer.add_tensor(name, gguf.quants.quantize(weight, short), raw_dtype=short)
+        else:
+            writer.add_tensor(name, weight)
+
     turns = {"self_attn.q_proj": heads, "self_attn.k_proj": config.get("num_key_value_heads") or heads}
     for name, weight in tensors(directory):
         kind, _, end = name.removeprefix("model.").rpartition(".")
         if kind == "embed_tokens":
-            writer.add_tensor("token_embd.weight", weight)
+            add("token_embd.weight", weight)
         elif kind == "norm":
-            writer.add_tensor("output_norm.weight", weight)
+            add("output_norm.weight", weight)
         elif kind == "lm_head":
-            writer.add_tensor("output.weight", weight)
+            add("output.weight", weight)
         elif kind.startswith("layers."):
             _, layer, part = kind.split(".", 2)
             if architecture == "llama" and part in turns:
                 weight = turned(weight, turns[part])
-            writer.add_tensor(f"blk.{layer}.{NAMES[part]}.{end}", weight)
+            add(f"blk.{layer}.{NAMES[part]}.{end}", weight)
         else:
             sys.exit(f"no place for the tensor {name}")
 
 
-def convert(directory, out):
+def convert(directory, out, stored="f32"):
     config = json.loads((directory / "config.json").read_text())
     architecture = ARCHITECTURES.get(config["model_type"])
     if architecture is None:
         sys.exit(f"model_type {config['model_type']} is not supported here")
     writer = gguf.GGUFWriter(out, architecture)
-    write_settings(writer, config)
+    write_settings(writer, config, stored)
     write_tokenizer(writer, directory, config)
-    write_weights(writer, directory, config, architecture)
+    write_weights(writer, directory, config, architecture, stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -150,4 +159,4 @@ def convert(directory, out):
 
 
 if __name__ == "__main__":
-    convert(Path(sys.argv[1]), Path(sys.argv[2]))
+    convert(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

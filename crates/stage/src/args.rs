@@ -209,7 +209,9 @@ impl FromStr for Device {
         }
         let refuse = || {
             let backends = BACKENDS.join(", ");
-            format!("`{text}` is not a device: say cpu, or one of {backends}, alone or as cuda:N or cuda:N,M")
+            format!(
+                "`{text}` is not a device: say cpu, or one of {backends}, alone or as cuda:N or cuda:N,M"
+            )
         };
         let (name, cards) = text.split_once(':').unwrap_or((text, "0"));
         let backend = BACKENDS.into_iter().find(|backend| *backend == name).ok_or_else(refuse)?;
