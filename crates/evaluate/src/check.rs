@@ -42,8 +42,8 @@ struct Made {
     greedy: Vec<u32>,
     sampled: Vec<u32>,
     step: Step,
-    /// The same step with the factors of matrix products rounded to bf16.
-    rounded: Step,
+    /// The same step with the factors of matrix products rounded to bf16; `None` if the device has no bf16.
+    rounded: Option<Step>,
 }
 
 /// One training step with `LoRA` adapters, which fits in memory wherever the model itself does.
@@ -72,7 +72,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let model = InitialModel::load("model", &args.model, &runtime, Precision::F32)?;
         Made::by(&model.checkpoint, &runtime)
     };
-    let all = compared(&made(&Device::Cpu)?, &made(&args.device)?);
+    let device = made(&args.device)?;
+    if device.rounded.is_none() {
+        tracing::warn!("{} has no bf16: it is compared in f32 alone", args.device);
+    }
+    let all = compared(&made(&Device::Cpu)?, &device);
     if args.json {
         stage::print_json(&all)?;
     } else {
@@ -123,8 +127,9 @@ impl Made {
         let (greedy, sampled) =
             (write(Sampling::Greedy)?, write(Sampling::Temperature { temperature: 1.0 })?);
         let step = |precision| Step::of(checkpoint, &ids, runtime, precision);
-        let (step, rounded) = (step(Precision::F32)?, step(Precision::Bf16)?);
-        Ok(Self { logits, greedy, sampled, step, rounded })
+        let has_bf16 = runtime.devices.iter().all(lm::device::has_bf16);
+        let rounded = has_bf16.then(|| step(Precision::Bf16)).transpose()?;
+        Ok(Self { logits, greedy, sampled, step: step(Precision::F32)?, rounded })
     }
 }
 
@@ -190,16 +195,19 @@ fn compared(cpu: &Made, device: &Made) -> Vec<Compared> {
         Compared { what, value: same as f64 / a.len().max(1) as f64, holds: None }
     };
     let number = |what, a: f64, b: f64| near(what, &[a as f32], &[b as f32]);
-    vec![
+    let mut all = vec![
         near("scores", &cpu.logits, &device.logits),
         alike("greedy tokens alike", &cpu.greedy, &device.greedy),
         alike("sampled tokens alike", &cpu.sampled, &device.sampled),
         number("losses", cpu.step.loss, device.step.loss),
         number("gradients' norms", cpu.step.norm, device.step.norm),
         near("scores after a step", &cpu.step.learned, &device.step.learned),
-        number("losses in bf16", cpu.rounded.loss, device.rounded.loss),
-        number("gradients' norms in bf16", cpu.rounded.norm, device.rounded.norm),
-    ]
+    ];
+    if let (Some(cpu), Some(device)) = (&cpu.rounded, &device.rounded) {
+        all.push(number("losses in bf16", cpu.loss, device.loss));
+        all.push(number("gradients' norms in bf16", cpu.norm, device.norm));
+    }
+    all
 }
 
 #[cfg(test)]
@@ -213,7 +221,7 @@ mod tests {
             greedy: greedy.to_vec(),
             sampled: vec![1, 2],
             step: Step { loss: 2.0, norm: 0.5, learned: vec![1.0] },
-            rounded: Step { loss: 2.0, norm: 0.5, learned: vec![1.0] },
+            rounded: Some(Step { loss: 2.0, norm: 0.5, learned: vec![1.0] }),
         };
         let of = |device: &Made| -> Vec<Option<bool>> {
             compared(&made(&[10.0, -20.0], &[5, 6]), device).iter().map(|c| c.holds).collect()

@@ -217,6 +217,7 @@ pub(crate) fn train(
     let outcome: Outcome = outcome.map_err(|stopped| match stopped {
         Stopped::Stage(failure) => failure,
         Stopped::Model(error @ lm::Error::Config(_)) => Failure::config(error.to_string()),
+        Stopped::Model(error @ lm::Error::Device(_)) => Failure::unavailable(error.to_string()),
         // The file is whole but of another run, so it is not thrown away unasked.
         Stopped::Model(error @ lm::Error::State(_)) => {
             Failure::data(format!("{}: {error}", path.display()))

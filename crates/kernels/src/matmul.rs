@@ -1,5 +1,7 @@
 //! Matrix products of strided views, for training: large, and with a general-purpose kernel.
 
+use std::borrow::Cow;
+
 use gemm::Parallelism;
 
 /// A matrix within a slice.
@@ -67,6 +69,26 @@ impl<'a> View<'a> {
     /// Multiplies by another matrix, and adds the product to `out`.
     pub fn add_times(self, right: View<'_>, out: ViewMut<'_>) {
         self.write_within(right, out, true);
+    }
+
+    /// Rows and columns.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// The slice that it is in, and the strides between rows and between columns, one of which is 1.
+    pub(crate) fn parts(&self) -> (&'a [f32], [usize; 2]) {
+        (self.data, self.strides)
+    }
+
+    /// Its values in row-major order, copied only if they lie otherwise.
+    pub(crate) fn row_major(&self) -> Cow<'a, [f32]> {
+        let Self { data, rows, columns, strides: [row, column] } = *self;
+        if column == 1 && row == columns {
+            return data[..rows * columns].into();
+        }
+        let at = |index| data[index / columns * row + index % columns * column];
+        (0..rows * columns).map(at).collect()
     }
 
     #[expect(unsafe_code, reason = "the product takes pointers")]

@@ -2,7 +2,7 @@
 
 pub use burn::tensor::Device;
 
-use burn::tensor::DeviceType;
+use burn::tensor::{DeviceType, FloatDType};
 
 use crate::{Error, allocator};
 
@@ -16,6 +16,11 @@ pub fn cpu() -> Device {
 pub(crate) fn is_cpu(device: &Device) -> bool {
     // Two handles are equal if they are of the same hardware, whether or not they track gradients.
     *device == Device::flex()
+}
+
+/// Whether a device multiplies matrices of bfloat16.
+pub fn has_bf16(device: &Device) -> bool {
+    is_cpu(device) || device.supports_dtype(FloatDType::BF16)
 }
 
 /// A device of one of burn's backends for graphics cards, by the backend's name and the device's index: `cuda`, `rocm`,

@@ -97,9 +97,8 @@ impl Decoder {
         device: &Device,
     ) -> Pass<'static> {
         let places: Vec<usize> = (0..time).collect();
-        let fusible = precision == Precision::F32 && device::is_cpu(device);
         // Blocks are alike: they have the same parts, and adapters at the same projections.
-        let attention = if !fusible {
+        let attention = if !device::is_cpu(device) {
             AttentionPath::Whole(mask::causal(time, device))
         } else if self.first().self_attn.is_fusible() {
             AttentionPath::Fused
@@ -107,13 +106,13 @@ impl Decoder {
             AttentionPath::Causal
         };
         let positions = rotary.positions(&places, 1, device);
-        Pass { positions, precision, attention, mlp: self.mlp_path(precision, device) }
+        Pass { positions, precision, attention, mlp: self.mlp_path(device) }
     }
 
-    /// How a pass at this precision computes the feed-forward layers.
-    pub(crate) fn mlp_path(&self, precision: Precision, device: &Device) -> MlpPath {
-        let fusible = precision == Precision::F32 && device::is_cpu(device);
-        if fusible && self.first().mlp.is_fusible() { MlpPath::Fused } else { MlpPath::Composed }
+    /// How a pass computes the feed-forward layers.
+    pub(crate) fn mlp_path(&self, device: &Device) -> MlpPath {
+        let fusible = device::is_cpu(device) && self.first().mlp.is_fusible();
+        if fusible { MlpPath::Fused } else { MlpPath::Composed }
     }
 
     /// The embeddings of tokens, as `f32`.
@@ -171,8 +170,11 @@ impl Decoder {
     /// Projects hidden states to vocabulary logits: `[rows, hidden_size]` to `[rows, vocab_size]`.
     pub(crate) fn logits(&self, hidden: Tensor<2>, precision: Precision) -> Tensor<2> {
         match &self.lm_head {
-            _ if self.has_frozen_output(precision) => fused::frozen_logits(&hidden, &self.output()),
+            _ if self.has_frozen_output() => fused::frozen_logits(&hidden, &self.output()),
             Some(head) => head.forward(hidden, precision),
+            None if device::is_cpu(&hidden.device()) => {
+                fused::linear(&hidden, &self.output(), precision.of_weights())
+            }
             None => precision.matmul(hidden, self.model.embed_tokens.weight.val().transpose()),
         }
     }
@@ -185,12 +187,11 @@ impl Decoder {
         weights: &[f32],
         precision: Precision,
     ) -> Tensor<1> {
-        if self.has_frozen_output(precision) {
-            return fused::frozen_language_loss(&hidden, &self.output(), targets, weights);
-        }
-        let fusible = precision == Precision::F32 && device::is_cpu(&hidden.device());
-        if fusible {
-            fused::language_loss(&hidden, &self.output(), targets, weights)
+        if self.has_frozen_output() {
+            fused::frozen_language_loss(&hidden, &self.output(), targets, weights)
+        } else if device::is_cpu(&hidden.device()) {
+            let factors = precision.of_weights();
+            fused::language_loss(&hidden, &self.output(), targets, weights, factors)
         } else {
             fused::cross_entropy(self.logits(hidden, precision), targets, weights)
         }
@@ -204,11 +205,11 @@ impl Decoder {
         }
     }
 
-    /// Whether the output projection is frozen, and a pass at this precision computes it by an operation for that.
-    fn has_frozen_output(&self, precision: Precision) -> bool {
+    /// Whether the output projection is frozen, on the CPU.
+    fn has_frozen_output(&self) -> bool {
         let embedding = &self.model.embed_tokens.weight;
         let weight = self.lm_head.as_ref().map_or(embedding, |head| &head.weight);
-        precision == Precision::F32 && is_frozen_on_cpu(weight)
+        is_frozen_on_cpu(weight)
     }
 
     fn first(&self) -> &Block {

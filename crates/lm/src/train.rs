@@ -78,15 +78,15 @@ impl Training<'_> {
     ///
     /// # Errors
     /// [`Error::NoExamples`], [`Error::IncompletePair`], [`Error::Diverged`], [`Error::DivergedWeights`],
-    /// [`Error::DamagedState`], [`Error::State`], [`Error::TooLong`] for a row beyond the context, [`Error::Config`], and
-    /// any error that `on_event` returns.
+    /// [`Error::DamagedState`], [`Error::State`], [`Error::TooLong`] for a row beyond the context, [`Error::Config`],
+    /// [`Error::Device`] for one without the precision, and any error that `on_event` returns.
     pub fn run<E: From<Error>>(
         &self,
         devices: &[Device],
         saved: Option<&[u8]>,
         on_event: &mut dyn FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<Outcome, E> {
-        self.check()?;
+        self.check(devices)?;
         let loss = self.loss(devices);
         let optimizer = Optimizer::new(self.config);
         let start = self.start(&devices[0]);
@@ -191,8 +191,12 @@ impl Training<'_> {
         Outcome { model: outcome.model.merged(lora), adapter, ..outcome }
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self, devices: &[Device]) -> Result<(), Error> {
         self.config.validate()?;
+        if self.config.precision == Precision::Bf16 && !devices.iter().all(device::has_bf16) {
+            let problem = "the device has no bfloat16: train with precision = \"f32\"";
+            return Err(Error::Device(problem.to_owned()));
+        }
         self.preferences.map_or(Ok(()), |preferences| preferences.config.validate())?;
         if let Some(Course { updates, .. }) = self.updates.filter(|it| it.updates > MOST_UPDATES) {
             let problem = format!("{updates} updates: {MOST_UPDATES} is the limit");

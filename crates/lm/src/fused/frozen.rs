@@ -45,10 +45,8 @@ impl FrozenWeight {
 
     /// The weight of an output projection, `[hidden_size, vocabulary]`.
     fn of_output(weight: &OutputWeight) -> Self {
-        match weight {
-            OutputWeight::Tied(embedding) => Self { transposed: true, ..Self::of(embedding) },
-            OutputWeight::Untied(weight) => Self::of(weight),
-        }
+        let (weight, tied) = weight.parts();
+        Self { transposed: tied, ..Self::of(weight) }
     }
 
     /// The number of outputs of an output projection with `size` inputs.

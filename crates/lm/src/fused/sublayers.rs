@@ -4,27 +4,30 @@
 
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
-use kernels::Angles;
 use kernels::causal::{self, Saved, Shape};
 use kernels::matmul::{View, ViewMut, join_columns, split_columns};
+use kernels::{Angles, WeightType};
 
 use super::losses::sum_losses;
 use crate::autodiff::{Host, OnCpu, finish, flex};
 use crate::rotary::Positions;
 
-/// The weights of self-attention, `[inputs, outputs]` each.
+/// The weights of self-attention, `[inputs, outputs]` each, and the type that factors of their products are rounded to.
 pub(crate) struct AttentionWeights {
     pub(crate) query: Tensor<2>,
     pub(crate) key: Tensor<2>,
     pub(crate) value: Tensor<2>,
     pub(crate) output: Tensor<2>,
+    pub(crate) factors: WeightType,
 }
 
-/// The weights of the feed-forward layer, `[inputs, outputs]` each.
+/// The weights of the feed-forward layer, `[inputs, outputs]` each, and the type that factors of their products are rounded
+/// to.
 pub(crate) struct MlpWeights {
     pub(crate) gate: Tensor<2>,
     pub(crate) up: Tensor<2>,
     pub(crate) down: Tensor<2>,
+    pub(crate) factors: WeightType,
 }
 
 /// The weight of the output projection.
@@ -33,6 +36,16 @@ pub(crate) enum OutputWeight {
     Tied(Tensor<2>),
     /// A weight of its own, `[hidden_size, vocabulary]`.
     Untied(Tensor<2>),
+}
+
+impl OutputWeight {
+    /// The weight, and whether it is tied.
+    pub(super) fn parts(&self) -> (&Tensor<2>, bool) {
+        match self {
+            Self::Tied(weight) => (weight, true),
+            Self::Untied(weight) => (weight, false),
+        }
+    }
 }
 
 /// Saved state for the gradient of self-attention.
@@ -49,6 +62,7 @@ struct AttentionState {
     saved: Saved,
     /// The attention output, before the output projection.
     attended: Vec<f32>,
+    factors: WeightType,
 }
 
 /// Saved state for the gradient of the feed-forward layer.
@@ -61,6 +75,7 @@ struct MlpState {
     /// Gate and up projections next to each other, `[.., 2 * wide]`.
     joined: Vec<f32>,
     shape: [usize; 3],
+    factors: WeightType,
 }
 
 /// Saved state for the gradient of the language modelling loss.
@@ -73,6 +88,7 @@ struct LossState {
     hidden_shape: [usize; 2],
     weight_shape: [usize; 2],
     tied: bool,
+    factors: WeightType,
 }
 
 pub(super) fn on_cpu<const D: usize>(tensor: &Tensor<D>) -> OnCpu {
@@ -92,34 +108,39 @@ pub(crate) fn self_attention(
     kv_heads: usize,
 ) -> Tensor<3> {
     let [batch, time, size] = x.dims();
-    let AttentionWeights { query, key, value, output } = weights;
+    let AttentionWeights { query, key, value, output, factors } = weights;
+    let factors = *factors;
     let width = query.dims()[1] / heads;
     let shape = Shape { batch, time, heads, kv_heads, width };
     let inputs = [on_cpu(x), on_cpu(query), on_cpu(key), on_cpu(value), on_cpu(output)];
     let [x, query, key, value, output] = inputs.each_ref().map(|input| Host::of(input.plain()));
     let (cos, sin) = (host(&positions.cos), host(&positions.sin));
-    let joined = project(&x, size, [&query, &key, &value], shape.parts());
+    let joined = project(&x, size, [&query, &key, &value], shape.parts(), factors);
     let angles = Angles { cos: cos.values(), sin: sin.values() };
     let (attended, saved) = causal::attend(shape, joined, angles);
-    let out = View::new(&attended, heads * width).times(View::new(output.values(), size));
-    let state = AttentionState { x, query, key, value, output, cos, sin, shape, saved, attended };
+    let out = View::new(output.values(), size);
+    let out = View::new(&attended, heads * width).times_as(out, factors);
+    let state =
+        AttentionState { x, query, key, value, output, cos, sin, shape, saved, attended, factors };
     finish(inputs.each_ref(), flex(out, [batch, time, size]), state, attention_backward)
         .expect(TRACKED_ALIKE)
 }
 
 fn attention_backward(state: AttentionState, grad: &[f32]) -> [FlexTensor; 5] {
-    let AttentionState { x, query, key, value, output, cos, sin, shape, saved, attended } = state;
+    let AttentionState { x, query, key, value, output, cos, sin, shape, saved, attended, factors } =
+        state;
     let all = shape.heads * shape.width;
     let size = output.values().len() / all;
     let grad = View::new(grad, size);
-    let grad_output = View::new(&attended, all).transposed().times(grad);
-    let grad_attended = grad.times(View::new(output.values(), size).transposed());
+    let grad_output = View::new(&attended, all).transposed().times_as(grad, factors);
+    let grad_attended = grad.times_as(View::new(output.values(), size).transposed(), factors);
     let angles = Angles { cos: cos.values(), sin: sin.values() };
     let grad_joined = causal::attend_backward(shape, saved, angles, &grad_attended);
     let parts = shape.parts();
-    let grad_x = project_backward(&grad_joined, size, [&query, &key, &value], parts);
+    let weights = [&query, &key, &value];
+    let grad_x = project_backward(&grad_joined, size, weights, parts, factors);
     let grad_joined = View::new(&grad_joined, parts.iter().sum());
-    let grad_weights = View::new(x.values(), size).transposed().times(grad_joined);
+    let grad_weights = View::new(x.values(), size).transposed().times_as(grad_joined, factors);
     let [grad_query, grad_key, grad_value] = split_columns(&grad_weights, parts);
     let [queries, keys, values] = parts;
     [
@@ -169,30 +190,88 @@ pub(crate) fn causal_attention(
 /// The feed-forward layer `down(silu(gate(x)) * up(x))`, `[.., hidden_size]` to the same shape.
 pub(crate) fn mlp(x: &Tensor<3>, weights: &MlpWeights) -> Tensor<3> {
     let shape @ [_, _, size] = x.dims();
-    let MlpWeights { gate, up, down } = weights;
+    let MlpWeights { gate, up, down, factors } = weights;
+    let factors = *factors;
     let wide = gate.dims()[1];
     let inputs = [on_cpu(x), on_cpu(gate), on_cpu(up), on_cpu(down)];
     let [x, gate, up, down] = inputs.each_ref().map(|input| Host::of(input.plain()));
-    let joined = project(&x, size, [&gate, &up], [wide; 2]);
+    let joined = project(&x, size, [&gate, &up], [wide; 2], factors);
     let inner = kernels::joined_swiglu(&joined, wide);
-    let out = View::new(&inner, wide).times(View::new(down.values(), size));
-    let state = MlpState { x, gate, up, down, joined, shape };
+    let out = View::new(&inner, wide).times_as(View::new(down.values(), size), factors);
+    let state = MlpState { x, gate, up, down, joined, shape, factors };
     finish(inputs.each_ref(), flex(out, shape), state, mlp_backward).expect(TRACKED_ALIKE)
 }
 
 fn mlp_backward(state: MlpState, grad: &[f32]) -> [FlexTensor; 4] {
-    let MlpState { x, gate, up, down, mut joined, shape } = state;
+    let MlpState { x, gate, up, down, mut joined, shape, factors } = state;
     let size = shape[2];
     let wide = down.values().len() / size;
     let grad = View::new(grad, size);
-    let mut inner = grad.times(View::new(down.values(), size).transposed());
+    let mut inner = grad.times_as(View::new(down.values(), size).transposed(), factors);
     kernels::joined_swiglu_backward(&mut joined, &mut inner, wide);
-    let grad_down = View::new(&inner, wide).transposed().times(grad);
-    let grad_x = project_backward(&joined, size, [&gate, &up], [wide; 2]);
-    let grad_weights = View::new(x.values(), size).transposed().times(View::new(&joined, 2 * wide));
+    let grad_down = View::new(&inner, wide).transposed().times_as(grad, factors);
+    let grad_x = project_backward(&joined, size, [&gate, &up], [wide; 2], factors);
+    let grad_joined = View::new(&joined, 2 * wide);
+    let grad_weights = View::new(x.values(), size).transposed().times_as(grad_joined, factors);
     let [grad_gate, grad_up] =
         split_columns(&grad_weights, [wide; 2]).map(|grad| flex(grad, [size, wide]));
     [flex(grad_x, shape), grad_gate, grad_up, flex(grad_down, [wide, size])]
+}
+
+/// What the gradient of a linear layer needs.
+#[derive(Debug, Clone)]
+struct LinearState<const D: usize> {
+    x: Host,
+    weight: Host,
+    shape: [usize; D],
+    weight_shape: [usize; 2],
+    tied: bool,
+    factors: WeightType,
+}
+
+/// A linear layer without a bias whose factors are rounded to a type, `[.., inputs]` to `[.., outputs]`. A tied weight is
+/// `[outputs, inputs]`.
+pub(crate) fn linear<const D: usize>(
+    x: &Tensor<D>,
+    weight: &OutputWeight,
+    factors: WeightType,
+) -> Tensor<D> {
+    let shape = x.dims();
+    let (weight, tied) = weight.parts();
+    let weight_shape = weight.dims();
+    let inputs = [on_cpu(x), on_cpu(weight)];
+    let [x, weight] = inputs.each_ref().map(|input| Host::of(input.plain()));
+    let view = View::new(weight.values(), weight_shape[1]);
+    let view = if tied { view.transposed() } else { view };
+    let out = View::new(x.values(), shape[D - 1]).times_as(view, factors);
+    let mut out_shape = shape;
+    out_shape[D - 1] = weight_shape[usize::from(!tied)];
+    let state = LinearState { x, weight, shape, weight_shape, tied, factors };
+    finish(inputs.each_ref(), flex(out, out_shape), state, linear_backward).expect(TRACKED_ALIKE)
+}
+
+fn linear_backward<const D: usize>(state: LinearState<D>, grad: &[f32]) -> [FlexTensor; 2] {
+    let LinearState { x, weight, shape, weight_shape, tied, factors } = state;
+    let grad = View::new(grad, weight_shape[usize::from(!tied)]);
+    let x = View::new(x.values(), shape[D - 1]);
+    let weight = View::new(weight.values(), weight_shape[1]);
+    let [grad_x, grad_weight] = gradients(x, weight, grad, tied, factors);
+    [flex(grad_x, shape), flex(grad_weight, weight_shape)]
+}
+
+/// The gradients of a product with respect to its rows and to its weight, which is `[outputs, inputs]` if it is tied.
+fn gradients(
+    x: View<'_>,
+    weight: View<'_>,
+    grad: View<'_>,
+    tied: bool,
+    factors: WeightType,
+) -> [Vec<f32>; 2] {
+    if tied {
+        [grad.times_as(weight, factors), grad.transposed().times_as(x, factors)]
+    } else {
+        [grad.times_as(weight.transposed(), factors), x.transposed().times_as(grad, factors)]
+    }
 }
 
 /// The weighted sum of the cross-entropies of hidden states `[rows, hidden_size]` against one target per row. The logits
@@ -202,34 +281,30 @@ pub(crate) fn language_loss(
     weight: &OutputWeight,
     targets: &[u32],
     weights: &[f32],
+    factors: WeightType,
 ) -> Tensor<1> {
-    let (weight, tied) = match weight {
-        OutputWeight::Tied(weight) => (weight, true),
-        OutputWeight::Untied(weight) => (weight, false),
-    };
+    let (weight, tied) = weight.parts();
     let (hidden_shape, weight_shape) = (hidden.dims(), weight.dims());
     assert!(targets.len() == hidden_shape[0] && weights.len() == hidden_shape[0]);
     let inputs = [on_cpu(hidden), on_cpu(weight)];
     let [hidden, weight] = inputs.each_ref().map(|input| Host::of(input.plain()));
     let view = View::new(weight.values(), weight_shape[1]);
     let view = if tied { view.transposed() } else { view };
-    let mut grad_logits = View::new(hidden.values(), hidden_shape[1]).times(view);
+    let mut grad_logits = View::new(hidden.values(), hidden_shape[1]).times_as(view, factors);
     let loss = sum_losses(&kernels::cross_entropies(&mut grad_logits, targets, weights));
-    let state = LossState { hidden, weight, grad_logits, hidden_shape, weight_shape, tied };
+    let state =
+        LossState { hidden, weight, grad_logits, hidden_shape, weight_shape, tied, factors };
     finish(inputs.each_ref(), flex(vec![loss], [1]), state, language_loss_backward)
         .expect(TRACKED_ALIKE)
 }
 
 fn language_loss_backward(state: LossState, grad: &[f32]) -> [FlexTensor; 2] {
-    let LossState { hidden, weight, grad_logits, hidden_shape, weight_shape, tied } = state;
+    let LossState { hidden, weight, grad_logits, hidden_shape, weight_shape, tied, factors } =
+        state;
     let hidden = View::new(hidden.values(), hidden_shape[1]);
     let weight = View::new(weight.values(), weight_shape[1]);
     let grad_logits = View::new(&grad_logits, weight_shape[usize::from(!tied)]);
-    let [grad_hidden, grad_weight] = if tied {
-        [grad_logits.times(weight), grad_logits.transposed().times(hidden)]
-    } else {
-        [grad_logits.times(weight.transposed()), hidden.transposed().times(grad_logits)]
-    };
+    let [grad_hidden, grad_weight] = gradients(hidden, weight, grad_logits, tied, factors);
     // Scaled after the products, which are linear: the logits usually have more values than both results.
     let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * grad[0]).collect();
     [flex(scaled(grad_hidden), hidden_shape), flex(scaled(grad_weight), weight_shape)]
@@ -245,10 +320,11 @@ fn project<const N: usize>(
     size: usize,
     weights: [&Host; N],
     parts: [usize; N],
+    factors: WeightType,
 ) -> Vec<f32> {
     let views = std::array::from_fn(|i| View::new(weights[i].values(), parts[i]));
     let joined = join_columns::<N>(views);
-    View::new(x.values(), size).times(View::new(&joined, parts.iter().sum()))
+    View::new(x.values(), size).times_as(View::new(&joined, parts.iter().sum()), factors)
 }
 
 /// The gradient of [`project`] with respect to its left-hand side.
@@ -257,6 +333,7 @@ fn project_backward<const N: usize>(
     size: usize,
     weights: [&Host; N],
     parts: [usize; N],
+    factors: WeightType,
 ) -> Vec<f32> {
     let stride: usize = parts.iter().sum();
     let rows = grad.len() / stride;
@@ -266,10 +343,10 @@ fn project_backward<const N: usize>(
         let grad = View::strided(&grad[from..], [rows, part], stride);
         let weight = View::new(weight.values(), part).transposed();
         let out = ViewMut { data: &mut grad_x, stride: size };
-        if from == 0 {
-            grad.times_into(weight, out);
-        } else {
-            grad.add_times(weight, out);
+        match factors {
+            WeightType::F32 if from == 0 => grad.times_into(weight, out),
+            WeightType::F32 => grad.add_times(weight, out),
+            WeightType::Bf16 => kernels::add(&mut grad_x, &grad.times_as(weight, factors)),
         }
         from += part;
     }

@@ -2,7 +2,7 @@
 
 use burn::tensor::activation::{log_softmax, silu, softmax};
 use burn::tensor::{FloatDType, Tensor};
-use kernels::AdamW;
+use kernels::{AdamW, WeightType};
 
 use super::losses::log_probabilities;
 use super::optimizer::composed_adamw;
@@ -204,7 +204,8 @@ fn self_attention_is_its_composition_in_rows_of_several_blocks() {
             [[2 * time, 8], [8, all + 2 * kv + all]],
             |x, w| {
                 let [query, key, value, output] = weights(&w);
-                let weights = AttentionWeights { query, key, value, output };
+                let factors = WeightType::F32;
+                let weights = AttentionWeights { query, key, value, output, factors };
                 let positions = positions(time, &x);
                 self_attention(&x.reshape([2, time, 8]), &weights, &positions, heads, kv_heads)
             },
@@ -322,7 +323,7 @@ fn the_feed_forward_layer_is_its_composition() {
             [[6, 8], [8, 3 * wide]],
             |x, w| {
                 let [gate, up, down] = weights(&w);
-                mlp(&x.reshape([2, 3, 8]), &MlpWeights { gate, up, down })
+                mlp(&x.reshape([2, 3, 8]), &MlpWeights { gate, up, down, factors: WeightType::F32 })
             },
             |x, w| {
                 let [gate, up, down] = weights(&w);
@@ -334,6 +335,21 @@ fn the_feed_forward_layer_is_its_composition() {
 }
 
 #[test]
+fn a_linear_layer_is_its_composition() {
+    let f32 = WeightType::F32;
+    agree(
+        [[6, 8], [8, 5]],
+        |x, w| linear(&x.reshape([2, 3, 8]), &OutputWeight::Untied(w), f32),
+        |x, w| x.matmul(w).reshape([2, 3, 5]),
+    );
+    agree(
+        [[6, 8], [5, 8]],
+        |x, w| linear(&x, &OutputWeight::Tied(w), f32),
+        |x, w| x.matmul(w.transpose()),
+    );
+}
+
+#[test]
 fn the_loss_over_the_vocabulary_is_its_composition() {
     let (targets, weights) = ([4, 0, 16, 9, 9], [1.0, 0.5, 2.0, 0.0, 1.0]);
     let plain = |hidden: Tensor<2>, head: Tensor<2>| {
@@ -342,12 +358,18 @@ fn the_loss_over_the_vocabulary_is_its_composition() {
     };
     agree(
         [[5, 8], [17, 8]],
-        |hidden, head| language_loss(&hidden, &OutputWeight::Tied(head), &targets, &weights),
+        |hidden, head| {
+            let head = OutputWeight::Tied(head);
+            language_loss(&hidden, &head, &targets, &weights, WeightType::F32)
+        },
         |hidden, head| plain(hidden, head.transpose()),
     );
     agree(
         [[5, 8], [8, 17]],
-        |hidden, head| language_loss(&hidden, &OutputWeight::Untied(head), &targets, &weights),
+        |hidden, head| {
+            let head = OutputWeight::Untied(head);
+            language_loss(&hidden, &head, &targets, &weights, WeightType::F32)
+        },
         plain,
     );
 }

@@ -92,7 +92,7 @@ impl PaddedDecoder {
             positions: self.rotary.positions(positions, batch, &self.device),
             precision: Precision::F32,
             attention: AttentionPath::Cached { caches, column, mask },
-            mlp: self.decoder.mlp_path(Precision::F32, &self.device),
+            mlp: self.decoder.mlp_path(&self.device),
         };
         let hidden = self.decoder.hidden(tokens, &mut pass);
         hidden.reshape([positions.len(), self.hidden_size])

@@ -59,7 +59,7 @@ impl Attention {
         let Pass { positions, precision, attention, .. } = pass;
         let precision = *precision;
         let output = match attention {
-            AttentionPath::Fused => return self.fused(&x, positions),
+            AttentionPath::Fused => return self.fused(&x, positions, precision),
             AttentionPath::Causal => {
                 let [queries, keys, values] = self.projections(x, precision);
                 let projected = [&queries, &keys, &values];
@@ -79,7 +79,7 @@ impl Attention {
         self.o_proj.forward(output, precision)
     }
 
-    /// Whether [`AttentionPath::Fused`] can compute it, on the CPU and without rounding.
+    /// Whether [`AttentionPath::Fused`] can compute it, on the CPU.
     pub(super) fn is_fusible(&self) -> bool {
         let Self { q_proj, k_proj, v_proj, o_proj, q_norm, k_norm, .. } = self;
         q_norm.is_none()
@@ -87,12 +87,13 @@ impl Attention {
             && [q_proj, k_proj, v_proj, o_proj].into_iter().all(Projection::is_fusible)
     }
 
-    fn fused(&self, x: &Tensor<3>, positions: &Positions) -> Tensor<3> {
+    fn fused(&self, x: &Tensor<3>, positions: &Positions, precision: Precision) -> Tensor<3> {
         let weights = AttentionWeights {
             query: self.q_proj.weight.val(),
             key: self.k_proj.weight.val(),
             value: self.v_proj.weight.val(),
             output: self.o_proj.weight.val(),
+            factors: precision.of_weights(),
         };
         fused::self_attention(x, &weights, positions, self.heads, self.kv_heads)
     }

@@ -33,7 +33,8 @@ impl Mlp {
             MlpPath::Fused => {
                 let (gate, up, down) =
                     (gate_proj.weight.val(), up_proj.weight.val(), down_proj.weight.val());
-                fused::mlp(&x, &MlpWeights { gate, up, down })
+                let factors = pass.precision.of_weights();
+                fused::mlp(&x, &MlpWeights { gate, up, down, factors })
             }
             MlpPath::Composed => {
                 let gate = gate_proj.forward(x.clone(), pass.precision);
@@ -43,7 +44,7 @@ impl Mlp {
         }
     }
 
-    /// Whether [`MlpPath::Fused`] can compute it, on the CPU and without rounding.
+    /// Whether [`MlpPath::Fused`] can compute it, on the CPU.
     pub(super) fn is_fusible(&self) -> bool {
         let Self { gate_proj, up_proj, down_proj } = self;
         [gate_proj, up_proj, down_proj].into_iter().all(Projection::is_fusible)

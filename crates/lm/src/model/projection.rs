@@ -32,7 +32,7 @@ impl Projection {
     /// `[.., inputs]` to `[.., outputs]`, with the factors of the products rounded to `precision`.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, precision: Precision) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
-        if precision == Precision::F32 && is_frozen_on_cpu(&self.weight) {
+        if is_frozen_on_cpu(&self.weight) {
             let adapter = self.adapter.as_ref().map(Adapter::weights);
             let layer = FrozenLinear { weight: self.weight.val(), bias, adapter };
             return fused::frozen_linear(&x, &layer);

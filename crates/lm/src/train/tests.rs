@@ -309,7 +309,7 @@ fn a_block_that_is_computed_again_gives_the_same_gradients() {
 /// The loss and the gradient of the first update are finite; its weights are not.
 #[test]
 fn weights_that_overflow_are_not_saved() {
-    let config = TrainConfig { learning_rate: 1e39, save_every: 1, ..config() };
+    let config = TrainConfig { learning_rate: 1e300, save_every: 1, ..config() };
     let (checkpoint, examples) = (checkpoint(), examples());
     let (mut updates, mut saves) = (0, 0);
     let run = training(&checkpoint, &examples, &config, 1);
