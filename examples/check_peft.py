@@ -3,7 +3,8 @@
     pip install torch transformers peft
     python examples/check_peft.py BASE CHECKPOINT
 
-BASE is what `finetune policy` began with, CHECKPOINT what it wrote with a `lora` section.
+BASE is what `finetune policy` began with, CHECKPOINT what it wrote with a `lora` section. With `precision = "bf16"` the checkpoint is
+rounded, and they differ.
 """
 
 import sys

@@ -42,8 +42,8 @@ pub(crate) fn pair(values: [f32; 2]) -> u32 {
 }
 
 /// Whether this processor multiplies pairs faster than `f32`. Intel's that have the instruction start one only every few
-/// cycles: there, `vdpbf16ps` gives half the rate of `f32` products (53 and 101 GFLOP/s measured side by side on a Xeon of
-/// the fifth generation), and widening the weights in registers is faster.
+/// cycles: there, `vdpbf16ps` gives half the rate of `f32` products, and widening the weights in registers is faster. On AMD's
+/// it gives twice that rate (docs/PERFORMANCE.md).
 pub(crate) fn is_fast() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -67,16 +67,15 @@ impl Pairs {
         Self { data, inner: inner_pairs, blocks }
     }
 
-    /// Multiplies all rows by the first panel of pairs, and meanwhile asks for the one after it. Must only be called if
-    /// [`is_fast`].
-    pub(crate) fn times(&self, panels: &[u32], to: Out<'_>) {
+    /// Multiplies all rows by one panel of pairs. Must only be called if [`is_fast`].
+    pub(crate) fn times(&self, panel: &[u32], to: Out<'_>) {
         #[cfg(target_arch = "x86_64")]
-        x86::times(self, panels, to);
+        x86::times(self, panel, to);
         #[cfg(not(target_arch = "x86_64"))]
         unreachable!(
             "{} times {} into {}: not on this processor",
             self.inner,
-            panels.len(),
+            panel.len(),
             to.width
         );
     }
@@ -119,7 +118,7 @@ mod x86 {
     };
 
     use super::Pairs;
-    use crate::panels::{Out, PANEL, fetch, of_rows};
+    use crate::panels::{Out, PANEL, of_rows};
 
     pub(super) fn is_there() -> bool {
         std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512bf16")
@@ -131,38 +130,32 @@ mod x86 {
     }
 
     #[expect(unsafe_code, reason = "the instruction exists only on some processors")]
-    pub(super) fn times(left: &Pairs, panels: &[u32], to: Out<'_>) {
+    pub(super) fn times(left: &Pairs, panel: &[u32], to: Out<'_>) {
         assert!(is_there(), "this processor has no dot product of pairs");
         // SAFETY: the line above has checked that the processor has both.
-        unsafe { blocks(left, panels, to) }
+        unsafe { blocks(left, panel, to) }
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
-    fn blocks(left: &Pairs, panels: &[u32], to: Out<'_>) {
+    fn blocks(left: &Pairs, panel: &[u32], to: Out<'_>) {
         let Out { data, stride, from, width } = to;
         let (mut rows, mut out) = (left.data.as_slice(), data);
-        let (panel, next) = panels.split_at(left.inner * PANEL);
-        let last = left.blocks.len().saturating_sub(1);
-        for (at, &block) in left.blocks.iter().enumerate() {
+        for &block in &left.blocks {
             let (block_rows, rest) = rows.split_at(block * left.inner);
             let (block_out, out_rest) = out.split_at_mut(block * stride);
             let to = Out { data: block_out, stride, from, width };
-            // The first block waits for the memory, the others read from the cache. So the last one can fetch.
-            let next = if at == last { next } else { &[] };
-            of_rows!(block, fill::<ROWS>(block_rows, panel, next, to));
+            of_rows!(block, fill::<ROWS>(block_rows, panel, to));
             (rows, out) = (rest, out_rest);
         }
     }
 
-    /// Multiplies one block of rows by a panel, and asks for the next one.
+    /// Multiplies one block of rows by a panel.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    fn fill<const ROWS: usize>(rows: &[u32], panel: &[u32], next: &[u32], to: Out<'_>) {
-        let mut next = next;
+    fn fill<const ROWS: usize>(rows: &[u32], panel: &[u32], to: Out<'_>) {
         let mut sums: [[__m512; 2]; ROWS] = [[_mm512_setzero_ps(); 2]; ROWS];
         let (rows, _) = rows.as_chunks::<ROWS>();
         let (panel, _) = panel.as_chunks::<PANEL>();
         for (rows, line) in rows.iter().zip(panel) {
-            next = fetch(next);
             let line = pairs(line);
             for (sums, &row) in sums.iter_mut().zip(rows) {
                 let row = of_words(_mm512_set1_epi32(row.cast_signed()));

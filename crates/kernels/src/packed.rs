@@ -230,7 +230,7 @@ impl WithSimd for Part<'_> {
                         let pairs = &panels[panel * size..];
                         match left {
                             LeftChunk::Floats(left) => left.times_pairs(simd, pairs, size, to),
-                            LeftChunk::Pairs(left) => left.times(pairs, to),
+                            LeftChunk::Pairs(left) => left.times(&pairs[..size], to),
                         }
                     }
                     (Panels::F32(_), LeftChunk::Pairs(_)) => {

@@ -290,7 +290,7 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
 
 /// Asks for one line of pairs to be brought to the second-level cache, and returns the rest.
 #[inline(always)]
-pub(crate) fn fetch(words: &[u32]) -> &[u32] {
+fn fetch(words: &[u32]) -> &[u32] {
     let Some((line, rest)) = words.split_first_chunk::<PANEL>() else { return words };
     #[cfg(target_arch = "x86_64")]
     {

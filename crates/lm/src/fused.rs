@@ -22,6 +22,6 @@ pub(crate) use self::frozen::{
 pub(crate) use self::losses::{cross_entropies, cross_entropy};
 pub(crate) use self::optimizer::{adamw, sum_of_squares};
 pub(crate) use self::sublayers::{
-    AttentionWeights, MlpWeights, OutputWeight, causal_attention, language_loss, linear, mlp,
+    AttentionWeights, LinearWeight, MlpWeights, causal_attention, language_loss, linear, mlp,
     self_attention,
 };

@@ -20,7 +20,7 @@ pub(crate) use self::projection::Projection;
 
 use self::norm::{normed, stream_norm};
 use self::projection::is_frozen_on_cpu;
-use crate::fused::OutputWeight;
+use crate::fused::LinearWeight;
 use crate::rotary::Rotary;
 use crate::{Error, ModelConfig, Precision, device, fused, mask, weights};
 
@@ -198,10 +198,10 @@ impl Decoder {
     }
 
     /// The weight of the output projection, which has neither a bias nor an adapter.
-    fn output(&self) -> OutputWeight {
+    fn output(&self) -> LinearWeight {
         match &self.lm_head {
-            Some(head) => OutputWeight::Untied(head.weight.val()),
-            None => OutputWeight::Tied(self.model.embed_tokens.weight.val()),
+            Some(head) => LinearWeight::Untied(head.weight.val()),
+            None => LinearWeight::Tied(self.model.embed_tokens.weight.val()),
         }
     }
 

@@ -6,7 +6,7 @@ use kernels::WeightType;
 use serde::{Deserialize, Serialize};
 
 use crate::device;
-use crate::fused::{self, OutputWeight};
+use crate::fused::{self, LinearWeight};
 
 /// The type that factors of matrix products are rounded to. In training, weights, gradients and optimizer moments stay in
 /// `f32` regardless; in inference, the weights are kept in this type. Sums, norms, softmax and losses are always in `f32`.
@@ -53,7 +53,7 @@ impl Precision {
             Self::Bf16 => {
                 // The bias is added after the cast, so that it is not rounded.
                 let product = if device::is_cpu(&x.device()) {
-                    fused::linear(&x, &OutputWeight::Untied(weight), self.of_weights())
+                    fused::linear(&x, &LinearWeight::Untied(weight), self.of_weights())
                 } else {
                     linear(short(x), short(weight), None).cast(FloatDType::F32)
                 };

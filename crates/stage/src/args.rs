@@ -178,7 +178,7 @@ pub enum Device {
     Cpu,
     /// Graphics cards.
     Gpus {
-        /// Name of the backend, one of [`BACKENDS`].
+        /// Name of burn's backend, such as `cuda`.
         backend: &'static str,
         /// Indices of the cards: at least one, no duplicates.
         cards: Vec<usize>,
@@ -186,7 +186,7 @@ pub enum Device {
 }
 
 /// The names of burn's backends for graphics cards.
-pub const BACKENDS: [&str; 5] = ["cuda", "rocm", "vulkan", "metal", "wgpu"];
+const BACKENDS: [&str; 5] = ["cuda", "rocm", "vulkan", "metal", "wgpu"];
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use kernels::Bf16View;
 use kernels::matmul::{View, ViewMut};
 
 use super::losses::sum_losses;
-use super::sublayers::{OutputWeight, TRACKED_ALIKE, host, on_cpu};
+use super::sublayers::{LinearWeight, TRACKED_ALIKE, host, on_cpu};
 use crate::autodiff::{Host, OnCpu, finish, flex};
 
 /// A frozen linear layer.
@@ -44,7 +44,7 @@ impl FrozenWeight {
     }
 
     /// The weight of an output projection, `[hidden_size, vocabulary]`.
-    fn of_output(weight: &OutputWeight) -> Self {
+    fn of_output(weight: &LinearWeight) -> Self {
         let (weight, tied) = weight.parts();
         Self { transposed: tied, ..Self::of(weight) }
     }
@@ -145,7 +145,7 @@ fn adapted_backward<const D: usize>(state: AdaptedState<D>, grad: &[f32]) -> [Fl
 }
 
 /// Logits of hidden states `[rows, hidden_size]` over a frozen output projection: `[rows, vocabulary]`.
-pub(crate) fn frozen_logits(hidden: &Tensor<2>, weight: &OutputWeight) -> Tensor<2> {
+pub(crate) fn frozen_logits(hidden: &Tensor<2>, weight: &LinearWeight) -> Tensor<2> {
     let shape = hidden.dims();
     let input = on_cpu(hidden);
     let weight = FrozenWeight::of_output(weight);
@@ -165,7 +165,7 @@ const LOGITS: usize = 1 << 26;
 /// that the logits of all rows are never in memory together.
 pub(crate) fn frozen_language_loss(
     hidden: &Tensor<2>,
-    weight: &OutputWeight,
+    weight: &LinearWeight,
     targets: &[u32],
     weights: &[f32],
 ) -> Tensor<1> {
@@ -176,7 +176,7 @@ pub(crate) fn frozen_language_loss(
 /// The loss, for `at_once` rows after others.
 pub(super) fn loss_by_rows(
     hidden: &Tensor<2>,
-    weight: &OutputWeight,
+    weight: &LinearWeight,
     targets: &[u32],
     weights: &[f32],
     at_once: usize,

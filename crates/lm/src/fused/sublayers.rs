@@ -30,15 +30,15 @@ pub(crate) struct MlpWeights {
     pub(crate) factors: WeightType,
 }
 
-/// The weight of the output projection.
-pub(crate) enum OutputWeight {
-    /// The embedding, `[vocabulary, hidden_size]`.
+/// The weight of a linear layer.
+pub(crate) enum LinearWeight {
+    /// The embedding as output projection, `[outputs, inputs]`.
     Tied(Tensor<2>),
-    /// A weight of its own, `[hidden_size, vocabulary]`.
+    /// A weight of its own, `[inputs, outputs]`.
     Untied(Tensor<2>),
 }
 
-impl OutputWeight {
+impl LinearWeight {
     /// The weight, and whether it is tied.
     pub(super) fn parts(&self) -> (&Tensor<2>, bool) {
         match self {
@@ -229,11 +229,10 @@ struct LinearState<const D: usize> {
     factors: WeightType,
 }
 
-/// A linear layer without a bias whose factors are rounded to a type, `[.., inputs]` to `[.., outputs]`. A tied weight is
-/// `[outputs, inputs]`.
+/// A linear layer without a bias whose factors are rounded to a type, `[.., inputs]` to `[.., outputs]`.
 pub(crate) fn linear<const D: usize>(
     x: &Tensor<D>,
-    weight: &OutputWeight,
+    weight: &LinearWeight,
     factors: WeightType,
 ) -> Tensor<D> {
     let shape = x.dims();
@@ -278,7 +277,7 @@ fn gradients(
 /// are computed once and turn into their own gradient in place, so no second `[rows, vocabulary]` buffer is needed.
 pub(crate) fn language_loss(
     hidden: &Tensor<2>,
-    weight: &OutputWeight,
+    weight: &LinearWeight,
     targets: &[u32],
     weights: &[f32],
     factors: WeightType,

@@ -284,12 +284,12 @@ fn logits_and_loss_over_a_frozen_output_are_their_compositions() {
     for tied in [false, true] {
         let output = |like: &Tensor<2>| {
             let weight = constant(if tied { [17, 8] } else { [8, 17] }, like);
-            if tied { OutputWeight::Tied(weight) } else { OutputWeight::Untied(weight) }
+            if tied { LinearWeight::Tied(weight) } else { LinearWeight::Untied(weight) }
         };
         let logits = |hidden: Tensor<2>| {
             let weight = match output(&hidden) {
-                OutputWeight::Tied(embedding) => embedding.transpose(),
-                OutputWeight::Untied(weight) => weight,
+                LinearWeight::Tied(embedding) => embedding.transpose(),
+                LinearWeight::Untied(weight) => weight,
             };
             hidden.matmul(weight)
         };
@@ -339,12 +339,12 @@ fn a_linear_layer_is_its_composition() {
     let f32 = WeightType::F32;
     agree(
         [[6, 8], [8, 5]],
-        |x, w| linear(&x.reshape([2, 3, 8]), &OutputWeight::Untied(w), f32),
+        |x, w| linear(&x.reshape([2, 3, 8]), &LinearWeight::Untied(w), f32),
         |x, w| x.matmul(w).reshape([2, 3, 5]),
     );
     agree(
         [[6, 8], [5, 8]],
-        |x, w| linear(&x, &OutputWeight::Tied(w), f32),
+        |x, w| linear(&x, &LinearWeight::Tied(w), f32),
         |x, w| x.matmul(w.transpose()),
     );
 }
@@ -359,7 +359,7 @@ fn the_loss_over_the_vocabulary_is_its_composition() {
     agree(
         [[5, 8], [17, 8]],
         |hidden, head| {
-            let head = OutputWeight::Tied(head);
+            let head = LinearWeight::Tied(head);
             language_loss(&hidden, &head, &targets, &weights, WeightType::F32)
         },
         |hidden, head| plain(hidden, head.transpose()),
@@ -367,7 +367,7 @@ fn the_loss_over_the_vocabulary_is_its_composition() {
     agree(
         [[5, 8], [8, 17]],
         |hidden, head| {
-            let head = OutputWeight::Untied(head);
+            let head = LinearWeight::Untied(head);
             language_loss(&hidden, &head, &targets, &weights, WeightType::F32)
         },
         plain,

@@ -20,7 +20,7 @@ pub(crate) enum AttentionPath<'a> {
     /// Whole rows, each block's attention as one operation with a gradient of its own: on the CPU, for models whose
     /// attention is nothing but four weights.
     Fused,
-    /// Whole rows on the CPU, the same for any attention: its projections are operations of their own.
+    /// Whole rows on the CPU, attention as one operation beside its projections, which may have biases and adapters.
     Causal,
     /// Whole rows, in burn's own operations, under a causal mask `[1, 1, time, time]`.
     Whole(Tensor<4>),
