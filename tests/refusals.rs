@@ -202,7 +202,7 @@ fn critics_below_the_bar() {
 fn a_device_that_is_not_there() {
     let dir = world();
     let output = finetune(dir.path(), &base(), &["--device", "cuda:9"]);
-    refused(&output, 69, &["no CUDA device 9", "--device cpu"]);
+    refused(&output, 69, &["no cuda device 9", "--device cpu"]);
 }
 
 #[test]

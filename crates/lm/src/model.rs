@@ -12,7 +12,7 @@ mod projection;
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, RmsNorm};
-use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 pub(crate) use self::block::Block;
 pub(crate) use self::pass::{AttentionPath, MlpPath, Pass};
@@ -21,6 +21,7 @@ pub(crate) use self::projection::Projection;
 use self::norm::{normed, stream_norm};
 use self::projection::is_frozen_on_cpu;
 use crate::fused::LinearWeight;
+use crate::precision::full;
 use crate::rotary::Rotary;
 use crate::{Error, ModelConfig, Precision, device, fused, mask, weights};
 
@@ -117,8 +118,7 @@ impl Decoder {
 
     /// The embeddings of tokens, as `f32`.
     pub(crate) fn embedded(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
-        let x = self.model.embed_tokens.forward(tokens);
-        if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
+        full(self.model.embed_tokens.forward(tokens))
     }
 
     /// Returns the final hidden states of a batch: `[batch, time]` to `[batch, time, hidden_size]`.

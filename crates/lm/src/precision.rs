@@ -66,8 +66,8 @@ impl Precision {
     }
 }
 
-/// A frozen weight may be bfloat16.
-fn full<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+/// A tensor as `f32`: frozen weights may be bfloat16.
+pub(crate) fn full<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
 }
 
