@@ -53,8 +53,11 @@ impl<'a> TensorFile<'a> {
         self.0.iter().map(|(_, view)| size(&view)).sum()
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name)
+    /// Names of all tensors, sorted: an error is about the first one that is wrong, whatever the order in the file.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names
     }
 
     /// All tensors of a file that this project wrote. `None` if one is not `f32`.

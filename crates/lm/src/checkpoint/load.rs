@@ -79,14 +79,13 @@ fn check_names(
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<(), Error> {
     let file = mapped.parsed()?;
-    let present: Vec<&str> = file.names().collect();
+    let present = file.names();
     if let Some(lost) = mapped.file.listed.iter().find(|name| !present.contains(&name.as_str())) {
         let problem = format!("tensor `{lost}` is missing, which {INDEX_FILE} says is here");
         return Err(mapped.wrong()(problem));
     }
-    let unexpected = present.iter().filter(|name| !is_wanted(name) && !is_idle(name, config));
-    // The first by name, whatever the order in the file.
-    let Some(other) = unexpected.min() else { return Ok(()) };
+    let mut unexpected = present.iter().filter(|name| !is_wanted(name) && !is_idle(name, config));
+    let Some(other) = unexpected.next() else { return Ok(()) };
     let (family, other) = (&config.model_type, other.escape_debug());
     let problem = format!("tensor `{other}` is none of a {family} as {CONFIG_FILE} describes it");
     Err(mapped.wrong()(problem))
