@@ -22,4 +22,6 @@ with torch.no_grad():
     adapted = PeftModel.from_pretrained(plain, f"{checkpoint}/adapter")(ids).logits
 learned, off = (merged - before).abs().max().item(), (merged - adapted).abs().max().item()
 print(f"scores: merged from base {learned:.1e}, merged from adapted {off:.1e}")
+change, kept = (adapted - before).flatten(), (merged - before).flatten()
+print(f"of the adapted model's change, the merged weights have {change @ kept / (change @ change):.2f}")
 sys.exit(not off < 1e-4 < learned)

@@ -161,6 +161,8 @@ impl Checkpoint {
         if self.config.scalar_heads == names {
             return Ok(self);
         }
+        let config = ModelConfig { scalar_heads: names.to_vec(), ..self.config.clone() };
+        config.validate()?;
         let old = self.model.scalar_head.as_ref();
         let old = old.map(|head| HostTensor::of(head.weight.val()).transposed());
         let model = self.model.with_scalar_heads(names.len(), device);
@@ -168,8 +170,6 @@ impl Checkpoint {
             let old = old.as_ref().filter(|_| name == SCALAR_HEADS)?;
             Some(heads::by_name(old, &self.config.scalar_heads, names))
         });
-        let config = ModelConfig { scalar_heads: names.to_vec(), ..self.config };
-        config.validate()?;
         Ok(Self { config, model, tokenizer: self.tokenizer })
     }
 }

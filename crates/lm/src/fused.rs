@@ -16,9 +16,7 @@ mod sublayers;
 mod tests;
 
 pub(crate) use self::elementwise::{masked_softmax, rms_norm, rotary, swiglu};
-pub(crate) use self::frozen::{
-    AdapterWeights, FrozenLinear, frozen_language_loss, frozen_linear, frozen_logits,
-};
+pub(crate) use self::frozen::{AdapterWeights, FrozenLinear, frozen_language_loss, frozen_linear};
 pub(crate) use self::losses::{cross_entropies, cross_entropy};
 pub(crate) use self::optimizer::{adamw, sum_of_squares};
 pub(crate) use self::sublayers::{

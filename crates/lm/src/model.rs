@@ -20,7 +20,7 @@ pub(crate) use self::projection::Projection;
 
 use self::norm::{normed, stream_norm};
 use self::projection::is_frozen_on_cpu;
-use crate::fused::LinearWeight;
+use crate::fused::{FrozenLinear, LinearWeight};
 use crate::precision::full;
 use crate::rotary::Rotary;
 use crate::{Error, ModelConfig, Precision, device, fused, mask, weights};
@@ -170,7 +170,10 @@ impl Decoder {
     /// Projects hidden states to vocabulary logits: `[rows, hidden_size]` to `[rows, vocab_size]`.
     pub(crate) fn logits(&self, hidden: Tensor<2>, precision: Precision) -> Tensor<2> {
         match &self.lm_head {
-            _ if self.has_frozen_output() => fused::frozen_logits(&hidden, &self.output()),
+            _ if self.has_frozen_output() => {
+                let layer = FrozenLinear { weight: self.output(), bias: None, adapter: None };
+                fused::frozen_linear(&hidden, &layer)
+            }
             Some(head) => head.forward(hidden, precision),
             None if device::is_cpu(&hidden.device()) => {
                 fused::linear(&hidden, &self.output(), precision.of_weights())

@@ -12,8 +12,8 @@ use crate::autodiff::{Host, OnCpu, finish, flex};
 
 /// A frozen linear layer.
 pub(crate) struct FrozenLinear {
-    /// `[inputs, outputs]`, `f32` or bfloat16.
-    pub(crate) weight: Tensor<2>,
+    /// `f32` or bfloat16.
+    pub(crate) weight: LinearWeight,
     /// `[outputs]`, frozen too.
     pub(crate) bias: Option<Tensor<1>>,
     /// The correction that is learned.
@@ -39,19 +39,14 @@ struct FrozenWeight {
 }
 
 impl FrozenWeight {
-    fn of(weight: &Tensor<2>) -> Self {
-        Self { values: host(weight), stride: weight.dims()[1], transposed: false }
+    fn of(weight: &LinearWeight) -> Self {
+        let (weight, transposed) = weight.parts();
+        Self { values: host(weight), stride: weight.dims()[1], transposed }
     }
 
-    /// The weight of an output projection, `[hidden_size, vocabulary]`.
-    fn of_output(weight: &LinearWeight) -> Self {
-        let (weight, tied) = weight.parts();
-        Self { transposed: tied, ..Self::of(weight) }
-    }
-
-    /// The number of outputs of an output projection with `size` inputs.
-    fn vocabulary(&self, size: usize) -> usize {
-        if self.transposed { self.values.count() / size } else { self.stride }
+    /// The number of outputs of the layer.
+    fn outputs(&self) -> usize {
+        if self.transposed { self.values.count() / self.stride } else { self.stride }
     }
 
     /// `x W`.
@@ -75,7 +70,7 @@ impl FrozenWeight {
     }
 }
 
-/// What the gradients of an adapted layer need.
+/// Saved state for the gradients of an adapted layer.
 #[derive(Debug, Clone)]
 struct AdaptedState<const D: usize> {
     x: Host,
@@ -93,10 +88,10 @@ pub(crate) fn frozen_linear<const D: usize>(x: &Tensor<D>, layer: &FrozenLinear)
     let FrozenLinear { weight, bias, adapter } = layer;
     let shape = x.dims();
     let mut out_shape = shape;
-    out_shape[D - 1] = weight.dims()[1];
+    let weight = FrozenWeight::of(weight);
+    out_shape[D - 1] = weight.outputs();
     let input = on_cpu(x);
     let x = Host::of(input.plain());
-    let weight = FrozenWeight::of(weight);
     let mut out = weight.product(x.values());
     if let Some(bias) = bias {
         kernels::add_bias(&mut out, host(bias).values());
@@ -144,20 +139,6 @@ fn adapted_backward<const D: usize>(state: AdaptedState<D>, grad: &[f32]) -> [Fl
     [flex(grad_x, shape), flex(grad_down, [size, rank]), flex(grad_up, [rank, width])]
 }
 
-/// Logits of hidden states `[rows, hidden_size]` over a frozen output projection: `[rows, vocabulary]`.
-pub(crate) fn frozen_logits(hidden: &Tensor<2>, weight: &LinearWeight) -> Tensor<2> {
-    let shape = hidden.dims();
-    let input = on_cpu(hidden);
-    let weight = FrozenWeight::of_output(weight);
-    let logits = weight.product(Host::of(input.plain()).values());
-    let vocabulary = logits.len() / shape[0];
-    let backward = |(weight, shape): (FrozenWeight, [usize; 2]), grad: &[f32]| {
-        [flex(weight.gradient(grad), shape)]
-    };
-    finish([&input], flex(logits, [shape[0], vocabulary]), (weight, shape), backward)
-        .expect(TRACKED_ALIKE)
-}
-
 /// Logits that are in memory at once.
 const LOGITS: usize = 1 << 26;
 
@@ -169,8 +150,8 @@ pub(crate) fn frozen_language_loss(
     targets: &[u32],
     weights: &[f32],
 ) -> Tensor<1> {
-    let vocabulary = FrozenWeight::of_output(weight).vocabulary(hidden.dims()[1]);
-    loss_by_rows(hidden, weight, targets, weights, (LOGITS / vocabulary).max(1))
+    let at_once = (LOGITS / FrozenWeight::of(weight).outputs()).max(1);
+    loss_by_rows(hidden, weight, targets, weights, at_once)
 }
 
 /// The loss, for `at_once` rows after others.
@@ -185,7 +166,7 @@ pub(super) fn loss_by_rows(
     assert!(targets.len() == rows && weights.len() == rows);
     let input = on_cpu(hidden);
     let hidden = Host::of(input.plain());
-    let weight = FrozenWeight::of_output(weight);
+    let weight = FrozenWeight::of(weight);
     let (mut loss, mut gradient) = (0.0, Vec::with_capacity(rows * size));
     let parts = hidden.values().chunks(at_once * size).zip(targets.chunks(at_once));
     for ((hidden, targets), weights) in parts.zip(weights.chunks(at_once)) {

@@ -218,7 +218,7 @@ fn mlp_backward(state: MlpState, grad: &[f32]) -> [FlexTensor; 4] {
     [flex(grad_x, shape), grad_gate, grad_up, flex(grad_down, [wide, size])]
 }
 
-/// What the gradient of a linear layer needs.
+/// Saved state for the gradients of a linear layer.
 #[derive(Debug, Clone)]
 struct LinearState<const D: usize> {
     x: Host,

@@ -245,7 +245,7 @@ fn a_frozen_layer_is_its_composition() {
                     let down = columns(&p, 0, 2);
                     AdapterWeights { down, up: up(&p), scale: 0.5 }
                 });
-                let weight = constant([5, 7], &x);
+                let weight = LinearWeight::Untied(constant([5, 7], &x));
                 let layer = FrozenLinear { weight, bias: Some(bias(&x)), adapter };
                 frozen_linear(&x.reshape([2, 3, 5]), &layer)
             },
@@ -266,7 +266,8 @@ fn a_frozen_layer_in_bfloat16_rounds_nothing_else() {
     let whole = |count: usize| (0..count).map(|i| ((i * 37) % 17) as f32 - 8.0).collect();
     let layer = |stored: FloatDType| {
         let weight: Tensor<2> = tensor(whole(5 * 7), [5, 7], &device);
-        FrozenLinear { weight: weight.cast(stored), bias: None, adapter: None }
+        let weight = LinearWeight::Untied(weight.cast(stored));
+        FrozenLinear { weight, bias: None, adapter: None }
     };
     let run = |stored| {
         let x: Tensor<2> = tensor(whole(30), [6, 5], &device).require_grad();
@@ -295,7 +296,10 @@ fn logits_and_loss_over_a_frozen_output_are_their_compositions() {
         };
         agree(
             [[5, 8]; 2],
-            |hidden, _| frozen_logits(&hidden, &output(&hidden)),
+            |hidden, _| {
+                let weight = output(&hidden);
+                frozen_linear(&hidden, &FrozenLinear { weight, bias: None, adapter: None })
+            },
             |hidden, _| logits(hidden),
         );
         for at_once in [2, 5] {

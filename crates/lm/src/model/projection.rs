@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::adapter::Adapter;
-use crate::fused::{self, FrozenLinear};
+use crate::fused::{self, FrozenLinear, LinearWeight};
 use crate::{Precision, device};
 
 /// A linear layer, and the `LoRA` adapter that corrects it while the model is trained with one.
@@ -34,7 +34,8 @@ impl Projection {
         let bias = self.bias.as_ref().map(Param::val);
         if is_frozen_on_cpu(&self.weight) {
             let adapter = self.adapter.as_ref().map(Adapter::weights);
-            let layer = FrozenLinear { weight: self.weight.val(), bias, adapter };
+            let weight = LinearWeight::Untied(self.weight.val());
+            let layer = FrozenLinear { weight, bias, adapter };
             return fused::frozen_linear(&x, &layer);
         }
         let product = precision.linear(x.clone(), self.weight.val(), bias);
