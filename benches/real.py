@@ -213,11 +213,12 @@ def compare_rows(args, tokens, new):
         return [row(index + salt, tokens, vocabulary) for index in range(args.rows)]
 
     ours = [MEASURE, "decode", args.model, "--rows", args.rows, "--tokens", tokens, "--new", new, "--workers", CORES]
-    ours += ["--precision", "bf16"]
+    ours += ["--precision", "bf16", "--times", 1 + args.runs]
     servers = {"vllm": lambda: vllm(args.vllm, args.model)} if args.vllm else {}
     if args.llama:
         servers["llama.cpp"] = lambda: llama(args.llama, args.gguf, args.rows, tokens + new + 16)
-    found = {"here": [job_seconds(ours, 3 if new > 1 else 1)[0] for _ in range(args.runs)]}
+    # Here as there, the first time is to get warm.
+    found = {"here": [float(line.split()[0]) for line in run(ours, CORES)["out"].splitlines()[1:]]}
     for name, server in servers.items():
         with server() as running:
             running.continued(prompts(1000), new)

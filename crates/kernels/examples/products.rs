@@ -52,7 +52,7 @@ fn inference(inner: usize, columns: usize) {
         for threads in [1, 2] {
             let team = Team::of(threads);
             for rows in [1, 4, 11, 12, 32, 96] {
-                let left = weight.left(&numbers(rows * inner));
+                let left = weight.left(&numbers(rows * inner), &team);
                 let mut out = Vec::new();
                 let time = median(|| team.lead(|| weight.product_into(&left, &mut out, &team)));
                 let read = 1e-9 * weight.bytes() as f64 / time;

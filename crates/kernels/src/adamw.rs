@@ -62,7 +62,7 @@ vectorized! {
     fn add_squares(x: &'a [f32], total: &'a mut f64) {
         // Sum in pieces, so that small terms are not lost next to a large total.
         for piece in x.chunks(4096) {
-            *total += f64::from(sum(piece.len(), |i| piece[i] * piece[i]));
+            *total += f64::from(sum([piece], |[x]| x * x));
         }
     }
 }

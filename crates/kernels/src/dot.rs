@@ -9,7 +9,6 @@
 use std::sync::LazyLock;
 
 use crate::panels::{Out, even_blocks};
-use crate::simd::vectorized;
 
 /// Most rows of a block: their sums and a line of the panel fill the registers.
 const MOST_ROWS: usize = 12;
@@ -58,13 +57,32 @@ pub(crate) fn is_fast() -> bool {
 }
 
 impl Pairs {
-    /// Rounds rows of `inner` values. If that is odd, they get a 0 at the end.
+    /// Room for `count` rows of `inner` values. If that is odd, they have a 0 at the end.
+    pub(crate) fn zeros(count: usize, inner: usize) -> Self {
+        let inner = inner.div_ceil(2);
+        let blocks = even_blocks(count, MOST_ROWS).collect();
+        Self { data: vec![0; count * inner], inner, blocks }
+    }
+
+    /// Rounds rows of `inner` values. Must only be called if [`is_fast`].
     pub(crate) fn of_rows(rows: &[f32], inner: usize) -> Self {
-        let (count, inner_pairs) = (rows.len() / inner, inner.div_ceil(2));
-        let blocks: Vec<usize> = even_blocks(count, MOST_ROWS).collect();
-        let mut data = vec![0; count * inner_pairs];
-        join(&mut data, rows, inner, &blocks);
-        Self { data, inner: inner_pairs, blocks }
+        let mut pairs = Self::zeros(rows.len() / inner, inner);
+        let mut rows = rows;
+        for (block, to) in pairs.blocks_mut() {
+            join(to, rows, inner, block);
+            rows = &rows[block * inner..];
+        }
+        pairs
+    }
+
+    /// The words of each block, `[inner / 2, rows of the block]`, with its number of rows.
+    pub(crate) fn blocks_mut(&mut self) -> impl Iterator<Item = (usize, &mut [u32])> {
+        let (mut data, inner) = (self.data.as_mut_slice(), self.inner);
+        self.blocks.iter().map(move |&block| {
+            let (words, rest) = std::mem::take(&mut data).split_at_mut(block * inner);
+            data = rest;
+            (block, words)
+        })
     }
 
     /// Multiplies all rows by one panel of pairs. Must only be called if [`is_fast`].
@@ -81,40 +99,21 @@ impl Pairs {
     }
 }
 
-vectorized! {
-    /// Writes rows of `inner` values as pairs, block by block.
-    fn join(to: &'a mut [u32], rows: &'a [f32], inner: usize, blocks: &'a [usize]) {
-        /// Pairs that are rounded at once, before they go to their places.
-        const BUFFER: usize = 64;
-        let mut buffer = [0; BUFFER];
-        let (mut to, mut rows) = (to, rows);
-        for &block in blocks {
-            let (block_to, rest) = to.split_at_mut(block * inner.div_ceil(2));
-            to = rest;
-            for (row, values) in rows[..block * inner].chunks_exact(inner).enumerate() {
-                for (index, values) in values.chunks(2 * BUFFER).enumerate() {
-                    let (pairs, odd) = values.as_chunks();
-                    for (word, &values) in buffer.iter_mut().zip(pairs) {
-                        *word = pair(values);
-                    }
-                    if let [last] = odd {
-                        buffer[pairs.len()] = pair([*last, 0.0]);
-                    }
-                    let slots = block_to[index * BUFFER * block + row..].iter_mut().step_by(block);
-                    let count = pairs.len() + odd.len();
-                    slots.zip(&buffer[..count]).for_each(|(slot, &word)| *slot = word);
-                }
-            }
-            rows = &rows[block * inner..];
-        }
-    }
+/// Writes a block of rows, `stride` apart, as pairs `[pairs of a row, block]`, as many as fit. Must only be called if
+/// [`is_fast`].
+pub(crate) fn join(to: &mut [u32], rows: &[f32], stride: usize, block: usize) {
+    #[cfg(target_arch = "x86_64")]
+    x86::join(to, rows, stride, block);
+    #[cfg(not(target_arch = "x86_64"))]
+    unreachable!("{} of {} in {stride} by {block}: not on this processor", to.len(), rows.len());
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __cpuid, __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512,
-        _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+        __cpuid, __m512, __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+        _mm512_storeu_si512,
     };
 
     use super::Pairs;
@@ -134,6 +133,44 @@ mod x86 {
         assert!(is_there(), "this processor has no dot product of pairs");
         // SAFETY: the line above has checked that the processor has both.
         unsafe { blocks(left, panel, to) }
+    }
+
+    #[expect(unsafe_code, reason = "the instruction exists only on some processors")]
+    pub(super) fn join(to: &mut [u32], rows: &[f32], stride: usize, block: usize) {
+        assert!(is_there(), "this processor has no conversion to pairs");
+        // SAFETY: the line above has checked that the processor has both.
+        unsafe { join_rows(to, rows, stride, block) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn join_rows(to: &mut [u32], rows: &[f32], stride: usize, block: usize) {
+        let pairs = to.len() / block;
+        for (row, values) in rows.chunks_exact(stride).take(block).enumerate() {
+            let (lines, rest) = values[..stride.min(2 * pairs)].as_chunks();
+            let mut slots = to[row..].iter_mut().step_by(block);
+            for line in lines {
+                slots.by_ref().zip(line_pairs(line)).for_each(|(slot, word)| *slot = word);
+            }
+            let mut line = [0.0; PANEL];
+            line[..rest.len()].copy_from_slice(rest);
+            slots.zip(line_pairs(&line)).for_each(|(slot, word)| *slot = word);
+        }
+    }
+
+    /// Pairs of values, rounded like [`super::pair`], except that numbers below the normal range become 0. To the dot
+    /// product they are 0, too.
+    #[expect(unsafe_code, reason = "registers are loaded and stored through a pointer")]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn line_pairs(line: &[f32; PANEL]) -> [u32; PANEL / 2] {
+        let mut words = [0; PANEL / 2];
+        let at = line.as_ptr();
+        // SAFETY: a line is two registers of 16 values, and their pairs are one register. None needs an alignment.
+        unsafe {
+            let [low, high] = [_mm512_loadu_ps(at), _mm512_loadu_ps(at.add(PANEL / 2))];
+            let pairs = to_words(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_storeu_si512(words.as_mut_ptr().cast(), pairs);
+        }
+        words
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
@@ -192,6 +229,13 @@ mod x86 {
     fn of_words(words: __m512i) -> __m512bh {
         // SAFETY: both are 512 bits, and any bits are valid in either.
         unsafe { std::mem::transmute(words) }
+    }
+
+    #[expect(unsafe_code, reason = "the types differ only in name")]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn to_words(pairs: __m512bh) -> __m512i {
+        // SAFETY: as above.
+        unsafe { std::mem::transmute(pairs) }
     }
 
     #[expect(unsafe_code, reason = "registers are stored through a pointer")]

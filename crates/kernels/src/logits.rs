@@ -40,7 +40,7 @@ pub fn sum_of_exponentials(row: &[f32], highest: f32) -> f32 {
 
 vectorized! {
     fn store_sum_of_exponentials(row: &'a [f32], highest: f32, total: &'a mut f32) {
-        *total = sum(row.len(), |i| exp(row[i] - highest));
+        *total = sum([row], |[x]| exp(x - highest));
     }
 }
 

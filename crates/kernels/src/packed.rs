@@ -14,11 +14,9 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::dot;
-use crate::panels::{Interleaved, LeftRows, Lines, Out, PANEL};
+use crate::left::{CHUNK, Left, LeftChunk};
+use crate::panels::{Lines, Out, PANEL};
 use crate::team::Team;
-
-/// Rows multiplied with all panels before the next ones: few enough to stay in the L2 cache.
-const CHUNK: usize = 96;
 
 /// The type that a packed weight is stored in, and that the rows it multiplies are rounded to. Sums are in `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,22 +42,6 @@ enum Panels {
     F32(Vec<f32>),
     /// `[panels, inner / 2, PANEL]`, rounded up: two consecutive values of a column, the first in the lower half.
     Bf16(Vec<u32>),
-}
-
-/// The left-hand side of products: rows in the order that the kernels read them, rounded to the type of the weights.
-/// Several products may share it.
-#[derive(Debug)]
-pub struct Left {
-    rows: usize,
-    chunks: Vec<LeftChunk>,
-}
-
-/// At most [`CHUNK`] rows.
-#[derive(Debug)]
-enum LeftChunk {
-    Floats(Interleaved),
-    /// Pairs of consecutive values, for a processor with a dot product of pairs.
-    Pairs(dot::Pairs),
 }
 
 impl Packed {
@@ -113,22 +95,46 @@ impl Packed {
     }
 
     /// Prepares rows `[rows, inner]` for products with this weight, and with others of the same type and inner dimension.
-    pub fn left(&self, rows: &[f32]) -> Left {
-        let inner = self.inner;
-        let chunks = rows.chunks(CHUNK * inner).map(|rows| match &self.panels {
-            Panels::F32(_) => LeftChunk::Floats(interleaved(rows, inner, WeightType::F32)),
-            Panels::Bf16(_) if dot::is_fast() => LeftChunk::Pairs(dot::Pairs::of_rows(rows, inner)),
-            Panels::Bf16(_) if inner % 2 == 1 => {
-                let mut padded = Vec::with_capacity(rows.len() / inner * (inner + 1));
-                for row in rows.chunks_exact(inner) {
-                    padded.extend_from_slice(row);
-                    padded.push(0.0);
-                }
-                LeftChunk::Floats(interleaved(&padded, inner + 1, WeightType::Bf16))
+    pub fn left(&self, rows: &[f32], team: &Team) -> Left {
+        Left::of_rows(rows, self.inner, self.stored(), team)
+    }
+
+    /// The type that it is stored in.
+    pub(crate) fn stored(&self) -> WeightType {
+        match self.panels {
+            Panels::F32(_) => WeightType::F32,
+            Panels::Bf16(_) => WeightType::Bf16,
+        }
+    }
+
+    /// Multiplies some rows by one panel: `[rows, PANEL]`.
+    #[inline(always)]
+    pub(crate) fn times_panel<S: Simd>(
+        &self,
+        simd: S,
+        left: &LeftChunk,
+        panel: usize,
+        out: &mut [f32],
+    ) {
+        let to = Out { data: out, stride: PANEL, from: 0, width: PANEL };
+        match (&self.panels, left) {
+            (Panels::F32(panels), LeftChunk::Floats(left)) => {
+                let size = self.inner * PANEL;
+                let data = &panels[panel * size..][..size];
+                left.times(simd, Lines { data, stride: PANEL }, to, false);
             }
-            Panels::Bf16(_) => LeftChunk::Floats(interleaved(rows, inner, WeightType::Bf16)),
-        });
-        Left { rows: rows.len() / inner, chunks: chunks.collect() }
+            (Panels::Bf16(panels), left) => {
+                let size = self.inner.div_ceil(2) * PANEL;
+                let pairs = &panels[panel * size..];
+                match left {
+                    LeftChunk::Floats(left) => left.times_pairs(simd, pairs, size, to),
+                    LeftChunk::Pairs(left) => left.times(&pairs[..size], to),
+                }
+            }
+            (Panels::F32(_), LeftChunk::Pairs(_)) => {
+                unreachable!("rows are prepared for the type of the weight")
+            }
+        }
     }
 
     /// Multiplies by this matrix: `[rows, columns]`. The threads of the team take columns.
@@ -141,7 +147,7 @@ impl Packed {
     /// The same, in place of what is in `out`. For large products, whose memory is worth keeping: the system clears what it
     /// gives, which takes as long as some products.
     pub fn product_into(&self, left: &Left, out: &mut Vec<f32>, team: &Team) {
-        out.resize(left.rows * self.columns, 0.0);
+        out.resize(left.rows() * self.columns, 0.0);
         let panels = self.columns.div_ceil(PANEL);
         let pieces = team.pieces(panels);
         let bound = |piece: usize| (piece * panels / pieces * PANEL).min(self.columns);
@@ -151,7 +157,7 @@ impl Packed {
                 weight: self,
                 left,
                 panels: piece * panels / pieces..(piece + 1) * panels / pieces,
-                out: Vec::with_capacity(left.rows),
+                out: Vec::with_capacity(left.rows()),
             })
             .collect();
         for mut row in out.chunks_exact_mut(self.columns) {
@@ -163,37 +169,6 @@ impl Packed {
         }
         team.map(parts, |part| Arch::new().dispatch(part));
     }
-}
-
-impl LeftChunk {
-    fn rows(&self) -> usize {
-        let blocks = match self {
-            Self::Floats(floats) => &floats.blocks,
-            Self::Pairs(pairs) => &pairs.blocks,
-        };
-        blocks.iter().sum()
-    }
-}
-
-fn interleaved(rows: &[f32], inner: usize, to: WeightType) -> Interleaved {
-    struct Load<'a>(LeftRows<'a>, WeightType);
-    impl WithSimd for Load<'_> {
-        type Output = Interleaved;
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _simd: S) -> Interleaved {
-            let mut left = Interleaved::default();
-            let Self(rows, to) = self;
-            if to == WeightType::F32 {
-                left.load::<S>(&rows);
-            } else {
-                left.load_for_pairs::<S>(&rows);
-                left.data.iter_mut().for_each(|x| *x = dot::rounded(*x));
-            }
-            left
-        }
-    }
-    Arch::new().dispatch(Load(LeftRows { data: rows, stride: inner, from: 0, inner }, to))
 }
 
 /// Some columns of a product.
@@ -214,29 +189,11 @@ impl WithSimd for Part<'_> {
         let mut out = out.as_mut_slice();
         // The kernels write whole panels here. From there the columns go to their rows, which other threads write to, too.
         let mut product = [0.0; CHUNK * PANEL];
-        for chunk in &left.chunks {
+        for chunk in left.chunks() {
             let (rows, rest) = out.split_at_mut(chunk.rows());
             let product = &mut product[..rows.len() * PANEL];
             for (at, panel) in panels.clone().enumerate() {
-                let to = Out { data: &mut *product, stride: PANEL, from: 0, width: PANEL };
-                match (&weight.panels, chunk) {
-                    (Panels::F32(panels), LeftChunk::Floats(left)) => {
-                        let size = weight.inner * PANEL;
-                        let data = &panels[panel * size..][..size];
-                        left.times(simd, Lines { data, stride: PANEL }, to, false);
-                    }
-                    (Panels::Bf16(panels), left) => {
-                        let size = weight.inner.div_ceil(2) * PANEL;
-                        let pairs = &panels[panel * size..];
-                        match left {
-                            LeftChunk::Floats(left) => left.times_pairs(simd, pairs, size, to),
-                            LeftChunk::Pairs(left) => left.times(&pairs[..size], to),
-                        }
-                    }
-                    (Panels::F32(_), LeftChunk::Pairs(_)) => {
-                        unreachable!("rows are prepared for the type of the weight")
-                    }
-                }
+                weight.times_panel(simd, chunk, panel, product);
                 for (row, product) in rows.iter_mut().zip(product.chunks_exact(PANEL)) {
                     let row = &mut row[at * PANEL..];
                     let width = row.len().min(PANEL);
@@ -271,7 +228,7 @@ mod tests {
     fn no_rows_are_no_result() {
         for stored in [WeightType::F32, WeightType::Bf16] {
             let weight = packed(&[1.0, 2.0], 1, stored);
-            assert!(weight.product(&weight.left(&[]), &Team::of(2)).is_empty());
+            assert!(weight.product(&weight.left(&[], &Team::alone()), &Team::of(2)).is_empty());
         }
     }
 
@@ -284,12 +241,12 @@ mod tests {
             let rounded: Vec<f32> = weight.iter().map(|&x| dot::rounded(x)).collect();
             for rows in [1, 2, 11, 12, 13, 97] {
                 let left = numbers(rows * inner, 104_729);
-                let product = short.product(&short.left(&left), &Team::alone());
-                let team = short.product(&short.left(&left), &Team::of(3));
+                let product = short.product(&short.left(&left, &Team::alone()), &Team::alone());
+                let team = short.product(&short.left(&left, &Team::alone()), &Team::of(3));
                 assert_eq!(bits(&team), bits(&product));
                 let exact: Vec<f32> = left.iter().map(|&x| dot::rounded(x)).collect();
                 for (at, (row, exact)) in left.chunks(inner).zip(exact.chunks(inner)).enumerate() {
-                    let own = short.product(&short.left(row), &Team::alone());
+                    let own = short.product(&short.left(row, &Team::alone()), &Team::alone());
                     assert_eq!(bits(&own), bits(&product[at * columns..][..columns]));
                     for (sum, column) in own.iter().zip(rounded.chunks(inner)) {
                         let exact: f32 = exact.iter().zip(column).map(|(a, b)| a * b).sum();
@@ -304,7 +261,7 @@ mod tests {
     fn a_team_gets_the_products_of_one_thread() {
         for (inner, columns) in [(3, 1), (64, 31), (17, 333)] {
             let weight = packed(&numbers(inner * columns, 7919), inner, WeightType::F32);
-            let left = weight.left(&numbers(100 * inner, 104_729));
+            let left = weight.left(&numbers(100 * inner, 104_729), &Team::alone());
             let alone = weight.product(&left, &Team::alone());
             for threads in [2, 5] {
                 let team = Team::of(threads);

@@ -13,6 +13,8 @@
 
 use pulp::Simd;
 
+use crate::packed::WeightType;
+
 /// Columns of a panel: two of the widest registers (AVX-512, 16 floats).
 pub(crate) const PANEL: usize = 32;
 /// The longest line read at once, in floats. Also the padding needed after a [`Matrix`].
@@ -95,23 +97,50 @@ impl Interleaved {
     /// The same for products with pairs of bfloat16.
     #[inline(always)]
     pub(crate) fn load_for_pairs<S: Simd>(&mut self, rows: &LeftRows<'_>) {
-        self.load_in_blocks(rows, rows_at_once::<S>().min(PAIR_ROWS));
+        self.load_in_blocks(rows, pair_rows_at_once::<S>());
+    }
+
+    /// Room for `count` rows of `inner` values, for products with a weight of a type.
+    #[inline(always)]
+    pub(crate) fn zeros<S: Simd>(count: usize, inner: usize, stored: WeightType) -> Self {
+        let mut zeros = Self::default();
+        zeros.resize(
+            count,
+            inner,
+            match stored {
+                WeightType::F32 => rows_at_once::<S>(),
+                WeightType::Bf16 => pair_rows_at_once::<S>(),
+            },
+        );
+        zeros
+    }
+
+    /// The values of each block, `[inner, rows of the block]`.
+    pub(crate) fn blocks_mut(&mut self) -> impl Iterator<Item = (usize, &mut [f32])> {
+        let (mut data, inner) = (self.data.as_mut_slice(), self.inner);
+        self.blocks.iter().map(move |&block| {
+            let (values, rest) = std::mem::take(&mut data).split_at_mut(block * inner);
+            data = rest;
+            (block, values)
+        })
+    }
+
+    fn resize(&mut self, count: usize, inner: usize, most: usize) {
+        self.blocks.clear();
+        self.blocks.extend(even_blocks(count, most));
+        self.inner = inner;
+        self.data.resize(count * inner, 0.0);
     }
 
     #[inline(always)]
     fn load_in_blocks(&mut self, rows: &LeftRows<'_>, most: usize) {
         let LeftRows { data, stride, from, inner } = *rows;
-        let count = data.len() / stride;
-        self.blocks.clear();
-        self.blocks.extend(even_blocks(count, most));
-        self.inner = inner;
-        self.data.resize(count * inner, 0.0);
-        let (mut to, mut rows) = (self.data.as_mut_slice(), data);
-        for &block in &self.blocks {
-            let (block_to, to_rest) = to.split_at_mut(block * inner);
+        self.resize(data.len() / stride, inner, most);
+        let mut rows = data;
+        for (block, to) in self.blocks_mut() {
             let (block_rows, rest) = rows.split_at(block * stride);
-            of_rows!(block, interleave::<ROWS>(block_to, block_rows, stride, from));
-            (to, rows) = (to_rest, rest);
+            interleave_block(to, block_rows, (block, stride), from);
+            rows = rest;
         }
     }
 
@@ -218,6 +247,23 @@ fn rows_at_once<S: Simd>() -> usize {
     }
 }
 
+/// The same for products with pairs of bfloat16.
+#[inline(always)]
+fn pair_rows_at_once<S: Simd>() -> usize {
+    rows_at_once::<S>().min(PAIR_ROWS)
+}
+
+/// Transposes the rows of a block, `stride` apart and each starting at column `from`, to `[inner, block]`.
+#[inline(always)]
+pub(crate) fn interleave_block(
+    to: &mut [f32],
+    rows: &[f32],
+    (block, stride): (usize, usize),
+    from: usize,
+) {
+    of_rows!(block, interleave::<ROWS>(to, rows, stride, from));
+}
+
 /// Transposes `ROWS` rows, `stride` apart and each starting at column `from`, to `[inner, ROWS]`.
 #[inline(always)]
 fn interleave<const ROWS: usize>(to: &mut [f32], rows: &[f32], stride: usize, from: usize) {
@@ -258,23 +304,27 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
         }
     }
     let (rows, _) = rows.as_chunks::<ROWS>();
-    if lines.stride == long {
+    let sums = if lines.stride == long {
         let (panel, _) = S::as_simd_f32s(lines.data);
         let (panel, _) = panel.as_chunks::<REGISTERS>();
+        let mut own = sums;
         for (rows, line) in rows.iter().zip(panel) {
-            add_line(simd, &mut sums, rows, line);
+            add_line(simd, &mut own, rows, line);
         }
+        own
     } else {
+        let mut own = sums;
         let (mut at, mut rest) = (rows.iter(), lines.data);
         while let Some(rows) = at.next()
             && let Some((line, _)) = rest.split_at_checked(long)
         {
             let (line, _) = S::as_simd_f32s(line);
-            let (line, _) = line.as_chunks::<REGISTERS>();
-            add_line(simd, &mut sums, rows, &line[0]);
+            let Some(line) = line.first_chunk::<REGISTERS>() else { break };
+            add_line(simd, &mut own, rows, line);
             rest = rest.get(lines.stride..).unwrap_or_default();
         }
-    }
+        own
+    };
     for (sums, row) in sums.iter().zip(data.chunks_exact_mut(stride)) {
         if width == long {
             let (slots, _) = S::as_mut_simd_f32s(&mut row[from..from + long]);
@@ -421,7 +471,8 @@ mod tests {
             let packed = Packed::new(inner, columns, WeightType::F32, |at, to| {
                 to.iter_mut().zip(column(at)).for_each(|(slot, value)| *slot = value);
             });
-            let product = |rows: &[f32]| packed.product(&packed.left(rows), &Team::alone());
+            let product =
+                |rows: &[f32]| packed.product(&packed.left(rows, &Team::alone()), &Team::alone());
             let spare = [right.as_slice(), &[f32::NAN; SPARE]].concat();
             for rows in [1, 2, 3, 5, 11, 12, 13, 25, 96, 97, 200] {
                 let left = numbers(rows * inner, 104_729);

@@ -31,8 +31,13 @@ impl RmsNorm<'_> {
     /// Computes the normed rows.
     pub fn forward(self) -> Vec<f32> {
         let mut out = vec![0.0; self.x.len()];
-        norm_rows(&mut out, self);
+        self.forward_into(&mut out);
         out
+    }
+
+    /// Writes the normed rows to `out`.
+    pub fn forward_into(self, out: &mut [f32]) {
+        norm_rows(out, self);
     }
 
     /// Computes the gradients from that of the output.
@@ -59,7 +64,7 @@ vectorized! {
 
 #[inline(always)]
 fn inverse_rms(row: &[f32], epsilon: f32) -> f32 {
-    1.0 / (sum(row.len(), |i| row[i] * row[i]) / row.len() as f32 + epsilon).sqrt()
+    1.0 / (sum([row], |[x]| x * x) / row.len() as f32 + epsilon).sqrt()
 }
 
 vectorized! {
@@ -70,7 +75,7 @@ vectorized! {
         for (out, (row, grad)) in grad_x.chunks_exact_mut(width).zip(rows) {
             let scale = inverse_rms(row, epsilon);
             // Scaling a row does not change its norm, so the gradient loses its component along the row.
-            let dot = sum(width, |i| row[i] * grad[i] * weight[i]);
+            let dot = sum([row, grad, weight], |[x, grad, w]| x * grad * w);
             let along = scale * scale * scale * dot / width as f32;
             let outs = out.iter_mut().zip(grad_weight.iter_mut());
             for (((out, grad_weight), (&x, &grad)), &w) in outs.zip(row.iter().zip(grad)).zip(weight) {

@@ -72,9 +72,13 @@ vectorized! {
                     let (from, to) = if forward { (joined, split) } else { (split, joined) };
                     let (low, high) = x[from..from + width].split_at(half);
                     let (out_low, out_high) = out[to..to + width].split_at_mut(half);
-                    for i in 0..half {
-                        out_low[i] = low[i] * cos[i] - high[i] * (sign * sin[i]);
-                        out_high[i] = high[i] * cos[i] + low[i] * (sign * sin[i]);
+                    let outs = out_low.iter_mut().zip(out_high);
+                    let angles = cos.iter().zip(sin);
+                    for (((out_low, out_high), (&low, &high)), (&cos, &sin)) in
+                        outs.zip(low.iter().zip(high)).zip(angles)
+                    {
+                        *out_low = low * cos - high * (sign * sin);
+                        *out_high = high * cos + low * (sign * sin);
                     }
                 }
             }

@@ -64,21 +64,38 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { power }
 }
 
-/// The sum of `f(0)` to `f(count - 1)`, in lanes.
+/// The sum of `f` over the columns of rows of the same length, in lanes.
 #[inline(always)]
-pub(crate) fn sum(count: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub(crate) fn sum<const ROWS: usize>(rows: [&[f32]; ROWS], f: impl Fn([f32; ROWS]) -> f32) -> f32 {
+    let count = rows[0].len();
+    let (whole, mut chunks, mut rests) = (count / LANES, [[].as_slice(); ROWS], rows);
+    for ((chunks, rest), row) in chunks.iter_mut().zip(&mut rests).zip(rows) {
+        let (row_chunks, row_rest) = row[..count].as_chunks::<LANES>();
+        // Cut to one length, or every index below would be checked, and the loop would not vectorize.
+        (*chunks, *rest) = (&row_chunks[..whole], row_rest);
+    }
     let mut lanes = [0.0_f32; LANES];
-    let whole = count - count % LANES;
-    let mut at = 0;
-    while at < whole {
+    let mut column = [0.0; ROWS];
+    for at in 0..whole {
         for (i, lane) in lanes.iter_mut().enumerate() {
-            *lane += f(at + i);
+            for (x, chunks) in column.iter_mut().zip(&chunks) {
+                *x = chunks[at][i];
+            }
+            *lane += f(column);
         }
-        at += LANES;
     }
-    for (lane, i) in lanes.iter_mut().zip(whole..count) {
-        *lane += f(i);
+    for (i, lane) in lanes.iter_mut().take(count % LANES).enumerate() {
+        for (x, rest) in column.iter_mut().zip(&rests) {
+            *x = rest[i];
+        }
+        *lane += f(column);
     }
+    joined(lanes)
+}
+
+/// The sum of the lanes.
+#[inline(always)]
+pub(crate) fn joined(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for i in 0..width {
@@ -127,7 +144,7 @@ mod tests {
         for count in 0..70 {
             let row: Vec<f32> = (0..count).map(|i| ((i * 7) % 11) as f32 - 5.0).collect();
             let exact: f32 = row.iter().sum();
-            assert!((sum(count, |i| row[i]) - exact).abs() < 1e-4);
+            assert!((sum([&row], |[x]| x) - exact).abs() < 1e-4);
             let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             assert_eq!(row_max(&row).to_bits(), most.to_bits());
         }

@@ -5,22 +5,38 @@
     reason = "only what is inlined into a vectorized function is compiled for its instructions"
 )]
 
-use crate::simd::{exp, row_max, sum, vectorized};
+use crate::simd::{LANES, exp, joined, row_max, sum, vectorized};
 
 /// Replaces a row by its softmax. Returns the log of the sum of exponentials.
 #[inline(always)]
 pub(crate) fn normalize(row: &mut [f32]) -> f32 {
     // Subtracting the largest value first keeps the exponentials from overflowing.
     let top = row_max(row);
-    for x in row.iter_mut() {
-        *x = exp(*x - top);
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = row.as_chunks_mut();
+    for chunk in chunks {
+        add_exponentials(&mut lanes, chunk, top);
     }
-    let all = sum(row.len(), |i| row[i]);
+    // As long as a chunk, so that it takes no longer: what is added has no weight.
+    let mut last = [f32::NEG_INFINITY; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    add_exponentials(&mut lanes, &mut last, top);
+    rest.copy_from_slice(&last[..rest.len()]);
+    let all = joined(lanes);
     let share = 1.0 / all;
     for x in row.iter_mut() {
         *x *= share;
     }
     top + all.ln()
+}
+
+/// Replaces values by `exp(x - top)`, and adds these to the lanes.
+#[inline(always)]
+fn add_exponentials(lanes: &mut [f32; LANES], values: &mut [f32; LANES], top: f32) {
+    for (lane, x) in lanes.iter_mut().zip(values) {
+        *x = exp(*x - top);
+        *lane += *x;
+    }
 }
 
 /// How to find the mask of each row of scores `[batch, heads, time, keys]` in a mask `[batch or 1, 1, time or 1, keys]`.
@@ -88,7 +104,7 @@ vectorized! {
     ) {
         let rows = output.chunks_exact(keys).zip(grad.chunks_exact(keys));
         for (out, (row, grad)) in grad_scores.chunks_exact_mut(keys).zip(rows) {
-            let dot = sum(keys, |i| row[i] * grad[i]);
+            let dot = sum([row, grad], |[p, grad]| p * grad);
             for ((out, &p), &g) in out.iter_mut().zip(row).zip(grad) {
                 *out = scale * p * (g - dot);
             }
@@ -130,7 +146,7 @@ vectorized! {
         let CausalRows { stride, keys, scale } = rows;
         for (grad, row) in grad.chunks_exact_mut(keys).zip(weights.chunks(stride)) {
             let row = &row[..keys];
-            let dot = sum(keys, |i| row[i] * grad[i]);
+            let dot = sum([row, grad], |[p, grad]| p * grad);
             for (grad, &weight) in grad.iter_mut().zip(row) {
                 *grad = scale * weight * (*grad - dot);
             }

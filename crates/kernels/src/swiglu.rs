@@ -9,7 +9,7 @@ use crate::simd::{LANES, exp, vectorized};
 
 /// `gate * sigmoid(gate) * up`.
 #[inline(always)]
-fn gated(gate: f32, up: f32) -> f32 {
+pub(crate) fn gated(gate: f32, up: f32) -> f32 {
     gate / (1.0 + exp(-gate)) * up
 }
 

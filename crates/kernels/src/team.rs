@@ -62,34 +62,39 @@ impl Team {
         }
     }
 
-    /// Applies a function of rows to `x`, rows of `width` values, and joins what it returns.
-    pub fn map_rows(
+    /// [`Self::map`] with something that a thread keeps from part to part, such as buffers.
+    pub fn map_init<T: Send, R: Send, W>(
         &self,
-        x: &[f32],
-        width: usize,
-        run: impl Fn(&[f32]) -> Vec<f32> + Sync + Send,
-    ) -> Vec<f32> {
-        let pieces = if x.len() < LEAST { 1 } else { self.pieces(x.len() / width) };
-        if pieces == 1 {
-            return run(x);
+        parts: Vec<T>,
+        init: impl Fn() -> W + Sync + Send,
+        run: impl Fn(&mut W, T) -> R + Sync + Send,
+    ) -> Vec<R> {
+        match &self.0 {
+            Some(pool) if parts.len() > 1 => {
+                pool.install(|| parts.into_par_iter().map_init(init, run).collect())
+            }
+            _ => {
+                let mut kept = init();
+                parts.into_iter().map(|part| run(&mut kept, part)).collect()
+            }
         }
-        let rows = (x.len() / width).div_ceil(pieces);
-        self.map(x.chunks(rows * width).collect(), run).concat()
     }
 
-    /// Applies a function to two slices value by value, and joins what it returns.
-    pub fn zip_with(
+    /// Runs a function on rows of `width` values and the rows of `from` beside them.
+    pub fn update_rows(
         &self,
-        a: &[f32],
-        b: &[f32],
-        run: impl Fn(&[f32], &[f32]) -> Vec<f32> + Sync + Send,
-    ) -> Vec<f32> {
-        let pieces = if a.len() < LEAST { 1 } else { self.pieces(a.len()) };
+        rows: &mut [f32],
+        from: &[f32],
+        width: usize,
+        run: impl Fn(&mut [f32], &[f32]) + Sync + Send,
+    ) {
+        let pieces = if rows.len() < LEAST { 1 } else { self.pieces(rows.len() / width) };
         if pieces == 1 {
-            return run(a, b);
+            return run(rows, from);
         }
-        let size = a.len().div_ceil(pieces);
-        self.map(a.chunks(size).zip(b.chunks(size)).collect(), |(a, b)| run(a, b)).concat()
+        let size = (rows.len() / width).div_ceil(pieces) * width;
+        let parts = rows.chunks_mut(size).zip(from.chunks(size)).collect();
+        self.map(parts, |(rows, from)| run(rows, from));
     }
 
     /// The number of pieces to cut a job of `units` equal units into: a few per thread, so that one that is interrupted

@@ -1,6 +1,6 @@
 //! Measures one job on a checkpoint: training steps, generation, or matrix products of its width. `benches/compare.py`
 //! runs it next to other implementations on the same checkpoint. It measures the time of the whole process, minus that of
-//! a run that does nothing.
+//! a run that does nothing. Generation also prints the seconds of each time.
 //!
 //! ```text
 //! measure train  CHECKPOINT --rows 32 --tokens 128 --times 4 --workers 1
@@ -18,6 +18,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
 use lm::engine::EngineOptions;
@@ -145,9 +146,11 @@ fn decode(dir: &Path, numbers: &Numbers) -> Result<(), Failure> {
     };
     let requests: Vec<GenerationRequest> = (0..rows).map(request).collect();
     for _ in 0..numbers.get("times")? {
+        let begun = Instant::now();
         let written = engine.generate(&requests, &mut Prefixes::default())?;
+        let seconds = begun.elapsed().as_secs_f64();
         let first: Vec<u32> = written[0].drawn.ids.iter().take(8).copied().collect();
-        println!("{first:?}");
+        println!("{seconds:.3} s, {first:?}");
     }
     Ok(())
 }

@@ -18,7 +18,10 @@ use crate::team::Team;
 
 /// Maximum number of queries processed together. A block computes the scores of every key up to its last query, so larger
 /// blocks waste more work on keys that the earlier queries must not see.
-const QUERIES: usize = 64;
+const QUERIES: usize = 32;
+
+/// Queries whose attention weights are copied to the order of the products at once: few enough to stay in the L2 cache.
+const ROWS: usize = 48;
 
 /// The attention of all rows in one layer, whose keys and values have been written: queries `[heads, tokens, width]` to
 /// outputs `[tokens, heads * width]`.
@@ -58,10 +61,9 @@ pub(super) fn attend(rows: &[Span], layer: usize, queries: &[f32], team: &Team) 
         }
         return output;
     }
-    let done = team.map(runs.collect(), |run| {
-        let mut work = Work::default();
-        Arch::new().dispatch(Attend { run: &run, queries, work: &mut work });
-        (run, work.output)
+    let done = team.map_init(runs.collect(), Work::default, |work, run| {
+        Arch::new().dispatch(Attend { run: &run, queries, work });
+        (run, std::mem::take(&mut work.output))
     });
     for (run, mixed) in &done {
         place(run, mixed);
@@ -244,7 +246,7 @@ impl Work {
             // Scaled here rather than in the scores, of which there are more.
             self.queries.extend(query.iter().map(|x| x * scale));
         });
-        self.weights.clear();
+        // Every value is written below, so none is cleared here.
         self.weights.resize(run.heads.len() * count * columns, 0.0);
         for &Visible { piece: Seen { kv, used }, ref queries, column } in &run.visible {
             for (at, head) in run.heads.clone().enumerate() {
@@ -278,13 +280,18 @@ impl Work {
         self.output.resize(self.queries.len(), 0.0);
         for &Visible { piece: Seen { kv, used }, ref queries, column } in &run.visible {
             for (at, head) in run.heads.clone().enumerate() {
-                let rows = at * count + queries.start..at * count + queries.end;
-                let data = &self.weights[rows.start * columns..rows.end * columns];
-                self.left.load::<S>(&LeftRows { data, stride: columns, from: column, inner: used });
                 let values = kv.value_matrix(HeadAt { layer: run.layer, head });
-                let data = &mut self.output[rows.start * width..rows.end * width];
-                let to = Out { data, stride: width, from: 0, width };
-                self.left.times_matrix(simd, values, to, true);
+                let rows = at * count + queries.start..at * count + queries.end;
+                let weights = &self.weights[rows.start * columns..rows.end * columns];
+                let output = &mut self.output[rows.start * width..rows.end * width];
+                let outputs = output.chunks_mut(ROWS * width);
+                for (data, weights) in outputs.zip(weights.chunks(ROWS * columns)) {
+                    let rows =
+                        LeftRows { data: weights, stride: columns, from: column, inner: used };
+                    self.left.load::<S>(&rows);
+                    let to = Out { data, stride: width, from: 0, width };
+                    self.left.times_matrix(simd, values, to, true);
+                }
             }
         }
     }

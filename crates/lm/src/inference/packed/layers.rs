@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use kernels::spans::{Projected, Spans};
-use kernels::{Left, Packed, RmsNorm, RotaryShape, Team};
+use kernels::{Gated, Left, Packed, RmsNorm, RotaryShape, Team};
 
 use super::Weights;
 use crate::rotary::HostAngles;
@@ -96,9 +96,11 @@ impl PackedBlock {
     /// to layer `layer` of the spans.
     pub(super) fn forward(&self, x: &mut [f32], pass: &mut PackedPass<'_>, layer: usize) {
         let normed = self.attention_norm.forward(x, pass.team);
-        kernels::add(x, &self.attention.forward(&normed, pass, layer));
+        let more = self.attention.forward(&normed, pass, layer);
+        pass.team.update_rows(x, &more, 1, |x, more| kernels::add(x, more));
         let normed = self.mlp_norm.forward(x, pass.team);
-        kernels::add(x, &self.mlp.forward(&normed, pass.team));
+        let more = self.mlp.forward(&normed, pass.team);
+        pass.team.update_rows(x, &more, 1, |x, more| kernels::add(x, more));
     }
 }
 
@@ -106,7 +108,7 @@ impl PackedAttention {
     /// Writes the new tokens' keys and values to the spans, and attends.
     fn forward(&self, x: &[f32], pass: &mut PackedPass<'_>, layer: usize) -> Vec<f32> {
         let PackedPass { angles, spans, team } = pass;
-        let left = self.query.weight.left(x);
+        let left = self.query.weight.left(x, team);
         let [queries, keys, values] =
             [&self.query, &self.key, &self.value].map(|linear| linear.of_left(&left, team));
         let queries = self.rotated(&self.query, queries, self.query_norm.as_ref(), angles);
@@ -137,9 +139,9 @@ impl PackedAttention {
 
 impl PackedMlp {
     fn forward(&self, x: &[f32], team: &Team) -> Vec<f32> {
-        let left = self.gate.weight.left(x);
-        let [gate, up] = [&self.gate, &self.up].map(|linear| linear.of_left(&left, team));
-        self.down.forward(&team.zip_with(&gate, &up, kernels::swiglu), team)
+        let gated = Gated { gate: &self.gate.weight, up: &self.up.weight };
+        let left = gated.forward(&self.gate.weight.left(x, team), team);
+        self.down.of_left(&left, team)
     }
 }
 
@@ -166,7 +168,7 @@ impl Linear {
 
     /// `[rows, inputs]` to `[rows, outputs]`.
     pub(super) fn forward(&self, x: &[f32], team: &Team) -> Vec<f32> {
-        self.of_left(&self.weight.left(x), team)
+        self.of_left(&self.weight.left(x, team), team)
     }
 
     /// The same for rows that several layers read.
@@ -180,7 +182,7 @@ impl Linear {
 
     /// The same for many outputs, in place of what is in `out`.
     pub(super) fn forward_into(&self, x: &[f32], out: &mut Vec<f32>, team: &Team) {
-        self.weight.product_into(&self.weight.left(x), out, team);
+        self.weight.product_into(&self.weight.left(x, team), out, team);
         if let Some(bias) = &self.bias {
             kernels::add_bias(out, bias);
         }
@@ -201,7 +203,10 @@ impl Norm {
     }
 
     pub(super) fn forward(&self, x: &[f32], team: &Team) -> Vec<f32> {
-        let norm = |x: &[f32]| RmsNorm { x, weight: &self.weight, epsilon: self.epsilon }.forward();
-        team.map_rows(x, self.weight.len(), norm)
+        let mut out = vec![0.0; x.len()];
+        team.update_rows(&mut out, x, self.weight.len(), |out, x| {
+            RmsNorm { x, weight: &self.weight, epsilon: self.epsilon }.forward_into(out);
+        });
+        out
     }
 }
