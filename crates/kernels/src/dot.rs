@@ -8,6 +8,8 @@
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
+use half::bf16;
+
 use crate::panels::{Out, even_blocks};
 
 /// Most rows of a block: their sums and a line of the panel fill the registers.
@@ -31,6 +33,12 @@ pub(crate) fn rounded(x: f32) -> f32 {
     // Rounding could carry a NaN's bits into an infinity.
     let quiet = bits & 0xffff_0000 | 0x0040_0000;
     f32::from_bits(if x.is_nan() { quiet } else { nearest })
+}
+
+/// The nearest bfloat16.
+#[inline(always)]
+pub(crate) fn short(x: f32) -> bf16 {
+    bf16::from_bits((rounded(x).to_bits() >> 16) as u16)
 }
 
 /// Two values, rounded; the first in the lower half.

@@ -11,6 +11,7 @@
     reason = "only what is inlined into a vectorized function is compiled for its instructions"
 )]
 
+use half::bf16;
 use pulp::Simd;
 
 use crate::packed::WeightType;
@@ -37,9 +38,16 @@ pub(crate) struct LeftRows<'a> {
 /// row, because lines are read in whole registers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matrix<'a> {
-    pub(crate) data: &'a [f32],
+    pub(crate) data: Values<'a>,
     pub(crate) stride: usize,
     pub(crate) columns: usize,
+}
+
+/// Values as they are stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Values<'a> {
+    F32(&'a [f32]),
+    Bf16(&'a [bf16]),
 }
 
 /// Where to put a product: columns `from` to `from + width` of rows `stride` apart.
@@ -61,9 +69,37 @@ pub(crate) struct Interleaved {
 
 /// Lines of a right-hand side, `stride` apart.
 #[derive(Clone, Copy)]
-pub(crate) struct Lines<'a> {
-    pub(crate) data: &'a [f32],
+pub(crate) struct Lines<'a, T> {
+    pub(crate) data: &'a [T],
     pub(crate) stride: usize,
+}
+
+/// A type of stored values.
+pub(crate) trait Value: Copy {
+    /// The first values, widened to so many registers.
+    fn line<S: Simd, const REGISTERS: usize>(values: &[Self]) -> [S::f32s; REGISTERS];
+}
+
+impl Value for f32 {
+    #[inline(always)]
+    fn line<S: Simd, const REGISTERS: usize>(values: &[Self]) -> [S::f32s; REGISTERS] {
+        let (registers, _) = S::as_simd_f32s(&values[..REGISTERS * S::F32_LANES]);
+        let mut line = [registers[0]; REGISTERS];
+        line.copy_from_slice(registers);
+        line
+    }
+}
+
+impl Value for bf16 {
+    #[inline(always)]
+    fn line<S: Simd, const REGISTERS: usize>(values: &[Self]) -> [S::f32s; REGISTERS] {
+        let mut line = [0.0; SPARE];
+        let line = &mut line[..REGISTERS * S::F32_LANES];
+        for (x, value) in line.iter_mut().zip(&values[..REGISTERS * S::F32_LANES]) {
+            *x = f32::from_bits(u32::from(value.to_bits()) << 16);
+        }
+        f32::line::<S, REGISTERS>(line)
+    }
 }
 
 /// Compiles an expression for each possible number of rows in a block, `ROWS`, so that the sums stay in registers.
@@ -154,6 +190,22 @@ impl Interleaved {
         add: bool,
     ) {
         let Matrix { data, stride, columns } = matrix;
+        match data {
+            Values::F32(data) => self.times_lines(simd, Lines { data, stride }, columns, to, add),
+            Values::Bf16(data) => self.times_lines(simd, Lines { data, stride }, columns, to, add),
+        }
+    }
+
+    #[inline(always)]
+    fn times_lines<S: Simd, T: Value>(
+        &self,
+        simd: S,
+        lines: Lines<'_, T>,
+        columns: usize,
+        to: Out<'_>,
+        add: bool,
+    ) {
+        let Lines { data, stride } = lines;
         let Out { data: out, stride: out_stride, from: out_from, .. } = to;
         // A single row has few sums per line loaded from memory. Longer lines give it more, which keeps the adders busy.
         let longest = match (self.blocks.as_slice(), S::F32_LANES) {
@@ -169,9 +221,9 @@ impl Interleaved {
             let place = Out { data: &mut *out, stride: out_stride, from: place, width };
             let lines = Lines { data: &data[from..], stride };
             match (S::F32_LANES, long / PANEL) {
-                (16, 4) | (8, 2) => fill::<S, 1, 8>(simd, &self.data, lines, place, add),
-                (16, 3) => fill::<S, 1, 6>(simd, &self.data, lines, place, add),
-                (16, 2) => fill::<S, 1, 4>(simd, &self.data, lines, place, add),
+                (16, 4) | (8, 2) => fill::<S, T, 1, 8>(simd, &self.data, lines, place, add),
+                (16, 3) => fill::<S, T, 1, 6>(simd, &self.data, lines, place, add),
+                (16, 2) => fill::<S, T, 1, 4>(simd, &self.data, lines, place, add),
                 _ => self.times(simd, lines, place, add),
             }
             from += long;
@@ -180,7 +232,13 @@ impl Interleaved {
 
     /// Multiplies all rows by one panel.
     #[inline(always)]
-    pub(crate) fn times<S: Simd>(&self, simd: S, lines: Lines<'_>, to: Out<'_>, add: bool) {
+    pub(crate) fn times<S: Simd, T: Value>(
+        &self,
+        simd: S,
+        lines: Lines<'_, T>,
+        to: Out<'_>,
+        add: bool,
+    ) {
         let Out { data, stride, from, width } = to;
         let (mut rows, mut out) = (self.data.as_slice(), data);
         for &block in &self.blocks {
@@ -188,10 +246,10 @@ impl Interleaved {
             let (block_out, out_rest) = out.split_at_mut(block * stride);
             let to = Out { data: block_out, stride, from, width };
             match S::F32_LANES {
-                16 => of_rows!(block, fill::<S, ROWS, 2>(simd, block_rows, lines, to, add)),
-                8 => of_rows!(block, fill::<S, ROWS, 4>(simd, block_rows, lines, to, add)),
-                4 => of_rows!(block, fill::<S, ROWS, 8>(simd, block_rows, lines, to, add)),
-                _ => of_rows!(block, fill::<S, ROWS, 32>(simd, block_rows, lines, to, add)),
+                16 => of_rows!(block, fill::<S, T, ROWS, 2>(simd, block_rows, lines, to, add)),
+                8 => of_rows!(block, fill::<S, T, ROWS, 4>(simd, block_rows, lines, to, add)),
+                4 => of_rows!(block, fill::<S, T, ROWS, 8>(simd, block_rows, lines, to, add)),
+                _ => of_rows!(block, fill::<S, T, ROWS, 32>(simd, block_rows, lines, to, add)),
             }
             (rows, out) = (rest, out_rest);
         }
@@ -279,10 +337,10 @@ fn interleave<const ROWS: usize>(to: &mut [f32], rows: &[f32], stride: usize, fr
 
 /// Multiplies one block of rows by `REGISTERS` registers of every line.
 #[inline(always)]
-fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
+fn fill<S: Simd, T: Value, const ROWS: usize, const REGISTERS: usize>(
     simd: S,
     rows: &[f32],
-    lines: Lines<'_>,
+    lines: Lines<'_, T>,
     to: Out<'_>,
     add: bool,
 ) {
@@ -303,28 +361,7 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
             sums.copy_from_slice(slots);
         }
     }
-    let (rows, _) = rows.as_chunks::<ROWS>();
-    let sums = if lines.stride == long {
-        let (panel, _) = S::as_simd_f32s(lines.data);
-        let (panel, _) = panel.as_chunks::<REGISTERS>();
-        let mut own = sums;
-        for (rows, line) in rows.iter().zip(panel) {
-            add_line(simd, &mut own, rows, line);
-        }
-        own
-    } else {
-        let mut own = sums;
-        let (mut at, mut rest) = (rows.iter(), lines.data);
-        while let Some(rows) = at.next()
-            && let Some((line, _)) = rest.split_at_checked(long)
-        {
-            let (line, _) = S::as_simd_f32s(line);
-            let Some(line) = line.first_chunk::<REGISTERS>() else { break };
-            add_line(simd, &mut own, rows, line);
-            rest = rest.get(lines.stride..).unwrap_or_default();
-        }
-        own
-    };
+    let sums = add_lines(simd, sums, rows, lines);
     for (sums, row) in sums.iter().zip(data.chunks_exact_mut(stride)) {
         if width == long {
             let (slots, _) = S::as_mut_simd_f32s(&mut row[from..from + long]);
@@ -336,6 +373,34 @@ fn fill<S: Simd, const ROWS: usize, const REGISTERS: usize>(
             row[from..from + width].copy_from_slice(&line[..width]);
         }
     }
+}
+
+/// Adds the products of a block of rows with lines to sums. The loops have sums of their own: those of the caller, which it
+/// reads and writes row by row, would be stored at every line, and attention took twice as long (docs/PERFORMANCE.md).
+#[inline(always)]
+fn add_lines<S: Simd, T: Value, const ROWS: usize, const REGISTERS: usize>(
+    simd: S,
+    sums: [[S::f32s; REGISTERS]; ROWS],
+    rows: &[f32],
+    lines: Lines<'_, T>,
+) -> [[S::f32s; REGISTERS]; ROWS] {
+    let long = REGISTERS * S::F32_LANES;
+    let (rows, _) = rows.as_chunks::<ROWS>();
+    let mut own = sums;
+    if lines.stride == long {
+        for (rows, line) in rows.iter().zip(lines.data.chunks_exact(long)) {
+            add_line(simd, &mut own, rows, &T::line::<S, REGISTERS>(line));
+        }
+    } else {
+        let (mut at, mut rest) = (rows.iter(), lines.data);
+        while let Some(rows) = at.next()
+            && let Some((line, _)) = rest.split_at_checked(long)
+        {
+            add_line(simd, &mut own, rows, &T::line::<S, REGISTERS>(line));
+            rest = rest.get(lines.stride..).unwrap_or_default();
+        }
+    }
+    own
 }
 
 /// Asks for one line of pairs to be brought to the second-level cache, and returns the rest.
@@ -451,7 +516,7 @@ mod tests {
                     from,
                     inner: to - from,
                 });
-                let data = &right[from * columns..];
+                let data = Values::F32(&right[from * columns..]);
                 let place = Out { data: &mut *out, stride: columns, from: 0, width: columns };
                 interleaved.times_matrix(
                     simd,

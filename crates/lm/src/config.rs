@@ -201,9 +201,10 @@ impl ModelConfig {
         self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
     }
 
-    /// The dimensions of a token's keys and values.
-    pub(crate) fn kv_shape(&self) -> KvShape {
+    /// The dimensions of a token's keys and values, which are stored in a precision.
+    pub(crate) fn kv_shape(&self, precision: Precision) -> KvShape {
         KvShape {
+            stored: precision.of_weights(),
             layers: self.num_hidden_layers,
             kv_heads: self.kv_heads(),
             width: self.head_width(),

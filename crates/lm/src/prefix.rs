@@ -174,11 +174,11 @@ impl Prefixes {
 
 #[cfg(test)]
 mod tests {
-    use kernels::{HeadAt, Kv, KvShape};
+    use kernels::{HeadAt, Kv, KvShape, WeightType};
 
     use super::*;
 
-    const SHAPE: KvShape = KvShape { layers: 1, kv_heads: 2, width: 1 };
+    const SHAPE: KvShape = KvShape { layers: 1, kv_heads: 2, width: 1, stored: WeightType::F32 };
     const FIRST: HeadAt = HeadAt { layer: 0, head: 0 };
     const SECOND: HeadAt = HeadAt { layer: 0, head: 1 };
 

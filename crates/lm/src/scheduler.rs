@@ -4,6 +4,7 @@
 //! any two passes through the model, so that no caller waits for the rows of another.
 
 mod batch;
+mod guess;
 mod packed;
 mod padded;
 mod row;

@@ -61,6 +61,16 @@ impl Span {
         past..past + self.new
     }
 
+    /// Sets the number of tokens of the next pass; otherwise it has as many as the one before.
+    pub fn expect(&mut self, tokens: usize) {
+        self.new = tokens;
+    }
+
+    /// Takes back the last tokens of the passes so far. The next pass writes in their place.
+    pub fn take_back(&mut self, tokens: usize) {
+        self.written -= tokens;
+    }
+
     /// A copy of the keys and values of the first `tokens` tokens that the row's passes wrote.
     pub fn kept(&self, tokens: usize) -> Kv {
         let (mut skip, mut left) = (self.copied, tokens);

@@ -71,11 +71,11 @@ fn ids(length: usize, seed: usize) -> Vec<u32> {
 }
 
 /// Three waves of rows, each continuing from the one before, with only some rows kept in the cache.
-fn written(engine: &Engine) -> Vec<Generation> {
+fn written(engine: &Engine, sampling: Sampling) -> Vec<Generation> {
     let mut prefixes = Prefixes::default();
     let request = |i: usize| GenerationRequest {
         prompt: ids(1 + i * 7 % 40, i % 5),
-        sampling: Sampling::Temperature { temperature: 1.0 },
+        sampling,
         stop: Stop { tokens: vec![17], strings: vec![], until: None, max_new: 3 + i % 40 },
         excluded: vec![],
         seed: i as u64,
@@ -96,10 +96,26 @@ fn written(engine: &Engine) -> Vec<Generation> {
 
 #[test]
 fn padded_tensors_write_what_the_cpu_writes() {
-    let [cpu, padded] = both(&[]).map(|engine| written(&engine));
+    let sampling = Sampling::Temperature { temperature: 1.0 };
+    let [cpu, padded] = both(&[]).map(|engine| written(&engine, sampling));
     for (cpu, padded) in cpu.iter().zip(&padded) {
         assert_eq!((&cpu.drawn.ids, cpu.stop), (&padded.drawn.ids, padded.stop));
         assert!((cpu.drawn.logprob() - padded.drawn.logprob()).abs() < 1e-3);
+    }
+}
+
+/// A row alone has room for guesses, and a model without training repeats itself, so most of them are right. Among thirty
+/// rows there is no room for any.
+#[test]
+fn guesses_do_not_change_a_bit() {
+    let checkpoint = checkpoint(&[]);
+    for sampling in [Sampling::Greedy, Sampling::Temperature { temperature: 0.2 }] {
+        let [alone, together] = [1, 64].map(|rows| {
+            let options = EngineOptions { workers: 1, rows };
+            let engine = Engine::new(&checkpoint, &[device::cpu()], Precision::F32, options);
+            written(&engine, sampling)
+        });
+        assert_eq!(alone, together);
     }
 }
 

@@ -41,8 +41,8 @@ struct Weights<'a> {
 }
 
 impl PackedDecoder {
-    /// Packs the weights of a model. In memory they have the precision; the embedding, of which only rows are read, and
-    /// the scalar heads are not rounded.
+    /// Packs the weights of a model. In memory they and the keys and values have the precision; the embedding, of which only
+    /// rows are read, and the scalar heads are not rounded.
     pub(super) fn new(
         config: &ModelConfig,
         tensors: &StoredTensors,
@@ -50,7 +50,7 @@ impl PackedDecoder {
         team: &Team,
     ) -> Self {
         let weights = Weights { tensors, precision };
-        let shape = config.kv_shape();
+        let shape = config.kv_shape(precision);
         let output = if config.tie_word_embeddings { EMBEDDING } else { OUTPUT };
         let blocks = (0..config.num_hidden_layers).collect();
         Self {

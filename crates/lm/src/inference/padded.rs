@@ -64,7 +64,7 @@ impl PaddedDecoder {
             output,
             hidden_size: checkpoint.config.hidden_size,
             rotary: Rotary::new(&checkpoint.config),
-            shape: checkpoint.config.kv_shape(),
+            shape: checkpoint.config.kv_shape(Precision::F32),
             device: device.clone(),
         }
     }

@@ -17,6 +17,10 @@ const BLOCK: usize = 32;
 /// that the rows being written do not wait long.
 const PASS_TOKENS: usize = 1024;
 
+/// Up to how many tokens a pass is filled with guesses: a block of rows in the products, which take the same time for less
+/// (docs/PERFORMANCE.md).
+const GUESSED_TOKENS: usize = 12;
+
 /// The rows that a worker runs.
 pub(super) struct PackedWorker<'a> {
     decoder: &'a PackedDecoder,
@@ -26,7 +30,7 @@ pub(super) struct PackedWorker<'a> {
     rows: Vec<Running>,
     /// Cached and new keys and values of those rows.
     spans: Spans,
-    /// `[rows that need some, vocab_size]`. Kept from pass to pass: of a large vocabulary, clearing new memory would take
+    /// `[tokens that need some, vocab_size]`. Kept from pass to pass: of a large vocabulary, clearing new memory would take
     /// as long as the product.
     logits: Vec<f32>,
 }
@@ -36,6 +40,8 @@ struct Running {
     ticket: Ticket,
     /// The continuation so far, if the job is to generate one.
     row: Option<Row>,
+    /// The tokens of the next pass.
+    next: Vec<u32>,
 }
 
 /// Outputs of a pass for one row.
@@ -43,7 +49,7 @@ struct Running {
 struct Outputs<'a> {
     /// Final hidden states of its tokens, `[tokens, hidden_size]`.
     hidden: &'a [f32],
-    /// Logits after its last token, `[vocab_size]`, if it needs them.
+    /// Logits after its last tokens, `[tokens, vocab_size]`, as many as it needs.
     logits: &'a [f32],
 }
 
@@ -53,19 +59,17 @@ impl Running {
             JobKind::Generate(request) => Some(Row::new(request.clone())),
             JobKind::Read { .. } | JobKind::Hidden | JobKind::NextToken(_) => None,
         };
-        Self { ticket, row }
+        let next = ticket.job.tokens.clone();
+        Self { ticket, row, next }
     }
 
-    /// The tokens of the next pass.
-    fn tokens(&self) -> &[u32] {
-        match &self.row {
-            Some(row) => row.last(),
-            None => &self.ticket.job.tokens,
+    /// The number of last tokens that need logits.
+    fn asked(&self) -> usize {
+        match self.ticket.job.kind {
+            JobKind::Generate(_) => self.next.len(),
+            JobKind::NextToken(_) => 1,
+            JobKind::Read { .. } | JobKind::Hidden => 0,
         }
-    }
-
-    fn needs_logits(&self) -> bool {
-        matches!(self.ticket.job.kind, JobKind::NextToken(_) | JobKind::Generate(_))
     }
 
     fn is_open(&self) -> bool {
@@ -93,19 +97,34 @@ impl<'a> PackedWorker<'a> {
                 });
                 self.rows.push(running);
             }
+            self.guess();
             let (hidden, new) = self.pass();
             self.write(&hidden, &new);
             finished = self.close(&hidden, &new);
         }
     }
 
+    /// Adds guesses to the rows that are being written, if the pass has room for them.
+    fn guess(&mut self) {
+        let writing = self.rows.iter().filter(|running| running.row.is_some()).count();
+        let reading = self.rows.iter().filter(|running| running.row.is_none());
+        let tokens = writing + reading.map(|running| running.next.len()).sum::<usize>();
+        let most = GUESSED_TOKENS.saturating_sub(tokens) / writing.max(1);
+        for (running, span) in self.rows.iter_mut().zip(&mut self.spans.rows) {
+            if let Some(row) = &running.row {
+                running.next = row.next(most, &self.context);
+                span.expect(running.next.len());
+            }
+        }
+    }
+
     /// Runs the tokens of all rows through the model. Returns their final hidden states, `[tokens, hidden_size]`, and
     /// where those of each row are.
     fn pass(&mut self) -> (Vec<f32>, Vec<Range<usize>>) {
-        let tokens: Vec<u32> = self.rows.iter().flat_map(Running::tokens).copied().collect();
+        let tokens: Vec<u32> = self.rows.iter().flat_map(|row| &row.next).copied().collect();
         let mut from = 0;
         let range = |row: &Running| {
-            let range = from..from + row.tokens().len();
+            let range = from..from + row.next.len();
             from = range.end;
             range
         };
@@ -116,21 +135,24 @@ impl<'a> PackedWorker<'a> {
     /// Computes logits for the rows that need them, and chooses the next tokens of those that are being written.
     fn write(&mut self, hidden: &[f32], new: &[Range<usize>]) {
         let width = self.context.hidden_size;
-        let needing = self.rows.iter().zip(new).filter(|(row, _)| row.needs_logits());
-        let last: Vec<f32> = needing
-            .flat_map(|(_, new)| &hidden[(new.end - 1) * width..][..width])
-            .copied()
-            .collect();
-        self.logits.clear();
+        let last = self.rows.iter().zip(new).flat_map(|(row, new)| {
+            hidden[(new.end - row.asked()) * width..new.end * width].iter().copied()
+        });
+        let last: Vec<f32> = last.collect();
         if last.is_empty() {
+            self.logits.clear();
             return;
         }
         self.decoder.logits_into(&last, &mut self.logits, &self.team);
-        let rows = self.rows.iter_mut().filter(|row| row.needs_logits());
-        let rows = rows.zip(self.logits.chunks(self.context.vocab_size));
-        let rows = rows.filter_map(|(row, logits)| Some((row.row.as_mut()?, logits))).collect();
+        let logits = each_logits(&self.rows, &self.logits, self.context.vocab_size);
+        let rows = self.rows.iter_mut().zip(&mut self.spans.rows).zip(logits).collect();
         let context = &self.context;
-        self.team.map(rows, |(row, logits)| row.choose(logits, context));
+        self.team.map(rows, |((running, span), logits)| {
+            if let Some(row) = &mut running.row {
+                let chosen = row.follow(&running.next, logits, context);
+                span.take_back(running.next.len() - chosen);
+            }
+        });
     }
 
     /// Answers the finished rows and removes them. Returns their number. The others keep their order, because neighbours
@@ -139,10 +161,11 @@ impl<'a> PackedWorker<'a> {
         let rows = std::mem::take(&mut self.rows);
         let spans = std::mem::take(&mut self.spans.rows);
         let logits = std::mem::take(&mut self.logits);
-        let mut each_logits = logits.chunks(self.context.vocab_size);
+        let each_logits = each_logits(&rows, &logits, self.context.vocab_size);
         let before = rows.len();
-        for ((running, span), new) in rows.into_iter().zip(spans).zip(new) {
-            let logits = if running.needs_logits() { each_logits.next() } else { None };
+        for (((running, span), new), logits) in
+            rows.into_iter().zip(spans).zip(new).zip(each_logits)
+        {
             if running.is_open() {
                 self.rows.push(running);
                 self.spans.rows.push(span);
@@ -150,8 +173,8 @@ impl<'a> PackedWorker<'a> {
             }
             let hidden = &hidden[new.start * self.context.hidden_size..];
             let hidden = &hidden[..new.len() * self.context.hidden_size];
-            let Running { ticket, row } = running;
-            let outputs = Outputs { hidden, logits: logits.unwrap_or_default() };
+            let Running { ticket, row, .. } = running;
+            let outputs = Outputs { hidden, logits };
             let result = self.result(&ticket.job.kind, row, &span, outputs);
             ticket.answer(result);
         }
@@ -185,4 +208,15 @@ impl<'a> PackedWorker<'a> {
             }
         }
     }
+}
+
+/// The logits of each row.
+fn each_logits<'a>(rows: &[Running], logits: &'a [f32], vocab_size: usize) -> Vec<&'a [f32]> {
+    let mut rest = logits;
+    let of_row = |row: &Running| {
+        let (own, others) = rest.split_at(row.asked() * vocab_size);
+        rest = others;
+        own
+    };
+    rows.iter().map(of_row).collect()
 }
