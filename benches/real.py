@@ -213,8 +213,7 @@ def compare_rows(args, tokens, new):
         return [row(index + salt, tokens, vocabulary) for index in range(args.rows)]
 
     ours = [MEASURE, "decode", args.model, "--rows", args.rows, "--tokens", tokens, "--new", new, "--workers", CORES]
-    # With few rows, what is repeated is guessed (crates/lm/src/scheduler/guess.rs), and after random tokens everything is.
-    ours += ["--precision", "bf16", "--times", 1 + args.runs, "--sampled", 1]
+    ours += ["--precision", "bf16", "--times", 1 + args.runs]
     servers = {"vllm": lambda: vllm(args.vllm, args.model)} if args.vllm else {}
     if args.llama:
         servers["llama.cpp"] = lambda: llama(args.llama, args.gguf, args.rows, tokens + new + 16)

@@ -233,10 +233,7 @@ impl<T: Number> Right<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn numbers(count: usize, step: usize) -> Vec<f32> {
-        (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
-    }
+    use crate::fixtures::numbers;
 
     /// The products of rounded factors, whichever way a processor takes, in both orientations, for sizes that fill panels,
     /// pairs and blocks and that do not, and for matrices among other values.

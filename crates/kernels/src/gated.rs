@@ -80,11 +80,8 @@ impl WithSimd for Part<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{bits, numbers};
     use crate::{WeightType, swiglu};
-
-    fn numbers(count: usize, step: usize) -> Vec<f32> {
-        (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
-    }
 
     fn packed(inner: usize, columns: usize, stored: WeightType, step: usize) -> Packed {
         let weight = numbers(inner * columns, step);
@@ -107,7 +104,6 @@ mod tests {
                 let apart = swiglu(&gate.product(&left, &team), &up.product(&left, &team));
                 let apart = down.product(&down.left(&apart, &team), &team);
                 let gated = Gated { gate: &gate, up: &up }.forward(&left, &team);
-                let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 assert_eq!(bits(&down.product(&gated, &team)), bits(&apart), "{rows} x {columns}");
             }
         }

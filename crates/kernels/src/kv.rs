@@ -206,17 +206,16 @@ impl Kv {
         joined
     }
 
-    /// The keys of the first `used` tokens, as the right-hand side of a product.
-    pub(crate) fn key_matrix(&self, at: HeadAt, used: usize) -> Matrix<'_> {
+    /// The keys, as the right-hand side of a product, `[width, tokens]`.
+    pub(crate) fn key_matrix(&self, at: HeadAt) -> Matrix<'_> {
         let data = self.values_from(self.layout.keys_at(at));
-        Matrix { data, stride: self.tokens(), columns: used }
+        Matrix { data, stride: self.tokens() }
     }
 
-    /// The values, as the right-hand side of a product.
+    /// The values, as the right-hand side of a product, `[tokens, width]`.
     pub(crate) fn value_matrix(&self, at: HeadAt) -> Matrix<'_> {
-        let width = self.shape().width;
         let data = self.values_from(self.layout.values_at(at));
-        Matrix { data, stride: width, columns: width }
+        Matrix { data, stride: self.shape().width }
     }
 
     fn values_from(&self, index: usize) -> Values<'_> {

@@ -109,7 +109,6 @@ fn cut<'a, T>(
 impl LeftChunk {
     fn of_rows(rows: &[f32], inner: usize, stored: WeightType) -> Self {
         match stored {
-            WeightType::F32 => Self::Floats(interleaved(rows, inner, stored)),
             WeightType::Bf16 if dot::is_fast() => Self::Pairs(dot::Pairs::of_rows(rows, inner)),
             WeightType::Bf16 if inner % 2 == 1 => {
                 let mut padded = Vec::with_capacity(rows.len() / inner * (inner + 1));
@@ -119,7 +118,7 @@ impl LeftChunk {
                 }
                 Self::Floats(interleaved(&padded, inner + 1, stored))
             }
-            WeightType::Bf16 => Self::Floats(interleaved(rows, inner, stored)),
+            WeightType::F32 | WeightType::Bf16 => Self::Floats(interleaved(rows, inner, stored)),
         }
     }
 
@@ -147,7 +146,9 @@ impl Columns<'_> {
         match self {
             Self::Floats(blocks, stored) => {
                 if *stored == WeightType::Bf16 {
-                    values.iter_mut().for_each(|x| *x = dot::rounded(*x));
+                    for x in values.iter_mut() {
+                        *x = dot::rounded(*x);
+                    }
                 }
                 let mut values = &*values;
                 for (rows, to) in blocks {

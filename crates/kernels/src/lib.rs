@@ -11,6 +11,8 @@ mod adamw;
 mod bf16;
 pub mod causal;
 mod dot;
+#[cfg(test)]
+mod fixtures;
 mod gated;
 mod kv;
 mod left;

@@ -208,20 +208,13 @@ impl WithSimd for Part<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn numbers(count: usize, step: usize) -> Vec<f32> {
-        (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
-    }
+    use crate::fixtures::{bits, numbers};
 
     /// A weight `[columns, inner]`, packed.
     fn packed(weight: &[f32], inner: usize, stored: WeightType) -> Packed {
         Packed::new(inner, weight.len() / inner, stored, |at, to| {
             to.copy_from_slice(&weight[at * inner..][..inner]);
         })
-    }
-
-    fn bits(values: &[f32]) -> Vec<u32> {
-        values.iter().map(|x| x.to_bits()).collect()
     }
 
     #[test]

@@ -11,9 +11,12 @@
     reason = "only what is inlined into a vectorized function is compiled for its instructions"
 )]
 
+mod sums;
+
 use half::bf16;
 use pulp::Simd;
 
+use self::sums::{Pairs, Value, fill, widen};
 use crate::packed::WeightType;
 
 /// Columns of a panel: two of the widest registers (AVX-512, 16 floats).
@@ -34,13 +37,12 @@ pub(crate) struct LeftRows<'a> {
     pub(crate) inner: usize,
 }
 
-/// A row-major right-hand side: the first `columns` of every `stride` values. [`SPARE`] more values must follow the last
+/// A row-major right-hand side: rows of values, `stride` apart. [`SPARE`] more values must follow the last
 /// row, because lines are read in whole registers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     pub(crate) data: Values<'a>,
     pub(crate) stride: usize,
-    pub(crate) columns: usize,
 }
 
 /// Values as they are stored.
@@ -72,34 +74,6 @@ pub(crate) struct Interleaved {
 pub(crate) struct Lines<'a, T> {
     pub(crate) data: &'a [T],
     pub(crate) stride: usize,
-}
-
-/// A type of stored values.
-pub(crate) trait Value: Copy {
-    /// The first values, widened to so many registers.
-    fn line<S: Simd, const REGISTERS: usize>(values: &[Self]) -> [S::f32s; REGISTERS];
-}
-
-impl Value for f32 {
-    #[inline(always)]
-    fn line<S: Simd, const REGISTERS: usize>(values: &[Self]) -> [S::f32s; REGISTERS] {
-        let (registers, _) = S::as_simd_f32s(&values[..REGISTERS * S::F32_LANES]);
-        let mut line = [registers[0]; REGISTERS];
-        line.copy_from_slice(registers);
-        line
-    }
-}
-
-impl Value for bf16 {
-    #[inline(always)]
-    fn line<S: Simd, const REGISTERS: usize>(values: &[Self]) -> [S::f32s; REGISTERS] {
-        let mut line = [0.0; SPARE];
-        let line = &mut line[..REGISTERS * S::F32_LANES];
-        for (x, value) in line.iter_mut().zip(&values[..REGISTERS * S::F32_LANES]) {
-            *x = f32::from_bits(u32::from(value.to_bits()) << 16);
-        }
-        f32::line::<S, REGISTERS>(line)
-    }
 }
 
 /// Compiles an expression for each possible number of rows in a block, `ROWS`, so that the sums stay in registers.
@@ -180,7 +154,7 @@ impl Interleaved {
         }
     }
 
-    /// Multiplies by a matrix with `inner` rows, and stores the product or adds it to `to`.
+    /// Multiplies by a matrix with `inner` rows and the columns of `to`, and stores the product or adds it to `to`.
     #[inline(always)]
     pub(crate) fn times_matrix<S: Simd>(
         &self,
@@ -189,24 +163,17 @@ impl Interleaved {
         to: Out<'_>,
         add: bool,
     ) {
-        let Matrix { data, stride, columns } = matrix;
+        let Matrix { data, stride } = matrix;
         match data {
-            Values::F32(data) => self.times_lines(simd, Lines { data, stride }, columns, to, add),
-            Values::Bf16(data) => self.times_lines(simd, Lines { data, stride }, columns, to, add),
+            Values::F32(data) => self.times_lines(simd, Lines { data, stride }, to, add),
+            Values::Bf16(data) => self.times_lines(simd, Lines { data, stride }, to, add),
         }
     }
 
     #[inline(always)]
-    fn times_lines<S: Simd, T: Value>(
-        &self,
-        simd: S,
-        lines: Lines<'_, T>,
-        columns: usize,
-        to: Out<'_>,
-        add: bool,
-    ) {
+    fn times_lines<S: Simd, T: Value>(&self, simd: S, lines: Lines<'_, T>, to: Out<'_>, add: bool) {
         let Lines { data, stride } = lines;
-        let Out { data: out, stride: out_stride, from: out_from, .. } = to;
+        let Out { data: out, stride: out_stride, from: out_from, width: columns } = to;
         // A single row has few sums per line loaded from memory. Longer lines give it more, which keeps the adders busy.
         let longest = match (self.blocks.as_slice(), S::F32_LANES) {
             ([1], 16) => 4 * PANEL,
@@ -287,13 +254,6 @@ pub(crate) fn even_blocks(count: usize, most: usize) -> impl Iterator<Item = usi
     (0..blocks).map(move |b| (b + 1) * count / blocks - b * count / blocks)
 }
 
-/// A panel of pairs of bfloat16, and what to fetch meanwhile.
-#[derive(Clone, Copy)]
-struct Pairs<'a> {
-    panel: &'a [u32],
-    next: &'a [u32],
-}
-
 /// Rows per block so that the sums of a panel fit the registers: 12 rows of 2 registers with 16 lanes, 3 rows with 8 or 4
 /// lanes.
 #[inline(always)]
@@ -335,157 +295,13 @@ fn interleave<const ROWS: usize>(to: &mut [f32], rows: &[f32], stride: usize, fr
     }
 }
 
-/// Multiplies one block of rows by `REGISTERS` registers of every line.
-#[inline(always)]
-fn fill<S: Simd, T: Value, const ROWS: usize, const REGISTERS: usize>(
-    simd: S,
-    rows: &[f32],
-    lines: Lines<'_, T>,
-    to: Out<'_>,
-    add: bool,
-) {
-    let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
-    let Out { data, stride, from, width } = to;
-    let long = REGISTERS * S::F32_LANES;
-    // Continued from earlier pieces: the order of a sum must not depend on where the right-hand side is split.
-    if add {
-        for (sums, row) in sums.iter_mut().zip(data.chunks_exact(stride)) {
-            let mut line = [0.0; SPARE];
-            // The last columns of a result may not fill the registers; those go through a buffer.
-            let (slots, _) = S::as_simd_f32s(if width == long {
-                &row[from..from + long]
-            } else {
-                line[..width].copy_from_slice(&row[from..from + width]);
-                &line[..long]
-            });
-            sums.copy_from_slice(slots);
-        }
-    }
-    let sums = add_lines(simd, sums, rows, lines);
-    for (sums, row) in sums.iter().zip(data.chunks_exact_mut(stride)) {
-        if width == long {
-            let (slots, _) = S::as_mut_simd_f32s(&mut row[from..from + long]);
-            slots.copy_from_slice(sums);
-        } else {
-            let mut line = [0.0; SPARE];
-            let (slots, _) = S::as_mut_simd_f32s(&mut line[..long]);
-            slots.copy_from_slice(sums);
-            row[from..from + width].copy_from_slice(&line[..width]);
-        }
-    }
-}
-
-/// Adds the products of a block of rows with lines to sums. The loops have sums of their own: those of the caller, which it
-/// reads and writes row by row, would be stored at every line, and attention took twice as long (docs/PERFORMANCE.md).
-#[inline(always)]
-fn add_lines<S: Simd, T: Value, const ROWS: usize, const REGISTERS: usize>(
-    simd: S,
-    sums: [[S::f32s; REGISTERS]; ROWS],
-    rows: &[f32],
-    lines: Lines<'_, T>,
-) -> [[S::f32s; REGISTERS]; ROWS] {
-    let long = REGISTERS * S::F32_LANES;
-    let (rows, _) = rows.as_chunks::<ROWS>();
-    let mut own = sums;
-    if lines.stride == long {
-        for (rows, line) in rows.iter().zip(lines.data.chunks_exact(long)) {
-            add_line(simd, &mut own, rows, &T::line::<S, REGISTERS>(line));
-        }
-    } else {
-        let (mut at, mut rest) = (rows.iter(), lines.data);
-        while let Some(rows) = at.next()
-            && let Some((line, _)) = rest.split_at_checked(long)
-        {
-            add_line(simd, &mut own, rows, &T::line::<S, REGISTERS>(line));
-            rest = rest.get(lines.stride..).unwrap_or_default();
-        }
-    }
-    own
-}
-
-/// Asks for one line of pairs to be brought to the second-level cache, and returns the rest.
-#[inline(always)]
-fn fetch(words: &[u32]) -> &[u32] {
-    let Some((line, rest)) = words.split_first_chunk::<PANEL>() else { return words };
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        let (first, second) = line.split_at(PANEL / 2);
-        for half in [first, second] {
-            #[expect(unsafe_code, reason = "the instruction takes a pointer")]
-            // SAFETY: it changes nothing but the caches, whatever the address; this one is within the slice.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T1>(half.as_ptr().cast());
-            }
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
-    rest
-}
-
-/// Multiplies one block of rows by the pairs of a panel, and stores the product in rows of [`PANEL`] values. A bfloat16 is
-/// the upper half of an `f32`, so the first value of a pair is widened by a shift and the second by clearing the first.
-#[inline(always)]
-fn widen<S: Simd, const ROWS: usize, const REGISTERS: usize>(
-    simd: S,
-    rows: &[f32],
-    pairs: Pairs<'_>,
-    out: &mut [f32],
-) {
-    let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
-    let (half, upper) = (simd.splat_u32s(16), simd.splat_u32s(0xffff_0000));
-    let (rows, _) = rows.as_chunks::<ROWS>();
-    let (rows, _) = rows.as_chunks::<2>();
-    let (panel, _) = S::as_simd_u32s(pairs.panel);
-    let (panel, _) = panel.as_chunks::<REGISTERS>();
-    let mut next = pairs.next;
-    for ([first, second], pairs) in rows.iter().zip(panel) {
-        next = fetch(next);
-        // Loops, not closures, which are not always compiled for these registers.
-        let mut line = [simd.splat_f32s(0.0); REGISTERS];
-        for (x, &pairs) in line.iter_mut().zip(pairs) {
-            *x = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(pairs, half));
-        }
-        add_line(simd, &mut sums, first, &line);
-        for (x, &pairs) in line.iter_mut().zip(pairs) {
-            *x = simd.transmute_f32s_u32s(simd.and_u32s(pairs, upper));
-        }
-        add_line(simd, &mut sums, second, &line);
-    }
-    for (sums, row) in sums.iter().zip(out.chunks_exact_mut(PANEL)) {
-        let (slots, _) = S::as_mut_simd_f32s(row);
-        slots.copy_from_slice(sums);
-    }
-}
-
-// The sums are borrowed: passed by value they stayed in memory, which made products five times slower (docs/PERFORMANCE.md).
-#[inline(always)]
-fn add_line<S: Simd, const ROWS: usize, const REGISTERS: usize>(
-    simd: S,
-    sums: &mut [[S::f32s; REGISTERS]; ROWS],
-    rows: &[f32; ROWS],
-    line: &[S::f32s; REGISTERS],
-) {
-    for (sums, &x) in sums.iter_mut().zip(rows) {
-        let x = simd.splat_f32s(x);
-        for (sum, &w) in sums.iter_mut().zip(line) {
-            // Fused only where the processor can do it, so another kind of CPU may round differently.
-            *sum = simd.mul_add_e_f32s(x, w, *sum);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use pulp::{Arch, WithSimd};
 
     use super::*;
+    use crate::fixtures::numbers;
     use crate::{Packed, Team, WeightType};
-
-    fn numbers(count: usize, step: usize) -> Vec<f32> {
-        (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
-    }
 
     fn same(a: &[f32], b: &[f32]) -> bool {
         a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
@@ -518,12 +334,7 @@ mod tests {
                 });
                 let data = Values::F32(&right[from * columns..]);
                 let place = Out { data: &mut *out, stride: columns, from: 0, width: columns };
-                interleaved.times_matrix(
-                    simd,
-                    Matrix { data, stride: columns, columns },
-                    place,
-                    true,
-                );
+                interleaved.times_matrix(simd, Matrix { data, stride: columns }, place, true);
             }
         }
     }

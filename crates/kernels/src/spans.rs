@@ -78,16 +78,13 @@ mod tests {
 
     use super::*;
     use crate::dot::rounded;
+    use crate::fixtures::{bits, numbers};
     use crate::packed::WeightType;
 
     const HEADS: usize = 4;
     const KV_HEADS: usize = 2;
     const WIDTH: usize = 5;
     const TOKENS: usize = 45;
-
-    fn numbers(count: usize, step: usize) -> Vec<f32> {
-        (0..count).map(|i| ((i * step) % 1009) as f32 / 500.0 - 1.0).collect()
-    }
 
     /// Rows `[tokens, heads * width]` to `[heads, tokens, width]`.
     fn split(rows: &[f32], heads: usize) -> Vec<f32> {
@@ -128,13 +125,12 @@ mod tests {
         let (keys, values) = (numbers(size, 104_729), numbers(size, 613));
         let round = |all: &[f32]| all.iter().map(|&x| rounded(x)).collect::<Vec<_>>();
         let (short_keys, short_values) = (round(&keys), round(&values));
-        let bits = |x: Vec<f32>| x.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-        let whole = bits(in_passes(&[TOKENS], WeightType::F32, &keys, &values));
-        let short = bits(in_passes(&[TOKENS], WeightType::F32, &short_keys, &short_values));
+        let whole = bits(&in_passes(&[TOKENS], WeightType::F32, &keys, &values));
+        let short = bits(&in_passes(&[TOKENS], WeightType::F32, &short_keys, &short_values));
         assert_ne!(whole, short);
         for ends in [&[TOKENS][..], &[1, TOKENS], &[7, 8, 41, TOKENS], &[32, 33, TOKENS]] {
-            assert_eq!(bits(in_passes(ends, WeightType::F32, &keys, &values)), whole, "{ends:?}");
-            assert_eq!(bits(in_passes(ends, WeightType::Bf16, &keys, &values)), short, "{ends:?}");
+            assert_eq!(bits(&in_passes(ends, WeightType::F32, &keys, &values)), whole, "{ends:?}");
+            assert_eq!(bits(&in_passes(ends, WeightType::Bf16, &keys, &values)), short, "{ends:?}");
         }
     }
 }

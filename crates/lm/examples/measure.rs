@@ -12,7 +12,7 @@
 //! every token from `--from` on is a target (all by default), `--rank 16` trains adapters of all projections, and
 //! `--parts` is the number of micro-batches (one per worker by default). `--device cuda`, or `cuda:1`, runs on a GPU, if
 //! built for it (docs/DEVICES.md). `--precision bf16` generates with weights in bfloat16, and trains adapters beside such
-//! weights. `--sampled 1` samples instead of writing the likeliest tokens.
+//! weights. Up to six rows are sampled, more are greedy.
 
 #![expect(clippy::print_stdout, reason = "an example without the stages' terminal")]
 
@@ -135,10 +135,9 @@ fn decode(dir: &Path, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, tokens, new) = (numbers.get("rows")?, numbers.get("tokens")?, numbers.get("new")?);
     let options = EngineOptions { workers: numbers.get("workers")?, rows: 64 };
     let engine = Engine::load(dir, &[numbers.device()?], numbers.precision()?, options)?;
-    // What is greedily written after random tokens repeats itself, and is easily guessed. What is sampled does not.
-    let sampled = numbers.find("sampled")?.is_some_and(|sampled| sampled > 0);
-    let sampling =
-        if sampled { Sampling::Temperature { temperature: 1.0 } } else { Sampling::Greedy };
+    // The engine guesses what a few rows repeat, and the likeliest tokens after random ones are all repetition.
+    let few = rows <= 6;
+    let sampling = if few { Sampling::Temperature { temperature: 1.0 } } else { Sampling::Greedy };
     let request = |index: usize| GenerationRequest {
         prompt: row(index, tokens, engine.config().vocab_size),
         sampling,

@@ -1,5 +1,7 @@
 //! Chooses the next token from the logits.
 
+use std::cmp::Ordering;
+
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -108,22 +110,15 @@ impl Sampling {
             Self::Greedy => best,
             Self::Temperature { temperature } => {
                 let weights = exponentials(logits, logits[best], temperature);
-                draw(weights.iter().copied().enumerate(), weights.iter().sum(), rng)
+                draw(weighted(&weights), rng)
             }
             Self::TopK { temperature, k } => {
-                draw_among(&ranked(logits, logits[best], temperature)[..k.min(logits.len())], rng)
+                let weights = exponentials(logits, logits[best], temperature);
+                draw(largest(&weights, k).into_iter(), rng)
             }
             Self::TopP { temperature, p } => {
-                let ranked = ranked(logits, logits[best], temperature);
-                let total: f64 = ranked.iter().map(|&(_, w)| w).sum();
-                let mut held = 0.0;
-                let kept = ranked.iter().take_while(|&&(_, w)| {
-                    let open = held < p * total;
-                    held += w;
-                    open
-                });
-                let kept = kept.count();
-                draw_among(&ranked[..kept], rng)
+                let weights = exponentials(logits, logits[best], temperature);
+                draw(nucleus(&weights, p).into_iter(), rng)
             }
         }
     }
@@ -135,24 +130,52 @@ fn argmax(logits: &[f32]) -> usize {
     logits.iter().position(|&logit| logit >= highest).unwrap_or(0)
 }
 
-fn exponentials(logits: &[f32], highest: f32, temperature: f64) -> Vec<f64> {
-    let weights = kernels::exponentials(logits, highest, (1.0 / temperature) as f32);
-    weights.into_iter().map(f64::from).collect()
+fn exponentials(logits: &[f32], highest: f32, temperature: f64) -> Vec<f32> {
+    kernels::exponentials(logits, highest, (1.0 / temperature) as f32)
 }
 
-/// Tokens with their weights, the most likely first; ties go to the lower id.
-fn ranked(logits: &[f32], highest: f32, temperature: f64) -> Vec<(usize, f64)> {
-    let mut ranked: Vec<(usize, f64)> =
-        exponentials(logits, highest, temperature).into_iter().enumerate().collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    ranked
+/// Tokens with their weights.
+fn weighted(weights: &[f32]) -> impl Iterator<Item = (usize, f64)> + Clone {
+    weights.iter().map(|&w| f64::from(w)).enumerate()
 }
 
-fn draw_among(ranked: &[(usize, f64)], rng: &mut ChaCha8Rng) -> usize {
-    draw(ranked.iter().copied(), ranked.iter().map(|&(_, w)| w).sum(), rng)
+/// The more likely token first; ties go to the lower id.
+fn likelier(a: &(usize, f64), b: &(usize, f64)) -> Ordering {
+    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
-fn draw(weights: impl Iterator<Item = (usize, f64)>, total: f64, rng: &mut ChaCha8Rng) -> usize {
+/// The `k` most likely tokens, the most likely first.
+fn largest(weights: &[f32], k: usize) -> Vec<(usize, f64)> {
+    let mut tokens: Vec<(usize, f64)> = weighted(weights).collect();
+    // Sorting a vocabulary of 150 thousand tokens would take longer than a pass through a small model.
+    if k < tokens.len() {
+        tokens.select_nth_unstable_by(k, likelier);
+        tokens.truncate(k);
+    }
+    tokens.sort_unstable_by(likelier);
+    tokens
+}
+
+/// The smallest set of most likely tokens with a share of at least `p`, the most likely first.
+fn nucleus(weights: &[f32], p: f64) -> Vec<(usize, f64)> {
+    let total: f64 = weighted(weights).map(|(_, w)| w).sum();
+    // All tokens below this weight have less than a share of 1 - p together, so the set is among the others.
+    let least = (1.0 - p) * total / weights.len() as f64;
+    let mut tokens: Vec<(usize, f64)> = weighted(weights).filter(|&(_, w)| w >= least).collect();
+    tokens.sort_unstable_by(likelier);
+    let mut held = 0.0;
+    let kept = tokens.iter().take_while(|&&(_, w)| {
+        let open = held < p * total;
+        held += w;
+        open
+    });
+    let kept = kept.count();
+    tokens.truncate(kept);
+    tokens
+}
+
+fn draw(weights: impl Iterator<Item = (usize, f64)> + Clone, rng: &mut ChaCha8Rng) -> usize {
+    let total: f64 = weights.clone().map(|(_, w)| w).sum();
     let mut left = rng.random::<f64>() * total;
     let mut last = 0;
     for (token, weight) in weights {
@@ -230,6 +253,25 @@ mod tests {
         assert_eq!(draw(Sampling::Greedy), [10_000, 0, 0], "half of the half is still the most");
         let (token, _) = Sampling::Greedy.choose(&logits, &[(0, 0.9), (1, 0.9)], &mut rng);
         assert_eq!(token, 2);
+    }
+
+    /// Against sorting the whole vocabulary.
+    #[test]
+    fn the_likeliest_tokens_are_found_without_sorting_all() {
+        let weights: Vec<f32> =
+            (0..997).map(|i: usize| ((i * 613 % 101) as f32 / 8.0 - 12.0).exp()).collect();
+        let mut sorted: Vec<(usize, f64)> = weighted(&weights).collect();
+        sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
+        for k in [1, 7, 100, 996, 997, 2000] {
+            assert_eq!(largest(&weights, k), sorted[..k.min(997)]);
+        }
+        let total: f64 = sorted.iter().map(|&(_, w)| w).sum();
+        for p in [0.01, 0.5, 0.9, 0.999, 1.0] {
+            let kept = nucleus(&weights, p);
+            assert_eq!(kept, sorted[..kept.len()]);
+            let share = |count: usize| sorted[..count].iter().map(|&(_, w)| w).sum::<f64>() / total;
+            assert!(share(kept.len()) > p - 1e-9 && share(kept.len() - 1) < p + 1e-9, "{p}");
+        }
     }
 
     #[test]

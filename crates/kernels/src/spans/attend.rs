@@ -253,7 +253,7 @@ impl Work {
                 let rows = at * count + queries.start..at * count + queries.end;
                 let data = &self.queries[rows.start * width..rows.end * width];
                 self.left.load::<S>(&LeftRows { data, stride: width, from: 0, inner: width });
-                let keys = kv.key_matrix(HeadAt { layer: run.layer, head }, used);
+                let keys = kv.key_matrix(HeadAt { layer: run.layer, head });
                 let data = &mut self.weights[rows.start * columns..rows.end * columns];
                 let to = Out { data, stride: columns, from: column, width: used };
                 self.left.times_matrix(simd, keys, to, false);

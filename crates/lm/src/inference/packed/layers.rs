@@ -97,11 +97,18 @@ impl PackedBlock {
     pub(super) fn forward(&self, x: &mut [f32], pass: &mut PackedPass<'_>, layer: usize) {
         let normed = self.attention_norm.forward(x, pass.team);
         let more = self.attention.forward(&normed, pass, layer);
-        pass.team.update_rows(x, &more, 1, |x, more| kernels::add(x, more));
+        add(x, &more, pass.team);
         let normed = self.mlp_norm.forward(x, pass.team);
         let more = self.mlp.forward(&normed, pass.team);
-        pass.team.update_rows(x, &more, 1, |x, more| kernels::add(x, more));
+        add(x, &more, pass.team);
     }
+}
+
+/// Adds values to the residual stream.
+fn add(x: &mut [f32], more: &[f32], team: &Team) {
+    team.update_rows(x, more, 1, |x, more| {
+        kernels::add(x, more);
+    });
 }
 
 impl PackedAttention {
