@@ -9,7 +9,7 @@ use crate::device;
 use crate::fused::{self, LinearWeight};
 
 /// The type that factors of matrix products are rounded to. In training, weights, gradients and optimizer moments stay in
-/// `f32` regardless; in inference, the weights are kept in this type. Sums, norms, softmax and losses are always in `f32`.
+/// `f32` regardless; in inference, the weights, keys and values are kept in this type. Sums, norms, softmax and losses are always in `f32`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -17,7 +17,7 @@ pub enum Precision {
     #[default]
     F32,
     /// bfloat16, with 8 significant bits. A GPU's matrix units are many times as fast with it. In inference on a CPU it
-    /// halves the memory of the weights, and the time of steps that are limited by reading them. Training on a CPU is faster
+    /// halves the memory of the weights, keys and values, and the time of steps that are limited by reading them. Training on a CPU is faster
     /// with it where the processor multiplies pairs of bfloat16 faster than `f32`, and slower elsewhere; scores and weighted
     /// values of attention are never rounded there.
     Bf16,
