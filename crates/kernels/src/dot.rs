@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use half::bf16;
 
-use crate::panels::{Out, even_blocks};
+use crate::panels::{Out, even_blocks, split_blocks};
 
 /// Most rows of a block: their sums and a line of the panel fill the registers.
 const MOST_ROWS: usize = 12;
@@ -85,12 +85,7 @@ impl Pairs {
 
     /// The words of each block, `[inner / 2, rows of the block]`, with its number of rows.
     pub(crate) fn blocks_mut(&mut self) -> impl Iterator<Item = (usize, &mut [u32])> {
-        let (mut data, inner) = (self.data.as_mut_slice(), self.inner);
-        self.blocks.iter().map(move |&block| {
-            let (words, rest) = std::mem::take(&mut data).split_at_mut(block * inner);
-            data = rest;
-            (block, words)
-        })
+        split_blocks(&mut self.data, self.inner, &self.blocks)
     }
 
     /// Multiplies all rows by one panel of pairs. Must only be called if [`is_fast`].

@@ -103,7 +103,7 @@ impl Layout {
         values.iter_mut().zip(value).for_each(|(slot, &x)| *slot = round(x));
     }
 
-    /// What to copy so that tokens of a buffer come to `to` in this one.
+    /// The copies that bring tokens of another buffer to this one, the first of them to token `to`.
     fn moves(self, to: usize, from: Self, tokens: Range<usize>) -> impl Iterator<Item = Move> {
         let (width, count) = (self.shape.width, tokens.len());
         self.shape.heads().flat_map(move |at| {

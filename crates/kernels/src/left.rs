@@ -62,7 +62,7 @@ impl Left {
         &self.chunks
     }
 
-    /// Cuts the columns of all chunks after these panels: for every piece, its columns of every chunk.
+    /// Splits the columns of all chunks after the panels `ends`. Returns each piece's columns of every chunk.
     pub(crate) fn columns_mut(
         &mut self,
         stored: WeightType,
@@ -87,7 +87,7 @@ impl Left {
     }
 }
 
-/// Cuts every block after these panels of `steps` steps each. The last panel may have fewer.
+/// Splits every block of a chunk after the panels `ends`. A panel has `steps` steps; the last one may have fewer.
 fn cut<'a, T>(
     blocks: impl Iterator<Item = (usize, &'a mut [T])>,
     ends: &[usize],

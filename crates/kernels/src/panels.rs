@@ -127,12 +127,7 @@ impl Interleaved {
 
     /// The values of each block, `[inner, rows of the block]`.
     pub(crate) fn blocks_mut(&mut self) -> impl Iterator<Item = (usize, &mut [f32])> {
-        let (mut data, inner) = (self.data.as_mut_slice(), self.inner);
-        self.blocks.iter().map(move |&block| {
-            let (values, rest) = std::mem::take(&mut data).split_at_mut(block * inner);
-            data = rest;
-            (block, values)
-        })
+        split_blocks(&mut self.data, self.inner, &self.blocks)
     }
 
     fn resize(&mut self, count: usize, inner: usize, most: usize) {
@@ -252,6 +247,20 @@ impl Interleaved {
 pub(crate) fn even_blocks(count: usize, most: usize) -> impl Iterator<Item = usize> {
     let blocks = count.div_ceil(most);
     (0..blocks).map(move |b| (b + 1) * count / blocks - b * count / blocks)
+}
+
+/// Splits interleaved rows of `inner` values into blocks, each with its number of rows.
+pub(crate) fn split_blocks<'a, T>(
+    data: &'a mut [T],
+    inner: usize,
+    blocks: &'a [usize],
+) -> impl Iterator<Item = (usize, &'a mut [T])> {
+    let mut rest = data;
+    blocks.iter().map(move |&block| {
+        let (own, others) = std::mem::take(&mut rest).split_at_mut(block * inner);
+        rest = others;
+        (block, own)
+    })
 }
 
 /// Rows per block so that the sums of a panel fit the registers: 12 rows of 2 registers with 16 lanes, 3 rows with 8 or 4

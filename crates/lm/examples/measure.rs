@@ -135,7 +135,7 @@ fn decode(dir: &Path, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, tokens, new) = (numbers.get("rows")?, numbers.get("tokens")?, numbers.get("new")?);
     let options = EngineOptions { workers: numbers.get("workers")?, rows: 64 };
     let engine = Engine::load(dir, &[numbers.device()?], numbers.precision()?, options)?;
-    // The engine guesses what a few rows repeat, and the likeliest tokens after random ones are all repetition.
+    // The engine drafts what a few rows repeat, and the likeliest tokens after random ones are all repetition.
     let few = rows <= 6;
     let sampling = if few { Sampling::Temperature { temperature: 1.0 } } else { Sampling::Greedy };
     let request = |index: usize| GenerationRequest {

@@ -4,7 +4,7 @@
 //! any two passes through the model, so that no caller waits for the rows of another.
 
 mod batch;
-mod guess;
+mod lookup;
 mod packed;
 mod padded;
 mod row;

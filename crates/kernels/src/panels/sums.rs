@@ -12,7 +12,7 @@ use super::{Lines, Out, PANEL, SPARE};
 
 /// A type of stored values.
 pub(crate) trait Value: Copy {
-    /// The first values, widened to so many registers.
+    /// Loads the first `REGISTERS` registers of values, as `f32`.
     fn line<S: Simd, const REGISTERS: usize>(values: &[Self]) -> [S::f32s; REGISTERS];
 }
 

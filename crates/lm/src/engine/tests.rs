@@ -104,10 +104,10 @@ fn padded_tensors_write_what_the_cpu_writes() {
     }
 }
 
-/// A row alone has room for guesses, and a model without training repeats itself, so most of them are right. Among thirty
-/// rows there is no room for any.
+/// A row alone has room for a draft, and a model without training repeats itself, so most drafts are right. Among thirty rows
+/// there is no room for any.
 #[test]
-fn guesses_do_not_change_a_bit() {
+fn drafts_do_not_change_a_bit() {
     let checkpoint = checkpoint(&[]);
     for sampling in [Sampling::Greedy, Sampling::Temperature { temperature: 0.2 }] {
         let [alone, together] = [1, 64].map(|rows| {

@@ -17,9 +17,9 @@ const BLOCK: usize = 32;
 /// that the rows being written do not wait long.
 const PASS_TOKENS: usize = 1024;
 
-/// Up to how many tokens a pass is filled with guesses: a block of rows in the products, which take the same time for less
-/// (docs/PERFORMANCE.md).
-const GUESSED_TOKENS: usize = 12;
+/// Maximum number of tokens in a pass with drafts: one block of rows in the products. With fewer rows a product takes about as
+/// long, since it waits for the weights.
+const DRAFTED_PASS: usize = 12;
 
 /// The rows that a worker runs.
 pub(super) struct PackedWorker<'a> {
@@ -97,19 +97,19 @@ impl<'a> PackedWorker<'a> {
                 });
                 self.rows.push(running);
             }
-            self.guess();
+            self.draft();
             let (hidden, new) = self.pass();
             self.write(&hidden, &new);
             finished = self.close(&hidden, &new);
         }
     }
 
-    /// Adds guesses to the rows that are being written, if the pass has room for them.
-    fn guess(&mut self) {
+    /// Adds drafts to the rows that are being written, if the pass has room for them.
+    fn draft(&mut self) {
         let writing = self.rows.iter().filter(|running| running.row.is_some()).count();
         let reading = self.rows.iter().filter(|running| running.row.is_none());
         let tokens = writing + reading.map(|running| running.next.len()).sum::<usize>();
-        let most = GUESSED_TOKENS.saturating_sub(tokens) / writing.max(1);
+        let most = DRAFTED_PASS.saturating_sub(tokens) / writing.max(1);
         for (running, span) in self.rows.iter_mut().zip(&mut self.spans.rows) {
             if let Some(row) = &running.row {
                 running.next = row.next(most, &self.context);

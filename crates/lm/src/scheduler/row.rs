@@ -7,7 +7,7 @@ use kernels::Kv;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::guess::Guesser;
+use super::lookup::PromptLookup;
 use crate::drawn::{Drawn, Excluded};
 use crate::job::Generated;
 use crate::requests::{Generation, GenerationRequest, Stop, StopReason};
@@ -40,7 +40,7 @@ pub(super) struct Row {
     excluded: Excluded,
     drawn: Drawn,
     bytes: Vec<u8>,
-    guesser: Guesser,
+    lookup: PromptLookup,
     stop: Option<StopReason>,
 }
 
@@ -52,7 +52,7 @@ impl Row {
             request,
             drawn: Drawn::default(),
             bytes: Vec::new(),
-            guesser: Guesser::new(),
+            lookup: PromptLookup::new(),
             stop: None,
         }
     }
@@ -62,34 +62,34 @@ impl Row {
         std::slice::from_ref(self.drawn.ids.last().or(self.request.prompt.last()).unwrap_or(&0))
     }
 
-    /// That token and at most `most` guesses at those after it.
+    /// That token and a draft of at most `most` tokens after it.
     pub(super) fn next(&self, most: usize, context: &Context) -> Vec<u32> {
         let GenerationRequest { prompt, stop, .. } = &*self.request;
         let length = prompt.len() + self.drawn.ids.len();
-        // With all guesses right, a pass chooses one token more than that.
+        // If all of a draft is accepted, the pass chooses one token more.
         let left = stop.max_new.saturating_sub(self.drawn.ids.len() + 1);
         let most = most.min(left).min(context.limit.saturating_sub(length + 1));
         let mut next = self.last().to_vec();
         if most > 0 {
             let row = [prompt.as_slice(), &self.drawn.ids].concat();
-            next.extend(self.guesser.guess(&row, most));
+            next.extend(self.lookup.draft(&row, most));
         }
         next
     }
 
     /// Chooses tokens from the logits after [`Self::next`], `[tokens, vocab_size]`, as long as the row is open and the
-    /// guesses are right. Returns how many it has chosen.
+    /// draft is right. Returns how many it has chosen.
     pub(super) fn follow(&mut self, next: &[u32], logits: &[f32], context: &Context) -> usize {
-        let guesses = &next[1..];
+        let draft = &next[1..];
         let mut chosen = 0;
         for logits in logits.chunks_exact(context.vocab_size) {
             self.choose(logits, context);
             chosen += 1;
-            if !self.is_open() || guesses.get(chosen - 1) != self.drawn.ids.last() {
+            if !self.is_open() || draft.get(chosen - 1) != self.drawn.ids.last() {
                 break;
             }
         }
-        self.guesser.learn(guesses.len(), chosen - 1);
+        self.lookup.learn(draft.len(), chosen - 1);
         chosen
     }
 
