@@ -1,25 +1,29 @@
-"""Checks that a model with the adapters of a fine-tuned checkpoint is the checkpoint, in transformers and PEFT.
+"""Checks that PEFT computes what a fine-tuned checkpoint with adapters is, beside the whole model that `finetune merge` made of it.
 
     pip install torch transformers peft
-    python examples/check_peft.py BASE CHECKPOINT
+    finetune merge --model CHECKPOINT --out MERGED
+    python examples/check_peft.py CHECKPOINT MERGED
 
-BASE is what `finetune policy` began with, CHECKPOINT what it wrote with a `lora` section. With `precision = "bf16"` the checkpoint is
-rounded, and they differ.
+CHECKPOINT is what `finetune policy` wrote with a `lora` section. With `precision = "bf16"` the merged weights are rounded, and they
+differ.
 """
 
+import json
 import sys
+from pathlib import Path
 
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-base, checkpoint = sys.argv[1:]
+checkpoint, whole = sys.argv[1:]
 load = lambda path: AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
-plain = load(base)
+base = json.loads((Path(checkpoint) / "adapter_config.json").read_text())["base_model_name_or_path"]
+plain = load(Path(checkpoint) / base)
 ids = torch.tensor([[(i * 37 + 11) % 269 + 3 for i in range(48)]])
 with torch.no_grad():
-    before, merged = plain(ids).logits, load(checkpoint)(ids).logits
-    adapted = PeftModel.from_pretrained(plain, f"{checkpoint}/adapter")(ids).logits
+    before, merged = plain(ids).logits, load(whole)(ids).logits
+    adapted = PeftModel.from_pretrained(plain, checkpoint)(ids).logits
 learned, off = (merged - before).abs().max().item(), (merged - adapted).abs().max().item()
 print(f"scores: merged from base {learned:.1e}, merged from adapted {off:.1e}")
 change, kept = (adapted - before).flatten(), (merged - before).flatten()

@@ -33,9 +33,10 @@ pub(crate) struct Args {
     /// Labelled problems for the critics to learn from.
     #[arg(long)]
     seeds: PathBuf,
-    /// Labelled problems to judge the critics on.
+    /// Labelled problems to judge the critics on. Without any, the labels are no use to critics, but still show what the policy
+    /// solves by itself (`finetune policy --labels`).
     #[arg(long)]
-    held_out: PathBuf,
+    held_out: Option<PathBuf>,
     /// The policy whose solutions are labelled: a checkpoint, or a server's address.
     #[arg(long)]
     policy: ModelAt,
@@ -122,18 +123,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     preset.value.validate()?;
     let runtime = Runtime::for_inference(&args.inference, &text.value)?;
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
-    let held_out = Dataset::<Prompt>::open(&args.held_out)?.require_rows()?;
+    let open = |dir: &PathBuf| Ok::<_, Failure>(Dataset::<Prompt>::open(dir)?.require_rows()?);
+    let held_out = args.held_out.as_ref().map(open).transpose()?;
     let model = AnyModel::load("policy", &args.policy, &runtime)?;
     let plan = Plan {
         tool: "critique-label",
         common: &args.common,
         settings: &Settings { label: &preset.value, text: &text.value },
-        inputs: vec![seeds.input("seeds"), held_out.input("held-out"), model.input().clone()],
+        inputs: [Some(seeds.input("seeds")), held_out.as_ref().map(|it| it.input("held-out"))]
+            .into_iter()
+            .flatten()
+            .chain([model.input().clone()])
+            .collect(),
     };
     // `finetune policy` takes the seeds whose place is below its `seed_share`, by the same hash.
     let learned = |p: &Prompt| dataset::place_of(&p.prompt_id) >= preset.value.skip_share;
     let seeds: Vec<Prompt> = seeds.rows()?.into_iter().filter(learned).collect();
-    let problems = problems(seeds, held_out.rows()?, &args.held_out)?;
+    let problems = match &held_out {
+        Some(held_out) => problems(seeds, held_out.rows()?, held_out.dir())?,
+        None => seeds.into_iter().map(|seed| (seed, TRAIN)).collect(),
+    };
     let parts = chunk(problems.len(), preset.value.chunk_prompts);
     let would = format_args!("label {} problems in {} parts", problems.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };

@@ -36,11 +36,14 @@ impl Workspace {
     }
 
     fn label(&self, more: &str) -> Ended {
+        self.label_seeds(&format!("--held-out @held-out {more}"))
+    }
+
+    fn label_seeds(&self, more: &str) -> Ended {
         let [config, text] = ["label", "text"].map(|name| preset(name).display().to_string());
         let policy = small_policy().display().to_string();
         self.critique(&format!(
-            "label --config {config} --set skip_share=0 --set chunk_prompts=1 --text {text} --policy {policy} --seeds @seeds \
-             --held-out @held-out {more}"
+            "label --config {config} --set skip_share=0 --set chunk_prompts=1 --text {text} --policy {policy} --seeds @seeds {more}"
         ))
     }
 
@@ -139,6 +142,8 @@ fn labels_need_answers_and_a_dry_run_writes_nothing() {
     let dry = workspace.label("--out @labels --dry-run");
     dry.succeeds();
     assert!(dry.err.contains("would label 2 problems in 2 parts"), "{}", dry.err);
+    let alone = workspace.label_seeds("--out @labels --dry-run");
+    assert!(alone.err.contains("would label 1 problems in 1 parts"), "{}", alone.err);
     assert!(!workspace.path("labels").exists());
     workspace.label("--out @labels").fails(65, &[&"problem a has no answer to label by"]);
     for (words, said) in [("--set samples=0", "`samples` is 0"), ("--set sample=1", "sample")] {

@@ -38,7 +38,7 @@ pub use critic::quality::Bar;
 pub use error::Error;
 pub use fitting::{ContextUse, Fitting};
 pub use memory::{Cost, Costed};
-pub use model::{InitialModel, Model};
+pub use model::{Base, InitialModel, Model};
 pub use models::Models;
 pub use picks::{Origin, Pick, Picks, Searched, TreeSolution};
 pub use policy::{FinishReason, Part};

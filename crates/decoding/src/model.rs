@@ -8,6 +8,7 @@ use critic::quality::{self, Quality};
 use dataset::{Files, Input};
 use lm::{Checkpoint, Engine, Precision};
 use policy::Policy;
+use serde::{Deserialize, Serialize};
 use stage::{Failure, ResultExt};
 
 use crate::{Error, Runtime, TextConfig};
@@ -32,12 +33,40 @@ pub struct InitialModel {
     dir: PathBuf,
     /// The weights, configuration and tokenizer.
     pub checkpoint: Checkpoint,
+    /// What adapters of it are beside.
+    pub base: Base,
     /// Its recipe entry.
     pub input: Input,
 }
 
+/// What adapters in a folder that a stage wrote were trained beside. The path of the base is in the files of the adapters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Hash of the base's contents.
+    pub content: String,
+}
+
+impl Base {
+    /// The file that says it.
+    pub const FILE: &str = "base.json";
+
+    /// What adapters in `dir` are beside; `None` if it has a whole model.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn of(dir: &Path) -> Result<Option<Self>, Failure> {
+        let base = lm::checkpoint::base_of(dir).map_err(named(BASE, dir))?;
+        let content = |base: PathBuf| Ok(Self { content: verified(BASE, &base)?.content });
+        base.map(content).transpose()
+    }
+}
+
+/// Role of what adapters are beside.
+const BASE: &str = "base";
+
 impl InitialModel {
-    /// Loads a checkpoint directory to the first device, verified like that of a [`Model`], with its matrices in a type.
+    /// Loads a checkpoint directory to the first device, verified like that of a [`Model`], with its matrices in a type; `None`
+    /// is that of the file.
     ///
     /// # Errors
     /// As [`Model::load`].
@@ -45,12 +74,17 @@ impl InitialModel {
         name: &str,
         dir: &Path,
         runtime: &Runtime,
-        stored: Precision,
+        stored: Option<Precision>,
     ) -> Result<Self, Failure> {
         let input = verified(name, dir)?;
-        let checkpoint = Checkpoint::load_as(dir, runtime.device(), stored);
+        let checkpoint = match stored {
+            Some(stored) => Checkpoint::load_as(dir, runtime.device(), stored),
+            None => Checkpoint::load_as_it_is(dir, runtime.device()),
+        };
         let checkpoint = checkpoint.map_err(named(name, dir))?;
-        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, input })
+        let itself = || Base { content: input.content.clone() };
+        let base = Base::of(dir)?.unwrap_or_else(itself);
+        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), checkpoint, base, input })
     }
 
     /// The model that it has become, ready for inference.
@@ -63,7 +97,7 @@ impl InitialModel {
 
 impl Model {
     /// Loads a checkpoint directory. A directory written by a stage is verified against its manifest; any other Hugging
-    /// Face directory is taken as it is and identified by a hash of its files. What is in memory already, in another role,
+    /// Face directory, or PEFT's of adapters, is taken as it is and identified by a hash of its files. What is in memory already, in another role,
     /// is not loaded again.
     ///
     /// # Errors
@@ -95,24 +129,37 @@ impl Model {
 
     /// A short content hash that identifies the model: the first 16 characters of its directory's hash.
     pub fn label(&self) -> String {
-        self.input.content.chars().take(16).collect()
+        short(&self.input.content)
     }
 }
 
-/// Verifies a directory and identifies its contents.
-fn verified(name: &str, dir: &Path) -> Result<Input, Failure> {
-    let foreign =
-        dir.join(lm::checkpoint::CONFIG_FILE).exists() && dataset::Manifest::find(dir)?.is_none();
-    if foreign {
+/// The first characters of a content hash, enough to tell models apart.
+pub(crate) fn short(content: &str) -> String {
+    content.chars().take(16).collect()
+}
+
+/// Verifies a directory, and the base of adapters in it, and identifies its contents.
+pub(crate) fn verified(name: &str, dir: &Path) -> Result<Input, Failure> {
+    if lm::checkpoint::is_model(dir) && dataset::Manifest::find(dir)?.is_none() {
         let files = lm::checkpoint::model_files(dir).map_err(named(name, dir))?;
-        Ok(Input::files(name, dir, &files)?)
-    } else {
-        Ok(Files::open(dir)?.input(name))
+        return Ok(Input::files(name, dir, &files)?);
     }
+    let files = Files::open(dir)?;
+    if let Some(base) = Base::of(dir)? {
+        let path = files.path(Base::FILE)?;
+        let text = std::fs::read(&path).or_io(path.display())?;
+        let trained_beside: Base = serde_json::from_slice(&text).or_data(path.display())?;
+        if base != trained_beside {
+            let problem = "its base is not the model that the adapters were trained beside";
+            return Err(Failure::data(format!("{name} {}: {problem}", dir.display()))
+                .hint("bring that model back to where adapter_config.json names it, or train the adapters again"));
+        }
+    }
+    Ok(files.input(name))
 }
 
 /// Adds a model's role and directory to an error.
-fn named<E: Into<policy::Error>>(name: &str, dir: &Path) -> impl Fn(E) -> Error {
+pub(crate) fn named<E: Into<policy::Error>>(name: &str, dir: &Path) -> impl Fn(E) -> Error {
     move |source| Error::Model { name: name.to_owned(), dir: dir.to_owned(), source: source.into() }
 }
 

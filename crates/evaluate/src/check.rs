@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let made = |device: &Device| {
         let compute = Compute { device: device.clone(), workers: args.workers };
         let runtime = Runtime::new(&compute)?;
-        let model = InitialModel::load("model", &args.model, &runtime, Precision::F32)?;
+        let model = InitialModel::load("model", &args.model, &runtime, Some(Precision::F32))?;
         Made::by(&model.checkpoint, &runtime)
     };
     let device = made(&args.device)?;

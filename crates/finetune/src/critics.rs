@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     config.validate()?;
     let runtime = Runtime::new(&args.compute)?;
     let labels = Dataset::<Label>::open(&args.labels)?.require_rows()?;
-    let init = InitialModel::load("init", &args.init, &runtime, config.train.frozen())?;
+    let init = InitialModel::load("init", &args.init, &runtime, Some(config.train.frozen()))?;
     let plan = Plan {
         tool: "finetune-critic",
         common: &args.common,
@@ -105,10 +105,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         seed: args.common.seed,
     };
     let trained = training::train(&run, &output, &args.out, &runtime)?;
+    let base = init.base.clone();
     let model = init.trained(&trained.checkpoint, &runtime);
     let figures = figures(model, &held_out, &text.value)?;
     output.write(quality::FILE, &training::pretty(&figures)?)?;
-    training::finish(output, &trained)?;
+    training::finish_beside(output, &args.out, &trained, &base)?;
     if args.common.json {
         return stage::print_json(&figures);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dataset::FilesOutput;
-use decoding::Runtime;
+use decoding::{Base, Runtime};
 use lm::Checkpoint;
 use lm::train::Course;
 use policy::template::filled;
@@ -83,6 +83,7 @@ pub(crate) fn train(
     let loaded = Checkpoint::load(&out, runtime.device());
     loaded.or_data(format!("what the trainer left in {}", out.display()))?;
     let record = record(run, &out)?;
+    let base = Base::of(&out)?;
     // The record is left out: `commit` writes this project's own.
     for file in kept(&out)?.into_iter().filter(|file| !file.ends_with(RECORD)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -93,6 +94,9 @@ pub(crate) fn train(
     }
     if let Some(template) = run.chat_template {
         output.write(CHAT_TEMPLATE, template.as_bytes())?;
+    }
+    if let Some(base) = base {
+        output.write(Base::FILE, &training::pretty(&base)?)?;
     }
     training::commit(output, &record)
 }

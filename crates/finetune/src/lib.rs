@@ -4,11 +4,13 @@
 //! - `finetune policy`: a policy or fast policy from labelled seeds and kept trajectories, by the loss on completions
 //!   (AlphaLLM §4.4); also the control, which makes as many updates on the seeds alone.
 //! - `finetune critic`: value, PRM and ORM heads from labels, and figures on how far to trust them.
+//! - `finetune merge`: a whole model from adapters and their base, for programs that read no adapters.
 //!
 //! A killed run resumes from its last saved state and writes the same bytes.
 
 mod critics;
 mod external;
+mod merge;
 mod policies;
 mod pretrain;
 mod training;
@@ -33,6 +35,8 @@ enum Command {
     Policy(policies::Args),
     /// Trains critic heads on labels.
     Critic(critics::Args),
+    /// Adds the adapters of a checkpoint to the weights of its base.
+    Merge(merge::Args),
 }
 
 /// Runs the stage.
@@ -44,5 +48,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Pretrain(args) => pretrain::run(&args),
         Command::Policy(args) => policies::run(&args),
         Command::Critic(args) => critics::run(&args),
+        Command::Merge(args) => merge::run(&args),
     }
 }

@@ -1,17 +1,19 @@
 //! `finetune policy`: supervised fine-tuning on completions, and preference optimization on pairs.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use dataset::{Dataset, Files, Input};
 use decoding::{InitialModel, Runtime, TextConfig};
+use lm::Precision;
 use lm::train::{Course, PreferenceConfig, Preferences, TrainConfig};
-use schema::{Preference, Prompt, SftExample};
+use schema::{Label, Preference, Prompt, SftExample};
 use serde::{Deserialize, Serialize};
 use stage::{Common, Compute, Failure, Plan, Preset, ResultExt};
 
 use crate::external::{self, ExternalTraining};
 use crate::training::{self, RECORD, Record, Trained, TrainingRun};
-use crate::training_text::{PairText, SolutionText, TrainingText, kept, labelled};
+use crate::training_text::{PairText, SolutionText, TrainingText, kept, labelled, own};
 use crate::writer::Writer;
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +31,10 @@ pub(crate) struct Args {
     /// Labelled problems to learn from.
     #[arg(long)]
     seeds: PathBuf,
+    /// Solutions of the seeds that a policy wrote itself, judged by the seeds' answers (`critique label`): the right ones are
+    /// learned from, as `solutions_per_seed` in the preset says. Repeat the flag for each dataset.
+    #[arg(long)]
+    labels: Vec<PathBuf>,
     /// Kept trajectories to learn from; repeat the flag for each dataset.
     #[arg(long)]
     sft: Vec<PathBuf>,
@@ -66,6 +72,11 @@ struct Config {
     /// policy makes on problems it has not seen. With 0 and no kept examples the checkpoint stays as it is, which suits a
     /// model that follows instructions already.
     seed_share: f64,
+    /// The most distinct right solutions of a seed to learn from, of those in `--labels`: what seeds with an answer but without
+    /// a worked solution can teach. Absent: none.
+    // Not written if absent, so that recipes from before the key existed keep their digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    solutions_per_seed: Option<NonZeroUsize>,
     /// The shell command for `--trainer external`. `{init}`, `{examples}`, `{validation}`, `{out}`, `{updates}`,
     /// `{planned}` and `{seed}` are filled in. `{planned}` is the number of updates that the learning rate is planned for;
     /// `{updates}` and `{planned}` are 0 if the trainer may choose. The command must leave a Hugging Face directory in
@@ -88,7 +99,27 @@ struct Settings<'a> {
     external: bool,
 }
 
+impl Args {
+    /// The type to load the matrices of the checkpoint in: that of its file if it is taken as it is.
+    fn stored(&self, config: &Config) -> Option<Precision> {
+        let given = [!self.labels.is_empty(), !self.sft.is_empty(), !self.preferences.is_empty()];
+        let learns = config.seed_share > 0.0 || given.contains(&true);
+        learns.then(|| config.train.frozen())
+    }
+}
+
 impl Config {
+    /// Refuses `--labels` if nothing is learned from them, and the other way round.
+    fn allows_labels(&self, args: &Args) -> Result<(), Failure> {
+        match (self.solutions_per_seed, &args.labels[..]) {
+            (None, [_, ..]) => Err(Failure::config("--labels: the preset has no `solutions_per_seed`")
+                .hint("say there how many right solutions of a seed to learn from, or leave `--labels` out")),
+            (Some(_), []) => Err(Failure::config("solutions_per_seed: there are no `--labels`")
+                .hint("give the labels of `critique label`, or leave the key out")),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses `--preferences` if nothing can learn from them.
     fn allows_pairs(&self, args: &Args) -> Result<(), Failure> {
         if args.preferences.is_empty() {
@@ -122,6 +153,7 @@ impl Config {
 struct Data {
     seeds: Dataset<Prompt>,
     validation: Dataset<Prompt>,
+    labels: Vec<Dataset<Label>>,
     sft: Vec<Dataset<SftExample>>,
     preferences: Vec<Dataset<Preference>>,
 }
@@ -132,9 +164,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let text: Preset<TextConfig> = files.other("text")?;
     let config = &preset.value;
     config.allows_pairs(args)?;
+    config.allows_labels(args)?;
     let runtime = Runtime::new(&args.compute)?;
     let data = Data::open(args)?;
-    let mut init = InitialModel::load("init", &args.init, &runtime, config.train.frozen())?;
+    let mut init = InitialModel::load("init", &args.init, &runtime, args.stored(config))?;
     let mut inputs = [data.inputs(), vec![init.input.clone()]].concat();
     let updates = args.updates_of.as_deref().map(|dir| course(dir, &mut inputs)).transpose()?;
     let command = config.command(args.trainer)?;
@@ -154,7 +187,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     // Begun only now: rows that are refused leave no begun folder and, with --force, cost no old policy.
     let Some(output) = work.files(&args.out)? else { return Ok(()) };
     let record = if !learns {
-        training::finish(output, &Trained::as_it_is(init.checkpoint).with_chat_template(template))?
+        let kept = Trained::as_it_is(init.checkpoint).with_chat_template(template);
+        training::finish_beside(output, &args.out, &kept, &init.base)?
     } else if let Some(command) = command {
         let run = ExternalTraining {
             command,
@@ -182,7 +216,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             seed,
         };
         let trained = training::train(&run, &output, &args.out, &runtime)?;
-        training::finish(output, &trained.with_chat_template(template))?
+        let trained = trained.with_chat_template(template);
+        training::finish_beside(output, &args.out, &trained, &init.base)?
     };
     training::summary("policy", &record, args.common.json)
 }
@@ -192,6 +227,7 @@ impl Data {
         Ok(Self {
             seeds: Dataset::open(&args.seeds)?.require_rows()?,
             validation: Dataset::open(&args.validation)?.require_rows()?,
+            labels: args.labels.iter().map(|dir| Dataset::open(dir)).collect::<Result<_, _>>()?,
             sft: args.sft.iter().map(|dir| Dataset::open(dir)).collect::<Result<_, _>>()?,
             preferences: (args.preferences.iter().map(|dir| Dataset::open(dir)))
                 .collect::<Result<_, _>>()?,
@@ -200,6 +236,8 @@ impl Data {
 
     fn inputs(&self) -> Vec<Input> {
         let mut inputs = vec![self.seeds.input("seeds"), self.validation.input("validation")];
+        let labels = self.labels.iter().enumerate();
+        inputs.extend(labels.map(|(i, dataset)| dataset.input(&format!("labels-{i}"))));
         let sft = self.sft.iter().enumerate();
         inputs.extend(sft.map(|(i, dataset)| dataset.input(&format!("sft-{i}"))));
         let preferences = self.preferences.iter().enumerate();
@@ -209,7 +247,8 @@ impl Data {
 
     /// The number of rows to learn from, and of pairs.
     fn len(&self) -> (usize, usize) {
-        let rows = self.seeds.len() + self.sft.iter().map(Dataset::len).sum::<usize>();
+        let labels = self.labels.iter().map(Dataset::len).sum::<usize>();
+        let rows = self.seeds.len() + labels + self.sft.iter().map(Dataset::len).sum::<usize>();
         (rows, self.preferences.iter().map(Dataset::len).sum())
     }
 
@@ -235,6 +274,9 @@ impl Data {
     fn texts(&self, config: &Config) -> Result<TrainingText, Failure> {
         self.warn_of_nothing_kept();
         let mut rows = labelled(&self.seeds, config.seed_share)?;
+        if let Some(most) = config.solutions_per_seed {
+            rows.extend(own(&self.labels, most.get())?);
+        }
         for dataset in &self.sft {
             rows.extend(kept(dataset)?);
         }

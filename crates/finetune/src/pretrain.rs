@@ -6,7 +6,7 @@ use dataset::Dataset;
 use decoding::{InitialModel, Runtime};
 use lm::config::EndTokens;
 use lm::train::{Example, TrainConfig};
-use lm::{Checkpoint, ModelConfig, Precision, Tokenizer};
+use lm::{Checkpoint, ModelConfig, Tokenizer};
 use schema::CorpusText;
 use serde::{Deserialize, Serialize};
 use stage::{Common, Compute, Failure, Plan, Preset, ResultExt};
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let corpus = Dataset::<CorpusText>::open(&args.corpus)?.require_rows()?;
     let mut inputs = vec![corpus.input("corpus")];
     let donor = match &args.tokenizer_of {
-        Some(dir) => Some(InitialModel::load("tokenizer", dir, &runtime, Precision::F32)?),
+        Some(dir) => Some(InitialModel::load("tokenizer", dir, &runtime, None)?),
         None => None,
     };
     inputs.extend(donor.iter().map(|model| model.input.clone()));

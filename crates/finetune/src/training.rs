@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dataset::{FilesOutput, METRICS};
-use decoding::Runtime;
+use decoding::{Base, Runtime};
 use lm::Checkpoint;
 use lm::train::{Course, Event, Example, Outcome, Preferences, Preferred, TrainConfig, Training};
 use serde::{Deserialize, Serialize};
@@ -100,14 +100,12 @@ impl TrainingRun<'_> {
 pub(crate) struct Trained {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) record: Record,
-    /// The adapter files, if adapters were trained. The checkpoint includes what they learned.
-    pub(crate) adapter: Vec<(String, Vec<u8>)>,
 }
 
 impl Trained {
     /// A checkpoint taken as it is, without training.
     pub(crate) fn as_it_is(checkpoint: Checkpoint) -> Self {
-        Self { checkpoint, record: Record::of_nothing(), adapter: Vec::new() }
+        Self { checkpoint, record: Record::of_nothing() }
     }
 
     /// Sets the chat template; `None` removes it.
@@ -158,9 +156,6 @@ pub(crate) fn fitting<T>(rows: Vec<NamedRow<T>>, limit: usize) -> Result<(Vec<T>
     }
     Ok((kept.into_iter().map(|row| row.row).collect(), long.len()))
 }
-
-/// The folder of the adapters in a checkpoint.
-const ADAPTER: &str = "adapter";
 
 /// A failure inside the training loop: of the model, or of the stage's files.
 enum Stopped {
@@ -228,7 +223,7 @@ pub(crate) fn train(
     log.metrics.row(&totals(run, outcome.tokens))?;
     let record = run.record(&outcome);
     let checkpoint = Checkpoint { model: outcome.model, ..run.start.clone() };
-    Ok(Trained { checkpoint, record, adapter: outcome.adapter })
+    Ok(Trained { checkpoint, record })
 }
 
 /// The last row of the metrics: the cost of a run that trained on `tokens`, interrupted parts included, and what was left
@@ -244,15 +239,41 @@ fn totals(run: &TrainingRun<'_>, tokens: u64) -> serde_json::Value {
     row
 }
 
-/// Writes the checkpoint and its record, and commits.
+/// Writes the whole checkpoint, adapters added to its weights, and its record, and commits.
 pub(crate) fn finish(output: FilesOutput, trained: &Trained) -> Result<Record, Failure> {
     for (name, bytes) in trained.checkpoint.files().or_data("checkpoint")? {
         output.write(&name, &bytes)?;
     }
-    for (name, bytes) in &trained.adapter {
-        output.write(&format!("{ADAPTER}/{name}"), bytes)?;
-    }
     commit(output, &trained.record)
+}
+
+/// Writes the checkpoint to the folder `out`, and its record, and commits. Of a checkpoint with adapters, the files are
+/// those of the adapters, and name the directory of their base by its path from `out`: a folder with a run can be moved.
+pub(crate) fn finish_beside(
+    output: FilesOutput,
+    out: &Path,
+    trained: &Trained,
+    base: &Base,
+) -> Result<Record, Failure> {
+    let Some(weights) = &trained.checkpoint.base else { return finish(output, trained) };
+    let path = path_from(out, weights)?;
+    let Some(files) = trained.checkpoint.adapter_files(&path).or_data("checkpoint")? else {
+        return finish(output, trained);
+    };
+    for (name, bytes) in files {
+        output.write(&name, &bytes)?;
+    }
+    output.write(Base::FILE, &pretty(base)?)?;
+    commit(output, &trained.record)
+}
+
+/// The path of a directory, from another one.
+fn path_from(from: &Path, to: &Path) -> Result<String, Failure> {
+    let [from, to] = [from, to].map(|dir| dir.canonicalize().or_io(dir.display()));
+    let (from, to) = (from?, to?);
+    // There is none between two drives.
+    let path = pathdiff::diff_paths(&to, &from).unwrap_or(to);
+    Ok(path.to_string_lossy().into_owned())
 }
 
 /// Commits a checkpoint whose files have been written, with its record.

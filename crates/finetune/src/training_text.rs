@@ -1,9 +1,11 @@
 //! The training data of a policy as text: problems and kept trajectories as rows, preferences as pairs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use dataset::Dataset;
-use schema::{Message, Preference, Prompt, SftExample};
+use schema::labels::TRAIN;
+use schema::{Label, Message, Preference, Prompt, SftExample};
 use stage::Failure;
 
 /// A question with the solution to learn.
@@ -81,6 +83,43 @@ pub(crate) fn labelled(
     // left out here.
     let rows = problems.rows()?.into_iter();
     rows.filter(|row| dataset::place_of(&row.prompt_id) < share).map(row).collect()
+}
+
+/// Rows from right solutions of seeds that a policy wrote itself: at most `most` of a seed, all of them different.
+///
+/// # Errors
+/// If none is right: there is nothing to learn from, and a preset that says so expects something.
+pub(crate) fn own(labels: &[Dataset<Label>], most: usize) -> Result<Vec<SolutionText>, Failure> {
+    let mut of_seed = BTreeMap::<String, BTreeMap<String, Label>>::new();
+    for dataset in labels {
+        for label in dataset.rows()? {
+            if label.split == TRAIN && label.outcome == 1.0 {
+                let solutions = of_seed.entry(label.prompt_id.clone()).or_default();
+                solutions.entry(label.options.concat()).or_insert(label);
+            }
+        }
+    }
+    if of_seed.is_empty() {
+        let folders: Vec<String> =
+            labels.iter().map(|dataset| dataset.dir().display().to_string()).collect();
+        let problem = format!("{}: no solution of a seed is right", folders.join(", "));
+        return Err(Failure::data(problem).hint(
+            "sample more of each seed (`samples` of label.toml), or leave `solutions_per_seed` out",
+        ));
+    }
+    let row = |(solution, label): (String, Label)| SolutionText {
+        name: format!("labels: solution {}", label.trajectory_id),
+        question: label.prompt,
+        solution,
+        weight: 1.0,
+    };
+    let few = |solutions: BTreeMap<String, Label>| {
+        // By hash, so that which are taken depends neither on their texts nor on the order in which they were drawn.
+        let mut solutions: Vec<_> = solutions.into_iter().collect();
+        solutions.sort_by(|a, b| a.1.trajectory_id.cmp(&b.1.trajectory_id));
+        solutions.into_iter().take(most)
+    };
+    Ok(of_seed.into_values().flat_map(few).map(row).collect())
 }
 
 /// Rows from kept trajectories.

@@ -151,10 +151,52 @@ fn another_program_may_train() {
     workspace.finetune(&missing).fails(78, &[&"the preset has no `external_trainer`"]);
 }
 
+/// The adapters are what is saved, and they know their base: a later run goes on from them, and another base is noticed.
 #[test]
-fn critics_learn_from_labels_of_both_classes() {
+fn adapters_are_saved_beside_their_base() {
     let workspace = Workspace::new();
-    let label = |n: usize, right: bool, split: &str| Label {
+    let base = workspace.path("base");
+    std::fs::create_dir(&base).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(small_policy().join(name), base.join(name)).unwrap();
+    }
+    let from = |init: &str, more: &str| {
+        let lora = r#"--set train.lora={rank=2,alpha=4.0,targets=["q_proj","up_proj"]}"#;
+        let line = policy(&format!("{lora} {more}"));
+        workspace.finetune(&line.replace(&small_policy().display().to_string(), init))
+    };
+    from("@base", "--out @first").succeeds();
+    from("@first", "--out @second").succeeds();
+    for out in ["first", "second"] {
+        let about = std::fs::read(workspace.path(out).join("adapter_config.json")).unwrap();
+        let about: Value = serde_json::from_slice(&about).unwrap();
+        assert_eq!(about["base_model_name_or_path"], "../base", "{out}");
+        assert!(!workspace.path(out).join("model.safetensors").exists(), "{out}");
+    }
+    let weights =
+        |name: &str| std::fs::read(workspace.path(name).join("adapter_model.safetensors"));
+    assert!(weights("first").unwrap() != weights("second").unwrap());
+    let merge = |model: &str, out: &str| {
+        workspace.finetune(&format!("merge --model @{model} --out @{out}"))
+    };
+    merge("second", "whole").succeeds();
+    assert!(workspace.path("whole/model.safetensors").exists());
+    assert!(merge("second", "whole").err.contains("up to date"));
+    merge("whole", "other").fails(65, &[&"it has no adapters"]);
+    // A whole model learns on from what the adapters have learned.
+    let line = policy("--out @all").replace(&small_policy().display().to_string(), "@second");
+    workspace.finetune(&line).succeeds();
+    assert!(workspace.path("all/model.safetensors").exists());
+    std::fs::copy(workspace.path("whole/model.safetensors"), base.join("model.safetensors"))
+        .unwrap();
+    from("@second", "--out @third").fails(65, &[&"second", &"is not the model"]);
+    std::fs::remove_dir_all(&base).unwrap();
+    from("@second", "--out @third").fails(65, &[&"adapter_config.json", &"no such model"]);
+    assert!(!workspace.path("third").exists());
+}
+
+fn label(n: usize, right: bool, split: &str) -> Label {
+    Label {
         trajectory_id: format!("{split}-{n}"),
         prompt_id: format!("{split}-{}", n / 2),
         prompt: problem(split, n / 2).prompt,
@@ -166,7 +208,51 @@ fn critics_learn_from_labels_of_both_classes() {
         weight: 1.0,
         split: split.to_owned(),
         ..Label::default()
+    }
+}
+
+/// Of two seeds with three and two right solutions, two of them the same text.
+#[test]
+fn right_solutions_of_seeds_are_learned_from() {
+    let workspace = Workspace::new();
+    let of = |seed: usize, id: &str, text: &str, right| Label {
+        trajectory_id: id.to_owned(),
+        options: vec![text.to_owned()],
+        value_targets: vec![0.5],
+        process_targets: vec![1.0],
+        ..label(2 * seed, right, "train")
     };
+    let rows = [
+        of(0, "a", "5\n#### 5", true),
+        of(0, "b", "5\n#### 5", true),
+        of(0, "c", "0 + 5 = 5\n#### 5", true),
+        of(0, "d", "#### 4", false),
+        of(1, "e", "6\n#### 6", true),
+        of(1, "f", "1 + 5 = 6\n#### 6", true),
+        Label { split: "held_out".to_owned(), ..of(2, "g", "#### 7", true) },
+    ];
+    write_rows(&workspace.path("labels"), &rows);
+    write_rows(&workspace.path("wrong"), &rows[3..4]);
+    let learned = |out: &str, most: usize, labels: &str| {
+        let set = format!("--set seed_share=0.0 --set solutions_per_seed={most}");
+        workspace.finetune(&policy(&format!("{set} {labels} --out @{out}"))).succeeds();
+        workspace.record(out)["examples"].clone()
+    };
+    assert_eq!(learned("all", 9, "--labels @labels"), 4);
+    assert_eq!(learned("one", 1, "--labels @labels"), 2);
+    assert_eq!(learned("twice", 9, "--labels @labels --labels @labels"), 4, "all are different");
+    let refused = |more: &str, said: &str, code| {
+        workspace.finetune(&policy(&format!("{more} --out @x"))).fails(code, &[&said]);
+    };
+    let one = "--set solutions_per_seed=1";
+    refused(&format!("{one} --labels @wrong"), "no solution of a seed is right", 65);
+    refused("--labels @labels", "the preset has no `solutions_per_seed`", 78);
+    refused(one, "there are no `--labels`", 78);
+}
+
+#[test]
+fn critics_learn_from_labels_of_both_classes() {
+    let workspace = Workspace::new();
     let labels = |is_right: fn(usize) -> bool| -> Vec<Label> {
         let of = |split: &'static str| (0..8).map(move |n| label(n, is_right(n), split));
         of("train").chain(of("held_out")).collect()

@@ -33,6 +33,16 @@ pub struct Packed {
     inner: usize,
     columns: usize,
     panels: Panels,
+    low_rank: Option<Box<LowRank>>,
+}
+
+/// What a product adds for a low-rank adapter: `x A B`.
+#[derive(Debug)]
+struct LowRank {
+    /// A, `[inner, rank]`.
+    down: Packed,
+    /// B, `[rank, columns]`.
+    up: Packed,
 }
 
 /// The values, the last panel padded with zeros.
@@ -78,7 +88,25 @@ impl Packed {
                 Panels::Bf16(packed)
             }
         };
-        Self { inner, columns, panels }
+        Self { inner, columns, panels, low_rank: None }
+    }
+
+    /// Adds a low-rank matrix `A B` to every product, without adding it to the weight: a change smaller than the weight's
+    /// last digit would be lost there. `down` writes the `inner` values of a column of A, of which there are `rank`, and `up`
+    /// the `rank` values of a column of B.
+    #[must_use]
+    pub fn with_low_rank(
+        self,
+        rank: usize,
+        down: impl Fn(usize, &mut [f32]),
+        up: impl Fn(usize, &mut [f32]),
+    ) -> Self {
+        let stored = self.stored();
+        let low_rank = LowRank {
+            down: Self::new(self.inner, rank, stored, down),
+            up: Self::new(rank, self.columns, stored, up),
+        };
+        Self { low_rank: Some(Box::new(low_rank)), ..self }
     }
 
     /// Number of columns in a product.
@@ -99,6 +127,12 @@ impl Packed {
         Left::of_rows(rows, self.inner, self.stored(), team)
     }
 
+    /// The rows times A, which [`Self::times_panel`] multiplies by B; `None` without a low-rank matrix.
+    pub(crate) fn reduced(&self, left: &Left, team: &Team) -> Option<Left> {
+        let low_rank = self.low_rank.as_ref()?;
+        Some(low_rank.up.left(&low_rank.down.product(left, team), team))
+    }
+
     /// The type that it is stored in.
     pub(crate) fn stored(&self) -> WeightType {
         match self.panels {
@@ -112,10 +146,22 @@ impl Packed {
     pub(crate) fn times_panel<S: Simd>(
         &self,
         simd: S,
-        left: &LeftChunk,
+        rows: Rows<'_>,
         panel: usize,
         out: &mut [f32],
     ) {
+        self.times_own_panel(simd, rows.left, panel, out);
+        if let (Some(low_rank), Some(reduced)) = (&self.low_rank, rows.reduced) {
+            let mut more = [0.0; CHUNK * PANEL];
+            let more = &mut more[..out.len()];
+            low_rank.up.times_own_panel(simd, reduced, panel, more);
+            out.iter_mut().zip(more).for_each(|(out, more)| *out += *more);
+        }
+    }
+
+    /// The same without the low-rank matrix.
+    #[inline(always)]
+    fn times_own_panel<S: Simd>(&self, simd: S, left: &LeftChunk, panel: usize, out: &mut [f32]) {
         let to = Out { data: out, stride: PANEL, from: 0, width: PANEL };
         match (&self.panels, left) {
             (Panels::F32(panels), LeftChunk::Floats(left)) => {
@@ -148,6 +194,7 @@ impl Packed {
     /// gives, which takes as long as some products.
     pub fn product_into(&self, left: &Left, out: &mut Vec<f32>, team: &Team) {
         out.resize(left.rows() * self.columns, 0.0);
+        let reduced = self.reduced(left, team);
         let panels = self.columns.div_ceil(PANEL);
         let pieces = team.pieces(panels);
         let bound = |piece: usize| (piece * panels / pieces * PANEL).min(self.columns);
@@ -156,6 +203,7 @@ impl Packed {
             .map(|piece| Part {
                 weight: self,
                 left,
+                reduced: reduced.as_ref(),
                 panels: piece * panels / pieces..(piece + 1) * panels / pieces,
                 out: Vec::with_capacity(left.rows()),
             })
@@ -171,10 +219,28 @@ impl Packed {
     }
 }
 
+/// A chunk of rows, and what a weight's low-rank matrix has of them ([`Packed::reduced`]).
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) left: &'a LeftChunk,
+    pub(crate) reduced: Option<&'a LeftChunk>,
+}
+
+/// The chunks of `left`, each with its `reduced` rows.
+pub(crate) fn chunks<'a>(
+    left: &'a Left,
+    reduced: Option<&'a Left>,
+) -> impl Iterator<Item = Rows<'a>> {
+    let reduced = move |at: usize| reduced.map(|reduced| &reduced.chunks()[at]);
+    let chunks = left.chunks().iter().enumerate();
+    chunks.map(move |(at, left)| Rows { left, reduced: reduced(at) })
+}
+
 /// Some columns of a product.
 struct Part<'a> {
     weight: &'a Packed,
     left: &'a Left,
+    reduced: Option<&'a Left>,
     panels: Range<usize>,
     /// For each row, its columns.
     out: Vec<&'a mut [f32]>,
@@ -185,12 +251,12 @@ impl WithSimd for Part<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { weight, left, panels, mut out } = self;
+        let Self { weight, left, reduced, panels, mut out } = self;
         let mut out = out.as_mut_slice();
         // The kernels write whole panels here. From there the columns go to their rows, which other threads write to, too.
         let mut product = [0.0; CHUNK * PANEL];
-        for chunk in left.chunks() {
-            let (rows, rest) = out.split_at_mut(chunk.rows());
+        for chunk in chunks(left, reduced) {
+            let (rows, rest) = out.split_at_mut(chunk.left.rows());
             let product = &mut product[..rows.len() * PANEL];
             for (at, panel) in panels.clone().enumerate() {
                 weight.times_panel(simd, chunk, panel, product);
@@ -246,6 +312,36 @@ mod tests {
                         assert!((sum - exact).abs() < 1e-4, "{sum} is not {exact}");
                     }
                 }
+            }
+        }
+    }
+
+    /// For every row by itself, whatever the other rows and the threads.
+    #[test]
+    fn a_low_rank_matrix_is_added_to_every_product() {
+        let (inner, rank) = (17, 3);
+        for (stored, columns) in [WeightType::F32, WeightType::Bf16]
+            .into_iter()
+            .flat_map(|t| [1, 33, 70].map(|c| (t, c)))
+        {
+            let weight = numbers(inner * columns, 7919);
+            let (a, b) = (numbers(inner * rank, 31), numbers(rank * columns, 613));
+            let (down, up) = (packed(&a, inner, stored), packed(&b, rank, stored));
+            let plain = packed(&weight, inner, stored);
+            let fill = |from: &[f32], width: usize| {
+                let from = from.to_vec();
+                move |at: usize, to: &mut [f32]| to.copy_from_slice(&from[at * width..][..width])
+            };
+            let adapted =
+                packed(&weight, inner, stored).with_low_rank(rank, fill(&a, inner), fill(&b, rank));
+            for (rows, threads) in [(1, 1), (13, 2), (97, 1), (200, 3)] {
+                let (team, alone) = (Team::of(threads), Team::alone());
+                let left = plain.left(&numbers(rows * inner, 104_729), &alone);
+                let reduced = up.left(&down.product(&left, &alone), &alone);
+                let mut sum = plain.product(&left, &alone);
+                let more = up.product(&reduced, &alone);
+                sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+                assert_eq!(bits(&adapted.product(&left, &team)), bits(&sum), "{rows} rows");
             }
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use kernels::Team;
 
+use self::packed::ModelTensors;
 pub(crate) use self::packed::PackedDecoder;
 pub(crate) use self::padded::{Cached, PaddedDecoder, padded_new, padded_prefix};
 
@@ -37,13 +38,10 @@ impl Inference {
         team: &Team,
     ) -> Self {
         if device::is_cpu(device) {
-            let tensors = stored::of_model(&checkpoint.model);
-            Self::Packed(Arc::new(PackedDecoder::new(
-                &checkpoint.config,
-                &tensors,
-                precision,
-                team,
-            )))
+            let tensors = &stored::of_model(&checkpoint.model);
+            let lora = checkpoint.model.lora();
+            let model = ModelTensors { tensors, lora: lora.as_ref() };
+            Self::Packed(Arc::new(PackedDecoder::new(&checkpoint.config, model, precision, team)))
         } else {
             Self::Padded(Box::new(PaddedDecoder::new(checkpoint, device)))
         }
@@ -51,8 +49,9 @@ impl Inference {
 
     /// The same for a model in files, without a copy of its weights as `f32` in between. On the CPU only.
     pub(crate) fn packed(stored: &StoredModel, precision: Precision, team: &Team) -> Self {
-        let StoredModel { config, tensors, .. } = stored;
-        Self::Packed(Arc::new(PackedDecoder::new(config, tensors, precision, team)))
+        let StoredModel { config, tensors, lora, .. } = stored;
+        let model = ModelTensors { tensors, lora: lora.as_ref() };
+        Self::Packed(Arc::new(PackedDecoder::new(config, model, precision, team)))
     }
 
     /// Whether threads should share each product, rather than have rows of their own.

@@ -1,9 +1,9 @@
 //! Low-rank adapters (`LoRA`): next to each frozen projection, two thin matrices learn a correction to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, Param};
-use burn::tensor::FloatDType;
+use burn::tensor::{Device, FloatDType};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::adapter::Adapter;
 use crate::model::Projection;
 use crate::tensors::HostTensor;
-use crate::{Decoder, Error, tensor_file};
+use crate::{Decoder, Error};
 
 /// Which projections get adapters, and their size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,17 @@ pub enum Target {
     DownProj,
 }
 
+/// All projections of a block.
+const ALL_TARGETS: [Target; 7] = [
+    Target::QProj,
+    Target::KProj,
+    Target::VProj,
+    Target::OProj,
+    Target::GateProj,
+    Target::UpProj,
+    Target::DownProj,
+];
+
 /// Upper limit of the rank, beyond any useful adapter.
 const MOST_RANK: usize = 1 << 14;
 
@@ -68,10 +79,20 @@ impl LoraConfig {
         }
     }
 
-    fn scale(&self) -> f64 {
+    /// The factor of `A B`, `alpha / rank`.
+    pub(crate) fn scale(&self) -> f64 {
         self.alpha / self.rank as f64
     }
+
+    /// Whether two configurations describe the same adapters, in whatever order they list the projections.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let sorted = |config: &Self| config.targets.iter().copied().collect::<BTreeSet<_>>();
+        (self.rank, self.alpha) == (other.rank, other.alpha) && sorted(self) == sorted(other)
+    }
 }
+
+/// The ends of the names of an adapter's matrices, A and B, after that of the projection.
+pub(crate) const MATRICES: [&str; 2] = ["lora_A.weight", "lora_B.weight"];
 
 impl Decoder {
     /// The targeted projections of all blocks, with their names up to `.weight`.
@@ -95,22 +116,74 @@ impl Decoder {
         targeted
     }
 
-    /// Freezes the model and adds adapters, so that only they and the scalar heads are trained.
+    /// Names of the targeted projections of all blocks, up to `.weight`.
+    pub(crate) fn target_names(&self, targets: &[Target]) -> Vec<String> {
+        // `targeted` needs a mutable borrow, so we use a clone, which shares the tensors.
+        self.clone().targeted(targets).into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The configuration of its adapters; `None` if it has none.
+    pub(crate) fn lora(&self) -> Option<LoraConfig> {
+        let mut model = self.clone();
+        let mut of = |target| {
+            let (_, projection) = model.targeted(&[target]).into_iter().next()?;
+            let adapter = projection.adapter.as_ref()?;
+            Some((target, adapter.rank(), adapter.alpha))
+        };
+        let found: Vec<_> = ALL_TARGETS.into_iter().filter_map(&mut of).collect();
+        let &(_, rank, alpha) = found.first()?;
+        Some(LoraConfig { rank, alpha, targets: found.into_iter().map(|it| it.0).collect() })
+    }
+
+    /// Freezes the model and adds adapters, so that only they and the scalar heads are trained. Adapters that it has already
+    /// go on learning, if they are such as the configuration says. Others are merged into the weights first.
     pub(crate) fn adapted(self, config: &LoraConfig, seed: u64) -> Self {
-        let mut model = self.no_grad();
+        let goes_on = self.lora().is_some_and(|lora| lora.is_like(config));
+        let mut model = if goes_on { self } else { self.merged() }.no_grad();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         for (_, projection) in model.targeted(&config.targets) {
-            let weight = projection.weight.val();
-            let adapter = Adapter::new(&weight, config.rank, config.scale(), &mut rng);
+            let adapter = match projection.adapter.take() {
+                Some(adapter) => adapter.set_require_grad(true),
+                None => Adapter::new(&projection.weight.val(), config, &mut rng),
+            };
             projection.adapter = Some(adapter);
         }
         model.scalar_head = model.scalar_head.map(|head| head.set_require_grad(true));
         model
     }
 
-    /// Adds the adapters' changes to the weights, which keep their type, and removes the adapters.
-    pub(crate) fn merged(mut self, config: &LoraConfig) -> Self {
-        for (_, projection) in self.targeted(&config.targets) {
+    /// Adds adapters that were learned before. `matrix` gives A and B by their names, as a file holds them.
+    pub(crate) fn with_adapters(
+        mut self,
+        config: &LoraConfig,
+        matrix: impl Fn(&str) -> HostTensor,
+        device: &Device,
+    ) -> Self {
+        for (name, projection) in self.targeted(&config.targets) {
+            let [a, b] = MATRICES.map(|end| matrix(&format!("{name}.{end}")));
+            projection.adapter = Some(Adapter::stored(a, b, config.alpha, device));
+        }
+        self
+    }
+
+    /// The matrices of all adapters by their names, as a file holds them.
+    pub(crate) fn adapters(&self) -> BTreeMap<String, HostTensor> {
+        let mut matrices = BTreeMap::new();
+        for (name, projection) in self.clone().targeted(&ALL_TARGETS) {
+            let Some(adapter) = &projection.adapter else { continue };
+            let names = MATRICES.map(|end| format!("{name}.{end}"));
+            matrices.extend(names.into_iter().zip(adapter.to_stored()));
+        }
+        matrices
+    }
+
+    /// Adds the adapters' changes to the weights, which keep their type, and removes the adapters. Without adapters the model
+    /// stays as it is.
+    pub(crate) fn merged(mut self) -> Self {
+        if self.lora().is_none() {
+            return self;
+        }
+        for (_, projection) in self.targeted(&ALL_TARGETS) {
             if let Some(adapter) = projection.adapter.take() {
                 let weight = projection.weight.val();
                 let stored = weight.dtype();
@@ -119,30 +192,5 @@ impl Decoder {
             }
         }
         self.set_require_grad(true)
-    }
-
-    /// Serializes the adapters as the files that PEFT reads, by name.
-    pub(crate) fn peft(&self, config: &LoraConfig) -> Vec<(String, Vec<u8>)> {
-        let mut tensors = BTreeMap::<String, HostTensor>::new();
-        // `targeted` needs a mutable borrow, so we use a clone, which shares the tensors.
-        for (name, projection) in self.clone().targeted(&config.targets) {
-            let Some(adapter) = &projection.adapter else { continue };
-            for (end, matrix) in [("lora_A", &adapter.lora_a), ("lora_B", &adapter.lora_b)] {
-                let key = format!("base_model.model.{name}.{end}.weight");
-                tensors.insert(key, HostTensor::of(matrix.val().transpose()));
-            }
-        }
-        let about = serde_json::json!({
-            // No path of the base: the same training has to give the same bytes anywhere.
-            "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": null,
-            "r": config.rank, "lora_alpha": config.alpha, "target_modules": config.targets,
-            "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
-        });
-        let about = serde_json::to_vec_pretty(&about).expect("a JSON value always serializes");
-        let weights = tensor_file::write(tensors, ("format", "pt".to_owned()));
-        vec![
-            ("adapter_config.json".to_owned(), about),
-            ("adapter_model.safetensors".to_owned(), weights),
-        ]
     }
 }

@@ -23,6 +23,7 @@ use self::projection::is_frozen_on_cpu;
 use crate::fused::{FrozenLinear, LinearWeight};
 use crate::precision::full;
 use crate::rotary::Rotary;
+use crate::tensors::HostTensor;
 use crate::{Error, ModelConfig, Precision, device, fused, mask, weights};
 
 /// A decoder with its output projection and, for critics, scalar heads.
@@ -80,6 +81,12 @@ impl Decoder {
             DType::BF16 => Precision::Bf16,
             _ => Precision::F32,
         }
+    }
+
+    /// The weights of the scalar heads, `[heads, hidden_size]`; `None` for a plain language model.
+    pub(crate) fn scalar_heads(&self) -> Option<HostTensor> {
+        let head = self.scalar_head.as_ref()?;
+        Some(HostTensor::of(head.weight.val()).transposed())
     }
 
     /// The same decoder with `count` scalar heads of zeros.

@@ -39,11 +39,12 @@ enum Kind {
     Bf16,
 }
 
-/// The parameters of a model in memory.
+/// The parameters and adapters of a model in memory.
 pub(crate) fn of_model(model: &Decoder) -> StoredTensors {
     let stored =
         |HostTensor { shape, data }| StoredTensor { shape, values: Values::Host(data.into()) };
-    weights::collect(model).into_iter().map(|(name, tensor)| (name, stored(tensor))).collect()
+    let tensors = weights::collect(model).into_iter().chain(model.adapters());
+    tensors.map(|(name, tensor)| (name, stored(tensor))).collect()
 }
 
 impl StoredTensor {

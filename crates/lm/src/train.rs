@@ -118,7 +118,7 @@ impl Training<'_> {
                 on_event(Event::Save(&state))?;
             }
         }
-        let outcome = self.finished(state.outcome(self.planned(&plan)));
+        let outcome = state.outcome(self.planned(&plan));
         all_finite(&outcome.model)?;
         Ok(outcome)
     }
@@ -166,7 +166,7 @@ impl Training<'_> {
         let model = self.checkpoint.model.clone().to_device(device);
         match &self.config.lora {
             Some(lora) => model.stored_as(self.config.frozen()).adapted(lora, self.seed),
-            None => model,
+            None => model.merged(),
         }
     }
 
@@ -182,13 +182,6 @@ impl Training<'_> {
     /// The pairs; empty without preference optimization.
     fn pairs(&self) -> &[Pair] {
         self.preferences.map_or(&[], |preferences| preferences.pairs)
-    }
-
-    /// The outcome with the adapters merged into the weights.
-    fn finished(&self, outcome: Outcome) -> Outcome {
-        let Some(lora) = &self.config.lora else { return outcome };
-        let adapter = outcome.model.peft(lora);
-        Outcome { model: outcome.model.merged(lora), adapter, ..outcome }
     }
 
     fn check(&self, devices: &[Device]) -> Result<(), Error> {

@@ -36,6 +36,10 @@ impl Path {
         names.join(".")
     }
 
+    fn is_in_adapter(&self) -> bool {
+        self.0.iter().any(|(name, _)| name == "adapter")
+    }
+
     fn is_linear_weight(&self) -> bool {
         let linear = self.0.len() >= 2 && self.0[self.0.len() - 2].1 || self.0.iter().any(|p| p.1);
         linear && self.0.last().is_some_and(|(name, _)| name == "weight")
@@ -191,7 +195,8 @@ pub(crate) fn shapes(model: &Decoder) -> BTreeMap<String, Vec<usize>> {
     shapes.shapes
 }
 
-/// Stores the matrices as bfloat16, rounded. Vectors and scalar heads, which learn beside frozen weights, stay `f32`.
+/// Stores the matrices as bfloat16, rounded. Vectors, and what learns beside frozen weights (scalar heads and adapters), stay
+/// `f32`.
 pub(crate) fn shortened(model: Decoder) -> Decoder {
     #[derive(Default)]
     struct Shortener(Path);
@@ -203,7 +208,7 @@ pub(crate) fn shortened(model: Decoder) -> Decoder {
             self.0.exit();
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let stays = D < 2 || self.0.name() == SCALAR_HEADS;
+            let stays = D < 2 || self.0.name() == SCALAR_HEADS || self.0.is_in_adapter();
             if stays || param.val().dtype() == DType::BF16 {
                 return param;
             }

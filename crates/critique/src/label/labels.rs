@@ -31,17 +31,23 @@ impl AllLabels<'_> {
         SPLITS.map(classes).into()
     }
 
+    /// The splits that there are problems of.
+    fn splits(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let has = |split: &str| self.problems.iter().any(|(_, of)| *of == split);
+        SPLITS.into_iter().filter(move |(split, _)| has(split))
+    }
+
     /// Warns if the labels of a split are all of one class, or nearly; an error if none is right, unless `allowed`. All
     /// right is only a warning here: the policy may simply be that good, and `finetune critic` refuses such labels itself.
     pub(super) fn check(&self, allowed: bool) -> Result<(), Failure> {
         let classes = self.classes();
-        for (split, labels) in SPLITS {
+        for (split, labels) in self.splits() {
             if let Some(rare) = classes[split].rare(labels) {
                 tracing::warn!("{rare}: critics learn little of what is rare");
             }
         }
         let alike = |(split, labels): (&str, &str)| classes[split].alike(labels);
-        let alike: Vec<String> = SPLITS.into_iter().filter_map(alike).collect();
+        let alike: Vec<String> = self.splits().filter_map(alike).collect();
         if alike.is_empty() {
             return Ok(());
         }
@@ -53,7 +59,7 @@ impl AllLabels<'_> {
             silent.count()
         );
         self.show();
-        let none = SPLITS.iter().any(|(split, _)| classes[split].right == 0);
+        let none = self.splits().any(|(split, _)| classes[split].right == 0);
         if allowed || !none {
             tracing::warn!("{message}");
             return Ok(());
@@ -110,7 +116,7 @@ mod tests {
     fn labels_of_one_kind_are_refused_with_their_counts_unless_they_are_meant() {
         let problem =
             Prompt { prompt_id: "p".to_owned(), answer: Some("5".to_owned()), ..Prompt::default() };
-        let problems = [(problem, TRAIN)];
+        let problems = [(problem.clone(), TRAIN), (problem, HELD_OUT)];
         let check = |train: &[bool], held_out: &[bool], allowed: bool| {
             let of = |split: &str, right: &[bool]| {
                 let one = |(i, &right): (usize, &bool)| {
@@ -133,6 +139,9 @@ mod tests {
         let says = "0 of 2 labelled solutions of the seeds are right: critics would learn a constant (no answer can be read from 3 of 4)";
         assert_eq!(none, says);
         check(&[true, true], &[true], false).expect("they are what the policy can");
+        let rows = vec![label("p", TRAIN, "#### 5", true), label("p", TRAIN, "Well.", false)];
+        let seeds_alone = AllLabels { rows, problems: &problems[..1] };
+        seeds_alone.check(false).expect("no held-out problems were asked for");
         let both = refused(&[], &[]);
         assert!(
             both.contains("no labelled solutions of the seeds; there are no labelled"),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::adapter::{ADAPTER_CONFIG_FILE, StoredAdapters};
 use crate::{Error, plain};
 
 /// The configuration file.
@@ -26,16 +27,42 @@ pub(super) struct WeightFile {
     pub(super) listed: BTreeSet<String>,
 }
 
-/// Lists the files that determine what a model computes, the weights last.
+/// Whether a directory is one of a model or of adapters.
+pub fn is_model(dir: &Path) -> bool {
+    [CONFIG_FILE, ADAPTER_CONFIG_FILE].iter().any(|name| dir.join(name).exists())
+}
+
+/// The directory of the model that the adapters in a directory are beside; `None` if it has a whole model.
+///
+/// # Errors
+/// For adapters that are not supported, or whose base is not there.
+pub fn base_of(dir: &Path) -> Result<Option<PathBuf>, Error> {
+    Ok(StoredAdapters::find(dir)?.map(|adapters| adapters.base))
+}
+
+/// Lists the files that determine what a model computes, the weights last. Those of adapters come after those of their base.
 ///
 /// # Errors
 /// For pickled weights, an index that cannot be read, and anything that is not a regular file, such as a pipe.
 pub fn model_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let Some(adapters) = StoredAdapters::find(dir)? else { return whole_model_files(dir) };
+    let beside = descriptions(dir).into_iter().chain(adapters.files());
+    let files: Vec<PathBuf> =
+        whole_model_files(&adapters.base)?.into_iter().chain(beside).collect();
+    files.iter().filter(|path| path.exists()).try_for_each(|path| plain::check(path))?;
+    Ok(files)
+}
+
+/// The files beside the weights that are there.
+fn descriptions(dir: &Path) -> Vec<PathBuf> {
     let beside =
         [CONFIG_FILE, TOKENIZER_FILE, GENERATION_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE];
-    let beside = beside.map(|name| dir.join(name)).into_iter().filter(|path| path.exists());
+    beside.map(|name| dir.join(name)).into_iter().filter(|path| path.exists()).collect()
+}
+
+fn whole_model_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let weights = weight_files(dir)?.into_iter().map(|file| file.path);
-    let files: Vec<PathBuf> = beside.chain(weights).collect();
+    let files: Vec<PathBuf> = descriptions(dir).into_iter().chain(weights).collect();
     files.iter().filter(|path| path.exists()).try_for_each(|path| plain::check(path))?;
     Ok(files)
 }

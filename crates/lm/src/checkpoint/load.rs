@@ -9,6 +9,7 @@ use memmap2::Mmap;
 use super::files::{CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, WeightFile, weight_files};
 use crate::stored::{StoredTensor, StoredTensors};
 use crate::tensor_file::{TensorFile, mapped, stored};
+use crate::weights::SCALAR_HEADS;
 use crate::{Decoder, Error, ModelConfig, device, weights};
 
 /// Name of the embedding tensor.
@@ -91,7 +92,11 @@ fn check_names(
     Err(mapped.wrong()(problem))
 }
 
-fn check_tensor(name: &str, tensor: &StoredTensor, shape: &[usize]) -> Result<(), String> {
+pub(super) fn check_tensor(
+    name: &str,
+    tensor: &StoredTensor,
+    shape: &[usize],
+) -> Result<(), String> {
     if tensor.shape != shape {
         let has = &tensor.shape;
         return Err(format!("tensor `{name}` is {has:?}, but {CONFIG_FILE} makes it {shape:?}"));
@@ -155,8 +160,10 @@ fn check_size(dir: &Path, config: &ModelConfig, files: &[Mapped]) -> Result<(), 
     Ok(())
 }
 
-/// Whether a tensor found in a file may be ignored: a tied output projection, or rotary frequencies, which we compute
-/// from the configuration.
+/// Whether a tensor found in a file may be ignored: a tied output projection, rotary frequencies, which we compute from the
+/// configuration, or a critic's scalar heads where a model without heads is wanted.
 fn is_idle(name: &str, config: &ModelConfig) -> bool {
-    name.ends_with("rotary_emb.inv_freq") || (name == OUTPUT && config.tie_word_embeddings)
+    name == SCALAR_HEADS && config.scalar_heads.is_empty()
+        || name.ends_with("rotary_emb.inv_freq")
+        || (name == OUTPUT && config.tie_word_embeddings)
 }

@@ -12,6 +12,7 @@ use kernels::{KvShape, Team};
 use self::embedding::Embedding;
 use self::layers::{Linear, Norm, PackedBlock, PackedPass};
 use crate::checkpoint::{EMBEDDING, OUTPUT};
+use crate::lora::LoraConfig;
 use crate::rotary::Rotary;
 use crate::stored::StoredTensors;
 use crate::tensors::values;
@@ -34,33 +35,40 @@ pub(crate) struct PackedDecoder {
     shape: KvShape,
 }
 
-/// The tensors of a model, and the precision to pack them in.
+/// The tensors of a model and its adapters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ModelTensors<'a> {
+    pub(crate) tensors: &'a StoredTensors,
+    /// The adapters' rank and scale; `None` without any.
+    pub(crate) lora: Option<&'a LoraConfig>,
+}
+
+/// What to pack, and the precision to pack it in.
 struct Weights<'a> {
-    tensors: &'a StoredTensors,
+    model: ModelTensors<'a>,
     precision: Precision,
 }
 
 impl PackedDecoder {
-    /// Packs the weights of a model. In memory they and the keys and values have the precision; the embedding, of which only
+    /// Packs the weights of a model. Adapters stay beside them. In memory they and the keys and values have the precision; the embedding, of which only
     /// rows are read, and the scalar heads are not rounded.
     pub(super) fn new(
         config: &ModelConfig,
-        tensors: &StoredTensors,
+        model: ModelTensors<'_>,
         precision: Precision,
         team: &Team,
     ) -> Self {
-        let weights = Weights { tensors, precision };
+        let weights = Weights { model, precision };
         let shape = config.kv_shape(precision);
         let output = if config.tie_word_embeddings { EMBEDDING } else { OUTPUT };
         let blocks = (0..config.num_hidden_layers).collect();
         Self {
-            embedding: Embedding::new(&tensors[EMBEDDING]),
+            embedding: Embedding::new(&model.tensors[EMBEDDING]),
             blocks: team.map(blocks, |layer| PackedBlock::new(&weights, layer, config)),
             norm: Norm::new(&weights, "model.norm", config.rms_norm_eps),
             output: Linear::new(&weights, output.trim_end_matches(".weight")),
-            scalar_head: (!config.scalar_heads.is_empty()).then(|| {
-                Linear::new(&Weights { tensors, precision: Precision::F32 }, "scalar_head")
-            }),
+            scalar_head: (!config.scalar_heads.is_empty())
+                .then(|| Linear::new(&Weights { model, precision: Precision::F32 }, "scalar_head")),
             rotary: Rotary::new(config),
             shape,
         }

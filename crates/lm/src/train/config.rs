@@ -44,8 +44,8 @@ pub struct TrainConfig {
     /// are kept in this type.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
-    /// Train low-rank adapters instead of the whole model, and merge them into the weights at the end. Absent: train the
-    /// whole model.
+    /// Train low-rank adapters instead of the whole model. The adapters of an earlier run, if they have the same
+    /// configuration, go on learning; others are added to the weights first. Absent: train the whole model.
     #[serde(default)]
     pub lora: Option<LoraConfig>,
 }

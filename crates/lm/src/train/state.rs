@@ -45,7 +45,8 @@ impl std::fmt::Debug for State {
 /// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The model with the lowest validation loss, or the last one without validation.
+    /// The model with the lowest validation loss, or the last one without validation. Adapters that were trained are beside
+    /// its weights.
     pub model: Decoder,
     /// Updates done.
     pub updates: usize,
@@ -57,8 +58,6 @@ pub struct Outcome {
     pub best_update: usize,
     /// The model's validation loss.
     pub best_loss: Option<f64>,
-    /// The adapters, if the run trained any, as the files of a PEFT folder. The model has them merged in.
-    pub adapter: Vec<(String, Vec<u8>)>,
 }
 
 /// The scalar part of a state, stored next to its tensors.
@@ -126,7 +125,6 @@ impl State {
                 tokens,
                 best_update: best.update,
                 best_loss: Some(best.loss),
-                adapter: Vec::new(),
             },
             None => Outcome {
                 model: self.model,
@@ -135,7 +133,6 @@ impl State {
                 tokens,
                 best_update: updates,
                 best_loss: None,
-                adapter: Vec::new(),
             },
         }
     }

@@ -1,5 +1,6 @@
 //! Trains small models.
 
+mod adapters;
 mod pairs;
 mod precision;
 
@@ -246,46 +247,6 @@ fn hyperparameters_that_are_none_are_refused_by_key() {
     };
     let error = training.run::<Error>(&[device::cpu()], None, &mut |_| Ok(()));
     assert!(matches!(error, Err(Error::Config(_))), "{error:?}");
-}
-
-#[test]
-fn adapters_learn_and_nothing_else_does() {
-    let (losses, state, outcome) = train_as(&adapters(), 2, None, 14);
-    // The loss falls only a little, because most of the random model is frozen.
-    assert!(losses[losses.len() - 1] < losses[0] - 0.3, "{losses:?}");
-    let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
-    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
-    let adapted = ["q_proj.weight", "v_proj.weight", "down_proj.weight"];
-    for (name, tensor) in &before {
-        let changed = adapted.iter().any(|end| name.ends_with(end));
-        assert_eq!(after[name] != *tensor, changed, "{name}");
-    }
-    let whole = State::start(checkpoint().model).to_bytes().len();
-    assert!(state.unwrap().len() < whole, "what does not learn is not saved");
-}
-
-/// PEFT adds `alpha / r` times B A to weights that are stored as `[out, in]`.
-#[test]
-fn the_files_of_the_adapters_say_what_was_added() {
-    let (_, _, outcome) = train_as(&adapters(), 1, None, 0);
-    let [(_, about), (_, tensors)] = &outcome.adapter[..] else { panic!("two files") };
-    let about: serde_json::Value = serde_json::from_slice(about).unwrap();
-    assert_eq!(about["target_modules"], serde_json::json!(["q_proj", "v_proj", "down_proj"]));
-    let tensors = crate::tensor_file::TensorFile::parse(tensors).unwrap().all().unwrap();
-    let layers = checkpoint().config.num_hidden_layers;
-    assert_eq!(tensors.len(), 2 * 3 * layers);
-    let (before, after) = (weights(&checkpoint().model), weights(&outcome.model));
-    let name = "model.layers.1.mlp.down_proj";
-    let matrix = |end: &str| &tensors[&format!("base_model.model.{name}.{end}.weight")];
-    let (a, b) = (matrix("lora_A"), matrix("lora_B"));
-    let (rank, inputs, outputs) = (a.shape[0], a.shape[1], b.shape[0]);
-    let (old, new) = (&before[&format!("{name}.weight")], &after[&format!("{name}.weight")]);
-    for (row, column) in [(0, 0), (outputs - 1, inputs - 1), (3, 5)] {
-        let of = |r: usize| b.data[row * rank + r] * a.data[r * inputs + column];
-        let added: f32 = (0..rank).map(of).sum::<f32>() * 2.0;
-        let at = row * inputs + column;
-        assert!((new.data[at] - old.data[at] - added).abs() < 1e-5, "{row} {column}");
-    }
 }
 
 #[test]

@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use kernels::spans::{Projected, Spans};
 use kernels::{Gated, Left, Packed, RmsNorm, RotaryShape, Team};
 
-use super::Weights;
+use super::{ModelTensors, Weights};
+use crate::lora::MATRICES;
 use crate::rotary::HostAngles;
 use crate::tensors::tensor;
 use crate::{ModelConfig, device};
@@ -153,18 +154,30 @@ impl PackedMlp {
 }
 
 impl Linear {
-    /// Packs a projection `[outputs, inputs]`, and its bias if it has one. An adapter that it was trained with must have
-    /// been merged into the weight.
+    /// Packs a projection `[outputs, inputs]`, with its bias and its adapter if it has them.
     pub(super) fn new(weights: &Weights<'_>, name: &str) -> Self {
-        let weight = &weights.tensors[&format!("{name}.weight")];
+        let Weights { model: ModelTensors { tensors, lora }, precision } = *weights;
+        let weight = &tensors[&format!("{name}.weight")];
         let &[outputs, inputs] = weight.shape.as_slice() else {
             unreachable!("the shape was checked when the file was opened")
         };
-        let packed = Packed::new(inputs, outputs, weights.precision.of_weights(), |output, to| {
+        let packed = Packed::new(inputs, outputs, precision.of_weights(), |output, to| {
             weight.read(output * inputs, to);
         });
         weight.forget();
-        let bias = weights.tensors.get(&format!("{name}.bias"));
+        let [a, b] = MATRICES.map(|end| tensors.get(&format!("{name}.{end}")));
+        let packed = match (lora, a.zip(b)) {
+            (Some(lora), Some((a, b))) => packed.with_low_rank(
+                lora.rank,
+                |row, to| a.read(row * inputs, to),
+                |output, to| {
+                    b.read(output * lora.rank, to);
+                    to.iter_mut().for_each(|value| *value *= lora.scale() as f32);
+                },
+            ),
+            _ => packed,
+        };
+        let bias = tensors.get(&format!("{name}.bias"));
         Self { weight: packed, bias: bias.map(|bias| bias.to_host().data) }
     }
 
@@ -205,7 +218,7 @@ impl Linear {
 
 impl Norm {
     pub(super) fn new(weights: &Weights<'_>, name: &str, epsilon: f64) -> Self {
-        let weight = weights.tensors[&format!("{name}.weight")].to_host().data;
+        let weight = weights.model.tensors[&format!("{name}.weight")].to_host().data;
         Self { weight, epsilon: epsilon as f32 }
     }
 
