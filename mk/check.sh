@@ -69,7 +69,7 @@ check() {
         ;;
     N | OF) check_not_empty && check_count ;;
     ARM_N) check_count ;;
-    WORKERS | RETRAIN) check_number ;;
+    WORKERS | RETRAIN | SERVER_LORA) check_number ;;
     R | P | RUNS | BASE | BIN | RESULTS) check_not_empty && check_path ;;
     DATA | INIT | FAST_INIT) check_path ;;
     SERVER | SERVER_FAST) check_address ;;

@@ -68,6 +68,12 @@ REMEMBERED := P INIT FAST_INIT DATA SPLITS IMPORT_FLAGS TRAINER
 # searches, and so does SERVER_FAST for the rollouts. It may move, but the name of its model stays.
 SERVER      ?=
 SERVER_FAST ?= $(SERVER)
+# 1: the server is given the adapters of the round before (vLLM's /v1/load_lora_adapter), and need not be started again.
+SERVER_LORA ?=
+# $(call served,<checkpoint>): the checkpoint, or its server.
+address      = $(firstword $(subst $(hash), ,$(SERVER)))
+served       = $(if $(SERVER),$(if $(filter-out 0,$(SERVER_LORA)),$(address)$(hash)lora:$(1),$(SERVER)),$(1))
+served_fast  = $(if $(call given,SERVER_FAST),$(SERVER_FAST),$(call served,$(1)))
 model        = $(if $(1),$(hash)$(word 2,$(subst $(hash), ,$(1))))
 SERVED      := $(strip $(call model,$(SERVER)) $(call model,$(SERVER_FAST)))
 WAS_SERVED  := $(if $(wildcard $(R)/served-with),$(shell cat $(R)/served-with))

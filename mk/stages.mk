@@ -9,6 +9,11 @@ CRITIC_BASES := $(sort $(foreach c,$(CRITICS),$(wordlist 2,99,$(call toml,critic
 # A preset without fast-policy.toml has no small model: the fast policy is that of round 0.
 FAST     := $(Z)/$(if $(wildcard $(P)/fast-policy.toml),fast_policy,policy)
 
+# Seeds that have an answer alone teach by what the policy of round 0 got right of them, if the preset says so.
+OWN      := $(shell grep -lE '^solutions_per_seed' $(call toml,finetune) 2>/dev/null)
+LABELS   := $(if $(OWN),$(Z)/labels)
+SAMPLED  := $(if $(OWN),$(wildcard $(P)/control-label.toml))
+
 # ------------------------------------------------------------------------------------------------- the folders of an arm
 # All arms start round 1 from the same models of round 0. In that round, an arm without settings of its own for a stage shares its
 # output with the preset. In later rounds each arm has its own.
@@ -36,8 +41,8 @@ judged_by  = $(CRITICS:%=--critic $(1)/%)
 
 # --------------------------------------------------------------------------------------------------------- calls of stages
 # $(call search_with,<prompts>,<policy>,<its round>,<folder>): trajectories and nodes.
-search_with = $(BIN)/search $(call flags,search,$(3)) $(compute) $(memory) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(1) --policy $(or $(SERVER),$(2)) \
-	  --fast-policy $(or $(SERVER_FAST),$(FAST)) $(call judged_by,$(JUDGES)/critics) --out-trajectories $(4)/trajectories --out-nodes $(4)/nodes $(done)
+search_with = $(BIN)/search $(call flags,search,$(3)) $(compute) $(memory) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(1) --policy $(call served,$(2)) \
+	  --fast-policy $(call served_fast,$(FAST)) $(call judged_by,$(JUDGES)/critics) --out-trajectories $(4)/trajectories --out-nodes $(4)/nodes $(done)
 # Its prerequisites, besides the prompts and the policy.
 SEARCHING  := $(call toml,search) $(TEXT) $(call toml,tree)
 # $(call score_with,<round>,<folder of the trajectories>,<folder>,[calibration]): critiques.
@@ -62,7 +67,8 @@ else
 # These are plain files here. A call of make for the round before brings them up to date.
 EARLIER := $(WORLD) $(SPLITS:%=$(R)/fresh-world/%/$(M)) $(addsuffix /$(M),$(sort $(Z)/policy $(FAST) $(Z)/labels $(Z)/evaluation)) \
   $(call critics_in,$(Z)/critics) $(if $(RETRAIN),,$(addsuffix /$(M),$(CONFIDENCE))) \
-  $(addprefix $(BEFORE)/,policy/$(M) control/$(M) comparison.json) $(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))
+  $(addprefix $(BEFORE)/,policy/$(M) control/$(M) comparison.json) $(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M)) \
+  $(if $(SAMPLED),$(PAST:%=$(A)/round-%/control-labels/$(M)))
 # The goal of that call, by the goal of this one: the whole round, its measured policy, its policy alone, or policy and control.
 of_before  = $(if $(filter all round,$(1)),round,$(if $(filter measured,$(1)),measured,$(if $(filter $(POLICY_DOES),$(1)),policy,finetune)))
 POLICY_DOES = synthesize search critique filter policy audit-of-round decoders parts $(SCRIPTS) $(if $(ARM),fresh-of-round)
@@ -78,7 +84,7 @@ endif
 # They learn from the policy's own solutions of labelled problems. Critics of earlier rounds exist already.
 ifneq ($(or $(RETRAIN),$(filter 1,$(ROUND))),)
 $(JUDGES)/labels/$(M): $(call toml,label) $(TEXT) $(JUDGES)/policy/$(M) | build
-	$(BIN)/critique label $(call flags,label,$(JUDGES_OF)) $(compute) --text $(P)/text.toml --policy $(or $(SERVER),$(JUDGES)/policy) \
+	$(BIN)/critique label $(call flags,label,$(JUDGES_OF)) $(compute) --text $(P)/text.toml --policy $(call served,$(JUDGES)/policy) \
 	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $(@D) $(done)
 
 $(call critics_in,$(JUDGES)/critics): $(JUDGES)/critics/%/$(M): $(P)/critic-%.toml $(CRITIC_BASES) $(TEXT) $(JUDGES)/labels/$(M) | build
@@ -103,7 +109,7 @@ WRITES := $(shell grep -lE '^\[(writing|difficulty)\]' $(call toml,prompts) 2>/d
 BACK   := $(shell grep -lE '^(\[curriculum\]|backward)' $(call toml,prompts) 2>/dev/null)
 $(PROMPTED)/prompts/$(M): $(call toml,prompts) $(WORLD) $(if $(WRITES),$(TEXT) $(BEFORE)/policy/$(M)) $(if $(BACK),$(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))) | build
 	$(BIN)/synthesize prompts $(call flags,prompts,$(ROUND)) $(compute) --seeds $(R)/world/seeds \
-	  $(if $(WRITES),--policy $(or $(SERVER),$(BEFORE)/policy) --author $(or $(SERVER),$(INIT)) --text $(P)/text.toml) \
+	  $(if $(WRITES),--policy $(call served,$(BEFORE)/policy) --author $(call served,$(INIT)) --text $(P)/text.toml) \
 	  $(if $(BACK),$(foreach k,$(PAST),--earlier $(call prompted,$(k))/prompts --kept $(call filtered,$(k))/sft)) \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $(@D) $(done)
 
@@ -121,17 +127,23 @@ $(FILTERED)/sft/$(M): $(call toml,filter) $(SEARCHED)/trajectories/$(M) $(JUDGED
 # The policy learns from the seeds and the examples of these rounds, and from pairs if the preset has [preferences].
 LEARNED := $(if $(filter last,$(KEPT)),$(NOW),$(ROUNDS))
 PAIRS   := $(shell grep -l '^\[preferences\]' $(call toml,finetune) 2>/dev/null)
-# $(call finetune_from,<checkpoint>): up to the examples.
+# $(call finetune_from,<checkpoint>,<labels>): up to the examples.
 finetune_from = $(BIN)/finetune policy $(call flags,finetune,$(ROUND)) $(compute) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml \
-	  --init $(if $(filter base,$(START)),$(INIT),$(1)) --seeds $(R)/world/seeds
-$(THIS)/policy/$(M): $(call toml,finetune) $(TEXT) $(foreach k,$(LEARNED),$(call filtered,$(k))/sft/$(M)) $(BEFORE)/policy/$(M) | build
-	$(call finetune_from,$(BEFORE)/policy) \
+	  --init $(if $(filter base,$(START)),$(INIT),$(1)) --seeds $(R)/world/seeds $(addprefix --labels ,$(2))
+$(THIS)/policy/$(M): $(call toml,finetune) $(TEXT) $(addsuffix /$(M),$(LABELS)) $(foreach k,$(LEARNED),$(call filtered,$(k))/sft/$(M)) $(BEFORE)/policy/$(M) | build
+	$(call finetune_from,$(BEFORE)/policy,$(LABELS)) \
 	  $(foreach k,$(LEARNED),--sft $(call filtered,$(k))/sft $(if $(PAIRS),--preferences $(call filtered,$(k))/preferences)) --validation $(R)/world/validation --out $(@D) $(done)
 
-# The control: the same number of updates on the seeds alone, from the control of the round before.
+# The control: the same number of updates on the seeds alone, from the control of the round before. If the preset has a
+# control-label.toml, the control of the round before samples the seeds once more, for as many tokens as the search had.
 CONTROL_BEFORE := $(BEFORE)/$(if $(filter 1,$(ROUND)),policy,control)
-$(THIS)/control/$(M): $(call toml,finetune) $(TEXT) $(THIS)/policy/$(M) $(CONTROL_BEFORE)/$(M) | build
-	$(call finetune_from,$(CONTROL_BEFORE)) \
+CONTROL_LABELS := $(LABELS) $(if $(SAMPLED),$(foreach k,$(LEARNED),$(A)/round-$(k)/control-labels))
+$(THIS)/control-labels/$(M): $(call toml,control-label) $(TEXT) $(R)/world/seeds/$(M) $(CONTROL_BEFORE)/$(M) | build
+	$(BIN)/critique label $(call flags,control-label,$(ROUND)) $(compute) --text $(P)/text.toml --policy $(call served,$(CONTROL_BEFORE)) \
+	  --seeds $(R)/world/seeds $(one_class) --out $(@D) $(done)
+
+$(THIS)/control/$(M): $(call toml,finetune) $(TEXT) $(CONTROL_LABELS:%=%/$(M)) $(THIS)/policy/$(M) $(CONTROL_BEFORE)/$(M) | build
+	$(call finetune_from,$(CONTROL_BEFORE),$(CONTROL_LABELS)) \
 	  --validation $(R)/world/validation --updates-of $(THIS)/policy --out $(@D) $(done)
 
 # -------------------------------------------------------------------------------------------------------------- evaluation
@@ -147,4 +159,4 @@ $(THIS)/comparison.json: $(Z)/evaluation/$(M) $(THIS)/evaluation/$(M) $(THIS)/co
 
 OUTPUTS += $(addsuffix /$(M),$(JUDGES)/labels $(CRITICS:%=$(JUDGES)/critics/%) $(CALIBRATED)/held-out/trajectories $(CALIBRATED)/held-out/critiques \
   $(CALIBRATED)/confidence $(PROMPTED)/prompts $(SEARCHED)/trajectories $(JUDGED)/critiques $(FILTERED)/sft \
-  $(addprefix $(THIS)/,policy control evaluation control-evaluation)) $(THIS)/comparison.json
+  $(addprefix $(THIS)/,policy control-labels control evaluation control-evaluation)) $(THIS)/comparison.json

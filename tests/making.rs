@@ -263,6 +263,53 @@ fn a_server_may_move_and_its_model_may_not_change() {
 }
 
 #[test]
+fn a_server_is_given_the_adapters_of_the_round_before() {
+    let (_dir, runs) = folder();
+    let words = [&runs, "RUN=run", "PRESET=smoke", "SERVER=http://one:80/v1#m", "SERVER_LORA=1"];
+    let plan = planned(&words);
+    let run = runs.strip_prefix("RUNS=").unwrap();
+    for (option, dir) in [("--policy", "policy"), ("--fast-policy", "fast_policy")] {
+        let given = format!("{option} http://one:80/v1#lora:{run}/run/round-00/{dir} ");
+        assert!(plan.contains(&given), "no {given} in {plan}");
+    }
+    let fast = planned(&both(&words, &["SERVER_FAST=http://two:80/v1#f"]));
+    assert!(fast.contains("--fast-policy http://two:80/v1#f "), "{fast}");
+}
+
+/// Policy and control learn from the labels of round 0, and the control from what it samples in each round besides.
+#[test]
+fn seeds_with_answers_alone_teach_by_own_solutions() {
+    let (dir, runs) = folder();
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    for split in ["seeds", "validation", "test"] {
+        std::fs::write(data.join(split).with_extension("jsonl"), "").unwrap();
+    }
+    let data = format!("DATA={}", data.display());
+    let words =
+        [&runs, "RUN=run", "PRESET=laptop-gsm8k", "INIT=data/base/policy", &data, "SPLITS=test"];
+    let run = format!("{}/run", dir.path().display());
+    let learns = |plan: &str, out: &str| {
+        let ends = format!("--out {run}/{out} ");
+        let plan = plan.replace("\\\n", " ");
+        let line = plan.lines().find(|line| line.contains(&ends)).map(str::to_owned);
+        let line = line.unwrap_or_else(|| panic!("no {ends} in {plan}"));
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let labels = words.windows(2).filter(|pair| pair[0] == "--labels");
+        labels.map(|pair| pair[1].trim_start_matches(&run).to_owned()).collect::<Vec<_>>()
+    };
+    let first = planned(&words);
+    assert_eq!(learns(&first, "round-01/policy"), ["/round-00/labels"]);
+    let sampled = ["/round-00/labels", "/round-01/control-labels"];
+    assert_eq!(learns(&first, "round-01/control"), sampled);
+    let second = planned(&both(&words, &["ROUND=2"]));
+    assert_eq!(learns(&second, "round-02/policy"), ["/round-00/labels"]);
+    let sampled = [&sampled[..], &["/round-02/control-labels"]].concat();
+    assert_eq!(learns(&second, "round-02/control"), sampled);
+    assert!(second.contains(&format!("--policy {run}/round-01/control ")), "{second}");
+}
+
+#[test]
 fn an_output_is_made_from_the_files_that_its_settings_extend() {
     let (_dir, runs) = folder();
     let arm = [&runs, "-p", "PRESET=smoke", "ARM=by-q", "measured"];

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use critic::Head;
 use dataset::Input;
 use policy::{Policy, Server};
-use stage::Failure;
+use stage::{Failure, ResultExt};
 
-use crate::{Error, Model, Runtime, TextConfig};
+use crate::{Error, Model, Runtime, TextConfig, model};
 
 /// The location of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,14 +18,30 @@ pub enum ModelAt {
     Dir(PathBuf),
     /// The address of an OpenAI-compatible server.
     Server(String),
+    /// Adapters in a directory, `http://host:port/v1#lora:DIR`, which the server at the address runs beside its own model. The
+    /// server loads them if it has not. A directory with a whole model stands for the server's own.
+    Adapters {
+        /// The server's address, without a model.
+        address: String,
+        /// The directory, as this program and the server see it.
+        dir: PathBuf,
+    },
 }
+
+/// What precedes a directory of adapters, after the `#` of a server's address.
+const ADAPTERS: &str = "#lora:";
 
 impl FromStr for ModelAt {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        let server = text.starts_with("http://") || text.starts_with("https://");
-        Ok(if server { Self::Server(text.to_owned()) } else { Self::Dir(PathBuf::from(text)) })
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            return Ok(Self::Dir(PathBuf::from(text)));
+        }
+        Ok(match text.split_once(ADAPTERS) {
+            Some((address, dir)) => Self::Adapters { address: address.to_owned(), dir: dir.into() },
+            None => Self::Server(text.to_owned()),
+        })
     }
 }
 
@@ -44,16 +60,28 @@ impl AnyModel {
     /// # Errors
     /// As [`Model::load`]; exit 69 if the server does not answer, 65 if it lacks a feature that is needed.
     pub fn load(name: &str, at: &ModelAt, runtime: &Runtime) -> Result<Self, Failure> {
-        let address = match at {
-            ModelAt::Dir(dir) => {
-                return Ok(Self::Model(Box::new(Model::load(name, dir, runtime)?)));
+        match at {
+            ModelAt::Dir(dir) => Ok(Self::Model(Box::new(Model::load(name, dir, runtime)?))),
+            ModelAt::Server(address) => {
+                let server = runtime.server(address, None).map_err(Error::from)?;
+                let content = server.model().to_owned();
+                Ok(Self::served(name, server, content))
             }
-            ModelAt::Server(address) => address,
-        };
-        let server = runtime.server(address).map_err(Error::from)?;
-        let (path, content) = (server.address().to_owned(), server.model().to_owned());
-        let input = Input { name: name.to_owned(), path, content };
-        Ok(Self::Server(Box::new(server), input))
+            ModelAt::Adapters { address, dir } => {
+                let input = model::verified(name, dir)?;
+                let base = lm::checkpoint::base_of(dir).map_err(model::named(name, dir))?;
+                let served_as = format!("alphallm-{}", model::short(&input.content));
+                let dir = dir.canonicalize().or_io(dir.display())?;
+                let adapters = base.is_some().then_some((served_as.as_str(), dir.as_path()));
+                let server = runtime.server(address, adapters).map_err(Error::from)?;
+                Ok(Self::served(name, server, input.content))
+            }
+        }
+    }
+
+    fn served(name: &str, server: Server, content: String) -> Self {
+        let (name, path) = (name.to_owned(), server.address().to_owned());
+        Self::Server(Box::new(server), Input { name, path, content })
     }
 
     /// The model as a policy.
@@ -71,7 +99,8 @@ impl AnyModel {
         }
     }
 
-    /// The recipe entry. A served model is identified by its name alone, since its weights cannot be hashed from here.
+    /// The recipe entry. A served model is identified by its name alone, since its weights cannot be hashed from here; adapters
+    /// by their contents.
     pub fn input(&self) -> &Input {
         match self {
             Self::Model(model) => &model.input,
@@ -129,5 +158,8 @@ mod tests {
             assert_eq!(at(address), ModelAt::Server(address.to_owned()));
         }
         assert_eq!(at("data/http://x"), ModelAt::Dir(PathBuf::from("data/http://x")));
+        let (address, dir) = ("http://host/v1".to_owned(), PathBuf::from("runs/round-01/policy"));
+        let adapters = ModelAt::Adapters { address, dir };
+        assert_eq!(at("http://host/v1#lora:runs/round-01/policy"), adapters);
     }
 }

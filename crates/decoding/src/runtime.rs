@@ -92,22 +92,30 @@ impl Runtime {
         Ok(engine)
     }
 
-    /// The server at an address. Connects unless it is connected already.
-    pub(crate) fn server(&self, address: &str) -> Result<Server, policy::Error> {
+    /// The server at an address, or adapters on it: their name and their directory. Connects unless it is connected already.
+    pub(crate) fn server(
+        &self,
+        address: &str,
+        adapters: Option<(&str, &Path)>,
+    ) -> Result<Server, policy::Error> {
         let mut servers = self.loaded.servers.lock().expect("connecting does not panic");
-        if let Some(server) = servers.get(address) {
+        let known_as = adapters.map_or(address.to_owned(), |(name, _)| format!("{address}#{name}"));
+        if let Some(server) = servers.get(&known_as) {
             return Ok(server.clone());
         }
         let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
         let options = ServerOptions { requests: self.requests, ..ServerOptions::default() };
-        let server = Server::connect(address, key, options)?;
+        let server = match adapters {
+            Some(adapters) => Server::connect_to_adapters(address, key, options, adapters)?,
+            None => Server::connect(address, key, options)?,
+        };
         if !server.repeats() {
             tracing::warn!(
                 "{}: answers to the same request with the same seed differ, so this run cannot be repeated exactly",
                 server.address()
             );
         }
-        servers.insert(address.to_owned(), server.clone());
+        servers.insert(known_as, server.clone());
         Ok(server)
     }
 

@@ -4,6 +4,7 @@
 //! every feature that is needed and refuses a server that lacks one, with a message that names it. Transient faults are
 //! retried; permanent ones end the run, and the parts written by then remain valid.
 
+mod adapters;
 mod faults;
 mod probe;
 mod request;
@@ -21,7 +22,7 @@ use serde_json::Value;
 
 use crate::draft::Draft;
 use crate::{Error, Weighed};
-use faults::{Fault, printable};
+use faults::{Fault, Sent, printable};
 use slots::Slots;
 
 pub(crate) use request::{CompletionRequest, CompletionRequests};
@@ -93,6 +94,11 @@ impl Server {
         key: Option<String>,
         options: ServerOptions,
     ) -> Result<Self, Error> {
+        Self::unprobed(address, key, options)?.ready()
+    }
+
+    /// A server of which nothing is known yet.
+    fn unprobed(address: &str, key: Option<String>, options: ServerOptions) -> Result<Self, Error> {
         let (address, model) = address.split_once('#').unwrap_or((address, ""));
         if let Some(host) = with_secrets(address) {
             let problem =
@@ -106,19 +112,25 @@ impl Server {
             .http_status_as_error(false);
         // Requests to this machine bypass the proxy: a proxy is for remote hosts.
         let config = if is_here(address) { config.proxy(None) } else { config };
-        // Fail fast at startup: a wrong address should not wait through all the retries of a long run.
-        let patience = ServerOptions { attempts: options.attempts.min(AT_FIRST), ..options };
-        let server = Self {
+        Ok(Self {
             agent: config.build().into(),
             address: address.trim_end_matches('/').to_owned(),
             model: model.to_owned(),
             key: key.map(Key),
-            options: patience,
+            options,
             slots: Arc::new(Slots::new(options.requests)),
             extended: true,
             repeats: true,
             context: None,
-        };
+        })
+    }
+
+    /// The server, tested.
+    fn ready(self) -> Result<Self, Error> {
+        let options = self.options;
+        // Fail fast at startup: a wrong address should not wait through all the retries of a long run.
+        let patience = ServerOptions { attempts: options.attempts.min(AT_FIRST), ..options };
+        let server = Self { options: patience, ..self };
         Ok(Self { options, ..server.probed()? })
     }
 
@@ -347,9 +359,13 @@ impl Server {
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
         let _slot = self.slots.take();
+        faults::answer(self.send(path, body)).map_err(|fault| self.masked(fault))
+    }
+
+    fn send(&self, path: &str, body: &Value) -> Sent {
         let request = self.agent.post(format!("{}/{path}", self.address));
         let request = self.authorized(request).header("content-type", "application/json");
-        faults::answer(request.send(body.to_string())).map_err(|fault| self.masked(fault))
+        request.send(body.to_string())
     }
 
     /// Replaces the key in a fault's text, since a server may echo the request headers.

@@ -46,10 +46,17 @@ impl Fault {
     }
 }
 
+/// What came of a request.
+pub(crate) type Sent = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
 /// Reads the JSON body of a response.
-pub(crate) fn answer(
-    sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-) -> Result<Value, Fault> {
+pub(crate) fn answer(sent: Sent) -> Result<Value, Fault> {
+    let parsed = serde_json::from_slice(&body(sent)?);
+    parsed.map_err(|error| Fault::passing(format!("its answer is not JSON: {error}")))
+}
+
+/// Reads the body of a response.
+pub(crate) fn body(sent: Sent) -> Result<Vec<u8>, Fault> {
     let mut response = match sent {
         Ok(response) => response,
         // A malformed request never succeeds. Any other failure may be the network.
@@ -70,8 +77,7 @@ pub(crate) fn answer(
         Err(error) => return Err(Fault::passing(format!("the answer broke off: {error}"))),
     };
     if status.is_success() {
-        let parsed = serde_json::from_slice(&text);
-        return parsed.map_err(|error| Fault::passing(format!("its answer is not JSON: {error}")));
+        return Ok(text);
     }
     let problem = format!("status {}{}", status.as_u16(), said(&text));
     let whole = String::from_utf8_lossy(&text).to_lowercase();

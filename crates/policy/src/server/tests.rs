@@ -1,5 +1,6 @@
 //! Tests of the client against fake servers of every style, healthy and failing.
 
+mod adapters;
 mod fake;
 mod limits;
 mod probe;
