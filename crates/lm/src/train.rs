@@ -8,6 +8,7 @@ mod batches;
 mod config;
 mod example;
 mod gradients;
+mod layout;
 mod loss;
 mod objective;
 mod optimizer;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{CONFIG_FILE, WEIGHTS_FILE};
+use super::files::{CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE};
 use super::load::check_tensor;
 use crate::lora::{LoraConfig, MATRICES, Target};
 use crate::stored::StoredTensors;
@@ -92,10 +92,10 @@ impl StoredAdapters {
     /// For a description that cannot be read or is of adapters that are not supported, and for a base that is not there or
     /// has adapters itself.
     pub(super) fn find(dir: &Path) -> Result<Option<Self>, Error> {
-        let path = dir.join(ADAPTER_CONFIG_FILE);
-        if !path.exists() || dir.join(WEIGHTS_FILE).exists() {
+        if !is_adapted(dir) {
             return Ok(None);
         }
+        let path = dir.join(ADAPTER_CONFIG_FILE);
         let text = plain::bytes(&path, plain::SMALL)?;
         let config: AdapterConfig = serde_json::from_slice(&text)
             .map_err(|e| Error::malformed(&path, format!("not a description of adapters: {e}")))?;
@@ -171,6 +171,12 @@ impl StoredAdapters {
     }
 }
 
+/// Whether a directory has adapters in place of weights.
+fn is_adapted(dir: &Path) -> bool {
+    let has = |name: &str| dir.join(name).exists();
+    has(ADAPTER_CONFIG_FILE) && !has(WEIGHTS_FILE) && !has(INDEX_FILE)
+}
+
 /// The directory that a description names as the base: from its own directory, as this program writes it, or else from where
 /// the program runs, as PEFT does.
 fn base_at(dir: &Path, named: &str) -> Result<PathBuf, String> {
@@ -183,7 +189,7 @@ fn base_at(dir: &Path, named: &str) -> Result<PathBuf, String> {
              runs: put there the path of the model that the adapters were trained beside"
         ));
     };
-    if !base.join(WEIGHTS_FILE).exists() && base.join(ADAPTER_CONFIG_FILE).exists() {
+    if is_adapted(&base) {
         let base = base.display();
         return Err(format!(
             "base_model_name_or_path: {base} has adapters itself: merge them first"

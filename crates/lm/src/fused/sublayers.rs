@@ -99,7 +99,8 @@ pub(super) fn host<const D: usize>(tensor: &Tensor<D>) -> Host {
     Host::of(on_cpu(tensor).plain())
 }
 
-/// Causal self-attention of whole rows, `[batch, time, hidden_size]` to the same shape. The rows share their positions.
+/// Causal self-attention of whole rows, `[batch, time, hidden_size]` to the same shape. The rows share their positions and
+/// branches.
 pub(crate) fn self_attention(
     x: &Tensor<3>,
     weights: &AttentionWeights,
@@ -117,7 +118,7 @@ pub(crate) fn self_attention(
     let (cos, sin) = (host(&positions.cos), host(&positions.sin));
     let joined = project(&x, size, [&query, &key, &value], shape.parts(), factors);
     let angles = Angles { cos: cos.values(), sin: sin.values() };
-    let (attended, saved) = causal::attend(shape, joined, angles);
+    let (attended, saved) = causal::attend(shape, positions.branches.clone(), joined, angles);
     let out = View::new(output.values(), size);
     let out = View::new(&attended, heads * width).times_as(out, factors);
     let state =
@@ -154,7 +155,7 @@ fn attention_backward(state: AttentionState, grad: &[f32]) -> [FlexTensor; 5] {
 
 /// Causal attention of whole rows, for layers whose projections are operations of their own: queries
 /// `[batch, time, heads * width]`, keys and values `[batch, time, kv_heads * width]`, not rotated yet, to the shape of the
-/// queries. The rows share their positions.
+/// queries. The rows share their positions and branches.
 pub(crate) fn causal_attention(
     projected: [&Tensor<3>; 3],
     positions: &Positions,
@@ -173,7 +174,7 @@ pub(crate) fn causal_attention(
         View::new(value.values(), values),
     ]);
     let angles = Angles { cos: cos.values(), sin: sin.values() };
-    let (attended, saved) = causal::attend(shape, joined, angles);
+    let (attended, saved) = causal::attend(shape, positions.branches.clone(), joined, angles);
     let state = (cos, sin, shape, saved);
     finish(inputs.each_ref(), flex(attended, out_shape), state, |(cos, sin, shape, saved), grad| {
         let angles = Angles { cos: cos.values(), sin: sin.values() };

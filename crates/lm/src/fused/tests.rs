@@ -2,6 +2,7 @@
 
 use burn::tensor::activation::{log_softmax, silu, softmax};
 use burn::tensor::{FloatDType, Tensor};
+use kernels::causal::Branches;
 use kernels::{AdamW, WeightType};
 
 use super::losses::log_probabilities;
@@ -165,7 +166,7 @@ fn positions(time: usize, like: &Tensor<2>) -> Positions {
         let values = angles.iter().map(|&angle| f(angle)).collect();
         tensor(values, [1, 1, time, 2], &like.device())
     });
-    Positions { cos, sin }
+    Positions { cos, sin, branches: Branches::none(time) }
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn self_attention_is_its_composition_in_rows_of_several_blocks() {
             [columns(w, 0, all), columns(w, all, kv), columns(w, all + kv, kv), output]
         };
         let composed = |x: Tensor<2>, w: Tensor<2>| {
-            let Positions { cos, sin } = positions(time, &x);
+            let Positions { cos, sin, .. } = positions(time, &x);
             let mask = mask::causal(time, &x.device());
             let [query, key, value, output] = weights(&w);
             let rotated = |weight: Tensor<2>, heads| {

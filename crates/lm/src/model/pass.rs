@@ -1,6 +1,7 @@
 //! A forward pass, as chosen when it begins.
 
 use burn::tensor::Tensor;
+use kernels::causal::Branches;
 
 use crate::Precision;
 use crate::cache::Caches;
@@ -13,6 +14,22 @@ pub(crate) struct Pass<'a> {
     pub(crate) precision: Precision,
     pub(crate) attention: AttentionPath<'a>,
     pub(crate) mlp: MlpPath,
+}
+
+/// How whole rows of a tensor are computed, all in the same way.
+#[derive(Debug, Clone)]
+pub(crate) struct RowLayout {
+    /// Position of each token in its text.
+    pub(crate) positions: Vec<usize>,
+    /// The texts in a row.
+    pub(crate) branches: Branches,
+}
+
+impl RowLayout {
+    /// Rows of `time` tokens that are one text each.
+    pub(crate) fn of_one_text(time: usize) -> Self {
+        Self { positions: (0..time).collect(), branches: Branches::none(time) }
+    }
 }
 
 /// How the tokens of a pass attend. Inference on the CPU has a decoder of its own (`inference::packed`).

@@ -5,17 +5,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 
 use super::batches::by_length;
 use super::config::PreferenceConfig;
 use super::example::{Example, Pair};
 use super::gradients::{Gradients, add, by_name, moved_to};
+use super::layout::Layout;
 use super::objective::{Backward, HiddenStates, PairLosses};
 use super::places::Places;
 use super::rows::{Rows, Unit};
 use crate::rotary::Rotary;
-use crate::tensors::{ids, values};
+use crate::tensors::values;
 use crate::{Decoder, ModelConfig, Precision};
 
 /// The results of a batch.
@@ -108,8 +109,9 @@ impl Loss {
         total: f32,
     ) -> BatchResults {
         let precision = self.config.precision;
-        let (tokens, time) = Self::tokens(rows, device);
-        let mut pass = model.whole_rows(&self.rotary, time, precision, device);
+        let layout = Layout::new(rows, device);
+        let tokens = layout.tensor(device);
+        let mut pass = model.whole_rows(&self.rotary, &layout.rows, precision, device);
         let mut x = model.embedded(tokens.clone());
         let mut inputs = Vec::with_capacity(model.model.layers.len());
         for (layer, block) in model.but_last().iter().enumerate() {
@@ -118,9 +120,9 @@ impl Loss {
         }
         let tracked = model.clone().train();
         let device = device.clone().autodiff();
-        let mut pass = tracked.whole_rows(&self.rotary, time, precision, &device);
+        let mut pass = tracked.whole_rows(&self.rotary, &layout.rows, precision, &device);
         let x = x.autodiff().require_grad();
-        let places = Places::new(rows, time);
+        let places = Places::new(rows, layout);
         let hidden = tracked.last_at(x.clone(), &mut pass, places.tensor(&device));
         let states = HiddenStates { model: &tracked, precision, places, hidden };
         let Backward { loss, rewards, gradients: back } =
@@ -216,22 +218,12 @@ impl Loss {
         device: &Device,
         precision: Precision,
     ) -> HiddenStates<'a> {
-        let (tokens, time) = Self::tokens(rows, device);
-        let mut pass = model.whole_rows(&self.rotary, time, precision, device);
-        let places = Places::new(rows, time);
+        let layout = Layout::new(rows, device);
+        let mut pass = model.whole_rows(&self.rotary, &layout.rows, precision, device);
+        let tokens = layout.tensor(device);
+        let places = Places::new(rows, layout);
         let hidden = model.hidden_at(tokens, &mut pass, places.tensor(device));
         HiddenStates { model, precision, places, hidden }
-    }
-
-    /// The tokens of some rows, padded to the longest, and that length.
-    fn tokens(rows: &Rows<'_>, device: &Device) -> (Tensor<2, Int>, usize) {
-        let rows = rows.ids();
-        let time = rows.iter().map(|ids| ids.len()).max().unwrap_or(1);
-        let mut tokens = vec![0; rows.len() * time];
-        for (slot, ids) in tokens.chunks_mut(time).zip(&rows) {
-            slot[..ids.len()].copy_from_slice(ids);
-        }
-        (ids(&tokens, [rows.len(), time], device), time)
     }
 }
 

@@ -3,6 +3,7 @@
 mod adapters;
 mod pairs;
 mod precision;
+mod shared;
 
 use super::*;
 use crate::LoraConfig;

@@ -6,6 +6,7 @@ use burn::tensor::activation::log_softmax;
 use super::super::gradients::{Gradients, by_name};
 use super::*;
 use crate::Precision;
+use crate::model::RowLayout;
 use crate::rotary::Rotary;
 use crate::tensors::{self, values};
 
@@ -104,7 +105,8 @@ fn formula(
     let rotary = Rotary::new(&checkpoint.config);
     let likelihood = |ids: &[u32], from: usize| {
         let time = ids.len();
-        let mut pass = model.whole_rows(&rotary, time, Precision::F32, &device);
+        let mut pass =
+            model.whole_rows(&rotary, &RowLayout::of_one_text(time), Precision::F32, &device);
         let hidden = model.hidden(tensors::ids(ids, [1, time], &device), &mut pass);
         let all = log_softmax(model.logits(hidden.flatten(0, 1), Precision::F32), 1);
         let of = |at: usize| {
