@@ -5,7 +5,7 @@
     python benches/real.py trees   MODEL --problems FILE --vllm ENV [--questions 4]
     python benches/real.py decode  MODEL --rows 64 [--vllm ENV] [--llama ENV --gguf FILE] [--runs 3]
     python benches/real.py prefill MODEL --rows 32 [--vllm ENV] [--llama ENV --gguf FILE] [--runs 3]
-    python benches/real.py lora    MODEL --peft ENV [--runs 3]
+    python benches/real.py lora    MODEL --peft ENV [--prompts] [--runs 3]
 
 MODEL is a Hugging Face directory, FILE of --problems is like GSM8K's test.jsonl, and every ENV is a virtual environment: with
 vLLM's CPU build, with tests/llama_cpp/requirements.txt, with benches/requirements.txt. `greedy` answers questions by `evaluate
@@ -13,7 +13,8 @@ run`, in turn here and with vLLM, and prints tokens per second, loading left out
 vLLM as policy and critic for some time, and prints how many requests vLLM was running, its own metric, every second. `trees`
 searches to the end, here and with vLLM, and prints CPU seconds per tree, those of the server among them. `decode` continues prompts
 of 64 tokens by 64, `prefill` reads prompts of 700 tokens, all of them different. `lora` trains adapters of all projections, of rank
-16, on 16 rows of 200 tokens, of which the last 120 are targets. What was measured is in target/bench/real-*.json.
+16, on 16 rows of 200 tokens, of which the last 120 are targets, or with `--prompts` on rows as `chat-gsm8k` makes them of GSM8K's
+solutions, in the mean: 377 tokens, 284 of them the prompt, whose first 218 all rows have in common. What was measured is in target/bench/real-*.json.
 """
 
 import argparse
@@ -233,16 +234,19 @@ def compare_rows(args, tokens, new):
 
 
 def compare_lora(args):
-    size = ["--rows", 16, "--tokens", 200, "--from", 80, "--rank", 16]
-    ours = [MEASURE, "train", args.model, *size, "--precision", "bf16", "--parts", 8, "--workers", CORES]
+    tokens, begun, shared = (377, 284, 218) if args.prompts else (200, 80, 0)
+    size = ["--rows", 16, "--tokens", tokens, "--from", begun, "--shared", shared, "--rank", 16]
+    ours = [MEASURE, "train", args.model, *size, "--precision", "bf16", "--parts", 4 if args.prompts else 8, "--workers", CORES]
     theirs = [args.peft / "bin" / "python", ROOT / "benches" / "theirs.py", "train", args.model, *size, "--parts", 4, "--threads", CORES]
-    jobs = {"here": ours, "PEFT, bf16": [*theirs, "--precision", "bf16"], "PEFT, f32": theirs}
+    jobs = {"here": ours, "PEFT, bf16": [*theirs, "--precision", "bf16"]}
+    if not args.prompts:
+        jobs["PEFT, f32"] = theirs
     found = {name: [] for name in jobs}
     for _ in range(args.runs):
         for name, job in jobs.items():
             found[name].append(job_seconds(job, 2))
     for name, runs in found.items():
-        rates = sorted(16 * 200 / seconds for seconds, _ in runs)
+        rates = sorted(16 * tokens / seconds for seconds, _ in runs)
         print(f"{name}: {statistics.median(rates):.1f} tokens per second ({rates[0]:.1f} to {rates[-1]:.1f}), peak "
               f"{max(memory for _, memory in runs) / 2**30:.1f} GiB")
     return found
@@ -266,6 +270,7 @@ def main():
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=130)
+    parser.add_argument("--prompts", action="store_true")
     args = parser.parse_args()
     args.questions = args.questions or {"greedy": 32, "search": 64, "trees": 4}.get(args.command)
     OUT.mkdir(parents=True, exist_ok=True)

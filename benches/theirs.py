@@ -37,6 +37,8 @@ def train(args):
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), weight_decay=0.05)
     for step in range(args.times):
         rows = [row(step * args.rows + i, args.tokens, model.config.vocab_size) for i in range(args.rows)]
+        begin = row(0, args.shared, model.config.vocab_size)
+        rows = [begin + ids[args.shared:] for ids in rows]
         ids = torch.tensor(rows, device=args.device)
         labels = ids.clone()
         labels[:, : args.from_] = -100
@@ -133,7 +135,7 @@ def main():
     jobs = {"train": train, "decode": decode, "reasoners": reasoners, "treequest": treequest_}
     parser.add_argument("job", choices=jobs)
     parser.add_argument("checkpoint", nargs="?")
-    for name in ["rows", "tokens", "new", "times", "width", "option", "nodes", "rank", "parts"]:
+    for name in ["rows", "shared", "tokens", "new", "times", "width", "option", "nodes", "rank", "parts"]:
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--from", dest="from_", type=int, default=0)
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")

@@ -228,7 +228,8 @@ pub(crate) fn train(
 
 /// The last row of the metrics: the cost of a run that trained on `tokens`, interrupted parts included, and what was left
 /// out. All in one row, because whoever adds up costs takes the last row of each start. The backward pass counts twice the
-/// forward pass. Logits count for every token, although those of questions are not computed.
+/// forward pass, and a beginning that rows have in common in each of them. Logits count for every token, although those of
+/// questions are not computed.
 fn totals(run: &TrainingRun<'_>, tokens: u64) -> serde_json::Value {
     let model = &run.start.config;
     let flops = 3 * tokens * (model.layer_flops() + model.logit_flops());

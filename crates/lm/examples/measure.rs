@@ -9,8 +9,9 @@
 //! ```
 //!
 //! `--tokens` is the length of a training row or prompt, `--new` the number of tokens to generate per row. In training,
-//! every token from `--from` on is a target (all by default), `--rank 16` trains adapters of all projections, and
-//! `--parts` is the number of micro-batches (one per worker by default). `--device cuda`, or `cuda:1`, runs on a GPU, if
+//! every token from `--from` on is a target (all by default), the first `--shared` tokens are the same in all rows (none by
+//! default), `--rank 16` trains adapters of all projections, and `--parts` is the number of micro-batches (one per worker by
+//! default). `--device cuda`, or `cuda:1`, runs on a GPU, if
 //! built for it (docs/DEVICES.md). `--precision bf16` generates with weights in bfloat16, and trains adapters beside such
 //! weights. Up to six rows are sampled, more are greedy.
 
@@ -93,8 +94,10 @@ fn train(checkpoint: &Checkpoint, numbers: &Numbers) -> Result<(), Failure> {
     let (rows, tokens) = (numbers.get("rows")?, numbers.get("tokens")?);
     let (times, workers) = (numbers.get("times")?, numbers.get("workers")?);
     let from = numbers.find("from")?.unwrap_or(1);
+    let vocabulary = checkpoint.config.vocab_size;
+    let begin = row(0, numbers.find("shared")?.unwrap_or(0), vocabulary);
     let example = |index| Example {
-        ids: row(index, tokens, checkpoint.config.vocab_size),
+        ids: [&begin, &row(index, tokens, vocabulary)[begin.len()..]].concat(),
         targets_from: Some(from),
         heads: Vec::new(),
         weight: 1.0,

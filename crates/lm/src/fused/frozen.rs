@@ -78,7 +78,7 @@ struct AdaptedState<const D: usize> {
     /// A and B.
     adapter: [Host; 2],
     scale: f32,
-    /// `scale * x A`.
+    /// `scale * x A`, transposed: `[rank, rows]`.
     inner: Vec<f32>,
     shape: [usize; D],
 }
@@ -107,16 +107,28 @@ pub(crate) fn frozen_linear<const D: usize>(x: &Tensor<D>, layer: &FrozenLinear)
     let parameters = [on_cpu(down), on_cpu(up)];
     let adapter = parameters.each_ref().map(|parameter| Host::of(parameter.plain()));
     let [down, up] = adapter.each_ref().map(Host::values);
-    let mut inner = View::new(x.values(), shape[D - 1]).times(View::new(down, rank));
+    // Transposed, here and below: the kernel is fast along a row of the result, and one of `rank` values is too short for it.
+    let down = View::new(down, rank).transposed();
+    let mut inner = down.times(View::new(x.values(), shape[D - 1]).transposed());
     for value in &mut inner {
         *value *= scale;
     }
     let width = out_shape[D - 1];
     let to = ViewMut { data: &mut out, stride: width };
-    View::new(&inner, rank).add_times(View::new(up, width), to);
+    columns(&inner, rank).add_times(View::new(up, width), to);
     let state = AdaptedState { x, weight, adapter, scale: *scale, inner, shape };
     let inputs = [&input, &parameters[0], &parameters[1]];
     finish(inputs, flex(out, out_shape), state, adapted_backward).expect(TRACKED_ALIKE)
+}
+
+/// A matrix `[rows, columns]` from its columns, one after the other.
+fn columns(values: &[f32], columns: usize) -> View<'_> {
+    View::new(values, values.len() / columns).transposed()
+}
+
+/// The values of a matrix with rows of `width` values, column by column.
+fn transposed(values: &[f32], width: usize) -> Vec<f32> {
+    (0..width).flat_map(|at| values[at..].iter().step_by(width).copied()).collect()
 }
 
 fn adapted_backward<const D: usize>(state: AdaptedState<D>, grad: &[f32]) -> [FlexTensor; 3] {
@@ -126,13 +138,14 @@ fn adapted_backward<const D: usize>(state: AdaptedState<D>, grad: &[f32]) -> [Fl
     let rank = down.len() / size;
     let width = up.len() / rank;
     let grad_rows = View::new(grad, width);
-    let grad_up = View::new(&inner, rank).transposed().times(grad_rows);
-    let mut grad_inner = grad_rows.times(View::new(up, width).transposed());
+    let grad_up = columns(&inner, rank).transposed().times(grad_rows);
+    let mut grad_inner = View::new(up, width).times(grad_rows.transposed());
     for value in &mut grad_inner {
         *value *= scale;
     }
-    let grad_inner = View::new(&grad_inner, rank);
-    let grad_down = View::new(x.values(), size).transposed().times(grad_inner);
+    let grad_inner = columns(&grad_inner, rank);
+    let grad_down = grad_inner.transposed().times(View::new(x.values(), size));
+    let grad_down = transposed(&grad_down, size);
     let mut grad_x = weight.gradient(grad);
     let to = ViewMut { data: &mut grad_x, stride: size };
     grad_inner.add_times(View::new(down, rank).transposed(), to);

@@ -12,14 +12,14 @@ use crate::Termination;
 const NAME: &str = "alphallm-0123";
 const DIR: &str = "/runs/round-01/policy";
 
-/// A server that loads adapters, or answers a request to do so with a status.
-fn fake(status: u16) -> Fake {
+/// A server that loads adapters, or does not know what that is.
+fn fake(loads: bool) -> Fake {
     let loaded = AtomicBool::new(false);
     Fake::start(VLLM, move |asked, _, reply| match asked.path.as_str() {
-        "/v1/load_lora_adapter" => {
-            loaded.store(status == 200, Ordering::SeqCst);
+        "/v1/load_lora_adapter" if loads => {
+            loaded.store(true, Ordering::SeqCst);
             let said = format!("LoRA adapter '{NAME}' added");
-            Reply::Whole(status, String::new(), said)
+            Reply::Whole(200, String::new(), said)
         }
         "/v1/models" if loaded.load(Ordering::SeqCst) => {
             let body = json!({"data": [{"id": "tiny"}, {"id": NAME, "parent": "tiny"}]});
@@ -36,7 +36,7 @@ fn connect(fake: &Fake) -> Result<Server, crate::Error> {
 
 #[test]
 fn a_server_loads_adapters_once_and_answers_with_them() {
-    let fake = fake(200);
+    let fake = fake(true);
     let server = connect(&fake).unwrap();
     assert_eq!(server.model(), NAME);
     write(&policy(server, Termination::Line), &[greedy("")]).unwrap();
@@ -51,7 +51,7 @@ fn a_server_loads_adapters_once_and_answers_with_them() {
 
 #[test]
 fn a_server_that_loads_no_adapters_is_refused_with_what_to_do() {
-    let error = connect(&fake(404)).unwrap_err().to_string();
+    let error = connect(&fake(false)).unwrap_err().to_string();
     for said in ["404", "--enable-lora", "--lora-modules alphallm-0123=/runs/round-01/policy"] {
         assert!(error.contains(said), "{error}");
     }

@@ -181,6 +181,9 @@ fn answer(asked: &Asked, style: Style) -> Reply {
     if asked.path == "/v1/models" {
         return whole(200, json!({"data": [{"id": "tiny"}]}));
     }
+    if asked.path != "/v1/completions" {
+        return whole(404, json!({"detail": "Not Found"}));
+    }
     let body = &asked.body;
     if style.strict && !body["min_p"].is_null() {
         let error = json!({"error": {"message": "Unrecognized request argument supplied: min_p"}});
