@@ -12,7 +12,7 @@ use crate::training::{self, Trained};
 pub(crate) struct Args {
     #[command(flatten)]
     compute: Compute,
-    /// The checkpoint with adapters. Its base is where its adapter_config.json names it.
+    /// The checkpoint with adapters. Its files name its base.
     #[arg(long)]
     model: PathBuf,
     /// Output folder for the whole model, in the type of the base's weights: in bf16 a change that is smaller than a weight's

@@ -93,7 +93,7 @@ pub(crate) fn own(labels: &[Dataset<Label>], most: usize) -> Result<Vec<Solution
     let mut of_seed = BTreeMap::<String, BTreeMap<String, Label>>::new();
     for dataset in labels {
         for label in dataset.rows()? {
-            if label.split == TRAIN && label.outcome == 1.0 {
+            if label.split == TRAIN && label.outcome > 0.5 {
                 let solutions = of_seed.entry(label.prompt_id.clone()).or_default();
                 solutions.entry(label.options.concat()).or_insert(label);
             }

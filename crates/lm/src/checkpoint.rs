@@ -31,6 +31,9 @@ use crate::{Decoder, Error, ModelConfig, Precision, Tokenizer, plain, tensor_fil
 /// run out of memory.
 const MOST_FRESH: u128 = 1 << 34;
 
+/// The files of a checkpoint: their names and contents.
+pub type NamedFiles = Vec<(String, Vec<u8>)>;
+
 /// A model with its configuration and tokenizer.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
@@ -129,7 +132,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer cannot be serialized.
-    pub fn files(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    pub fn files(&self) -> Result<NamedFiles, Error> {
         let mut files = self.files_beside_weights()?;
         files.push((WEIGHTS_FILE.to_owned(), self.weights()));
         Ok(files)
@@ -140,7 +143,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer cannot be serialized.
-    pub fn adapter_files(&self, base: &str) -> Result<Option<Vec<(String, Vec<u8>)>>, Error> {
+    pub fn adapter_files(&self, base: &str) -> Result<Option<NamedFiles>, Error> {
         let Some(lora) = self.model.lora() else { return Ok(None) };
         let mut files = self.files_beside_weights()?;
         files.extend(adapter::files(&self.model, &lora, base));
@@ -151,7 +154,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer cannot be serialized.
-    fn files_beside_weights(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    fn files_beside_weights(&self) -> Result<NamedFiles, Error> {
         let json = |value: &serde_json::Value| {
             serde_json::to_vec_pretty(value).expect("a JSON value always serializes")
         };

@@ -26,6 +26,7 @@ const PREFIX: &str = "base_model.model.";
 
 /// `adapter_config.json`. The keys that are not here have no effect on what the model computes.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the keys of PEFT's file")]
 struct AdapterConfig {
     peft_type: String,
     task_type: Option<String>,

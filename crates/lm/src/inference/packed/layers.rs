@@ -172,7 +172,9 @@ impl Linear {
                 |row, to| a.read(row * inputs, to),
                 |output, to| {
                     b.read(output * lora.rank, to);
-                    to.iter_mut().for_each(|value| *value *= lora.scale() as f32);
+                    for value in to {
+                        *value *= lora.scale() as f32;
+                    }
                 },
             ),
             _ => packed,
