@@ -28,7 +28,7 @@ pub enum ModelAt {
     },
 }
 
-/// What precedes a directory of adapters, after the `#` of a server's address.
+/// The separator between a server's address and a directory of adapters.
 const ADAPTERS: &str = "#lora:";
 
 impl FromStr for ModelAt {

@@ -33,13 +33,13 @@ pub struct InitialModel {
     dir: PathBuf,
     /// The weights, configuration and tokenizer.
     pub checkpoint: Checkpoint,
-    /// What adapters of it are beside.
+    /// The base of its adapters; of a whole model, the model itself.
     pub base: Base,
     /// Its recipe entry.
     pub input: Input,
 }
 
-/// What adapters in a folder that a stage wrote were trained beside. The path of the base is in the files of the adapters.
+/// The base of adapters: the model beside whose weights they were trained. Its path is in the files of the adapters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
     /// Hash of the base's contents.
@@ -47,10 +47,10 @@ pub struct Base {
 }
 
 impl Base {
-    /// The file that says it.
+    /// The file beside the adapters that holds it.
     pub const FILE: &str = "base.json";
 
-    /// What adapters in `dir` are beside; `None` if it has a whole model.
+    /// The base of the adapters in `dir`; `None` if it has a whole model.
     ///
     /// # Errors
     /// As [`Model::load`].
@@ -61,7 +61,7 @@ impl Base {
     }
 }
 
-/// Role of what adapters are beside.
+/// Role of a base.
 const BASE: &str = "base";
 
 impl InitialModel {
@@ -97,8 +97,8 @@ impl InitialModel {
 
 impl Model {
     /// Loads a checkpoint directory. A directory written by a stage is verified against its manifest; any other Hugging
-    /// Face directory, or PEFT's of adapters, is taken as it is and identified by a hash of its files. What is in memory already, in another role,
-    /// is not loaded again.
+    /// Face directory, or PEFT's of adapters, is taken as it is and identified by a hash of its files. What is in memory
+    /// already, in another role, is not loaded again.
     ///
     /// # Errors
     /// Exit 65 if the directory is incomplete, damaged or not supported.

@@ -52,7 +52,7 @@ impl Gated<'_> {
 struct Part<'a> {
     weights: Gated<'a>,
     left: &'a Left,
-    /// What low-rank matrices of the gate and of the values have of the rows.
+    /// The reduced rows for the gate and for the values ([`Packed::reduced`]).
     reduced: [Option<&'a Left>; 2],
     panels: Range<usize>,
     /// Its columns of each chunk of rows.

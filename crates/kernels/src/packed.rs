@@ -36,7 +36,7 @@ pub struct Packed {
     low_rank: Option<Box<LowRank>>,
 }
 
-/// What a product adds for a low-rank adapter: `x A B`.
+/// The matrices of a low-rank adapter, for which a product adds `x A B`.
 #[derive(Debug)]
 struct LowRank {
     /// A, `[inner, rank]`.
@@ -219,7 +219,7 @@ impl Packed {
     }
 }
 
-/// A chunk of rows, and what a weight's low-rank matrix has of them ([`Packed::reduced`]).
+/// A chunk of rows, with its reduced rows if the weight has an adapter ([`Packed::reduced`]).
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     pub(crate) left: &'a LeftChunk,

@@ -21,7 +21,7 @@ pub const ADAPTER_CONFIG_FILE: &str = "adapter_config.json";
 /// The weights of adapters, and of scalar heads that were learned with them.
 pub const ADAPTER_FILE: &str = "adapter_model.safetensors";
 
-/// What precedes a tensor's name in PEFT's files.
+/// The prefix of tensor names in PEFT's files.
 const PREFIX: &str = "base_model.model.";
 
 /// `adapter_config.json`. The keys that are not here have no effect on what the model computes.
@@ -61,7 +61,7 @@ fn none() -> String {
 }
 
 impl AdapterConfig {
-    /// What of it is not supported.
+    /// The first setting that is not supported.
     fn problem(&self) -> Option<&'static str> {
         let rules = [
             (self.peft_type == "LORA", "peft_type: only LORA is supported"),

@@ -43,7 +43,7 @@ pub(crate) struct ModelTensors<'a> {
     pub(crate) lora: Option<&'a LoraConfig>,
 }
 
-/// What to pack, and the precision to pack it in.
+/// A model to pack, and the precision to pack it in.
 struct Weights<'a> {
     model: ModelTensors<'a>,
     precision: Precision,

@@ -46,7 +46,7 @@ impl Fault {
     }
 }
 
-/// What came of a request.
+/// The outcome of sending a request.
 pub(crate) type Sent = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
 
 /// Reads the JSON body of a response.
