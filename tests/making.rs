@@ -350,6 +350,38 @@ fn an_experiment_says_what_it_is_and_plans_where_make_plans() {
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none(), "a plan makes nothing");
 }
 
+/// It cuts the questions into splits, and plans where make only plans.
+#[test]
+fn the_experiment_on_gsm8k_wants_a_model_and_questions() {
+    let (dir, runs) = folder();
+    let script = root().join("experiments/gsm8k.sh");
+    let ended = |words: &[&str]| {
+        let mut command = Command::new(&script);
+        command.args([runs.as_str(), "BUILD=:", "N=1"]).args(words).env("MAKEFLAGS", "n");
+        let output = command.env_remove("MAKELEVEL").output().unwrap();
+        (output.status.code(), said(&output))
+    };
+    let from = format!("FROM={}", dir.path().display());
+    let init = "INIT=data/base/policy";
+    for (words, problem) in [(&[from.as_str()][..], "INIT="), (&[init, &from], "no train.jsonl")] {
+        let (code, said) = ended(words);
+        assert!(code == Some(64) && said.contains(problem), "{code:?} {said}");
+    }
+    let questions = |count: usize| "{}\n".repeat(count);
+    std::fs::write(dir.path().join("train.jsonl"), questions(9)).unwrap();
+    std::fs::write(dir.path().join("test.jsonl"), questions(4)).unwrap();
+    let few = ended(&[init, &from, "LABELLED=8", "HELD_OUT=2"]);
+    assert!(few.0 == Some(64) && few.1.contains("train.jsonl has 9 questions"), "{few:?}");
+    let (code, plan) = ended(&[init, &from, "LABELLED=6", "HELD_OUT=2"]);
+    assert_eq!(code, Some(0), "{plan}");
+    assert!(plan.contains("control-labels") && plan.contains("sampled/round-01"), "{plan}");
+    let lines = |split: &str| {
+        let file = dir.path().join("laptop-gsm8k-data").join(split).with_extension("jsonl");
+        std::fs::read_to_string(file).unwrap().lines().count()
+    };
+    assert_eq!(["seeds", "validation", "test"].map(lines), [6, 2, 4]);
+}
+
 #[test]
 fn a_misspelt_variable_is_said() {
     let (_dir, runs) = folder();
