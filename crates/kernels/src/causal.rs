@@ -43,12 +43,6 @@ impl Branches {
         Self { trunk, ends: lengths.into_iter().scan(trunk, end).collect() }
     }
 
-    /// Whether the token at `query` sees the one at `key`.
-    pub fn sees(&self, query: usize, key: usize) -> bool {
-        let of = |token: usize| self.ends.iter().position(|&end| token < end);
-        key <= query && (key < self.trunk || query >= self.trunk && of(key) == of(query))
-    }
-
     /// Most keys that a token sees.
     fn most_keys(&self) -> usize {
         self.segments().map(|segment| segment.trunk + segment.to - segment.from).max().unwrap_or(0)
@@ -338,7 +332,7 @@ mod tests {
                 lengths.iter().scan(trunk, |at, n| Some(std::mem::replace(at, *at + n))).collect();
             let positions: Vec<usize> =
                 (0..trunk).chain(lengths.iter().flat_map(|&n| trunk..trunk + n)).collect();
-            let [output, gradient] = run(branches.clone(), &joined, &positions, &grad);
+            let [output, gradient] = run(branches, &joined, &positions, &grad);
             let mut expected = vec![0.0; gradient.len()];
             for (branch, (&from, &length)) in starts.iter().zip(&lengths).enumerate() {
                 let pick = |values: &[f32], width: usize| -> Vec<f32> {
@@ -356,9 +350,6 @@ mod tests {
                 for (at, token) in of(from, length).enumerate() {
                     let to = &mut expected[token * stride..][..stride];
                     to.iter_mut().zip(&back[at * stride..]).for_each(|(to, back)| *to += back);
-                    for (key_at, key) in of(from, length).enumerate() {
-                        assert_eq!(branches.sees(token, key), key_at <= at, "{token} {key}");
-                    }
                 }
             }
             near(&gradient, &expected);

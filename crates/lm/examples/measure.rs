@@ -77,16 +77,7 @@ fn row(index: usize, tokens: usize, vocabulary: usize) -> Vec<u32> {
 
 /// Adapters of every projection.
 fn adapters(rank: usize) -> LoraConfig {
-    let targets = [
-        Target::QProj,
-        Target::KProj,
-        Target::VProj,
-        Target::OProj,
-        Target::GateProj,
-        Target::UpProj,
-        Target::DownProj,
-    ];
-    LoraConfig { rank, alpha: 2.0 * rank as f64, targets: targets.to_vec() }
+    LoraConfig { rank, alpha: 2.0 * rank as f64, targets: Target::ALL.to_vec() }
 }
 
 /// Runs updates on batches of `rows` rows, in which every token from `--from` on is a target.

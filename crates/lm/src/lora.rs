@@ -45,16 +45,18 @@ pub enum Target {
     DownProj,
 }
 
-/// All projections of a block.
-const ALL_TARGETS: [Target; 7] = [
-    Target::QProj,
-    Target::KProj,
-    Target::VProj,
-    Target::OProj,
-    Target::GateProj,
-    Target::UpProj,
-    Target::DownProj,
-];
+impl Target {
+    /// All projections of a block.
+    pub const ALL: [Self; 7] = [
+        Self::QProj,
+        Self::KProj,
+        Self::VProj,
+        Self::OProj,
+        Self::GateProj,
+        Self::UpProj,
+        Self::DownProj,
+    ];
+}
 
 /// Upper limit of the rank, beyond any useful adapter.
 const MOST_RANK: usize = 1 << 14;
@@ -130,7 +132,7 @@ impl Decoder {
             let adapter = projection.adapter.as_ref()?;
             Some((target, adapter.rank(), adapter.alpha))
         };
-        let found: Vec<_> = ALL_TARGETS.into_iter().filter_map(&mut of).collect();
+        let found: Vec<_> = Target::ALL.into_iter().filter_map(&mut of).collect();
         let &(_, rank, alpha) = found.first()?;
         Some(LoraConfig { rank, alpha, targets: found.into_iter().map(|it| it.0).collect() })
     }
@@ -169,7 +171,7 @@ impl Decoder {
     /// The matrices of all adapters by their names, as a file holds them.
     pub(crate) fn adapters(&self) -> BTreeMap<String, HostTensor> {
         let mut matrices = BTreeMap::new();
-        for (name, projection) in self.clone().targeted(&ALL_TARGETS) {
+        for (name, projection) in self.clone().targeted(&Target::ALL) {
             let Some(adapter) = &projection.adapter else { continue };
             let names = MATRICES.map(|end| format!("{name}.{end}"));
             matrices.extend(names.into_iter().zip(adapter.to_stored()));
@@ -183,7 +185,7 @@ impl Decoder {
         if self.lora().is_none() {
             return self;
         }
-        for (_, projection) in self.targeted(&ALL_TARGETS) {
+        for (_, projection) in self.targeted(&Target::ALL) {
             if let Some(adapter) = projection.adapter.take() {
                 let weight = projection.weight.val();
                 let stored = weight.dtype();
