@@ -29,6 +29,12 @@ GPU_FEATURES ?=
 WORKERS   ?=
 # The most memory for what models have read, such as 8GiB; none is no limit.
 KV_MEMORY ?=
+# What runs the stages: nothing is one process of this machine, `local` JOBS of them, `slurm` a cluster, by the file CLUSTER. The
+# parts of an output are made by SHARDS processes or tasks; its bytes do not depend on it.
+ENGINE    ?=
+SHARDS    ?=
+JOBS      ?= 2
+CLUSTER   ?= cluster.toml
 # More arguments of these stages, such as --weak-critics of search.
 SEARCH_FLAGS   ?=
 CRITIQUE_FLAGS ?=

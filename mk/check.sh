@@ -46,8 +46,10 @@ check_path() {
 
 check_address() {
     [[ -z $value ]] && return
-    if [[ $value == *[[:space:]]* ]] || has_any_of "$commands"'(){}*!"'"'"'\' || [[ $value != http://* && $value != https://* ]]; then
-        refuse 'it has to be an address, http://host:port/v1#model'
+    if [[ $value != http* && -f $value ]]; then
+        check_path
+    elif [[ $value == *[[:space:]]* ]] || has_any_of "$commands"'(){}*!"'"'"'\' || [[ $value != http://* && $value != https://* ]]; then
+        refuse 'it has to be an address, http://host:port/v1#model, several with commas between them, or a file that has them'
     fi
 }
 
@@ -69,6 +71,12 @@ check() {
         ;;
     N | OF) check_not_empty && check_count ;;
     ARM_N) check_count ;;
+    ENGINE) [[ -z $value || $value == local || $value == slurm ]] || refuse 'it is local or slurm, or nothing for one process' ;;
+    SHARDS | JOBS)
+        check_number
+        [[ -z $value || $value =~ ^[1-9][0-9]{0,5}$ ]] || refuse 'it is a number from 1 to 999999'
+        ;;
+    CLUSTER) check_not_empty && check_path ;;
     WORKERS | RETRAIN | SERVER_LORA) check_number ;;
     R | P | RUNS | BASE | BIN | RESULTS) check_not_empty && check_path ;;
     DATA | INIT | FAST_INIT) check_path ;;

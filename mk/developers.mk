@@ -1,6 +1,6 @@
 # For developers.
 
-.PHONY: test reliability fuzz test-server test-real lint bench schemas
+.PHONY: test reliability fuzz test-server test-real test-slurm lint bench schemas
 ## test: run all tests
 test:
 	cargo build --release --locked --workspace --bins
@@ -51,6 +51,11 @@ $(REAL_ENV)/made: tests/real_model/requirements.txt
 test-real: $(REAL_ENV)/made
 	cargo build --release --locked --workspace --bins
 	$(REAL_ENV)/bin/python tests/real_model/test.py target/release
+
+## test-slurm: rounds on a cluster of two nodes on this machine; needs root, python3, and Debian's slurmctld slurmd slurm-client munge
+test-slurm:
+	cargo build --release --locked --workspace --bins
+	python3 tests/slurm/test.py target/release
 
 ## lint: formatting, clippy and documentation, as CI runs them
 # In the profile of the tests: its macros and build scripts are then compiled once.

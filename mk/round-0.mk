@@ -16,11 +16,11 @@ $(R)/world/validation/$(M): $(behind_validation:%=$(R)/world/%/$(M))
 endif
 
 $(Z)/policy/$(M): $(call toml,policy) $(TEXT) $(INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build $(R)/made-with
-	$(BIN)/finetune policy $(call flags,policy,0) $(compute) --text $(P)/text.toml --init $(INIT) \
+	$(whole)$(BIN)/finetune policy $(call flags,policy,0) $(compute) --text $(P)/text.toml --init $(INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
 $(Z)/fast_policy/$(M): $(call toml,fast-policy) $(TEXT) $(FAST_INIT)/config.json $(R)/world/seeds/$(M) $(R)/world/validation/$(M) | build
-	$(BIN)/finetune policy $(call flags,fast-policy,0) $(compute) --text $(P)/text.toml --init $(FAST_INIT) \
+	$(whole)$(BIN)/finetune policy $(call flags,fast-policy,0) $(compute) --text $(P)/text.toml --init $(FAST_INIT) \
 	  --seeds $(R)/world/seeds --validation $(R)/world/validation --out $(@D) $(done)
 
 $(Z)/evaluation/$(M): $(Z)/policy/$(M) $(SCALES) | build

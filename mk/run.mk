@@ -1,6 +1,7 @@
 # A run: what it was begun with, which its file made-with remembers, and what is refused.
 space := $() $()
 hash := \#
+comma := ,
 
 RUNS   ?= data/runs
 RUN    ?= $(or $(PRESET),tiny)
@@ -65,7 +66,8 @@ override TRAINER  := $(told_TRAINER)
 REMEMBERED := P INIT FAST_INIT DATA SPLITS IMPORT_FLAGS TRAINER
 
 # The address of a server, http://host:port/v1#model, that has the policy of the round before: it then writes the labels and the
-# searches, and so does SERVER_FAST for the rollouts. It may move, but the name of its model stays.
+# searches, and so does SERVER_FAST for the rollouts. It may move, but the name of its model stays. Several have commas between
+# them, or are lines of a file.
 SERVER      ?=
 SERVER_FAST ?= $(SERVER)
 # 1: the server is given the adapters of the round before (vLLM's /v1/load_lora_adapter), and need not be started again.
@@ -74,7 +76,7 @@ SERVER_LORA ?=
 address      = $(firstword $(subst $(hash), ,$(SERVER)))
 served       = $(if $(SERVER),$(if $(filter-out 0,$(SERVER_LORA)),$(address)$(hash)lora:$(1),$(SERVER)),$(1))
 served_fast  = $(if $(call given,SERVER_FAST),$(SERVER_FAST),$(call served,$(1)))
-model        = $(if $(1),$(hash)$(word 2,$(subst $(hash), ,$(1))))
+model        = $(if $(1),$(hash)$(word 2,$(subst $(hash), ,$(firstword $(subst $(comma), ,$(1))))))
 SERVED      := $(strip $(call model,$(SERVER)) $(call model,$(SERVER_FAST)))
 WAS_SERVED  := $(if $(wildcard $(R)/served-with),$(shell cat $(R)/served-with))
 
@@ -89,8 +91,13 @@ list    = $(or $(strip $(1)),none)
 another := give another RUN, or `make clean-run RUN=$(RUN)` first
 PRESETS := $(patsubst pipelines/%/policy.toml,%,$(wildcard pipelines/*/policy.toml))
 
+ifeq ($(ENGINE),slurm)
+$(if $(SHARDS),,$(error SHARDS is missing: how many tasks the job arrays of ENGINE=slurm have))
+$(if $(wildcard $(CLUSTER)),,$(error CLUSTER=$(CLUSTER): there is no such file; docs/guide/cluster.md has an example))
+endif
+
 # All but these are about a run, and about one that fits.
-NOT_OF_A_RUN := clean-run help test test-server test-real reliability fuzz lint schemas status build base bench results
+NOT_OF_A_RUN := clean-run help test test-server test-real test-slurm reliability fuzz lint schemas status build base bench results
 ifneq ($(filter-out $(NOT_OF_A_RUN),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(wildcard $(P)/policy.toml),)
 $(error $(if $(told_P),P=$(P),PRESET=$(PRESET)): there is no $(P)/policy.toml; presets are: $(call list,$(PRESETS)))

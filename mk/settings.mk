@@ -24,7 +24,15 @@ TEXT    := $(call chain,$(P)/text.toml)
 flags    = --config $(call settings,$(1)) --seed $(SEED) --round $(2) --force
 # More arguments of stages that run models, and of those that search trees.
 compute  = --device $(DEVICE) $(if $(WORKERS),--workers $(WORKERS))
+# Those of a stage that has JOBS processes on this machine: they share its cores.
+CORES   := $(if $(filter local,$(ENGINE)),$(shell getconf _NPROCESSORS_ONLN))
+each     = --device $(DEVICE) $(if $(or $(WORKERS),$(CORES)),--workers $(or $(WORKERS),$(shell expr \( $(CORES) + $(JOBS) - 1 \) / $(JOBS))))
 memory   = $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY))
+# What stands before a stage: $(rows) where several processes can make the parts, $(whole) before any other that takes long.
+# Without ENGINE it is nothing, and one process of this machine does it.
+run_by   = ENGINE=$(ENGINE) SHARDS=$(or $(SHARDS),$(JOBS)) JOBS=$(JOBS) CLUSTER=$(CLUSTER) LOGS=$(R)/logs mk/engine.sh
+rows     = $(if $(ENGINE),$(if $(TRIED),,$(run_by) rows ))
+whole    = $(if $(filter slurm,$(ENGINE)),$(run_by) whole )
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
 done     = $(if $(TRIED),,&& touch -c $@)
 

@@ -41,17 +41,17 @@ judged_by  = $(CRITICS:%=--critic $(1)/%)
 
 # --------------------------------------------------------------------------------------------------------- calls of stages
 # $(call search_with,<prompts>,<policy>,<its round>,<folder>): trajectories and nodes.
-search_with = $(BIN)/search $(call flags,search,$(3)) $(compute) $(memory) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(1) --policy $(call served,$(2)) \
+search_with = $(rows)$(BIN)/search $(call flags,search,$(3)) $(each) $(memory) $(SEARCH_FLAGS) --text $(P)/text.toml --tree $(call settings,tree) --prompts $(1) --policy $(call served,$(2)) \
 	  --fast-policy $(call served_fast,$(FAST)) $(call judged_by,$(JUDGES)/critics) --out-trajectories $(4)/trajectories --out-nodes $(4)/nodes $(done)
 # Its prerequisites, besides the prompts and the policy.
 SEARCHING  := $(call toml,search) $(TEXT) $(call toml,tree)
 # $(call score_with,<round>,<folder of the trajectories>,<folder>,[calibration]): critiques.
-score_with  = $(BIN)/critique score $(call flags,critique,$(1)) $(compute) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(2)/trajectories $(call judged_by,$(JUDGES)/critics) $(addprefix --confidence ,$(4)) --out $(3)/critiques $(done)
+score_with  = $(rows)$(BIN)/critique score $(call flags,critique,$(1)) $(each) $(CRITIQUE_FLAGS) --text $(P)/text.toml --trajectories $(2)/trajectories $(call judged_by,$(JUDGES)/critics) $(addprefix --confidence ,$(4)) --out $(3)/critiques $(done)
 # $(call filter_with,<prompts>,<folder of the trajectories>,<of the critiques>,<folder>): examples, pairs and steps.
-filter_with = $(BIN)/filter $(call flags,filter,$(ROUND)) $(FILTER_FLAGS) --prompts $(1) --trajectories $(2)/trajectories --critiques $(3)/critiques \
+filter_with = $(whole)$(BIN)/filter $(call flags,filter,$(ROUND)) $(FILTER_FLAGS) --prompts $(1) --trajectories $(2)/trajectories --critiques $(3)/critiques \
 	  --out-sft $(4)/sft --out-preferences $(4)/preferences --out-steps $(4)/steps $(done)
 # $(call measure,<policy>,<its round>,<settings>,<folder of the problems>,[splits],[text],[critics]): evaluates a policy.
-measure     = $(BIN)/evaluate run $(call flags,$(3),$(2)) $(compute) $(memory) --text $(P)/$(or $(6),text).toml --tree $(P)/tree.toml --policy $(1) --fast-policy $(FAST) \
+measure     = $(rows)$(BIN)/evaluate run $(call flags,$(3),$(2)) $(each) $(memory) --text $(P)/$(or $(6),text).toml --tree $(P)/tree.toml --policy $(1) --fast-policy $(FAST) \
 	  $(call judged_by,$(Z)/$(or $(7),critics)) $(foreach s,$(or $(5),$(SPLITS)),--problems $(R)/$(4)/$(s)) --out $(@D) $(done)
 # $(call scales,<settings>): its prerequisites, besides the policy and the problems.
 scales      = $(call chain,$(P)/$(1).toml) $(TEXT) $(call chain,$(P)/tree.toml) $(FAST)/$(M) $(call critics_in,$(Z)/critics)
@@ -84,11 +84,11 @@ endif
 # They learn from the policy's own solutions of labelled problems. Critics of earlier rounds exist already.
 ifneq ($(or $(RETRAIN),$(filter 1,$(ROUND))),)
 $(JUDGES)/labels/$(M): $(call toml,label) $(TEXT) $(JUDGES)/policy/$(M) | build
-	$(BIN)/critique label $(call flags,label,$(JUDGES_OF)) $(compute) --text $(P)/text.toml --policy $(call served,$(JUDGES)/policy) \
+	$(rows)$(BIN)/critique label $(call flags,label,$(JUDGES_OF)) $(each) --text $(P)/text.toml --policy $(call served,$(JUDGES)/policy) \
 	  --seeds $(R)/world/seeds --held-out $(R)/world/validation $(one_class) --out $(@D) $(done)
 
 $(call critics_in,$(JUDGES)/critics): $(JUDGES)/critics/%/$(M): $(P)/critic-%.toml $(CRITIC_BASES) $(TEXT) $(JUDGES)/labels/$(M) | build
-	$(BIN)/finetune critic $(call flags,critic-$*,$(JUDGES_OF)) $(compute) --text $(P)/text.toml --init $(JUDGES)/policy \
+	$(whole)$(BIN)/finetune critic $(call flags,critic-$*,$(JUDGES_OF)) $(compute) --text $(P)/text.toml --init $(JUDGES)/policy \
 	  --labels $(JUDGES)/labels $(one_class) --out $(@D) $(done)
 
 # The chance that a judged solution is right, given what these critics say of it: fitted to a search of the validation problems.
@@ -108,7 +108,7 @@ endif
 WRITES := $(shell grep -lE '^\[(writing|difficulty)\]' $(call toml,prompts) 2>/dev/null)
 BACK   := $(shell grep -lE '^(\[curriculum\]|backward)' $(call toml,prompts) 2>/dev/null)
 $(PROMPTED)/prompts/$(M): $(call toml,prompts) $(WORLD) $(if $(WRITES),$(TEXT) $(BEFORE)/policy/$(M)) $(if $(BACK),$(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))) | build
-	$(BIN)/synthesize prompts $(call flags,prompts,$(ROUND)) $(compute) --seeds $(R)/world/seeds \
+	$(whole)$(BIN)/synthesize prompts $(call flags,prompts,$(ROUND)) $(compute) --seeds $(R)/world/seeds \
 	  $(if $(WRITES),--policy $(call served,$(BEFORE)/policy) --author $(call served,$(INIT)) --text $(P)/text.toml) \
 	  $(if $(BACK),$(foreach k,$(PAST),--earlier $(call prompted,$(k))/prompts --kept $(call filtered,$(k))/sft)) \
 	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $(@D) $(done)
@@ -128,7 +128,7 @@ $(FILTERED)/sft/$(M): $(call toml,filter) $(SEARCHED)/trajectories/$(M) $(JUDGED
 LEARNED := $(if $(filter last,$(KEPT)),$(NOW),$(ROUNDS))
 PAIRS   := $(shell grep -l '^\[preferences\]' $(call toml,finetune) 2>/dev/null)
 # $(call finetune_from,<checkpoint>,<labels>): up to the examples.
-finetune_from = $(BIN)/finetune policy $(call flags,finetune,$(ROUND)) $(compute) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml \
+finetune_from = $(whole)$(BIN)/finetune policy $(call flags,finetune,$(ROUND)) $(compute) $(if $(TRAINER),--trainer $(TRAINER)) --text $(P)/text.toml \
 	  --init $(if $(filter base,$(START)),$(INIT),$(1)) --seeds $(R)/world/seeds $(addprefix --labels ,$(2))
 $(THIS)/policy/$(M): $(call toml,finetune) $(TEXT) $(addsuffix /$(M),$(LABELS)) $(foreach k,$(LEARNED),$(call filtered,$(k))/sft/$(M)) $(BEFORE)/policy/$(M) | build
 	$(call finetune_from,$(BEFORE)/policy,$(LABELS)) \
@@ -139,7 +139,7 @@ $(THIS)/policy/$(M): $(call toml,finetune) $(TEXT) $(addsuffix /$(M),$(LABELS)) 
 CONTROL_BEFORE := $(BEFORE)/$(if $(filter 1,$(ROUND)),policy,control)
 CONTROL_LABELS := $(LABELS) $(if $(SAMPLED),$(foreach k,$(LEARNED),$(A)/round-$(k)/control-labels))
 $(THIS)/control-labels/$(M): $(call toml,control-label) $(TEXT) $(R)/world/seeds/$(M) $(CONTROL_BEFORE)/$(M) | build
-	$(BIN)/critique label $(call flags,control-label,$(ROUND)) $(compute) --text $(P)/text.toml --policy $(call served,$(CONTROL_BEFORE)) \
+	$(rows)$(BIN)/critique label $(call flags,control-label,$(ROUND)) $(each) --text $(P)/text.toml --policy $(call served,$(CONTROL_BEFORE)) \
 	  --seeds $(R)/world/seeds $(one_class) --out $(@D) $(done)
 
 $(THIS)/control/$(M): $(call toml,finetune) $(TEXT) $(CONTROL_LABELS:%=%/$(M)) $(THIS)/policy/$(M) $(CONTROL_BEFORE)/$(M) | build

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use dataset::{Begin, Output, Recipe};
+use dataset::{Begin, Mode, Output, Recipe};
 use schema::Table;
 
 /// The root of the repository.
@@ -120,7 +120,8 @@ pub fn write_rows<T: Table>(dir: &Path, rows: &[T]) {
 /// Writes a dataset as another stage would, with so many rows per part.
 pub fn write_parts<T: Table>(dir: &Path, rows: &[T], part_rows: usize) {
     let ranges = dataset::chunk(rows.len(), part_rows);
-    let begun = Output::begin(dir, recipe(), ranges.len(), false).expect("the folder is writable");
+    let begun =
+        Output::begin(dir, recipe(), ranges.len(), Mode::Alone).expect("the folder is writable");
     let Begin::Work(output) = begun else { panic!("{} is there already", dir.display()) };
     for (index, range) in ranges.into_iter().enumerate() {
         output.write_part(index, &rows[range]).expect("the rows fit");
@@ -137,7 +138,8 @@ pub fn bytes(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         for entry in std::fs::read_dir(&folder).expect("the folder is there") {
             let path = entry.expect("the folder can be read").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name == ".state" && folder.join("_MANIFEST.json").exists() {
+            let state = name == ".state" && folder.join("_MANIFEST.json").exists();
+            if state || name == "logs" {
                 continue;
             }
             if path.is_dir() {

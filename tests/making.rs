@@ -253,6 +253,7 @@ fn a_server_may_move_and_its_model_may_not_change() {
     assert!(plan.contains("--policy http://one:80/v1#m") && plan.contains("served-with"), "{plan}");
     std::fs::write(run.join("served-with"), "#m #m\n").unwrap();
     planned(&both(&of, &["SERVER=https://two:443/v1#m"]));
+    planned(&both(&of, &["SERVER=http://two:80/v1#m,http://three:80/v1#m"]));
     refused(&both(&of, &["SERVER=http://one:80/v1#other"]), &["#m #m", "not #other #other"]);
     refused(&both(&of, &[]), &["give SERVER=http://host:port/v1#model"]);
     refused(&both(&of, &["SERVER=one:80"]), &["SERVER=one:80", "http://host:port/v1#model"]);
@@ -260,6 +261,72 @@ fn a_server_may_move_and_its_model_may_not_change() {
     std::fs::create_dir_all(run.join("round-01/trajectories")).unwrap();
     std::fs::write(run.join("round-01/trajectories/_MANIFEST.json"), "").unwrap();
     refused(&both(&of, &["SERVER=http://one:80/v1#m"]), &["was searched without SERVER"]);
+}
+
+#[test]
+fn an_engine_is_known_and_has_what_it_needs() {
+    let (dir, runs) = folder();
+    let of = [runs.as_str(), "RUN=run", "PRESET=smoke"];
+    let slurm = both(&of, &["ENGINE=slurm"]);
+    refused(&both(&of, &["ENGINE=slrum"]), &["ENGINE=slrum", "local or slurm"]);
+    refused(&slurm, &["SHARDS is missing"]);
+    let none = ["SHARDS=4", "CLUSTER=none.toml"];
+    refused(&both(&slurm, &none), &["CLUSTER=none.toml", "docs/guide/cluster.md"]);
+    for number in ["0", "-1", "x", "1;2", "1000000"] {
+        refused(&both(&of, &[&format!("SHARDS={number}")]), &["SHARDS="]);
+        refused(&both(&of, &[&format!("JOBS={number}")]), &["JOBS="]);
+    }
+    let before = |plan: &str, stage: &str| -> String {
+        let line = plan.lines().find(|line| line.contains(&format!("/{stage} --config")));
+        line.unwrap().split("target/release/").next().unwrap().to_owned()
+    };
+    let plan = planned(&both(&of, &["ENGINE=local", "SHARDS=4", "JOBS=2"]));
+    for stage in ["search", "critique label", "critique score", "evaluate run"] {
+        let engine = before(&plan, stage);
+        assert!(engine.contains("SHARDS=4 JOBS=2") && engine.ends_with("rows "), "{engine}");
+    }
+    assert_eq!(before(&plan, "finetune policy"), "");
+    let cluster = dir.path().join("cluster.toml");
+    std::fs::write(&cluster, "").unwrap();
+    let cluster = format!("CLUSTER={}", cluster.display());
+    let plan = planned(&both(&slurm, &["SHARDS=4", &cluster]));
+    assert!(before(&plan, "search").ends_with("rows "), "{plan}");
+    for stage in ["finetune policy", "synthesize prompts", "filter"] {
+        assert!(before(&plan, stage).ends_with("whole "), "{plan}");
+    }
+    // What only prints something needs no engine.
+    let told = ["ENGINE=local", "SEARCH_FLAGS=--estimate", "search"];
+    assert_eq!(before(&planned(&both(&of, &told)), "search"), "");
+}
+
+#[test]
+fn a_cluster_s_resources_are_those_of_all_and_of_the_stage() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("cluster.toml");
+    let read = |text: &str, words: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(root().join("mk/cluster.sh"));
+        command.arg(words[0]).arg(&file).args(&words[1..]);
+        let output = command.output().unwrap();
+        (output.status.success(), said(&output))
+    };
+    let text = "# ours\n[all]\npartition = \"main\" # the usual\ntime = \"4:00:00\"\nmem = 8\nsetup = \"a; b\"\n\n\
+                [search]\ntime = \"1:00:00\"\nat_once = 16\n";
+    let options = |stage| read(text, &["options", stage]).1;
+    assert_eq!(options("filter"), "--partition=main\n--time=4:00:00\n--mem=8\n");
+    assert_eq!(options("search"), "--partition=main\n--time=1:00:00\n--mem=8\n");
+    assert_eq!(read(text, &["setup", "search"]).1, "a; b\n");
+    assert_eq!(read(text, &["value", "search", "at_once"]).1, "16\n");
+    assert_eq!(read(text, &["value", "filter", "at_once"]).1, "\n");
+    for (text, line) in [
+        ("time = 1\n", "line 1: it belongs into a section"),
+        ("[all]\n[serach]\n", "line 2: there is no such stage"),
+        ("[all]\ntime = 4h\n", "line 2: a value is"),
+        ("[all]\ntime\n", "line 2: this is neither"),
+    ] {
+        let (accepted, message) = read(text, &["options", "search"]);
+        assert!(!accepted && message.contains(line), "{message}");
+    }
 }
 
 #[test]

@@ -74,6 +74,7 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     run(make(&killed, &["round", "ROUND=1", "WORKERS=2"]));
     assert_same(&calm, &killed);
 
+    shards_make_the_same(&calm, dir.path());
     nothing_is_left_to_do_until_a_preset_changes(&calm);
     no_synthesized_prompt_has_an_answer(&calm);
     every_evaluation_is_there(&calm);
@@ -84,6 +85,18 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     pairs_are_learned_from_where_an_arm_says_so(&calm);
     a_second_round_builds_on_the_first(&calm);
     rounds_start_and_learn_as_told(&dir.path().join("base"));
+}
+
+/// Several processes make the parts of each output.
+fn shards_make_the_same(calm: &Path, place: &Path) {
+    for shards in [1, 2, 4, 7] {
+        let shared = place.join(format!("shards-{shards}"));
+        let given = format!("SHARDS={shards}");
+        run(make(&shared, &["round", "ENGINE=local", "JOBS=2", &given]));
+        assert_same(calm, &shared);
+        let metrics = shared.join("round-01/trajectories/metrics.jsonl");
+        assert!(!dataset::MetricsLog::read(&metrics).unwrap().is_empty(), "gathered");
+    }
 }
 
 fn a_control_makes_as_many_updates(run_dir: &Path) {

@@ -9,13 +9,13 @@ mod totals;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dataset::{Dataset, METRICS, chunk};
+use dataset::{Dataset, Output, chunk};
 use decoding::{AnyModel, ModelAt, Runtime, TextConfig};
 use lm::Sampling;
-use schema::Prompt;
 use schema::labels::{HELD_OUT, TRAIN};
+use schema::{Label, Prompt};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Inference, Metrics, Plan, Preset};
+use stage::{Common, Failure, Inference, Metrics, Parts, Plan, Preset, Sharing};
 
 use labeller::Labeller;
 use labels::AllLabels;
@@ -27,6 +27,8 @@ pub(crate) struct Args {
     common: Common,
     #[command(flatten)]
     inference: Inference,
+    #[command(flatten)]
+    sharing: Sharing,
     /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
@@ -117,15 +119,18 @@ fn problems(
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if args.sharing.told(&[&args.out], args.common.json)? {
+        return Ok(());
+    }
     let files = args.common.files([("text", args.text.as_path())]);
     let preset: Preset<Config> = files.config()?;
     let text: Preset<TextConfig> = files.other("text")?;
     preset.value.validate()?;
-    let runtime = Runtime::for_inference(&args.inference, &text.value)?;
+    let runtime = Runtime::for_inference(&args.sharing.inference(&args.inference), &text.value)?;
     let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
     let open = |dir: &PathBuf| Ok::<_, Failure>(Dataset::<Prompt>::open(dir)?.require_rows()?);
     let held_out = args.held_out.as_ref().map(open).transpose()?;
-    let model = AnyModel::load("policy", &args.policy, &runtime)?;
+    let model = AnyModel::at("policy", &args.policy, &runtime)?;
     let plan = Plan {
         tool: "critique-label",
         common: &args.common,
@@ -146,25 +151,47 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let parts = chunk(problems.len(), preset.value.chunk_prompts);
     let would = format_args!("label {} problems in {} parts", problems.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
+    let work = work.shared(args.sharing).unless_shared(&args.out, parts.len(), |output| {
+        let mut metrics = Metrics::shared(&args.out, args.sharing)?;
+        complete(output, Totals::default(), &mut metrics, &problems, args).map(drop)
+    })?;
+    let Some(work) = work else { return Ok(()) };
     let policy = model.policy(&text.value)?;
     let each = problems.iter().map(|(p, _)| (p.prompt_id.as_str(), p.prompt.as_str()));
     let fitting = decoding::fitting(&policy, each).map_err(Failure::from)?;
     fitting.require("problems")?;
     let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
-    let mut metrics = Metrics::open(&args.out.join(METRICS))?;
+    let mut metrics = Metrics::shared(&args.out, args.sharing)?;
     let mut labeller = Labeller::new(policy, fitting, preset.value, &args.common);
-    stage::make_missing("label", &output, parts, &mut metrics, |part| {
+    let parts = Parts { label: "label", items: parts, sharing: args.sharing };
+    let whole = parts.make_missing(&output, &mut metrics, |part| {
         let rows = labeller.chunk(&problems[part.items])?;
         Ok((rows, [labeller.totals.clone()]))
     })?;
-    // Read back from disk: parts of an earlier run are not in this run's counters.
-    let labels = AllLabels { rows: output.rows()?, problems: &problems };
-    let totals = Totals { labels: Some(labels.classes()), ..labeller.totals };
+    let totals = labeller.totals;
+    let totals = match whole {
+        true => complete(output, totals, &mut metrics, &problems, args)?,
+        false => totals,
+    };
+    totals.warn();
+    totals.print(args.common.json)
+}
+
+/// Checks the labels and completes the output. `totals` counts what this process made; the labels of all are added.
+fn complete(
+    output: Output<Label>,
+    totals: Totals,
+    metrics: &mut Metrics,
+    problems: &[(Prompt, &'static str)],
+    args: &Args,
+) -> Result<Totals, Failure> {
+    // Read back from disk: parts that an earlier run or a shard made are not in the counters.
+    let labels = AllLabels { rows: output.rows()?, problems };
+    let totals = Totals { labels: Some(labels.classes()), ..totals };
     metrics.row(&totals)?;
     labels.check(args.allow_one_class)?;
     output.commit()?;
-    totals.warn();
-    totals.print(args.common.json)
+    Ok(totals)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ mod totals;
 use std::path::{Path, PathBuf};
 
 use critic::{Confidence, Head, confidence};
-use dataset::{Dataset, Files, Input, METRICS};
+use dataset::{Dataset, Files, Input};
 use decoding::{AnyModel, ModelAt, Runtime, TextConfig, models};
-use schema::Trajectory;
 use schema::critiques::CriticModels;
+use schema::{Critique, Trajectory};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Inference, Metrics, Plan, Preset, ResultExt};
+use stage::{Common, Failure, Inference, Metrics, Parts, Plan, Preset, ResultExt, Sharing};
 
 use agreement::Agreement;
 use judge::Judge;
@@ -28,6 +28,8 @@ pub(crate) struct Args {
     common: Common,
     #[command(flatten)]
     inference: Inference,
+    #[command(flatten)]
+    sharing: Sharing,
     /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
@@ -75,13 +77,16 @@ struct Settings<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if args.sharing.told(&[&args.out], args.common.json)? {
+        return Ok(());
+    }
     let files = args.common.files([("text", args.text.as_path())]);
     let preset: Preset<Config> = files.config()?;
     let text: Preset<TextConfig> = files.other("text")?;
     preset.value.validate()?;
-    let runtime = Runtime::for_inference(&args.inference, &text.value)?;
+    let runtime = Runtime::for_inference(&args.sharing.inference(&args.inference), &text.value)?;
     let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
-    let critics = models::load_critics(&args.critics, &runtime)?;
+    let critics = models::critics_at(&args.critics, &runtime)?;
     let (calibrated, confidence) = args.confidence.as_deref().map(calibration).transpose()?.unzip();
     let mut inputs = vec![trajectories.input("trajectories")];
     inputs.extend(critics.iter().map(|model| model.input().clone()));
@@ -93,6 +98,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let parts = trajectories.ranges();
     let would = format_args!("judge {} trajectories in {} parts", trajectories.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
+    let work = work.shared(args.sharing);
+    let work = work.unless_shared::<Critique>(&args.out, parts.len(), |output| {
+        output.commit()?;
+        Ok(())
+    })?;
+    let Some(work) = work else { return Ok(()) };
     let judge = Judge {
         critic: models::critic(&critics, &text.value)?,
         id: models::critics_id(&critics, &text.value)?,
@@ -103,14 +114,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     // Begun only now: critics that cannot be combined leave no begun folder and, with --force, cost no old one.
     let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
-    let mut metrics = Metrics::open(&args.out.join(METRICS))?;
+    let mut metrics = Metrics::shared(&args.out, args.sharing)?;
     let mut totals = Totals::default();
-    stage::make_missing("critique", &output, parts, &mut metrics, |part| {
+    let parts = Parts { label: "critique", items: parts, sharing: args.sharing };
+    let whole = parts.make_missing(&output, &mut metrics, |part| {
         let critiques = judge.part(&trajectories.part_rows(part.index)?, &mut totals)?;
         totals.require(trajectories.len())?;
         Ok((critiques, [totals.clone()]))
     })?;
-    output.commit()?;
+    if whole {
+        output.commit()?;
+    }
     totals.warn();
     totals.print(args.common.json)
 }

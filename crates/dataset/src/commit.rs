@@ -6,23 +6,33 @@ use std::path::Path;
 
 use crate::lost::{self, Lost};
 use crate::manifest::{MANIFEST, Manifest, PENDING};
-use crate::state::{self, Plan, State};
+use crate::state::{self, Check, Plan, State};
 use crate::{Error, atomic, layout};
 
-/// The way to begin.
+/// How a dataset is begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// The only writer; refuses to touch the work of another recipe.
+pub enum Mode {
+    /// By its only writer, which refuses to touch the work of another recipe.
     Alone,
-    /// The only writer; replaces the work of another recipe.
+    /// By its only writer, which replaces the work of another recipe.
     Replace,
-    /// The only writer; replaces whatever is complete, even by this recipe.
+    /// By its only writer, which replaces whatever is complete, even by this recipe.
     Again,
-    /// One of several writers of one recipe.
+    /// By one of several writers, which write different parts by the same recipe. After all of them have ended, a writer
+    /// that is alone commits the dataset.
+    ///
+    /// They take no lock: some file systems of clusters keep locks to a node. Temporary files are created exclusively, a part
+    /// is renamed into its place whole, and a part that two attempts write is the same in both. So the writers need nothing
+    /// from each other. What another writer finished is known by its size; the one who commits checks the hashes.
     Shard,
 }
 
 impl Mode {
+    /// How the only writer begins that replaces the work of another recipe if `force` is set.
+    pub fn only(force: bool) -> Self {
+        if force { Self::Replace } else { Self::Alone }
+    }
+
     /// Whether the work of another recipe is replaced.
     pub(crate) fn replaces(self) -> bool {
         matches!(self, Self::Replace | Self::Again)
@@ -147,8 +157,8 @@ fn keep_sound(dir: &Path, state: &State, plan: &Plan, manifest: &Manifest) -> Re
     }
     state.set_plan(plan)?;
     for entry in manifest.entries() {
-        if state::whole(entry, dir)? {
-            state.record(&plan.digest(), entry)?;
+        if state::whole(entry, dir, Check::Hash)? {
+            state.record(&plan.digest(), entry, None)?;
         }
     }
     Ok(())

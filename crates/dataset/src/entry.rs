@@ -40,6 +40,11 @@ impl Entry {
         self.rows.is_none_or(|rows| rows <= most_unpacked(self.bytes))
     }
 
+    /// Checks the size of the file, without reading it.
+    pub(crate) fn verify_size(&self, dir: &Path) -> Result<(), Error> {
+        self.open(&self.place(dir)).map(drop)
+    }
+
     /// Reads the file and checks its size and hash.
     pub(crate) fn verify(&self, dir: &Path) -> Result<(), Error> {
         let path = self.place(dir);

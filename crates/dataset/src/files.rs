@@ -21,7 +21,8 @@ impl FilesOutput {
     /// Begins or resumes writing the folder `dir` as its only writer, like [`Output::begin`](crate::Output::begin). Files
     /// that an unfinished run wrote are kept only if the recipe is the same.
     pub fn begin(dir: &Path, recipe: Recipe, force: bool) -> Result<Begin<Self>, Error> {
-        Ok(Work::begin(dir, plan(recipe), mode(force), refuse_foreign)?.map(|work| Self { work }))
+        Ok(Work::begin(dir, plan(recipe), Mode::only(force), refuse_foreign)?
+            .map(|work| Self { work }))
     }
 
     /// Whether [`Self::begin`] would find the folder `dir` complete. If not, nothing is begun: the folder stays as it is.
@@ -29,13 +30,13 @@ impl FilesOutput {
     /// # Errors
     /// As [`Self::begin`] for a folder that is complete by another recipe or damaged.
     pub fn is_done(dir: &Path, recipe: Recipe, force: bool) -> Result<bool, Error> {
-        Ok(Work::done(dir, &plan(recipe), mode(force))?.is_some())
+        Ok(Work::done(dir, &plan(recipe), Mode::only(force))?.is_some())
     }
 
     /// Writes a file atomically, replacing any of the same name.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         check_name(name)?;
-        self.work.write(name, None, bytes)
+        self.work.write(name, bytes)
     }
 
     /// Moves a file from the scratch folder into its place.
@@ -65,10 +66,6 @@ impl FilesOutput {
 
 fn plan(recipe: Recipe) -> Plan {
     Plan { kind: KIND.to_owned(), parts: 0, recipe }
-}
-
-fn mode(force: bool) -> Mode {
-    if force { Mode::Replace } else { Mode::Alone }
 }
 
 /// A complete and verified folder of files.

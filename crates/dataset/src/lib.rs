@@ -24,27 +24,33 @@ mod lock;
 mod lost;
 mod manifest;
 mod metrics;
+mod network;
 mod output;
 mod part;
 mod read;
 mod recipe;
 mod seed;
+mod standing;
 mod state;
 mod work;
 
 pub use atomic::{open_file, write_file};
 pub use chunk::chunk;
+pub use commit::Mode;
 pub use entry::Entry;
 pub use error::{Error, ErrorClass};
 pub use files::{Files, FilesOutput};
 pub use foreign::{ForeignRow, Holds, read_foreign_parquet};
 pub use manifest::{MANIFEST, Manifest};
 pub use metrics::{METRICS, MetricsLog};
+pub use network::locks_may_be_local;
 pub use output::Output;
 pub use part::parquet_size;
 pub use read::Dataset;
 pub use recipe::{Input, Recipe, digest_of};
 pub use seed::{place_of, row_id, seed_for};
+pub use standing::Standing;
+pub use state::scratch_of;
 pub use work::Begin;
 
 #[cfg(test)]

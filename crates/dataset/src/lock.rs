@@ -20,25 +20,12 @@ pub(crate) struct Lock {
 impl Lock {
     /// Locks `dir` for its only writer. Fails with [`Error::Locked`] if anyone else holds it.
     pub(crate) fn exclusive(dir: &Path, tool: &str) -> Result<Self, Error> {
-        Self::take(dir, tool, File::try_lock)
-    }
-
-    /// Locks `dir` for one of several writers that each write different parts.
-    pub(crate) fn shared(dir: &Path, tool: &str) -> Result<Self, Error> {
-        Self::take(dir, tool, File::try_lock_shared)
-    }
-
-    fn take(
-        dir: &Path,
-        tool: &str,
-        lock: fn(&File) -> Result<(), TryLockError>,
-    ) -> Result<Self, Error> {
         let path = dir.join(LOCK);
         let mut options = OpenOptions::new();
         // Not truncated, because the note in it is from whoever holds the lock.
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(Error::io("open", &path))?;
-        match lock(&file) {
+        match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::Locked { dir: dir.to_owned(), holder: holder(&mut file) });

@@ -7,12 +7,12 @@ use schema::Table;
 
 use crate::chunk::array_spec;
 use crate::commit::Mode;
-use crate::keys::Keys;
+use crate::entry::Entry;
 use crate::manifest::Manifest;
 use crate::part;
 use crate::state::Plan;
 use crate::work::{Begin, Work};
-use crate::{Error, Recipe, card, files};
+use crate::{Error, Recipe, card, files, keys};
 
 /// A table being written. Dropping it keeps the finished parts for the next run.
 #[derive(Debug)]
@@ -22,39 +22,29 @@ pub struct Output<T> {
 }
 
 impl<T: Table> Output<T> {
-    /// Begins or resumes writing the dataset in `dir`, which will have `parts` parts, as its only writer. Returns
-    /// [`Begin::UpToDate`] if the same recipe has already been followed to the end.
+    /// Begins or resumes writing the dataset in `dir`, which will have `parts` parts. Returns [`Begin::UpToDate`] if the same
+    /// recipe has already been followed to the end.
     ///
-    /// Work by another recipe is an error unless `force` is set. In that case its metrics and its manifest are removed
+    /// Work by another recipe is an error unless `mode` replaces it. In that case its metrics and its manifest are removed
     /// first, and then its parts, so that no reader ever sees a manifest whose parts are gone.
     pub fn begin(
         dir: &Path,
         recipe: Recipe,
         parts: usize,
-        force: bool,
+        mode: Mode,
     ) -> Result<Begin<Self>, Error> {
-        Self::start(dir, recipe, parts, if force { Mode::Replace } else { Mode::Alone })
-    }
-
-    /// Begins writing as one of several writers, which write different parts by the same recipe. After all of them have
-    /// ended, the dataset is committed by a writer that calls [`Self::begin`].
-    pub fn join(dir: &Path, recipe: Recipe, parts: usize) -> Result<Begin<Self>, Error> {
-        Self::start(dir, recipe, parts, Mode::Shard)
+        let plan = Plan { kind: T::tag(), parts, recipe };
+        let begun = Work::begin(dir, plan, mode, |_| Ok(()))?;
+        Ok(begun.map(|work| Self { work, table: PhantomData }))
     }
 
     /// Starts over a dataset that [`Self::begin`] found up to date, replacing all of it. Needed for tables that are made
     /// together, when another one of them has to be made again.
     pub fn again(dir: &Path, recipe: Recipe, parts: usize) -> Result<Self, Error> {
-        match Self::start(dir, recipe, parts, Mode::Again)? {
+        match Self::begin(dir, recipe, parts, Mode::Again)? {
             Begin::Work(output) => Ok(output),
             Begin::UpToDate(_) => unreachable!("what is to be made again is never up to date"),
         }
-    }
-
-    fn start(dir: &Path, recipe: Recipe, parts: usize, mode: Mode) -> Result<Begin<Self>, Error> {
-        let plan = Plan { kind: T::tag(), parts, recipe };
-        let begun = Work::begin(dir, plan, mode, |_| Ok(()))?;
-        Ok(begun.map(|work| Self { work, table: PhantomData }))
     }
 
     /// Returns the indices of the parts still to be written, in ascending order.
@@ -65,6 +55,37 @@ impl<T: Table> Output<T> {
     /// Writes part `index` atomically. A part that is already finished is left as it is. Several threads may write
     /// different parts.
     pub fn write_part(&self, index: usize, rows: &[T]) -> Result<(), Error> {
+        self.write_part_with(index, rows, None)
+    }
+
+    /// Writes part `index` like [`Self::write_part`], and notes that its rows belong to those of the part in `other`, which
+    /// is finished. See [`Self::belongs_to`].
+    pub fn write_part_beside<U: Table>(
+        &self,
+        index: usize,
+        rows: &[T],
+        other: &Output<U>,
+    ) -> Result<(), Error> {
+        self.write_part_with(index, rows, other.hash(index))
+    }
+
+    /// Whether the rows of the finished part `index` belong to those that `other` has now. They do not if two writers made
+    /// the same part at a time, with a model that does not repeat itself, and each wrote one of the tables last.
+    pub fn belongs_to<U: Table>(&self, index: usize, other: &Output<U>) -> Result<bool, Error> {
+        let beside = self.work.state().beside(&self.path(index))?;
+        Ok(beside.is_none_or(|hash| other.hash(index) == Some(hash)))
+    }
+
+    fn hash(&self, index: usize) -> Option<String> {
+        self.work.entry(&self.path(index)).map(|entry| entry.blake3)
+    }
+
+    fn write_part_with(
+        &self,
+        index: usize,
+        rows: &[T],
+        beside: Option<String>,
+    ) -> Result<(), Error> {
         if index >= self.work.parts() {
             let parts = self.work.parts();
             return Err(Error::Usage(format!("there is no part {index}: there are {parts}")));
@@ -75,7 +96,7 @@ impl<T: Table> Output<T> {
         }
         let place = self.work.dir().join(&path);
         let bytes = part::encode(rows, self.work.provenance(), &place)?;
-        self.work.write(&path, Some(rows.len() as u64), &bytes)
+        self.work.write_part(&path, rows.len() as u64, &bytes, beside)
     }
 
     /// Deletes part `index` if it is finished, so that it is missing again. When this returns, no crash can bring it
@@ -103,7 +124,7 @@ impl<T: Table> Output<T> {
     /// Writes a file beside the parts, for example `results.json`.
     pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         files::check_name(name)?;
-        self.work.write(name, None, bytes)
+        self.work.write(name, bytes)
     }
 
     /// Reads the keys of all parts back, then writes the card and the manifest, from when on the dataset exists.
@@ -115,19 +136,11 @@ impl<T: Table> Output<T> {
             let dir = self.work.dir().to_owned();
             return Err(Error::Incomplete { dir, missing: array_spec(&missing) });
         }
-        // From the files, because parts may come from other processes and from earlier runs.
-        self.verify_keys()?;
         let parts: Vec<String> = (0..self.work.parts()).map(|index| self.path(index)).collect();
+        let entries: Vec<Entry> = parts.iter().filter_map(|path| self.work.entry(path)).collect();
+        // From the files, because parts may come from other processes and from earlier runs.
+        keys::check::<T>(&entries, self.work.dir())?;
         self.work.commit(&parts, &card::columns::<T>())
-    }
-
-    fn verify_keys(&self) -> Result<(), Error> {
-        let mut keys = Keys::default();
-        for index in 0..self.work.parts() {
-            let Some(entry) = self.work.entry(&self.path(index)) else { continue };
-            part::add_keys::<T>(&entry, self.work.dir(), &mut keys)?;
-        }
-        Ok(())
     }
 
     fn path(&self, index: usize) -> String {

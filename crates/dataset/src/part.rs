@@ -18,7 +18,6 @@ use schema::{Table, View};
 
 use crate::Error;
 use crate::entry::{Entry, most_unpacked};
-use crate::keys::Keys;
 
 /// The `created_by` of the Parquet file: a constant without a version, so that equal rows give equal bytes.
 const CREATED_BY: &str = "alphallm";
@@ -85,8 +84,12 @@ pub(crate) fn decode_view<V: View>(entry: &Entry, dir: &Path) -> Result<Vec<V>, 
     gather::<V::Of, V>(entry, dir, Some(V::columns()), schema::view_batch)
 }
 
-/// Verifies a part and adds the keys of its rows to `keys`. No other column is decoded.
-pub(crate) fn add_keys<T: Table>(entry: &Entry, dir: &Path, keys: &mut Keys) -> Result<(), Error> {
+/// Verifies a part and calls `use_key` with the key of each row. No other column is decoded.
+pub(crate) fn for_each_key<T: Table>(
+    entry: &Entry,
+    dir: &Path,
+    mut use_key: impl FnMut(&str) -> Result<(), Error>,
+) -> Result<(), Error> {
     let place = entry.place(dir);
     for_each::<T>(entry, &place, Some(T::KEY), |batch, first| {
         for row in 0..batch.num_rows() {
@@ -96,7 +99,7 @@ pub(crate) fn add_keys<T: Table>(entry: &Entry, dir: &Path, keys: &mut Keys) -> 
                 path: place.clone(),
                 detail: format!("row {}: {what}", first + row),
             })?;
-            keys.add::<T>(&key.join("/"), dir)?;
+            use_key(&key.join("/"))?;
         }
         Ok(())
     })

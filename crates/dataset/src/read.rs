@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use schema::{Table, View};
 
 use crate::entry::Entry;
-use crate::keys::Keys;
 use crate::manifest::Manifest;
-use crate::{Error, Input, part};
+use crate::{Error, Input, keys, part};
 
 /// A complete and verified dataset.
 #[derive(Debug, Clone)]
@@ -27,11 +26,8 @@ impl<T: Table> Dataset<T> {
         let manifest = Manifest::read(dir)?;
         manifest.expect_kind(dir, &T::tag())?;
         manifest.files.iter().try_for_each(|entry| entry.verify(dir))?;
-        let mut keys = Keys::default();
-        // `add_keys` verifies the parts, so each of them is read only once here.
-        for entry in &manifest.parts {
-            part::add_keys::<T>(entry, dir, &mut keys)?;
-        }
+        // This verifies the parts, too, so each of them is read only once here.
+        keys::check::<T>(&manifest.parts, dir)?;
         Ok(Self { dir: dir.to_owned(), manifest, table: PhantomData })
     }
 

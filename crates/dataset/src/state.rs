@@ -3,6 +3,7 @@
 //! It is kept in `.state/` and deleted just before the manifest is published. A record is written before its file is
 //! renamed into place, so a file whose record is missing or does not match is not finished.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,9 @@ struct Record {
     /// The digest of the plan that the file was made for.
     plan: String,
     entry: Entry,
+    /// The hash of the part of another table that the file was made together with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beside: Option<String>,
 }
 
 /// The `.state` folder of one dataset.
@@ -88,10 +92,21 @@ impl State {
         write_json(&self.plan_path(), plan)
     }
 
-    /// Records that the file of `entry` is about to be moved into place.
-    pub(crate) fn record(&self, plan: &str, entry: &Entry) -> Result<(), Error> {
-        let record = Record { plan: plan.to_owned(), entry: entry.clone() };
+    /// Records that the file of `entry` is about to be moved into place, made together with a file of the hash `beside`.
+    pub(crate) fn record(
+        &self,
+        plan: &str,
+        entry: &Entry,
+        beside: Option<String>,
+    ) -> Result<(), Error> {
+        let record = Record { plan: plan.to_owned(), entry: entry.clone(), beside };
         write_json(&self.record_path(&entry.path), &record)
+    }
+
+    /// Returns the hash of what the file at `path` was made together with, if its record has one.
+    pub(crate) fn beside(&self, path: &str) -> Result<Option<String>, Error> {
+        let record = read_json::<Record>(&self.record_path(path))?;
+        Ok(record.and_then(|record| record.beside))
     }
 
     /// Deletes the record of a finished file, durably: when this returns, no crash can bring the record back.
@@ -102,11 +117,11 @@ impl State {
     }
 
     /// Returns the files that were finished for `plan` and are unchanged, in the order of their names.
-    pub(crate) fn finished(&self, plan: &str) -> Result<Vec<Entry>, Error> {
+    pub(crate) fn finished(&self, plan: &str, check: Check) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for path in list(&self.records())? {
             let Some(record) = read_json::<Record>(&path)? else { continue };
-            if record.plan == plan && whole(&record.entry, &self.dir)? {
+            if record.plan == plan && whole(&record.entry, &self.dir, check)? {
                 entries.push(record.entry);
             }
         }
@@ -142,7 +157,8 @@ impl State {
 
     /// Deletes the records of all files but `keep`, and the list of files being replaced.
     pub(crate) fn forget(&self, keep: &[Entry]) -> Result<(), Error> {
-        let kept: Vec<PathBuf> = keep.iter().map(|entry| self.record_path(&entry.path)).collect();
+        let kept = keep.iter().map(|entry| self.record_path(&entry.path));
+        let kept: BTreeSet<PathBuf> = kept.collect();
         for path in list(&self.records())? {
             if !kept.contains(&path) {
                 atomic::remove(&path)?;
@@ -153,14 +169,14 @@ impl State {
 
     /// Creates the folder for the caller's own unfinished work, and returns its path.
     pub(crate) fn scratch(&self) -> Result<PathBuf, Error> {
-        let path = self.dir.join(STATE).join("scratch");
+        let path = scratch_of(&self.dir);
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         Ok(path)
     }
 
     /// Deletes the caller's unfinished work.
     pub(crate) fn clear_scratch(&self) -> Result<(), Error> {
-        remove_folder(&self.dir.join(STATE).join("scratch"))
+        remove_folder(&scratch_of(&self.dir))
     }
 
     /// Deletes the whole state folder, once the dataset is finished.
@@ -193,9 +209,28 @@ struct Replaced {
     files: Vec<Entry>,
 }
 
+/// Returns the folder for unfinished work of the writers of the dataset in `dir`. It goes when the dataset is committed, or
+/// when another recipe takes over.
+pub fn scratch_of(dir: &Path) -> PathBuf {
+    dir.join(STATE).join("scratch")
+}
+
+/// How a file is compared with its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// By its size alone, without reading it.
+    Size,
+    /// By its size and its hash.
+    Hash,
+}
+
 /// Whether a file is unchanged since it was written.
-pub(crate) fn whole(entry: &Entry, dir: &Path) -> Result<bool, Error> {
-    match entry.verify(dir) {
+pub(crate) fn whole(entry: &Entry, dir: &Path, check: Check) -> Result<bool, Error> {
+    let compared = match check {
+        Check::Size => entry.verify_size(dir),
+        Check::Hash => entry.verify(dir),
+    };
+    match compared {
         Err(Error::Damaged { .. }) => Ok(false),
         other => other.map(|()| true),
     }

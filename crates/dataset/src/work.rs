@@ -1,6 +1,6 @@
 //! Beginning, resuming and committing, shared by tables and plain files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::entry::Entry;
 use crate::layout::{DATA, ours, temporary};
 use crate::lock::Lock;
 use crate::manifest::{MANIFEST, Manifest};
-use crate::state::{self, Plan, State};
+use crate::state::{self, Check, Plan, State};
 use crate::{Error, METRICS, card, lost};
 
 /// The outcome of beginning: nothing to do, or work to do.
@@ -34,7 +34,7 @@ impl<W> Begin<W> {
     }
 }
 
-/// A dataset being written. The lock is held until this is dropped.
+/// A dataset being written. The lock of an only writer is held until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Work {
     dir: PathBuf,
@@ -43,7 +43,7 @@ pub(crate) struct Work {
     state: State,
     finished: Mutex<BTreeMap<String, Entry>>,
     mode: Mode,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl Work {
@@ -61,8 +61,10 @@ impl Work {
         }
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let lock = match mode {
-            Mode::Shard => Lock::shared(dir, &plan.recipe.tool)?,
-            Mode::Alone | Mode::Replace | Mode::Again => Lock::exclusive(dir, &plan.recipe.tool)?,
+            Mode::Shard => None,
+            Mode::Alone | Mode::Replace | Mode::Again => {
+                Some(Lock::exclusive(dir, &plan.recipe.tool)?)
+            }
         };
         let (state, digest) = (State::of(dir), plan.digest());
         let known = match commit::left(dir, &state, &plan, mode)? {
@@ -74,7 +76,8 @@ impl Work {
             admit(dir)?;
         }
         settle_plan(dir, &state, &plan, mode, known)?;
-        let finished = state.finished(&digest)?;
+        let check = if mode == Mode::Shard { Check::Size } else { Check::Hash };
+        let finished = state.finished(&digest, check)?;
         // Not beside other shards: what looks like a leftover may be a file that one of them is writing.
         if mode != Mode::Shard {
             sweep(dir, &state, &finished)?;
@@ -120,13 +123,27 @@ impl Work {
         self.lock().get(path).cloned()
     }
 
-    /// Writes a file of the dataset atomically. Several threads may write different files.
-    pub(crate) fn write(&self, path: &str, rows: Option<u64>, bytes: &[u8]) -> Result<(), Error> {
-        let blake3 = blake3::hash(bytes).to_hex().to_string();
-        let entry = Entry { path: path.to_owned(), rows, bytes: bytes.len() as u64, blake3 };
-        let place = self.prepare(&entry)?;
+    /// Writes a file of the dataset that has no rows atomically. Several threads may write different files.
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.put(entry(path, None, bytes), bytes, None)
+    }
+
+    /// Writes a part of `rows` rows atomically, made together with a file of the hash `beside`. Several threads may write
+    /// different parts.
+    pub(crate) fn write_part(
+        &self,
+        path: &str,
+        rows: u64,
+        bytes: &[u8],
+        beside: Option<String>,
+    ) -> Result<(), Error> {
+        self.put(entry(path, Some(rows), bytes), bytes, beside)
+    }
+
+    fn put(&self, entry: Entry, bytes: &[u8], beside: Option<String>) -> Result<(), Error> {
+        let place = self.prepare(&entry, beside)?;
         atomic::write(&place, bytes)?;
-        self.lock().insert(path.to_owned(), entry);
+        self.lock().insert(entry.path.clone(), entry);
         Ok(())
     }
 
@@ -148,7 +165,7 @@ impl Work {
         atomic::open_file(from)?.sync_all().map_err(Error::io("flush", from))?;
         let (bytes, blake3) = atomic::digest(from)?;
         let entry = Entry { path: path.to_owned(), rows: None, bytes, blake3 };
-        let place = self.prepare(&entry)?;
+        let place = self.prepare(&entry, None)?;
         atomic::rename(from, &place)?;
         self.lock().insert(path.to_owned(), entry);
         Ok(())
@@ -175,11 +192,11 @@ impl Work {
         Ok(manifest)
     }
 
-    fn prepare(&self, entry: &Entry) -> Result<PathBuf, Error> {
+    fn prepare(&self, entry: &Entry, beside: Option<String>) -> Result<PathBuf, Error> {
         let place = entry.place(&self.dir);
         let folder = place.parent().unwrap_or(&self.dir);
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        self.state.record(&self.digest, entry)?;
+        self.state.record(&self.digest, entry, beside)?;
         Ok(place)
     }
 
@@ -187,6 +204,11 @@ impl Work {
         // A poisoned lock is fine: a panic elsewhere cannot leave the map half changed.
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn entry(path: &str, rows: Option<u64>, bytes: &[u8]) -> Entry {
+    let blake3 = blake3::hash(bytes).to_hex().to_string();
+    Entry { path: path.to_owned(), rows, bytes: bytes.len() as u64, blake3 }
 }
 
 /// Deletes the state folder of a complete dataset, where a writer was killed before it could.
@@ -244,7 +266,8 @@ fn settle_plan(
 /// Deletes files that earlier runs left unfinished or that are being replaced. Fails if `data` has any file that this
 /// program did not write.
 fn sweep(dir: &Path, state: &State, finished: &[Entry]) -> Result<(), Error> {
-    let keep = |path: &Path| finished.iter().any(|entry| entry.place(dir) == path);
+    let kept: BTreeSet<PathBuf> = finished.iter().map(|entry| entry.place(dir)).collect();
+    let keep = |path: &Path| kept.contains(path);
     for entry in state.known()? {
         let place = entry.place(dir);
         if !keep(&place) {

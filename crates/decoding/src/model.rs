@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use critic::quality::{self, Quality};
 use dataset::{Files, Input};
@@ -13,15 +13,16 @@ use stage::{Failure, ResultExt};
 
 use crate::{Error, Runtime, TextConfig};
 
-/// A model that is ready for inference, with its recipe entry.
+/// A model for inference, with its recipe entry. Its weights are loaded when they are first needed: who only has to know
+/// which model it is, such as a plan, does not wait for them.
 #[derive(Debug)]
 pub struct Model {
     /// Its role in the stage: `policy`, `critic`...
     name: String,
     /// Its directory.
     dir: PathBuf,
-    /// The model. Several roles may share it.
-    pub engine: Arc<Engine>,
+    runtime: Runtime,
+    loaded: OnceLock<Arc<Engine>>,
     /// Its recipe entry.
     pub input: Input,
 }
@@ -53,7 +54,7 @@ impl Base {
     /// The base of the adapters in `dir`; `None` if it has a whole model.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// As [`Model::at`].
     pub fn of(dir: &Path) -> Result<Option<Self>, Failure> {
         let base = lm::checkpoint::base_of(dir).map_err(named(BASE, dir))?;
         let content = |base: PathBuf| Ok(Self { content: verified(BASE, &base)?.content });
@@ -69,7 +70,7 @@ impl InitialModel {
     /// is that of the file.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// As [`Model::at`].
     pub fn load(
         name: &str,
         dir: &Path,
@@ -91,29 +92,42 @@ impl InitialModel {
     pub fn trained(self, checkpoint: &Checkpoint, runtime: &Runtime) -> Model {
         let Self { name, dir, input, .. } = self;
         let engine = Engine::new(checkpoint, &runtime.devices, runtime.precision, runtime.options);
-        Model { name, dir, engine: Arc::new(engine), input }
+        let loaded = OnceLock::from(Arc::new(engine));
+        Model { name, dir, runtime: runtime.clone(), loaded, input }
     }
 }
 
 impl Model {
-    /// Loads a checkpoint directory. A directory written by a stage is verified against its manifest; any other Hugging
-    /// Face directory, or PEFT's of adapters, is taken as it is and identified by a hash of its files. What is in memory
-    /// already, in another role, is not loaded again.
+    /// The model in a checkpoint directory. A directory written by a stage is verified against its manifest; any other Hugging
+    /// Face directory, or PEFT's of adapters, is taken as it is and identified by a hash of its files.
     ///
     /// # Errors
-    /// Exit 65 if the directory is incomplete, damaged or not supported.
-    pub fn load(name: &str, dir: &Path, runtime: &Runtime) -> Result<Self, Failure> {
-        let input = verified(name, dir)?;
-        let engine = runtime.engine(dir, &input.content).map_err(named(name, dir))?;
-        Ok(Self { name: name.to_owned(), dir: dir.to_owned(), engine, input })
+    /// Exit 65 if the directory is incomplete or damaged.
+    pub fn at(name: &str, dir: &Path, runtime: &Runtime) -> Result<Self, Failure> {
+        let (input, runtime) = (verified(name, dir)?, runtime.clone());
+        let (name, dir) = (name.to_owned(), dir.to_owned());
+        Ok(Self { name, dir, runtime, loaded: OnceLock::new(), input })
+    }
+
+    /// The model in memory. What is there already, in another role, is not loaded again.
+    ///
+    /// # Errors
+    /// Exit 65 if the model is not supported.
+    pub fn engine(&self) -> Result<&Arc<Engine>, Error> {
+        if let Some(engine) = self.loaded.get() {
+            return Ok(engine);
+        }
+        let engine = self.runtime.engine(&self.dir, &self.input.content);
+        let engine = engine.map_err(named(&self.name, &self.dir))?;
+        Ok(self.loaded.get_or_init(|| engine))
     }
 
     /// The model as a policy.
     ///
     /// # Errors
-    /// Exit 65 if the model cannot end a solution.
+    /// Exit 65 if the model is not supported, or cannot end a solution.
     pub fn policy(&self, text: &TextConfig) -> Result<Policy, Failure> {
-        let policy = Policy::new(self.engine.clone(), text.policy.clone());
+        let policy = Policy::new(self.engine()?.clone(), text.policy.clone());
         Ok(policy.map_err(named(&self.name, &self.dir))?)
     }
 
@@ -178,7 +192,11 @@ mod tests {
             std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
         }
         let runtime = Runtime::single_thread();
-        let load = || Model::load("policy", dir.path(), &runtime).unwrap().input.content;
+        let load = || {
+            let model = Model::at("policy", dir.path(), &runtime).unwrap();
+            model.engine().unwrap();
+            model.input.content
+        };
         let first = load();
         assert_eq!(load(), first);
         let config = dir.path().join("config.json");
@@ -191,14 +209,15 @@ mod tests {
     fn a_model_with_several_roles_is_in_memory_once() {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../lm/tests/fixtures/qwen2-shards");
         let runtime = Runtime::single_thread();
-        let load = |name, runtime: &Runtime| Model::load(name, dir.as_ref(), runtime).unwrap();
+        let load = |name, runtime: &Runtime| Model::at(name, dir.as_ref(), runtime).unwrap();
         let (policy, critic) = (load("policy", &runtime), load("critic-0", &runtime));
-        assert!(Arc::ptr_eq(&policy.engine, &critic.engine));
+        let same = |a: &Model, b: &Model| Arc::ptr_eq(a.engine().unwrap(), b.engine().unwrap());
+        assert!(same(&policy, &critic));
         assert_eq!(
             (policy.input.name.as_str(), critic.input.name.as_str()),
             ("policy", "critic-0")
         );
         let other = load("policy", &Runtime::single_thread());
-        assert!(!Arc::ptr_eq(&policy.engine, &other.engine), "another run's");
+        assert!(!same(&policy, &other), "another run's");
     }
 }

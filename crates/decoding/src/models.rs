@@ -26,21 +26,21 @@ pub struct Models {
 }
 
 impl Models {
-    /// Loads all models. A fast policy at the policy's path is not loaded again.
+    /// All models, none of which is loaded yet. A fast policy at the policy's path is the policy.
     ///
     /// # Errors
-    /// As [`AnyModel::load`].
-    pub fn load(
+    /// As [`AnyModel::at`].
+    pub fn at(
         policy: &ModelAt,
         fast_policy: &ModelAt,
         critics: &[ModelAt],
         runtime: &Runtime,
     ) -> Result<Self, Failure> {
-        let critics = load_critics(critics, runtime)?;
+        let critics = critics_at(critics, runtime)?;
         Ok(Self {
-            policy: AnyModel::load("policy", policy, runtime)?,
+            policy: AnyModel::at("policy", policy, runtime)?,
             fast_policy: (fast_policy != policy)
-                .then(|| AnyModel::load(FAST, fast_policy, runtime))
+                .then(|| AnyModel::at(FAST, fast_policy, runtime))
                 .transpose()?,
             critics,
         })
@@ -110,13 +110,16 @@ impl Models {
 /// # Errors
 /// Exit 65 if two models have the same head, a mark is not a single token, or a model has no heads.
 pub fn critic(models: &[AnyModel], text: &TextConfig) -> Result<Critic, Failure> {
-    let engines = models.iter().filter_map(|any| match any {
-        AnyModel::Model(model) if !any.answers_in_words() => Some(model.engine.clone()),
-        _ => None,
-    });
-    let critic = Critic::new(engines.collect(), &text.policy.format, &text.critic);
+    let (mut engines, mut in_words) = (Vec::new(), Vec::new());
+    for model in models {
+        match model.with_heads()? {
+            Some(engine) => engines.push(engine.clone()),
+            None => in_words.push(model),
+        }
+    }
+    let critic = Critic::new(engines, &text.policy.format, &text.critic);
     let mut critic = critic.map_err(Error::from)?;
-    for model in models.iter().filter(|model| model.answers_in_words()) {
+    for model in in_words {
         let heads = model.heads(text)?;
         if heads.is_empty() {
             let label = model.label();
@@ -139,17 +142,17 @@ pub fn critics_id(models: &[AnyModel], text: &TextConfig) -> Result<String, Fail
     Ok(dataset::digest_of(&(contents, text))?)
 }
 
-/// Loads the critics.
+/// The critics, none of which is loaded yet.
 ///
 /// # Errors
-/// As [`AnyModel::load`]; also exit 65 if a server does not return the log-probabilities that scoring in words needs.
-pub fn load_critics(critics: &[ModelAt], runtime: &Runtime) -> Result<Vec<AnyModel>, Failure> {
-    let load = |(i, at): (usize, &ModelAt)| {
-        let critic = AnyModel::load(&format!("critic-{i}"), at, runtime)?;
-        if let AnyModel::Server(server, _) = &critic {
-            server.require_likeliest().map_err(Error::from)?;
+/// As [`AnyModel::at`]; also exit 65 if a server does not return the log-probabilities that scoring in words needs.
+pub fn critics_at(critics: &[ModelAt], runtime: &Runtime) -> Result<Vec<AnyModel>, Failure> {
+    let one = |(i, at): (usize, &ModelAt)| {
+        let critic = AnyModel::at(&format!("critic-{i}"), at, runtime)?;
+        if let AnyModel::Server(servers, _) = &critic {
+            servers.require_likeliest().map_err(Error::from)?;
         }
         Ok(critic)
     };
-    critics.iter().enumerate().map(load).collect()
+    critics.iter().enumerate().map(one).collect()
 }

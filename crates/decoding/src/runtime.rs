@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use lm::engine::EngineOptions;
 use lm::{Engine, Precision};
-use policy::{Server, ServerOptions};
+use policy::{Server, ServerOptions, Servers};
 use stage::{Compute, Device, Failure, Inference};
 
 use crate::TextConfig;
@@ -19,7 +19,7 @@ pub struct Runtime {
     pub devices: Vec<lm::device::Device>,
     /// Workers and batch size for inference.
     pub options: EngineOptions,
-    /// Maximum number of concurrent requests to a server.
+    /// Maximum number of concurrent requests to each server.
     pub requests: usize,
     /// Precision of inference on the CPU.
     pub precision: Precision,
@@ -32,11 +32,14 @@ struct Loaded {
     /// By the hashes of their contents.
     engines: Arc<Mutex<BTreeMap<String, Weak<Engine>>>>,
     /// By their addresses.
-    servers: Arc<Mutex<BTreeMap<String, Server>>>,
+    servers: Arc<Mutex<BTreeMap<String, Servers>>>,
 }
 
 /// Environment variable with a server's API key.
 const KEY: &str = "OPENAI_API_KEY";
+
+/// Attempts at a request before one of several servers hands it on.
+const HANDED_ON_AFTER: u32 = 3;
 
 /// Batch size on the CPU, in rows. Larger batches no longer fit its caches.
 const CPU_ROWS: usize = 64;
@@ -92,35 +95,51 @@ impl Runtime {
         Ok(engine)
     }
 
-    /// The server at an address, or adapters on it: their name and their directory. Connects unless it is connected already.
-    pub(crate) fn server(
+    /// The servers at these addresses, or adapters on them: their name and their directory. Connects unless they are connected
+    /// already.
+    pub(crate) fn servers(
         &self,
-        address: &str,
+        addresses: &[String],
         adapters: Option<(&str, &Path)>,
-    ) -> Result<Server, policy::Error> {
-        let mut servers = self.loaded.servers.lock().expect("connecting does not panic");
-        let known_as = adapters.map_or(address.to_owned(), |(name, _)| format!("{address}#{name}"));
-        if let Some(server) = servers.get(&known_as) {
-            return Ok(server.clone());
+    ) -> Result<Servers, policy::Error> {
+        let mut known = self.loaded.servers.lock().expect("connecting does not panic");
+        let all = addresses.join(",");
+        let known_as = adapters.map_or_else(|| all.clone(), |(name, _)| format!("{all}#{name}"));
+        if let Some(servers) = known.get(&known_as) {
+            return Ok(servers.clone());
         }
-        let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
-        let options = ServerOptions { requests: self.requests, ..ServerOptions::default() };
-        let server = match adapters {
-            Some(adapters) => Server::connect_to_adapters(address, key, options, adapters)?,
-            None => Server::connect(address, key, options)?,
-        };
-        if !server.repeats() {
-            tracing::warn!(
-                "{}: answers to the same request with the same seed differ, so this run cannot be repeated exactly",
-                server.address()
-            );
-        }
-        servers.insert(known_as, server.clone());
-        Ok(server)
+        let usual = ServerOptions { requests: self.requests, ..ServerOptions::default() };
+        // Another server takes over sooner than one has waited for itself.
+        let attempts = if addresses.len() > 1 { HANDED_ON_AFTER } else { usual.attempts };
+        let options = ServerOptions { attempts, ..usual };
+        let connect = |address: &String| connected(address, options, adapters);
+        let servers = Servers::join(addresses.iter().map(connect).collect::<Result<_, _>>()?)?;
+        known.insert(known_as, servers.clone());
+        Ok(servers)
     }
 
     /// The first device, which holds everything that exists once.
     pub fn device(&self) -> &lm::device::Device {
         &self.devices[0]
     }
+}
+
+/// Connects to a server, or to adapters on it.
+fn connected(
+    address: &str,
+    options: ServerOptions,
+    adapters: Option<(&str, &Path)>,
+) -> Result<Server, policy::Error> {
+    let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
+    let server = match adapters {
+        Some(adapters) => Server::connect_to_adapters(address, key, options, adapters)?,
+        None => Server::connect(address, key, options)?,
+    };
+    if !server.repeats() {
+        tracing::warn!(
+            "{}: answers to the same request with the same seed differ, so this run cannot be repeated exactly",
+            server.address()
+        );
+    }
+    Ok(server)
 }

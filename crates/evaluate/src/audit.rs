@@ -63,28 +63,37 @@ impl Audit {
         }
     }
 
-    /// Grades the kept solutions.
+    /// Grades the kept solutions, part by part: there may be more of them than fit into memory.
     ///
     /// # Errors
-    /// A solution of a problem that is missing or has no answer.
-    fn of(examples: &[SftExample], problems: &[Prompt]) -> Result<Self, Failure> {
-        let answers: BTreeMap<&str, Option<&str>> =
-            problems.iter().map(|one| (one.prompt_id.as_str(), one.answer.as_deref())).collect();
-        let (mut kept, mut right) = (BTreeSet::new(), 0);
-        for example in examples {
-            let (id, problem) = (&example.example_id, example.prompt_id.as_str());
-            let Some(answer) = answers.get(problem).copied().flatten() else {
-                return Err(Failure::data(format!(
-                    "problem {problem} of example {id} is not there or has no answer"
-                ))
-                .hint("give the labelled problems that were searched and filtered"));
-            };
-            let said = example.completion.iter().map(|message| message.content.as_str());
-            right += usize::from(answer::grade(&said.collect::<Vec<_>>().join("\n"), answer));
-            kept.insert(problem);
-        }
+    /// A solution of a problem that is missing or has no answer; a part that cannot be read.
+    fn of(
+        parts: impl Iterator<Item = Result<Vec<SftExample>, dataset::Error>>,
+        problems: Vec<Prompt>,
+    ) -> Result<Self, Failure> {
         // All problems, also those of which nothing was kept: the yield is a share of them.
-        Ok(Self { problems: problems.len(), kept: kept.len(), examples: examples.len(), right })
+        let mut audit = Self { problems: problems.len(), kept: 0, examples: 0, right: 0 };
+        let answers = problems.into_iter().map(|one| (one.prompt_id, one.answer));
+        let answers: BTreeMap<String, Option<String>> = answers.collect();
+        let mut kept = BTreeSet::new();
+        for part in parts {
+            for example in part? {
+                let (id, problem) = (&example.example_id, example.prompt_id.as_str());
+                let known = answers.get_key_value(problem);
+                let Some((problem, Some(answer))) = known else {
+                    return Err(Failure::data(format!(
+                        "problem {problem} of example {id} is not there or has no answer"
+                    ))
+                    .hint("give the labelled problems that were searched and filtered"));
+                };
+                let said = example.completion.iter().map(|message| message.content.as_str());
+                let said = said.collect::<Vec<_>>().join("\n");
+                audit.right += usize::from(answer::grade(&said, answer));
+                audit.examples += 1;
+                kept.insert(problem.as_str());
+            }
+        }
+        Ok(Self { kept: kept.len(), ..audit })
     }
 }
 
@@ -94,9 +103,10 @@ fn percent(part: usize, whole: usize) -> Option<f64> {
 
 /// Grades the kept solutions, writes the counts and prints them.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let examples = Dataset::<SftExample>::open(&args.sft)?.rows()?;
+    let examples = Dataset::<SftExample>::open(&args.sft)?;
     let problems = Dataset::<Prompt>::open(&args.problems)?.require_rows()?.rows()?;
-    let audit = Audit::of(&examples, &problems)?;
+    let parts = (0..examples.parts()).map(|part| examples.part_rows(part));
+    let audit = Audit::of(parts, problems)?;
     let text = serde_json::to_string_pretty(&audit).or_bug("cannot write JSON")?;
     dataset::write_file(&args.out, format!("{text}\n").as_bytes())?;
     if let Some(nothing) = audit.says_nothing() {
@@ -146,20 +156,25 @@ mod tests {
         let problems = [problem("a", Some("5")), problem("b", Some("6")), problem("c", Some("7"))];
         let kept =
             [example("a", "2 + 3 = 5\n#### 5"), example("a", "#### 6"), example("b", "#### 6.0")];
-        let audit = Audit::of(&kept, &problems).unwrap();
+        let of = |parts: &[&[SftExample]]| {
+            let parts = parts.iter().map(|part| Ok(part.to_vec()));
+            Audit::of(parts, problems.to_vec()).unwrap()
+        };
+        let audit = of(&[&kept[..1], &kept[1..]]);
         assert_eq!(audit, Audit { problems: 3, kept: 2, examples: 3, right: 2 });
-        let nothing = Audit::of(&[], &problems).unwrap();
+        let nothing = of(&[]);
         assert_eq!((nothing.share_kept(), nothing.precision()), (Some(0.0), None));
         assert_eq!(audit.says_nothing(), None);
         assert!(nothing.says_nothing().unwrap().contains("of the solutions of 3 problems"));
-        let wrong = Audit::of(&[example("a", "#### 6")], &problems).unwrap();
+        let wrong = of(&[&[example("a", "#### 6")]]);
         assert_eq!(wrong.says_nothing().unwrap(), "of 1 kept solutions none is right");
     }
 
     #[test]
     fn an_example_of_no_known_problem_is_refused() {
         for problems in [problem("a", None), problem("b", Some("5"))] {
-            let failure = Audit::of(&[example("a", "#### 5")], &[problems]).unwrap_err();
+            let parts = std::iter::once(Ok(vec![example("a", "#### 5")]));
+            let failure = Audit::of(parts, vec![problems]).unwrap_err();
             assert_eq!(failure.exit(), stage::Exit::Data);
             assert!(failure.to_string().contains("problem a of example e-a"), "{failure}");
         }

@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use dataset::{Dataset, Input, METRICS, Output, chunk, seed_for};
+use dataset::{Dataset, Input, Output, chunk, seed_for};
 use decoding::{
     Cost, Fitting, ModelAt, Models, Question, Runtime, SampleBudget, Sampler, SearchConfig,
     Searcher, StepMethod, TextConfig,
 };
 use schema::{Evaluation, Prompt};
 use serde::Serialize;
-use stage::{CacheLimit, Common, Failure, Inference, Metrics, Plan, Preset, Progress};
+use stage::{
+    CacheLimit, Common, Failure, Inference, Metrics, Parts, Plan, Preset, Progress, Sharing,
+};
 
 use crate::answers::{Answer, Asked, Decoded, by_samples, by_steps, by_tree, greedily};
 use crate::config::{Config, searches};
@@ -29,6 +31,8 @@ pub(crate) struct Args {
     inference: Inference,
     #[command(flatten)]
     cache: CacheLimit,
+    #[command(flatten)]
+    sharing: Sharing,
     /// How questions become prompts: the preset's text.toml.
     #[arg(long)]
     text: PathBuf,
@@ -67,6 +71,9 @@ struct Selected {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if args.sharing.told(&[&args.out], args.common.json)? {
+        return Ok(());
+    }
     let tree = args.tree.as_deref().map(|tree| ("tree", tree));
     let files = args.common.files([("text", args.text.as_path())].into_iter().chain(tree));
     let preset: Preset<Config> = files.config()?;
@@ -76,9 +83,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Some(_) => searches(&preset, &files.other("tree")?)?,
         None => Vec::new(),
     };
-    let runtime = Runtime::for_inference(&args.inference, &text.value)?;
+    let runtime = Runtime::for_inference(&args.sharing.inference(&args.inference), &text.value)?;
     let fast_policy = args.fast_policy.as_ref().unwrap_or(&args.policy);
-    let models = Models::load(&args.policy, fast_policy, &args.critics, &runtime)?;
+    let models = Models::at(&args.policy, fast_policy, &args.critics, &runtime)?;
     let mut inputs = models.inputs();
     let problems = problems(&args.problems, &preset.value, &mut inputs)?;
     let settings = Settings { evaluate: &preset.value, searches: &searches, text: &text.value };
@@ -87,6 +94,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let would = format_args!("evaluate {} problems in {} parts", problems.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
     let model = models.policy.label();
+    let work = work.shared(args.sharing).unless_shared(&args.out, parts.len(), |output| {
+        let mut metrics = Metrics::shared(&args.out, args.sharing)?;
+        finish(output, args, &model, &mut metrics, Cost::default())
+    })?;
+    let Some(work) = work else { return Ok(()) };
     let each =
         problems.iter().map(|one| (one.problem.prompt_id.as_str(), one.problem.prompt.as_str()));
     let kv_bytes = args.cache.kv_bytes();
@@ -107,8 +119,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     evaluator.check()?;
     // The output is begun after all that can be refused: a refusal leaves no begun folder and, with --force, costs no old one.
     let Some(output) = work.table(&args.out, parts.len())? else { return Ok(()) };
-    let (mut metrics, mut cost) = (Metrics::open(&args.out.join(METRICS))?, Cost::default());
-    stage::make_missing("evaluate", &output, parts, &mut metrics, |part| {
+    let (mut metrics, mut cost) = (Metrics::shared(&args.out, args.sharing)?, Cost::default());
+    let parts = Parts { label: "evaluate", items: parts, sharing: args.sharing };
+    let whole = parts.make_missing(&output, &mut metrics, |part| {
         let (rows, group_costs) = evaluator.part(&problems[part.items], part.progress)?;
         for group_cost in &group_costs {
             cost += group_cost.cost;
@@ -118,6 +131,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             group_costs.into_iter().map(move |group_cost| CostRow { part: part.index, group_cost }),
         ))
     })?;
+    if !whole {
+        return Ok(());
+    }
     finish(output, args, &evaluator.model, &mut metrics, cost)
 }
 

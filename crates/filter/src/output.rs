@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dataset::{Begin, METRICS, Output, Recipe};
+use dataset::{Begin, METRICS, Mode, Output, Recipe};
 use schema::{Preference, SftExample, Steps, Table};
 use stage::{Failure, Metrics};
 
@@ -28,7 +28,7 @@ impl<'a, T: Table> Pending<'a, T> {
         force: bool,
     ) -> Result<Self, Failure> {
         let parts = dataset::chunk(rows, chunk_rows).len();
-        let begun = Output::begin(dir, recipe.clone(), parts, force)?;
+        let begun = Output::begin(dir, recipe.clone(), parts, Mode::only(force))?;
         Ok(Self { dir, parts, chunk_rows, begun })
     }
 

@@ -268,7 +268,7 @@ fn figures(
     labels: &[Label],
     text: &TextConfig,
 ) -> Result<BTreeMap<String, Quality>, Failure> {
-    let words = Head::all_of(&model.engine.config().word_heads).or_data("config.json")?;
+    let words = Head::all_of(&model.engine()?.config().word_heads).or_data("config.json")?;
     let shown = Shown { config: &text.critic, words };
     let critic = models::critic(&[AnyModel::Model(Box::new(model))], text)?;
     let solutions: Vec<Solution<'_>> = labels

@@ -12,12 +12,14 @@ mod format;
 mod local;
 mod option;
 mod server;
+mod servers;
 pub mod template;
 mod termination;
 
 use std::sync::Arc;
 
 use lm::engine::StopReason;
+use lm::prefix::scope_of;
 use lm::{Drawn, Engine, Prefixes, Sampling};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,7 @@ pub use finish::FinishReason;
 pub use format::{Chat, PromptFormat, PromptText, WorkedExample, unknown_marks};
 pub use option::{Continuation, Part};
 pub use server::{Server, ServerOptions};
+pub use servers::Servers;
 pub use termination::Termination;
 
 /// The `[policy]` section of the preset's `text.toml`.
@@ -111,7 +114,7 @@ pub struct Policy {
 #[derive(Debug)]
 enum Writer {
     Local(Arc<Engine>),
-    Server(Server),
+    Server(Servers),
 }
 
 /// Limits for continuing one row.
@@ -130,12 +133,12 @@ impl Policy {
         Self::of(Arc::new(Writer::Local(engine)), config)
     }
 
-    /// Builds a policy over a model behind a server.
+    /// Builds a policy over a model behind one or more servers.
     ///
     /// # Errors
     /// As [`Self::new`]. A chat template must come from the preset: the model's own is not available here.
-    pub fn served(server: Server, config: PolicyConfig) -> Result<Self, Error> {
-        Self::of(Arc::new(Writer::Server(server)), config)
+    pub fn served(servers: impl Into<Servers>, config: PolicyConfig) -> Result<Self, Error> {
+        Self::of(Arc::new(Writer::Server(servers.into())), config)
     }
 
     /// Returns a policy over the same model with another configuration. The weights are shared.
@@ -220,7 +223,7 @@ impl Policy {
     /// Continues every row on a server.
     fn write_there(
         &self,
-        server: &Server,
+        server: &Servers,
         rows: &[(&StateRequest<'_>, &Draft)],
         prefixes: &mut Prefixes,
     ) -> Result<Vec<Draft>, Error> {
@@ -238,6 +241,7 @@ impl Policy {
                 max_tokens,
                 seed,
                 likeliest: 1,
+                session: scope_of(request.question),
             });
         }
         let (completions, used) = server.complete(&requests.requests)?;

@@ -5,6 +5,7 @@ use lm::prefix::scope_of;
 use lm::{Engine, Prefixes};
 
 use crate::draft::Draft;
+use crate::server::CompletionRequest;
 use crate::{Choice, Error, Policy, Room, StateRequest, Weighed, Writer, seed_of};
 
 impl Policy {
@@ -83,7 +84,7 @@ impl Policy {
         match &*self.writer {
             Writer::Local(engine) => Ok(engine),
             Writer::Server(server) => Err(Error::Refused {
-                address: server.address().to_owned(),
+                address: server.address(),
                 problem: format!("a server does not show {what}"),
             }),
         }
@@ -123,8 +124,12 @@ impl Policy {
         let engine = match &*self.writer {
             Writer::Local(engine) => engine,
             Writer::Server(server) => {
-                let texts: Vec<&str> = choices.iter().map(|choice| choice.text.as_str()).collect();
-                let (weighed, used) = server.choose(&texts, yes, no)?;
+                let request = |choice: &Choice<'_>| {
+                    let session = scope_of(choice.question);
+                    CompletionRequest { session, ..CompletionRequest::of_one_token(&choice.text) }
+                };
+                let requests: Vec<CompletionRequest> = choices.iter().map(request).collect();
+                let (weighed, used) = server.choose(&requests, yes, no)?;
                 prefixes.count(used);
                 return Ok(weighed);
             }

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::draft::Draft;
 use crate::{Error, Weighed};
-use faults::{Fault, Sent, printable};
+use faults::{Fault, printable};
 use slots::Slots;
 
 pub(crate) use request::{CompletionRequest, CompletionRequests};
@@ -174,20 +174,18 @@ impl Server {
         Ok((filled.collect(), used))
     }
 
-    /// Returns the relative probability of `yes` and `no` after every text, estimated from the likeliest tokens that the
+    /// Returns the relative probability of `yes` and `no` after the text of every request for one token, estimated from the likeliest tokens that the
     /// server lists.
     ///
     /// # Errors
     /// As [`Self::complete`].
     pub(crate) fn choose(
         &self,
-        texts: &[&str],
+        requests: &[CompletionRequest],
         yes: &str,
         no: &str,
     ) -> Result<(Vec<Weighed>, PrefixCounts), Error> {
-        let requests: Vec<CompletionRequest> =
-            texts.iter().map(|text| CompletionRequest::of_one_token(text)).collect();
-        let (weighed, used) = self.all(&requests, |answer, _| {
+        let (weighed, used) = self.all(requests, |answer, _| {
             Ok((wire::weighed(answer, yes, no)?, wire::usage(answer)))
         })?;
         Ok((weighed.into_iter().map(|one| one.unwrap_or_else(Weighed::unread)).collect(), used))
@@ -215,8 +213,7 @@ impl Server {
     /// Length of a text in tokens, if the server reports it.
     pub(crate) fn length(&self, text: &str) -> Result<Option<usize>, Error> {
         let request = CompletionRequest { likeliest: 1, ..CompletionRequest::of_one_token(text) };
-        let answer =
-            self.patiently(|| self.post("completions", &request.body(&self.model, self.extended)))?;
+        let answer = self.patiently(|| self.completion(&request))?;
         Ok(wire::prompt_tokens(&answer))
     }
 
@@ -288,10 +285,7 @@ impl Server {
             return Err(Error::Refused { address, problem });
         }
         let ask = |request: &CompletionRequest| {
-            self.patiently(|| {
-                let answer = self.post("completions", &request.body(&self.model, self.extended))?;
-                read(&answer, request)
-            })
+            self.patiently(|| read(&self.completion(request)?, request))
         };
         match ask(request) {
             Err(Error::TooLong { address, problem }) => match self.shortened(request, &problem)? {
@@ -357,15 +351,26 @@ impl Server {
         faults::answer(self.authorized(request).call()).map_err(|fault| self.masked(fault))
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
-        let _slot = self.slots.take();
-        faults::answer(self.send(path, body)).map_err(|fault| self.masked(fault))
+    /// Sends one request for completions.
+    fn completion(&self, request: &CompletionRequest) -> Result<Value, Fault> {
+        self.completion_with(request, self.extended)
     }
 
-    fn send(&self, path: &str, body: &Value) -> Sent {
+    fn completion_with(&self, request: &CompletionRequest, extended: bool) -> Result<Value, Fault> {
+        let _slot = self.slots.take();
+        let session = format!("{:016x}", request.session);
+        let mut post = self.post("completions");
+        // What routers of vLLM and of SGLang keep a session on one server by.
+        for name in ["x-session-id", "x-smg-routing-key"] {
+            post = post.header(name, &session);
+        }
+        let sent = post.send(request.body(&self.model, extended).to_string());
+        faults::answer(sent).map_err(|fault| self.masked(fault))
+    }
+
+    fn post(&self, path: &str) -> ureq::RequestBuilder<ureq::typestate::WithBody> {
         let request = self.agent.post(format!("{}/{path}", self.address));
-        let request = self.authorized(request).header("content-type", "application/json");
-        request.send(body.to_string())
+        self.authorized(request).header("content-type", "application/json")
     }
 
     /// Replaces the key in a fault's text, since a server may echo the request headers.

@@ -15,13 +15,13 @@ mod totals;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use dataset::{Dataset, METRICS, chunk};
+use dataset::{Dataset, chunk};
 use decoding::{
     Bar, Head, ModelAt, Models, Runtime, SampleBudget, SearchConfig, Searcher, TextConfig, models,
 };
 use schema::{Prompt, prompts};
 use serde::{Deserialize, Serialize};
-use stage::{CacheLimit, Common, Failure, Inference, Metrics, Plan, Preset};
+use stage::{CacheLimit, Common, Failure, Inference, Metrics, Parts, Plan, Preset, Sharing};
 
 use outputs::{Folders, Outputs};
 use rows::Source;
@@ -37,6 +37,8 @@ pub struct Args {
     inference: Inference,
     #[command(flatten)]
     cache: CacheLimit,
+    #[command(flatten)]
+    sharing: Sharing,
     /// The preset's text.toml: how a question becomes text.
     #[arg(long)]
     text: PathBuf,
@@ -117,15 +119,19 @@ struct Settings<'a> {
 /// # Errors
 /// Bad settings (78), bad inputs (65), a locked output (75), a full disk (74).
 pub fn run(args: &Args) -> Result<(), Failure> {
+    let folders = Folders { nodes: &args.out_nodes, trajectories: &args.out_trajectories };
+    if args.sharing.told(&[folders.nodes, folders.trajectories], args.common.json)? {
+        return Ok(());
+    }
     let files = args.common.files([("text", args.text.as_path()), ("tree", args.tree.as_path())]);
     let preset: Preset<Config> = files.config()?;
     let text: Preset<TextConfig> = files.other("text")?;
     let tree: Preset<SearchConfig> = files.other("tree")?;
     tree.value.validate().map_err(Failure::from)?;
     preset.value.samples.as_ref().map_or(Ok(()), SampleBudget::validate)?;
-    let runtime = Runtime::for_inference(&args.inference, &text.value)?;
+    let runtime = Runtime::for_inference(&args.sharing.inference(&args.inference), &text.value)?;
     let prompts = Dataset::<Prompt>::open(&args.prompts)?.require_rows()?;
-    let models = Models::load(&args.policy, &args.fast_policy, &args.critics, &runtime)?;
+    let models = Models::at(&args.policy, &args.fast_policy, &args.critics, &runtime)?;
     if !args.weak_critics {
         models.require(&preset.value.critics_at_least)?;
     }
@@ -140,6 +146,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let parts = chunk(questions.len(), chunk_prompts);
     let would = format_args!("search {} prompts in {} parts", questions.len(), parts.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
+    let count = parts.len();
+    let begin = |recipe, mode| Outputs::begin(folders, &recipe, count, mode);
+    let work = work.shared(args.sharing);
+    let work = work.unless_shared_with(folders.trajectories, begin, Outputs::commit)?;
+    let Some(work) = work else { return Ok(()) };
     let source = Source {
         model: models.policy.label(),
         critics: models::critics_id(&models.critics, &text)?,
@@ -152,13 +163,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Some(pilot) = args.estimate {
         return session.estimate(&questions, pilot, args.seconds_per_prompt);
     }
-    let folders = Folders { nodes: &args.out_nodes, trajectories: &args.out_trajectories };
-    let count = parts.len();
     // Begun only now: what is refused up to here leaves no begun folders and, with --force, costs no old ones.
-    let begin = |recipe, force| Outputs::begin(folders, &recipe, count, force);
-    let Some(outputs) = work.begin(begin)? else { return Ok(()) };
-    let mut metrics = Metrics::open(&args.out_trajectories.join(METRICS))?;
-    stage::make_missing("search", &outputs, parts, &mut metrics, |part| {
+    let Some(outputs) = work.begin(folders.trajectories, begin)? else { return Ok(()) };
+    let mut metrics = Metrics::shared(folders.trajectories, args.sharing)?;
+    let parts = Parts { label: "search", items: parts, sharing: args.sharing };
+    let whole = parts.make_missing(&outputs, &mut metrics, |part| {
         // Only between parts: a part is written whole or not at all, so stopping inside one would waste its work.
         if session.is_over(args) {
             let message = format!("stopped before part {} of {count}", part.index);
@@ -167,7 +176,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let rows = session.part(&questions[part.items], part.progress)?;
         Ok((rows, [session.totals.clone()]))
     })?;
-    outputs.commit()?;
+    if whole {
+        outputs.commit()?;
+    }
     session.summarize()
 }
 

@@ -6,9 +6,10 @@
 //! refer to: nodes are written first, trajectories are deleted first, and each step is on disk before the other table is
 //! touched.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use dataset::{Begin, Output, Recipe};
+use dataset::{Begin, Mode, Output, Recipe};
 use schema::{NodeRow, Trajectory};
 use stage::{Failure, InParts};
 
@@ -39,10 +40,10 @@ impl Outputs {
         at: Folders<'_>,
         recipe: &Recipe,
         parts: usize,
-        force: bool,
+        mode: Mode,
     ) -> Result<Begin<Self>, Failure> {
-        let nodes = Output::begin(at.nodes, recipe.clone(), parts, force)?;
-        let trajectories = Output::begin(at.trajectories, recipe.clone(), parts, force)?;
+        let nodes = Output::begin(at.nodes, recipe.clone(), parts, mode)?;
+        let trajectories = Output::begin(at.trajectories, recipe.clone(), parts, mode)?;
         let (nodes, trajectories) = match (nodes, trajectories) {
             (Begin::UpToDate(_), Begin::UpToDate(manifest)) => {
                 return Ok(Begin::UpToDate(manifest));
@@ -66,16 +67,20 @@ impl Outputs {
             }
         };
         let outputs = Self { nodes: Some(nodes), trajectories };
-        outputs.discard_halves(parts)?;
+        // Shards leave that to the one who merges: half a part may be another one's, who is about to write the other half.
+        if mode != Mode::Shard {
+            outputs.discard_halves(parts)?;
+        }
         Ok(Begin::Work(outputs))
     }
 
-    /// Deletes the parts that only one of the two tables has.
+    /// Deletes the parts that only one of the two tables has, or of which each has those of another attempt.
     fn discard_halves(&self, parts: usize) -> Result<(), Failure> {
         let Some(nodes) = &self.nodes else { return Ok(()) };
-        let lacking = [nodes.missing(), self.trajectories.missing()];
+        let lacking = [nodes.missing(), self.trajectories.missing()].map(BTreeSet::from_iter);
         for index in 0..parts {
-            if lacking.iter().any(|missing| missing.contains(&index)) {
+            let half = lacking.iter().any(|missing| missing.contains(&index));
+            if half || !self.trajectories.belongs_to(index, nodes)? {
                 // Trajectories go first: a kill between the two deletions must not leave trajectories without their nodes.
                 self.trajectories.discard_part(index)?;
                 nodes.discard_part(index)?;
@@ -104,7 +109,9 @@ impl InParts for Outputs {
     /// Writes one part of both tables, nodes first.
     fn write(&self, index: usize, rows: &Rows) -> Result<(), Failure> {
         if let Some(output) = &self.nodes {
+            output.discard_part(index)?;
             output.write_part(index, &rows.nodes)?;
+            return Ok(self.trajectories.write_part_beside(index, &rows.trajectories, output)?);
         }
         Ok(self.trajectories.write_part(index, &rows.trajectories)?)
     }
@@ -151,7 +158,7 @@ mod tests {
             let (nodes, trajectories) =
                 (self.0.path().join("nodes"), self.0.path().join("trajectories"));
             let at = Folders { nodes: &nodes, trajectories: &trajectories };
-            match Outputs::begin(at, &alphallm::recipe(), PARTS, false).unwrap() {
+            match Outputs::begin(at, &alphallm::recipe(), PARTS, Mode::Alone).unwrap() {
                 Begin::Work(outputs) => Some(outputs),
                 Begin::UpToDate(_) => None,
             }

@@ -138,7 +138,7 @@ pub struct Inference {
     #[command(flatten)]
     pub compute: Compute,
 
-    /// Most requests in flight at once to the server of a policy.
+    /// Most requests in flight at once to each server of a policy.
     #[arg(long, value_name = "N", default_value = "32")]
     pub requests: NonZeroUsize,
 }

@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::time::Instant;
 
-use dataset::MetricsLog;
+use dataset::{METRICS, MetricsLog};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Failure, ResultExt};
+use crate::sharing::{Sharing, shards_metrics};
 
 /// Appends rows to the metrics of a dataset, each with the seconds since this was opened.
 #[derive(Debug)]
@@ -20,12 +21,20 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Opens the log of this process for the dataset in `dir`: that of the dataset, or of a shard.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn shared(dir: &Path, sharing: Sharing) -> Result<Self, Failure> {
+        Self::open(&sharing.metrics(dir))
+    }
+
     /// Opens the log at `path` for appending, creating it and its folder if needed, and starts the
     /// clock. The times in a run's rows are measured from its own start.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         // A resumed stage appends to the rows of its earlier runs, and its clock starts again at 0: `start` tells them apart.
         let last = MetricsLog::read(path)?.pop();
-        let start = last.map_or(0, |row| row["start"].as_u64().unwrap_or(0).saturating_add(1));
+        let start = last.map_or(0, |row| start_of(&row).saturating_add(1));
         Ok(Self { log: MetricsLog::open(path)?, start, watch: Stopwatch::start() })
     }
 
@@ -35,6 +44,35 @@ impl Metrics {
         let row = timed(self.start, self.watch.seconds(), row)?;
         Ok(self.log.append(&row)?)
     }
+}
+
+/// Appends the metrics of all shards to those of the dataset in `dir`, as those of further runs of the stage.
+pub(crate) fn gather(dir: &Path) -> Result<(), Failure> {
+    let folder = shards_metrics(dir);
+    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
+    let paths: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut paths = paths.or_io(folder.display())?;
+    paths.sort();
+    let all = dir.join(METRICS);
+    let mut next = MetricsLog::read(&all)?.last().map_or(0, |row| start_of(row).saturating_add(1));
+    let mut log = MetricsLog::open(&all)?;
+    for path in paths {
+        let rows = MetricsLog::read(&path)?;
+        let starts = rows.last().map_or(0, |row| start_of(row).saturating_add(1));
+        for mut row in rows {
+            row["start"] = Value::from(start_of(&row).saturating_add(next));
+            log.append(&row)?;
+        }
+        next = next.saturating_add(starts);
+        // Gathered once, even if the merge has to be repeated.
+        std::fs::remove_file(&path).or_io(path.display())?;
+    }
+    Ok(())
+}
+
+/// The number of earlier runs of the stage that wrote rows.
+fn start_of(row: &Value) -> u64 {
+    row["start"].as_u64().unwrap_or(0)
 }
 
 fn timed(start: u64, seconds: f64, row: &impl Serialize) -> Result<Map<String, Value>, Failure> {
@@ -94,6 +132,24 @@ mod tests {
         let starts: Vec<_> = rows.iter().map(|row| row["start"].as_u64()).collect();
         assert_eq!(starts, [Some(0), Some(0), Some(1), Some(1)]);
         assert!(rows.iter().all(|row| row["elapsed_s"].is_f64()));
+    }
+
+    #[test]
+    fn metrics_of_shards_are_further_runs_and_gathered_once() {
+        let folder = tempfile::tempdir().unwrap();
+        Metrics::open(&folder.path().join(METRICS)).unwrap().row(&json!({"part": 0})).unwrap();
+        let shards = shards_metrics(folder.path());
+        for (name, part) in [("0-of-2.jsonl", 1), ("1-of-2.jsonl", 2), ("0-of-2.jsonl", 3)] {
+            Metrics::open(&shards.join(name)).unwrap().row(&json!({"part": part})).unwrap();
+        }
+        for _ in 0..2 {
+            gather(folder.path()).unwrap();
+        }
+        let rows = MetricsLog::read(&folder.path().join(METRICS)).unwrap();
+        let rows = rows.iter().map(|row| (row["start"].as_u64(), row["part"].as_u64()));
+        let rows: Vec<_> = rows.collect();
+        let expected = [(0, 0), (1, 1), (2, 3), (3, 2)];
+        assert_eq!(rows, expected.map(|(start, part)| (Some(start), Some(part))));
     }
 
     #[test]

@@ -4,13 +4,16 @@
 use std::fmt;
 use std::path::Path;
 
-use dataset::{Begin, FilesOutput, Input, Output, Recipe};
+use dataset::{Begin, FilesOutput, Input, Mode, Output, Recipe};
 use schema::Table;
 use serde::Serialize;
 
 use crate::args::Common;
 use crate::error::Failure;
+use crate::metrics;
+use crate::parts::InParts;
 use crate::recipe::recipe;
+use crate::sharing::Sharing;
 
 /// Everything that decides the contents of an output.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ impl<S: Serialize> Plan<'_, S> {
             tracing::info!("would {would}");
             return Ok(None);
         }
-        Ok(Some(Work { recipe, force }))
+        Ok(Some(Work { recipe, force, sharing: Sharing::default() }))
     }
 }
 
@@ -53,6 +56,7 @@ impl<S: Serialize> Plan<'_, S> {
 pub struct Work {
     recipe: Recipe,
     force: bool,
+    sharing: Sharing,
 }
 
 impl Work {
@@ -67,29 +71,92 @@ impl Work {
         Ok(Some(self))
     }
 
+    /// Returns the work as one that several processes may share.
+    #[must_use]
+    pub fn shared(self, sharing: Sharing) -> Self {
+        Self { sharing, ..self }
+    }
+
+    /// Does what this process has to do if that is not to make parts: lays out a table of `parts` parts in `dir`, or completes
+    /// it by `complete` once all its parts are there. Returns the work of a process that makes parts.
+    ///
+    /// # Errors
+    /// Exit 75 if there is something to complete and parts are missing.
+    pub fn unless_shared<T: Table>(
+        self,
+        dir: &Path,
+        parts: usize,
+        complete: impl FnOnce(Output<T>) -> Result<(), Failure>,
+    ) -> Result<Option<Self>, Failure> {
+        let begin = |recipe, mode| Output::begin(dir, recipe, parts, mode);
+        self.unless_shared_with(dir, begin, complete)
+    }
+
+    /// Like [`Self::unless_shared`], for an output of any other kind whose metrics are in `dir`.
+    ///
+    /// # Errors
+    /// As [`Self::unless_shared`].
+    pub fn unless_shared_with<O: InParts, E: Into<Failure>>(
+        self,
+        dir: &Path,
+        begin: impl FnOnce(Recipe, Mode) -> Result<Begin<O>, E>,
+        complete: impl FnOnce(O) -> Result<(), Failure>,
+    ) -> Result<Option<Self>, Failure> {
+        if self.sharing.makes_parts() {
+            return Ok(Some(self));
+        }
+        let merges = self.sharing.merges();
+        let Some(output) = self.begin(dir, begin)? else { return Ok(None) };
+        let missing = output.missing();
+        if !merges {
+            tracing::info!("laid out: {} parts to make", missing.len());
+            return Ok(None);
+        }
+        if let Some(first) = missing.first() {
+            let (place, count) = (dir.display(), missing.len());
+            let message = format!("{place}: {count} parts are missing, the first is {first}");
+            return Err(Failure::try_again(message).hint("--status says which shards make them"));
+        }
+        metrics::gather(dir)?;
+        complete(output)?;
+        tracing::info!("merged");
+        Ok(None)
+    }
+
     /// Begins or resumes a table of `parts` parts in `dir`. `None` if it is up to date, which the log then says.
     pub fn table<T: Table>(self, dir: &Path, parts: usize) -> Result<Option<Output<T>>, Failure> {
-        self.begin(|recipe, force| Output::begin(dir, recipe, parts, force))
+        self.begin(dir, |recipe, mode| Output::begin(dir, recipe, parts, mode))
     }
 
     /// Begins or resumes a folder of files in `dir`. `None` if it is up to date, which the log then says.
     pub fn files(self, dir: &Path) -> Result<Option<FilesOutput>, Failure> {
-        self.begin(|recipe, force| FilesOutput::begin(dir, recipe, force))
+        let force = self.force;
+        self.begin(dir, |recipe, _| FilesOutput::begin(dir, recipe, force))
     }
 
-    /// Begins an output of any other kind with the recipe, and whether it may replace an output of another recipe. `None` if
-    /// it is up to date, which the log then says.
+    /// Begins an output of any other kind, of which one folder is `dir`. `None` if it is up to date, which the log then says.
     pub fn begin<O, E: Into<Failure>>(
         self,
-        begin: impl FnOnce(Recipe, bool) -> Result<Begin<O>, E>,
+        dir: &Path,
+        begin: impl FnOnce(Recipe, Mode) -> Result<Begin<O>, E>,
     ) -> Result<Option<O>, Failure> {
-        match begin(self.recipe, self.force).map_err(Into::into)? {
-            Begin::Work(output) => Ok(Some(output)),
+        let output = match begin(self.recipe, self.sharing.mode(self.force)).map_err(Into::into)? {
+            Begin::Work(output) => output,
             Begin::UpToDate(_) => {
                 tracing::info!("up to date");
-                Ok(None)
+                return Ok(None);
             }
+        };
+        // Shards take no lock.
+        if !self.sharing.is_shard()
+            && let Some(system) = dataset::locks_may_be_local(dir)
+        {
+            let place = dir.display();
+            tracing::warn!(
+                "{place}: {system} may keep locks to a machine: start no second writer on another one"
+            );
         }
+        Ok(Some(output))
     }
 }
 

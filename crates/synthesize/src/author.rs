@@ -137,7 +137,7 @@ impl Models {
         // An author that is the policy is not loaded a second time.
         let author = author.filter(|at| wanted.writes() && *at != policy);
         let tries = wanted.difficulty.is_some() || author.is_none();
-        let load = |name: &str, at: &ModelAt| AnyModel::load(name, at, runtime);
+        let load = |name: &str, at: &ModelAt| AnyModel::at(name, at, runtime);
         Ok(Self {
             policy: tries.then(|| load("policy", policy)).transpose()?,
             author: author.map(|at| load("author", at)).transpose()?,

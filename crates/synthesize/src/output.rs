@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dataset::{Begin, METRICS, Output, Recipe};
+use dataset::{Begin, METRICS, Mode, Output, Recipe};
 use decoding::Cost;
 use schema::Table;
 use serde::{Serialize, Serializer};
@@ -65,7 +65,7 @@ pub(crate) fn write<T: Table>(
     if common.dry_run {
         return report.print("would be written", rows, &[]);
     }
-    let output = match Output::<T>::begin(out, recipe, ranges.len(), common.force)? {
+    let output = match Output::<T>::begin(out, recipe, ranges.len(), Mode::only(common.force))? {
         Begin::UpToDate(manifest) => {
             return report.print("up to date", manifest.rows() as usize, &[]);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dataset::{Begin, Dataset, Error, Input, Manifest, Output, Recipe};
+use dataset::{Begin, Dataset, Error, Input, Manifest, Mode, Output, Recipe};
 use schema::Prompt;
 
 /// Returns the recipe that most tests use.
@@ -63,7 +63,7 @@ pub(crate) fn message<T>(result: Result<T, Error>, dir: &Path) -> String {
 
 /// Writes `parts` parts of three prompts each.
 pub(crate) fn written(dir: &Path, parts: usize) -> Manifest {
-    let output = work(Output::begin(dir, recipe(1), parts, false));
+    let output = work(Output::begin(dir, recipe(1), parts, Mode::Alone));
     for index in output.missing() {
         output.write_part(index, &prompts(3 * index..3 * index + 3)).unwrap();
     }

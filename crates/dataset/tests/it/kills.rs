@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::common::{bytes, prompts, recipe};
-use dataset::{Begin, Output};
+use dataset::{Begin, Mode, Output};
 
 const PARTS: usize = 12;
 const PLACE: &str = "DATASET_TEST_PLACE";
 
 /// Writes the whole dataset, or the rest of it if it was begun.
 fn write(dir: &Path) {
-    if let Begin::Work(output) = Output::begin(dir, recipe(1), PARTS, false).unwrap() {
+    if let Begin::Work(output) = Output::begin(dir, recipe(1), PARTS, Mode::Alone).unwrap() {
         for index in output.missing() {
             output.write_part(index, &prompts(3 * index..3 * index + 3)).unwrap();
         }

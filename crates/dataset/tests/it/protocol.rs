@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{bytes, done, message, prompts, read, recipe, work, written};
-use dataset::{Begin, ErrorClass, MANIFEST, METRICS, MetricsLog, Output};
+use dataset::{Begin, ErrorClass, MANIFEST, METRICS, MetricsLog, Mode, Output, Standing};
 use schema::Prompt;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ const FIRST: &str = "data/train-00000-of-00003.parquet";
 
 /// Makes a dataset of three parts, of which some were written before the run ended.
 fn interrupted(dir: &Path, parts: &[usize]) {
-    let output = work(Output::begin(dir, recipe(1), 3, false));
+    let output = work(Output::begin(dir, recipe(1), 3, Mode::Alone));
     for index in parts {
         output.write_part(*index, &prompts(3 * index..3 * index + 3)).unwrap();
     }
@@ -33,7 +33,7 @@ fn finished_parts_are_not_written_again() {
     assert!(read(dir.path()).is_err());
     let stamp = || fs::metadata(dir.path().join(FIRST)).unwrap().modified().unwrap();
     let before = stamp();
-    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     assert_eq!(output.missing(), [1]);
     output.write_part(0, &prompts(0..3)).unwrap();
     output.write_part(1, &prompts(3..6)).unwrap();
@@ -46,13 +46,13 @@ fn finished_parts_are_not_written_again() {
 fn a_part_that_is_taken_away_is_missing_for_this_run_and_the_next() {
     let dir = tempfile::tempdir().unwrap();
     interrupted(dir.path(), &[0, 2]);
-    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     output.discard_part(0).unwrap();
     output.discard_part(1).unwrap();
     assert_eq!(output.missing(), [0, 1]);
     assert!(!dir.path().join(FIRST).exists());
     drop(output);
-    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     assert_eq!(output.missing(), [0, 1]);
     output.discard_parts().unwrap();
     assert_eq!(output.missing(), [0, 1, 2]);
@@ -76,7 +76,7 @@ fn a_complete_dataset_can_be_made_again() {
         drop(output);
         written(dir.path(), 3);
         assert_eq!(bytes(dir.path()), undisturbed());
-        done(Prompts::begin(dir.path(), recipe(1), 3, false));
+        done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     }
 }
 
@@ -95,7 +95,7 @@ fn what_an_interrupted_run_left_half_written_is_swept() {
 #[test]
 fn a_commit_needs_all_parts() {
     let dir = tempfile::tempdir().unwrap();
-    let output = work(Output::begin(dir.path(), recipe(1), 9, false));
+    let output = work(Output::begin(dir.path(), recipe(1), 9, Mode::Alone));
     output.write_part(3, &prompts(0..3)).unwrap();
     let error = output.commit().unwrap_err();
     assert_eq!(error.class(), ErrorClass::Locked);
@@ -108,14 +108,14 @@ fn a_commit_needs_all_parts() {
 #[test]
 fn a_part_that_changed_before_the_commit_is_not_committed() {
     let dir = tempfile::tempdir().unwrap();
-    let output = work(Output::begin(dir.path(), recipe(1), 1, false));
+    let output = work(Output::begin(dir.path(), recipe(1), 1, Mode::Alone));
     output.write_part(0, &prompts(0..3)).unwrap();
     let part = dir.path().join("data/train-00000-of-00001.parquet");
     let mut bad = fs::read(&part).unwrap();
     bad[60] ^= 4;
     fs::write(&part, bad).unwrap();
     assert!(message(output.commit(), dir.path()).contains("its blake3 is not the recorded one"));
-    let again = work(Prompts::begin(dir.path(), recipe(1), 1, false));
+    let again = work(Prompts::begin(dir.path(), recipe(1), 1, Mode::Alone));
     assert_eq!(again.missing(), [0]);
 }
 
@@ -124,9 +124,9 @@ fn the_same_recipe_is_up_to_date() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = written(dir.path(), 3);
     let before = bytes(dir.path());
-    assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, false)), manifest);
-    assert_eq!(done(Prompts::join(dir.path(), recipe(1), 3)), manifest);
-    assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, true)), manifest);
+    assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone)), manifest);
+    assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard)), manifest);
+    assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Replace)), manifest);
     assert_eq!(bytes(dir.path()), before);
 }
 
@@ -135,13 +135,13 @@ fn up_to_date_is_not_said_of_a_dataset_with_a_lost_part() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 3);
     fs::remove_file(dir.path().join(FIRST)).unwrap();
-    let refused = Prompts::begin(dir.path(), recipe(1), 3, false);
+    let refused = Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone);
     assert!(
         message(refused, dir.path())
             .starts_with("DIR/data/train-00000-of-00003.parquet: it is missing")
     );
     // The undamaged parts are kept.
-    let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Replace));
     assert_eq!(output.missing(), [0]);
 }
 
@@ -156,16 +156,16 @@ fn force_repairs_what_was_damaged_and_nothing_else() {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     fs::write(&second, flipped).unwrap();
-    let refused = Prompts::begin(dir.path(), recipe(1), 3, false);
+    let refused = Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone);
     assert!(message(refused, dir.path()).contains("its blake3 is not the recorded one"));
     let stamp = || fs::metadata(dir.path().join(FIRST)).unwrap().modified().unwrap();
     let before = stamp();
-    let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Replace));
     assert_eq!(output.missing(), [1]);
     assert!(read(dir.path()).is_err(), "what is being repaired is not there");
     // If killed here, it resumes without force.
     drop(output);
-    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     output.write_part(1, &prompts(3..6)).unwrap();
     output.commit().unwrap();
     assert_eq!((fs::read(&second).unwrap(), stamp()), (whole, before));
@@ -187,8 +187,8 @@ fn a_manifest_without_its_name_is_published_and_nothing_is_left_beside_it() {
     written(dir.path(), 3);
     unpublish(dir.path());
     assert!(read(dir.path()).is_err(), "no reader takes it for the manifest");
-    done(Prompts::join(dir.path(), recipe(1), 3));
-    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard));
+    done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     assert_eq!(bytes(dir.path()), undisturbed());
     assert!(!dir.path().join(".state").exists());
 }
@@ -198,16 +198,16 @@ fn a_manifest_without_its_name_is_not_published_over_another_plan_or_other_files
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 3);
     unpublish(dir.path());
-    let refused = Prompts::begin(dir.path(), recipe(2), 3, false);
+    let refused = Prompts::begin(dir.path(), recipe(2), 3, Mode::Alone);
     assert!(message(refused, dir.path()).contains("the seed is 1, not 2"));
     fs::write(dir.path().join(FIRST), "cut").unwrap();
-    let output = work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     assert_eq!(output.missing(), [0]);
     output.write_part(0, &prompts(0..3)).unwrap();
     output.commit().unwrap();
     assert_eq!(bytes(dir.path()), undisturbed());
     unpublish(dir.path());
-    let output = work(Prompts::begin(dir.path(), recipe(2), 3, true));
+    let output = work(Prompts::begin(dir.path(), recipe(2), 3, Mode::Replace));
     assert_eq!(output.missing(), [0, 1, 2]);
     assert!(!dir.path().join(".manifest.json").exists());
 }
@@ -217,7 +217,7 @@ fn a_dataset_whose_manifest_was_deleted_gets_it_back() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 3);
     fs::remove_file(dir.path().join(MANIFEST)).unwrap();
-    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     assert_eq!(bytes(dir.path()), undisturbed());
     // With a changed part it does not; that part is written again.
     fs::remove_file(dir.path().join(MANIFEST)).unwrap();
@@ -226,9 +226,9 @@ fn a_dataset_whose_manifest_was_deleted_gets_it_back() {
     assert_eq!(bytes(dir.path()), undisturbed());
     // Nor for another recipe, which may replace the dataset if forced to.
     fs::remove_file(dir.path().join(MANIFEST)).unwrap();
-    let refused = Prompts::begin(dir.path(), recipe(2), 3, false);
+    let refused = Prompts::begin(dir.path(), recipe(2), 3, Mode::Alone);
     assert!(message(refused, dir.path()).contains("its manifest was deleted"));
-    let output = work(Prompts::begin(dir.path(), recipe(2), 3, true));
+    let output = work(Prompts::begin(dir.path(), recipe(2), 3, Mode::Replace));
     assert_eq!(output.missing(), [0, 1, 2]);
 }
 
@@ -237,7 +237,7 @@ fn what_is_left_after_the_manifest_was_written_is_tidied_up() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 3);
     fs::create_dir_all(dir.path().join(".state/finished")).unwrap();
-    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     assert_eq!(bytes(dir.path()), undisturbed());
     assert!(!dir.path().join(".state").exists());
 }
@@ -264,7 +264,7 @@ fn another_recipe_is_refused_with_the_difference() {
     for (other, parts, difference) in cases {
         for dir in [finished.path(), begun.path()] {
             let before = bytes(dir);
-            let error = Prompts::begin(dir, other.clone(), parts, false).unwrap_err();
+            let error = Prompts::begin(dir, other.clone(), parts, Mode::Alone).unwrap_err();
             assert_eq!(error.class(), ErrorClass::Usage);
             assert_eq!(
                 message::<()>(Err(error), dir),
@@ -281,12 +281,12 @@ fn another_recipe_is_refused_with_the_difference() {
 fn force_takes_the_manifest_away_and_replaces_the_parts() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 3);
-    let output = work(Prompts::begin(dir.path(), recipe(2), 1, true));
+    let output = work(Prompts::begin(dir.path(), recipe(2), 1, Mode::Replace));
     assert!(!dir.path().join(MANIFEST).exists());
     assert_eq!(fs::read_dir(dir.path().join("data")).unwrap().count(), 0);
     drop(output);
     // If it ends here, the run is resumed without force.
-    let output = work(Output::begin(dir.path(), recipe(2), 1, false));
+    let output = work(Output::begin(dir.path(), recipe(2), 1, Mode::Alone));
     output.write_part(0, &prompts(7..9)).unwrap();
     output.commit().unwrap();
     assert_eq!(read(dir.path()).unwrap(), prompts(7..9));
@@ -302,15 +302,18 @@ fn the_metrics_of_what_is_replaced_go_with_it() {
     written(dir.path(), 3);
     log(1);
     // A dataset that is up to date or resumed keeps its log. One that is replaced does not.
-    assert!(matches!(Prompts::begin(dir.path(), recipe(1), 3, true).unwrap(), Begin::UpToDate(_)));
+    assert!(matches!(
+        Prompts::begin(dir.path(), recipe(1), 3, Mode::Replace).unwrap(),
+        Begin::UpToDate(_)
+    ));
     assert_eq!(rows(), [1]);
-    drop(work(Prompts::begin(dir.path(), recipe(2), 1, true)));
+    drop(work(Prompts::begin(dir.path(), recipe(2), 1, Mode::Replace)));
     assert_eq!(rows(), [] as [i32; 0]);
     log(2);
-    drop(work(Prompts::begin(dir.path(), recipe(2), 1, true)));
+    drop(work(Prompts::begin(dir.path(), recipe(2), 1, Mode::Replace)));
     assert_eq!(rows(), [2]);
     // The log goes too if the dataset being replaced is unfinished.
-    drop(work(Prompts::begin(dir.path(), recipe(3), 1, true)));
+    drop(work(Prompts::begin(dir.path(), recipe(3), 1, Mode::Replace)));
     assert_eq!(rows(), [] as [i32; 0]);
 }
 
@@ -319,9 +322,9 @@ fn force_replaces_a_damaged_manifest() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 3);
     fs::write(dir.path().join(MANIFEST), "{}").unwrap();
-    let refused = Prompts::begin(dir.path(), recipe(1), 3, false);
+    let refused = Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone);
     assert!(message(refused, dir.path()).contains("it is not a manifest"));
-    drop(work(Prompts::begin(dir.path(), recipe(1), 3, true)));
+    drop(work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Replace)));
     written(dir.path(), 3);
     assert_eq!(bytes(dir.path()), undisturbed());
 }
@@ -331,9 +334,9 @@ fn parts_of_unknown_origin_are_not_taken_up() {
     let dir = tempfile::tempdir().unwrap();
     interrupted(dir.path(), &[0]);
     fs::remove_dir_all(dir.path().join(".state")).unwrap();
-    let refused = Prompts::begin(dir.path(), recipe(1), 3, false);
+    let refused = Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone);
     assert!(message(refused, dir.path()).contains("it holds parts, but not how they were made"));
-    let output = work(Prompts::begin(dir.path(), recipe(1), 3, true));
+    let output = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Replace));
     assert_eq!(output.missing(), [0, 1, 2]);
 }
 
@@ -344,7 +347,7 @@ fn other_people_s_files_are_neither_deleted_nor_published() {
     let notes = dir.path().join("data/notes.txt");
     fs::write(&notes, "mine").unwrap();
     for force in [false, true] {
-        let refused = Prompts::begin(dir.path(), recipe(1), 3, force);
+        let refused = Prompts::begin(dir.path(), recipe(1), 3, Mode::only(force));
         assert_eq!(
             message(refused, dir.path()),
             "DIR/data/notes.txt is in the way: it was not written by this program; move it elsewhere"
@@ -356,8 +359,8 @@ fn other_people_s_files_are_neither_deleted_nor_published() {
 #[test]
 fn a_second_writer_is_told_who_is_first() {
     let dir = tempfile::tempdir().unwrap();
-    let first = work(Prompts::begin(dir.path(), recipe(1), 3, false));
-    let error = Prompts::begin(dir.path(), recipe(1), 3, true).unwrap_err();
+    let first = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
+    let error = Prompts::begin(dir.path(), recipe(1), 3, Mode::Replace).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Locked);
     assert_eq!(
         message::<()>(Err(error), dir.path()),
@@ -366,17 +369,20 @@ fn a_second_writer_is_told_who_is_first() {
             std::process::id()
         )
     );
-    assert!(Prompts::join(dir.path(), recipe(1), 3).is_err());
     drop(first);
-    work(Prompts::begin(dir.path(), recipe(1), 3, false));
+    work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
 }
 
 #[test]
 fn shards_work_at_once_and_one_merges_them() {
     let dir = tempfile::tempdir().unwrap();
-    let shards: Vec<_> = (0..3).map(|_| work(Prompts::join(dir.path(), recipe(1), 3))).collect();
-    assert!(Prompts::begin(dir.path(), recipe(1), 3, false).is_err());
+    assert_eq!(Standing::of(dir.path()).unwrap(), None);
+    let begin = || work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard));
+    let shards: Vec<_> = (0..3).map(|_| begin()).collect();
     for (index, shard) in shards.iter().enumerate() {
+        let missing = Vec::from_iter(index..3);
+        let standing = Standing::of(dir.path()).unwrap();
+        assert_eq!(standing, Some(Standing { parts: 3, missing }));
         shard.write_part(index, &prompts(3 * index..3 * index + 3)).unwrap();
         // Two writers of the same part do no harm.
         shard.write_part(0, &prompts(0..3)).unwrap();
@@ -388,10 +394,51 @@ fn shards_work_at_once_and_one_merges_them() {
             "{refused}"
         );
     }
-    let merge = work(Prompts::begin(dir.path(), recipe(1), 3, false));
-    assert!(merge.missing().is_empty());
-    merge.commit().unwrap();
+    // What is damaged is there by its size, and is found by the one who merges.
+    let part = dir.path().join("data/train-00001-of-00003.parquet");
+    let mut damaged = fs::read(&part).unwrap();
+    damaged[60] ^= 4;
+    fs::write(&part, damaged).unwrap();
+    assert!(begin().missing().is_empty());
+    let merge = work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
+    assert_eq!(merge.missing(), [1]);
+    assert!(message(merge.commit(), dir.path()).contains("parts 1 are missing"));
+    begin().write_part(1, &prompts(3..6)).unwrap();
+    work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone)).commit().unwrap();
     assert_eq!(bytes(dir.path()), undisturbed());
+    let standing = Standing::of(dir.path()).unwrap().unwrap();
+    assert_eq!((standing.parts, standing.missing.len()), (3, 0));
+}
+
+#[test]
+fn missing_parts_are_told_as_the_shards_that_make_them() {
+    let of = |missing: &[usize], shards| {
+        Standing { parts: 9, missing: missing.to_vec() }.missing_shards(shards)
+    };
+    assert_eq!(of(&[], 4), "");
+    assert_eq!(of(&[1, 2, 5, 8], 4), "0-2");
+    assert_eq!(of(&[1, 2, 5, 8], 9), "1-2,5,8");
+    assert_eq!(of(&[3], 64), "3");
+}
+
+#[test]
+fn parts_of_two_tables_belong_together_or_are_made_again() {
+    let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let begin = |dir: &Path| work(Prompts::begin(dir, recipe(1), 1, Mode::Shard));
+    let attempts = [(); 2].map(|()| (begin(one.path()), begin(other.path())));
+    let rows = [prompts(0..3), prompts(3..6)];
+    // Two attempts at one part, with a model that gave each of them other rows.
+    for ((first, _), rows) in attempts.iter().zip(&rows) {
+        first.write_part(0, rows).unwrap();
+    }
+    for ((first, second), rows) in attempts.iter().zip(&rows).rev() {
+        second.write_part_beside(0, rows, first).unwrap();
+    }
+    let (first, second) = (begin(one.path()), begin(other.path()));
+    assert!(!second.belongs_to(0, &first).unwrap());
+    second.discard_part(0).unwrap();
+    second.write_part_beside(0, &rows[1], &first).unwrap();
+    assert!(begin(other.path()).belongs_to(0, &begin(one.path())).unwrap());
 }
 
 #[test]
@@ -401,6 +448,6 @@ fn what_a_killed_writer_left_half_written_goes_where_its_manifest_is_found_again
     let whole = bytes(dir.path());
     fs::remove_file(dir.path().join("_MANIFEST.json")).unwrap();
     fs::write(dir.path().join(".tmp-1-2-.manifest.json"), "{").unwrap();
-    done(Prompts::begin(dir.path(), recipe(1), 3, false));
+    done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     assert_eq!(bytes(dir.path()), whole);
 }

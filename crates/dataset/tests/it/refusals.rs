@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{message, prompts, read, recipe, work, written};
-use dataset::{Dataset, Error, ErrorClass, MANIFEST, Manifest, Output};
+use dataset::{Dataset, Error, ErrorClass, MANIFEST, Manifest, Mode, Output};
 use schema::{NodeRow, Prompt};
 
 const PART: &str = "data/train-00001-of-00002.parquet";
@@ -135,7 +135,7 @@ fn another_table_is_refused() {
 #[test]
 fn rows_that_the_table_forbids_are_not_written() {
     let dir = tempfile::tempdir().unwrap();
-    let output = work(Output::begin(dir.path(), recipe(1), 1, false));
+    let output = work(Output::begin(dir.path(), recipe(1), 1, Mode::Alone));
     let mut rows = prompts(0..3);
     rows[2].difficulty = Some(f32::NAN);
     assert_eq!(
@@ -149,7 +149,7 @@ fn rows_that_the_table_forbids_are_not_written() {
 #[test]
 fn two_rows_with_one_key_are_not_committed() {
     let dir = tempfile::tempdir().unwrap();
-    let output = work(Output::begin(dir.path(), recipe(1), 2, false));
+    let output = work(Output::begin(dir.path(), recipe(1), 2, Mode::Alone));
     output.write_part(0, &prompts(0..3)).unwrap();
     output.write_part(1, &prompts(2..5)).unwrap();
     assert_eq!(message(output.commit(), dir.path()), "DIR: two rows of prompts@2 have the key id2");
@@ -161,7 +161,8 @@ fn the_system_s_answers_name_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "x").unwrap();
-    let error = Output::<Prompt>::begin(&file.join("below"), recipe(1), 1, false).unwrap_err();
+    let error =
+        Output::<Prompt>::begin(&file.join("below"), recipe(1), 1, Mode::Alone).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Io);
     assert!(error.to_string().contains("file/below"), "{error}");
     let full = Error::Io {

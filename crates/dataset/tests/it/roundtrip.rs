@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{bytes, done, message, prompts, read, recipe, work, written};
-use dataset::{Dataset, Output, chunk};
+use dataset::{Dataset, Mode, Output, chunk};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use schema::{NodeRow, Prompt, Question, TextOption, Trajectory};
@@ -66,7 +66,7 @@ proptest! {
         }
         let dir = tempfile::tempdir().unwrap();
         let chunks = chunk(rows.len(), chunk_rows);
-        let output = work(Output::begin(dir.path(), recipe(1), chunks.len(), false));
+        let output = work(Output::begin(dir.path(), recipe(1), chunks.len(), Mode::Alone));
         for (index, range) in chunks.into_iter().enumerate() {
             output.write_part(index, &rows[range]).unwrap();
         }
@@ -81,7 +81,7 @@ proptest! {
 fn equal_rows_give_equal_bytes_in_any_order_of_writing() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     written(a.path(), 4);
-    let output = work(Output::begin(b.path(), recipe(1), 4, false));
+    let output = work(Output::begin(b.path(), recipe(1), 4, Mode::Alone));
     std::thread::scope(|scope| {
         for index in (0..4).rev() {
             let output = &output;
@@ -152,7 +152,8 @@ fn a_view_reads_the_questions_without_the_answers() {
 #[test]
 fn a_dataset_without_rows_is_a_dataset() {
     let dir = tempfile::tempdir().unwrap();
-    let output = work(Output::<Prompt>::begin(dir.path(), recipe(1), chunk(0, 10).len(), false));
+    let output =
+        work(Output::<Prompt>::begin(dir.path(), recipe(1), chunk(0, 10).len(), Mode::Alone));
     output.write_part(0, &[]).unwrap();
     output.commit().unwrap();
     assert_eq!(read(dir.path()).unwrap(), []);
@@ -168,7 +169,7 @@ fn many_rows_pass_through_batches_and_keep_their_order() {
     let dir = tempfile::tempdir().unwrap();
     let node = |i: i32| NodeRow { prompt_id: "p".into(), node_id: i, ..NodeRow::default() };
     let rows: Vec<_> = (0..20_000).map(node).collect();
-    let output = work(Output::begin(dir.path(), recipe(1), 1, false));
+    let output = work(Output::begin(dir.path(), recipe(1), 1, Mode::Alone));
     output.write_part(0, &rows).unwrap();
     output.commit().unwrap();
     assert_eq!(Dataset::<NodeRow>::open(dir.path()).unwrap().rows().unwrap(), rows);
@@ -181,7 +182,7 @@ fn a_dataset_is_an_input_by_its_contents_not_by_its_place() {
     let mut moved = recipe(1);
     moved.inputs[0].path = "elsewhere".into();
     moved.revision = None;
-    let output = work(Output::begin(b.path(), moved.clone(), 2, false));
+    let output = work(Output::begin(b.path(), moved.clone(), 2, Mode::Alone));
     for index in 0..2 {
         output.write_part(index, &prompts(3 * index..3 * index + 3)).unwrap();
     }
@@ -189,5 +190,5 @@ fn a_dataset_is_an_input_by_its_contents_not_by_its_place() {
     let input = |dir| Dataset::<Prompt>::open(dir).unwrap().input("prompts");
     assert_eq!(input(a.path()).content, input(b.path()).content);
     assert_ne!(input(a.path()).path, input(b.path()).path);
-    assert_eq!(done(Output::<Prompt>::begin(a.path(), moved, 2, false)).rows(), 6);
+    assert_eq!(done(Output::<Prompt>::begin(a.path(), moved, 2, Mode::Alone)).rows(), 6);
 }

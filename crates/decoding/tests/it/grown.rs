@@ -109,11 +109,19 @@ fn a_limit_on_memory_makes_trees_read_again_and_changes_nothing() {
     let question = |seed| Question { id: "a", text: QUESTIONS[seed as usize % 3], seed };
     let questions: Vec<Question<'_>> = (0..10).map(question).collect();
     let free = searcher(8, config(1, 4)).search(&questions).unwrap();
-    let tight = searcher(8, config(1, 4)).within(Some(20_000)).search(&questions).unwrap();
-    assert_eq!(told(&tight.results), told(&free.results));
-    assert!(free.cost.evicted == 0 && tight.cost.evicted > 0, "{:?}", tight.cost);
-    assert!(tight.cost.kept_bytes < free.cost.kept_bytes, "{:?} {:?}", tight.cost, free.cost);
-    assert!(tight.cost.policy_tokens > free.cost.policy_tokens);
+    assert_eq!(free.cost.evicted, 0);
+    // Threads that a busy machine runs one after the other have nothing to evict from each other.
+    let evicts = (0..20).any(|_| {
+        let tight = searcher(8, config(1, 4)).within(Some(20_000)).search(&questions).unwrap();
+        assert_eq!(told(&tight.results), told(&free.results));
+        if tight.cost.evicted == 0 {
+            return false;
+        }
+        assert!(tight.cost.kept_bytes < free.cost.kept_bytes, "{:?} {:?}", tight.cost, free.cost);
+        assert!(tight.cost.policy_tokens > free.cost.policy_tokens);
+        true
+    });
+    assert!(evicts, "nothing was ever evicted");
 }
 
 #[test]

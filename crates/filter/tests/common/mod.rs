@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dataset::{Begin, Dataset, Output, Recipe};
+use dataset::{Begin, Dataset, Mode, Output, Recipe};
 use schema::{Check, Critique, Table, TextOption, Trajectory};
 
 /// The inputs and outputs of one test, in a temporary folder.
@@ -117,7 +117,7 @@ fn write<T: Table>(dir: &Path, parts: &[&[T]]) {
         seed: 0,
         inputs: Vec::new(),
     };
-    let Begin::Work(output) = Output::begin(dir, recipe, parts.len(), false).unwrap() else {
+    let Begin::Work(output) = Output::begin(dir, recipe, parts.len(), Mode::Alone).unwrap() else {
         panic!("{} is there already", dir.display());
     };
     for (index, rows) in parts.iter().enumerate() {

@@ -33,7 +33,8 @@ impl Server {
         let body = json!({"lora_name": name, "lora_path": dir});
         // Its answer is a sentence, not JSON.
         let problem = match self.patiently(|| {
-            faults::body(self.send("load_lora_adapter", &body)).map_err(|fault| self.masked(fault))
+            let sent = self.post("load_lora_adapter").send(body.to_string());
+            faults::body(sent).map_err(|fault| self.masked(fault))
         }) {
             Ok(_) => {
                 tracing::info!("{}: has loaded {name} from {}", self.address, dir.display());

@@ -46,7 +46,7 @@ impl Server {
     /// # Errors
     /// [`Error::Refused`] if it does not, [`Error::Unavailable`] if it does not answer.
     pub fn require_likeliest(&self) -> Result<(), Error> {
-        self.choose(&[TEXT], "yes", "no").map(|_| ())
+        self.choose(&[CompletionRequest::of_one_token(TEXT)], "yes", "no").map(|_| ())
     }
 
     /// Checks that the server's tokenizer treats the special tokens around a question as such, if it reports prompt
@@ -114,12 +114,10 @@ impl Server {
     fn takes_more(&self) -> Result<bool, Error> {
         let request = request(1, Sampling::Greedy);
         let ask = |extended| {
-            self.patiently(|| {
-                match self.post("completions", &request.body(&self.model, extended)) {
-                    Ok(_) => Ok(None),
-                    Err(Fault::Lasting(problem)) => Ok(Some(problem)),
-                    Err(passing) => Err(passing),
-                }
+            self.patiently(|| match self.completion_with(&request, extended) {
+                Ok(_) => Ok(None),
+                Err(Fault::Lasting(problem)) => Ok(Some(problem)),
+                Err(passing) => Err(passing),
             })
         };
         if ask(true)?.is_none() {
@@ -132,7 +130,7 @@ impl Server {
     /// ignores `n`.
     fn tried(&self, request: &CompletionRequest) -> Result<Vec<Draft>, Error> {
         self.patiently(|| {
-            let answer = self.post("completions", &request.body(&self.model, self.extended))?;
+            let answer = self.completion(request)?;
             let got = answer["choices"].as_array().map_or(0, Vec::len);
             if got > 0 && got < request.count {
                 let wanted = request.count;
@@ -206,7 +204,8 @@ fn context(models: &Value, model: &str) -> Option<usize> {
 
 fn request(count: usize, sampling: Sampling) -> CompletionRequest {
     let (prompt, stops) = (TEXT.to_owned(), Vec::new());
-    CompletionRequest { prompt, count, sampling, stops, max_tokens: 4, seed: 1, likeliest: 1 }
+    let (max_tokens, seed, likeliest, session) = (4, 1, 1, 0);
+    CompletionRequest { prompt, count, sampling, stops, max_tokens, seed, likeliest, session }
 }
 
 fn texts(drafts: &[Draft]) -> Vec<String> {

@@ -17,6 +17,8 @@ pub(crate) struct CompletionRequest {
     pub(crate) seed: u64,
     /// How many of the likeliest tokens to return log-probabilities for.
     pub(crate) likeliest: usize,
+    /// Hash of the question that the prompt is about: requests of one session share what was read.
+    pub(crate) session: u64,
 }
 
 /// The most log-probabilities that servers return by default.
@@ -69,8 +71,8 @@ impl CompletionRequest {
     /// A request for one greedy token after `text`, with the likeliest alternatives.
     pub(crate) fn of_one_token(text: &str) -> Self {
         let (prompt, stops, sampling) = (text.to_owned(), Vec::new(), Sampling::Greedy);
-        let (count, max_tokens, seed, likeliest) = (1, 1, 0, LIKELIEST);
-        Self { prompt, count, sampling, stops, max_tokens, seed, likeliest }
+        let (count, max_tokens, seed, likeliest, session) = (1, 1, 0, LIKELIEST, 0);
+        Self { prompt, count, sampling, stops, max_tokens, seed, likeliest, session }
     }
 
     /// Whether two requests differ only in seed and count.

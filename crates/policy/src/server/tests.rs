@@ -4,6 +4,7 @@ mod adapters;
 mod fake;
 mod limits;
 mod probe;
+mod several;
 
 use std::time::Duration;
 

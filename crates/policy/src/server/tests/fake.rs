@@ -23,6 +23,8 @@ const MORE: [&str; 10] = ["\n", "\n", "Q:", " 1 + 1?", "\n", "A:", " It is 2.", 
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    /// What routers keep a session on one server by.
+    pub(crate) session: Option<String>,
     pub(crate) body: Value,
 }
 
@@ -172,6 +174,7 @@ fn read(stream: &mut TcpStream) -> Asked {
     Asked {
         path: lines[0].split(' ').nth(1).unwrap().to_owned(),
         authorization: header("authorization"),
+        session: header("x-session-id"),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     }
 }
