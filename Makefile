@@ -40,16 +40,25 @@ SEARCH_FLAGS   ?=
 CRITIQUE_FLAGS ?=
 FILTER_FLAGS   ?=
 
-.PHONY: all round rounds bootstrap synthesize search critique filter finetune policy evaluate measured build
+.PHONY: all round rounds compared report show bootstrap synthesize search critique filter finetune policy evaluate measured build
 ## all: bring the last round up to date (the first one if there is none)
-all: $(THIS)/comparison.json
+all: $(A)/report.html
 
 ## round: build the next round that is missing, or ROUND=n
-round: $(THIS)/comparison.json
+round: $(A)/report.html
+# What a round needs of the one before.
+compared: $(THIS)/comparison.json
+
+## report: the rounds so far on one page, report.html in the run's folder
+report: $(A)/report.html
 
 ## rounds: build N more rounds, N=3
 rounds:
 	@for i in $$(seq $(N)); do $(MAKE) --no-print-directory round || exit; done
+
+## show: print the comparison of the rounds so far again, or that of ROUND=n
+show:
+	@$(comparison)
 
 ## bootstrap, synthesize, search, critique, filter, finetune, evaluate: one stage of a round, and what it needs
 bootstrap:  $(Z)/evaluation/$(M)

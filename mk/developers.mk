@@ -1,6 +1,6 @@
 # For developers.
 
-.PHONY: test reliability fuzz test-server test-real test-slurm lint bench schemas
+.PHONY: test reliability fuzz test-server test-real test-slurm test-report lint bench schemas
 ## test: run all tests
 test:
 	cargo build --release --locked --workspace --bins
@@ -56,6 +56,19 @@ test-real: $(REAL_ENV)/made
 test-slurm:
 	cargo build --release --locked --workspace --bins
 	python3 tests/slurm/test.py target/release
+
+# The virtual environment that drives a browser.
+PAGE_ENV := target/page-env
+$(PAGE_ENV)/made: tests/report/requirements.txt
+	python3 -m venv $(PAGE_ENV)
+	$(PAGE_ENV)/bin/pip install -q -r $<
+	@touch $@
+
+## test-report: reports in headless Chromium, clicked through; needs python3, and Debian's chromium chromium-driver
+test-report: $(PAGE_ENV)/made
+	$(PAGE_ENV)/bin/python tests/report/test.py
+	$(MAKE) --no-print-directory round PRESET=smoke ROUND=1 R=target/page-run
+	$(PAGE_ENV)/bin/python tests/report/test.py target/page-run/report.html
 
 ## lint: formatting, clippy and documentation, as CI runs them
 # In the profile of the tests: its macros and build scripts are then compiled once.

@@ -97,7 +97,7 @@ $(if $(wildcard $(CLUSTER)),,$(error CLUSTER=$(CLUSTER): there is no such file; 
 endif
 
 # All but these are about a run, and about one that fits.
-NOT_OF_A_RUN := clean-run help test test-server test-real test-slurm reliability fuzz lint schemas status build base bench results
+NOT_OF_A_RUN := clean-run help test test-server test-real test-slurm test-report reliability fuzz lint schemas status build base bench results
 ifneq ($(filter-out $(NOT_OF_A_RUN),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(wildcard $(P)/policy.toml),)
 $(error $(if $(told_P),P=$(P),PRESET=$(PRESET)): there is no $(P)/policy.toml; presets are: $(call list,$(PRESETS)))

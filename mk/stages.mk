@@ -70,7 +70,7 @@ EARLIER := $(WORLD) $(SPLITS:%=$(R)/fresh-world/%/$(M)) $(addsuffix /$(M),$(sort
   $(addprefix $(BEFORE)/,policy/$(M) control/$(M) comparison.json) $(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M)) \
   $(if $(SAMPLED),$(PAST:%=$(A)/round-%/control-labels/$(M)))
 # The goal of that call, by the goal of this one: the whole round, its measured policy, its policy alone, or policy and control.
-of_before  = $(if $(filter all round,$(1)),round,$(if $(filter measured,$(1)),measured,$(if $(filter $(POLICY_DOES),$(1)),policy,finetune)))
+of_before  = $(if $(filter all round report compared,$(1)),compared,$(if $(filter measured,$(1)),measured,$(if $(filter $(POLICY_DOES),$(1)),policy,finetune)))
 POLICY_DOES = synthesize search critique filter policy audit-of-round decoders parts $(SCRIPTS) $(if $(ARM),fresh-of-round)
 .PHONY: earlier
 earlier: | build
@@ -107,11 +107,16 @@ endif
 # Prompts depend on models if the preset has one write or try them, and on earlier rounds if it uses those.
 WRITES := $(shell grep -lE '^\[(writing|difficulty)\]' $(call toml,prompts) 2>/dev/null)
 BACK   := $(shell grep -lE '^(\[curriculum\]|backward)' $(call toml,prompts) 2>/dev/null)
-$(PROMPTED)/prompts/$(M): $(call toml,prompts) $(WORLD) $(if $(WRITES),$(TEXT) $(BEFORE)/policy/$(M)) $(if $(BACK),$(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M))) | build
-	$(whole)$(BIN)/synthesize prompts $(call flags,prompts,$(ROUND)) $(compute) --seeds $(R)/world/seeds \
-	  $(if $(WRITES),--policy $(call served,$(BEFORE)/policy) --author $(call served,$(INIT)) --text $(P)/text.toml) \
-	  $(if $(BACK),$(foreach k,$(PAST),--earlier $(call prompted,$(k))/prompts --kept $(call filtered,$(k))/sft)) \
-	  $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s)) --out $(@D) $(done)
+IMAGINING := $(call toml,prompts) $(WORLD) $(if $(WRITES),$(TEXT) $(BEFORE)/policy/$(M)) $(if $(BACK),$(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M)))
+imagine_with = --seeds $(R)/world/seeds $(if $(WRITES),--policy $(call served,$(BEFORE)/policy) --author $(call served,$(INIT)) --text $(P)/text.toml) \
+	  $(if $(BACK),$(foreach k,$(PAST),--earlier $(call prompted,$(k))/prompts --kept $(call filtered,$(k))/sft)) $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s))
+# Where several processes ask the models, they do so before one of them chooses the prompts.
+DRAFTS := $(if $(ENGINE),$(if $(WRITES),$(PROMPTED)/drafts))
+$(PROMPTED)/drafts/$(M): $(IMAGINING) | build
+	$(rows)$(BIN)/synthesize drafts $(call flags,prompts,$(ROUND)) $(each) $(imagine_with) --out $(@D) $(done)
+
+$(PROMPTED)/prompts/$(M): $(IMAGINING) $(addsuffix /$(M),$(DRAFTS)) | build
+	$(whole)$(BIN)/synthesize prompts $(call flags,prompts,$(ROUND)) $(compute) $(imagine_with) $(addprefix --drafts ,$(DRAFTS)) --out $(@D) $(done)
 
 # ------------------------------------------------------------------------------------------------- searching and criticizing
 $(SEARCHED)/trajectories/$(M): $(SEARCHING) $(PROMPTED)/prompts/$(M) $(BEFORE)/policy/$(M) $(FAST)/$(M) $(call critics_in,$(JUDGES)/critics) | build
@@ -153,10 +158,17 @@ $(THIS)/evaluation/$(M): $(THIS)/policy/$(M) $(SCALES) | build
 $(THIS)/control-evaluation/$(M): $(THIS)/control/$(M) $(SCALES) | build
 	$(call measure,$(THIS)/control,$(ROUND),$(MEASURED),world)
 
+# The models of the rounds so far and their evaluations, each after an option: $(call models,--run).
+models    = $(1) base=$(Z)/evaluation $(1) control=$(THIS)/control-evaluation $(foreach k,$(ROUNDS),$(1) 'round $(k:0%=%)'=$(A)/round-$(k)/evaluation)
+comparison := $(BIN)/evaluate compare $(call models,--run) --against control
 $(THIS)/comparison.json: $(Z)/evaluation/$(M) $(THIS)/evaluation/$(M) $(THIS)/control-evaluation/$(M) $(if $(PAST),$(BEFORE)/comparison.json)
-	@$(BIN)/evaluate compare --run base=$(Z)/evaluation --run control=$(THIS)/control-evaluation --against control \
-	  $(foreach k,$(ROUNDS),--run 'round $(k:0%=%)'=$(A)/round-$(k)/evaluation) --out $@ $(done)
+	@$(comparison) --out $@ $(done)
+
+# One page for people. It shows how long stages took, so it is no input of anything.
+$(A)/report.html: $(THIS)/comparison.json | build
+	@$(BIN)/report --run $(R) --preset $(P) --filter $(call settings,filter) --comparison $< $(foreach k,$(ROUNDS),--examples $(call filtered,$(k))/sft) \
+	  $(call models,--answers) --out $@ $(done)
 
 OUTPUTS += $(addsuffix /$(M),$(JUDGES)/labels $(CRITICS:%=$(JUDGES)/critics/%) $(CALIBRATED)/held-out/trajectories $(CALIBRATED)/held-out/critiques \
-  $(CALIBRATED)/confidence $(PROMPTED)/prompts $(SEARCHED)/trajectories $(JUDGED)/critiques $(FILTERED)/sft \
+  $(CALIBRATED)/confidence $(PROMPTED)/drafts $(PROMPTED)/prompts $(SEARCHED)/trajectories $(JUDGED)/critiques $(FILTERED)/sft \
   $(addprefix $(THIS)/,policy control-labels control evaluation control-evaluation)) $(THIS)/comparison.json

@@ -129,7 +129,7 @@ pub fn write_parts<T: Table>(dir: &Path, rows: &[T], part_rows: usize) {
     output.commit().expect("the parts are whole");
 }
 
-/// The files of a run by their relative paths. Logs are left out because they hold timings, and so is the state for
+/// The files of a run by their relative paths. Logs and the report are left out because they hold timings, and so is the state for
 /// resuming: a stage killed right after it wrote its manifest, which comes last, has had no chance to delete it.
 pub fn bytes(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -144,7 +144,7 @@ pub fn bytes(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             }
             if path.is_dir() {
                 folders.push(path);
-            } else if name != "metrics.jsonl" && name != ".lock" {
+            } else if !["metrics.jsonl", ".lock", "report.html"].contains(&name.as_str()) {
                 let relative = path.strip_prefix(run).expect("it is inside").to_owned();
                 found.insert(relative, std::fs::read(&path).expect("the file can be read"));
             }

@@ -281,7 +281,8 @@ fn an_engine_is_known_and_has_what_it_needs() {
         line.unwrap().split("target/release/").next().unwrap().to_owned()
     };
     let plan = planned(&both(&of, &["ENGINE=local", "SHARDS=4", "JOBS=2"]));
-    for stage in ["search", "critique label", "critique score", "evaluate run"] {
+    for stage in ["synthesize drafts", "search", "critique label", "critique score", "evaluate run"]
+    {
         let engine = before(&plan, stage);
         assert!(engine.contains("SHARDS=4 JOBS=2") && engine.ends_with("rows "), "{engine}");
     }

@@ -37,7 +37,8 @@ fn planned(run_dir: &Path, arguments: &[&str]) -> Vec<String> {
             _ => stage,
         }
     };
-    lines.map(words).filter(|stage| stage != "evaluate compare").collect()
+    let tells = |stage: &String| stage == "evaluate compare" || stage == "report";
+    lines.map(words).filter(|stage| !tells(stage)).collect()
 }
 
 #[test]
@@ -74,6 +75,7 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     run(make(&killed, &["round", "ROUND=1", "WORKERS=2"]));
     assert_same(&calm, &killed);
 
+    a_report_shows_it(&calm);
     shards_make_the_same(&calm, dir.path());
     nothing_is_left_to_do_until_a_preset_changes(&calm);
     no_synthesized_prompt_has_an_answer(&calm);
@@ -87,12 +89,34 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     rounds_start_and_learn_as_told(&dir.path().join("base"));
 }
 
+/// The page is there without a call of its own, and has what the round made.
+fn a_report_shows_it(run_dir: &Path) {
+    let page = std::fs::read_to_string(run_dir.join("report.html")).unwrap();
+    for text in [
+        "points over control",
+        "Dropped: ",
+        "round-01/trajectories",
+        "What changed in the settings?",
+    ] {
+        assert!(page.contains(text), "{text} is missing");
+    }
+    let dataset = Dataset::<Trajectory>::open(&run_dir.join("round-01/trajectories")).unwrap();
+    let prompts: BTreeSet<String> =
+        dataset.rows().unwrap().into_iter().map(|one| one.prompt_id).collect();
+    for prompt in prompts {
+        assert!(page.contains(&format!("id=\"tree-{prompt}\"")), "no tree of {prompt}");
+    }
+    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "it needs a network");
+}
+
 /// Several processes make the parts of each output.
 fn shards_make_the_same(calm: &Path, place: &Path) {
     for shards in [1, 2, 4, 7] {
         let shared = place.join(format!("shards-{shards}"));
         let given = format!("SHARDS={shards}");
         run(make(&shared, &["round", "ENGINE=local", "JOBS=2", &given]));
+        // What models were asked for the prompts, before one process chose them.
+        std::fs::remove_dir_all(shared.join("round-01/drafts")).unwrap();
         assert_same(calm, &shared);
         let metrics = shared.join("round-01/trajectories/metrics.jsonl");
         assert!(!dataset::MetricsLog::read(&metrics).unwrap().is_empty(), "gathered");

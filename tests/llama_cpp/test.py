@@ -1,4 +1,5 @@
-"""A round of the smoke preset with its policies behind two of llama.cpp's servers, one of which is killed on the way.
+"""A round of the smoke preset with its policies behind llama.cpp's servers, of which one is killed on the way and comes back; and a
+search whose policy has two servers, of which one is killed for good.
 
     make test-server
 
@@ -98,17 +99,37 @@ def same_answers(round_0, world, served, policy, fast_policy):
     assert share >= ALIKE, share
 
 
-def survives(make, policy, searched):
-    """A search whose server is gone for a while in the middle of it."""
+def searching(make, searched):
+    """A search that has its first part."""
     search = subprocess.Popen([*make, "search"], cwd=ROOT)
     while not list(searched.glob("trajectories/data/*.parquet")):
         assert search.poll() is None, "the search ended before its first part"
         time.sleep(0.05)
+    return search
+
+
+def survives(make, policy, searched):
+    """A search whose server is gone for a while in the middle of it."""
+    search = searching(make, searched)
     policy.kill()
     time.sleep(1)
     assert search.poll() is None, "the search ended with its server"
     policy.start()
     assert search.wait() == 0
+    all_found(searched)
+
+
+def hands_on(make, policy, searched):
+    """A search whose policy has two servers, of which one dies."""
+    for output in ("trajectories", "nodes"):
+        shutil.rmtree(searched / output)
+    search = searching(make, searched)
+    policy.kill()
+    assert search.wait() == 0
+    all_found(searched)
+
+
+def all_found(searched):
     asked = {row["prompt_id"] for row in rows(searched / "prompts", "prompt_id")}
     found = {row["prompt_id"] for row in rows(searched / "trajectories", "prompt_id")}
     print(f"solutions of {len(found)} of {len(asked)} prompts, after the server was killed on the way")
@@ -126,6 +147,10 @@ def main():
             same_answers(at / "round-00", at / "world", place / "served", policy, fast_policy)
             served = [*make, f"SERVER={policy.address}", f"SERVER_FAST={fast_policy.address}", "ROUND=1"]
             survives(served, policy, at / "round-01")
+            with Server(at / "round-00/policy") as second:
+                both = f"{policy.address},{second.address}"
+                hands_on([*make, f"SERVER={both}", f"SERVER_FAST={fast_policy.address}", "ROUND=1"], policy, at / "round-01")
+            policy.start()
             run(*served, "round")
             assert (at / "round-01/comparison.json").exists()
 

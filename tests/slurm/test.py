@@ -65,6 +65,9 @@ def contents(folder):
     found = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
+        # What models were asked for the prompts, before one process chose them.
+        if "drafts" in inside.parts:
+            continue
         if path.name == "_MANIFEST.json":
             found[inside] = json.loads(path.read_text())["content"]
         elif path.suffix in (".parquet", ".safetensors") and ".state" not in inside.parts:

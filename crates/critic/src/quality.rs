@@ -45,7 +45,14 @@ pub struct Quality {
     /// The reliability curve: the non-empty bins in order of score.
     #[serde(default)]
     pub reliability: Vec<Bin>,
+    /// The ROC curve, of which `auc` is the area: shares of the wrong and of the right ones above ever lower scores, from
+    /// `[0, 0]` to `[1, 1]`, at most [`ROC_POINTS`] points. Empty without both right and wrong ones.
+    #[serde(default)]
+    pub roc: Vec<[f64; 2]>,
 }
+
+/// The most points of a ROC curve that are kept.
+pub const ROC_POINTS: usize = 50;
 
 /// Column headers of the figures.
 pub const COLUMNS: [&str; 9] = [
@@ -154,7 +161,29 @@ pub fn measure(judged: &[Judged<'_>]) -> Quality {
         precision: share(both, above),
         recall: share(both, right),
         reliability,
+        roc: roc(judged),
     }
+}
+
+/// The points of the ROC curve, evenly thinned out.
+fn roc(judged: &[Judged<'_>]) -> Vec<[f64; 2]> {
+    let rights = judged.iter().filter(|one| one.right).count() as f64;
+    let wrongs = judged.len() as f64 - rights;
+    if rights == 0.0 || wrongs == 0.0 {
+        return Vec::new();
+    }
+    let mut sorted: Vec<(f32, bool)> = judged.iter().map(|one| (one.score, one.right)).collect();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut points, mut wrong, mut right) = (vec![[0.0, 0.0]], 0.0, 0.0);
+    // Equal scores are above a threshold together.
+    for tie in sorted.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
+        let of_tie = tie.iter().filter(|one| one.1).count() as f64;
+        (wrong, right) = (wrong + tie.len() as f64 - of_tie, right + of_tie);
+        points.push([wrong / wrongs, right / rights]);
+    }
+    let last = points.len() - 1;
+    let kept = last.min(ROC_POINTS - 1);
+    (0..=kept).map(|at| points[at * last / kept]).collect()
 }
 
 /// Like `ordered`, over pairs with the same key.
@@ -242,6 +271,9 @@ mod tests {
         assert_eq!(counts, [1, 2, 1, 1]);
         assert!((quality.reliability[1].right - 0.5).abs() < 1e-12);
         assert!((quality.reliability[1].score - 0.4).abs() < 1e-6);
+        let (third, two_thirds) = (1.0 / 3.0, 2.0 / 3.0);
+        let points = [[0.0, 0.0], [0.0, 0.5], [third, 0.5], [two_thirds, 1.0], [1.0, 1.0]];
+        assert_eq!(quality.roc, points);
     }
 
     /// A critic that only repeats the calculator cannot rank solutions with the same mark.
@@ -301,6 +333,17 @@ mod tests {
     }
 
     #[test]
+    fn a_long_curve_is_thinned_out_and_keeps_its_ends() {
+        let rows: Vec<_> = (0..999).map(|i| ("a", i as f32 / 999.0, i % 3 == 0)).collect();
+        let curve = measure(&judged(&rows)).roc;
+        assert_eq!(
+            (curve.len(), curve[0], curve[ROC_POINTS - 1]),
+            (ROC_POINTS, [0.0, 0.0], [1.0, 1.0])
+        );
+        assert!(curve.is_sorted_by(|a, b| a[0] <= b[0] && a[1] <= b[1]));
+    }
+
+    #[test]
     fn a_critic_that_only_knows_hard_prompts_ranks_no_solution() {
         let rows =
             [("easy", 0.9, true), ("easy", 0.9, false), ("hard", 0.1, true), ("hard", 0.1, false)];
@@ -315,6 +358,7 @@ mod tests {
     fn nothing_to_rank_is_no_figure() {
         let quality = measure(&judged(&[("a", 0.7, true)]));
         assert_eq!((quality.auc, quality.within_prompt), (None, None));
+        assert!(quality.roc.is_empty());
         assert_eq!(measure(&[]).count, 0);
     }
 }

@@ -22,9 +22,15 @@ mod tally;
 pub use args::Args;
 pub use config::{FilterConfig, RankBy};
 
+use std::collections::BTreeMap;
+
+use schema::{Critique, Question, Trajectory};
 use stage::{Failure, Plan};
 
-use crate::inputs::Inputs;
+use crate::asked::Prompts;
+
+use crate::inputs::{Inputs, Searched};
+use crate::judged::{by_prompt, pair};
 use crate::output::Outputs;
 use crate::rows::Rows;
 use crate::select::{Choice, criteria};
@@ -55,6 +61,30 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })?;
     writer.commit(&summary)?;
     summary.print("written", args.common.json)
+}
+
+/// Says of each trajectory of some whole prompts which criterion removes it, by the name of its setting, or `None` if it is
+/// kept; by trajectory id. `questions` are those of the prompts, if the filter was given them.
+///
+/// # Errors
+/// Exit 65 for trajectories and critiques that do not belong together.
+pub fn fates(
+    config: &FilterConfig,
+    questions: Option<Vec<Question>>,
+    trajectories: Vec<Trajectory>,
+    critiques: Vec<Critique>,
+) -> Result<BTreeMap<String, Option<&'static str>>, Failure> {
+    let (prompts, judged) = (questions.map(Prompts::new), pair(trajectories, critiques)?);
+    let mut fates = BTreeMap::new();
+    for judged in by_prompt(&judged) {
+        let asked = prompts.as_ref().map(|all| all.of(&judged[0].trajectory)).transpose()?;
+        let choice = Choice::new(&Searched { judged, asked }, config)?;
+        let kept = choice.kept.iter().map(|one| (*one, None));
+        let removed = choice.removed.iter().map(|(one, criterion)| (*one, Some(*criterion)));
+        let id = |(one, fate): (&judged::Judged, _)| (one.trajectory.trajectory_id.clone(), fate);
+        fates.extend(kept.chain(removed).map(id));
+    }
+    Ok(fates)
 }
 
 /// Counts what will be written.

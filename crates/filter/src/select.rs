@@ -76,8 +76,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) kept: Vec<&'a Judged>,
     /// The trajectories that fail a criterion of quality.
     pub(crate) rejected: Vec<&'a Judged>,
-    /// For each trajectory that is not kept, the criterion that removed it; in no particular order.
-    pub(crate) removed: Vec<&'static str>,
+    /// The trajectories that are not kept, each with the criterion that removed it; in no particular order.
+    pub(crate) removed: Vec<(&'a Judged, &'static str)>,
 }
 
 impl<'a> Choice<'a> {
@@ -93,20 +93,20 @@ impl<'a> Choice<'a> {
         let mut choice = Self::default();
         for one in searched.judged {
             match failed(&USABLE, one) {
-                Some(criterion) => choice.removed.push(criterion),
+                Some(criterion) => choice.removed.push((one, criterion)),
                 None => choice.usable.push(one),
             }
         }
         choice.rank(config.rank_by);
         for one in &choice.usable {
             if let Some(criterion) = failed(&GOOD, one) {
-                choice.removed.push(criterion);
+                choice.removed.push((one, criterion));
                 choice.rejected.push(one);
             } else if choice.kept.len() < config.per_prompt {
                 choice.kept.push(one);
             } else {
                 // In neither list: a solution good enough to learn from must not be the rejected half of a pair.
-                choice.removed.push(PER_PROMPT);
+                choice.removed.push((one, PER_PROMPT));
             }
         }
         Ok(choice)
@@ -116,9 +116,12 @@ impl<'a> Choice<'a> {
     fn rank(&mut self, rank_by: RankBy) {
         self.usable.sort_by(|a, b| best_first(a, b, rank_by));
         // Sorted before duplicates go, so that the best of equal texts is the one that stays.
-        let (mut seen, before) = (BTreeSet::new(), self.usable.len());
-        self.usable.retain(|one| seen.insert(one.trajectory.completion.as_str()));
-        self.removed.extend(std::iter::repeat_n(DISTINCT, before - self.usable.len()));
+        let mut seen = BTreeSet::new();
+        let usable = std::mem::take(&mut self.usable).into_iter();
+        let (distinct, again): (Vec<&Judged>, Vec<&Judged>) =
+            usable.partition(|one| seen.insert(one.trajectory.completion.as_str()));
+        self.usable = distinct;
+        self.removed.extend(again.into_iter().map(|one| (one, DISTINCT)));
     }
 }
 

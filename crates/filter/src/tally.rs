@@ -61,7 +61,7 @@ impl Tally {
         self.candidates += usize::from(!choice.usable.is_empty());
         self.kept += usize::from(!rows.sft.is_empty());
         self.trajectories += searched.judged.len();
-        for criterion in &choice.removed {
+        for (_, criterion) in &choice.removed {
             *self.removed.entry(criterion).or_default() += 1;
         }
         let scores = rows.sft.iter().filter_map(|example| example.score);

@@ -1,4 +1,4 @@
-//! Writes `schemas/<table>.json`, one file per table.
+//! Writes `schemas/<table>.json`, one file per table, and `schemas/README.md`.
 
 use std::path::Path;
 
@@ -8,5 +8,5 @@ fn main() -> std::io::Result<()> {
     for (name, text) in schema::all() {
         std::fs::write(folder.join(format!("{name}.json")), text)?;
     }
-    Ok(())
+    std::fs::write(folder.join("README.md"), schema::dictionary())
 }

@@ -1,18 +1,20 @@
-//! The declarations as JSON, for readers in other languages. They are written to `schemas/<table>.json`.
+//! The declarations as JSON, for readers in other languages, and as a page for people. They are written to
+//! `schemas/<table>.json` and `schemas/README.md`.
 
 use arrow_schema::{DataType, Field};
 use serde_json::{Value, json};
 
 use crate::column::{arrow_field, description};
 use crate::{
-    CorpusText, Critique, Evaluation, Label, NodeRow, Preference, Prompt, SftExample, Steps, Table,
-    Trajectory,
+    CorpusText, Critique, DraftRow, Evaluation, Label, NodeRow, Preference, Prompt, SftExample,
+    Steps, Table, Trajectory,
 };
 
 /// Returns the name of every table, with its declaration as indented JSON that ends in a newline.
 pub fn all() -> Vec<(&'static str, String)> {
     vec![
         described::<Prompt>(),
+        described::<DraftRow>(),
         described::<NodeRow>(),
         described::<Trajectory>(),
         described::<Critique>(),
@@ -23,6 +25,41 @@ pub fn all() -> Vec<(&'static str, String)> {
         described::<Evaluation>(),
         described::<CorpusText>(),
     ]
+}
+
+/// Returns a page with the columns of all tables, as Markdown.
+pub fn dictionary() -> String {
+    let mut page = "# Tables\n\nWritten by `make schemas` from the declarations in `crates/schema`. [The guide](../docs/guide/tables.md) \
+                    says how to open them.\n"
+        .to_owned();
+    for (name, json) in all() {
+        let table: Value = serde_json::from_str(&json).expect("it was JSON a moment ago");
+        let key = table["key"].as_array().expect("every table has a key");
+        let key: Vec<&str> = key.iter().filter_map(Value::as_str).collect();
+        page += &format!(
+            "\n## {name}\n\n{} Version {}, key `{}`.\n\n| column | type | null | description |\n|---|---|---|---|\n",
+            text(&table["description"]),
+            table["version"],
+            key.join("`, `"),
+        );
+        rows(&mut page, "", &table["columns"]);
+    }
+    page
+}
+
+/// Adds a line for each column, and after a column of structs one for each of their fields.
+fn rows(page: &mut String, prefix: &str, columns: &Value) {
+    for column in columns.as_array().into_iter().flatten() {
+        let name = format!("{prefix}{}", text(&column["name"]));
+        let null = if column["nullable"] == true { "yes" } else { "" };
+        let (kind, description) = (text(&column["type"]), text(&column["description"]));
+        *page += &format!("| `{name}` | `{kind}` | {null} | {description} |\n");
+        rows(page, &format!("{name}."), &column["fields"]);
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 fn described<T: Table>() -> (&'static str, String) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use decoding::ModelAt;
-use stage::{Common, Inference};
+use stage::{Common, Inference, Sharing};
 use world::Split;
 
 /// Makes prompts: from the embedded world, from seed questions, or from files.
@@ -24,6 +24,8 @@ pub enum Command {
     Corpus(CorpusArgs),
     /// Make new questions, without answers.
     Prompts(PromptsArgs),
+    /// Have models write and try what new questions are made of, as one of several processes.
+    Drafts(DraftsArgs),
     /// Import problems from a file.
     Import(ImportArgs),
 }
@@ -125,9 +127,24 @@ pub struct PromptsArgs {
     /// How the policy is asked to solve a question: the preset's text.toml.
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
+    /// What models wrote and said already, by the same settings and inputs: the output of `synthesize drafts`. It changes no
+    /// prompt.
+    #[arg(long, value_name = "DIR")]
+    pub drafts: Option<PathBuf>,
     /// Folder for the prompts.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// Arguments of `synthesize drafts`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DraftsArgs {
+    /// Those of `synthesize prompts`; `--out` is the folder for the drafts.
+    #[command(flatten)]
+    pub prompts: PromptsArgs,
+    /// How processes share the work.
+    #[command(flatten)]
+    pub sharing: Sharing,
 }
 
 /// Arguments of `synthesize import`.

@@ -1,6 +1,6 @@
 //! The models used by imagination: an author writes questions, and rollouts of the policy measure how hard they are.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use dataset::{Input, seed_for};
@@ -149,7 +149,12 @@ impl Models {
         [&self.policy, &self.author].into_iter().flatten().map(|any| any.input().clone()).collect()
     }
 
-    pub(crate) fn author<'a>(&self, wanted: Wanted<'a>) -> Result<Author<'a>, Failure> {
+    /// The models, ready to answer what is not known yet.
+    pub(crate) fn author<'a>(
+        &self,
+        wanted: Wanted<'a>,
+        known: Known,
+    ) -> Result<Author<'a>, Failure> {
         let ready = |any: &AnyModel| any.policy(&self.text);
         let policy = self.policy.as_ref().map(ready).transpose()?;
         let author = self.author.as_ref().map(ready).transpose()?;
@@ -159,7 +164,8 @@ impl Models {
         };
         let writing = wanted.writing.filter(|_| wanted.writes());
         let writer = author.as_ref().or(policy.as_ref()).zip(writing).map(write).transpose()?;
-        Ok(Author { writer, prober: policy.zip(wanted.difficulty), spent: Cell::default() })
+        let prober = policy.zip(wanted.difficulty);
+        Ok(Author { writer, prober, spent: Cell::default(), known: known.into() })
     }
 }
 
@@ -192,17 +198,37 @@ pub(crate) enum Verdict {
     Fits(Option<f64>),
 }
 
+/// What models answered about a draft.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answer {
+    /// The text that was written, `None` if it did not come to an end; absent if none was asked for.
+    pub(crate) text: Option<Option<String>>,
+    /// What rollouts said.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// What models answered, by the seeds of drafts. A draft has the same seed wherever it is made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known(pub(crate) BTreeMap<u64, Answer>);
+
 /// The models, ready to write and to try questions.
 pub(crate) struct Author<'a> {
     writer: Option<(Policy, &'a WritingConfig)>,
     prober: Option<(Policy, &'a DifficultyConfig)>,
     spent: Cell<Spent>,
+    /// What is known is not asked again.
+    known: RefCell<Known>,
 }
 
 impl Author<'_> {
     /// The cost so far.
     pub(crate) fn spent(&self) -> Spent {
         self.spent.get()
+    }
+
+    /// Takes what is known out of the author.
+    pub(crate) fn forget(&self) -> Known {
+        self.known.take()
     }
 
     /// Whether an operator's request starts from a question, and how many others it shows.
@@ -218,6 +244,19 @@ impl Author<'_> {
 
     /// Writes one question per commission; `None` if the text did not come to an end.
     pub(crate) fn write(&self, wanted: &[Commission<'_>]) -> Result<Vec<Option<String>>, Failure> {
+        let known = |one: &Commission<'_>| {
+            self.known.borrow().0.get(&one.seed).and_then(|answer| answer.text.clone())
+        };
+        let unknown: Vec<&Commission<'_>> =
+            wanted.iter().filter(|one| known(one).is_none()).collect();
+        let texts = self.write_anew(&unknown)?;
+        for (one, text) in unknown.iter().zip(texts) {
+            self.known.borrow_mut().0.entry(one.seed).or_default().text = Some(text);
+        }
+        Ok(wanted.iter().map(|one| known(one).flatten()).collect())
+    }
+
+    fn write_anew(&self, wanted: &[&Commission<'_>]) -> Result<Vec<Option<String>>, Failure> {
         let Some((policy, writing)) = &self.writer else {
             return Ok(vec![None; wanted.len()]);
         };
@@ -228,7 +267,7 @@ impl Author<'_> {
             .map(|(one, question)| request(question, writing.sampling, one.seed))
             .collect();
         let written = self.batches(policy, &requests, 1)?;
-        let question = |(one, option): (&Commission<'_>, Option<policy::Continuation>)| {
+        let question = |(one, option): (&&Commission<'_>, Option<policy::Continuation>)| {
             let option = option?;
             // The author only continued these words, so its text does not have them.
             let begun = if writing.goes_on(one.operator) { opening(one.question) } else { "" };
@@ -245,6 +284,25 @@ impl Author<'_> {
         let Some((policy, difficulty)) = &self.prober else {
             return Ok(vec![Verdict::Fits(None); questions.len()]);
         };
+        let known = |one: &Probe<'_>| {
+            self.known.borrow().0.get(&one.seed).and_then(|answer| answer.verdict)
+        };
+        let unknown: Vec<&Probe<'_>> =
+            questions.iter().filter(|one| known(one).is_none()).collect();
+        let verdicts = self.probe_anew(policy, difficulty, &unknown)?;
+        for (one, verdict) in unknown.iter().zip(verdicts) {
+            self.known.borrow_mut().0.entry(one.seed).or_default().verdict = Some(verdict);
+        }
+        let verdict = |one| known(one).expect("all are known by now");
+        Ok(questions.iter().map(verdict).collect())
+    }
+
+    fn probe_anew(
+        &self,
+        policy: &Policy,
+        difficulty: &DifficultyConfig,
+        questions: &[&Probe<'_>],
+    ) -> Result<Vec<Verdict>, Failure> {
         let rollouts = difficulty.rollouts as usize;
         let mut states = Vec::new();
         for probe in questions {
@@ -257,7 +315,7 @@ impl Author<'_> {
         }
         let written = self.batches(policy, &states, rollouts)?;
         let solutions = written.chunks(rollouts);
-        let verdict = |(probe, solutions): (&Probe<'_>, &[Option<policy::Continuation>])| {
+        let verdict = |(probe, solutions): (&&Probe<'_>, &[Option<policy::Continuation>])| {
             let answers = solutions.iter().map(|one| answer::extract(&one.as_ref()?.text));
             difficulty.verdict(&answers.collect::<Vec<_>>(), probe.expected)
         };

@@ -13,6 +13,7 @@ mod near;
 mod screen;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use dataset::seed_for;
 use rand::SeedableRng;
@@ -123,18 +124,29 @@ pub(crate) fn imagine(
     material: &Material<'_>,
     avoid: &Avoid,
 ) -> Result<(Vec<Prompt>, Vec<Tally>), Failure> {
+    imagine_some(plan, 0..plan.count, material, avoid)
+}
+
+/// Makes the prompts at some places among all that are requested, as if there were no others.
+pub(crate) fn imagine_some(
+    plan: &Imagination<'_>,
+    places: Range<usize>,
+    material: &Material<'_>,
+    avoid: &Avoid,
+) -> Result<(Vec<Prompt>, Vec<Tally>), Failure> {
     let counts = plan.shares.split(plan.count);
     let slots = |(operator, count): &(Operator, usize)| {
         let operator = *operator;
         (0..*count).map(move |index| Slot { operator, index })
     };
-    let mut open: Vec<Slot> = counts.iter().flat_map(slots).collect();
+    let open = counts.iter().flat_map(slots);
+    let mut open: Vec<Slot> = open.skip(places.start).take(places.len()).collect();
     let mut making = Making {
         screen: Screen::new(material.texts(), avoid, plan.quality, plan.count),
         ends: counts.iter().map(|(operator, _)| (*operator, Ends::default())).collect(),
         prompts: Vec::new(),
     };
-    let (pool, progress) = (plan.pool(material), Progress::new("prompts", plan.count as u64));
+    let (pool, progress) = (plan.pool(material), Progress::new("prompts", open.len() as u64));
     for attempt in 0..plan.attempts {
         if open.is_empty() {
             break;

@@ -5,6 +5,7 @@
 //! - `corpus`: raw text of that world to pretrain a policy on, without a single worked question.
 //! - `prompts`: new questions derived from seed questions and from prompts kept in earlier rounds, drawn anew, or
 //!   written by a model. No label is read or written.
+//! - `drafts`: what models write for those prompts and say of them, where several processes ask them.
 //! - `import`: problems from outside, as GSM8K's format, JSONL or Parquet.
 //!
 //! Every command writes one dataset, with rows sorted by id. Prompts that belong to an evaluation split, or resemble a
@@ -14,6 +15,7 @@ mod args;
 mod author;
 mod avoid;
 mod corpus;
+mod drafts;
 mod earlier;
 mod imagine;
 mod import;
@@ -23,7 +25,9 @@ mod prompts;
 mod text;
 mod world;
 
-pub use args::{Args, Command, CorpusArgs, Format, ImportArgs, PromptsArgs, WorldArgs, WorldSplit};
+pub use args::{
+    Args, Command, CorpusArgs, DraftsArgs, Format, ImportArgs, PromptsArgs, WorldArgs, WorldSplit,
+};
 pub use author::{DifficultyConfig, WritingConfig};
 pub use avoid::AvoidConfig;
 pub use corpus::CorpusConfig;
@@ -41,6 +45,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::World(args) => world::run(&args),
         Command::Corpus(args) => corpus::run(&args),
         Command::Prompts(args) => prompts::run(&args),
+        Command::Drafts(args) => drafts::run(&args),
         Command::Import(args) => import::run(&args),
     }
 }

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use dataset::{Dataset, Input};
 use decoding::{Runtime, TextConfig};
-use schema::{Prompt, Question};
+use schema::{DraftRow, Prompt, Question};
 use serde::{Deserialize, Serialize};
-use stage::{Common, Failure, Plan, Preset};
+use stage::{Common, Failure, Inference, Plan, Preset, Sharing};
 
 use crate::args::PromptsArgs;
-use crate::author::{Author, DifficultyConfig, Models, Wanted, WritingConfig};
+use crate::author::{Author, DifficultyConfig, Known, Models, Wanted, WritingConfig};
 use crate::avoid::{Avoid, AvoidConfig};
+use crate::drafts;
 use crate::earlier::{Earlier, Rounds};
 use crate::imagine::{Imagination, Material, QualityConfig, imagine};
 use crate::operator::{Operator, Shares};
@@ -129,48 +130,96 @@ impl PromptsConfig {
 
 /// The settings that determine the prompts, for the recipe.
 #[derive(Serialize)]
-struct Settings<'a> {
+pub(crate) struct Settings<'a> {
     #[serde(flatten)]
     prompts: &'a PromptsConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a TextConfig>,
+}
+
+/// Everything that prompts are made of, opened and checked.
+pub(crate) struct Prepared {
+    pub(crate) config: PromptsConfig,
     text: Option<TextConfig>,
+    seeds: Dataset<Prompt>,
+    avoided: Vec<Vec<Question>>,
+    /// Only opened if they matter, because opened datasets become inputs of the recipe.
+    rounds: Option<Rounds>,
+    models: Option<Models>,
+    pub(crate) inputs: Vec<Input>,
+}
+
+impl Prepared {
+    pub(crate) fn new(args: &PromptsArgs, sharing: Sharing) -> Result<Self, Failure> {
+        let files = args.common.files(args.text.iter().map(|text| ("text", text.as_path())));
+        let config: PromptsConfig = files.config()?.value;
+        let text: Option<Preset<TextConfig>> =
+            args.text.is_some().then(|| files.other("text")).transpose()?;
+        let text = text.map(|preset| preset.value);
+        config.check()?;
+        let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
+        let (avoided, mut inputs) = avoided(&args.avoid)?;
+        inputs.insert(0, seeds.input("seeds"));
+        let rounds =
+            config.looks_back().then(|| Rounds::open(&args.earlier, &args.kept)).transpose()?;
+        inputs.extend(rounds.iter().flat_map(Rounds::inputs));
+        let inference = sharing.inference(&args.inference);
+        let models = config
+            .wanted()
+            .models()
+            .then(|| models(&config, args, &inference, text.clone()))
+            .transpose()?;
+        inputs.extend(models.iter().flat_map(Models::inputs));
+        Ok(Self { config, text, seeds, avoided, rounds, models, inputs })
+    }
+
+    /// Whether any model writes or tries prompts.
+    pub(crate) fn has_models(&self) -> bool {
+        self.models.is_some()
+    }
+
+    pub(crate) fn settings(&self) -> Settings<'_> {
+        // text.toml says how questions are tried. Writing them goes by `[writing.policy]`, so without `[difficulty]` the file
+        // decides nothing, and a change of it must not make the prompts out of date.
+        let text = self.config.difficulty.as_ref().and(self.text.as_ref());
+        Settings { prompts: &self.config, text }
+    }
+
+    /// Loads the models and reads what prompts are made from, for `imagine`. What the models answered is not asked again.
+    pub(crate) fn imagining<R>(
+        &self,
+        common: &Common,
+        known: Known,
+        imagine: impl FnOnce(&Imagination<'_>, &Material<'_>, &Avoid) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let config = &self.config;
+        let earlier = self.rounds.as_ref().map_or_else(|| Ok(Earlier::default()), Rounds::read)?;
+        let seeds: Vec<Question> = self.seeds.view()?;
+        let avoid = Avoid::new(&self.avoided, &seeds, &config.decontaminate);
+        let shares = config.shares(&earlier);
+        let author = self.models.as_ref().map(|models| models.author(config.wanted(), known));
+        let plan = config.plan(common, &shares, author.transpose()?);
+        imagine(&plan, &config.material(&seeds, &earlier), &avoid)
+    }
 }
 
 pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
-    let files = args.common.files(args.text.iter().map(|text| ("text", text.as_path())));
-    let config: PromptsConfig = files.config()?.value;
-    let text: Option<Preset<TextConfig>> =
-        args.text.is_some().then(|| files.other("text")).transpose()?;
-    let text = text.map(|preset| preset.value);
-    config.check()?;
-    let seeds = Dataset::<Prompt>::open(&args.seeds)?.require_rows()?;
-    let (avoided, mut inputs) = avoided(&args.avoid)?;
-    inputs.insert(0, seeds.input("seeds"));
-    // Only opened if they matter, because opened datasets become inputs of the recipe.
-    let rounds =
-        config.looks_back().then(|| Rounds::open(&args.earlier, &args.kept)).transpose()?;
-    inputs.extend(rounds.iter().flat_map(Rounds::inputs));
-    let models =
-        config.wanted().models().then(|| models(&config, args, text.clone())).transpose()?;
-    inputs.extend(models.iter().flat_map(Models::inputs));
-    let common = &args.common;
-    // text.toml says how questions are tried. Writing them goes by `[writing.policy]`, so without `[difficulty]` the file
-    // decides nothing, and a change of it must not make the prompts out of date.
-    let text = config.difficulty.as_ref().and(text);
-    let settings = Settings { prompts: &config, text };
+    let (common, out) = (&args.common, args.out.as_path());
+    let prepared = Prepared::new(args, Sharing::default())?;
+    let settings = prepared.settings();
+    let inputs = prepared.inputs.clone();
     let plan = Plan { tool: "synthesize prompts", common, settings: &settings, inputs };
     let recipe = plan.recipe()?;
-    let (rows, chunk_rows, out) = (config.count, config.chunk_rows, args.out.as_path());
+    // Not an input: it spares questions to the models, and changes no prompt.
+    let drafts = args.drafts.as_deref().map(Dataset::<DraftRow>::open).transpose()?;
+    let known = drafts.map(|drafts| drafts::read(&drafts, &recipe)).transpose()?;
+    let PromptsConfig { count: rows, chunk_rows, .. } = prepared.config;
     output::write(Target { common, out, recipe, rows, chunk_rows }, || {
-        let earlier = rounds.map_or_else(|| Ok(Earlier::default()), |rounds| rounds.read())?;
-        let seeds: Vec<Question> = seeds.view()?;
-        let avoid = Avoid::new(&avoided, &seeds, &config.decontaminate);
-        let shares = config.shares(&earlier);
-        let author = models.map(|models| models.author(config.wanted())).transpose()?;
-        let plan = config.plan(common, &shares, author);
-        let (rows, tallies) = imagine(&plan, &config.material(&seeds, &earlier), &avoid)?;
-        enough(&rows, config.count, &args.seeds)?;
-        Ok(Made { rows, tallies, spent: plan.author.as_ref().map(Author::spent) })
+        prepared.imagining(common, known.unwrap_or_default(), |plan, material, avoid| {
+            let (rows, tallies) = imagine(plan, material, avoid)?;
+            enough(&rows, prepared.config.count, &args.seeds)?;
+            Ok(Made { rows, tallies, spent: plan.author.as_ref().map(Author::spent) })
+        })
     })
 }
 
@@ -178,13 +227,14 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
 fn models(
     config: &PromptsConfig,
     args: &PromptsArgs,
+    inference: &Inference,
     text: Option<TextConfig>,
 ) -> Result<Models, Failure> {
     let (Some(policy), Some(text)) = (&args.policy, text) else {
         let failure = Failure::usage("the preset has a model write or try questions");
         return Err(failure.hint("give it with --policy and --text"));
     };
-    let runtime = Runtime::for_inference(&args.inference, &text)?;
+    let runtime = Runtime::for_inference(inference, &text)?;
     Models::load(policy, args.author.as_ref(), text, config.wanted(), &runtime)
 }
 

@@ -1,0 +1,5 @@
+//! The `report` binary.
+
+fn main() -> std::process::ExitCode {
+    stage::main(|args| report::run(&args))
+}

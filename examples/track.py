@@ -1,0 +1,122 @@
+"""Shows the metrics of a run, as they are written, in TensorBoard, Weights & Biases, MLflow or Trackio.
+
+    pip install tensorboard                # or wandb, mlflow, trackio
+    python examples/track.py data/runs/tiny --to tensorboard --follow
+    tensorboard --logdir data/runs/tiny/tracked
+
+Every output folder with a metrics.jsonl, such as round-01/policy, becomes a run there. The step is the update in training and the
+number of the row elsewhere; all numbers of a row are logged. W&B is told to stay offline unless WANDB_MODE says otherwise, MLflow
+writes to mlflow.db in the run's folder unless MLFLOW_TRACKING_URI does. With --follow, new rows are looked for every 10 seconds until
+Ctrl-C.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+
+def numbers(row, prefix=""):
+    """The numbers of a row by their names, those of nested objects with dots."""
+    found = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            found |= numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[prefix + name] = float(value)
+    return found
+
+
+class TensorBoard:
+    def __init__(self, place, name):
+        from tensorboard.summary import Writer
+        self.writer = Writer(str(place / "tracked" / name))
+
+    def log(self, values, step):
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+        self.writer.flush()
+
+
+class Wandb:
+    def __init__(self, place, name):
+        import wandb
+        os.environ.setdefault("WANDB_MODE", "offline")
+        self.run = wandb.init(project=place.name, name=name, dir=str(place), reinit="create_new")
+
+    def log(self, values, step):
+        self.run.log(values, step=step)
+
+
+class MLflow:
+    def __init__(self, place, name):
+        import mlflow
+        self.client = mlflow.MlflowClient(os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{place.resolve()}/mlflow.db"))
+        known = self.client.get_experiment_by_name(place.name)
+        experiment = known.experiment_id if known else self.client.create_experiment(place.name)
+        self.run = self.client.create_run(experiment, run_name=name).info.run_id
+
+    def log(self, values, step):
+        for name, value in values.items():
+            self.client.log_metric(self.run, name, value, step=step)
+
+
+class Trackio:
+    # Its runs share a process-wide current one, so each row says whose it is.
+    def __init__(self, place, name):
+        import trackio
+        self.run = trackio.init(project=place.name, name=name, resume="allow")
+
+    def log(self, values, step):
+        self.run.log(values, step=step)
+
+
+TRACKERS = {"tensorboard": TensorBoard, "wandb": Wandb, "mlflow": MLflow, "trackio": Trackio}
+
+
+class Log:
+    """The rows of a metrics.jsonl that were not shown yet."""
+
+    def __init__(self, path, trackers):
+        self.path, self.trackers, self.read, self.rows = path, trackers, 0, 0
+
+    def show(self):
+        with self.path.open("rb") as file:
+            file.seek(self.read)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        # The rest is a line that is still being written.
+        self.read += len(whole) + len(newline)
+        for line in whole.splitlines():
+            row = json.loads(line)
+            values, step = numbers(row), row.get("update", self.rows)
+            self.rows += 1
+            for tracker in self.trackers:
+                tracker.log(values, step)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--to", default="tensorboard", help=",".join(TRACKERS))
+    parser.add_argument("--follow", action="store_true")
+    arguments = parser.parse_args()
+    kinds = arguments.to.split(",")
+    for kind in kinds:
+        if kind not in TRACKERS:
+            parser.error(f"--to {kind}: it is one of {', '.join(TRACKERS)}")
+    logs = {}
+    while True:
+        for path in sorted(arguments.run.rglob("metrics.jsonl")):
+            if path not in logs:
+                name = str(path.parent.relative_to(arguments.run)).replace("/", "-")
+                logs[path] = Log(path, [TRACKERS[kind](arguments.run, name) for kind in kinds])
+            logs[path].show()
+        if not arguments.follow:
+            break
+        time.sleep(10)
+    print(f"{sum(log.rows for log in logs.values())} rows of {len(logs)} outputs")
+
+
+if __name__ == "__main__":
+    main()
