@@ -1,11 +1,11 @@
 """Fine-tunes a Hugging Face directory by TRL on exported examples: another trainer for `finetune policy --trainer external`,
-which accelerate starts on as many cards or machines as it is configured for.
+which torchrun or accelerate starts on several cards or machines.
 
     pip install torch transformers trl accelerate datasets
 
 A preset runs it by its finetune.toml:
 
-    external_trainer = "accelerate launch examples/trl_trainer.py {init} {examples} {validation} {out} {updates} {seed}"
+    external_trainer = "torchrun --nproc-per-node 2 examples/trl_trainer.py {init} {examples} {validation} {out} {updates} {seed}"
 
 The files are those of examples/external_trainer.py; TRL reads them as they are. It does not know the column `weight`, so rows
 that do not all weigh the same are refused. UPDATES of 0 are three epochs.
@@ -26,7 +26,7 @@ def settings(out, updates, seed, judged):
         output_dir=out, num_train_epochs=3, max_steps=int(updates) or -1, seed=int(seed), data_seed=int(seed),
         per_device_train_batch_size=8, per_device_eval_batch_size=8, learning_rate=1e-3, warmup_steps=0.05,
         lr_scheduler_type="linear", weight_decay=0.05, adam_beta2=0.98, max_grad_norm=1.0, max_length=None,
-        bf16=torch.cuda.is_available(), completion_only_loss=True, eval_strategy="epoch" if judged else "no",
+        bf16=torch.cuda.is_available(), use_cpu=not torch.cuda.is_available(), completion_only_loss=True, eval_strategy="epoch" if judged else "no",
         save_strategy="no", report_to="none", logging_steps=10, disable_tqdm=True)
 
 

@@ -169,10 +169,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Ok((rows, [labeller.totals.clone()]))
     })?;
     let totals = labeller.totals;
-    let totals = match whole {
-        true => complete(output, totals, &mut metrics, &problems, args)?,
-        false => totals,
-    };
+    let totals =
+        if whole { complete(output, totals, &mut metrics, &problems, args)? } else { totals };
     totals.warn();
     totals.print(args.common.json)
 }

@@ -99,18 +99,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         finish(output, args, &model, &mut metrics, Cost::default())
     })?;
     let Some(work) = work else { return Ok(()) };
-    let each =
-        problems.iter().map(|one| (one.problem.prompt_id.as_str(), one.problem.prompt.as_str()));
     let kv_bytes = args.cache.kv_bytes();
     let searchers = searchers(searches, &models, &text.value, kv_bytes)?;
+    let each =
+        problems.iter().map(|one| (one.problem.prompt_id.as_str(), one.problem.prompt.as_str()));
     // All searchers share their models, so any of them can tell what fits.
-    let (sampler, fitting) = if let Some((_, searcher)) = searchers.first() {
-        (searcher.sampler().clone(), searcher.fitting(each))
-    } else {
-        let [policy, _] = models.policies(&text.value)?;
-        let sampler = Sampler::new(policy, models.critic(&text.value)?).within(kv_bytes);
-        let fitting = sampler.fitting(each);
-        (sampler, fitting)
+    let (sampler, fitting) = match searchers.first() {
+        Some((_, searcher)) => (searcher.sampler().clone(), searcher.fitting(each)),
+        None => {
+            let [policy, _] = models.policies(&text.value)?;
+            let sampler = Sampler::new(policy, models.critic(&text.value)?).within(kv_bytes);
+            let fitting = sampler.fitting(each);
+            (sampler, fitting)
+        }
     };
     let fitting = fitting.map_err(Failure::from)?;
     fitting.require("problems")?;
@@ -123,18 +124,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let parts = Parts { label: "evaluate", items: parts, sharing: args.sharing };
     let whole = parts.make_missing(&output, &mut metrics, |part| {
         let (rows, group_costs) = evaluator.part(&problems[part.items], part.progress)?;
-        for group_cost in &group_costs {
-            cost += group_cost.cost;
-        }
-        Ok((
-            rows,
-            group_costs.into_iter().map(move |group_cost| CostRow { part: part.index, group_cost }),
-        ))
+        group_costs.iter().for_each(|group_cost| cost += group_cost.cost);
+        let row = move |group_cost| CostRow { part: part.index, group_cost };
+        Ok((rows, group_costs.into_iter().map(row)))
     })?;
-    if !whole {
-        return Ok(());
-    }
-    finish(output, args, &evaluator.model, &mut metrics, cost)
+    if whole { finish(output, args, &evaluator.model, &mut metrics, cost) } else { Ok(()) }
 }
 
 /// Reads the problems of all splits and adds their datasets to `inputs`.

@@ -193,7 +193,7 @@ impl Servers {
     }
 }
 
-/// A hash of two numbers, the finalizer of SplitMix64.
+/// A hash of two numbers, the finalizer of `SplitMix64`.
 fn mixed(session: u64, place: u64) -> u64 {
     let mut hash = session ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

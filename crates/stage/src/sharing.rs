@@ -24,7 +24,7 @@ pub struct Sharing {
     plan: bool,
 
     /// Make only the parts of shard I of N, counted from 0, while other processes make the others. With N alone, I is the index
-    /// of this task in a job array of Slurm (SLURM_ARRAY_TASK_ID) or an indexed job of Kubernetes (JOB_COMPLETION_INDEX).
+    /// of this task in a job array of Slurm (`SLURM_ARRAY_TASK_ID`) or an indexed job of Kubernetes (`JOB_COMPLETION_INDEX`).
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 

@@ -201,8 +201,10 @@ pub(crate) enum Verdict {
 /// What models answered about a draft.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Answer {
-    /// The text that was written, `None` if it did not come to an end; absent if none was asked for.
-    pub(crate) text: Option<Option<String>>,
+    /// Whether a model was asked to write the text.
+    pub(crate) written: bool,
+    /// The text that it wrote; `None` if that did not come to an end.
+    pub(crate) text: Option<String>,
     /// What rollouts said.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -245,13 +247,16 @@ impl Author<'_> {
     /// Writes one question per commission; `None` if the text did not come to an end.
     pub(crate) fn write(&self, wanted: &[Commission<'_>]) -> Result<Vec<Option<String>>, Failure> {
         let known = |one: &Commission<'_>| {
-            self.known.borrow().0.get(&one.seed).and_then(|answer| answer.text.clone())
+            let known = self.known.borrow();
+            known.0.get(&one.seed).filter(|answer| answer.written).map(|answer| answer.text.clone())
         };
         let unknown: Vec<&Commission<'_>> =
             wanted.iter().filter(|one| known(one).is_none()).collect();
         let texts = self.write_anew(&unknown)?;
         for (one, text) in unknown.iter().zip(texts) {
-            self.known.borrow_mut().0.entry(one.seed).or_default().text = Some(text);
+            let mut known = self.known.borrow_mut();
+            let answer = known.0.entry(one.seed).or_default();
+            (answer.written, answer.text) = (true, text);
         }
         Ok(wanted.iter().map(|one| known(one).flatten()).collect())
     }

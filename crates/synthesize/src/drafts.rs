@@ -67,8 +67,8 @@ fn rows(known: &Known, round: i32) -> Vec<DraftRow> {
         };
         DraftRow {
             draft_id: format!("{seed:016x}"),
-            written: answer.text.is_some(),
-            text: answer.text.clone().flatten(),
+            written: answer.written,
+            text: answer.text.clone(),
             verdict: verdict.map(str::to_owned),
             difficulty: difficulty.map(|difficulty| difficulty as f32),
             round,
@@ -102,7 +102,7 @@ pub(crate) fn read(drafts: &Dataset<DraftRow>, recipe: &Recipe) -> Result<Known,
             "inconsistent" => Verdict::Inconsistent,
             _ => Verdict::Fits(row.difficulty.map(f64::from)),
         });
-        Ok((seed, Answer { text: row.written.then_some(row.text), verdict }))
+        Ok((seed, Answer { written: row.written, text: row.text, verdict }))
     };
     let all: Result<BTreeMap<u64, Answer>, Failure> =
         drafts.rows()?.into_iter().map(answer).collect();

@@ -312,6 +312,46 @@ fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
 }
 
 #[test]
+fn what_shards_asked_models_is_not_asked_again_and_changes_no_prompt() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, drafts, alone, after] =
+        ["seeds", "drafts", "alone", "after"].map(|name| dir.path().join(name));
+    seeds(&from, |_| "1".to_owned());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let [base, small, text] =
+        ["data/base/policy", "data/base/fast_policy", "pipelines/smoke/text.toml"]
+            .map(|path| root.join(path));
+    let run = |command: &str, more: &[&dyn AsArgument]| {
+        let models: [&dyn AsArgument; 10] = [
+            &"--config",
+            &preset("authored"),
+            &"--seeds",
+            &from,
+            &"--policy",
+            &small,
+            &"--author",
+            &base,
+            &"--text",
+            &text,
+        ];
+        synthesize(command, &[models.as_slice(), more].concat())
+    };
+    run("prompts", &[&"--out", &alone]).succeeds();
+    run("drafts --status 2", &[&"--out", &drafts]).fails(75, &[&"nothing was begun"]);
+    for ending in ["--plan", "--shard 0/2", "--shard 1/2"] {
+        run(&format!("drafts {ending}"), &[&"--out", &drafts]).succeeds();
+    }
+    assert_eq!(run("drafts --status 2", &[&"--out", &drafts]).succeeds(), "\n");
+    run("drafts --merge", &[&"--out", &drafts]).succeeds();
+    run("prompts", &[&"--drafts", &drafts, &"--out", &after]).succeeds();
+    assert_eq!(bytes(&alone), bytes(&after));
+    let spent = dataset::MetricsLog::read(&after.join("metrics.jsonl")).unwrap().pop().unwrap();
+    assert_eq!(spent["tokens"], 0, "all was known");
+    let other = run("prompts --seed 1 --force", &[&"--drafts", &drafts, &"--out", &after]);
+    other.fails(64, &[&drafts.display(), &"other settings or inputs"]);
+}
+
+#[test]
 fn what_a_model_writes_has_the_questions_it_was_shown_for_parents() {
     let dir = tempfile::tempdir().unwrap();
     let [from, out] = ["seeds", "out"].map(|name| dir.path().join(name));
