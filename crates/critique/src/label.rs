@@ -153,7 +153,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
     let work = work.shared(args.sharing).unless_shared(&args.out, parts.len(), |output| {
         let mut metrics = Metrics::shared(&args.out, args.sharing)?;
-        complete(output, Totals::default(), &mut metrics, &problems, args).map(drop)
+        complete(output, &Totals::default(), &mut metrics, &problems, args).map(drop)
     })?;
     let Some(work) = work else { return Ok(()) };
     let policy = model.policy(&text.value)?;
@@ -170,7 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     })?;
     let totals = labeller.totals;
     let totals =
-        if whole { complete(output, totals, &mut metrics, &problems, args)? } else { totals };
+        if whole { complete(output, &totals, &mut metrics, &problems, args)? } else { totals };
     totals.warn();
     totals.print(args.common.json)
 }
@@ -178,14 +178,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 /// Checks the labels and completes the output. `totals` counts what this process made; the labels of all are added.
 fn complete(
     output: Output<Label>,
-    totals: Totals,
+    totals: &Totals,
     metrics: &mut Metrics,
     problems: &[(Prompt, &'static str)],
     args: &Args,
 ) -> Result<Totals, Failure> {
     // Read back from disk: parts that an earlier run or a shard made are not in the counters.
     let labels = AllLabels { rows: output.rows()?, problems };
-    let totals = Totals { labels: Some(labels.classes()), ..totals };
+    let totals = Totals { labels: Some(labels.classes()), ..totals.clone() };
     metrics.row(&totals)?;
     labels.check(args.allow_one_class)?;
     output.commit()?;

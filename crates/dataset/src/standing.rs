@@ -36,6 +36,6 @@ impl Standing {
     /// `3,7,12-15`; empty if no part is missing.
     pub fn missing_shards(&self, shards: usize) -> String {
         let shards: BTreeSet<usize> = self.missing.iter().map(|part| part % shards).collect();
-        array_spec(&Vec::from_iter(shards))
+        array_spec(&shards.into_iter().collect::<Vec<_>>())
     }
 }

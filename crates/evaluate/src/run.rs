@@ -103,15 +103,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let searchers = searchers(searches, &models, &text.value, kv_bytes)?;
     let each =
         problems.iter().map(|one| (one.problem.prompt_id.as_str(), one.problem.prompt.as_str()));
+    let sampler = sampler(&searchers, &models, &text.value, kv_bytes)?;
     // All searchers share their models, so any of them can tell what fits.
-    let (sampler, fitting) = match searchers.first() {
-        Some((_, searcher)) => (searcher.sampler().clone(), searcher.fitting(each)),
-        None => {
-            let [policy, _] = models.policies(&text.value)?;
-            let sampler = Sampler::new(policy, models.critic(&text.value)?).within(kv_bytes);
-            let fitting = sampler.fitting(each);
-            (sampler, fitting)
-        }
+    let fitting = if let Some((_, searcher)) = searchers.first() {
+        searcher.fitting(each)
+    } else {
+        sampler.fitting(each)
     };
     let fitting = fitting.map_err(Failure::from)?;
     fitting.require("problems")?;
@@ -124,7 +121,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let parts = Parts { label: "evaluate", items: parts, sharing: args.sharing };
     let whole = parts.make_missing(&output, &mut metrics, |part| {
         let (rows, group_costs) = evaluator.part(&problems[part.items], part.progress)?;
-        group_costs.iter().for_each(|group_cost| cost += group_cost.cost);
+        for group_cost in &group_costs {
+            cost += group_cost.cost;
+        }
         let row = move |group_cost| CostRow { part: part.index, group_cost };
         Ok((rows, group_costs.into_iter().map(row)))
     })?;
@@ -181,6 +180,20 @@ fn searchers(
     let searcher = searcher.map_err(Failure::from)?.within(kv_bytes);
     let with = |(name, search)| Ok((name, searcher.with(search)?));
     searches.into_iter().map(with).collect::<Result<_, decoding::Error>>().map_err(Failure::from)
+}
+
+/// The sampler of the searchers, or one of its own without any.
+fn sampler(
+    searchers: &[(String, Searcher)],
+    models: &Models,
+    text: &TextConfig,
+    kv_bytes: Option<u64>,
+) -> Result<Sampler, Failure> {
+    if let Some((_, searcher)) = searchers.first() {
+        return Ok(searcher.sampler().clone());
+    }
+    let [policy, _] = models.policies(text)?;
+    Ok(Sampler::new(policy, models.critic(text)?).within(kv_bytes))
 }
 
 /// Writes the results and commits the dataset. `cost` covers this run only, not parts that were already there.

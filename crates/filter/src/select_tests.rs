@@ -186,6 +186,21 @@ fn each_criterion_counts_what_it_is_the_first_to_remove() {
     ];
     assert_eq!(removed(&judged, &strict), expected);
     assert_eq!(kept(&judged, &strict).concat(), ["twice"]);
+    let (trajectories, critiques) =
+        judged.into_iter().map(|one| (one.trajectory, one.critique)).unzip();
+    let fates = crate::fates(&strict, None, trajectories, critiques).unwrap();
+    let fate = |id: &str| fates[id];
+    assert_eq!((fates.len(), fate("twice")), (10, None));
+    for (id, criterion) in [
+        ("other", "decoders"),
+        ("cut", "finished_only"),
+        ("wrong", "require_calculator"),
+        ("low and wrong", "outcome_above"),
+        ("alone", "agreement_at_least"),
+        ("surplus", "per_prompt"),
+    ] {
+        assert_eq!(fate(id), Some(criterion), "{id}");
+    }
 }
 
 #[test]

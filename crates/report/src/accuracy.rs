@@ -194,8 +194,8 @@ impl Accuracies {
             let mut rows = self.rows.iter().filter(|row| row.split == split);
             rows.find(|row| row.model == model && row.decoder == decoder)
         };
-        let greedy = self.rows.iter().filter(|row| row.split == split && row.decoder == GREEDY);
-        let Some(last) = greedy.last() else { return nothing };
+        let mut greedy = self.rows.iter().filter(|row| row.split == split && row.decoder == GREEDY);
+        let Some(last) = greedy.next_back() else { return nothing };
         let (control, base) = (on(CONTROL, GREEDY), on("base", GREEDY));
         let mut sentences = Vec::new();
         if let Some(control) = control {

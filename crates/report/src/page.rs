@@ -9,7 +9,7 @@ use crate::accuracy::{Curve, Headline, Row};
 use crate::critics::Judge;
 use crate::outputs::Provenance;
 use crate::problems::Problem;
-use crate::rounds::{Filtered, Operator, Prompted, Sampled};
+use crate::rounds::{Filtered, OperatorYield, Prompted, Sampled};
 use crate::settings::Change;
 use crate::trees::Tree;
 use crate::{Cost, Run};
@@ -38,7 +38,7 @@ pub(crate) struct Page {
     pub(crate) curves: Vec<Curve>,
     pub(crate) critics: Vec<Judge>,
     pub(crate) filter: Vec<Filtered>,
-    pub(crate) operators: Vec<Operator>,
+    pub(crate) operators: Vec<OperatorYield>,
     pub(crate) costs: Vec<Cost>,
     pub(crate) settings: Vec<Change>,
     pub(crate) provenance: Vec<Provenance>,
@@ -89,17 +89,15 @@ impl Page {
 /// A value as JSON that may stand within a script element, whatever texts are in it.
 fn embedded(value: &impl Serialize) -> Result<String, Failure> {
     let json = serde_json::to_string(value).map_err(Failure::bug)?;
-    let mut safe = String::with_capacity(json.len());
-    for letter in json.chars() {
-        match letter {
-            // Texts alone can have these, and in a text they may be escaped.
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
-            }
-            letter => safe.push(letter),
-        }
-    }
-    Ok(safe)
+    // Texts alone can have these, and in a text they may be escaped.
+    let escapes = [
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('&', "\\u0026"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ];
+    Ok(escapes.iter().fold(json, |json, (letter, escape)| json.replace(*letter, escape)))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ const PROMPTS_PER_TREE: usize = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     pub(crate) filters: Vec<Filtered>,
-    pub(crate) operators: Vec<Operator>,
+    pub(crate) operators: Vec<OperatorYield>,
     pub(crate) prompts: Vec<Prompted>,
     pub(crate) trees: Vec<Tree>,
     pub(crate) sampled: Sampled,
@@ -58,7 +58,7 @@ struct Dropped {
 
 /// What became of an operator's prompts in a round.
 #[derive(Debug, Serialize)]
-pub(crate) struct Operator {
+pub(crate) struct OperatorYield {
     round: usize,
     operator: String,
     asked: Option<u64>,
@@ -265,7 +265,7 @@ impl Rounds {
         let made = made.map(|dir| made_by(&dir)).transpose()?.unwrap_or_default();
         self.operators.extend(operators.into_iter().map(|Brought { operator, prompts, kept }| {
             let counts = made.get(&operator);
-            Operator {
+            OperatorYield {
                 round,
                 asked: counts.map(|made| made.kept + made.missing),
                 made: counts.map(|made| made.kept),
@@ -296,12 +296,12 @@ impl Rounds {
             let with_tree = |one: &NodeRow| round.with_tree.contains(&one.prompt_id);
             let nodes = round.nodes.as_ref().map(|nodes| nodes.part_rows(part)).transpose()?;
             let nodes = nodes.unwrap_or_default().into_iter().filter(with_tree).collect();
-            self.add(round, Part { trajectories, critiques, nodes })?;
+            self.add(round, &Part { trajectories, critiques, nodes })?;
         }
         Ok(())
     }
 
-    fn add(&mut self, round: &Round<'_>, part: Part) -> Result<(), Failure> {
+    fn add(&mut self, round: &Round<'_>, part: &Part) -> Result<(), Failure> {
         let fates = part.fates(round)?;
         let critiques: BTreeMap<&str, &Critique> =
             part.critiques.iter().map(|one| (one.trajectory_id.as_str(), one)).collect();

@@ -29,33 +29,32 @@ pub fn all() -> Vec<(&'static str, String)> {
 
 /// Returns a page with the columns of all tables, as Markdown.
 pub fn dictionary() -> String {
-    let mut page = "# Tables\n\nWritten by `make schemas` from the declarations in `crates/schema`. [The guide](../docs/guide/tables.md) \
-                    says how to open them.\n"
-        .to_owned();
-    for (name, json) in all() {
+    let intro = "# Tables\n\nWritten by `make schemas` from the declarations in `crates/schema`. [The guide](../docs/guide/tables.md) \
+                 says how to open them.\n";
+    let section = |(name, json): (&str, String)| {
         let table: Value = serde_json::from_str(&json).expect("it was JSON a moment ago");
         let key = table["key"].as_array().expect("every table has a key");
         let key: Vec<&str> = key.iter().filter_map(Value::as_str).collect();
-        page += &format!(
-            "\n## {name}\n\n{} Version {}, key `{}`.\n\n| column | type | null | description |\n|---|---|---|---|\n",
-            text(&table["description"]),
-            table["version"],
-            key.join("`, `"),
-        );
-        rows(&mut page, "", &table["columns"]);
-    }
-    page
+        let (description, version) = (text(&table["description"]), &table["version"]);
+        let head = "| column | type | null | description |\n|---|---|---|---|";
+        let (key, rows) = (key.join("`, `"), rows("", &table["columns"]).concat());
+        format!("\n## {name}\n\n{description} Version {version}, key `{key}`.\n\n{head}\n{rows}")
+    };
+    let sections: Vec<String> = all().into_iter().map(section).collect();
+    [intro.to_owned(), sections.concat()].concat()
 }
 
-/// Adds a line for each column, and after a column of structs one for each of their fields.
-fn rows(page: &mut String, prefix: &str, columns: &Value) {
+/// Returns a line for each column, and after a column of structs one for each of their fields.
+fn rows(prefix: &str, columns: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
     for column in columns.as_array().into_iter().flatten() {
         let name = format!("{prefix}{}", text(&column["name"]));
         let null = if column["nullable"] == true { "yes" } else { "" };
         let (kind, description) = (text(&column["type"]), text(&column["description"]));
-        *page += &format!("| `{name}` | `{kind}` | {null} | {description} |\n");
-        rows(page, &format!("{name}."), &column["fields"]);
+        lines.push(format!("| `{name}` | `{kind}` | {null} | {description} |\n"));
+        lines.extend(rows(&format!("{name}."), &column["fields"]));
     }
+    lines
 }
 
 fn text(value: &Value) -> &str {

@@ -380,7 +380,7 @@ fn shards_work_at_once_and_one_merges_them() {
     let begin = || work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard));
     let shards: Vec<_> = (0..3).map(|_| begin()).collect();
     for (index, shard) in shards.iter().enumerate() {
-        let missing = Vec::from_iter(index..3);
+        let missing: Vec<usize> = (index..3).collect();
         let standing = Standing::of(dir.path()).unwrap();
         assert_eq!(standing, Some(Standing { parts: 3, missing }));
         shard.write_part(index, &prompts(3 * index..3 * index + 3)).unwrap();
