@@ -91,7 +91,7 @@ include mk/settings.mk mk/stages.mk mk/experiments.mk mk/base.mk mk/developers.m
 .PHONY: status clean-run help
 ## status: which outputs of the run exist
 status:
-	@mk/status.sh $(A)
+	@mk/status.sh $(A) $(R)/logs
 
 ## clean-run: delete the run's folder, RUN=name
 clean-run:

@@ -4,7 +4,7 @@
     python examples/track.py data/runs/tiny --to tensorboard --follow
     tensorboard --logdir data/runs/tiny/tracked
 
-Every output folder with a metrics.jsonl, such as round-01/policy, becomes a run there. The step is the update in training and the
+Every output folder with a metrics.jsonl, such as round-01/policy, becomes a run there, and so does each shard while it works. The step is the update in training and the
 number of the row elsewhere; all numbers of a row are logged. W&B is told to stay offline unless WANDB_MODE says otherwise, MLflow
 writes to mlflow.db in the run's folder unless MLFLOW_TRACKING_URI does. With --follow, new rows are looked for every 10 seconds until
 Ctrl-C.
@@ -81,14 +81,25 @@ class Log:
     def __init__(self, path, trackers):
         self.path, self.trackers, self.read, self.rows = path, trackers, 0, 0
 
-    def show(self):
-        with self.path.open("rb") as file:
-            file.seek(self.read)
-            whole, newline, _ = file.read().rpartition(b"\n")
+    def new_rows(self):
+        try:
+            with self.path.open("rb") as file:
+                if self.path.stat().st_size < self.read:
+                    self.read = 0  # The output was replaced, and its log begun anew.
+                file.seek(self.read)
+                whole, newline, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return
         # The rest is a line that is still being written.
         self.read += len(whole) + len(newline)
         for line in whole.splitlines():
-            row = json.loads(line)
+            try:
+                yield json.loads(line)
+            except ValueError:
+                pass  # A line that a killed stage left unfinished.
+
+    def show(self):
+        for row in self.new_rows():
             values, step = numbers(row), row.get("update", self.rows)
             self.rows += 1
             for tracker in self.trackers:
@@ -107,9 +118,10 @@ def main():
             parser.error(f"--to {kind}: it is one of {', '.join(TRACKERS)}")
     logs = {}
     while True:
-        for path in sorted(arguments.run.rglob("metrics.jsonl")):
+        shards = arguments.run.rglob(".state/scratch/metrics/*.jsonl")
+        for path in sorted([*arguments.run.rglob("metrics.jsonl"), *shards]):
             if path not in logs:
-                name = str(path.parent.relative_to(arguments.run)).replace("/", "-")
+                name = str(path.relative_to(arguments.run)).removesuffix("/metrics.jsonl").replace("/", "-")
                 logs[path] = Log(path, [TRACKERS[kind](arguments.run, name) for kind in kinds])
             logs[path].show()
         if not arguments.follow:

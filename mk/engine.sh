@@ -49,8 +49,25 @@ indices() {
 stop_children() {
     local children
     mapfile -t children < <(jobs -p)
-    ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null || true
-    wait
+    ((${#children[@]} == 0)) && return
+    say 'waiting for the shards to end their parts; again to end them at once'
+    trap 'kill "${children[@]}" 2>/dev/null' TERM INT
+    kill "${children[@]}" 2>/dev/null || true
+    # Once more after a second signal, which ends this `wait`.
+    wait || wait || true
+}
+
+# One shard. A signal is for the stage; this waits for it.
+shard() {
+    local stage code
+    trap 'kill "$stage" 2>/dev/null' TERM
+    "${command[@]}" --shard "$1/$SHARDS" &
+    stage=$!
+    while kill -0 "$stage" 2>/dev/null; do
+        wait "$stage" || true
+    done
+    wait "$stage" && code=0 || code=$?
+    echo "exit code $code"
 }
 
 run_local() {
@@ -61,7 +78,7 @@ run_local() {
             wait -n || true
         done
         log=$LOGS/$name-$shard.log
-        "${command[@]}" --shard "$shard/$SHARDS" >>"$log" 2>&1 &
+        shard "$shard" >>"$log" 2>&1 &
     done
     wait
     trap - TERM INT
@@ -90,6 +107,7 @@ run_slurm() {
     job=$(sbatch --parsable --job-name="$stage" --requeue --open-mode=append --signal="B:USR1@$BEFORE_LIMIT" "${options[@]}" "$@") ||
         fail 'sbatch refused the job' 69
     job=${job%%;*}
+    JOB=$job
     echo "$job" >"$file"
     trap 'scancel "$job"; rm -f "$file"; exit 143' TERM INT
     wait_for "$job"
@@ -100,6 +118,7 @@ run_slurm() {
 check_array() {
     local most
     most=$(scontrol show config | sed -n 's/^MaxArraySize *= *//p')
+    [[ -n $most ]] || fail 'slurmctld does not answer: `scontrol show config` says nothing of MaxArraySize' 69
     ((SHARDS <= most)) || fail "SHARDS=$SHARDS: this cluster's job arrays have at most $most tasks (MaxArraySize)" 64
 }
 
@@ -130,36 +149,74 @@ run_shards() {
 # What --status says of a key.
 told() { sed -n "s/.*\"$1\": *\"\\{0,1\\}\\([0-9,-]*\\).*/\\1/p" <<<"$status"; }
 
-rows() {
+# Ends if a shard says that trying again cannot help: its arguments, data or settings are wrong, or the program is.
+unless_hopeless() {
+    local shard log code
+    for shard in $(indices "$1"); do
+        log=$LOGS/$name-$shard.log
+        code=$(tail -n 1 "$log" 2>/dev/null | sed -n 's/^exit code \([0-9]*\).*/\1/p') || true
+        case $code in 64 | 65 | 70 | 78)
+            tail -n 4 "$log" >&2
+            fail "shard $shard failed, see $log" "$code"
+            ;;
+        esac
+    done
+}
+
+# Makes parts until none is missing.
+make_parts() {
     local status shards left before='' tries=0
-    "${command[@]}" --plan
     while status=$("${command[@]}" --status "$SHARDS" --json); do
         shards=$(told missing_shards) left=$(told missing_parts)
-        [[ -n $shards ]] || break
+        [[ -n $shards ]] || return 0
         if [[ $left == "$before" ]]; then
+            unless_hopeless "$shards"
             tries=$((tries + 1))
             say "shards $shards of $SHARDS made nothing, see $LOGS/$name-*.log"
             ((tries < TRIES)) || fail "gave up after $TRIES tries: shards $shards of $SHARDS have parts to make"
+        else
+            tries=0
         fi
         before=$left
         run_shards "$shards"
     done
-    "${command[@]}" --merge
+    fail 'its status cannot be told'
+}
+
+rows() {
+    local code merges=0
+    "${command[@]}" --plan || return
+    while ((merges < TRIES)); do
+        make_parts
+        "${command[@]}" --merge && return
+        code=$?
+        # 75: a part was damaged, or two tables are of different attempts. It is missing now.
+        ((code == 75)) || return "$code"
+        merges=$((merges + 1))
+    done
+    return 75
 }
 
 whole() {
     local log code
     log=$LOGS/$name.log
-    # The last line that the task writes is its exit code, which outlives the job.
     run_slurm --output="$log" "$here/task.sh" "${command[@]}"
-    code=$(tail -n 1 "$log" | sed -n 's/^exit code //p')
+    # The code of this job: an earlier one may have written to the same file.
+    code=$(tail -n 1 "$log" 2>/dev/null | sed -n "s/^exit code \\([0-9]*\\) of job $JOB\$/\\1/p") || true
     [[ $code == 0 ]] || fail "failed, see $log" "${code:-75}"
 }
 
 mkdir -p "$LOGS"
 case $ENGINE-$kind in
-slurm-rows) check_array && take_up && rows ;;
-slurm-whole) take_up && whole ;;
+slurm-rows)
+    check_array
+    take_up
+    rows
+    ;;
+slurm-whole)
+    take_up
+    whole
+    ;;
 local-rows) rows ;;
 *) exec "${command[@]}" ;;
 esac

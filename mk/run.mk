@@ -73,7 +73,7 @@ SERVER_FAST ?= $(SERVER)
 # 1: the server is given the adapters of the round before (vLLM's /v1/load_lora_adapter), and need not be started again.
 SERVER_LORA ?=
 # $(call served,<checkpoint>): the checkpoint, or its server.
-address      = $(firstword $(subst $(hash), ,$(SERVER)))
+address      = $(subst $(space),$(comma),$(strip $(foreach s,$(subst $(comma), ,$(SERVER)),$(firstword $(subst $(hash), ,$(s))))))
 served       = $(if $(SERVER),$(if $(filter-out 0,$(SERVER_LORA)),$(address)$(hash)lora:$(1),$(SERVER)),$(1))
 served_fast  = $(if $(call given,SERVER_FAST),$(SERVER_FAST),$(call served,$(1)))
 model        = $(if $(1),$(hash)$(word 2,$(subst $(hash), ,$(firstword $(subst $(comma), ,$(1))))))
@@ -91,14 +91,13 @@ list    = $(or $(strip $(1)),none)
 another := give another RUN, or `make clean-run RUN=$(RUN)` first
 PRESETS := $(patsubst pipelines/%/policy.toml,%,$(wildcard pipelines/*/policy.toml))
 
+# All but these are about a run, and about one that fits.
+NOT_OF_A_RUN := clean-run help test test-server test-real test-slurm test-report reliability fuzz lint schemas status build base bench results
+ifneq ($(filter-out $(NOT_OF_A_RUN),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(ENGINE),slurm)
 $(if $(SHARDS),,$(error SHARDS is missing: how many tasks the job arrays of ENGINE=slurm have))
 $(if $(wildcard $(CLUSTER)),,$(error CLUSTER=$(CLUSTER): there is no such file; docs/guide/cluster.md has an example))
 endif
-
-# All but these are about a run, and about one that fits.
-NOT_OF_A_RUN := clean-run help test test-server test-real test-slurm test-report reliability fuzz lint schemas status build base bench results
-ifneq ($(filter-out $(NOT_OF_A_RUN),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(wildcard $(P)/policy.toml),)
 $(error $(if $(told_P),P=$(P),PRESET=$(PRESET)): there is no $(P)/policy.toml; presets are: $(call list,$(PRESETS)))
 endif

@@ -32,7 +32,7 @@ memory   = $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY))
 # Without ENGINE it is nothing, and one process of this machine does it.
 run_by   = ENGINE=$(ENGINE) SHARDS=$(or $(SHARDS),$(JOBS)) JOBS=$(JOBS) CLUSTER=$(CLUSTER) LOGS=$(R)/logs mk/engine.sh
 rows     = $(if $(ENGINE),$(if $(TRIED),,$(run_by) rows ))
-whole    = $(if $(filter slurm,$(ENGINE)),$(run_by) whole )
+whole    = $(if $(filter slurm,$(ENGINE)),$(if $(TRIED),,$(run_by) whole ))
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
 done     = $(if $(TRIED),,&& touch -c $@)
 

@@ -110,8 +110,8 @@ BACK   := $(shell grep -lE '^(\[curriculum\]|backward)' $(call toml,prompts) 2>/
 IMAGINING := $(call toml,prompts) $(WORLD) $(if $(WRITES),$(TEXT) $(BEFORE)/policy/$(M)) $(if $(BACK),$(foreach k,$(PAST),$(call filtered,$(k))/sft/$(M)))
 imagine_with = --seeds $(R)/world/seeds $(if $(WRITES),--policy $(call served,$(BEFORE)/policy) --author $(call served,$(INIT)) --text $(P)/text.toml) \
 	  $(if $(BACK),$(foreach k,$(PAST),--earlier $(call prompted,$(k))/prompts --kept $(call filtered,$(k))/sft)) $(foreach s,validation $(SPLITS),--avoid $(R)/world/$(s))
-# Where several processes ask the models, they do so before one of them chooses the prompts.
-DRAFTS := $(if $(ENGINE),$(if $(WRITES),$(PROMPTED)/drafts))
+# Where several processes ask the models, they do so before one of them chooses the prompts. Prompts that are there need no drafts.
+DRAFTS := $(if $(ENGINE),$(if $(WRITES),$(if $(wildcard $(PROMPTED)/prompts/$(M)),$(patsubst %/$(M),%,$(wildcard $(PROMPTED)/drafts/$(M))),$(PROMPTED)/drafts)))
 $(PROMPTED)/drafts/$(M): $(IMAGINING) | build
 	$(rows)$(BIN)/synthesize drafts $(call flags,prompts,$(ROUND)) $(each) $(imagine_with) --out $(@D) $(done)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The outputs in the folders of rounds below $1, and whether they are complete: the manifest is written last.
+# The outputs in the folders of rounds below $1, and whether they are complete: the manifest is written last. The logs are in $2.
 set -euo pipefail
 shopt -s nullglob
 
@@ -9,7 +9,7 @@ parts() {
     [[ -e $plan ]] || return 0
     all=$(sed -n 's/.*"parts":\([0-9]*\).*/\1/p' "$plan")
     made=("$1".state/finished/*.parquet.json)
-    ((all == 0)) || printf ', %d of %d parts' "${#made[@]}" "$all"
+    ((${all:-0} == 0)) || printf ', %d of %d parts' "${#made[@]}" "$all"
 }
 
 for round in "$1"/round-*/; do
@@ -22,5 +22,5 @@ for round in "$1"/round-*/; do
         fi
     done
 done
-logs=("$1"/logs/*.log)
-((${#logs[@]} == 0)) || echo "logs of tasks: $1/logs/<output>-<shard>.log"
+logs=("$2"/*.log)
+((${#logs[@]} == 0)) || echo "logs of tasks: $2/<output>-<shard>.log"

@@ -94,6 +94,8 @@ fn a_report_shows_it(run_dir: &Path) {
     let page = std::fs::read_to_string(run_dir.join("report.html")).unwrap();
     for text in [
         "points over control",
+        // It is in a tree, and only if the filter's settings were recognized as those that were used.
+        "\"kept\":false,\"why\":\"its prompt has enough better ones\"",
         "Dropped: ",
         "round-01/trajectories",
         "What changed in the settings?",

@@ -84,6 +84,12 @@ def same(runs, name, calm):
     assert not left, f"{name}: {left} is left over"
 
 
+def started_again(runs, name, shards):
+    """Each task says at its end how it ended: more ends than shards are tasks that were started again."""
+    ends = sum(log.read_text().count("exit code ") for log in runs.folder(name).glob("logs/round-01-trajectories-*.log"))
+    assert ends > shards, f"{name}: {ends} ends of {shards} shards, so nothing happened to them"
+
+
 def two_tasks_run(cluster):
     cluster.wait_until(lambda: cluster.running("n1") and cluster.running("n2"), 60)
 
@@ -109,6 +115,7 @@ def main():
         cluster.stop("slurmd-n2", signal.SIGKILL)
         assert make.wait() == 0, "node loss"
         same(runs, "node-loss", "calm")
+        started_again(runs, "node-loss", 4)
         cluster.start_node("n2")
         cluster.wait_until(lambda: cluster.ask("sinfo", "-h", "-t", "idle", "-o", "%D").strip() == "2", 60)
         told("a node was lost while it searched")
@@ -116,9 +123,11 @@ def main():
         runs.copy("calm", "cancelled")
         make = runs.start("cancelled", "search", *slurm, "SHARDS=4")
         two_tasks_run(cluster)
-        cluster.ask("scancel", cluster.running("n1")[0])
+        (task,) = cluster.running("n1")
+        cluster.ask("scancel", task)
         assert make.wait() == 0, "scancel"
         same(runs, "cancelled", "calm")
+        started_again(runs, "cancelled", 4)
         told("a task was cancelled")
 
         runs.copy("calm", "killed")

@@ -86,7 +86,7 @@ pub(crate) fn up_to_date(dir: &Path, plan: &Plan, mode: Mode) -> Result<Option<M
     }
 }
 
-/// Looks at what earlier writers left, and publishes a dataset that lacks only that. The caller must hold the lock.
+/// Looks at what earlier writers left, and publishes a dataset that lacks only that. The caller must hold the lock, unless it is a shard.
 pub(crate) fn left(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<Left, Error> {
     // Checked again under the lock: its last holder may have finished in the meantime.
     if let Some(manifest) = up_to_date(dir, plan, mode)? {
@@ -139,7 +139,7 @@ fn take_up(
     {
         return Err(Error::Different { dir: dir.to_owned(), difference });
     }
-    // Shards share the lock, so none of them moves a manifest that another may be reading.
+    // No shard moves a manifest that another may be reading.
     if mode != Mode::Shard {
         state.create()?;
         // Before the manifest is moved away: from then on only the records say which files are sound.

@@ -12,8 +12,8 @@ use crate::{Error, part};
 
 /// The most hashes in memory, 64 MiB; further ones wait in files.
 const HELD: usize = 1 << 22;
-/// The number of those files. One of them at a time is read back.
-const BUCKETS: usize = 256;
+/// The number of those files, which are in the folder for temporary files. One of them at a time is read back.
+const BUCKETS: usize = 64;
 
 /// Verifies the parts of the dataset in `dir`, and fails if two rows have the same key. No other column is decoded.
 pub(crate) fn check<T: Table>(parts: &[Entry], dir: &Path) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use crate::{Error, part};
 pub struct Standing {
     /// The number of parts there will be.
     pub parts: usize,
-    /// The indices of those that are missing, in ascending order. A part of the recorded size counts as there: its hash is
+    /// The indices of those that are missing, in ascending order. A part of the recorded size counts as finished: its hash is
     /// compared when the dataset is committed.
     pub missing: Vec<usize>,
 }

@@ -248,7 +248,10 @@ fn settle_plan(
         return Err(Error::Different { dir: dir.to_owned(), difference });
     }
     if begun.is_none() || difference.is_some() {
-        state.clear_scratch()?;
+        // Two shards may begin without a plan at a time, and have their own files there.
+        if mode != Mode::Shard {
+            state.clear_scratch()?;
+        }
         if mode.replaces() {
             // Before the plan is set: if killed in between, the next run still sees another plan and repeats this.
             atomic::remove(&dir.join(METRICS))?;

@@ -53,7 +53,11 @@ impl FromStr for ModelAt {
 /// The addresses of servers in a text or in the file that it names; `None` if it is neither.
 fn addresses(text: &str) -> Result<Option<Vec<String>>, String> {
     if is_address(text) {
-        return Ok(Some(text.split(',').map(str::to_owned).collect()));
+        let all: Vec<String> = text.split(',').map(str::to_owned).collect();
+        return match all.iter().find(|address| !is_address(address)) {
+            Some(other) => Err(format!("`{other}` is no address, http://host:port/v1")),
+            None => Ok(Some(all)),
+        };
     }
     if !Path::new(text).is_file() {
         return Ok(None);
@@ -197,6 +201,7 @@ mod tests {
             assert_eq!(at(address), ModelAt::Servers(vec![address.to_owned()]));
         }
         assert_eq!(at("data/http://x"), ModelAt::Dir(PathBuf::from("data/http://x")));
+        assert!("http://a/v1,b:8000".parse::<ModelAt>().unwrap_err().contains("`b:8000`"));
         let dir = PathBuf::from("runs/round-01/policy");
         let both = vec!["http://a/v1".to_owned(), "http://b/v1".to_owned()];
         let adapters = ModelAt::Adapters { addresses: both.clone(), dir };

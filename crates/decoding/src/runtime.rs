@@ -38,9 +38,6 @@ struct Loaded {
 /// Environment variable with a server's API key.
 const KEY: &str = "OPENAI_API_KEY";
 
-/// Attempts at a request before one of several servers hands it on.
-const HANDED_ON_AFTER: u32 = 3;
-
 /// Batch size on the CPU, in rows. Larger batches no longer fit its caches.
 const CPU_ROWS: usize = 64;
 /// Batch size on a GPU, in rows. Smaller batches do not keep it busy.
@@ -108,12 +105,22 @@ impl Runtime {
         if let Some(servers) = known.get(&known_as) {
             return Ok(servers.clone());
         }
-        let usual = ServerOptions { requests: self.requests, ..ServerOptions::default() };
-        // Another server takes over sooner than one has waited for itself.
-        let attempts = if addresses.len() > 1 { HANDED_ON_AFTER } else { usual.attempts };
-        let options = ServerOptions { attempts, ..usual };
-        let connect = |address: &String| connected(address, options, adapters);
-        let servers = Servers::join(addresses.iter().map(connect).collect::<Result<_, _>>()?)?;
+        let options = ServerOptions { requests: self.requests, ..ServerOptions::default() };
+        let (mut here, mut gone) = (Vec::new(), None);
+        for address in addresses {
+            match connected(address, options, adapters) {
+                Ok(server) => here.push(server),
+                Err(error @ policy::Error::Unavailable { .. }) if addresses.len() > 1 => {
+                    tracing::warn!("{error}; it is left out");
+                    gone = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let servers = match gone {
+            Some(error) if here.is_empty() => return Err(error),
+            _ => Servers::join(here)?,
+        };
         known.insert(known_as, servers.clone());
         Ok(servers)
     }

@@ -49,7 +49,7 @@ impl Default for ServerOptions {
 
 /// Longest wait between two attempts, whatever `Retry-After` says.
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
-/// Attempts per request while connecting.
+/// Attempts per request while connecting, or while another server can answer.
 const AT_FIRST: u32 = 3;
 /// Largest response body that is read, in bytes.
 const LARGEST_ANSWER: u64 = 64 << 20;
@@ -132,6 +132,12 @@ impl Server {
         let patience = ServerOptions { attempts: options.attempts.min(AT_FIRST), ..options };
         let server = Self { options: patience, ..self };
         Ok(Self { options, ..server.probed()? })
+    }
+
+    /// The same server, for a caller that has others to ask: it gives up sooner.
+    pub(crate) fn impatient(&self) -> Self {
+        let attempts = self.options.attempts.min(AT_FIRST);
+        Self { options: ServerOptions { attempts, ..self.options }, ..self.clone() }
     }
 
     /// The model's name on the server.

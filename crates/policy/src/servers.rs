@@ -1,7 +1,7 @@
-//! Several servers of one model. All requests about a question go to one of them, where what was read of it stays in the cache. A
-//! server that stops answering hands its questions on.
+//! Several servers of one model. All requests about a question go to one of them, so that their common beginning stays in that server's
+//! cache. The questions of a server that stops answering go to the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -71,23 +71,30 @@ impl Servers {
         self.all.iter().map(Server::requests).sum()
     }
 
-    /// As [`Server::reads_marks`], of the first server: all have the same model.
+    /// As [`Server::reads_marks`], of one server: all have the same model.
     pub(crate) fn reads_marks(
         &self,
         format: &PromptFormat,
         prompt: &PromptText,
     ) -> Result<(), Error> {
-        self.all[0].reads_marks(format, prompt)
+        self.any(|server| server.reads_marks(format, prompt))
     }
 
-    /// Whether a text leaves room for `tokens` more tokens in the context of every server.
+    /// As [`Server::fits`], of one server: all are taken to be started alike.
     pub(crate) fn fits(&self, text: &str, tokens: usize) -> Result<bool, Error> {
-        for server in &self.all {
-            if !server.fits(text, tokens)? {
-                return Ok(false);
+        self.any(|server| server.fits(text, tokens))
+    }
+
+    /// Asks one server, and another one if it does not answer.
+    fn any<T>(&self, ask: impl Fn(&Server) -> Result<T, Error>) -> Result<T, Error> {
+        let mut tried = BTreeSet::new();
+        loop {
+            let home = self.home(0, &tried);
+            match ask(&self.server(home, &tried)) {
+                Err(error @ Error::Unavailable { .. }) => self.leave(home, error, &mut tried)?,
+                answer => return answer,
             }
         }
-        Ok(true)
     }
 
     /// As [`Server::complete`].
@@ -119,27 +126,27 @@ impl Servers {
             return ask(only, requests);
         }
         let (mut answers, mut usage) = (BTreeMap::new(), PrefixCounts::default());
-        let mut open: Vec<usize> = (0..requests.len()).collect();
+        let (mut open, mut tried) = ((0..requests.len()).collect::<Vec<_>>(), BTreeSet::new());
         while !open.is_empty() {
             let mut homes = BTreeMap::<usize, Vec<usize>>::new();
-            for &place in &open {
-                // If all were away before these requests, the first is asked how it is.
-                let home = self.home(requests[place].session).unwrap_or(0);
+            for place in open.drain(..) {
+                let home = self.home(requests[place].session, &tried);
                 homes.entry(home).or_default().push(place);
             }
-            open.clear();
-            for (home, places, answered) in self.asked(&homes, requests, &ask) {
+            let group = |(&home, places): (&usize, &Vec<usize>)| {
+                let group = places.iter().map(|&place| requests[place].clone()).collect();
+                (self.server(home, &tried), group)
+            };
+            let answers_of = asked(homes.iter().map(group).collect(), &ask);
+            for ((home, places), answered) in homes.into_iter().zip(answers_of) {
                 match answered {
                     Ok((all, used)) => {
                         self.away().remove(&home);
-                        answers.extend(places.iter().copied().zip(all));
+                        answers.extend(places.into_iter().zip(all));
                         usage += used;
                     }
                     Err(error @ Error::Unavailable { .. }) => {
-                        self.leave(home, &error);
-                        if self.home(0).is_none() {
-                            return Err(error);
-                        }
+                        self.leave(home, error, &mut tried)?;
                         open.extend(places);
                     }
                     Err(other) => return Err(other),
@@ -149,48 +156,56 @@ impl Servers {
         Ok((answers.into_values().collect(), usage))
     }
 
-    /// Asks several servers at once; results are in the order of the servers.
-    fn asked<'h, T: Send>(
-        &self,
-        homes: &'h BTreeMap<usize, Vec<usize>>,
-        requests: &[CompletionRequest],
-        ask: &(impl Fn(&Server, &[CompletionRequest]) -> Result<T, Error> + Sync),
-    ) -> Vec<(usize, &'h [usize], Result<T, Error>)> {
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = homes
-                .iter()
-                .map(|(&home, places)| {
-                    let group: Vec<_> = places.iter().map(|&at| requests[at].clone()).collect();
-                    let server = &self.all[home];
-                    (home, places.as_slice(), scope.spawn(move || ask(server, &group)))
-                })
-                .collect();
-            let joined = threads.into_iter().map(|(home, places, thread)| {
-                (home, places, thread.join().expect("asking a server does not panic"))
-            });
-            joined.collect()
-        })
-    }
-
     /// The server of a question: of those that answer, the one of the greatest hash. When a server goes or comes back, only its
-    /// own questions move. `None` if no server answers.
-    fn home(&self, session: u64) -> Option<usize> {
+    /// own questions move. Servers that were tried in vain are left out; if no other answers, one of which nothing is known for a
+    /// while is asked how it is.
+    fn home(&self, session: u64, tried: &BTreeSet<usize>) -> usize {
         let mut away = self.away();
         away.retain(|_, until| *until > Instant::now());
-        let here = (0..self.all.len()).filter(|place| !away.contains_key(place));
-        here.max_by_key(|&place| mixed(session, place as u64))
+        let left = (0..self.all.len()).filter(|place| !tried.contains(place));
+        let here = |place: usize| !away.contains_key(&place);
+        let best = left.max_by_key(|&place| (here(place), mixed(session, place as u64)));
+        best.expect("`leave` ends the call when all were tried")
     }
 
-    fn leave(&self, place: usize, error: &Error) {
+    /// A server, less patient if others could answer in its place.
+    fn server(&self, place: usize, tried: &BTreeSet<usize>) -> Server {
+        let last = tried.len() + 1 >= self.all.len();
+        let server = &self.all[place];
+        if last { server.clone() } else { server.impatient() }
+    }
+
+    /// Notes that a server does not answer. Fails with its error if no other one is left to be tried.
+    fn leave(&self, place: usize, error: Error, tried: &mut BTreeSet<usize>) -> Result<(), Error> {
         let known = self.away().insert(place, Instant::now() + AWAY);
+        tried.insert(place);
+        if tried.len() == self.all.len() {
+            return Err(error);
+        }
         if known.is_none() {
             tracing::warn!("{error}; its questions go to the other servers");
         }
+        Ok(())
     }
 
     fn away(&self) -> MutexGuard<'_, BTreeMap<usize, Instant>> {
         self.away.lock().expect("nothing panics while it holds the lock")
     }
+}
+
+/// Sends requests to several servers at once; answers are in their order.
+fn asked<T: Send>(
+    groups: Vec<(Server, Vec<CompletionRequest>)>,
+    ask: &(impl Fn(&Server, &[CompletionRequest]) -> Result<T, Error> + Sync),
+) -> Vec<Result<T, Error>> {
+    std::thread::scope(|scope| {
+        let start = |(server, group): (Server, Vec<CompletionRequest>)| {
+            scope.spawn(move || ask(&server, &group))
+        };
+        let threads: Vec<_> = groups.into_iter().map(start).collect();
+        let answers = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        answers.map(|answer| answer.expect("asking a server does not panic")).collect()
+    })
 }
 
 /// A hash of two numbers, the finalizer of `SplitMix64`.

@@ -28,10 +28,13 @@ pub(crate) struct Provenance {
     inputs: Vec<Input>,
 }
 
-/// Returns every file of this name below a folder, with the path of its folder within.
+/// Returns every file of this name below a folder, with the path of its folder within. Hidden folders are left out: they are those
+/// of unfinished work, which comes and goes.
 pub(crate) fn files(below: &Path, name: &str) -> Result<Vec<(String, PathBuf)>, Failure> {
     let mut found = Vec::new();
-    for entry in walkdir::WalkDir::new(below).sort_by_file_name() {
+    let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
+    let walk = walkdir::WalkDir::new(below).sort_by_file_name().into_iter();
+    for entry in walk.filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name())) {
         let entry = entry.or_io(below.display())?;
         if entry.file_name() == name {
             let folder = entry.path().parent().and_then(|dir| dir.strip_prefix(below).ok());

@@ -65,7 +65,6 @@ pub(crate) struct OperatorYield {
     made: Option<u64>,
     searched: u64,
     kept: u64,
-    tokens: Option<u64>,
 }
 
 /// A prompt that was searched.
@@ -173,12 +172,16 @@ pub(crate) fn read(args: &Args, outputs: &Outputs) -> Result<Rounds, Failure> {
             tracing::warn!("{}: no output of this run is there", examples.display());
             continue;
         };
-        rounds.count(args, number, examples, outputs)?;
+        rounds.count(number, examples, outputs)?;
         let share = args.trees / args.examples.len();
         if let Some(round) = open(outputs, manifest, number, share)? {
             let kept = Dataset::<SftExample>::open(examples)?.rows()?;
             let kept = kept.into_iter().map(|example| example.trajectory_id).collect();
-            rounds.look_into(&Round { filter: same(config.as_ref(), manifest), kept, ..round })?;
+            rounds.look_into(&Round {
+                filter: same(config.as_ref(), manifest, number),
+                kept,
+                ..round
+            })?;
         }
     }
     rounds.sampled.prompts_shown = rounds.prompts.len();
@@ -186,12 +189,16 @@ pub(crate) fn read(args: &Args, outputs: &Outputs) -> Result<Rounds, Failure> {
     Ok(rounds)
 }
 
-/// The settings, if the examples were chosen by them.
+/// The settings, if the examples of a round were chosen by them.
 fn same<'a>(
     config: Option<&'a Preset<FilterConfig>>,
-    manifest: &Manifest,
+    examples: &Manifest,
+    round: usize,
 ) -> Option<&'a FilterConfig> {
-    config.filter(|config| config.digest == manifest.recipe.config).map(|config| &config.value)
+    let chose = |config: &&Preset<FilterConfig>| {
+        stage::config(&config.digest, round as i32) == examples.recipe.config
+    };
+    config.filter(chose).map(|config| &config.value)
 }
 
 /// Opens what the examples of a round were chosen from. `None` if it is not in the run's folder.
@@ -234,13 +241,7 @@ fn open<'a>(
 
 impl Rounds {
     /// Adds the counts of a round, which are in its metrics.
-    fn count(
-        &mut self,
-        args: &Args,
-        round: usize,
-        examples: &Path,
-        outputs: &Outputs,
-    ) -> Result<(), Failure> {
+    fn count(&mut self, round: usize, examples: &Path, outputs: &Outputs) -> Result<(), Failure> {
         let lines = MetricsLog::read(&examples.join(METRICS))?;
         let summary =
             lines.into_iter().rev().find_map(|line| serde_json::from_value::<Summary>(line).ok());
@@ -258,7 +259,7 @@ impl Rounds {
             kept_prompts: kept,
             kept: sft,
             dropped: dropped.collect(),
-            precision: precision(args, round)?,
+            precision: precision(examples)?,
         });
         let made =
             outputs.manifest(examples).and_then(|manifest| outputs.input(manifest, "prompts"));
@@ -271,7 +272,6 @@ impl Rounds {
                 made: counts.map(|made| made.kept),
                 searched: prompts,
                 kept,
-                tokens: None,
                 operator,
             }
         }));
@@ -282,7 +282,8 @@ impl Rounds {
     fn look_into(&mut self, round: &Round<'_>) -> Result<(), Failure> {
         let prompts = round.questions.len();
         self.sampled.prompts_total += prompts;
-        self.sampled.trees_total += round.nodes.as_ref().map_or(0, |_| prompts);
+        self.sampled.trees_total +=
+            round.nodes.as_ref().map_or(0, |nodes| prompts.min(nodes.len()));
         for part in 0..round.trajectories.parts() {
             let trajectories = round.trajectories.part_rows(part)?;
             let listed = |one: &Trajectory| round.listed.contains(&one.prompt_id);
@@ -390,16 +391,15 @@ fn made_by(prompts: &Path) -> Result<BTreeMap<String, Made>, Failure> {
     Ok(made.map(|made| (made.operator.clone(), made)).collect())
 }
 
-/// The share of right ones among what the filter of a round kept, from the audits of that round.
-fn precision(args: &Args, round: usize) -> Result<Option<f64>, Failure> {
+/// The share of right ones among what the filter of a round kept, from the audits beside its examples.
+fn precision(examples: &Path) -> Result<Option<f64>, Failure> {
+    let Some(round) = examples.parent() else { return Ok(None) };
     let (mut examples, mut right) = (0, 0);
-    for (folder, path) in crate::outputs::files(&args.run, "audit.json")? {
-        if folder.split('/').any(|part| part == format!("round-{round:02}")) {
-            let text = std::fs::read(&path).or_io(path.display())?;
-            let audit: Audit = serde_json::from_slice(&text).or_data(path.display())?;
-            examples += audit.examples;
-            right += audit.right;
-        }
+    for (_, path) in crate::outputs::files(round, "audit.json")? {
+        let text = std::fs::read(&path).or_io(path.display())?;
+        let audit: Audit = serde_json::from_slice(&text).or_data(path.display())?;
+        examples += audit.examples;
+        right += audit.right;
     }
     Ok((examples > 0).then(|| right as f64 / examples as f64))
 }

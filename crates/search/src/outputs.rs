@@ -55,6 +55,11 @@ impl Outputs {
                 return Ok(Begin::Work(Self { nodes: None, trajectories }));
             }
             (Begin::Work(nodes), Begin::Work(trajectories)) => (nodes, trajectories),
+            // A shard must not make a table again that is complete: another process has just merged it.
+            _ if mode == Mode::Shard => {
+                let place = at.trajectories.display();
+                return Err(Failure::try_again(format!("{place}: it is being merged")));
+            }
             (Begin::UpToDate(_), Begin::Work(trajectories)) => {
                 say_again(at.nodes, at.trajectories);
                 // One table is committed and the other is incomplete. The committed one has to be rewritten too, since its
@@ -102,13 +107,17 @@ impl Outputs {
 impl InParts for Outputs {
     type Rows = Rows;
 
+    /// The parts that one of the tables lacks.
     fn missing(&self) -> Vec<usize> {
-        self.trajectories.missing()
+        let nodes = self.nodes.as_ref().map(Output::missing).unwrap_or_default();
+        let both: BTreeSet<usize> = nodes.into_iter().chain(self.trajectories.missing()).collect();
+        both.into_iter().collect()
     }
 
-    /// Writes one part of both tables, nodes first.
+    /// Writes one part of both tables, nodes first. What another attempt left of it goes.
     fn write(&self, index: usize, rows: &Rows) -> Result<(), Failure> {
         if let Some(output) = &self.nodes {
+            self.trajectories.discard_part(index)?;
             output.discard_part(index)?;
             output.write_part(index, &rows.nodes)?;
             return Ok(self.trajectories.write_part_beside(index, &rows.trajectories, output)?);

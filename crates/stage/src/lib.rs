@@ -30,6 +30,7 @@ pub use metrics::{Metrics, Stopwatch};
 pub use parts::{InParts, Part, Parts};
 pub use preset::{Preset, load, merged, shipped};
 pub use progress::Progress;
+pub use recipe::config;
 pub use sharing::{Shard, Sharing};
 pub use spent::Spent;
 pub use table::{print_json, print_table, render_table};

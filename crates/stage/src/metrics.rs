@@ -64,7 +64,7 @@ pub(crate) fn gather(dir: &Path) -> Result<(), Failure> {
             log.append(&row)?;
         }
         next = next.saturating_add(starts);
-        // Gathered once, even if the merge has to be repeated.
+        // A merge that is repeated does not gather it again.
         std::fs::remove_file(&path).or_io(path.display())?;
     }
     Ok(())

@@ -23,10 +23,15 @@ pub(crate) fn recipe(
         tool_version: version.to_owned(),
         // The Makefile sets it from `git describe`, which prints nothing outside a repository.
         revision: std::env::var(REVISION).ok().filter(|revision| !revision.is_empty()),
-        config: format!("{digest}@round-{}", common.round),
+        config: config(digest, common.round),
         seed: common.seed,
         inputs,
     }
+}
+
+/// Returns what a recipe says of the settings with this digest in a round.
+pub fn config(digest: &str, round: i32) -> String {
+    format!("{digest}@round-{round}")
 }
 
 #[cfg(test)]

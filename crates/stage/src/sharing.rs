@@ -170,7 +170,8 @@ pub(crate) fn shards_metrics(dir: &Path) -> PathBuf {
     dataset::scratch_of(dir).join("metrics")
 }
 
-/// A signal that asks a shard to end between two parts: USR1, which Slurm can send before a time limit, or TERM.
+/// A signal that asks a shard to end between two parts: USR1, which Slurm can send before a time limit, or TERM. A second one ends it
+/// at once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked(std::sync::Arc<std::sync::atomic::AtomicBool>);
 
@@ -179,8 +180,12 @@ impl Asked {
     #[cfg(unix)]
     pub(crate) fn listen() -> Result<Self, Failure> {
         use signal_hook::consts::{SIGTERM, SIGUSR1};
+        const TERMINATED: i32 = 143;
         let asked = Self::default();
         for signal in [SIGUSR1, SIGTERM] {
+            // Before the flag is set by the signal itself: only a second one finds it set.
+            signal_hook::flag::register_conditional_shutdown(signal, TERMINATED, asked.0.clone())
+                .or_bug("listening to a signal")?;
             signal_hook::flag::register(signal, asked.0.clone()).or_bug("listening to a signal")?;
         }
         Ok(asked)

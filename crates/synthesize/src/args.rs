@@ -24,7 +24,7 @@ pub enum Command {
     Corpus(CorpusArgs),
     /// Make new questions, without answers.
     Prompts(PromptsArgs),
-    /// Have models write and try what new questions are made of, as one of several processes.
+    /// Ask the models for drafts of new prompts, in shards.
     Drafts(DraftsArgs),
     /// Import problems from a file.
     Import(ImportArgs),
@@ -128,7 +128,7 @@ pub struct PromptsArgs {
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
     /// What models wrote and said already, by the same settings and inputs: the output of `synthesize drafts`. It changes no
-    /// prompt.
+    /// prompt if the models repeat themselves.
     #[arg(long, value_name = "DIR")]
     pub drafts: Option<PathBuf>,
     /// Folder for the prompts.

@@ -15,13 +15,18 @@ use crate::author::{Answer, Author, Known, Verdict};
 use crate::imagine::imagine_some;
 use crate::prompts::Prepared;
 
-/// Prompts asked for per part.
-const PER_PART: usize = 64;
+/// The least number of prompts per part.
+const LEAST: usize = 64;
+/// The most parts. For each of them, all earlier questions are indexed anew.
+const MOST_PARTS: usize = 256;
 
 pub(crate) fn run(args: &DraftsArgs) -> Result<(), Failure> {
     let (common, out) = (&args.prompts.common, args.prompts.out.as_path());
     if args.sharing.told(&[out], common.json)? {
         return Ok(());
+    }
+    if args.prompts.drafts.is_some() {
+        return Err(Failure::usage("--drafts is for `synthesize prompts`"));
     }
     let prepared = Prepared::new(&args.prompts, args.sharing)?;
     if !prepared.has_models() {
@@ -31,8 +36,9 @@ pub(crate) fn run(args: &DraftsArgs) -> Result<(), Failure> {
     let settings = prepared.settings();
     let inputs = prepared.inputs.clone();
     let plan = Plan { tool: "synthesize drafts", common, settings: &settings, inputs };
-    let items = chunk(prepared.config.count, PER_PART);
-    let would = format_args!("draft {} prompts in {} parts", prepared.config.count, items.len());
+    let count = prepared.config.count;
+    let items = chunk(count, count.div_ceil(MOST_PARTS).max(LEAST));
+    let would = format_args!("draft {count} prompts in {} parts", items.len());
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
     let work = work.shared(args.sharing);
     let work = work.unless_shared::<DraftRow>(out, items.len(), |output| {

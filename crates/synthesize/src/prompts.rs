@@ -210,7 +210,7 @@ pub(crate) fn run(args: &PromptsArgs) -> Result<(), Failure> {
     let inputs = prepared.inputs.clone();
     let plan = Plan { tool: "synthesize prompts", common, settings: &settings, inputs };
     let recipe = plan.recipe()?;
-    // Not an input: it spares questions to the models, and changes no prompt.
+    // Not an input: it spares questions to the models. With models that repeat themselves it changes no prompt.
     let drafts = args.drafts.as_deref().map(Dataset::<DraftRow>::open).transpose()?;
     let known = drafts.map(|drafts| drafts::read(&drafts, &recipe)).transpose()?;
     let PromptsConfig { count: rows, chunk_rows, .. } = prepared.config;
