@@ -97,7 +97,7 @@ fn a_report_shows_it(run_dir: &Path) {
         // It is in a tree, and only if the filter's settings were recognized as those that were used.
         "\"kept\":false,\"why\":\"its prompt has enough better ones\"",
         "Dropped: ",
-        "round-01/trajectories",
+        "critique-label",
         "What changed in the settings?",
     ] {
         assert!(page.contains(text), "{text} is missing");

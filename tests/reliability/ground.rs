@@ -55,7 +55,7 @@ pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 #[derive(Debug)]
 pub(crate) struct Ground {
     folder: tempfile::TempDir,
-    /// All stages of round 0 and round 1, in an order in which they can run.
+    /// All stages of round 0 and round 1, in an order in which they can run. The report is none of them: it shows how long they took.
     pub(crate) stages: Vec<Stage>,
 }
 
@@ -65,10 +65,10 @@ impl Ground {
         let folder = tempfile::tempdir().expect("a folder for scratch files");
         smaller(&folder.path().join("preset"));
         let mut ground = Self { folder, stages: Vec::new() };
-        let plan = ground.make("round", "-n").ended();
+        let plan = ground.make("compared", "-n").ended();
         assert_eq!(plan.code, Some(0), "{}", plan.said);
         ground.stages = stages(&plan.said, &ground.run());
-        let made = ground.make("round", "").ended();
+        let made = ground.make("compared", "").ended();
         assert_eq!(made.code, Some(0), "{}", made.said);
         ground.keep();
         ground

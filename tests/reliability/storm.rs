@@ -7,7 +7,7 @@ use crate::tally::Tally;
 /// (exit 75). Afterwards one more `make` must find everything complete.
 pub(crate) fn of_rounds(ground: &Ground, count: usize, tally: &Tally) {
     remove(&ground.run());
-    let started: Vec<_> = (0..count).map(|_| ground.make("round", "").start()).collect();
+    let started: Vec<_> = (0..count).map(|_| ground.make("compared", "").start()).collect();
     let ended: Vec<_> = started
         .into_iter()
         .map(|child| child.wait_with_output().expect("the child is ours"))
@@ -21,7 +21,7 @@ pub(crate) fn of_rounds(ground: &Ground, count: usize, tally: &Tally) {
         };
         tally.tried("one of many rounds", outcome);
     }
-    let last = ground.make("round", "").ended();
+    let last = ground.make("compared", "").ended();
     let outcome = match last.code {
         Some(0) => whole(ground),
         code => Err(format!("a round after all ends with {code:?}: {}", last.said)),
