@@ -12,7 +12,9 @@ parts() {
     ((${all:-0} == 0)) || printf ', %d of %d parts' "${#made[@]}" "$all"
 }
 
-for round in "$1"/round-*/; do
+rounds=("$1"/round-*/)
+((${#rounds[@]} > 0)) || echo "$1: nothing was begun; \`make round\` begins the first round"
+for round in "${rounds[@]}"; do
     echo "${round%/}"
     for output in "$round"*/ "$round"critics/*/ "$round"held-out/*/; do
         if [[ -e ${output}_MANIFEST.json ]]; then

@@ -264,6 +264,34 @@ fn a_server_may_move_and_its_model_may_not_change() {
 }
 
 #[test]
+fn a_status_says_how_far_a_run_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let status = || {
+        let mut command = Command::new(root().join("mk/status.sh"));
+        said(&command.arg(&run).arg(run.join("logs")).output().unwrap())
+    };
+    assert!(status().contains("nothing was begun; `make round` begins the first round"));
+    let output = run.join("round-01/trajectories");
+    std::fs::create_dir_all(output.join(".state/finished")).unwrap();
+    std::fs::write(output.join(".lock"), "").unwrap();
+    std::fs::write(output.join(".state/plan.json"), "{\"kind\":\"x@1\",\"parts\":7}").unwrap();
+    for part in ["data+train-0", "data+train-1"] {
+        let record = output.join(".state/finished").join(format!("{part}.parquet.json"));
+        std::fs::write(record, "{}").unwrap();
+    }
+    assert!(status().contains("unfinished   trajectories/, 2 of 7 parts"), "{}", status());
+    std::fs::write(output.join("_MANIFEST.json"), "{}").unwrap();
+    std::fs::create_dir(run.join("logs")).unwrap();
+    std::fs::write(run.join("logs/round-01-trajectories-0.log"), "").unwrap();
+    let told = status();
+    assert!(
+        told.contains("complete     trajectories/") && told.contains("logs of tasks"),
+        "{told}"
+    );
+}
+
+#[test]
 fn an_engine_is_known_and_has_what_it_needs() {
     let (dir, runs) = folder();
     let of = [runs.as_str(), "RUN=run", "PRESET=smoke"];
