@@ -111,8 +111,7 @@ def main():
         runs.copy("calm", "node-loss")
         make = runs.start("node-loss", "search", *slurm, "SHARDS=4")
         two_tasks_run(cluster)
-        # Its tasks go on, as on a node that is cut off: they race with those that take their place.
-        cluster.stop("slurmd-n2", signal.SIGKILL)
+        cluster.cut_off("n2")
         assert make.wait() == 0, "node loss"
         same(runs, "node-loss", "calm")
         started_again(runs, "node-loss", 4)
