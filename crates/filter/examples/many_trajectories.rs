@@ -1,4 +1,5 @@
-//! Writes trajectories and their critiques as a search of many prompts would, ten of each, to measure what reads them.
+//! Writes trajectories and their critiques as a search of many prompts would, ten of each, and the prompts with answers, to measure
+//! what reads them.
 //!
 //! ```text
 //! cargo run --release -p filter --example many_trajectories -- FOLDER [PROMPTS]
@@ -7,7 +8,7 @@
 use std::path::Path;
 
 use dataset::{Begin, Mode, Output, Recipe, chunk};
-use schema::{Check, Critique, Table, TextOption, Trajectory};
+use schema::{Check, Critique, Prompt, Table, TextOption, Trajectory};
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -18,11 +19,18 @@ fn main() -> Result<(), Failed> {
     let folder = words.next().ok_or("say in which folder")?;
     let prompts = words.next().map_or(Ok(1_000_000), |word| word.parse())?;
     let folder = Path::new(&folder);
-    write(&folder.join("trajectories"), prompts, trajectory)?;
-    write(&folder.join("critiques"), prompts, critique)
+    write(&folder.join("trajectories"), prompts, EACH, trajectory)?;
+    write(&folder.join("critiques"), prompts, EACH, critique)?;
+    write(&folder.join("problems"), prompts, 1, |prompt, _| problem(prompt))
 }
 
-fn write<T: Table>(dir: &Path, prompts: usize, row: fn(usize, usize) -> T) -> Result<(), Failed> {
+/// Writes so many rows of each prompt.
+fn write<T: Table>(
+    dir: &Path,
+    prompts: usize,
+    each: usize,
+    row: fn(usize, usize) -> T,
+) -> Result<(), Failed> {
     let recipe = Recipe {
         tool: "many-trajectories".to_owned(),
         tool_version: "0".to_owned(),
@@ -36,7 +44,7 @@ fn write<T: Table>(dir: &Path, prompts: usize, row: fn(usize, usize) -> T) -> Re
         return Ok(());
     };
     for (index, prompts) in parts.into_iter().enumerate() {
-        let rows = prompts.flat_map(|prompt| (0..EACH).map(move |place| row(prompt, place)));
+        let rows = prompts.flat_map(|prompt| (0..each).map(move |place| row(prompt, place)));
         output.write_part(index, &rows.collect::<Vec<T>>())?;
     }
     output.commit()?;
@@ -77,6 +85,17 @@ fn trajectory(prompt: usize, place: usize) -> Trajectory {
         finished: true,
         round: 1,
         ..Trajectory::default()
+    }
+}
+
+fn problem(prompt: usize) -> Prompt {
+    Prompt {
+        prompt_id: prompt_id(prompt),
+        prompt: format!("Ada has {prompt} marbles. How many has she?"),
+        answer: Some(prompt.to_string()),
+        source: "example".to_owned(),
+        split: "test".to_owned(),
+        ..Prompt::default()
     }
 }
 
