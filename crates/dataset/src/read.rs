@@ -103,6 +103,11 @@ impl<T: Table> Dataset<T> {
         Ok(all)
     }
 
+    /// Reads the rows of part `index`, but only the columns of a view.
+    pub fn part_view<V: View<Of = T>>(&self, index: usize) -> Result<Vec<V>, Error> {
+        part::decode_view::<V>(self.part(index)?, &self.dir)
+    }
+
     fn part(&self, index: usize) -> Result<&Entry, Error> {
         let parts = self.parts();
         self.manifest.parts.get(index).ok_or_else(|| {

@@ -132,6 +132,9 @@ struct Audit {
 /// The datasets of a round.
 struct Round<'a> {
     number: usize,
+    /// The number of prompts.
+    prompts: usize,
+    /// Those that are listed, by their ids.
     questions: BTreeMap<String, Question>,
     trajectories: Dataset<Trajectory>,
     critiques: Dataset<Critique>,
@@ -140,8 +143,6 @@ struct Round<'a> {
     filter: Option<&'a FilterConfig>,
     /// Ids of the trajectories that were kept.
     kept: BTreeSet<String>,
-    /// Ids of the prompts that are listed.
-    listed: BTreeSet<String>,
     /// Ids of those whose trees are shown.
     with_tree: BTreeSet<String>,
 }
@@ -175,8 +176,7 @@ pub(crate) fn read(args: &Args, outputs: &Outputs) -> Result<Rounds, Failure> {
         rounds.count(number, examples, outputs)?;
         let share = args.trees / args.examples.len();
         if let Some(round) = open(outputs, manifest, number, share)? {
-            let kept = Dataset::<SftExample>::open(examples)?.rows()?;
-            let kept = kept.into_iter().map(|example| example.trajectory_id).collect();
+            let kept = kept(examples, &round)?;
             rounds.look_into(&Round {
                 filter: same(config.as_ref(), manifest, number),
                 kept,
@@ -187,6 +187,17 @@ pub(crate) fn read(args: &Args, outputs: &Outputs) -> Result<Rounds, Failure> {
     rounds.sampled.prompts_shown = rounds.prompts.len();
     rounds.sampled.trees_shown = rounds.trees.len();
     Ok(rounds)
+}
+
+/// The ids of the solutions that were kept of the prompts that are listed.
+fn kept(examples: &Path, round: &Round<'_>) -> Result<BTreeSet<String>, Failure> {
+    let (examples, mut kept) = (Dataset::<SftExample>::open(examples)?, BTreeSet::new());
+    for part in 0..examples.parts() {
+        let rows = examples.part_rows(part)?.into_iter();
+        let listed = rows.filter(|one| round.questions.contains_key(&one.prompt_id));
+        kept.extend(listed.map(|one| one.trajectory_id));
+    }
+    Ok(kept)
 }
 
 /// The settings, if the examples of a round were chosen by them.
@@ -218,25 +229,40 @@ fn open<'a>(
     let nodes: Option<PathBuf> = outputs.beside::<NodeRow>(trajectories.manifest());
     let nodes = nodes.map(|dir| Dataset::<NodeRow>::open(&dir)).transpose()?;
     let critiques = Dataset::<Critique>::open(&critiques)?;
-    let questions: Vec<Question> = Dataset::<Prompt>::open(&prompts)?.view()?;
-    let ids: Vec<String> = questions.iter().map(|question| question.prompt_id.clone()).collect();
-    let chosen: Vec<&String> =
-        evenly(ids.len(), trees * PROMPTS_PER_TREE).map(|at| &ids[at]).collect();
-    let listed = chosen.iter().map(|id| (*id).clone()).collect();
-    let shown = chosen.len().min(trees);
-    let with_tree = evenly(chosen.len(), shown).map(|at| chosen[at].clone()).collect();
-    let questions = questions.into_iter().map(|one| (one.prompt_id.clone(), one)).collect();
+    let prompts = Dataset::<Prompt>::open(&prompts)?;
+    let places = evenly(prompts.len(), trees * PROMPTS_PER_TREE).collect();
+    let questions = at(&prompts, &places)?;
+    let listed: Vec<&String> = questions.keys().collect();
+    let shown = evenly(listed.len(), listed.len().min(trees));
+    let with_tree = shown.map(|at| listed[at].clone()).collect();
     Ok(Some(Round {
         number,
+        prompts: prompts.len(),
         questions,
         trajectories,
         critiques,
         nodes,
         filter: None,
         kept: BTreeSet::new(),
-        listed,
         with_tree,
     }))
+}
+
+/// The questions at some places of a dataset, by their ids. One part at a time is in memory.
+fn at(
+    prompts: &Dataset<Prompt>,
+    places: &BTreeSet<usize>,
+) -> Result<BTreeMap<String, Question>, Failure> {
+    let mut questions = BTreeMap::new();
+    for (part, range) in prompts.ranges().into_iter().enumerate() {
+        if places.range(range.clone()).next().is_none() {
+            continue;
+        }
+        let rows = range.zip(prompts.part_view::<Question>(part)?);
+        let chosen = rows.filter(|(place, _)| places.contains(place));
+        questions.extend(chosen.map(|(_, one)| (one.prompt_id.clone(), one)));
+    }
+    Ok(questions)
 }
 
 impl Rounds {
@@ -280,19 +306,19 @@ impl Rounds {
 
     /// Adds the prompts and trees of a round that are shown.
     fn look_into(&mut self, round: &Round<'_>) -> Result<(), Failure> {
-        let prompts = round.questions.len();
+        let prompts = round.prompts;
         self.sampled.prompts_total += prompts;
         self.sampled.trees_total +=
             round.nodes.as_ref().map_or(0, |nodes| prompts.min(nodes.len()));
         for part in 0..round.trajectories.parts() {
             let trajectories = round.trajectories.part_rows(part)?;
-            let listed = |one: &Trajectory| round.listed.contains(&one.prompt_id);
+            let listed = |one: &Trajectory| round.questions.contains_key(&one.prompt_id);
             let trajectories: Vec<Trajectory> = trajectories.into_iter().filter(listed).collect();
             if trajectories.is_empty() {
                 continue;
             }
             let critiques = round.critiques.part_rows(part)?;
-            let listed = |one: &Critique| round.listed.contains(&one.prompt_id);
+            let listed = |one: &Critique| round.questions.contains_key(&one.prompt_id);
             let critiques: Vec<Critique> = critiques.into_iter().filter(listed).collect();
             let with_tree = |one: &NodeRow| round.with_tree.contains(&one.prompt_id);
             let nodes = round.nodes.as_ref().map(|nodes| nodes.part_rows(part)).transpose()?;
@@ -338,9 +364,7 @@ impl Part {
     /// Why the filter dropped each solution, `None` for those that it kept; empty if its settings are not known.
     fn fates(&self, round: &Round<'_>) -> Result<BTreeMap<String, Option<&'static str>>, Failure> {
         let Some(config) = round.filter else { return Ok(BTreeMap::new()) };
-        let questions =
-            round.questions.values().filter(|one| round.listed.contains(&one.prompt_id));
-        let questions = questions.cloned().collect();
+        let questions = round.questions.values().cloned().collect();
         let (trajectories, critiques) = (self.trajectories.clone(), self.critiques.clone());
         let fates = filter::fates(config, Some(questions), trajectories, critiques)?;
         Ok(fates.into_iter().map(|(id, fate)| (id, fate.map(reason))).collect())
