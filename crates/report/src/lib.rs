@@ -59,7 +59,7 @@ fn answered(text: &str) -> Result<(String, PathBuf), String> {
     Ok((model.to_owned(), PathBuf::from(dir)))
 }
 
-/// What the page's head says of the run.
+/// The run's name, preset, rounds, seed and revision, for the head of the page.
 #[derive(Debug, Serialize)]
 struct Run {
     name: String,

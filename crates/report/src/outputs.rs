@@ -14,7 +14,7 @@ pub(crate) struct Outputs {
     manifests: BTreeMap<PathBuf, Manifest>,
 }
 
-/// Where an output comes from.
+/// The recipe of an output and the hashes of its inputs.
 #[derive(Debug, Serialize)]
 pub(crate) struct Provenance {
     output: String,
@@ -70,7 +70,7 @@ impl Outputs {
         self.with_content(&input.content)
     }
 
-    /// The folders of all inputs of an output whose names begin so.
+    /// The folders of those inputs of an output whose names begin with `prefix`.
     pub(crate) fn inputs(&self, of: &Manifest, prefix: &str) -> Vec<PathBuf> {
         let named = of.recipe.inputs.iter().filter(|input| input.name.starts_with(prefix));
         named.filter_map(|input| self.with_content(&input.content)).collect()
@@ -91,7 +91,7 @@ impl Outputs {
         all.find(|(_, manifest)| same(manifest)).map(|(dir, _)| dir.clone())
     }
 
-    /// Where all outputs come from, in the order of their folders.
+    /// The provenance of all outputs, in the order of their folders.
     pub(crate) fn provenance(&self) -> Vec<Provenance> {
         let one = |(dir, manifest): (&PathBuf, &Manifest)| {
             let recipe = &manifest.recipe;

@@ -47,7 +47,7 @@ pub(crate) struct Page {
     pub(crate) problems: Vec<Problem>,
 }
 
-/// What charts are drawn from.
+/// The data of the charts.
 #[derive(Serialize)]
 struct Drawn<'a> {
     accuracy: &'a [Row],

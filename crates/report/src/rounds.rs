@@ -1,4 +1,4 @@
-//! What each round searched, found and kept.
+//! The prompts, trees, filter counts and operators of each round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::trees::{self, Judged, Tree};
 /// How many prompts are listed for each tree that is shown.
 const PROMPTS_PER_TREE: usize = 2;
 
-/// What all rounds searched and kept.
+/// The same of all rounds together.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     pub(crate) filters: Vec<Filtered>,
@@ -37,7 +37,7 @@ pub(crate) struct Sampled {
     trees_shown: usize,
 }
 
-/// What a round's filter kept.
+/// The counts of a round's filter.
 #[derive(Debug, Serialize)]
 pub(crate) struct Filtered {
     round: usize,
@@ -56,7 +56,7 @@ struct Dropped {
     count: u64,
 }
 
-/// What became of an operator's prompts in a round.
+/// The yield of an operator in a round, in prompts.
 #[derive(Debug, Serialize)]
 pub(crate) struct OperatorYield {
     round: usize,
@@ -408,7 +408,7 @@ fn place(why: &str) -> usize {
     ORDER.iter().position(|criterion| reason(criterion) == why).unwrap_or(ORDER.len())
 }
 
-/// How many prompts each operator made, of as many as it was asked for.
+/// The prompts that each operator made, and those it could not make, by operator.
 fn made_by(prompts: &Path) -> Result<BTreeMap<String, Made>, Failure> {
     let lines = MetricsLog::read(&prompts.join(METRICS))?.into_iter();
     let made = lines.filter_map(|line: Value| serde_json::from_value::<Made>(line).ok());

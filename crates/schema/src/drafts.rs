@@ -1,4 +1,4 @@
-//! What models wrote for new prompts and said of them, before any prompt is kept.
+//! Drafts of new prompts: the texts that models wrote, and the verdicts of their rollouts.
 
 table! {
     /// An attempt at a new prompt that models were asked about. Imagination takes the answer from here and need not ask again.
@@ -10,7 +10,7 @@ table! {
     pub written: bool,
     /// The text that it wrote; null if that did not come to an end, and where no model wrote.
     pub text: Option<String>,
-    /// What rollouts said of the text: `fits`, `easy` or `inconsistent`; null if it was not tried.
+    /// The verdict of the rollouts on the text: `fits`, `easy` or `inconsistent`; null if it was not tried.
     pub verdict: Option<String>,
     /// The difficulty of a text that fits, 0 to 1; null for others.
     pub difficulty: Option<f32>,

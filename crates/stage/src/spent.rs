@@ -1,4 +1,4 @@
-//! What the runs of a stage cost, from the metrics beside its output.
+//! The cost of a stage, from the metrics beside its output.
 
 use std::path::Path;
 

@@ -127,7 +127,7 @@ pub struct PromptsArgs {
     /// How the policy is asked to solve a question: the preset's text.toml.
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
-    /// What models wrote and said already, by the same settings and inputs: the output of `synthesize drafts`. It changes no
+    /// Drafts by the same settings and inputs, the output of `synthesize drafts`: models are not asked for them again. It changes no
     /// prompt if the models repeat themselves.
     #[arg(long, value_name = "DIR")]
     pub drafts: Option<PathBuf>,

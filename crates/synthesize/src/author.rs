@@ -198,18 +198,18 @@ pub(crate) enum Verdict {
     Fits(Option<f64>),
 }
 
-/// What models answered about a draft.
+/// The answers of the models about a draft.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Answer {
     /// Whether a model was asked to write the text.
     pub(crate) written: bool,
     /// The text that it wrote; `None` if that did not come to an end.
     pub(crate) text: Option<String>,
-    /// What rollouts said.
+    /// The verdict of the rollouts.
     pub(crate) verdict: Option<Verdict>,
 }
 
-/// What models answered, by the seeds of drafts. A draft has the same seed wherever it is made.
+/// Answers of the models, by the seeds of drafts. A draft has the same seed wherever it is made.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known(pub(crate) BTreeMap<u64, Answer>);
 
@@ -218,7 +218,7 @@ pub(crate) struct Author<'a> {
     writer: Option<(Policy, &'a WritingConfig)>,
     prober: Option<(Policy, &'a DifficultyConfig)>,
     spent: Cell<Spent>,
-    /// What is known is not asked again.
+    /// Answers that are known already, and are not asked for again.
     known: RefCell<Known>,
 }
 

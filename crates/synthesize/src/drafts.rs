@@ -1,4 +1,4 @@
-//! `synthesize drafts`: what models write for new prompts and say of them, made by several processes.
+//! `synthesize drafts`: asks the models for drafts of new prompts, and for verdicts on them, in several processes.
 //!
 //! A prompt is kept or not in view of all others, which one process has to do. What takes time is to ask the models, and that can be
 //! shared: each part stands for some of the prompts asked for, and is made as if there were no others. `synthesize prompts --drafts`

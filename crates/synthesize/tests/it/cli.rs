@@ -1,9 +1,9 @@
 //! The binary as it is called: exit codes, messages and files.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use alphallm::{bytes, write_parts};
+use alphallm::{Ended, bytes, write_parts};
 use dataset::{Dataset, Manifest};
 use schema::CorpusText;
 
@@ -91,7 +91,7 @@ fn prompts_have_no_labels_and_come_out_the_same_twice() {
     let dir = tempfile::tempdir().unwrap();
     let [from, out, again] = ["seeds", "out", "again"].map(|name| dir.path().join(name));
     seeds(&from, |index| index.to_string());
-    let run = |out: &std::path::PathBuf| {
+    let run = |out: &PathBuf| {
         let more: [&dyn AsArgument; 6] =
             [&"--config", &preset("prompts"), &"--seeds", &from, &"--out", out];
         synthesize("prompts --seed 3 --round 1", &more)
@@ -254,31 +254,34 @@ fn a_preset_that_wants_the_policy_says_so() {
     assert!(!out.exists());
 }
 
+/// Calls a command that has the base write questions and the small policy try them.
+fn authored(command: &str, seeds: &PathBuf, more: &[&dyn AsArgument]) -> Ended {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let [base, small, text] =
+        ["data/base/policy", "data/base/fast_policy", "pipelines/smoke/text.toml"]
+            .map(|path| root.join(path));
+    let models: [&dyn AsArgument; 10] = [
+        &"--config",
+        &preset("authored"),
+        &"--seeds",
+        seeds,
+        &"--policy",
+        &small,
+        &"--author",
+        &base,
+        &"--text",
+        &text,
+    ];
+    synthesize(command, &[models.as_slice(), more].concat())
+}
+
 #[test]
 fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
     let dir = tempfile::tempdir().unwrap();
     let [from, one, two] = ["seeds", "one", "two"].map(|name| dir.path().join(name));
     seeds(&from, |_| "1".to_owned());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let [base, small, text] =
-        ["data/base/policy", "data/base/fast_policy", "pipelines/smoke/text.toml"]
-            .map(|path| root.join(path));
-    let write = |out: &std::path::PathBuf, workers: &str| {
-        let more: [&dyn AsArgument; 12] = [
-            &"--config",
-            &preset("authored"),
-            &"--seeds",
-            &from,
-            &"--policy",
-            &small,
-            &"--author",
-            &base,
-            &"--text",
-            &text,
-            &"--out",
-            out,
-        ];
-        synthesize(&format!("prompts --workers {workers}"), &more).succeeds();
+    let write = |out: &PathBuf, workers: &str| {
+        authored(&format!("prompts --workers {workers}"), &from, &[&"--out", out]).succeeds();
     };
     write(&one, "1");
     let begun: BTreeSet<Vec<String>> =
@@ -302,6 +305,9 @@ fn the_base_writes_questions_that_go_on_as_the_seeds_begin() {
     write(&two, "2");
     assert_eq!(bytes(&one), bytes(&two));
     // Neither model can solve anything, so no answer reaches its share and every attempt at a prompt is dropped.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let [base, text] =
+        ["data/base/policy", "pipelines/smoke/text.toml"].map(|path| root.join(path));
     let more: [&dyn AsArgument; 8] =
         [&"--config", &preset("authored"), &"--seeds", &from, &"--policy", &base, &"--text", &text];
     let run = synthesize(
@@ -317,25 +323,7 @@ fn what_shards_asked_models_is_not_asked_again_and_changes_no_prompt() {
     let [from, drafts, alone, after] =
         ["seeds", "drafts", "alone", "after"].map(|name| dir.path().join(name));
     seeds(&from, |_| "1".to_owned());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let [base, small, text] =
-        ["data/base/policy", "data/base/fast_policy", "pipelines/smoke/text.toml"]
-            .map(|path| root.join(path));
-    let run = |command: &str, more: &[&dyn AsArgument]| {
-        let models: [&dyn AsArgument; 10] = [
-            &"--config",
-            &preset("authored"),
-            &"--seeds",
-            &from,
-            &"--policy",
-            &small,
-            &"--author",
-            &base,
-            &"--text",
-            &text,
-        ];
-        synthesize(command, &[models.as_slice(), more].concat())
-    };
+    let run = |command: &str, more: &[&dyn AsArgument]| authored(command, &from, more);
     run("prompts", &[&"--out", &alone]).succeeds();
     run("drafts --status 2", &[&"--out", &drafts]).fails(75, &[&"nothing was begun"]);
     for ending in ["--plan", "--shard 0/2", "--shard 1/2"] {
@@ -415,7 +403,7 @@ fn earlier_rounds_decide_where_a_preset_looks_back() {
     let made = read_prompts(&first).into_iter();
     let mutated = made.filter(|prompt| prompt.operator.as_deref() == Some("mutate"));
     write_parts(&kept, &mutated.map(solved).collect::<Vec<_>>(), 2);
-    let look_back = |out: &std::path::PathBuf, set: &str| {
+    let look_back = |out: &PathBuf, set: &str| {
         let rounds: [&dyn AsArgument; 6] = [&"--earlier", &first, &"--kept", &kept, &"--out", out];
         let words = format!("prompts --round 2 {set}");
         synthesize(&words, &[common.as_slice(), &rounds].concat()).succeeds();

@@ -23,7 +23,7 @@ const MORE: [&str; 10] = ["\n", "\n", "Q:", " 1 + 1?", "\n", "A:", " It is 2.", 
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
-    /// What routers keep a session on one server by.
+    /// The session header, by which routers choose a server.
     pub(crate) session: Option<String>,
     pub(crate) body: Value,
 }
