@@ -24,6 +24,16 @@ name=$(output)
 name=${name#"${LOGS%/*}/"}
 name=${name//\//-}
 
+# The most shards that run as one job array. Slurm's engine asks for it.
+ARRAY=$SHARDS
+
+# The log of a task of an array whose first task has shard $2: round-01-trajectories-3.log, or -1001+3.log of a second array.
+log_of() {
+    local from=${2#0}
+    echo "$LOGS/$name-${from:+$from+}$1.log"
+}
+log_of_shard() { log_of "$(($1 % ARRAY))" "$(($1 / ARRAY * ARRAY))"; }
+
 # How often shards that failed are started again.
 TRIES=3
 # How many seconds before its time limit a job is told to end, and between two looks at a job that an earlier call submitted.
@@ -70,15 +80,28 @@ shard() {
     echo "exit code $code"
 }
 
+# Sets `slot` to one of JOBS slots that no process of `pids` has.
+free_slot() {
+    local running
+    running=" $(jobs -pr | tr '\n' ' ')"
+    for ((slot = 0; slot < JOBS; slot++)); do
+        [[ $running == *" ${pids[slot]-none} "* ]] || return 0
+    done
+    return 1
+}
+
+# Each process sees one of the cards that CUDA_VISIBLE_DEVICES lists.
 run_local() {
-    local shard log
+    local shard slot pids=() cards=()
     trap 'stop_children; exit 143' TERM INT
+    IFS=, read -ra cards <<<"${CUDA_VISIBLE_DEVICES-}"
     for shard in $(indices "$1"); do
-        while (($(jobs -pr | wc -l) >= JOBS)); do
+        while ! free_slot; do
             wait -n || true
         done
-        log=$LOGS/$name-$shard.log
-        shard "$shard" >>"$log" 2>&1 &
+        ((${#cards[@]} == 0)) || export CUDA_VISIBLE_DEVICES=${cards[slot % ${#cards[@]}]}
+        shard "$shard" >>"$(log_of_shard "$shard")" 2>&1 &
+        pids[slot]=$!
     done
     wait
     trap - TERM INT
@@ -115,17 +138,30 @@ run_slurm() {
     rm -f "$file"
 }
 
-check_array() {
-    local most
-    most=$(scontrol show config | sed -n 's/^MaxArraySize *= *//p')
-    [[ -n $most ]] || fail 'slurmctld does not answer: `scontrol show config` says nothing of MaxArraySize' 69
-    ((SHARDS <= most)) || fail "SHARDS=$SHARDS: this cluster's job arrays have at most $most tasks (MaxArraySize)" 64
+read_array_size() {
+    ARRAY=$(scontrol show config | sed -n 's/^MaxArraySize *= *//p')
+    [[ -n $ARRAY ]] || fail 'slurmctld does not answer: `scontrol show config` says nothing of MaxArraySize' 69
 }
 
-run_array() {
-    local limit
+# The shards of a specification from number $2 on, as many as an array may have, as the indices of an array: less $2, in ranges.
+window() {
+    indices "$1" | awk -v from="$2" -v size="$ARRAY" '
+        function put() { if (count++) printf ","; printf first < last ? first "-" last : first }
+        $1 < from || $1 >= from + size { next }
+        last != "" && $1 - from == last + 1 { last++; next }
+        { if (last != "") put(); first = last = $1 - from }
+        END { if (last != "") put() }'
+}
+
+# More shards than an array may have run as several arrays, one after another.
+run_arrays() {
+    local limit array
     limit=$("$here/cluster.sh" value "$CLUSTER" "$stage" at_once)
-    run_slurm --array="$1${limit:+%$limit}" --output="$LOGS/$name-%a.log" "$here/task.sh" "${command[@]}" --shard "$SHARDS"
+    export SHARDS SHARDS_FROM
+    for ((SHARDS_FROM = 0; SHARDS_FROM < SHARDS; SHARDS_FROM += ARRAY)); do
+        array=$(window "$1" "$SHARDS_FROM")
+        [[ -z $array ]] || run_slurm --array="$array${limit:+%$limit}" --output="$(log_of '%a' "$SHARDS_FROM")" "$here/task.sh" "${command[@]}"
+    done
 }
 
 # What an earlier call left running is not started twice.
@@ -142,7 +178,7 @@ take_up() {
 run_shards() {
     case $ENGINE in
     local) run_local "$1" ;;
-    slurm) run_array "$1" ;;
+    slurm) run_arrays "$1" ;;
     esac
 }
 
@@ -153,7 +189,7 @@ told() { sed -n "s/.*\"$1\": *\"\\{0,1\\}\\([0-9,-]*\\).*/\\1/p" <<<"$status"; }
 unless_hopeless() {
     local shard log code
     for shard in $(indices "$1"); do
-        log=$LOGS/$name-$shard.log
+        log=$(log_of_shard "$shard")
         code=$(tail -n 1 "$log" 2>/dev/null | sed -n 's/^exit code \([0-9]*\).*/\1/p') || true
         case $code in 64 | 65 | 70 | 78)
             tail -n 4 "$log" >&2
@@ -209,7 +245,7 @@ whole() {
 mkdir -p "$LOGS"
 case $ENGINE-$kind in
 slurm-rows)
-    check_array
+    read_array_size
     take_up
     rows
     ;;

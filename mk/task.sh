@@ -13,6 +13,9 @@ finish() {
 
 eval "${ALPHALLM_SETUP-}" || finish $?
 
+# An array of a scheduler has its most indices. Several of them make up a stage with more shards.
+[[ -z ${SLURM_ARRAY_TASK_ID-} ]] || set -- "$@" --shard "$((SHARDS_FROM + SLURM_ARRAY_TASK_ID))/$SHARDS"
+
 # sbatch --signal sends USR1 before the time limit, scancel sends TERM. At TERM a shard ends between two parts; other stages go on
 # from what they saved. A task that is cancelled is not requeued.
 out_of_time=

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -326,6 +328,50 @@ fn an_engine_is_known_and_has_what_it_needs() {
     // What only prints something needs no engine.
     let told = ["ENGINE=local", "SEARCH_FLAGS=--estimate", "search"];
     assert_eq!(before(&planned(&both(&of, &told)), "search"), "");
+}
+
+/// A stage of five shards that notes the card it sees and takes a moment, and at last has none missing.
+const STAGE: &str = r#"
+case "$*" in
+*--status*)
+    left=$(for shard in 0 1 2 3 4; do [ -e "$0.$shard" ] || printf '%s,' $shard; done)
+    echo "{\"missing_shards\": \"${left%,}\", \"missing_parts\": $(printf %s "$left" | tr -cd , | wc -c)}"
+    ;;
+*--shard*)
+    shard=${*##* } && shard=${shard%/5}
+    sleep 0.1
+    echo "$CUDA_VISIBLE_DEVICES" >"$0.$shard"
+    ;;
+esac
+"#;
+
+#[test]
+fn each_process_of_the_local_engine_sees_one_of_the_cards() {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = dir.path().join("stage");
+    std::fs::write(&stage, format!("#!/bin/sh{STAGE}")).unwrap();
+    std::fs::set_permissions(&stage, Permissions::from_mode(0o755)).unwrap();
+    let logs = dir.path().join("logs");
+    let run = |cards: &str| {
+        let mut command = Command::new(root().join("mk/engine.sh"));
+        command.arg("rows").arg(&stage).args(["--out", "out"]).env("CUDA_VISIBLE_DEVICES", cards);
+        command.envs([("ENGINE", "local"), ("SHARDS", "5"), ("JOBS", "2")]).env("LOGS", &logs);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        (0..5)
+            .map(|shard| {
+                let file = dir.path().join(format!("stage.{shard}"));
+                let seen = std::fs::read_to_string(&file).unwrap();
+                std::fs::remove_file(file).unwrap();
+                seen.trim().to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    let seen = run("3,7");
+    assert!(seen.iter().all(|card| card == "3" || card == "7"), "{seen:?}");
+    assert_eq!(seen[..2], ["3", "7"], "two run at once, each with a card of its own");
+    assert_eq!(run("5"), ["5"; 5]);
+    assert_eq!(run(""), [""; 5]);
 }
 
 #[test]

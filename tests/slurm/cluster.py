@@ -29,7 +29,8 @@ SchedulerParameters=bf_interval=5,sched_interval=5
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=5
-MaxArraySize=1001
+# Less than the shards of a test, so that a stage takes two arrays.
+MaxArraySize=5
 SlurmdParameters=config_overrides
 StateSaveLocation={place}/state
 SlurmdSpoolDir={place}/spool-%n
