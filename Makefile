@@ -35,6 +35,8 @@ ENGINE    ?=
 SHARDS    ?=
 JOBS      ?= 2
 CLUSTER   ?= cluster.toml
+# 1: show the commands of stages and the tables they print, and not only a line about each.
+V         ?=
 # More arguments of these stages, such as --weak-critics of search.
 SEARCH_FLAGS   ?=
 CRITIQUE_FLAGS ?=

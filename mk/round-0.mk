@@ -2,14 +2,14 @@
 
 ifeq ($(DATA),)
 $(WORLD): $(R)/world/%/$(M): $(call toml,world) | build $(R)/made-with
-	$(BIN)/synthesize world $(call flags,world,0) --split $* --out $(@D) $(done)
+	$(quiet)$(BIN)/synthesize world $(call flags,world,0) --split $* --out $(@D) $(done)
 else
 # What is tested must not be learned or chosen by: no question may be in a split and in one that comes after it here.
 EXAMINED := $(filter-out seeds validation,$(SPLITS))
 behind_seeds      := validation $(EXAMINED)
 behind_validation := $(EXAMINED)
 $(WORLD): $(R)/world/%/$(M): $(DATA)/%.jsonl $(call toml,import) | build $(R)/made-with
-	$(BIN)/synthesize import $(call flags,import,0) $(IMPORT_FLAGS) --input $< --split $* \
+	$(quiet)$(BIN)/synthesize import $(call flags,import,0) $(IMPORT_FLAGS) --input $< --split $* \
 	  $(foreach s,$(behind_$*),--apart-from $(R)/world/$(s)) --out $(@D) $(done)
 $(R)/world/seeds/$(M): $(behind_seeds:%=$(R)/world/%/$(M))
 $(R)/world/validation/$(M): $(behind_validation:%=$(R)/world/%/$(M))

@@ -29,10 +29,12 @@ CORES   := $(if $(filter local,$(ENGINE)),$(shell getconf _NPROCESSORS_ONLN))
 each     = --device $(DEVICE) $(if $(or $(WORKERS),$(CORES)),--workers $(or $(WORKERS),$(shell expr \( $(CORES) + $(JOBS) - 1 \) / $(JOBS))))
 memory   = $(if $(KV_MEMORY),--kv-memory $(KV_MEMORY))
 # What stands before a stage: $(rows) where several processes can make the parts, $(whole) before any other that takes long.
-# Without ENGINE it is nothing, and one process of this machine does it.
+# Without ENGINE, one process of this machine does it.
 run_by   = ENGINE=$(ENGINE) SHARDS=$(or $(SHARDS),$(JOBS)) JOBS=$(JOBS) CLUSTER=$(CLUSTER) LOGS=$(R)/logs mk/engine.sh
-rows     = $(if $(ENGINE),$(if $(TRIED),,$(run_by) rows ))
-whole    = $(if $(filter slurm,$(ENGINE)),$(if $(TRIED),,$(run_by) whole ))
+rows     = $(quiet)$(if $(ENGINE),$(if $(TRIED),,$(run_by) rows ))
+whole    = $(quiet)$(if $(filter slurm,$(ENGINE)),$(if $(TRIED),,$(run_by) whole ))
+# Before all of them: a line about a stage instead of its command and its tables, unless V=1.
+quiet    = $(if $(filter-out 0,$(V))$(TRIED),,@mk/quiet.sh $@ $(R) )
 # A recipe that found its output up to date has written nothing: the target must still become newer than what it was made from.
 done     = $(if $(TRIED),,&& touch -c $@)
 

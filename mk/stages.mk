@@ -99,7 +99,7 @@ $(CALIBRATED)/held-out/critiques/$(M): $(call toml,critique) $(TEXT) $(CALIBRATE
 	$(call score_with,$(JUDGES_OF),$(CALIBRATED)/held-out,$(CALIBRATED)/held-out)
 
 $(CALIBRATED)/confidence/$(M): $(call toml,confidence) $(CALIBRATED)/held-out/critiques/$(M) | build
-	$(BIN)/critique calibrate $(call flags,confidence,$(JUDGES_OF)) --trajectories $(CALIBRATED)/held-out/trajectories \
+	$(quiet)$(BIN)/critique calibrate $(call flags,confidence,$(JUDGES_OF)) --trajectories $(CALIBRATED)/held-out/trajectories \
 	  --critiques $(CALIBRATED)/held-out/critiques --problems $(R)/world/validation $(one_class) --out $(@D) $(done)
 endif
 

@@ -172,11 +172,11 @@ fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
     for column in ["vs rival", "its tokens", "through models", "GFLOP", "judged"] {
         assert!(table.contains(column), "no column `{column}` in:\n{table}");
     }
-    // The last six columns are generated tokens, nodes, tokens through models, operations, judgements and milliseconds.
+    // The last of its rows has generated tokens, nodes, tokens through models, operations, judgements and milliseconds.
     let costs = |variant: &str| -> Vec<f64> {
         let decoder = format!(" mcts-vote{variant} ");
         let compared = |line: &&str| line.starts_with("round 0") && line.contains(&decoder);
-        let cells: Vec<&str> = table.lines().find(compared).unwrap().split_whitespace().collect();
+        let cells: Vec<&str> = table.lines().rfind(compared).unwrap().split_whitespace().collect();
         cells[cells.len() - 6..].iter().map(|cell| cell.parse().unwrap()).collect()
     };
     for variant in ["", "@large", "@cosine", "@judge", "@in-flight", "@settled"] {

@@ -64,8 +64,6 @@ impl Decoded {
             let pace = now.tokens as f64 / clock.elapsed().as_secs_f64();
             let (decoder, done) = (&decoders[0], now.done);
             progress.message(format!("{decoder} {done}/{problems}, {pace:.0} tokens/s"));
-            // Logs the message when it is time to, however long a question takes.
-            progress.add(0);
         };
         let Costed { results, cost } = decode(questions, &mut watch).map_err(Failure::from)?;
         let seconds = clock.elapsed().as_secs_f64();

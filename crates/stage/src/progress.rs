@@ -3,7 +3,9 @@
 //! The times measured here are only shown. None of them goes into a dataset.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
@@ -13,60 +15,49 @@ use crate::{plain, terminal};
 /// Time between two log lines when there is no terminal. At this rate the log of a whole day is still readable.
 const INTERVAL: Duration = Duration::from_secs(30);
 
+/// The target of the line at the end, so that `RUST_LOG=info,ending=off` leaves it out where make says how long a stage took.
+const ENDING: &str = "ending";
+
 /// Counts finished units of work, from any thread. Dropping it logs the total, the time and the rate.
 #[derive(Debug)]
 pub struct Progress {
-    label: String,
-    total: u64,
-    done: AtomicU64,
-    /// The number of these that an earlier run did.
-    skipped: AtomicU64,
-    start: Instant,
-    interval: Duration,
-    bar: Option<ProgressBar>,
-    log: Mutex<Log>,
+    count: Arc<Count>,
+    shown: Shown,
 }
 
-#[derive(Debug, Default)]
-struct Log {
-    message: String,
-    /// The time of the last log line, measured from the start.
-    last: Duration,
+/// How progress is shown.
+#[derive(Debug)]
+enum Shown {
+    Bar(ProgressBar),
+    Lines { _beat: Beat },
 }
 
 impl Progress {
     /// Starts counting to `total` units; 0 means that the total is unknown.
     pub fn new(label: impl Into<String>, total: u64) -> Self {
-        let label: String = label.into();
-        let label = plain::one_line(&label).into_owned();
-        let bar = terminal::is_watched().then(|| bar(&label, total));
-        Self {
-            label,
-            total,
-            done: AtomicU64::new(0),
-            skipped: AtomicU64::new(0),
-            start: Instant::now(),
-            interval: INTERVAL,
-            bar,
-            log: Mutex::default(),
-        }
+        let count = Arc::new(Count::new(&label.into(), total, INTERVAL));
+        let shown = if terminal::is_watched() {
+            Shown::Bar(bar(&count.label, total))
+        } else {
+            Shown::Lines { _beat: Beat::start(Arc::clone(&count)) }
+        };
+        Self { count, shown }
     }
 
     /// Counts `n` more units as done.
     pub fn add(&self, n: u64) {
-        let done = self.done.fetch_add(n, Ordering::Relaxed) + n;
-        if let Some(bar) = &self.bar {
-            bar.inc(n);
-        } else if let Some(message) = self.due() {
-            tracing::info!("{}", self.line(done, self.start.elapsed(), &message));
+        self.count.done.fetch_add(n, Ordering::Relaxed);
+        match &self.shown {
+            Shown::Bar(bar) => bar.inc(n),
+            Shown::Lines { .. } => self.count.log_if_due(),
         }
     }
 
     /// Counts `n` units that an earlier run did. They do not count towards the rate, which is that of this run alone.
     pub fn skip(&self, n: u64) {
-        self.skipped.fetch_add(n, Ordering::Relaxed);
-        self.done.fetch_add(n, Ordering::Relaxed);
-        if let Some(bar) = &self.bar {
+        self.count.skipped.fetch_add(n, Ordering::Relaxed);
+        self.count.done.fetch_add(n, Ordering::Relaxed);
+        if let Shown::Bar(bar) = &self.shown {
             bar.inc(n);
             // The bar would otherwise take the rate from units that took no time.
             bar.reset_eta();
@@ -77,21 +68,78 @@ impl Progress {
     pub fn message(&self, text: impl Into<String>) {
         let text: String = text.into();
         let text = plain::one_line(&text).into_owned();
-        if let Some(bar) = &self.bar {
-            bar.set_message(text);
-        } else {
-            self.log.lock().unwrap_or_else(PoisonError::into_inner).message = text;
+        match &self.shown {
+            Shown::Bar(bar) => bar.set_message(text),
+            Shown::Lines { .. } => self.count.log().message = text,
         }
     }
 
     /// Returns the units done so far.
     pub fn done(&self) -> u64 {
+        self.count.done()
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Shown::Bar(bar) = &self.shown {
+            bar.finish_and_clear();
+            terminal::bars().remove(bar);
+        }
+        tracing::info!(target: ENDING, "{}", self.count.ending(self.count.start.elapsed()));
+    }
+}
+
+/// The units that are done, and the log lines that say so.
+#[derive(Debug)]
+struct Count {
+    label: String,
+    total: u64,
+    done: AtomicU64,
+    /// The number of these that an earlier run did.
+    skipped: AtomicU64,
+    start: Instant,
+    interval: Duration,
+    log: Mutex<Log>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    message: String,
+    /// The time of the last log line, measured from the start.
+    last: Duration,
+}
+
+impl Count {
+    fn new(label: &str, total: u64, interval: Duration) -> Self {
+        Self {
+            label: plain::one_line(label).into_owned(),
+            total,
+            done: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            start: Instant::now(),
+            interval,
+            log: Mutex::default(),
+        }
+    }
+
+    fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    fn log(&self) -> std::sync::MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log_if_due(&self) {
+        if let Some(message) = self.due() {
+            tracing::info!("{}", self.line(self.done(), self.start.elapsed(), &message));
+        }
     }
 
     /// Returns the message of the next log line if one is due. Only one of several threads gets it.
     fn due(&self) -> Option<String> {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.log();
         let now = self.start.elapsed();
         if now.saturating_sub(log.last) < self.interval {
             return None;
@@ -103,7 +151,7 @@ impl Progress {
     /// Formats a log line: `label: 5/20 (25 %), 2.5/s, 00:00:06 left, message`.
     fn line(&self, done: u64, elapsed: Duration, message: &str) -> String {
         let (label, total, rate) = (&self.label, self.total, self.rate(done, elapsed));
-        let mut parts = vec![format!("{label}: {done}"), format!("{rate:.1}/s")];
+        let mut parts = vec![format!("{label}: {done}"), per_time(rate)];
         if total > 0 {
             let percent = 100.0 * done as f64 / total as f64;
             parts[0] = format!("{label}: {done}/{total} ({percent:.0} %)");
@@ -121,8 +169,8 @@ impl Progress {
     fn ending(&self, elapsed: Duration) -> String {
         let done = self.done();
         let of = if self.total > 0 { format!(" of {}", self.total) } else { String::new() };
-        let (time, rate) = (FormattedDuration(elapsed), self.rate(done, elapsed));
-        format!("{}: {done}{of} in {time}, {rate:.1}/s", self.label)
+        let (time, rate) = (FormattedDuration(elapsed), per_time(self.rate(done, elapsed)));
+        format!("{}: {done}{of} in {time}, {rate}", self.label)
     }
 
     /// Returns the units that this run did per second; 0 if no time has passed.
@@ -132,13 +180,47 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+/// A rate per second, or per minute if it is below one.
+fn per_time(rate: f64) -> String {
+    if rate > 0.0 && rate < 1.0 {
+        format!("{:.1}/min", 60.0 * rate)
+    } else {
+        format!("{rate:.1}/s")
+    }
+}
+
+/// A thread that logs while nothing is counted: a part with a large model may take many minutes.
+#[derive(Debug)]
+struct Beat {
+    /// Dropped to end the thread.
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Beat {
+    fn start(count: Arc<Count>) -> Self {
+        let (end, ended) = mpsc::channel();
+        let log = tracing::dispatcher::get_default(Clone::clone);
+        let beat = move || {
+            let waits = || ended.recv_timeout(count.interval) == Err(RecvTimeoutError::Timeout);
+            tracing::dispatcher::with_default(&log, || {
+                while waits() {
+                    count.log_if_due();
+                }
+            });
+        };
+        // Without the thread there are lines only when something is counted.
+        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(beat).ok();
+        Self { end: Some(end), thread }
+    }
+}
+
+impl Drop for Beat {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-            terminal::bars().remove(bar);
+        self.end = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
         }
-        tracing::info!("{}", self.ending(self.start.elapsed()));
     }
 }
 
@@ -163,16 +245,13 @@ fn style(total: u64) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
-    use std::sync::Arc;
 
     use super::*;
 
     /// Makes a progress without a terminal, with this time between log lines.
     fn unwatched(total: u64, interval: Duration) -> Progress {
-        let mut progress = Progress::new("search", total);
-        progress.bar = None;
-        progress.interval = interval;
-        progress
+        let count = Arc::new(Count::new("search", total, interval));
+        Progress { shown: Shown::Lines { _beat: Beat::start(Arc::clone(&count)) }, count }
     }
 
     #[derive(Clone, Default)]
@@ -201,10 +280,13 @@ mod tests {
     #[test]
     fn unwatched_progress_is_log_lines_and_an_ending() {
         let lines = logged(|| {
-            let progress = unwatched(4, Duration::ZERO);
-            progress.message("loss 0.5");
-            progress.add(1);
-            progress.add(3);
+            let count = Arc::new(Count::new("search", 4, Duration::ZERO));
+            count.log().message = "loss 0.5".to_owned();
+            for n in [1, 3] {
+                count.done.fetch_add(n, Ordering::Relaxed);
+                count.log_if_due();
+            }
+            tracing::info!("{}", count.ending(Duration::from_secs(1)));
         });
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert!(lines[0].contains("search: 1/4 (25 %)") && lines[0].ends_with("loss 0.5"));
@@ -222,6 +304,17 @@ mod tests {
     }
 
     #[test]
+    fn there_are_lines_though_nothing_is_counted() {
+        let lines = logged(|| {
+            let progress = unwatched(4, Duration::from_millis(10));
+            progress.message("greedy 3/100");
+            std::thread::sleep(Duration::from_millis(200));
+        });
+        assert!(lines.len() >= 3, "{lines:?}");
+        assert!(lines[1].contains("search: 0/4 (0 %), 0.0/s, greedy 3/100"), "{lines:?}");
+    }
+
+    #[test]
     fn threads_count_together() {
         let progress = unwatched(0, INTERVAL);
         std::thread::scope(|scope| {
@@ -235,14 +328,16 @@ mod tests {
     #[test]
     fn rate_and_time_left() {
         let progress = unwatched(20, INTERVAL);
-        let line = progress.line(5, Duration::from_secs(2), "");
+        let line = progress.count.line(5, Duration::from_secs(2), "");
         assert_eq!(line, "search: 5/20 (25 %), 2.5/s, 00:00:06 left");
-        assert_eq!(progress.line(0, Duration::ZERO, ""), "search: 0/20 (0 %), 0.0/s");
+        assert_eq!(progress.count.line(0, Duration::ZERO, ""), "search: 0/20 (0 %), 0.0/s");
         progress.skip(10);
-        let line = progress.line(15, Duration::from_secs(2), "");
+        let line = progress.count.line(15, Duration::from_secs(2), "");
         assert_eq!(line, "search: 15/20 (75 %), 2.5/s, 00:00:02 left");
         let endless = unwatched(0, INTERVAL);
-        assert_eq!(endless.line(5, Duration::from_secs(2), "x"), "search: 5, 2.5/s, x");
+        assert_eq!(endless.count.line(5, Duration::from_secs(2), "x"), "search: 5, 2.5/s, x");
+        let slow = endless.count.line(5, Duration::from_secs(100), "");
+        assert_eq!(slow, "search: 5, 3.0/min");
     }
 
     #[test]

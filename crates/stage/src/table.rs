@@ -32,19 +32,34 @@ pub(crate) fn print_text(text: &str, json: bool) -> Result<(), Failure> {
     emit(&text)
 }
 
+/// The width that a table should fit into, in characters: that of a terminal which nobody has made wider.
+const WIDTH: usize = 80;
+
 /// The title, a header, a rule and the rows. Columns are as wide as their widest cell, two spaces
 /// apart; a column of numbers is aligned to the right. A short row ends in empty cells, and cells
 /// past the header are shown too. An empty title takes no line. Control characters in a cell are escaped.
+///
+/// A table wider than [`WIDTH`] is turned on its side, header first, if that makes it fit.
 pub fn render_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> String {
     let safe = |cell: &String| plain::one_line(cell).into_owned();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(safe).collect()).collect();
-    let rows = rows.as_slice();
     let header: Vec<String> = header.iter().map(ToString::to_string).collect();
+    let is_narrow = |text: &String| text.lines().all(|line| line.chars().count() <= WIDTH);
+    let upright = render(title, &header, &rows);
+    if is_narrow(&upright) || rows.is_empty() {
+        return upright;
+    }
+    let turned = turned(&header, &rows);
+    let on_its_side = turned.split_first().map(|(header, rows)| render(title, header, rows));
+    on_its_side.filter(is_narrow).unwrap_or(upright)
+}
+
+fn render(title: &str, header: &[String], rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).chain([header.len()]).max().unwrap_or(0);
-    let columns: Vec<Column> = (0..count).map(|i| Column::of(i, &header, rows)).collect();
+    let columns: Vec<Column> = (0..count).map(|i| Column::of(i, header, rows)).collect();
     let rule: Vec<String> = columns.iter().map(|column| "-".repeat(column.width)).collect();
     let mut text = if title.is_empty() { String::new() } else { format!("{title}\n") };
-    for row in [&header, &rule].into_iter().chain(rows) {
+    for row in [header, &rule].into_iter().chain(rows.iter().map(Vec::as_slice)) {
         let cells = columns.iter().enumerate();
         let cells: Vec<String> =
             cells.map(|(i, column)| column.pad(row.get(i).map_or("", String::as_str))).collect();
@@ -52,6 +67,13 @@ pub fn render_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> Strin
         text.push('\n');
     }
     text
+}
+
+/// A line for each column: its name, and its cell in each row.
+fn turned(header: &[String], rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let lines = [header].into_iter().chain(rows.iter().map(Vec::as_slice));
+    let cell = |line: &[String], column: usize| line.get(column).cloned().unwrap_or_default();
+    (0..header.len()).map(|column| lines.clone().map(|line| cell(line, column)).collect()).collect()
 }
 
 struct Column {
@@ -118,6 +140,21 @@ greedy     61.2 %      9
         assert_eq!(render_table("", &["a", "b"], &[]), "a  b\n-  -\n");
         let uneven = rows(&[&["x"], &["y", "1", "extra"]]);
         assert_eq!(render_table("", &["a", "b"], &uneven), "a  b\n-  -  -----\nx\ny  1  extra\n");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_turned_on_its_side() {
+        let header: Vec<String> = (0..12).map(|i| format!("column {i}")).collect();
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        let row: Vec<String> = (0..12).map(|i| i.to_string()).collect();
+        let text = render_table("Wide", &header, &[row.clone(), row.clone()]);
+        assert!(
+            text.starts_with("Wide\ncolumn 0    0   0\n---------  --  --\ncolumn 1    1   1\n"),
+            "{text}"
+        );
+        // Twenty rows would not fit on their side either.
+        let text = render_table("Wide", &header, &vec![row; 30]);
+        assert!(text.starts_with("Wide\ncolumn 0  column 1"), "{text}");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //!
 //! This is the crate's only global, because a process has only one terminal.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
+use std::time::Instant;
 
-use indicatif::MultiProgress;
+use indicatif::{FormattedDuration, MultiProgress};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::time::uptime;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::plain;
 
@@ -28,7 +31,7 @@ pub(crate) fn start_log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_timer(uptime())
+        .with_timer(Uptime(Instant::now()))
         .with_target(false)
         .with_writer(|| BesideBars)
         // It would report a failed write with `eprintln!`, which panics when standard error is closed.
@@ -36,6 +39,15 @@ pub(crate) fn start_log() {
         .try_init();
     // This fails only if a log is running already, which is fine.
     drop(started);
+}
+
+/// The time since the stage began, `00:03:22`: what a person compares with a clock.
+struct Uptime(Instant);
+
+impl FormatTime for Uptime {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", FormattedDuration(self.0.elapsed()))
+    }
 }
 
 /// A writer to standard error that hides the progress bars while it writes, so that they do not overwrite the line.

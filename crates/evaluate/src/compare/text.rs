@@ -3,19 +3,20 @@
 use stage::render_table;
 
 use super::{Comparison, Paired, Row, Split};
-use crate::format::{none, one, p_value, range, signed_range};
+use crate::format::{none, one, p_value, signed_range};
 use crate::stats::Interval;
 
 /// The notes on how to read the numbers.
-const NOTES: [&str; 8] = [
-    "intervals are 95 %: Wilson's, and Newcombe's paired one for differences",
-    "differences are in percentage points, over the problems that both answered (paired)",
+const NOTES: [&str; 9] = [
+    "right % has its 95 % interval by Wilson, differences have Newcombe's paired one",
+    "differences are in percentage points, over the problems that both answered",
     "p is McNemar's exact two-sided test; significant means p < 0.05",
     "p is not corrected for the number of comparisons: expect 1 in 20 by chance",
-    "tokens and nodes are means per problem; tokens are those generated, by rollouts too",
+    "tokens are means per problem, of those generated, by rollouts too",
     "a rival picks from independent samples as the search picks from what it found:",
-    "orm-vote for a vote, best-of-n for the best by the ORM, best-leaf for a leaf of a tree;",
-    "it is the cheapest that generates as many tokens",
+    "orm-vote for a vote, best-of-n for the best by the ORM, best-leaf for a leaf of",
+    "a tree; it is the cheapest that generates as many tokens",
+    "--out and the report have more digits, and the number of nodes",
 ];
 
 /// Renders the whole comparison as text.
@@ -43,13 +44,11 @@ impl Page {
     }
 }
 
-/// The table of a test set and its conclusions.
+/// The tables of a test set and its conclusions.
 fn block(split: &Split, against: &str) -> String {
-    let columns = Columns::of(&split.rows);
-    let header = columns.header(against);
-    let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    let rows: Vec<Vec<String>> = split.rows.iter().map(|row| columns.cells(row)).collect();
-    let mut text = render_table(&format!("{}: {}", split.task, split.split), &header, &rows);
+    let title = format!("{}: {}", split.task, split.split);
+    let mut text = accuracies(&title, &split.rows, against);
+    text.extend(rivals(&split.rows).into_iter().chain(costs(&split.rows)));
     if !split.conclusion.is_empty() {
         text += "\n- ";
         text += &split.conclusion.join("\n- ");
@@ -58,95 +57,80 @@ fn block(split: &Split, against: &str) -> String {
     text
 }
 
-/// The groups of columns to show: those that are not empty.
-struct Columns {
-    paired: PairedWith,
-    rival: bool,
-    cost: bool,
+/// The table of accuracies. With a control, the comparison with greedy is left to the conclusions.
+fn accuracies(title: &str, rows: &[Row], against: &str) -> String {
+    let any = |paired: fn(&Row) -> Option<&Paired>| rows.iter().any(|row| paired(row).is_some());
+    let control: fn(&Row) -> Option<&Paired> = |row| row.against_control.as_ref();
+    let greedy: fn(&Row) -> Option<&Paired> = |row| row.against_greedy.as_ref();
+    let shown = if any(control) {
+        Some((format!("vs {against}"), control))
+    } else {
+        any(greedy).then(|| ("vs greedy".to_owned(), greedy))
+    };
+    let mut header = vec!["model", "decoder", "n", "right %"];
+    header.extend(shown.iter().flat_map(|(name, _)| [name.as_str(), "p"]));
+    header.push("tokens");
+    let cells = |row: &Row| {
+        let mut cells = vec![row.n.to_string(), share(row.accuracy)];
+        cells.extend(shown.iter().flat_map(|(_, paired)| points(paired(row))));
+        cells.push(one(row.tokens));
+        named(row, cells)
+    };
+    render_table(title, &header, &rows.iter().map(cells).collect::<Vec<_>>())
 }
 
-/// The side that the rows are compared with in columns. With a control, the comparison with greedy is left to the
-/// conclusions.
-enum PairedWith {
-    Control,
-    Greedy,
-    Nobody,
+/// Each search beside its rival at equal tokens, if any has one.
+fn rivals(rows: &[Row]) -> Option<String> {
+    let header = ["model", "decoder", "rival", "its tokens", "vs rival", "p"];
+    let cells = |row: &Row| {
+        let rival = row.against_rival.as_ref()?;
+        let [points, p] = points(Some(&rival.paired));
+        Some(named(row, vec![rival.decoder.clone(), one(Some(rival.tokens)), points, p]))
+    };
+    table("at equal tokens", &header, rows, cells)
 }
 
-impl Columns {
-    fn of(rows: &[Row]) -> Self {
-        let paired = if rows.iter().any(|row| row.against_control.is_some()) {
-            PairedWith::Control
-        } else if rows.iter().any(|row| row.against_greedy.is_some()) {
-            PairedWith::Greedy
-        } else {
-            PairedWith::Nobody
-        };
-        Self {
-            paired,
-            rival: rows.iter().any(|row| row.against_rival.is_some()),
-            cost: rows.iter().any(|row| row.cost.is_some()),
-        }
-    }
-
-    fn header(&self, against: &str) -> Vec<String> {
-        let mut header = vec!["model", "decoder", "n", "right %", "interval"];
-        let control = format!("vs {against}");
-        match self.paired {
-            PairedWith::Control => header.extend([control.as_str(), "interval", "p", "paired"]),
-            PairedWith::Greedy => header.extend(["vs greedy", "p"]),
-            PairedWith::Nobody => {}
-        }
-        if self.rival {
-            header.extend(["rival", "its tokens", "vs rival", "p"]);
-        }
-        header.extend(["tokens", "nodes"]);
-        if self.cost {
-            header.extend(["through models", "GFLOP", "judged", "ms"]);
-        }
-        header.into_iter().map(str::to_owned).collect()
-    }
-
-    fn cells(&self, row: &Row) -> Vec<String> {
-        let mut cells = vec![
-            row.model.clone(),
-            row.decoder.clone(),
-            row.n.to_string(),
-            format!("{:.1}", row.accuracy.estimate),
-            range(row.accuracy.low, row.accuracy.high),
-        ];
-        match self.paired {
-            PairedWith::Control => cells.extend(interval_of(row.against_control.as_ref())),
-            PairedWith::Greedy => cells.extend(points_of(row.against_greedy.as_ref())),
-            PairedWith::Nobody => {}
-        }
-        if self.rival {
-            let rival = row.against_rival.as_ref();
-            cells.push(rival.map_or_else(none, |rival| rival.decoder.clone()));
-            cells.push(one(rival.map(|rival| rival.tokens)));
-            cells.extend(points_of(rival.map(|rival| &rival.paired)));
-        }
-        cells.extend([one(row.tokens), one(row.nodes)]);
-        if self.cost {
-            let cost = row.cost.as_ref();
-            cells.push(one(cost.map(|cost| cost.through_models)));
-            // 0 means a server, whose operations are unknown.
-            let known = cost.filter(|cost| cost.gflop > 0.0);
-            cells.push(known.map_or_else(none, |cost| format!("{:.2}", cost.gflop)));
-            cells.push(one(cost.map(|cost| cost.judged)));
-            cells.push(one(cost.map(|cost| cost.milliseconds)));
-        }
-        cells
-    }
+/// The costs per problem, if they were measured.
+fn costs(rows: &[Row]) -> Option<String> {
+    let header = ["model", "decoder", "tokens", "nodes", "through models", "GFLOP", "judged", "ms"];
+    let cells = |row: &Row| {
+        let cost = row.cost.as_ref()?;
+        // 0 means a server, whose operations are unknown.
+        let gflop = (cost.gflop > 0.0).then(|| format!("{:.2}", cost.gflop)).unwrap_or_else(none);
+        let [judged, milliseconds] = [cost.judged, cost.milliseconds].map(|it| one(Some(it)));
+        let through = one(Some(cost.through_models));
+        Some(named(
+            row,
+            vec![one(row.tokens), one(row.nodes), through, gflop, judged, milliseconds],
+        ))
+    };
+    table("cost per problem", &header, rows, cells)
 }
 
-fn interval_of(paired: Option<&Paired>) -> [String; 4] {
-    let Some(paired) = paired else { return [(); 4].map(|()| none()) };
-    let Interval { estimate, low, high } = paired.points;
-    [format!("{estimate:+.1}"), signed_range(low, high), p_value(paired.p), paired.n.to_string()]
+/// A table of those rows that have cells, if any has.
+fn table(
+    title: &str,
+    header: &[&str],
+    rows: &[Row],
+    cells: impl Fn(&Row) -> Option<Vec<String>>,
+) -> Option<String> {
+    let rows: Vec<Vec<String>> = rows.iter().filter_map(cells).collect();
+    (!rows.is_empty()).then(|| format!("\n{}", render_table(title, header, &rows)))
 }
 
-fn points_of(paired: Option<&Paired>) -> [String; 2] {
+/// The cells of a row after those that say whose they are.
+fn named(row: &Row, cells: Vec<String>) -> Vec<String> {
+    [vec![row.model.clone(), row.decoder.clone()], cells].concat()
+}
+
+/// An accuracy with its interval in whole percent, `80.0 (71-87)`.
+fn share(accuracy: Interval) -> String {
+    format!("{:>5.1} ({:.0}-{:.0})", accuracy.estimate, accuracy.low, accuracy.high)
+}
+
+/// A difference with its interval, `+8.0 (+1.1 to +15.1)`, and its p-value.
+fn points(paired: Option<&Paired>) -> [String; 2] {
     let Some(paired) = paired else { return [(); 2].map(|()| none()) };
-    [format!("{:+.1}", paired.points.estimate), p_value(paired.p)]
+    let Interval { estimate, low, high } = paired.points;
+    [format!("{:>5} ({})", format!("{estimate:+.1}"), signed_range(low, high)), p_value(paired.p)]
 }

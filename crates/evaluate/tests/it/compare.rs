@@ -40,7 +40,9 @@ fn refusal(models: &[(String, Vec<Evaluation>)], against: &str) -> Error {
 #[test]
 fn a_small_comparison_reads_like_this() {
     let found = compare::compare(&small(), "control").unwrap();
-    assert_eq!(render(&found), include_str!("../golden/compare.txt"));
+    let page = render(&found);
+    assert_eq!(page, include_str!("../golden/compare.txt"));
+    assert!(page.lines().all(|line| line.starts_with("- ") || line.len() <= 80), "{page}");
 }
 
 #[test]
