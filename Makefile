@@ -100,10 +100,16 @@ include mk/settings.mk mk/stages.mk mk/experiments.mk mk/base.mk mk/developers.m
 # and it appears last.
 .PRECIOUS: $(R)/made-with $(R)/served-with $(EARLIER) $(OUTPUTS)
 
-.PHONY: status clean-run help
-## status: which outputs of the run exist
+.PHONY: status estimate clean-run help
+## status: which outputs of the run exist, and which comes next
+NEXT_OUTPUT = $(MAKE) -n --no-print-directory BUILD=: round 2>/dev/null | sed -n 's|.*mk/quiet.sh \([^ ]*\) .*|\1|p' | head -n 1
 status:
-	@mk/status.sh $(A) $(R)/logs
+	@mk/status.sh $(A) $(R)/logs "$$($(NEXT_OUTPUT))"
+
+## estimate: about what a round would take: time, memory, disk; the policy answers a few seeds
+estimate: $(WORLD) | build
+	@$(BIN)/evaluate estimate --preset $(P) $(compute) --policy $(or $(SERVER),$(INIT)) --seeds $(R)/world/seeds --validation $(R)/world/validation \
+	  $(foreach s,$(SPLITS),--problems $(R)/world/$(s))
 
 ## clean-run: delete the run's folder, RUN=name
 clean-run:

@@ -19,4 +19,7 @@ env "$@" >"$tables" || {
     cat "$tables"
     exit "$code"
 }
-printf '%-40s %d:%02d:%02d\n' "$output" $((SECONDS / 3600)) $((SECONDS / 60 % 60)) $((SECONDS % 60))
+time=$(printf '%d:%02d:%02d' $((SECONDS / 3600)) $((SECONDS / 60 % 60)) $((SECONDS % 60)))
+printf '%-40s %s\n' "$output" "$time"
+# For `make status`, which says what the same stage of an earlier round took.
+echo "$output $time" >>"$run/logs/times"

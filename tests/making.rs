@@ -271,7 +271,8 @@ fn a_status_says_how_far_a_run_is() {
     let run = dir.path().join("run");
     let status = || {
         let mut command = Command::new(root().join("mk/status.sh"));
-        said(&command.arg(&run).arg(run.join("logs")).output().unwrap())
+        command.arg(&run).arg(run.join("logs")).arg(run.join("round-02/sft/_MANIFEST.json"));
+        said(&command.output().unwrap())
     };
     assert!(status().contains("nothing was begun; `make round` begins the first round"));
     let output = run.join("round-01/trajectories");
@@ -291,6 +292,10 @@ fn a_status_says_how_far_a_run_is() {
         told.contains("complete     trajectories/") && told.contains("logs of tasks"),
         "{told}"
     );
+    assert!(told.contains("next: round-02/sft\n"), "{told}");
+    std::fs::write(run.join("logs/times"), "round-01/sft 0:00:09\nround-01/sft 0:01:10\n").unwrap();
+    let told = status();
+    assert!(told.contains("next: round-02/sft, which took 0:01:10 in the round before"), "{told}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! - `evaluate report` does the same over several seeds, with tables and plots.
 //! - `evaluate audit` grades the solutions that a filter kept.
 //! - `evaluate check` compares a device with the CPU.
+//! - `evaluate estimate` says about what a round would take.
 //!
 //! This is the only stage that reads the gold answers of the test splits, and it uses them only for grading.
 
@@ -15,6 +16,7 @@ pub mod compare;
 mod config;
 mod cost;
 mod decoder;
+mod estimate;
 mod format;
 mod rank;
 pub mod report;
@@ -46,6 +48,8 @@ enum Command {
     Audit(audit::Args),
     /// Compare the results of a model on a device with those on the CPU.
     Check(check::Args),
+    /// Say about what a round would take: time, memory, disk. The policy answers a few of the seeds.
+    Estimate(Box<estimate::Args>),
 }
 
 /// Runs the subcommand.
@@ -59,5 +63,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Report(args) => report::run(args),
         Command::Audit(args) => audit::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
     }
 }
