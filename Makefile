@@ -35,6 +35,9 @@ ENGINE    ?=
 SHARDS    ?=
 JOBS      ?= 2
 CLUSTER   ?= cluster.toml
+# Where metrics are shown while the stages write them: tensorboard, wandb, mlflow, trackio, or several with commas between them.
+TRACK     ?=
+PYTHON    ?= python3
 # 1: show the commands of stages and the tables they print, and not only a line about each.
 V         ?=
 # More arguments of these stages, such as --weak-critics of search.
@@ -42,7 +45,7 @@ SEARCH_FLAGS   ?=
 CRITIQUE_FLAGS ?=
 FILTER_FLAGS   ?=
 
-.PHONY: all round rounds compared report show bootstrap synthesize search critique filter finetune policy evaluate measured build
+.PHONY: all round rounds compared report show bootstrap synthesize search critique filter finetune policy evaluate measured build tracked
 ## all: bring the last round up to date (the first one if there is none)
 all: $(A)/report.html
 
@@ -55,7 +58,7 @@ compared: $(THIS)/comparison.json
 report: $(A)/report.html
 
 ## rounds: build N more rounds, N=3
-rounds:
+rounds: | tracked
 	@for i in $$(seq $(N)); do $(MAKE) --no-print-directory round || exit; done
 
 ## show: print the comparison of the rounds so far again, or that of ROUND=n
@@ -87,8 +90,15 @@ BUILD       ?= cargo build $(CARGO_FLAGS) --workspace --bins
 else
 BUILD       ?= $(if $(filter $(INSTALLED),$(BIN)),mk/installed.sh $(BIN) $(ALPHALLM_REVISION),:)
 endif
-build:
+build: | tracked
 	@$(BUILD)
+
+# It follows the run as long as the make that somebody called is at work.
+ifeq ($(if $(TRACK),$(MAKELEVEL)),0)
+track := $(PYTHON) examples/track.py $(R) --to $(TRACK)
+tracked:
+	@$(track) --check && { $(track) --while $$PPID & }
+endif
 
 include mk/settings.mk mk/stages.mk mk/experiments.mk mk/base.mk mk/developers.mk
 

@@ -7,12 +7,14 @@
 Every output folder with a metrics.jsonl, such as round-01/policy, becomes a run there, and so does each shard while it works. The step is the update in training and the
 number of the row elsewhere; all numbers of a row are logged. W&B is told to stay offline unless WANDB_MODE says otherwise, MLflow
 writes to mlflow.db in the run's folder unless MLFLOW_TRACKING_URI does. With --follow, new rows are looked for every 10 seconds until
-Ctrl-C.
+Ctrl-C; with --while PID until that process has ended, which is how `make round TRACK=tensorboard` calls this.
 """
 
 import argparse
+import importlib
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -106,25 +108,48 @@ class Log:
                 tracker.log(values, step)
 
 
+def runs(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def require(kinds):
+    for kind in kinds:
+        if kind not in TRACKERS:
+            sys.exit(f"{kind}: it is one of {', '.join(TRACKERS)}")
+        try:
+            importlib.import_module(kind)
+        except ImportError as error:
+            sys.exit(f"{kind}: {error}; pip install {kind}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("--to", default="tensorboard", help=",".join(TRACKERS))
-    parser.add_argument("--follow", action="store_true")
+    until = parser.add_mutually_exclusive_group()
+    until.add_argument("--follow", action="store_true")
+    until.add_argument("--while", dest="process", metavar="PID", type=int)
+    until.add_argument("--check", action="store_true", help="only see whether the packages are there")
     arguments = parser.parse_args()
     kinds = arguments.to.split(",")
-    for kind in kinds:
-        if kind not in TRACKERS:
-            parser.error(f"--to {kind}: it is one of {', '.join(TRACKERS)}")
+    require(kinds)
+    if arguments.check:
+        return
     logs = {}
     while True:
+        # Asked before the rows are read: what the process wrote last is read once more.
+        goes_on = arguments.follow or (arguments.process and runs(arguments.process))
         shards = arguments.run.rglob(".state/scratch/metrics/*.jsonl")
         for path in sorted([*arguments.run.rglob("metrics.jsonl"), *shards]):
             if path not in logs:
                 name = str(path.relative_to(arguments.run)).removesuffix("/metrics.jsonl").replace("/", "-")
                 logs[path] = Log(path, [TRACKERS[kind](arguments.run, name) for kind in kinds])
             logs[path].show()
-        if not arguments.follow:
+        if not goes_on:
             break
         time.sleep(10)
     print(f"{sum(log.rows for log in logs.values())} rows of {len(logs)} outputs")

@@ -77,8 +77,9 @@ check() {
         [[ -z $value || $value =~ ^[1-9][0-9]{0,5}$ ]] || refuse 'it is a number from 1 to 999999'
         ;;
     CLUSTER) check_not_empty && check_path ;;
-    WORKERS | RETRAIN | SERVER_LORA) check_number ;;
-    R | P | RUNS | BASE | BIN | RESULTS) check_not_empty && check_path ;;
+    WORKERS | RETRAIN | SERVER_LORA | V) check_number ;;
+    TRACK) [[ $value =~ ^[a-z]*(,[a-z]+)*$ ]] || refuse 'it is tensorboard, wandb, mlflow or trackio, or several with commas between them' ;;
+    R | P | RUNS | BASE | BIN | RESULTS | PYTHON) check_not_empty && check_path ;;
     DATA | INIT | FAST_INIT) check_path ;;
     SERVER | SERVER_FAST) check_address ;;
     *_FLAGS) ! has_any_of "$commands" || refuse "flags have none of $commands" ;;

@@ -296,7 +296,7 @@ fn a_status_says_how_far_a_run_is() {
 #[test]
 fn an_engine_is_known_and_has_what_it_needs() {
     let (dir, runs) = folder();
-    let of = [runs.as_str(), "RUN=run", "PRESET=smoke"];
+    let of = [runs.as_str(), "RUN=run", "PRESET=smoke", "V=1"];
     let slurm = both(&of, &["ENGINE=slurm"]);
     refused(&both(&of, &["ENGINE=slrum"]), &["ENGINE=slrum", "local or slurm"]);
     refused(&slurm, &["SHARDS is missing"]);
@@ -328,6 +328,40 @@ fn an_engine_is_known_and_has_what_it_needs() {
     // What only prints something needs no engine.
     let told = ["ENGINE=local", "SEARCH_FLAGS=--estimate", "search"];
     assert_eq!(before(&planned(&both(&of, &told)), "search"), "");
+}
+
+#[test]
+fn a_run_is_tracked_as_long_as_it_is_made() {
+    let (_dir, runs) = folder();
+    let of = [runs.as_str(), "RUN=run", "PRESET=smoke"];
+    let plan = planned(&both(&of, &["TRACK=tensorboard,wandb"]));
+    let began = plan.lines().find(|line| line.contains("examples/track.py")).unwrap();
+    assert!(began.contains("run --to tensorboard,wandb --while $PPID"), "{began}");
+    assert!(!planned(&of).contains("track.py"));
+    refused(&both(&of, &["TRACK=tensor board"]), &["TRACK=tensor board", "mlflow or trackio"]);
+}
+
+#[test]
+fn a_stage_is_one_line_unless_all_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let quiet = |script: &str| {
+        let mut command = Command::new(root().join("mk/quiet.sh"));
+        command.arg(run.join("round-01/sft/_MANIFEST.json")).arg(&run);
+        command.args(["TABLE=kept 3", "sh", "-c", script]).output().unwrap()
+    };
+    let line = String::from_utf8(quiet("echo $TABLE").stdout).unwrap();
+    assert!(line.starts_with("round-01/sft ") && line.ends_with(" 0:00:00\n"), "{line}");
+    let tables = std::fs::read_to_string(run.join("logs/round-01-sft.txt")).unwrap();
+    assert_eq!(tables, "kept 3\n");
+    let failed = quiet("echo $TABLE; exit 65");
+    assert_eq!(failed.status.code(), Some(65));
+    assert_eq!(failed.stdout, b"kept 3\n", "what a failed stage printed may say why");
+
+    let (_dir, runs) = folder();
+    let of = [runs.as_str(), "RUN=run", "PRESET=smoke"];
+    assert!(planned(&of).contains("mk/quiet.sh"));
+    assert!(!planned(&both(&of, &["V=1"])).contains("mk/quiet.sh"));
 }
 
 /// A stage of five shards that notes the card it sees and takes a moment, and at last has none missing.

@@ -45,10 +45,13 @@ pub struct Args {
     answers: Vec<(String, PathBuf)>,
     /// The most search trees to show, of those of all rounds.
     #[arg(long, default_value_t = 300)]
-    trees: usize,
+    most_trees: usize,
     /// The most problems whose answers are shown side by side.
     #[arg(long, default_value_t = 300)]
-    problems: usize,
+    most_problems: usize,
+    /// Also writes the trees that are shown to this file, as a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    trees: Option<PathBuf>,
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -100,10 +103,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         provenance: outputs.provenance(),
         prompts: rounds.prompts,
         sampled: rounds.sampled,
-        problems: problems::read(&answered, &outputs, args.problems)?,
+        problems: problems::read(&answered, &outputs, args.most_problems)?,
         accuracy: accuracy.rows,
         curves: accuracy.curves,
     };
+    if let Some(path) = &args.trees {
+        let lines: String = rounds.trees.iter().map(|tree| format!("{}\n", tree.named())).collect();
+        dataset::write_file(path, lines.as_bytes())?;
+    }
     let html = page.render(&rounds.trees)?;
     dataset::write_file(&args.out, html.as_bytes())?;
     tracing::info!("{} has {:.1} MB", args.out.display(), html.len() as f64 / 1e6);

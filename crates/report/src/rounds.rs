@@ -174,7 +174,7 @@ pub(crate) fn read(args: &Args, outputs: &Outputs) -> Result<Rounds, Failure> {
             continue;
         };
         rounds.count(number, examples, outputs)?;
-        let share = args.trees / args.examples.len();
+        let share = args.most_trees / args.examples.len();
         if let Some(round) = open(outputs, manifest, number, share)? {
             let kept = kept(examples, &round)?;
             rounds.look_into(&Round {

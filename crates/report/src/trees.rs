@@ -91,6 +91,23 @@ impl Tree {
     }
 }
 
+impl Tree {
+    /// The tree for other programs: `prompt_id`, `question`, `nodes` with a name for each figure, `solutions` and `picks`.
+    pub(crate) fn named(&self) -> Value {
+        let figures = |node: &Value| -> Value {
+            let values = node.as_array().into_iter().flatten().cloned();
+            self.columns.iter().map(|name| (*name).to_owned()).zip(values).collect()
+        };
+        json!({
+            "prompt_id": self.id,
+            "question": self.question,
+            "nodes": self.nodes.iter().map(figures).collect::<Vec<_>>(),
+            "solutions": self.solutions,
+            "picks": self.picks,
+        })
+    }
+}
+
 /// The values of a node in the order of [`COLUMNS`].
 fn row(node: &NodeRow) -> Value {
     let short = |x: Option<f32>| x.map(short);
@@ -231,6 +248,13 @@ mod tests {
         assert_eq!(picks.collect::<Vec<_>>(), expected);
         assert!((vote(&judged).unwrap().1 - 0.5).abs() < 1e-6);
         assert_eq!(tree.nodes[1].as_array().unwrap().len(), COLUMNS.len());
+        let named = tree.named();
+        let second = &named["nodes"][1];
+        assert_eq!((&named["prompt_id"], &named["picks"]["vote"]), (&json!("p"), &json!("7")));
+        assert_eq!(
+            (&second["node_id"], &second["parent_id"], &second["q"]),
+            (&json!(1), &json!(0), &json!(0.7))
+        );
         let empty = Tree::new("?", &nodes, &[]);
         assert!(empty.picks.values().all(Option::is_none));
     }
