@@ -78,12 +78,18 @@ evaluate:   $(THIS)/evaluation/$(M) $(THIS)/control-evaluation/$(M)
 ## measured: the rounds of ARM=name up to ROUND=n and their evaluations, without controls
 measured: $(THIS)/evaluation/$(M)
 
-# BUILD=: takes the binaries as they are.
-BIN         ?= target/release
+# BUILD=: takes the binaries as they are. Where there is no cargo, they call those of an installed wheel.
+NO_CARGO    := $(if $(shell command -v cargo 2>/dev/null),,yes)
+INSTALLED   := target/installed
+BIN         ?= $(if $(NO_CARGO),$(INSTALLED),target/release)
 BACKEND     := $(filter-out cpu,$(firstword $(subst :, ,$(DEVICE))))
 CARGO_FLAGS := --release --locked $(if $(BACKEND),--features '$(patsubst %,decoding/%,$(BACKEND) $(GPU_FEATURES))')
-BUILD       ?= cargo build $(CARGO_FLAGS) --workspace --bins
 export ALPHALLM_REVISION := $(shell git describe --always --dirty 2>/dev/null)
+ifeq ($(NO_CARGO),)
+BUILD       ?= cargo build $(CARGO_FLAGS) --workspace --bins
+else
+BUILD       ?= $(if $(filter $(INSTALLED),$(BIN)),mk/installed.sh $(BIN) $(ALPHALLM_REVISION),:)
+endif
 build: | tracked
 	@$(BUILD)
 

@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PRESET=tiny
 RUNS=data/runs
 BIN=target/release
+command -v cargo >/dev/null || BIN=target/installed
 ON='test'
 OF=0
 N=1

@@ -1,6 +1,6 @@
 # For developers.
 
-.PHONY: test reliability fuzz test-server test-real test-slurm test-report lint bench schemas
+.PHONY: test reliability fuzz test-server test-real test-slurm test-report lint bench schemas wheel
 ## test: run all tests
 test:
 	cargo build --release --locked --workspace --bins
@@ -84,3 +84,13 @@ bench: $(BENCH_ENV)/made
 ## schemas: write schemas/*.json again from the declarations
 schemas:
 	cargo run --release --locked -p schema --example schemas
+
+WHEEL_ENV := target/wheel-env
+$(WHEEL_ENV)/made: pyproject.toml
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install -q "$$(sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' $<)"
+	@touch $@
+
+## wheel: all stages as a Python wheel for machines like this one, in target/wheels; needs python3
+wheel: $(WHEEL_ENV)/made
+	ALPHALLM_BUILT_FROM='$(ALPHALLM_REVISION)' $(WHEEL_ENV)/bin/maturin build --release --locked --out target/wheels

@@ -92,7 +92,7 @@ another := give another RUN, or `make clean-run RUN=$(RUN)` first
 PRESETS := $(patsubst pipelines/%/policy.toml,%,$(wildcard pipelines/*/policy.toml))
 
 # All but these are about a run, and about one that fits.
-NOT_OF_A_RUN := clean-run help test test-server test-real test-slurm test-report reliability fuzz lint schemas status build base bench results
+NOT_OF_A_RUN := clean-run help test test-server test-real test-slurm test-report reliability fuzz lint schemas status build wheel base bench results
 ifneq ($(filter-out $(NOT_OF_A_RUN),$(or $(MAKECMDGOALS),all)),)
 ifeq ($(ENGINE),slurm)
 $(if $(SHARDS),,$(error SHARDS is missing: how many tasks the job arrays of ENGINE=slurm have))

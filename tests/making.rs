@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -321,7 +321,7 @@ fn an_engine_is_known_and_has_what_it_needs() {
         let engine = before(&plan, stage);
         assert!(engine.contains("SHARDS=4 JOBS=2") && engine.ends_with("rows "), "{engine}");
     }
-    assert_eq!(before(&plan, "finetune policy"), "");
+    assert!(!before(&plan, "finetune policy").contains("mk/engine.sh"), "{plan}");
     let cluster = dir.path().join("cluster.toml");
     std::fs::write(&cluster, "").unwrap();
     let cluster = format!("CLUSTER={}", cluster.display());
@@ -608,4 +608,72 @@ fn what_a_stage_has_committed_is_never_deleted() {
         }
         assert!(made >= 9, "{goal:?}: only {made} targets in {database}");
     }
+}
+
+/// A folder with links to all programs of the PATH, but for cargo and what a wheel installs.
+fn programs_without_cargo() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let folders = std::env::split_paths(&path).filter_map(|folder| folder.read_dir().ok());
+    for program in folders.flatten().filter_map(Result::ok) {
+        if program.file_name() != "cargo" && program.file_name() != "alphallm" {
+            // Of two with one name the first is the one that runs.
+            drop(symlink(program.path(), dir.path().join(program.file_name())));
+        }
+    }
+    dir
+}
+
+#[test]
+fn without_cargo_the_stages_are_those_of_an_installed_wheel() {
+    let programs = programs_without_cargo();
+    let (dir, runs) = folder();
+    let mut command = Command::new(programs.path().join("make"));
+    command.current_dir(root()).args(["--no-print-directory", "-n", "PRESET=smoke", &runs]);
+    command.env("PATH", programs.path()).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    let plan = said(&command.output().unwrap());
+    assert!(plan.contains("mk/installed.sh target/installed"), "{plan}");
+    assert!(
+        plan.contains(" target/installed/search --config") && !plan.contains("cargo"),
+        "{plan}"
+    );
+    let plan = said(&command.arg("BIN=elsewhere").output().unwrap());
+    assert!(plan.contains(" elsewhere/search --config"), "{plan}");
+    assert!(!plan.contains("installed"), "binaries that were named are taken as they are: {plan}");
+
+    let stages = dir.path().join("stages");
+    let install = || {
+        let mut command = Command::new(root().join("mk/installed.sh"));
+        command.current_dir(root()).arg(&stages).arg("6c74e12-dirty").env("PATH", programs.path());
+        let output = command.output().unwrap();
+        (output.status.code(), said(&output))
+    };
+    let (code, message) = install();
+    assert_eq!(code, Some(69), "{message}");
+    for part in ["neither cargo nor alphallm", "rustup", "pip install alphallm-"] {
+        assert!(message.contains(part), "no `{part}` in {message}");
+    }
+
+    let version = env!("CARGO_PKG_VERSION");
+    let alphallm = programs.path().join("alphallm");
+    let release = |version: &str| {
+        let script = format!(
+            "#!/bin/sh\n[ $1 = --version ] && echo 'alphallm {version}' || echo $ALPHALLM_REVISION \"$@\"\n"
+        );
+        std::fs::write(&alphallm, script).unwrap();
+        std::fs::set_permissions(&alphallm, Permissions::from_mode(0o755)).unwrap();
+        install()
+    };
+    let (code, message) = release("9.9.9 (6c74e12)");
+    assert_eq!(code, Some(69), "{message}");
+    assert!(message.contains("is version 9.9.9") && message.contains(version), "{message}");
+    assert!(!stages.exists(), "nothing is called of another version");
+
+    let (code, message) = release(&format!("{version} (0123abc)"));
+    assert_eq!(code, Some(0), "{message}");
+    assert!(message.contains("warning: ") && message.contains("built from revision 0123abc"));
+    assert_eq!(release(&format!("{version} (6c74e12b)")), (Some(0), String::new()));
+    let called = Command::new(stages.join("search")).args(["--seed", "a b"]).output().unwrap();
+    assert_eq!(said(&called), "6c74e12b search --seed a b\n");
+    assert_eq!(release(version), (Some(0), String::new()));
 }

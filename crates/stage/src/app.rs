@@ -3,6 +3,7 @@
 //! No code called from a stage's `run` may end the process, so that files are closed and locks released
 //! in every case.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
@@ -15,8 +16,16 @@ use crate::{plain, terminal};
 ///
 /// `--help` and `--version` end with 0, a wrong command line with 64, a panic with 70.
 pub fn main<A: clap::Parser>(run: impl FnOnce(A) -> Result<(), Failure>) -> ExitCode {
+    main_of(std::env::args_os(), run)
+}
+
+/// Like [`main`], with these words as the command line. The first is the name of the binary.
+pub fn main_of<A: clap::Parser>(
+    words: impl IntoIterator<Item = OsString>,
+    run: impl FnOnce(A) -> Result<(), Failure>,
+) -> ExitCode {
     survive_signals();
-    let args = match A::try_parse() {
+    let args = match A::try_parse_from(words) {
         Ok(args) => args,
         Err(error) => return usage(&error).into(),
     };

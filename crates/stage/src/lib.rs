@@ -23,7 +23,7 @@ mod tail;
 mod terminal;
 mod work;
 
-pub use app::main;
+pub use app::{main, main_of};
 pub use args::{CacheLimit, Common, Compute, Device, Files, Inference};
 pub use error::{Exit, Failure, ResultExt};
 pub use metrics::{Metrics, Stopwatch};
