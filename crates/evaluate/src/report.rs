@@ -13,6 +13,7 @@ mod arguments;
 mod chart;
 mod costs;
 mod critics;
+mod draw;
 mod error;
 mod folder;
 mod gather;
@@ -21,7 +22,6 @@ mod markdown;
 mod operators;
 mod plots;
 mod priced;
-mod svg;
 
 pub use arguments::{ReportArgs, SeedRun, run};
 pub use costs::StageCost;

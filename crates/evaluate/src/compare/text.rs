@@ -96,7 +96,7 @@ fn costs(rows: &[Row]) -> Option<String> {
     let cells = |row: &Row| {
         let cost = row.cost.as_ref()?;
         // 0 means a server, whose operations are unknown.
-        let gflop = (cost.gflop > 0.0).then(|| format!("{:.2}", cost.gflop)).unwrap_or_else(none);
+        let gflop = if cost.gflop > 0.0 { format!("{:.2}", cost.gflop) } else { none() };
         let [judged, milliseconds] = [cost.judged, cost.milliseconds].map(|it| one(Some(it)));
         let through = one(Some(cost.through_models));
         Some(named(

@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 
 use decoding::Pick;
 
-use super::chart::{Chart, Point, Scale, Series};
-use super::svg::Style;
-use super::{DecoderReport, Measured, Report, SplitReport};
+use super::chart::{Chart, Point, Scale, Series, Style};
+use super::{DecoderReport, Measured, Report, SplitReport, draw};
 use crate::decoder::Decoder;
-use crate::format::range;
 use crate::rank::Rank;
 
 /// The vote among the solutions of a tree.
@@ -61,7 +59,7 @@ fn plot(split: &SplitReport, kind: &str, model: Option<&str>, chart: &Chart) -> 
         split: split.split.clone(),
         title: chart.title.clone(),
         file: format!("{kind}.{}.svg", names.join(".")),
-        svg: chart.svg(),
+        svg: draw::svg(chart),
     }
 }
 
@@ -206,9 +204,6 @@ fn over_tokens(split: &SplitReport, model: &str) -> Option<Chart> {
 }
 
 fn point(x: f64, measured: &Measured, label: &str) -> Point {
-    let Measured { model, accuracy, .. } = measured;
-    let interval = accuracy.interval.map(|[low, high]| format!(" ({})", range(low, high)));
-    let variant = if label.is_empty() { String::new() } else { format!(" @{label}") };
-    let told = format!("{model}{variant}: {:.1} %{}", accuracy.mean, interval.unwrap_or_default());
-    Point { x, y: accuracy.mean, whisker: accuracy.interval, label: label.to_owned(), told }
+    let accuracy = measured.accuracy;
+    Point { x, y: accuracy.mean, whisker: accuracy.interval, label: label.to_owned() }
 }
