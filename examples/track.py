@@ -4,8 +4,9 @@
     python examples/track.py data/runs/tiny --to tensorboard --follow
     tensorboard --logdir data/runs/tiny/tracked
 
-Every output folder with a metrics.jsonl, such as round-01/policy, becomes a run there, and so does each shard while it works. The step is the update in training and the
-number of the row elsewhere; all numbers of a row are logged. W&B is told to stay offline unless WANDB_MODE says otherwise, MLflow
+Every output folder with a metrics.jsonl, such as round-01/policy, becomes a run there, and so does each shard while it works. The step
+is the update in training and the number of the row elsewhere. All numbers of a row are logged, with tokens and nodes a second, and the
+shares that came from the cache, were answered, and are right. W&B is told to stay offline unless WANDB_MODE says otherwise, MLflow
 writes to mlflow.db in the run's folder unless MLFLOW_TRACKING_URI does. With --follow, new rows are looked for every 10 seconds until
 Ctrl-C; with --while PID until that process has ended, which is how `make round TRACK=tensorboard` calls this.
 """
@@ -28,6 +29,16 @@ def numbers(row, prefix=""):
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             found[prefix + name] = float(value)
     return found
+
+
+def derived(values):
+    """Rates and shares of a row's counts: what people look at while a stage works."""
+    seconds = values.get("seconds") or values.get("elapsed_s")
+    found = {f"{name}_per_second": values[name] / seconds for name in ("tokens", "nodes", "trained_tokens") if name in values and seconds}
+    read, reused = values.get("policy_tokens", 0) + values.get("critic_tokens", 0), values.get("reused_tokens", 0)
+    shares = {"cache_hits": (reused, read + reused), "answered": (values.get("answered"), values.get("prompts")),
+              "right": (values.get("right"), values.get("outputs") or values.get("solutions"))}
+    return found | {f"{name}_share": part / whole for name, (part, whole) in shares.items() if part is not None and whole}
 
 
 class TensorBoard:
@@ -103,6 +114,7 @@ class Log:
     def show(self):
         for row in self.new_rows():
             values, step = numbers(row), row.get("update", self.rows)
+            values |= derived(values)
             self.rows += 1
             for tracker in self.trackers:
                 tracker.log(values, step)
