@@ -108,16 +108,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let models = Models::at(&args.policy, &args.policy, &[], &runtime)?;
     let asked: Vec<Prompt> = seeds.rows()?.into_iter().take(args.pilot.max(1)).collect();
     let pilot = pilot(&models, &text.value, &asked)?;
-    let preset = Settings { dir: &args.preset };
-    let items = preset.items(&pilot, problems)?;
+    let settings = Settings { dir: &args.preset };
     let weights = weights(&models.policy)?;
-    let estimate = Estimate {
-        pilot,
-        seconds: items.iter().map(|item| item.seconds).sum(),
-        memory: preset.memory(weights)?,
-        disk: preset.disk(weights)?,
-        items,
-    };
+    let (memory, disk) = (settings.memory(weights)?, settings.disk(weights)?);
+    let items = Round { settings, pilot, problems }.items()?;
+    let seconds = items.iter().map(|item| item.seconds).sum();
+    let estimate = Estimate { pilot, items, seconds, memory, disk };
     estimate.print(args.json)
 }
 
@@ -184,110 +180,6 @@ impl Settings<'_> {
         Ok(self.value(file, keys)?.is_some())
     }
 
-    /// The tokens of a tree: its budget, or those of so many nodes, each an option and its rollouts of half a solution.
-    fn tree(&self, pilot: &Pilot) -> Result<f64, Failure> {
-        let budget = |of: &str| self.number("tree", &["mcts", "budget", of]);
-        let tokens = budget("tokens")?;
-        if tokens > 0.0 {
-            return Ok(tokens);
-        }
-        let rollouts = self.number("tree", &["mcts", "rollouts"])?;
-        let nodes = budget("nodes")?.min(budget("simulations")?.max(1.0));
-        Ok(nodes * pilot.solution * (1.0 / pilot.options + rollouts / 2.0))
-    }
-
-    /// The outputs of round 0 and round 1 that take long.
-    fn items(&self, pilot: &Pilot, problems: Problems) -> Result<Vec<Item>, Failure> {
-        let mut items = Vec::new();
-        let mut item = |output, of: String, tokens: f64, passes: f64| {
-            let seconds = tokens * passes * pilot.seconds_per_token;
-            items.push(Item { output, of, tokens, seconds });
-        };
-        // A question is about as long as its solution.
-        let row = 2.0 * pilot.solution;
-        let Problems { seeds, validation, measured, splits } = problems;
-
-        let taught = seeds * self.number("policy", &["seed_share"])?;
-        let passes = self.number("policy", &["train", "epochs"])?;
-        item(
-            "round-00/policy",
-            format!("{taught:.0} seeds, {passes} passes"),
-            taught * passes * row,
-            TRAINING,
-        );
-
-        let labelled = seeds * (1.0 - self.number("label", &["skip_share"])?) + validation;
-        let rollouts =
-            self.number("label", &["prefixes"])? * self.number("label", &["rollouts"])? / 2.0;
-        let samples = self.number("label", &["samples"])?;
-        let each = samples + rollouts;
-        item(
-            "round-00/labels",
-            format!("{labelled:.0} problems, {samples} samples"),
-            labelled * each * pilot.solution,
-            1.0,
-        );
-
-        let mut passes = 0.0;
-        for critic in ["critic-all", "critic-value", "critic-prm", "critic-orm"] {
-            passes += self.number(critic, &["train", "epochs"])?;
-        }
-        let judged = labelled * samples;
-        item(
-            "round-00/critics",
-            format!("{judged:.0} solutions, {passes} passes"),
-            judged * passes * row,
-            TRAINING,
-        );
-
-        let tree = self.tree(pilot)?;
-        let mut prompts = self.number("prompts", &["count"])?;
-        if self.has("confidence", &[])? {
-            prompts += validation;
-        }
-        item(
-            "round-01/trajectories",
-            format!("{prompts:.0} trees of {tree:.0} tokens"),
-            prompts * tree,
-            SEARCHING,
-        );
-
-        let own = self.number("finetune", &["solutions_per_seed"])?.min(samples);
-        let kept = self.number("filter", &["per_prompt"])?.max(1.0);
-        let seeds_share = self.number("finetune", &["seed_share"])?;
-        let most = seeds * seeds_share.max(own) + prompts * kept;
-        let passes = self.number("finetune", &["train", "epochs"])?;
-        for output in ["round-01/policy", "round-01/control"] {
-            item(
-                output,
-                format!("at most {most:.0} examples, {passes} passes"),
-                most * passes * row,
-                TRAINING,
-            );
-        }
-        let again = self.number("control-label", &["samples"])?;
-        if again > 0.0 {
-            item(
-                "round-01/control-labels",
-                format!("{seeds:.0} seeds, {again} samples"),
-                seeds * again * pilot.solution,
-                1.0,
-            );
-        }
-
-        let searched = self.number("evaluate", &["search_problems"])? * splits;
-        let searched = searched.min(measured);
-        let greedy = measured * pilot.solution;
-        let tokens = greedy + SEARCHING * searched * tree;
-        item(
-            "evaluations",
-            format!("3 models, {measured:.0} problems, {searched:.0} trees"),
-            3.0 * tokens,
-            1.0,
-        );
-        Ok(items.into_iter().filter(|item| item.tokens > 0.0).collect())
-    }
-
     /// Whether weights stay in bf16 for inference.
     fn is_bf16(&self) -> Result<bool, Failure> {
         let precision = self.value("text", &["precision"])?;
@@ -310,6 +202,119 @@ impl Settings<'_> {
     fn disk(&self, weights: f64) -> Result<f64, Failure> {
         let checkpoint = if self.has_adapters()? { ADAPTERS } else { 4.0 * weights };
         Ok(4.0 * checkpoint + TABLES * self.number("prompts", &["count"])?)
+    }
+}
+
+/// Round 0 and round 1 of a preset.
+struct Round<'a> {
+    settings: Settings<'a>,
+    pilot: Pilot,
+    problems: Problems,
+}
+
+impl Round<'_> {
+    /// The outputs that take long, in the order in which they are made.
+    fn items(&self) -> Result<Vec<Item>, Failure> {
+        let mut items = vec![self.first_policy()?, self.labels()?, self.critics()?, self.trees()?];
+        items.extend(self.training()?);
+        items.extend([self.control_labels()?, self.evaluations()?]);
+        items.retain(|item| item.tokens > 0.0);
+        Ok(items)
+    }
+
+    /// `passes` is how often a token goes through a model, a pass backward counting as two.
+    fn item(&self, output: &'static str, of: String, tokens: f64, passes: f64) -> Item {
+        Item { output, of, tokens, seconds: tokens * passes * self.pilot.seconds_per_token }
+    }
+
+    /// Training on rows of a question and its solution, which are taken to be equally long.
+    fn trained(&self, output: &'static str, of: &str, rows: f64, epochs: f64) -> Item {
+        let tokens = rows * epochs * 2.0 * self.pilot.solution;
+        self.item(output, format!("{rows:.0} {of}, {epochs} passes"), tokens, TRAINING)
+    }
+
+    fn first_policy(&self) -> Result<Item, Failure> {
+        let seeds = self.problems.seeds * self.settings.number("policy", &["seed_share"])?;
+        let epochs = self.settings.number("policy", &["train", "epochs"])?;
+        Ok(self.trained("round-00/policy", "seeds", seeds, epochs))
+    }
+
+    fn labelled(&self) -> Result<f64, Failure> {
+        let share = 1.0 - self.settings.number("label", &["skip_share"])?;
+        Ok(self.problems.seeds * share + self.problems.validation)
+    }
+
+    fn labels(&self) -> Result<Item, Failure> {
+        let number = |key| self.settings.number("label", &[key]);
+        let (labelled, samples) = (self.labelled()?, number("samples")?);
+        // A rollout begins somewhere in a solution.
+        let each = samples + number("prefixes")? * number("rollouts")? / 2.0;
+        let of = format!("{labelled:.0} problems, {samples} samples");
+        Ok(self.item("round-00/labels", of, labelled * each * self.pilot.solution, 1.0))
+    }
+
+    fn critics(&self) -> Result<Item, Failure> {
+        let mut epochs = 0.0;
+        for critic in ["critic-all", "critic-value", "critic-prm", "critic-orm"] {
+            epochs += self.settings.number(critic, &["train", "epochs"])?;
+        }
+        let solutions = self.labelled()? * self.settings.number("label", &["samples"])?;
+        Ok(self.trained("round-00/critics", "solutions", solutions, epochs))
+    }
+
+    /// The tokens of a tree: its budget, or those of so many nodes, each an option and its rollouts of half a solution.
+    fn tree(&self) -> Result<f64, Failure> {
+        let budget = |of: &str| self.settings.number("tree", &["mcts", "budget", of]);
+        let tokens = budget("tokens")?;
+        if tokens > 0.0 {
+            return Ok(tokens);
+        }
+        let rollouts = self.settings.number("tree", &["mcts", "rollouts"])?;
+        let nodes = budget("nodes")?.min(budget("simulations")?.max(1.0));
+        Ok(nodes * self.pilot.solution * (1.0 / self.pilot.options + rollouts / 2.0))
+    }
+
+    fn prompts(&self) -> Result<f64, Failure> {
+        self.settings.number("prompts", &["count"])
+    }
+
+    fn trees(&self) -> Result<Item, Failure> {
+        // A calibration is fitted to trees of the validation problems.
+        let calibrated = self.settings.has("confidence", &[])?;
+        let trees = self.prompts()? + if calibrated { self.problems.validation } else { 0.0 };
+        let tree = self.tree()?;
+        let of = format!("{trees:.0} trees of {tree:.0} tokens");
+        Ok(self.item("round-01/trajectories", of, trees * tree, SEARCHING))
+    }
+
+    /// The policy and its control, on the most examples that there can be.
+    fn training(&self) -> Result<[Item; 2], Failure> {
+        let number = |file, key| self.settings.number(file, &[key]);
+        let own = number("finetune", "solutions_per_seed")?.min(number("label", "samples")?);
+        let of_seeds = number("finetune", "seed_share")?.max(own);
+        let kept = number("filter", "per_prompt")?.max(1.0);
+        let most = self.problems.seeds * of_seeds + self.prompts()? * kept;
+        let epochs = self.settings.number("finetune", &["train", "epochs"])?;
+        let trained = |output| self.trained(output, "examples at most", most, epochs);
+        Ok(["round-01/policy", "round-01/control"].map(trained))
+    }
+
+    fn control_labels(&self) -> Result<Item, Failure> {
+        let samples = self.settings.number("control-label", &["samples"])?;
+        let seeds = self.problems.seeds;
+        let of = format!("{seeds:.0} seeds, {samples} samples");
+        let tokens = seeds * samples * self.pilot.solution;
+        Ok(self.item("round-01/control-labels", of, tokens, 1.0))
+    }
+
+    /// Those of the base, the round's policy and the control.
+    fn evaluations(&self) -> Result<Item, Failure> {
+        let Problems { measured, splits, .. } = self.problems;
+        let searched = self.settings.number("evaluate", &["search_problems"])? * splits;
+        let searched = searched.min(measured);
+        let tokens = 3.0 * (measured * self.pilot.solution + SEARCHING * searched * self.tree()?);
+        let of = format!("3 models, {measured:.0} problems, {searched:.0} trees");
+        Ok(self.item("evaluations", of, tokens, 1.0))
     }
 }
 
@@ -358,10 +363,10 @@ mod tests {
     #[test]
     fn a_round_is_reckoned_from_its_settings() {
         let dir = preset("laptop-gsm8k");
-        let settings = Settings { dir: &dir };
+        let round = Round { settings: Settings { dir: &dir }, pilot: PILOT, problems: PROBLEMS };
         // Eight nodes, each an option of 20 tokens and a rollout of 50.
-        assert!((settings.tree(&PILOT).unwrap() - 560.0).abs() < 1e-6);
-        let items = settings.items(&PILOT, PROBLEMS).unwrap();
+        assert!((round.tree().unwrap() - 560.0).abs() < 1e-6);
+        let items = round.items().unwrap();
         let item = |output: &str| items.iter().find(|item| item.output == output).unwrap();
         // Four samples of 240 problems, and six of the 200 seeds.
         assert!((item("round-00/labels").tokens - 96_000.0).abs() < 1e-6);
@@ -385,7 +390,8 @@ mod tests {
         for entry in alphallm::root().join("pipelines").read_dir().unwrap() {
             let dir = entry.unwrap().path();
             if dir.join("policy.toml").exists() && dir.join("finetune.toml").exists() {
-                let items = Settings { dir: &dir }.items(&PILOT, PROBLEMS).unwrap();
+                let settings = Settings { dir: &dir };
+                let items = Round { settings, pilot: PILOT, problems: PROBLEMS }.items().unwrap();
                 assert!(items.len() >= 5, "{}: {items:?}", dir.display());
                 assert!(items.iter().all(|item| item.seconds.is_finite()), "{items:?}");
             }

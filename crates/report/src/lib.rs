@@ -108,8 +108,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         curves: accuracy.curves,
     };
     if let Some(path) = &args.trees {
-        let lines: String = rounds.trees.iter().map(|tree| format!("{}\n", tree.named())).collect();
-        dataset::write_file(path, lines.as_bytes())?;
+        let lines: Vec<String> = rounds.trees.iter().map(|tree| tree.named().to_string()).collect();
+        dataset::write_file(path, (lines.join("\n") + "\n").as_bytes())?;
     }
     let html = page.render(&rounds.trees)?;
     dataset::write_file(&args.out, html.as_bytes())?;
