@@ -14,14 +14,14 @@ use half::bf16;
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::WeightType;
-use crate::dot::{self, Pairs};
+use crate::dot::{self, Kernel, Pairs};
 use crate::matmul::{View, ViewMut};
 use crate::panels::{Out, PANEL};
 
 /// Words of panels that are packed before they are multiplied: they stay in the second-level cache.
 const PACKED: usize = 1 << 16;
 
-/// Values that are widened before they are multiplied, for processors without a fast dot product of pairs.
+/// Values that are widened before they are multiplied, for processors that do not multiply pairs faster.
 const WIDENED: usize = 1 << 20;
 
 /// A number that is bfloat16, or is rounded to it.
@@ -121,17 +121,16 @@ impl View<'_> {
 impl<T: Number> Right<'_, T> {
     fn product(self, left: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; left.len() / self.rows * self.columns];
-        if dot::is_fast() {
-            self.dot_product(left, &mut out);
-        } else {
-            self.widened_product(left, &mut out);
+        match Kernel::here() {
+            Some(kernel) => self.product_of_pairs(kernel, left, &mut out),
+            None => self.widened_product(left, &mut out),
         }
         out
     }
 
-    fn dot_product(self, left: &[f32], out: &mut [f32]) {
+    fn product_of_pairs(self, kernel: Kernel, left: &[f32], out: &mut [f32]) {
         let (inner, columns) = (self.rows, self.columns);
-        let left = Pairs::of_rows(left, inner);
+        let left = Pairs::of_rows(kernel, left, inner);
         let size = inner.div_ceil(2) * PANEL;
         let mut panels = vec![0; size * (PACKED / size).max(1)];
         for from in (0..columns).step_by(panels.len() / size * PANEL) {
@@ -239,7 +238,8 @@ mod tests {
     /// pairs and blocks and that do not, and for matrices among other values.
     #[test]
     fn products_are_those_of_rounded_factors() {
-        let ways = if dot::is_fast() { &[true, false][..] } else { &[false] };
+        let kernels = Kernel::ALL.into_iter().filter(|kernel| kernel.is_there());
+        let ways: Vec<Option<Kernel>> = kernels.map(Some).chain([None]).collect();
         for (rows, columns) in [(1, 1), (2, 33), (5, 31), (37, 32), (64, 70), (300, 1200)] {
             for (transposed, spare) in [(false, 0), (true, 0), (false, 3), (true, 3)] {
                 let stride = spare + if transposed { rows } else { columns };
@@ -260,8 +260,8 @@ mod tests {
                     let exact: Vec<f64> = (0..count * columns)
                         .map(|index| exact(index / columns, index % columns))
                         .collect();
-                    for &by_dot in ways {
-                        for out in [made(full, &left, by_dot), made(short, &left, by_dot)] {
+                    for &way in &ways {
+                        for out in [made(full, &left, way), made(short, &left, way)] {
                             let mut pairs = out.iter().zip(&exact);
                             assert!(pairs.all(|(&x, y)| (f64::from(x) - y).abs() < 1e-4));
                         }
@@ -271,12 +271,11 @@ mod tests {
         }
     }
 
-    fn made<T: Number>(right: Right<'_, T>, left: &[f32], by_dot: bool) -> Vec<f32> {
+    fn made<T: Number>(right: Right<'_, T>, left: &[f32], way: Option<Kernel>) -> Vec<f32> {
         let mut out = vec![0.0; left.len() / right.rows * right.columns];
-        if by_dot {
-            right.dot_product(left, &mut out);
-        } else {
-            right.widened_product(left, &mut out);
+        match way {
+            Some(kernel) => right.product_of_pairs(kernel, left, &mut out),
+            None => right.widened_product(left, &mut out),
         }
         out
     }

@@ -7,7 +7,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::dot;
+use crate::dot::{self, Kernel};
 use crate::packed::WeightType;
 use crate::panels::{Interleaved, LeftRows, PANEL, interleave_block};
 use crate::team::Team;
@@ -28,7 +28,7 @@ pub struct Left {
 pub(crate) enum LeftChunk {
     /// Values, rounded if the weights are.
     Floats(Interleaved),
-    /// Pairs of consecutive values, for a processor with a dot product of pairs.
+    /// Pairs of consecutive values, for a processor that multiplies those.
     Pairs(dot::Pairs),
 }
 
@@ -36,8 +36,8 @@ pub(crate) enum LeftChunk {
 pub(crate) enum Columns<'a> {
     /// `[columns, rows of the block]`, and the type to round them to.
     Floats(Vec<(usize, &'a mut [f32])>, WeightType),
-    /// `[columns / 2, rows of the block]`.
-    Pairs(Vec<(usize, &'a mut [u32])>),
+    /// Pairs in the order of a kernel ([`dot::Pairs`]).
+    Pairs(Vec<(usize, &'a mut [u32])>, Kernel),
 }
 
 impl Left {
@@ -77,8 +77,9 @@ impl Left {
                     pieces.iter_mut().zip(cut).for_each(|(piece, columns)| piece.push(columns));
                 }
                 LeftChunk::Pairs(pairs) => {
+                    let kernel = pairs.kernel();
                     let cut = cut(pairs.blocks_mut(), ends, PANEL / 2);
-                    let cut = cut.into_iter().map(Columns::Pairs);
+                    let cut = cut.into_iter().map(|blocks| Columns::Pairs(blocks, kernel));
                     pieces.iter_mut().zip(cut).for_each(|(piece, columns)| piece.push(columns));
                 }
             }
@@ -109,7 +110,9 @@ fn cut<'a, T>(
 impl LeftChunk {
     fn of_rows(rows: &[f32], inner: usize, stored: WeightType) -> Self {
         match stored {
-            WeightType::Bf16 if dot::is_fast() => Self::Pairs(dot::Pairs::of_rows(rows, inner)),
+            WeightType::Bf16 if let Some(kernel) = Kernel::here() => {
+                Self::Pairs(dot::Pairs::of_rows(kernel, rows, inner))
+            }
             WeightType::Bf16 if inner % 2 == 1 => {
                 let mut padded = Vec::with_capacity(rows.len() / inner * (inner + 1));
                 for row in rows.chunks_exact(inner) {
@@ -124,7 +127,9 @@ impl LeftChunk {
 
     fn zeros(rows: usize, inner: usize, stored: WeightType) -> Self {
         match stored {
-            WeightType::Bf16 if dot::is_fast() => Self::Pairs(dot::Pairs::zeros(rows, inner)),
+            WeightType::Bf16 if let Some(kernel) = Kernel::here() => {
+                Self::Pairs(dot::Pairs::zeros(kernel, rows, inner))
+            }
             WeightType::Bf16 => Self::Floats(floats(rows, inner.next_multiple_of(2), stored)),
             WeightType::F32 => Self::Floats(floats(rows, inner, stored)),
         }
@@ -158,12 +163,12 @@ impl Columns<'_> {
                     values = &values[*rows * PANEL..];
                 }
             }
-            Self::Pairs(blocks) => {
+            Self::Pairs(blocks, kernel) => {
                 let mut values = &*values;
                 for (rows, to) in blocks {
                     let to = &mut to[panel * PANEL / 2 * *rows..];
                     let size = (PANEL / 2 * *rows).min(to.len());
-                    dot::join(&mut to[..size], values, PANEL, *rows);
+                    kernel.join(&mut to[..size], values, PANEL, *rows);
                     values = &values[*rows * PANEL..];
                 }
             }

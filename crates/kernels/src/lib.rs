@@ -8,6 +8,8 @@
 //! bit: a sum is taken in an order that the length of the row decides.
 
 mod adamw;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod bf16;
 pub mod causal;
 mod dot;
