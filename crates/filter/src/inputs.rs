@@ -33,9 +33,10 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Opens and verifies the inputs, and reads the prompts.
     pub(crate) fn open(args: &Args) -> Result<Self, Failure> {
+        // The smallest first: if it is not there, nobody waits for the keys of ten million trajectories to be told so.
+        let prompts = args.prompts.as_deref().map(Dataset::<Prompt>::open).transpose()?;
         let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
         let critiques = Dataset::<Critique>::open(&args.critiques)?;
-        let prompts = args.prompts.as_deref().map(Dataset::<Prompt>::open).transpose()?;
         let mut listed = vec![trajectories.input("trajectories"), critiques.input("critiques")];
         listed.extend(prompts.iter().map(|prompts| prompts.input("prompts")));
         // A view that lacks the label columns, so that no gold answer can decide anything here.
