@@ -16,7 +16,8 @@ use crate::text::normalise;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QualityConfig {
-    /// Drop questions that ask nothing, have no number, ask about somebody never mentioned, or contradict themselves.
+    /// Drop questions that ask nothing, have no number, ask about somebody never mentioned, contradict themselves, or speak of
+    /// the task instead of telling one.
     pub well_posed: bool,
     /// The maximum share of prompts with the same shape (equal except for names, objects and numbers), 0 to 1. At least
     /// one is always kept; 1 turns the limit off.

@@ -17,6 +17,8 @@ pub enum Flaw {
     Stranger,
     /// It gives two different numbers for the same thing.
     Contradiction,
+    /// It speaks of the task, or begins to solve it, as a model does before it tells a question.
+    OfTheTask,
 }
 
 /// Words that ask something without a question mark.
@@ -39,6 +41,24 @@ const ASKING: &[&str] = &[
     "expand",
     "round",
 ];
+/// What is said of a task, and hardly ever in one: these and [`BEFORE`] are found in 3 of the 8792 questions of GSM8K.
+const OF_THE_TASK: &[&str] = &[
+    "let's ",
+    "let’s ",
+    "let us ",
+    "word problem",
+    "new problem",
+    "harder problem",
+    "the problem",
+    "this problem",
+    "step by step",
+    "step-by-step",
+    "\\(",
+    "\\[",
+    "**",
+];
+/// How a model begins before it tells a question.
+const BEFORE: &[&str] = &["here is", "here's", "here’s", "here are", "sure", "certainly", "okay"];
 /// Numbers written as words.
 const NUMBERS: &[&str] = &[
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
@@ -61,6 +81,9 @@ pub fn flaw(question: &str) -> Option<Flaw> {
     let says = |text: &str, list: &[&str]| {
         words(text).any(|word| list.contains(&word.to_lowercase().as_str()))
     };
+    if is_of_the_task(question) {
+        return Some(Flaw::OfTheTask);
+    }
     if !question.contains('?') && !says(question, ASKING) {
         return Some(Flaw::AsksNothing);
     }
@@ -78,6 +101,13 @@ pub fn flaw(question: &str) -> Option<Flaw> {
         before.is_some_and(|before| before != numbers)
     });
     contradicts.then_some(Flaw::Contradiction)
+}
+
+fn is_of_the_task(question: &str) -> bool {
+    let text = question.trim().to_lowercase();
+    OF_THE_TASK.iter().any(|phrase| text.contains(phrase))
+        || BEFORE.iter().any(|phrase| text.starts_with(phrase))
+        || text.ends_with(':')
 }
 
 /// Returns the sentence with its numbers masked, and with names and objects kept.
@@ -111,6 +141,9 @@ mod tests {
             ("Tom has some apples. How many apples does he have?", Flaw::NoNumber),
             ("Tom has 3 apples. He eats 2. How many are left for Anna?", Flaw::Stranger),
             ("Tom has 3 apples. Tom has 5 apples. How many does he have?", Flaw::Contradiction),
+            ("Sure, here are 2 problems, and how to write them.", Flaw::OfTheTask),
+            ("To find how much 3 apples cost, let's do it step by step.", Flaw::OfTheTask),
+            ("What follows from \\(3 + 4\\) is told in:", Flaw::OfTheTask),
         ] {
             assert_eq!(flaw(text), Some(expected), "{text}");
         }
@@ -154,6 +187,7 @@ mod tests {
                         vec![sentence.to_owned()]
                     }
                 }),
+                Flaw::OfTheTask => format!("Let's see. {question}"),
             };
         (text != question).then_some(text)
     }
@@ -173,6 +207,7 @@ mod tests {
             (Flaw::NoNumber, 0.75),
             (Flaw::Stranger, 0.95),
             (Flaw::Contradiction, 0.85),
+            (Flaw::OfTheTask, 1.0),
         ] {
             let all: Vec<String> = draw_many(Split::Fresh, 300, 4)
                 .iter()
