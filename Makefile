@@ -63,7 +63,7 @@ rounds: | tracked
 
 ## show: print the comparison of the rounds so far again, or that of ROUND=n
 show:
-	@$(comparison)
+	@$(if $(wildcard $(THIS)/comparison.json),$(comparison),echo 'no round of $(R) has ended yet; `make round` makes one')
 
 ## bootstrap, synthesize, search, critique, filter, finetune, evaluate: one stage of a round, and what it needs
 bootstrap:  $(Z)/evaluation/$(M)
@@ -113,7 +113,13 @@ status:
 	@mk/status.sh $(A) $(R)/logs "$$($(NEXT_OUTPUT))"
 
 ## estimate: about what a round would take: time, memory, disk; the policy answers a few seeds
-estimate: $(WORLD) | build
+# In a folder of its own: whoever asks what a round would take has not begun the run yet.
+estimate: | build
+	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(MAKE) --no-print-directory BUILD=: V=0 R=$$place/run estimated \
+	  $(foreach v,PRESET SEED P INIT FAST_INIT DATA SPLITS IMPORT_FLAGS,$(call quoted,$(v)=$($(v))))
+
+.PHONY: estimated
+estimated: $(WORLD)
 	@$(BIN)/evaluate estimate --preset $(P) $(compute) --policy $(or $(SERVER),$(INIT)) --seeds $(R)/world/seeds --validation $(R)/world/validation \
 	  $(foreach s,$(SPLITS),--problems $(R)/world/$(s))
 

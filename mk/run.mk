@@ -133,8 +133,8 @@ NEEDED := seeds validation $(SPLITS)
 ifneq ($(DATA),)
 $(if $(wildcard $(P)/import.toml),,$(error DATA=$(DATA): $(P) has no import.toml, by which problems are imported))
 $(if $(wildcard $(DATA)/.),,$(error DATA=$(DATA): there is no such folder))
-$(foreach s,$(NEEDED),$(if $(wildcard $(DATA)/$(s).jsonl),,$(error DATA=$(DATA): there is no $(s).jsonl for the split that \
-  SPLITS="$(SPLITS)" names; there are $(call list,$(notdir $(wildcard $(DATA)/*.jsonl))): give SPLITS="..." with those that are to be measured on)))
+$(foreach s,$(NEEDED),$(if $(wildcard $(DATA)/$(s).jsonl),,$(error DATA=$(DATA): there is no $(s).jsonl; \
+  the folder needs seeds.jsonl, validation.jsonl and a file for each of SPLITS="$(SPLITS)"; it has $(call list,$(notdir $(wildcard $(DATA)/*.jsonl))) (docs/guide/data.md))))
 else ifeq ($(wildcard $(P)/world.toml),)
 $(foreach s,$(NEEDED),$(if $(wildcard $(R)/world/$(s)/$(M)),,$(error DATA is missing: $(P) has no world.toml to make problems by. \
   Give DATA=folder with seeds.jsonl, validation.jsonl and a file for each of SPLITS="$(SPLITS)", or put datasets into $(R)/world)))

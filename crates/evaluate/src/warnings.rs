@@ -68,9 +68,11 @@ pub(crate) fn unread(cost: Cost) -> Option<String> {
 /// The end of an output next to the right answer.
 fn example(row: &Evaluation) -> String {
     let tail = stage::tail(row.completion.as_deref().unwrap_or_default());
-    let read = row.prediction.as_deref().map_or_else(|| "none".to_owned(), |it| format!("{it:?}"));
+    let read = row.prediction.as_deref();
+    let read =
+        read.map_or_else(|| "no answer".to_owned(), |answer| format!("the answer {answer:?}"));
     format!(
-        "; of problem {} the answer is {:?}, read was {read}, from the end of {tail}",
+        "; for example, the right answer of problem {} is {:?}; {read} was read from a text that ends in {tail}",
         row.prompt_id, row.target
     )
 }
@@ -104,10 +106,10 @@ mod tests {
         let said = useless_decoders(&rows);
         let [silent, wrong] = &said[..] else { panic!("{said:?}") };
         assert!(silent.starts_with("greedy, mcts-vote: no output has an answer"), "{silent}");
-        let example = "of problem p the answer is \"42\", read was none, from the end of \"!!!!\"";
+        let example = "the right answer of problem p is \"42\"; no answer was read from a text that ends in \"!!!!\"";
         assert!(silent.ends_with(example), "{silent}");
         assert!(wrong.starts_with("beam: no answer is right; of problem p"), "{wrong}");
-        assert!(wrong.contains("read was \"7\""), "{wrong}");
+        assert!(wrong.contains("the answer \"7\" was read"), "{wrong}");
         assert!(useless_decoders(&rows[4..]).is_empty());
         assert!(useless_decoders(&[]).is_empty());
     }

@@ -16,8 +16,8 @@ pub(crate) struct Change {
     parent: Option<String>,
 }
 
-/// Returns the settings in the files of a preset's folder that differ from those of the files that they extend. A file that
-/// extends no other has none.
+/// Returns the settings in the files of a preset's folder that differ from those of the files that they extend in other presets.
+/// A file that extends none has none, and so has one that extends a file beside it: such files are for experiments.
 pub(crate) fn changes(preset: &Path) -> Result<Vec<Change>, Failure> {
     let entries = std::fs::read_dir(preset).or_io(preset.display())?;
     let paths: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
@@ -34,6 +34,9 @@ fn of_file(path: &Path) -> Result<Vec<Change>, Failure> {
     let text = std::fs::read_to_string(path).or_io(path.display())?;
     let own: Table = text.parse().or_config(path.display())?;
     let Some(Value::String(base)) = own.get("extends") else { return Ok(Vec::new()) };
+    if !base.contains('/') {
+        return Ok(Vec::new());
+    }
     let parent = flat(&stage::merged(&path.with_file_name(base))?);
     let file = path.file_name().map(|name| name.display().to_string()).unwrap_or_default();
     let differs = |(key, value): (String, String)| {
@@ -75,6 +78,8 @@ mod tests {
         let text = "extends = \"../base/tree.toml\"\na = 1\nc = 2\n[mcts]\nwidth = 4\n";
         std::fs::write(own.join("tree.toml"), text).unwrap();
         std::fs::write(own.join("label.toml"), "samples = 3\n").unwrap();
+        std::fs::write(own.join("ablation.toml"), "extends = \"label.toml\"\nsamples = 4\n")
+            .unwrap();
         let found = changes(&own).unwrap();
         let told: Vec<_> =
             found.iter().map(|c| (c.key.as_str(), c.value.as_str(), c.parent.as_deref())).collect();

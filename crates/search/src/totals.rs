@@ -191,7 +191,7 @@ pub(crate) fn pace(progress: SearchProgress, seconds: f64) -> String {
         (progress.nodes, "nodes")
     };
     let (found, tokens) = (per_second(found), per_second(progress.tokens));
-    format!("{found:.0} {what}/s, {tokens:.0} tokens/s, {kept:.0} % kept")
+    format!("{found:.0} {what}/s, {tokens:.0} tokens/s, {kept:.0} % from the cache")
 }
 
 #[cfg(test)]

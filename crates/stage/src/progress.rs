@@ -2,13 +2,14 @@
 //!
 //! The times measured here are only shown. None of them goes into a dataset.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
+use indicatif::{FormattedDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::{plain, terminal};
 
@@ -235,11 +236,17 @@ fn bar(label: &str, total: u64) -> ProgressBar {
 
 fn style(total: u64) -> ProgressStyle {
     let template = if total > 0 {
-        "{prefix} {bar:24} {human_pos}/{human_len} {per_sec}, {eta} left {wide_msg}"
+        "{prefix} {bar:24} {human_pos}/{human_len} {rate}, {eta} left {wide_msg}"
     } else {
-        "{prefix} {spinner} {human_pos} {per_sec} {wide_msg}"
+        "{prefix} {spinner} {human_pos} {rate} {wide_msg}"
     };
-    ProgressStyle::with_template(template).expect("both templates are constants under test")
+    let style = ProgressStyle::with_template(template);
+    let style = style.expect("both templates are constants under test");
+    // indicatif's own rate has four decimals.
+    style.with_key("rate", |state: &ProgressState, to: &mut dyn fmt::Write| {
+        // A bar that cannot be drawn is none of the stage's business.
+        to.write_str(&per_time(state.per_sec())).ok();
+    })
 }
 
 #[cfg(test)]

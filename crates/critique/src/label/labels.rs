@@ -80,9 +80,11 @@ impl AllLabels<'_> {
             .collect();
         for row in self.rows.iter().take(SHOWN) {
             let (text, answer) = text_and_answer(row);
-            let gold = gold.get(row.prompt_id.as_str()).copied().flatten();
+            let gold = gold.get(row.prompt_id.as_str()).copied().flatten().unwrap_or_default();
+            let answer =
+                answer.map_or_else(|| "no answer".to_owned(), |it| format!("the answer {it:?}"));
             tracing::warn!(
-                "problem {} has the answer {gold:?}; read was {answer:?}, from the end of what was written: {}",
+                "the right answer of problem {} is {gold:?}; {answer} was read from a text that ends in {}",
                 row.prompt_id,
                 stage::tail(&text)
             );
