@@ -149,15 +149,12 @@ fn pilot(
     let answers = answered.results;
     let (mut tokens, mut options) = (0.0, 0.0);
     for (one, answer) in asked.iter().zip(&answers) {
-        match one.solution.as_deref().filter(|_| learns) {
-            Some(solution) => {
-                tokens += length(&policy, &one.prompt, solution)?;
-                options += solution.lines().count() as f64;
-            }
-            None => {
-                tokens += f64::from(answer.tokens);
-                options += answer.parts.len() as f64;
-            }
+        if let Some(solution) = one.solution.as_deref().filter(|_| learns) {
+            tokens += length(&policy, &one.prompt, solution)?;
+            options += solution.lines().count() as f64;
+        } else {
+            tokens += f64::from(answer.tokens);
+            options += answer.parts.len() as f64;
         }
     }
     let count = answers.len() as f64;

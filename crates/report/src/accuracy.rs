@@ -309,11 +309,10 @@ mod tests {
         vote["against_greedy"] = json!({"n": 100, "points": points, "p": 0.01});
         let found = read_from(&json!({"splits": [{"split": "test", "rows": [greedy, vote]}]}));
         let point = &found.curves[0].points[0];
-        assert_eq!(
-            (point.decoder.as_str(), point.accuracy),
-            ("greedy (on the 100 searched)", 55.0)
-        );
-        assert_eq!(found.rows[0].accuracy, 60.0, "the table has that of all problems");
+        assert_eq!(point.decoder, "greedy (on the 100 searched)");
+        // Fifteen points below the search; the table has that of all problems.
+        let about = |x: f64, y: f64| (x - y).abs() < 1e-9;
+        assert!(about(point.accuracy, 55.0) && about(found.rows[0].accuracy, 60.0));
     }
 
     #[test]
