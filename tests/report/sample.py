@@ -254,7 +254,7 @@ def full():
         "settings": [{"file": "tree.toml", "key": "mcts.exploration", "value": "1.5", "parent": "0.7"},
                      {"file": "tree.toml", "key": "mcts.root_width", "value": "{ min = 4, max = 6 }", "parent": "{ min = 8, max = 12 }"},
                      {"file": "filter.toml", "key": "confidence_at_least", "value": "0.6", "parent": None}],
-        "provenance": provenance(), "prompts": prompts, "problems": problems(), "trees": trees,
+        "provenance": provenance(), "prompts": prompts, "problems": problems(), "problems_total": 2000, "trees": trees,
         "sampled": {"prompts_total": 3000, "trees_total": 3000, "prompts_shown": len(prompts), "trees_shown": len(trees)},
     }
 
@@ -262,7 +262,7 @@ def full():
 def empty():
     lists = "accuracy curves critics filter operators costs settings provenance prompts problems trees".split()
     return {"run": {"name": "empty", "preset": "smoke", "rounds": 0, "revision": None, "seed": 0},
-            "headline": {"sentences": [], "gain": None}, **{name: [] for name in lists},
+            "headline": {"sentences": [], "gain": None}, **{name: [] for name in lists}, "problems_total": 0,
             "sampled": {"prompts_total": 0, "trees_total": 0, "prompts_shown": 0, "trees_shown": 0}}
 
 
@@ -289,7 +289,7 @@ def sparse():
         prompts=[{"id": "p0", "round": 1, "question": "?", "operator": None, "nodes": 2, "solutions": 1, "answers": [], "vote": None,
                   "greedy": None, "kept": 0, "dropped": None, "has_tree": True}],
         problems=[{"id": "q0", "split": "test", "question": "?", "target": None, "outcomes": {"base": outcome, "round 1": None}}],
-        trees=[{"id": "p0", "json": embedded(one)}],
+        problems_total=1, trees=[{"id": "p0", "json": embedded(one)}],
         sampled={"prompts_total": 1, "trees_total": 1, "prompts_shown": 1, "trees_shown": 1})
     return data
 

@@ -92,6 +92,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let rounds = rounds::read(args, &outputs)?;
     let answered: Vec<Answered<'_>> =
         args.answers.iter().map(|(model, dir)| Answered { model, dir }).collect();
+    let (problems, problems_total) = problems::read(&answered, &outputs, args.most_problems)?;
     let page = page::Page {
         run: head(args, &outputs),
         headline: accuracy.headline(),
@@ -103,7 +104,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         provenance: outputs.provenance(),
         prompts: rounds.prompts,
         sampled: rounds.sampled,
-        problems: problems::read(&answered, &outputs, args.most_problems)?,
+        problems,
+        problems_total,
         accuracy: accuracy.rows,
         curves: accuracy.curves,
     };

@@ -45,6 +45,8 @@ pub(crate) struct Page {
     pub(crate) prompts: Vec<Prompted>,
     pub(crate) sampled: Sampled,
     pub(crate) problems: Vec<Problem>,
+    /// How many problems there are in all.
+    pub(crate) problems_total: usize,
 }
 
 /// The data of the charts.

@@ -40,20 +40,21 @@ struct Outcome {
 const GREEDY: &str = "greedy";
 
 /// Reads the answers to at most `most` problems, as many of each split as there are in proportion, evenly chosen among those that
-/// the first model answered. Ids are hashes, so the choice is as good as a random one.
+/// the first model answered, and how many those were. Ids are hashes, so the choice is as good as a random one.
 pub(crate) fn read(
     answered: &[Answered<'_>],
     outputs: &Outputs,
     most: usize,
-) -> Result<Vec<Problem>, Failure> {
-    let mut problems = Vec::<Problem>::new();
+) -> Result<(Vec<Problem>, usize), Failure> {
+    let (mut problems, mut total) = (Vec::<Problem>::new(), 0);
     let mut places = BTreeMap::<(String, String), usize>::new();
     for (at, Answered { model, dir }) in answered.iter().enumerate() {
         let greedy = Dataset::<Evaluation>::open(dir)?.rows()?.into_iter();
         let mut greedy: Vec<Evaluation> = greedy.filter(|row| row.decoder == GREEDY).collect();
         if at == 0 {
             greedy.sort_by(|a, b| (&a.split, &a.prompt_id).cmp(&(&b.split, &b.prompt_id)));
-            for row in evenly(greedy.len(), most).map(|place| &greedy[place]) {
+            total = greedy.len();
+            for row in evenly(total, most).map(|place| &greedy[place]) {
                 places.insert((row.split.clone(), row.prompt_id.clone()), problems.len());
                 problems.push(Problem {
                     id: row.prompt_id.clone(),
@@ -78,7 +79,7 @@ pub(crate) fn read(
         let text = texts.as_ref().and_then(|texts| texts.get(&problem.id));
         problem.question = text.cloned().unwrap_or_else(|| format!("Problem {}", problem.id));
     }
-    Ok(problems)
+    Ok((problems, total))
 }
 
 /// The texts of the problems of an evaluation, by their ids, from the datasets that it names as its inputs.
