@@ -201,7 +201,7 @@ fn labels_that_are_all_wrong_are_refused_and_so_is_what_would_learn_from_them() 
         "labelled solutions of the seeds are right",
         "no answer can be read from",
         "max_solution_tokens",
-        "has the answer Some(",
+        "the right answer of problem ",
         "--allow-one-class",
     ];
     refused(&call(label, &[]), 65, &nothing);

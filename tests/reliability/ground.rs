@@ -65,7 +65,7 @@ impl Ground {
         let folder = tempfile::tempdir().expect("a folder for scratch files");
         smaller(&folder.path().join("preset"));
         let mut ground = Self { folder, stages: Vec::new() };
-        let plan = ground.make("compared", "-n").ended();
+        let plan = ground.make("compared", "-n V=1").ended();
         assert_eq!(plan.code, Some(0), "{}", plan.said);
         ground.stages = stages(&plan.said, &ground.run());
         let made = ground.make("compared", "").ended();
