@@ -39,7 +39,7 @@ const WIDTH: usize = 80;
 /// apart; a column of numbers is aligned to the right. A short row ends in empty cells, and cells
 /// past the header are shown too. An empty title takes no line. Control characters in a cell are escaped.
 ///
-/// A table wider than [`WIDTH`] is turned on its side, header first, if that makes it fit.
+/// A table wider than 80 columns is turned on its side, header first, if that makes it fit.
 pub fn render_table(title: &str, header: &[&str], rows: &[Vec<String>]) -> String {
     let safe = |cell: &String| plain::one_line(cell).into_owned();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(safe).collect()).collect();
