@@ -30,7 +30,7 @@ struct Args {
     stage: Stage,
 }
 
-/// What `alphallm --help` says of the stages, which parse their arguments themselves.
+/// The stages in the help of `alphallm`. Each parses its own arguments.
 #[derive(Debug, clap::Subcommand)]
 enum Stage {
     Synthesize(synthesize::Args),

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What the pilot showed.
+/// The speed of the policy and the length of its solutions, from a few answers.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Pilot {
     /// Seconds per token that goes through the model, read or written.
@@ -56,8 +56,9 @@ struct Pilot {
 struct Problems {
     seeds: f64,
     validation: f64,
-    /// Of each split that is measured.
+    /// Of all splits that are measured together.
     measured: f64,
+    /// The number of those splits.
     splits: f64,
 }
 
@@ -65,14 +66,14 @@ struct Problems {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Item {
     output: &'static str,
-    /// How it is reckoned, for people.
+    /// The counts behind it, for people to read.
     of: String,
     /// Tokens that a policy generates, or that training reads.
     tokens: f64,
     seconds: f64,
 }
 
-/// What a round would take.
+/// Time, memory and disk of a round.
 #[derive(Debug, Serialize)]
 struct Estimate {
     pilot: Pilot,
@@ -229,10 +230,11 @@ impl Settings<'_> {
 
     /// Memory for inference and for training: the bytes that a weight needs, and room for what a batch computes.
     fn memory(&self, weights: f64) -> Result<[f64; 2], Failure> {
-        let frozen = if self.is_bf16()? { 2.0 } else { 4.0 };
-        let trained = if self.has_adapters()? { frozen } else { 16.0 };
         let room = |each: f64| weights * each * 1.3 + 0.3e9;
-        Ok([room(frozen), if self.has_adapters()? { 2.0 * room(trained) } else { room(trained) }])
+        let inference = room(if self.is_bf16()? { 2.0 } else { 4.0 });
+        // Adapters leave the weights as they are; without them there are gradients and two moments in f32, too.
+        let training = if self.has_adapters()? { 2.0 * inference } else { room(16.0) };
+        Ok([inference, training])
     }
 
     /// The base, a policy for round 0, a policy and a control for round 1, the critics, and the tables.

@@ -20,7 +20,7 @@ const MOST_ROWS: usize = 12;
 /// Rows of a tile, and words in a row of it.
 pub(crate) const TILE: usize = 16;
 
-/// What multiplies pairs.
+/// An instruction that multiplies pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kernel {
     /// The dot product of AVX512-BF16.

@@ -152,7 +152,7 @@ greedy     61.2 %      9
             text.starts_with("Wide\ncolumn 0    0   0\n---------  --  --\ncolumn 1    1   1\n"),
             "{text}"
         );
-        // Twenty rows would not fit on their side either.
+        // Thirty rows do not fit on their side either.
         let text = render_table("Wide", &header, &vec![row; 30]);
         assert!(text.starts_with("Wide\ncolumn 0  column 1"), "{text}");
     }

@@ -41,7 +41,7 @@ const ASKING: &[&str] = &[
     "expand",
     "round",
 ];
-/// What is said of a task, and hardly ever in one: these and [`BEFORE`] are found in 3 of the 8792 questions of GSM8K.
+/// Phrases about a task that a question itself hardly ever has: together with [`BEFORE`], 3 of GSM8K's 8792 questions do.
 const OF_THE_TASK: &[&str] = &[
     "let's ",
     "let’s ",
