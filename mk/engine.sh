@@ -67,9 +67,10 @@ stop_children() {
     wait || wait || true
 }
 
-# One shard. A signal is for the stage; this waits for it.
+# One shard, on a card if one is named. A signal is for the stage; this waits for it.
 shard() {
     local stage code
+    [[ -z $2 ]] || export CUDA_VISIBLE_DEVICES=$2
     trap 'kill "$stage" 2>/dev/null' TERM
     "${command[@]}" --shard "$1/$SHARDS" &
     stage=$!
@@ -92,15 +93,16 @@ free_slot() {
 
 # Each process sees one of the cards that CUDA_VISIBLE_DEVICES lists.
 run_local() {
-    local shard slot pids=() cards=()
+    local shard slot card pids=() cards=()
     trap 'stop_children; exit 143' TERM INT
     IFS=, read -ra cards <<<"${CUDA_VISIBLE_DEVICES-}"
     for shard in $(indices "$1"); do
         while ! free_slot; do
             wait -n || true
         done
-        ((${#cards[@]} == 0)) || export CUDA_VISIBLE_DEVICES=${cards[slot % ${#cards[@]}]}
-        shard "$shard" >>"$(log_of_shard "$shard")" 2>&1 &
+        card=
+        ((${#cards[@]} == 0)) || card=${cards[slot % ${#cards[@]}]}
+        shard "$shard" "$card" >>"$(log_of_shard "$shard")" 2>&1 &
         pids[slot]=$!
     done
     wait

@@ -13,7 +13,7 @@ finish() {
 
 eval "${ALPHALLM_SETUP-}" || finish $?
 
-# An array of a scheduler has its most indices. Several of them make up a stage with more shards.
+# A scheduler limits the indices of an array: a stage with more shards has several arrays, this one from SHARDS_FROM on.
 [[ -z ${SLURM_ARRAY_TASK_ID-} ]] || set -- "$@" --shard "$((SHARDS_FROM + SLURM_ARRAY_TASK_ID))/$SHARDS"
 
 # sbatch --signal sends USR1 before the time limit, scancel sends TERM. At TERM a shard ends between two parts; other stages go on

@@ -369,7 +369,7 @@ fn a_stage_is_one_line_unless_all_is_asked_for() {
     assert!(!planned(&both(&of, &["V=1"])).contains("mk/quiet.sh"));
 }
 
-/// A stage of five shards that notes the card it sees and takes a moment, and at last has none missing.
+/// A stage of five shards that fail when they are first tried, then note the card they see and take a moment.
 const STAGE: &str = r#"
 case "$*" in
 *--status*)
@@ -379,6 +379,7 @@ case "$*" in
 *--shard*)
     shard=${*##* } && shard=${shard%/5}
     sleep 0.1
+    [ -e "$0.tried.$shard" ] || { touch "$0.tried.$shard"; exit 1; }
     echo "$CUDA_VISIBLE_DEVICES" >"$0.$shard"
     ;;
 esac
@@ -402,6 +403,7 @@ fn each_process_of_the_local_engine_sees_one_of_the_cards() {
                 let file = dir.path().join(format!("stage.{shard}"));
                 let seen = std::fs::read_to_string(&file).unwrap();
                 std::fs::remove_file(file).unwrap();
+                std::fs::remove_file(dir.path().join(format!("stage.tried.{shard}"))).unwrap();
                 seen.trim().to_owned()
             })
             .collect::<Vec<_>>()
