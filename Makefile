@@ -92,6 +92,10 @@ BUILD       ?= $(if $(filter $(INSTALLED),$(BIN)),mk/installed.sh $(BIN) $(ALPHA
 endif
 build: | tracked
 	@$(BUILD)
+	@$(if $(PLANNED)$(filter-out 0,$(V)),:,$(call outputs_of,$(MAKECMDGOALS)) | mk/plan.sh $(R))
+
+# $(call outputs_of,<goals>): a command that prints the manifests of the outputs that make would make for them, in order.
+outputs_of = PLANNED=yes $(MAKE) -n --no-print-directory BUILD=: V=0 $(1) 2>/dev/null | sed -n 's|.*mk/quiet.sh \([^ ]*\) .*|\1|p'
 
 # It follows the run as long as the make that somebody called is at work.
 ifeq ($(if $(TRACK),$(MAKELEVEL)),0)
@@ -108,9 +112,8 @@ include mk/settings.mk mk/stages.mk mk/experiments.mk mk/base.mk mk/developers.m
 
 .PHONY: status estimate clean-run help
 ## status: which outputs of the run exist, and which comes next
-NEXT_OUTPUT = $(MAKE) -n --no-print-directory BUILD=: round 2>/dev/null | sed -n 's|.*mk/quiet.sh \([^ ]*\) .*|\1|p' | head -n 1
 status:
-	@mk/status.sh $(A) $(R)/logs "$$($(NEXT_OUTPUT))"
+	@mk/status.sh $(A) $(R)/logs "$$($(call outputs_of,round) | head -n 1)"
 
 ## estimate: about what a round would take: time, memory, disk; the policy answers a few seeds
 # In a folder of its own: whoever asks what a round would take has not begun the run yet.
@@ -137,4 +140,10 @@ endif
 ## help: this list
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
-	@echo; echo 'Variables: PRESET=$(PRESET) RUN=$(RUN) ROUND=$(ROUND) SEED=$(SEED) DEVICE=$(DEVICE) WORKERS=$(WORKERS) KV_MEMORY=$(KV_MEMORY) N=$(N)'
+	@echo; echo 'Variables, as they are now; README.md and docs/guide say what they mean:'
+	@$(call shown,of a run,       PRESET RUN SEED ROUND N ARM)
+	@$(call shown,models and data,INIT FAST_INIT DATA SPLITS)
+	@$(call shown,this machine,   DEVICE WORKERS KV_MEMORY)
+	@$(call shown,more machines,  SERVER SERVER_FAST ENGINE SHARDS JOBS CLUSTER)
+	@$(call shown,what is shown,  TRACK V)
+shown = echo '  $(1): $(foreach v,$(2),$(v)=$(if $(word 2,$($(v))),"$($(v))",$($(v))))'

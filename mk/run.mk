@@ -129,6 +129,12 @@ $(if $(and $(FOREIGN),$(wildcard $(P)/fast-policy.toml)),$(if $(or $(told_FAST_I
   FAST_INIT is missing: $(P) has a fast policy, for which it takes a smaller model of yours (FAST_INIT=folder with config.json))))
 $(foreach v,INIT FAST_INIT,$(if $(told_$(v)),$(if $(wildcard $($(v))/config.json),,$(error $(v)=$($(v)): there is no $($(v))/config.json))))
 
+# Not every preset says what is measured side by side.
+says = $(if $(filter $(2),$(MAKECMDGOALS)),$(if $(wildcard $(P)/$(1)),,$(error $(filter $(2),$(MAKECMDGOALS)): there is no $(P)/$(1), \
+  which says what is measured side by side; pipelines/tiny/$(1) is an example)))
+$(call says,compare.toml,compare decoders)
+$(call says,ablation.toml,ablation parts)
+
 NEEDED := seeds validation $(SPLITS)
 ifneq ($(DATA),)
 $(if $(wildcard $(P)/import.toml),,$(error DATA=$(DATA): $(P) has no import.toml, by which problems are imported))

@@ -74,7 +74,7 @@ of_before  = $(if $(filter all round report compared,$(1)),compared,$(if $(filte
 POLICY_DOES = synthesize search critique filter policy audit-of-round decoders parts $(SCRIPTS) $(if $(ARM),fresh-of-round)
 .PHONY: earlier
 earlier: | build
-	@$(MAKE) --no-print-directory BUILD=: ROUND=$(shell expr $(ROUND) - 1) $(TRIED:%=%=) $(sort $(foreach g,$(or $(MAKECMDGOALS),all),$(call of_before,$(g))))
+	@PLANNED=yes $(MAKE) --no-print-directory BUILD=: ROUND=$(shell expr $(ROUND) - 1) $(TRIED:%=%=) $(sort $(foreach g,$(or $(MAKECMDGOALS),all),$(call of_before,$(g))))
 # The + makes `make -n` run this empty recipe. Otherwise it would take the files for changed, and could not plan this round.
 $(EARLIER): earlier
 	+@

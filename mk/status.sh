@@ -2,7 +2,8 @@
 # The outputs in the folders of rounds below $1, and whether they are complete: the manifest is written last. The logs are in $2;
 # $3 is the manifest that make would make next, if any.
 set -euo pipefail
-shopt -s nullglob extglob
+shopt -s nullglob
+source "${BASH_SOURCE%/*}/times.sh"
 
 logs=$2
 
@@ -15,29 +16,39 @@ parts() {
     ((${all:-0} == 0)) || printf ', %d of %d parts' "${#made[@]}" "$all"
 }
 
-rounds=("$1"/round-*/)
-((${#rounds[@]} > 0)) || echo "$1: nothing was begun; \`make round\` begins the first round"
-for round in "${rounds[@]}"; do
-    echo "${round%/}"
-    for output in "$round"*/ "$round"critics/*/ "$round"held-out/*/; do
-        if [[ -e ${output}_MANIFEST.json ]]; then
-            printf '  %-12s %s\n' complete "${output#"$round"}"
-        elif [[ -d ${output}data || -e ${output}config.json || -e ${output}.lock ]]; then
-            printf '  %-12s %s%s\n' unfinished "${output#"$round"}" "$(parts "$output")"
-        fi
+# The updates of an unfinished training.
+updates() {
+    [[ ! -e $1metrics.jsonl ]] || sed -nE 's/.*"update":([0-9]+),"loss".*/, update \1/p' "$1metrics.jsonl" | tail -n 1
+}
+
+folder() {
+    local output manifests=("$1"*/_MANIFEST.json "$1"critics/*/_MANIFEST.json "$1"held-out/*/_MANIFEST.json)
+    echo "${1%/}"
+    # In the order in which they were finished. Without arguments, ls would list this folder.
+    ((${#manifests[@]} == 0)) || ls -tr "${manifests[@]}" | while read -r output; do
+        output=${output%_MANIFEST.json}
+        printf '  %-12s %s\n' complete "${output#"$1"}"
     done
+    for output in "$1"*/ "$1"critics/*/ "$1"held-out/*/; do
+        [[ -e ${output}_MANIFEST.json ]] || unfinished "$1" "$output"
+    done
+}
+
+unfinished() {
+    [[ -d $2data || -e $2config.json || -e $2.lock ]] || return 0
+    printf '  %-12s %s%s%s\n' unfinished "${2#"$1"}" "$(parts "$2")" "$(updates "$2")"
+}
+
+folders=("${logs%logs}world/" "$1"/round-*/)
+((${#folders[@]} > 1)) || [[ -d ${folders[0]} ]] || echo "$1: nothing was begun; \`make round\` begins the first round"
+for one in "${folders[@]}"; do
+    [[ ! -d $one ]] || folder "$one"
 done
 
-# How long a stage took when it last made this output.
-time_of() { [[ ! -e $logs/times ]] || awk -v output="$1" '$1 == output { time = $2 } END { print time }' "$logs/times"; }
-
 tell_next() {
-    local output=${1%/_MANIFEST.json} round time
+    local output=${1%/_MANIFEST.json} time
     output=${output#"${logs%/logs}/"}
-    round=$(sed -nE 's/.*round-0*([0-9]+).*/\1/p' <<<"$output")
-    if ((${round:-0} > 1)); then
-        time=$(time_of "${output/round-*([0-9])/$(printf round-%02d $((round - 1)))}")
-    fi
+    time=$(time_before "$logs/times" "$output")
     echo "next: $output${time:+, which took $time in the round before}"
 }
 

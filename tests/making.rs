@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::fs::Permissions;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -296,6 +297,50 @@ fn a_status_says_how_far_a_run_is() {
     std::fs::write(run.join("logs/times"), "round-01/sft 0:00:09\nround-01/sft 0:01:10\n").unwrap();
     let told = status();
     assert!(told.contains("next: round-02/sft, which took 0:01:10 in the round before"), "{told}");
+    let policy = run.join("round-01/policy");
+    std::fs::create_dir(&policy).unwrap();
+    std::fs::write(policy.join(".lock"), "").unwrap();
+    let metrics = "{\"elapsed_s\":1.5,\"update\":20,\"loss\":1.5}\n{\"elapsed_s\":2.5,\"update\":40,\"loss\":1.25}\n";
+    std::fs::write(policy.join("metrics.jsonl"), metrics).unwrap();
+    std::fs::create_dir_all(run.join("world/seeds")).unwrap();
+    std::fs::write(run.join("world/seeds/_MANIFEST.json"), "{}").unwrap();
+    let told = status();
+    assert!(told.contains("unfinished   policy/, update 40\n"), "{told}");
+    assert!(told.contains("run/world\n  complete     seeds/\n"), "{told}");
+}
+
+#[test]
+fn a_round_says_how_many_stages_it_has_and_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let script = |name: &str, input: &str, words: &[&str]| {
+        let mut command = Command::new(root().join("mk").join(name));
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    };
+    let of = run.to_str().unwrap();
+    let outputs = |round: &str| {
+        ["prompts", "sft"].map(|name| format!("{of}/{round}/{name}/_MANIFEST.json\n"))
+    };
+    let plan = |round| script("plan.sh", &outputs(round).concat(), &[of]);
+    let stage = |output: &str| script("quiet.sh", "", &[output.trim_end(), of, "true"]);
+    assert_eq!(script("plan.sh", "", &[of]), "", "nothing to do is not a plan");
+    assert!(!run.exists());
+    assert_eq!(plan("round-01"), format!("{of}: 2 stages to run\n"));
+    let [prompts, sft] = outputs("round-01");
+    assert!(stage(&prompts).starts_with("[1/2] round-01/prompts "));
+    assert!(stage(&sft).starts_with("[2/2] round-01/sft "));
+    let times = "round-01/prompts 0:00:50\nround-01/sft 1:59:20\n";
+    std::fs::write(run.join("logs/times"), times).unwrap();
+    let told = plan("round-02");
+    assert_eq!(told, format!("{of}: 2 stages to run, which took 2:00:10 in the round before\n"));
+    assert!(stage(&outputs("round-02")[0]).starts_with("[1/2] round-02/prompts "));
+
+    let (_dir, runs) = folder();
+    let told = planned(&[runs.as_str(), "RUN=run", "PRESET=smoke"]);
+    assert!(told.contains("mk/plan.sh"), "{told}");
 }
 
 #[test]
@@ -333,6 +378,14 @@ fn an_engine_is_known_and_has_what_it_needs() {
     // What only prints something needs no engine.
     let told = ["ENGINE=local", "SEARCH_FLAGS=--estimate", "search"];
     assert_eq!(before(&planned(&both(&of, &told)), "search"), "");
+}
+
+#[test]
+fn what_a_preset_does_not_compare_is_refused_at_once() {
+    let (_dir, runs) = folder();
+    let of = [runs.as_str(), "RUN=run", "PRESET=smoke"];
+    planned(&both(&of, &["compare"]));
+    refused(&both(&of, &["ablation"]), &["pipelines/smoke/ablation.toml", "pipelines/tiny/"]);
 }
 
 #[test]

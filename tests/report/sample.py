@@ -15,7 +15,7 @@ ASSETS = Path(__file__).resolve().parents[2] / "crates/report/assets"
 RANDOM = random.Random(1)
 NAMES = "Ana Ben Carla Deniz Emil Farah Goran Hana Ivan Jun Kofi Lena Mats Nora Omar Pia".split()
 THINGS = "apples marbles stamps books shells cards pencils eggs tickets bottles".split()
-COLUMNS = ("node_id parent_id depth text tokens logprob visits q value prm orm rollouts importance width merged "
+COLUMNS = ("node_id parent_id depth text tokens logprob visits q simulations score value prm orm rollouts importance width merged "
            "terminal stop_reason").split()
 MODELS = ["base", "control", "round 1", "round 2"]
 SPLITS = ["test", "ood-templates", "ood-chains"]
@@ -74,7 +74,7 @@ def noisy(x, spread=0.1):
 
 def tree(question, chain, size):
     """A tree of about `size` nodes: options are right steps, or slips that the critics like less."""
-    rows = [[0, None, 0, "", 0, None, 0, None, noisy(0.6), None, None, 0, 0.3, 5, 0, False, None]]
+    rows = [[0, None, 0, "", 0, None, 0, None, [], None, noisy(0.6), None, None, 0, 0.3, 5, 0, False, None]]
     good, leaves = [0], []
     texts, parents, right = {0: []}, {0: None}, {0: True}
     while len(rows) < size:
@@ -92,16 +92,17 @@ def tree(question, chain, size):
                 text = f"So we work out {text}"
         node = len(rows)
         base = 0.75 if ok else 0.3
-        rows.append([node, parent, depth, text, len(text) // 2 + 3, round(-RANDOM.expovariate(1.2), 3), 1, noisy(base),
+        score = noisy(base)
+        rows.append([node, parent, depth, text, len(text) // 2 + 3, round(-RANDOM.expovariate(1.2), 3), 1, score, [node - 1], score,
                      None if RANDOM.random() < 0.05 else noisy(base), noisy(base), noisy(base) if RANDOM.random() < 0.9 else None,
                      0 if last else 1, noisy(0.25), RANDOM.choice([4, 4, 5, 6]), RANDOM.choice([0, 0, 0, 1, 2]), last,
                      "end" if last else "newline"])
         texts[node], parents[node], right[node] = texts[parent] + [text], parent, ok
         leaves.append(node) if last else good.append(node)
         while parent is not None:
-            rows[parent][6] += 1
+            visits, q = rows[parent][6], rows[parent][7] or 0
+            rows[parent][6], rows[parent][7] = visits + 1, (visits * q + score) / (visits + 1)
             parent = parents[parent]
-    rows[0][6], rows[0][7] = size - 1, noisy(0.6, 0.05)
     solutions = []
     for rank, leaf in enumerate(leaves[:12]):
         answer = texts[leaf][-1].split()[-1]
@@ -119,8 +120,9 @@ def tree(question, chain, size):
                           "why": why, "checks": checks})
     answers = [s["answer"] for s in solutions]
     vote = max(sorted(set(answers)), key=answers.count) if answers else None
-    picks = {"vote": vote, "greedy leaf": RANDOM.choice(answers or [None]), "best q": vote, "rerank": RANDOM.choice(answers or [None])}
-    return {"question": question, "columns": COLUMNS, "nodes": rows, "solutions": solutions, "picks": picks}
+    picks = {"mcts-vote": vote, "mcts-greedy": RANDOM.choice(answers or [None]), "mcts-global": vote,
+             "mcts-rerank": RANDOM.choice(answers or [None])}
+    return {"question": question, "vote_likelihood": 0.25, "columns": COLUMNS, "nodes": rows, "solutions": solutions, "picks": picks}
 
 
 def prompts_and_trees(trees=300, more=300):
@@ -134,7 +136,7 @@ def prompts_and_trees(trees=300, more=300):
         answers = [s["answer"] for s in one["solutions"]]
         kept = sum(s["kept"] for s in one["solutions"])
         dropped = next((s["why"] for s in one["solutions"] if not s["kept"]), "no finished solution") if not kept else None
-        vote = one["picks"]["vote"]
+        vote = one["picks"]["mcts-vote"]
         prompts.append({"id": f"p{i:04}-{RANDOM.getrandbits(32):08x}", "round": 1 + i % 2, "question": one["question"],
                         "operator": ["mutate", "fresh", "combine"][i % 3], "nodes": size, "solutions": len(answers),
                         "answers": sorted(set(answers)),
@@ -271,9 +273,9 @@ def sparse():
     data = empty()
     data["run"]["name"] = "sparse"
     outcome = {"answer": None, "correct": False, "text": None, "decoder": None}
-    one = {"question": "?", "columns": COLUMNS, "picks": {"vote": None}, "nodes": [
-        [0, None, 0, "", 0, None, 0, None, None, None, None, 0, None, None, None, False, None],
-        [1, 0, 1, "", 1, None, 1, None, None, None, None, 0, None, None, None, True, None]],
+    one = {"question": "?", "columns": COLUMNS, "picks": {"mcts-vote": None}, "nodes": [
+        [0, None, 0, "", 0, None, 0, None, [], None, None, None, None, 0, None, None, None, False, None],
+        [1, 0, 1, "", 1, None, 1, None, [], None, None, None, None, 0, None, None, None, True, None]],
         "solutions": [{"leaf_id": 1, "decoder": "mcts", "rank": 0, "answer": None, "score": None, "value": None, "orm": None,
                        "agreement": None, "kept": False, "why": None, "checks": []}]}
     data.update(

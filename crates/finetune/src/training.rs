@@ -330,7 +330,7 @@ impl Log {
         match *event {
             Event::Update { update, total, loss, rate, norm, tokens, preferred } => {
                 let progress = self.progress.get_or_insert_with(|| {
-                    let (progress, done) = (Progress::new("finetune", total as u64), update - 1);
+                    let (progress, done) = (Progress::new("updates", total as u64), update - 1);
                     if done > 0 {
                         tracing::info!("going on from update {done}");
                     }

@@ -32,7 +32,7 @@ pub fn has_bf16(device: &Device) -> bool {
 pub fn gpu(backend: &str, index: usize) -> Result<Device, Error> {
     let Some(kind) = kind(backend) else {
         return Err(Error::Device(format!(
-            "no {backend} device {index}: this build has no {backend}; build with --features decoding/{backend} (docs/DEVICES.md) or \
+            "no {backend} device {index}: this build has no {backend}; build one with `make build DEVICE={backend}` (docs/DEVICES.md), or \
              use --device cpu"
         )));
     };

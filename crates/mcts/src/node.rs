@@ -67,6 +67,8 @@ pub struct Node {
     pub visits: u32,
     /// `Q`: sum of the scores backed up.
     pub total: f64,
+    /// The simulations that ended here and backed up `score`, numbered from 0 in the order of their backups.
+    pub ended: Vec<u32>,
     /// The leaf score `s`, set once; `None` at the root, and elsewhere until evaluated.
     pub score: Option<f64>,
     /// `v(s)`; `None` if the value critic was not asked.

@@ -183,6 +183,7 @@ impl Tree {
             closed: terminal || depth >= self.config.max_depth,
             visits: 0,
             total: 0.0,
+            ended: Vec::new(),
             score: None,
             value: None,
             prm: None,

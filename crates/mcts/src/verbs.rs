@@ -99,6 +99,8 @@ impl Tree {
 
     /// Adds `score` to `leaf` and all its ancestors, the root included, and counts the simulation.
     pub(crate) fn backup(&mut self, leaf: NodeId, score: f64) {
+        let simulation = self.tally.simulations;
+        self.node_mut(leaf).ended.push(simulation);
         self.tally.simulations += 1;
         let mut next = Some(leaf);
         while let Some(id) = next {

@@ -158,6 +158,28 @@ proptest! {
     }
 
     #[test]
+    fn statistics_follow_from_where_each_simulation_ended(seed: u64, config in configs()) {
+        let tree = Table::random(seed, 4, true).drive(&config);
+        let mut ends: Vec<_> =
+            tree.nodes().flat_map(|(id, node)| node.ended.iter().map(move |&at| (at, id))).collect();
+        ends.sort();
+        let simulations: Vec<u32> = ends.iter().map(|end| end.0).collect();
+        prop_assert_eq!(simulations, (0..tree.tally().simulations).collect::<Vec<_>>());
+        let mut sums = vec![(0, 0.0); tree.nodes().count()];
+        for (_, end) in ends {
+            let score = tree.node(end).score.unwrap();
+            for id in tree.path(end).into_iter().chain([NodeId::ROOT]) {
+                let (visits, total) = &mut sums[id.index()];
+                (*visits, *total) = (*visits + 1, *total + score);
+            }
+        }
+        for ((_, node), (visits, total)) in tree.nodes().zip(sums) {
+            prop_assert_eq!(node.visits, visits);
+            prop_assert!((node.total - total).abs() < 1e-9, "{} is not {}", node.total, total);
+        }
+    }
+
+    #[test]
     fn means_lie_between_the_scores_below(seed: u64, config in configs()) {
         let tree = Table::random(seed, 4, true).drive(&config);
         for (id, node) in tree.nodes() {

@@ -9,15 +9,13 @@
 
   const scores = ["q", "value", "prm", "orm", "importance"];
   const titles = { q: "Q", value: "Value", prm: "PRM", orm: "ORM", importance: "Importance" };
-  // By the names of the rules in a tree and by those of the decoders, without `mcts-`.
-  const rules = {
-    vote: "the answer with the largest sum of ORM scores",
-    greedy: "from the root, always the child with the best Q",
-    "greedy leaf": "from the root, always the child with the best Q",
-    global: "the leaf with the best Q",
-    "best q": "the leaf with the best Q",
-    rerank: "the solution with the highest ORM score",
-  };
+  /** How a decoder picks an answer from a tree. */
+  const rule = (decoder, { vote_likelihood: power }) => ({
+    "mcts-vote": `the answer with the largest sum of ORM scores${power ? `, each times the policy's probability of its solution to the power ${power}` : ""}`,
+    "mcts-greedy": "from the root, always the child with the best Q",
+    "mcts-global": "the leaf with the best Q",
+    "mcts-rerank": "the solution with the highest ORM score",
+  })[decoder];
 
   let current = null; // The open viewer: {stop}
 
@@ -27,9 +25,9 @@
   function read(json) {
     const nodes = json.nodes.map((row) => Object.fromEntries(json.columns.map((name, i) => [name, row[i]])));
     const byId = new Map();
-    nodes.forEach((node, born) => {
+    nodes.forEach((node, i) => {
       byId.set(node.node_id, node);
-      Object.assign(node, { born, children: [], solutions: [], open: true, parent: null });
+      Object.assign(node, { number: i + 1, children: [], solutions: [], open: true, parent: null });
     });
     for (const node of nodes) {
       node.parent = node.parent_id === null ? null : byId.get(node.parent_id) || null;
@@ -37,7 +35,35 @@
     }
     const solutions = json.solutions || [];
     for (const solution of solutions) byId.get(solution.leaf_id)?.solutions.push(solution);
-    return { json, nodes, byId, solutions, order: inOrder(nodes) };
+    return { json, nodes, byId, solutions, order: inOrder(nodes), ends: endsOf(nodes) };
+  }
+
+  /** The node at which each simulation ended. Every node is told in which simulation it was `born`; the root was there before. */
+  function endsOf(nodes) {
+    const ends = [];
+    for (const node of nodes) for (const simulation of node.simulations) ends[simulation] = node;
+    // A node that no simulation reached is there at the end. Children follow their parents, so this goes up.
+    for (const node of [...nodes].reverse()) {
+      const first = node.simulations.length > 0 ? node.simulations[0] : ends.length - 1;
+      node.born = node.parent ? Math.min(first, ...node.children.map((child) => child.born)) : -1;
+    }
+    return ends;
+  }
+
+  /** Gives every node the visits and the Q that it had after so many simulations, as `now`. */
+  function rewind(tree, simulations) {
+    for (const node of tree.nodes) node.now = { visits: 0, total: 0 };
+    for (const end of tree.ends.slice(0, simulations)) {
+      for (let node = end; node; node = node.parent) {
+        node.now.visits += 1;
+        node.now.total += end.score;
+      }
+    }
+    for (const node of tree.nodes) {
+      // At the end these are the search's own, without the rounding of the returns.
+      if (simulations >= tree.ends.length) node.now = { visits: node.visits, q: node.q };
+      else node.now.q = node.now.visits > 0 ? node.now.total / node.now.visits : null;
+    }
   }
 
   /** Depth first, children in the order in which they were made. A stack, since a chain may be long. */
@@ -68,7 +94,7 @@
     let at = tree.order[0];
     while (at) {
       path.push(at);
-      at = at.children.filter((child) => Number.isFinite(child.q)).reduce((best, child) => (best && best.q >= child.q ? best : child), null);
+      at = at.children.filter((child) => child.now.visits > 0).reduce((best, child) => (best && best.now.q >= child.now.q ? best : child), null);
     }
     return path;
   }
@@ -108,7 +134,7 @@
   }
 
   function spoken(node) {
-    const parts = [label(node), `${node.visits} visits`, `Q ${number(node.q, 2)}`];
+    const parts = [label(node), `${node.now.visits} visits`, `Q ${number(node.now.q, 2)}`];
     for (const solution of node.solutions) parts.push(`answer ${text(solution.answer)}, ${solution.kept ? "kept" : "dropped"}`);
     if (node.merged > 0) parts.push(`${node.merged} merged`);
     return parts.join(". ");
@@ -144,9 +170,12 @@
   }
 
   function nodeDetails(node, count) {
+    const later = (now, end) => (now === end ? now : `${now}, ${end} at the end`);
+    const critics = scores.filter((key) => key !== "q").map((key) => [titles[key], number(node[key], 3)]);
     const facts = [
-      ["Node", `${node.node_id}, made as number ${node.born + 1} of ${count}`], ["Depth", text(node.depth)],
-      ["Visits", text(node.visits)], ...scores.map((key) => [titles[key], number(node[key], 3)]),
+      ["Node", `${node.node_id}, made as number ${node.number} of ${count}`], ["Depth", text(node.depth)],
+      ["Visits", later(text(node.now.visits), text(node.visits))], ["Q", later(number(node.now.q, 3), number(node.q, 3))],
+      ["Own return", number(node.score, 3)], ...critics,
       ["Rollouts", text(node.rollouts)], ["Width", text(node.width)], ["Children", String(node.children.length)],
       ["Merged", text(node.merged)], ["Tokens", text(node.tokens)], ["Log-probability", number(node.logprob, 2)],
       ["Complete", node.terminal ? "yes" : "no"], ["Option ended by", text(node.stop_reason)],
@@ -166,55 +195,70 @@
 
   function show(id, json) {
     const tree = read(json);
-    const state = { step: tree.nodes.length, selected: null, score: "q", timer: null };
+    const last = tree.ends.length;
+    const state = { step: last, selected: null, score: "q", range: [0, 1], timer: null };
     const most = Math.max(1, ...tree.nodes.map((node) => node.visits || 0));
     const box = el("div", { class: "tree", role: "tree", "aria-label": "Search tree" });
     const detail = el("div", { class: "detail", role: "region", "aria-label": "Selected node", tabindex: "0" });
 
     function makeRow(node) {
       node.twisty = el("span", { class: "twisty", "aria-hidden": "true" }, node.children.length > 0 ? "▾" : "");
-      node.meter = el("span");
+      node.meters = [el("span"), el("span")];
       const siblings = node.parent ? node.parent.children : [node];
       node.row = el("div", {
         class: "node", role: "treeitem", tabindex: "-1", "aria-selected": "false", "aria-level": node.level + 1,
         "aria-setsize": siblings.length, "aria-posinset": siblings.indexOf(node) + 1,
-        "aria-expanded": node.children.length > 0 ? "true" : null, "aria-label": spoken(node),
+        "aria-expanded": node.children.length > 0 ? "true" : null,
       },
       el("span", { class: "text" }, node.twisty, el("bdi", { class: "label" }, label(node))),
-      el("span", { class: "badges" }, ...badges(node)),
-      meter(node.visits / most, text(node.visits)), node.meter);
+      el("span", { class: "badges" }, ...badges(node)), ...node.meters);
       node.row.style.setProperty("--level", node.level);
       node.row.node = node;
       return node.row;
     }
 
-    function drawScores() {
-      const known = tree.nodes.map((node) => node[state.score]).filter(Number.isFinite);
-      const low = Math.min(0, ...known);
-      const high = Math.max(1e-9, ...known);
-      for (const node of tree.nodes) {
-        const value = node[state.score];
-        const next = meter(Number.isFinite(value) ? (value - low) / (high - low) : 0, number(value, 2));
-        node.meter.replaceWith(next);
-        node.meter = next;
-      }
-      scoreTitle.textContent = titles[state.score];
+    /** Chooses the score in the bars. */
+    function scale(key) {
+      const known = tree.nodes.map((node) => node[key]).filter(Number.isFinite);
+      Object.assign(state, { score: key, range: [Math.min(0, ...known), Math.max(1e-9, ...known)] });
+      scoreTitle.textContent = titles[key];
     }
 
-    /** Shows the nodes made so far, except those below a closed one. */
+    /** Draws what has changed of a node's figures. */
+    function draw(node) {
+      const [low, high] = state.range;
+      const value = state.score === "q" ? node.now.q : node[state.score];
+      const drawn = `${node.now.visits} ${state.score} ${value}`;
+      if (node.drawn === drawn) return;
+      const next = [
+        meter(node.now.visits / most, text(node.now.visits)),
+        meter(Number.isFinite(value) ? (value - low) / (high - low) : 0, number(value, 2)),
+      ];
+      node.meters.forEach((old, i) => old.replaceWith(next[i]));
+      Object.assign(node, { drawn, meters: next });
+      node.row.setAttribute("aria-label", spoken(node));
+    }
+
+    /** The node at which the newest simulation shown ended; the root before the first. */
+    const newest = () => tree.ends[state.step - 1] || tree.order[0];
+
+    /** Shows the nodes made so far, except those below a closed one, with their figures of that time. */
     function refresh() {
+      rewind(tree, state.step);
       let closedAt = Infinity;
-      const newest = tree.nodes[state.step - 1];
-      const followed = new Set(state.step < tree.nodes.length ? pathTo(newest) : []);
+      const followed = new Set(state.step < last ? pathTo(newest()) : []);
+      const marked = new Set(best.checked ? bestPath(tree) : []);
       for (const node of tree.order) {
         if (node.level <= closedAt) closedAt = Infinity;
         const hide = node.born >= state.step || closedAt < node.level;
         if (node.row.hidden !== hide) node.row.hidden = hide;
         if (!hide && !node.open) closedAt = node.level;
         node.row.classList.toggle("followed", followed.has(node));
+        node.row.classList.toggle("best", marked.has(node));
+        draw(node);
       }
       slider.value = state.step;
-      position.value = `node ${state.step} of ${tree.nodes.length}`;
+      position.value = `simulation ${state.step} of ${last}`;
     }
 
     function setOpen(node, open) {
@@ -253,10 +297,9 @@
     // ---- Playback
 
     function setStep(step) {
-      state.step = Math.max(1, Math.min(tree.nodes.length, step));
-      const newest = tree.nodes[state.step - 1];
-      select(newest, false);
-      if (state.step === tree.nodes.length) stop();
+      state.step = Math.max(0, Math.min(last, step));
+      select(newest(), false);
+      if (state.step === last) stop();
     }
 
     function stop() {
@@ -266,7 +309,7 @@
     }
 
     function start() {
-      if (state.step === tree.nodes.length) setStep(1);
+      if (state.step === last) setStep(0);
       play.textContent = "Pause";
       state.timer = setInterval(() => setStep(state.step + 1), 1000 / Number(speed.value));
     }
@@ -281,11 +324,11 @@
       setStep(step());
     };
     const play = button("Play", () => (state.timer ? stop() : start()));
-    const slider = el("input", { type: "range", min: 1, max: tree.nodes.length, step: 1, value: tree.nodes.length });
+    const slider = el("input", { type: "range", min: 0, max: last, step: 1, value: last });
     slider.addEventListener("input", () => stepTo(() => Number(slider.value))());
     // It changes many times a second during playback, so it is not read out by itself.
     const position = el("output", { class: "count", "aria-live": "off" });
-    const speed = el("select", {}, ...[1, 3, 10, 50].map((rate) => el("option", { value: rate }, `${rate} nodes/s`)));
+    const speed = el("select", {}, ...[1, 3, 10, 50].map((rate) => el("option", { value: rate }, `${rate} a second`)));
     speed.value = "3";
     speed.addEventListener("change", () => {
       if (!state.timer) return;
@@ -321,13 +364,11 @@
     const score = el("select", {}, ...scores.map((key) => el("option", { value: key }, titles[key])));
     const scoreTitle = el("span");
     score.addEventListener("change", () => {
-      state.score = score.value;
-      drawScores();
+      scale(score.value);
+      refresh();
     });
     const best = el("input", { type: "checkbox" });
-    best.addEventListener("change", () => {
-      for (const node of bestPath(tree)) node.row.classList.toggle("best", best.checked);
-    });
+    best.addEventListener("change", refresh);
     const setAll = (open) => () => {
       for (const node of tree.nodes) if (node.parent) setOpen(node, open);
       // The selected node must stay visible, since the focus is on it.
@@ -407,10 +448,9 @@
       const ranked = [...tree.solutions].sort((a, b) => a.rank - b.rank);
       return [
         el("p", {}, answers.length === 1 ? "All rules pick the same answer." : `The rules disagree: ${answers.length} answers.`),
-        table("Picks", ["Rule", "Answer", ""], picks.map(([rule, answer]) => {
+        table("Picks", ["Decoder", "Answer", ""], picks.map(([decoder, answer]) => {
           const solution = ranked.find((one) => one.answer !== null && one.answer === answer && leafOf(one));
-          const how = rules[rule.toLowerCase().replace(/^mcts-/, "")] || "";
-          return [el("span", {}, rule, el("span", { class: "facts block" }, how)), el("bdi", {}, text(answer)),
+          return [el("span", {}, decoder, el("span", { class: "facts block" }, rule(decoder, json))), el("bdi", {}, text(answer)),
             solution ? button("Show", () => goTo(leafOf(solution)), "Show the best solution with this answer") : ""];
         })),
       ];
@@ -431,11 +471,11 @@
     viewer.replaceChildren(
       el("div", { class: "head" }, title, button("Close", close)),
       el("blockquote", {}, el("bdi", {}, json.question)),
-      el("p", {}, "Nodes are in the order in which the search made them. Play shows them one by one; the line at the left marks the path from the root to the newest. Visits and scores are those at the end of the search. Arrow keys walk the tree, Enter opens and closes a node."),
+      el("p", {}, "Play shows the search simulation by simulation, with the visits and the Q of that time; the line at the left marks the path of the newest one. Importance is that at the end of the search. Arrow keys walk the tree, Enter opens and closes a node."),
       el("div", { class: "controls", role: "group", "aria-label": "Playback" },
-        button("First", stepTo(() => 1)), button("Back", stepTo(() => state.step - 1)), play,
-        button("Forward", stepTo(() => state.step + 1)), button("Last", stepTo(() => tree.nodes.length)),
-        labelled("Newest node shown", slider), labelled("Speed", speed), position),
+        button("First", stepTo(() => 0)), button("Back", stepTo(() => state.step - 1)), play,
+        button("Forward", stepTo(() => state.step + 1)), button("Last", stepTo(() => last)),
+        labelled("Simulations shown", slider), labelled("Speed", speed), position),
       el("div", { class: "controls", role: "group", "aria-label": "View" },
         labelled("Find in the tree", query), button("Next match", () => nextMatch(false)), found,
         labelled("Score in the bars", score), el("label", { class: "inline" }, best, "Mark the path of best Q"),
@@ -447,7 +487,7 @@
     const head = el("div", { class: "node columns-head", "aria-hidden": "true" },
       el("span", { class: "text" }, "Option"), el("span", { class: "badges" }), el("span", {}, "Visits"), scoreTitle);
     box.append(head, ...tree.order.map(makeRow));
-    drawScores();
+    scale("q");
     select(tree.order[0], false);
     viewer.hidden = false;
     return { stop, title };

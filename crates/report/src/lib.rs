@@ -116,7 +116,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let html = page.render(&rounds.trees)?;
     dataset::write_file(&args.out, html.as_bytes())?;
     tracing::info!("{} has {:.1} MB", args.out.display(), html.len() as f64 / 1e6);
-    stage::print_table("", &["report"], &[vec![args.out.display().to_string()]])
+    stage::print_table(
+        "",
+        &["open this page in a browser"],
+        &[vec![args.out.display().to_string()]],
+    )
 }
 
 fn head(args: &Args, outputs: &Outputs) -> Run {

@@ -13,6 +13,7 @@ use stage::{Failure, Preset, ResultExt};
 use crate::Args;
 use crate::outputs::Outputs;
 use crate::problems::evenly;
+use crate::settings;
 use crate::trees::{self, Judged, Tree};
 
 /// How many prompts are listed for each tree that is shown.
@@ -26,6 +27,8 @@ pub(crate) struct Rounds {
     pub(crate) prompts: Vec<Prompted>,
     pub(crate) trees: Vec<Tree>,
     pub(crate) sampled: Sampled,
+    /// The power of the policy's probability in the vote, as the preset's searches have it.
+    likelihood: f64,
 }
 
 /// How many of the searched prompts and trees the page has.
@@ -167,7 +170,8 @@ fn reason(criterion: &str) -> &'static str {
 pub(crate) fn read(args: &Args, outputs: &Outputs) -> Result<Rounds, Failure> {
     let config = args.filter.as_deref().map(|path| stage::load::<FilterConfig>(path, &[]));
     let config = config.transpose()?;
-    let mut rounds = Rounds::default();
+    let likelihood = settings::vote_likelihood(&args.preset)?;
+    let mut rounds = Rounds { likelihood, ..Rounds::default() };
     for (number, examples) in (1..).zip(&args.examples) {
         let Some(manifest) = outputs.manifest(examples) else {
             tracing::warn!("{}: no output of this run is there", examples.display());
@@ -344,9 +348,10 @@ impl Rounds {
             let nodes = part.nodes.chunk_by(|a, b| a.prompt_id == b.prompt_id);
             let nodes =
                 nodes.into_iter().find(|nodes| nodes[0].prompt_id == *id).unwrap_or_default();
-            self.prompts.push(prompted(round, &judged, nodes));
+            self.prompts.push(prompted(round, &judged, nodes, self.likelihood));
             if !nodes.is_empty() {
-                self.trees.push(Tree::new(&trajectories[0].prompt, nodes, &judged));
+                let question = &trajectories[0].prompt;
+                self.trees.push(Tree::new(question, nodes, &judged, self.likelihood));
             }
         }
         Ok(())
@@ -371,7 +376,12 @@ impl Part {
     }
 }
 
-fn prompted(round: &Round<'_>, judged: &[Judged<'_>], nodes: &[NodeRow]) -> Prompted {
+fn prompted(
+    round: &Round<'_>,
+    judged: &[Judged<'_>],
+    nodes: &[NodeRow],
+    likelihood: f64,
+) -> Prompted {
     let first = judged[0].trajectory;
     let question = round.questions.get(&first.prompt_id);
     let kept = judged.iter().filter(|one| one.kept).count();
@@ -385,7 +395,7 @@ fn prompted(round: &Round<'_>, judged: &[Judged<'_>], nodes: &[NodeRow]) -> Prom
         nodes: (!nodes.is_empty()).then_some(nodes.len()),
         solutions: judged.len(),
         answers: judged.iter().filter_map(|one| one.trajectory.answer.clone()).collect(),
-        vote: trees::vote(judged).map(|(answer, share)| Vote { answer, share }),
+        vote: trees::vote(judged, likelihood).map(|(answer, share)| Vote { answer, share }),
         greedy: trees::greedy(nodes, judged),
         kept,
         dropped: if kept == 0 { dropped } else { None },

@@ -30,6 +30,15 @@ pub(crate) fn changes(preset: &Path) -> Result<Vec<Change>, Failure> {
     Ok(all)
 }
 
+/// The `vote_likelihood` of a preset's searches; 0, the paper's, if it has no tree.
+pub(crate) fn vote_likelihood(preset: &Path) -> Result<f64, Failure> {
+    let path = preset.join("tree.toml");
+    if !path.exists() {
+        return Ok(0.0);
+    }
+    Ok(stage::merged(&path)?.get("vote_likelihood").and_then(Value::as_float).unwrap_or(0.0))
+}
+
 fn of_file(path: &Path) -> Result<Vec<Change>, Failure> {
     let text = std::fs::read_to_string(path).or_io(path.display())?;
     let own: Table = text.parse().or_config(path.display())?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The columns of a node, in their order.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 19] = [
     "node_id",
     "parent_id",
     "depth",
@@ -16,6 +16,8 @@ const COLUMNS: [&str; 17] = [
     "logprob",
     "visits",
     "q",
+    "simulations",
+    "score",
     "value",
     "prm",
     "orm",
@@ -36,7 +38,9 @@ pub(crate) struct Tree {
     #[serde(skip)]
     pub(crate) id: String,
     question: String,
-    columns: [&'static str; 17],
+    columns: [&'static str; 19],
+    /// The power of the policy's probability in the vote.
+    vote_likelihood: f64,
     /// In the order in which the search made them.
     nodes: Vec<Value>,
     solutions: Vec<Solution>,
@@ -74,17 +78,23 @@ pub(crate) struct Judged<'a> {
 
 impl Tree {
     /// The tree of a prompt. `nodes` are all of its nodes by their ids, `solutions` all of its solutions.
-    pub(crate) fn new(question: &str, nodes: &[NodeRow], solutions: &[Judged<'_>]) -> Self {
+    pub(crate) fn new(
+        question: &str,
+        nodes: &[NodeRow],
+        solutions: &[Judged<'_>],
+        likelihood: f64,
+    ) -> Self {
         Self {
             id: nodes.first().map(|node| node.prompt_id.clone()).unwrap_or_default(),
             question: question.to_owned(),
             columns: COLUMNS,
+            vote_likelihood: likelihood,
             nodes: nodes.iter().map(row).collect(),
             picks: BTreeMap::from([
-                ("vote", vote(solutions).map(|(answer, _)| answer)),
-                ("greedy leaf", greedy(nodes, solutions)),
-                ("best q", best(solutions, |one| one.trajectory.q)),
-                ("rerank", best(solutions, |one| Some(one.critique?.outcome_reward))),
+                ("mcts-vote", vote(solutions, likelihood).map(|(answer, _)| answer)),
+                ("mcts-greedy", greedy(nodes, solutions)),
+                ("mcts-global", best(solutions, |one| one.trajectory.q)),
+                ("mcts-rerank", best(solutions, |one| Some(one.critique?.outcome_reward))),
             ]),
             solutions: solutions.iter().map(solution).collect(),
         }
@@ -120,6 +130,8 @@ fn row(node: &NodeRow) -> Value {
         short(node.logprob),
         node.visits,
         short(node.q),
+        node.simulations,
+        short(node.score),
         short(node.value),
         short(node.prm),
         short(node.orm),
@@ -156,12 +168,15 @@ fn solution(one: &Judged<'_>) -> Solution {
     }
 }
 
-/// The answer with the largest sum of outcome rewards, and its share of all.
-pub(crate) fn vote(solutions: &[Judged<'_>]) -> Option<(String, f64)> {
+/// The answer with the largest sum of weights, and its share of all. A solution weighs its outcome reward times the policy's
+/// probability of it to the power `likelihood`.
+pub(crate) fn vote(solutions: &[Judged<'_>], likelihood: f64) -> Option<(String, f64)> {
     let mut sums = BTreeMap::<&str, f64>::new();
     for Judged { trajectory, critique, .. } in solutions {
         if let (Some(answer), Some(critique)) = (&trajectory.answer, critique) {
-            *sums.entry(answer).or_default() += f64::from(critique.outcome_reward);
+            let logprob = trajectory.logprob.map_or(0.0, f64::from);
+            let weight = f64::from(critique.outcome_reward) * (likelihood * logprob).exp();
+            *sums.entry(answer).or_default() += weight;
         }
     }
     let all: f64 = sums.values().sum();
@@ -214,6 +229,22 @@ mod tests {
     }
 
     #[test]
+    fn a_vote_weighs_what_the_policy_would_rather_write() {
+        let unlikely = Trajectory { logprob: Some(-8.0), ..trajectory("7", 1, 0.5) };
+        let likely = Trajectory { logprob: Some(-2.0), ..trajectory("8", 2, 0.5) };
+        let critiques = [0.8, 0.4].map(critique);
+        let of = |trajectory, critique| Judged {
+            trajectory,
+            critique: Some(critique),
+            kept: false,
+            why: None,
+        };
+        let judged = [of(&unlikely, &critiques[0]), of(&likely, &critiques[1])];
+        assert_eq!(vote(&judged, 0.0).unwrap().0, "7");
+        assert_eq!(vote(&judged, 0.25).unwrap().0, "8");
+    }
+
+    #[test]
     fn every_rule_picks_by_its_own_figure() {
         // The root's better child ends in 7, the best leaf in 8, the best judged one in 9, and most agree on 7.
         let nodes = [
@@ -242,20 +273,21 @@ mod tests {
                 why: None,
             })
             .collect();
-        let tree = Tree::new("?", &nodes, &judged);
+        let tree = Tree::new("?", &nodes, &judged, 0.0);
         let picks = tree.picks.iter().map(|(rule, answer)| (*rule, answer.as_deref().unwrap()));
-        let expected = [("best q", "8"), ("greedy leaf", "7"), ("rerank", "9"), ("vote", "7")];
+        let expected =
+            [("mcts-global", "8"), ("mcts-greedy", "7"), ("mcts-rerank", "9"), ("mcts-vote", "7")];
         assert_eq!(picks.collect::<Vec<_>>(), expected);
-        assert!((vote(&judged).unwrap().1 - 0.5).abs() < 1e-6);
+        assert!((vote(&judged, 0.0).unwrap().1 - 0.5).abs() < 1e-6);
         assert_eq!(tree.nodes[1].as_array().unwrap().len(), COLUMNS.len());
         let named = tree.named();
         let second = &named["nodes"][1];
-        assert_eq!((&named["prompt_id"], &named["picks"]["vote"]), (&json!("p"), &json!("7")));
+        assert_eq!((&named["prompt_id"], &named["picks"]["mcts-vote"]), (&json!("p"), &json!("7")));
         assert_eq!(
             (&second["node_id"], &second["parent_id"], &second["q"]),
             (&json!(1), &json!(0), &json!(0.7))
         );
-        let empty = Tree::new("?", &nodes, &[]);
+        let empty = Tree::new("?", &nodes, &[], 0.0);
         assert!(empty.picks.values().all(Option::is_none));
     }
 }

@@ -1,8 +1,9 @@
 //! Search trees, with one row per node. All rows of a tree are in the same part.
 
 table! {
-    /// A node of a search tree: the state after an option, with the statistics the search ended with.
-    pub struct NodeRow = "nodes" version 1, key (prompt_id, node_id), check older_parent;
+    /// A node of a search tree: the state after an option, with the statistics the search ended with. Those after any earlier
+    /// simulation follow from `simulations` and `score`.
+    pub struct NodeRow = "nodes" version 2, key (prompt_id, node_id), check older_parent;
 
     /// The prompt searched; one tree per prompt.
     pub prompt_id: String,
@@ -22,6 +23,10 @@ table! {
     pub visits: i32,
     /// Mean return of those simulations.
     pub q: Option<f32>,
+    /// The simulations that ended here, numbered from 0 over the tree. Each is counted in `visits` of this node and of all above it.
+    pub simulations: Vec<i32>,
+    /// The return of each simulation that ended here; null where none did.
+    pub score: Option<f32>,
     /// The value function's estimate of the state.
     pub value: Option<f32>,
     /// The process reward of the option.

@@ -85,7 +85,7 @@ fn numbers_that_are_not_finite_are_refused_at_any_depth() {
     let node = |q| NodeRow { q, ..NodeRow::default() };
     assert_eq!(
         to_batch(&[node(None), node(Some(f32::NAN))]).unwrap_err().to_string(),
-        format!("row 1 of nodes@1: column `{}` is not a finite number", nodes::col::q)
+        format!("row 1 of nodes@2: column `{}` is not a finite number", nodes::col::q)
     );
     let critique = Critique {
         values: vec![0.0, f32::INFINITY],

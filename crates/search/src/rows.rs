@@ -27,6 +27,8 @@ pub(crate) fn nodes(question: &Question<'_>, tree: &Tree, round: i32) -> Vec<Nod
         logprob: node.action.as_ref().map(|a| a.logprob),
         visits: node.visits as i32,
         q: mean(node),
+        simulations: node.ended.iter().map(|&simulation| simulation as i32).collect(),
+        score: node.score.map(|score| score as f32),
         value: node.value.map(|v| v as f32),
         prm: node.prm.map(|v| v as f32),
         orm: node.orm.map(|v| v as f32),

@@ -126,7 +126,7 @@ fn another_table_is_refused() {
     let dir = dataset();
     assert_eq!(
         message(Dataset::<NodeRow>::open(dir.path()), dir.path()),
-        "DIR holds prompts@2, but nodes@1 is needed; pass another directory, or write it again with this version"
+        "DIR holds prompts@2, but nodes@2 is needed; pass another directory, or write it again with this version"
     );
     let files = dataset::Files::open(dir.path());
     assert!(message(files, dir.path()).starts_with("DIR holds prompts@2, but files@1 is needed"));
