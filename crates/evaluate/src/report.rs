@@ -37,7 +37,7 @@ pub use priced::DecoderCost;
 use std::fmt;
 use std::str::FromStr;
 
-use schema::Evaluation;
+use schema::Outcome;
 use serde::Serialize;
 
 use crate::compare::{Lacking, Paired};
@@ -51,7 +51,7 @@ pub struct ModelRun {
     /// The model's name, the same in all seeds.
     pub model: String,
     /// Its answers.
-    pub rows: Vec<Evaluation>,
+    pub rows: Vec<Outcome>,
 }
 
 /// The pairs, splits and plots that a report should contain.

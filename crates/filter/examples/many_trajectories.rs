@@ -1,5 +1,5 @@
-//! Writes trajectories and their critiques as a search of many prompts would, ten of each, and the prompts with answers, to measure
-//! what reads them.
+//! Writes trajectories and their critiques as a search of many prompts would, ten of each, and the prompts with answers. With them,
+//! the answers of two models to the same problems by ten decoders each. To measure what reads such tables.
 //!
 //! ```text
 //! cargo run --release -p filter --example many_trajectories -- FOLDER [PROMPTS]
@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use dataset::{Begin, Mode, Output, Recipe, chunk};
-use schema::{Check, Critique, Prompt, Table, TextOption, Trajectory};
+use schema::{Check, Critique, Evaluation, Prompt, Table, TextOption, Trajectory};
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -21,7 +21,9 @@ fn main() -> Result<(), Failed> {
     let folder = Path::new(&folder);
     write(&folder.join("trajectories"), prompts, EACH, trajectory)?;
     write(&folder.join("critiques"), prompts, EACH, critique)?;
-    write(&folder.join("problems"), prompts, 1, |prompt, _| problem(prompt))
+    write(&folder.join("problems"), prompts, 1, |prompt, _| problem(prompt))?;
+    write(&folder.join("base"), prompts, EACH, |prompt, decoder| answer(prompt, decoder, 3))?;
+    write(&folder.join("round-1"), prompts, EACH, |prompt, decoder| answer(prompt, decoder, 4))
 }
 
 /// Writes so many rows of each prompt.
@@ -96,6 +98,25 @@ fn problem(prompt: usize) -> Prompt {
         source: "example".to_owned(),
         split: "test".to_owned(),
         ..Prompt::default()
+    }
+}
+
+/// An answer that is right for `of_ten` problems of ten.
+fn answer(prompt: usize, decoder: usize, of_ten: usize) -> Evaluation {
+    let (correct, target) = ((prompt * 7 + decoder) % 10 < of_ten, prompt.to_string());
+    let answer = Some(if correct { target.clone() } else { "0".to_owned() });
+    Evaluation {
+        task: "example".to_owned(),
+        split: "test".to_owned(),
+        prompt_id: prompt_id(prompt),
+        decoder: format!("sample@{}", decoder + 1),
+        prediction: answer.clone(),
+        answer,
+        target,
+        correct,
+        tokens: Some(42),
+        completion: Some(trajectory(prompt, decoder).completion),
+        ..Evaluation::default()
     }
 }
 

@@ -38,3 +38,25 @@ table! {
     /// The round measured.
     pub round: i32,
 }
+
+view! {
+    /// Whether an answer is right, and what it cost: all that a comparison needs. The texts are by far the most of a row.
+    pub struct Outcome of Evaluation {
+        /// The task's name.
+        pub task: String,
+        /// The test set within the task.
+        pub split: String,
+        /// The problem.
+        pub prompt_id: String,
+        /// How it was answered.
+        pub decoder: String,
+        /// The gold answer.
+        pub target: String,
+        /// Whether the answer equals the target.
+        pub correct: bool,
+        /// Tokens generated for the problem.
+        pub tokens: Option<i32>,
+        /// Nodes of the search tree; null without one.
+        pub nodes: Option<i32>,
+    }
+}

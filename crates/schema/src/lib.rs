@@ -34,7 +34,7 @@ pub use corpus::CorpusText;
 pub use critiques::{Check, CriticModels, Critique};
 pub use drafts::DraftRow;
 pub use error::Error;
-pub use evaluations::Evaluation;
+pub use evaluations::{Evaluation, Outcome};
 pub use export::{all, describe, dictionary, type_name};
 pub use labels::Label;
 pub use nodes::NodeRow;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use dataset::Dataset;
-use schema::Evaluation;
+use schema::{Evaluation, Outcome};
 use stage::{Failure, ResultExt, print_json, print_table};
 
 use super::text::Page;
@@ -69,7 +69,7 @@ pub fn run(args: CompareArgs) -> Result<(), Failure> {
     let mut models = Vec::new();
     for run in &runs {
         let dataset = Dataset::<Evaluation>::open(&run.dir)?.require_rows()?;
-        models.push((run.label.clone(), dataset.rows()?));
+        models.push((run.label.clone(), dataset.view::<Outcome>()?));
     }
     let mut comparison = compare(&models, &against)?;
     for run in runs.iter().filter(|_| costs) {

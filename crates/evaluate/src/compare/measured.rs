@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schema::Evaluation;
+use schema::Outcome;
 
 use super::{Error, Paired};
 use crate::rank::Rank;
@@ -13,7 +13,7 @@ use crate::stats::{Pairs, mean};
 pub(crate) type TestSet<'a> = (&'a str, Rank<'a>);
 
 /// The answers of one decoder, by problem id.
-type Answers<'a> = BTreeMap<&'a str, &'a Evaluation>;
+type Answers<'a> = BTreeMap<&'a str, &'a Outcome>;
 
 /// All measurements of one model.
 pub(crate) struct Model<'a> {
@@ -37,7 +37,7 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// No rows, or several answers of a decoder to one problem.
-    pub(crate) fn of(label: String, rows: &'a [Evaluation]) -> Result<Self, Error> {
+    pub(crate) fn of(label: String, rows: &'a [Outcome]) -> Result<Self, Error> {
         if rows.is_empty() {
             return Err(Error::NoRows { label });
         }
@@ -126,7 +126,7 @@ impl<'a> Cell<'a> {
     }
 
     /// The mean of a count over the problems where it is recorded.
-    fn average(&self, count: impl Fn(&Evaluation) -> Option<i32>) -> Option<f64> {
+    fn average(&self, count: impl Fn(&Outcome) -> Option<i32>) -> Option<f64> {
         let counts = self.answers.values().filter_map(|row| count(row));
         mean(&counts.map(f64::from).collect::<Vec<_>>())
     }

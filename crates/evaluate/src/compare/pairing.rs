@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use schema::Evaluation;
+use schema::Outcome;
 
 use super::measured::{Cell, Model, TestSet, paired};
 use super::{Comparison, Error, Lacking, Rival, Row, Split, conclusion};
@@ -14,7 +14,7 @@ use crate::stats::wilson;
 ///
 /// # Errors
 /// No models, repeated or unknown labels, and measurements that cannot be paired.
-pub fn compare(models: &[(String, Vec<Evaluation>)], against: &str) -> Result<Comparison, Error> {
+pub fn compare(models: &[(String, Vec<Outcome>)], against: &str) -> Result<Comparison, Error> {
     check_labels(models, against)?;
     let models: Vec<Model<'_>> = models
         .iter()
@@ -26,7 +26,7 @@ pub fn compare(models: &[(String, Vec<Evaluation>)], against: &str) -> Result<Co
     Ok(Comparison { against: against.to_owned(), splits: splits.collect::<Result<_, _>>()? })
 }
 
-fn check_labels(models: &[(String, Vec<Evaluation>)], against: &str) -> Result<(), Error> {
+fn check_labels(models: &[(String, Vec<Outcome>)], against: &str) -> Result<(), Error> {
     if models.is_empty() {
         return Err(Error::NoModels);
     }

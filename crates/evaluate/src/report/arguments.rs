@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use dataset::Dataset;
-use schema::Evaluation;
+use schema::{Evaluation, Outcome};
 use stage::{Failure, ResultExt, print_json, print_table};
 
 use super::folder::BySeed;
@@ -132,7 +132,7 @@ fn of_seeds<T>(
 
 fn read(run: SeedRun) -> Result<ModelRun, Failure> {
     let SeedRun { seed, model } = run;
-    let rows = Dataset::<Evaluation>::open(&model.dir)?.require_rows()?.rows()?;
+    let rows = Dataset::<Evaluation>::open(&model.dir)?.require_rows()?.view::<Outcome>()?;
     Ok(ModelRun { seed, model: model.label, rows })
 }
 

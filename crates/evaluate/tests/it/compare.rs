@@ -5,20 +5,20 @@ use std::path::Path;
 use crate::support::{rows, write};
 use clap::Parser;
 use evaluate::compare::{self, CompareArgs, Comparison, Error, Row, render};
-use schema::Evaluation;
+use schema::Outcome;
 use stage::{Exit, Failure};
 
 /// `n` problems from problem 0 on, the first `right` of them answered correctly.
-fn greedy(split: &str, right: usize, n: usize) -> Vec<Evaluation> {
+fn greedy(split: &str, right: usize, n: usize) -> Vec<Outcome> {
     rows(split, "greedy", 0, &("x".repeat(right) + &".".repeat(n - right)))
 }
 
-fn model(label: &str, rows: Vec<Evaluation>) -> (String, Vec<Evaluation>) {
+fn model(label: &str, rows: Vec<Outcome>) -> (String, Vec<Outcome>) {
     (label.to_owned(), rows)
 }
 
 /// A control with 5 of 20 right, a base with 4 and a round 1 with 15; the search of round 1 has 8 of its first 10.
-fn small() -> Vec<(String, Vec<Evaluation>)> {
+fn small() -> Vec<(String, Vec<Outcome>)> {
     let mut round = greedy("test", 15, 20);
     round.extend(rows("test", "mcts-vote", 0, "xxxxxxxx.."));
     vec![
@@ -33,7 +33,7 @@ fn find<'a>(found: &'a Comparison, model: &str, decoder: &str) -> &'a Row {
     found.splits[0].rows.iter().find(is_it).unwrap()
 }
 
-fn refusal(models: &[(String, Vec<Evaluation>)], against: &str) -> Error {
+fn refusal(models: &[(String, Vec<Outcome>)], against: &str) -> Error {
     compare::compare(models, against).unwrap_err()
 }
 
@@ -103,7 +103,7 @@ fn a_search_is_compared_with_samples_that_are_picked_from_in_its_way_at_equal_to
     let mut samples = |kind: &str, right: [&str; 3]| {
         for (count, right) in [4, 8, 16].into_iter().zip(right) {
             let answers = rows("test", &format!("{kind}@{count}"), 0, right);
-            let priced = |row| Evaluation { tokens: Some(25 * count), ..row };
+            let priced = |row| Outcome { tokens: Some(25 * count), ..row };
             all.extend(answers.into_iter().map(priced));
         }
     };
@@ -112,7 +112,7 @@ fn a_search_is_compared_with_samples_that_are_picked_from_in_its_way_at_equal_to
     samples("orm-vote", ["xxxx......", "xxxxxxx...", "xxxxxxxxx."]);
     samples("self-consistency", [".........."; 3]);
     let mut search = |decoder: &str, tokens: i32, right: &str| {
-        let priced = |row| Evaluation { tokens: Some(tokens), ..row };
+        let priced = |row| Outcome { tokens: Some(tokens), ..row };
         all.extend(rows("test", decoder, 0, right).into_iter().map(priced));
     };
     search("mcts-vote", 150, "xxxxxx....");
@@ -220,7 +220,7 @@ fn another_gold_answer_is_another_problem() {
 #[test]
 fn two_answers_to_a_problem_are_refused() {
     let mut twice = greedy("test", 1, 2);
-    twice.push(Evaluation { sample: 1, ..twice[0].clone() });
+    twice.push(twice[0].clone());
     let error = refusal(&[model("a", twice)], "a");
     assert!(
         error.to_string().starts_with("`a` has more than one answer to problem p000"),
