@@ -1,5 +1,5 @@
 # What experiments need beside rounds: the files are here, what is done with them over rounds, seeds and arms is in experiments/.
-SCRIPTS := audit fresh compare ablation
+SCRIPTS := audit fresh compare ablation pick
 
 # The round of the policy that decoders are compared with.
 OF ?= 0
@@ -8,12 +8,13 @@ OF ?= 0
 passed = $(foreach v,$(1),$(if $(call given,$(v)),$(v)='$($(v))'))
 IN_RUN := R='$(R)' ARM='$(ARM)' BIN='$(BIN)' ON='$(ON)'
 
-.PHONY: compare ablation audit fresh results decoders parts audit-of-round fresh-of-round
+.PHONY: compare ablation audit fresh pick results decoders parts audit-of-round trees-of-round fresh-of-round
 # In one call they come after the rest, and one after the other: each calls make on the same rounds.
 $(filter $(SCRIPTS),$(MAKECMDGOALS)): | $(filter-out $(SCRIPTS),$(MAKECMDGOALS))
 fresh: | $(filter audit,$(MAKECMDGOALS))
 compare: | $(filter audit fresh,$(MAKECMDGOALS))
 ablation: | $(filter audit fresh compare,$(MAKECMDGOALS))
+pick: | $(filter audit fresh compare ablation,$(MAKECMDGOALS))
 
 # The + has scripts run where make only plans: they plan, too.
 ## compare: all decoders side by side at equal tokens, of the policy of round OF=0, on ON=test
@@ -32,6 +33,10 @@ audit:
 fresh:
 	+@experiments/fresh.sh ROUND=$(ROUND)
 
+## pick: judges of solutions, and ways to pick an answer, on the trees that round ROUND=1 would make of ON=validation
+pick:
+	+@experiments/pick.sh R='$(R)' ARM='$(ARM)' BIN='$(BIN)' ROUND=$(ROUND) $(call passed,ON)
+
 ## results: N=1 rounds of each of SEEDS='0 1 2', and of every arm, and all decoders, then their tables and plots, in docs/results
 results:
 	+@experiments/results.sh PRESET='$(PRESET)' RUNS='$(RUNS)' BIN='$(BIN)' N=$(N) OF=$(OF) ON='$(ON)' $(call passed,P SEEDS ARMS ARM_N TABLES RESULTS MEASURED)
@@ -40,6 +45,9 @@ results:
 # What the round's filter keeps of the problems of the split ON, beside their answers: nothing learns from it.
 AUDITED := $(THIS)/audit-$(ON)
 audit-of-round: $(AUDITED)/audit.json $(if $(wildcard $(P)/confidence.toml),$(AUDITED)/quality/$(M))
+
+# The trees alone, for `evaluate pick`.
+trees-of-round: $(AUDITED)/critiques/$(M)
 
 $(AUDITED)/trajectories/$(M): $(SEARCHING) $(R)/world/$(ON)/$(M) $(BEFORE)/policy/$(M) $(FAST)/$(M) $(call critics_in,$(JUDGES)/critics) | build
 	$(call search_with,$(R)/world/$(ON),$(BEFORE)/policy,$(ROUND),$(AUDITED))

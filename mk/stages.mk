@@ -71,7 +71,7 @@ EARLIER := $(WORLD) $(SPLITS:%=$(R)/fresh-world/%/$(M)) $(addsuffix /$(M),$(sort
   $(if $(SAMPLED),$(PAST:%=$(A)/round-%/control-labels/$(M)))
 # The goal of that call, by the goal of this one: the whole round, its measured policy, its policy alone, or policy and control.
 of_before  = $(if $(filter all round report compared,$(1)),compared,$(if $(filter measured,$(1)),measured,$(if $(filter $(POLICY_DOES),$(1)),policy,finetune)))
-POLICY_DOES = synthesize search critique filter policy audit-of-round decoders parts $(SCRIPTS) $(if $(ARM),fresh-of-round)
+POLICY_DOES = synthesize search critique filter policy audit-of-round trees-of-round decoders parts $(SCRIPTS) $(if $(ARM),fresh-of-round)
 .PHONY: earlier
 earlier: | build
 	@PLANNED=yes $(MAKE) --no-print-directory BUILD=: ROUND=$(shell expr $(ROUND) - 1) $(TRIED:%=%=) $(sort $(foreach g,$(or $(MAKECMDGOALS),all),$(call of_before,$(g))))

@@ -568,7 +568,7 @@ fn an_output_is_made_from_the_files_that_its_settings_extend() {
 
 #[test]
 fn an_experiment_says_what_it_is_and_plans_where_make_plans() {
-    for name in ["results", "compare", "ablation", "fresh", "audit"] {
+    for name in ["results", "compare", "ablation", "fresh", "audit", "pick"] {
         let script = root().join(format!("experiments/{name}.sh"));
         let help = Command::new(&script).arg("--help").output().unwrap();
         let said = String::from_utf8(help.stdout).unwrap();

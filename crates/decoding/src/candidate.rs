@@ -47,14 +47,14 @@ pub(crate) fn worth(finished: bool, answer: Option<&str>, outcome: Option<f64>) 
 }
 
 /// Index of the solution with the highest weight.
-pub(crate) fn heaviest(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
+pub fn heaviest(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
     let scored: Vec<(usize, f64)> =
         solutions.iter().map(|(_, weight)| *weight).enumerate().collect();
     mcts::rerank(&scored)
 }
 
 /// Index of the heaviest solution of the answer with the largest total weight.
-pub(crate) fn elected(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
+pub fn elected(solutions: &[(Option<&str>, f64)]) -> Option<usize> {
     let votes: Vec<(&str, f64)> =
         solutions.iter().filter_map(|(answer, weight)| Some(((*answer)?, *weight))).collect();
     let winner = mcts::weighted_vote(&votes)?;

@@ -4,6 +4,7 @@
 //! - `evaluate compare` puts several models side by side, with intervals and paired tests.
 //! - `evaluate report` does the same over several seeds, with tables and plots.
 //! - `evaluate audit` grades the solutions that a filter kept.
+//! - `evaluate pick` compares judges, and rules that pick an answer, on trees that are there.
 //! - `evaluate check` compares a device with the CPU.
 //! - `evaluate estimate` says about what a round would take.
 //!
@@ -18,6 +19,7 @@ mod cost;
 mod decoder;
 mod estimate;
 mod format;
+mod pick;
 mod rank;
 pub mod report;
 pub mod results;
@@ -46,6 +48,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Grade the solutions that a filter kept for problems with known answers.
     Audit(audit::Args),
+    /// Compare judges of solutions, and ways to pick one, on the trees of a search.
+    Pick(pick::Args),
     /// Compare the results of a model on a device with those on the CPU.
     Check(check::Args),
     /// Say about what a round would take: time, memory, disk. The policy answers a few of the seeds.
@@ -62,6 +66,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Command::Compare(args) => compare::run(args),
         Command::Report(args) => report::run(args),
         Command::Audit(args) => audit::run(&args),
+        Command::Pick(args) => pick::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Estimate(args) => estimate::run(&args),
     }
