@@ -41,7 +41,7 @@ struct Found {
     /// Their share of all problems in percent, with the Wilson interval.
     accuracy: Interval,
     /// Their share of the problems with a right solution, in percent; null if there are none.
-    found: Option<f64>,
+    of_covered: Option<f64>,
     /// The same problems by the rule compared with; null for that rule itself.
     paired: Option<Paired>,
     /// The same with smaller trees; empty without the nodes.
@@ -76,7 +76,7 @@ impl Figures {
         })?;
         let other = right_at(solutions, Some(*reference), u64::MAX);
         let covered = count(&right_at(solutions, None, u64::MAX));
-        let steps = if solutions.most_tokens > 0 { 1..=BUDGETS } else { 1..=0 };
+        let steps = 1..=if solutions.most_tokens > 0 { BUDGETS } else { 0 };
         let found = |rule: &Rule<'_>| {
             let right = right_at(solutions, Some(*rule), u64::MAX);
             let mut pairs = Pairs::default();
@@ -91,7 +91,7 @@ impl Figures {
                 rule: rule.name(),
                 right,
                 accuracy: wilson(right as u64, solutions.problems.len() as u64).scaled(100.0),
-                found: percent(right, covered),
+                of_covered: percent(right, covered),
                 paired: (rule != reference).then(|| Paired::of(pairs, false)),
                 by_budget: steps.clone().map(budget).collect(),
             }
@@ -160,7 +160,7 @@ impl Found {
                 [format!("{estimate:+.1} ({})", signed_range(low, high)), p_value(paired.p)]
             }
         };
-        let found = self.found.map_or_else(none, |found| format!("{found:.1}"));
+        let found = self.of_covered.map_or_else(none, |share| format!("{share:.1}"));
         vec![self.rule.clone(), format!("{estimate:.1} ({low:.0}-{high:.0})"), found, points, p]
     }
 }

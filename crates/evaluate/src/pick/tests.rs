@@ -109,7 +109,7 @@ fn a_rule_is_measured_by_what_it_finds_of_what_is_there() {
     assert_eq!(right("vote orm"), 1, "that of a: in b 0.8 outweighs 0.7");
     assert_eq!(right("vote orm p^0.25"), 2);
     assert_eq!(right("best likelihood"), 2, "the first of a wins the tie");
-    assert_eq!(of_rule(&figures, "vote orm p^0.25")["found"], 100.0);
+    assert_eq!(of_rule(&figures, "vote orm p^0.25")["of_covered"], 100.0);
     let pairs = &of_rule(&figures, "best orm")["paired"]["pairs"];
     assert_eq!(
         (&pairs["first"], &pairs["second"], &pairs["neither"]),
@@ -162,7 +162,7 @@ fn a_program_is_a_judge() {
     let scores = judged(by_id).unwrap();
     let ids = solutions.all.iter().map(|one| one.trajectory.trajectory_id.clone());
     for (id, score) in ids.zip(scores) {
-        assert_eq!(format!("{score}"), format!("-{}.5", &id[1..]));
+        assert_eq!(format!("t{score}"), format!("{}.5", id.replace('t', "t-")));
     }
     for (command, problem) in [
         ("cat", "line 1 of its output"),
