@@ -92,7 +92,7 @@ BUILD       ?= $(if $(filter $(INSTALLED),$(BIN)),mk/installed.sh $(BIN) $(ALPHA
 endif
 build: | tracked
 	@$(BUILD)
-	@$(if $(PLANNED)$(filter-out 0,$(V)),:,$(call outputs_of,$(MAKECMDGOALS)) | mk/plan.sh $(R))
+	@$(if $(PLANNED)$(filter-out 0,$(V))$(filter estimate estimated,$(MAKECMDGOALS)),:,$(call outputs_of,$(MAKECMDGOALS)) | mk/plan.sh $(R))
 
 # $(call outputs_of,<goals>): a command that prints the manifests of the outputs that make would make for them, in order.
 outputs_of = PLANNED=yes $(MAKE) -n --no-print-directory BUILD=: V=0 $(1) 2>/dev/null | sed -n 's|.*mk/quiet.sh \([^ ]*\) .*|\1|p'

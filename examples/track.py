@@ -6,7 +6,8 @@
 
 Every output folder with a metrics.jsonl, such as round-01/policy, becomes a run there, and so does each shard while it works. The step
 is the update in training and the number of the row elsewhere. All numbers of a row are logged, with tokens and nodes a second, and the
-shares that came from the cache, were answered, and are right. W&B is told to stay offline unless WANDB_MODE says otherwise, MLflow
+shares that came from the cache, were answered, ended because answers agreed, and are right. The comparison at the end of each round becomes
+a run called accuracy, whose step is the round. W&B is told to stay offline unless WANDB_MODE says otherwise, MLflow
 writes to mlflow.db in the run's folder unless MLFLOW_TRACKING_URI does. With --follow, new rows are looked for every 10 seconds until
 Ctrl-C; with --while PID until that process has ended, which is how `make round TRACK=tensorboard` calls this.
 """
@@ -37,6 +38,7 @@ def derived(values):
     found = {f"{name}_per_second": values[name] / seconds for name in ("tokens", "nodes", "trained_tokens") if name in values and seconds}
     read, reused = values.get("policy_tokens", 0) + values.get("critic_tokens", 0), values.get("reused_tokens", 0)
     shares = {"cache_hits": (reused, read + reused), "answered": (values.get("answered"), values.get("prompts")),
+              "agreed": (values.get("settled"), values.get("trees")),
               "right": (values.get("right"), values.get("outputs") or values.get("solutions"))}
     return found | {f"{name}_share": part / whole for name, (part, whole) in shares.items() if part is not None and whole}
 
@@ -92,13 +94,15 @@ class Log:
     """The rows of a metrics.jsonl that were not shown yet."""
 
     def __init__(self, path, trackers):
-        self.path, self.trackers, self.read, self.rows = path, trackers, 0, 0
+        self.path, self.trackers, self.read, self.rows, self.first = path, trackers, 0, 0, b""
 
     def new_rows(self):
         try:
             with self.path.open("rb") as file:
-                if self.path.stat().st_size < self.read:
-                    self.read = 0  # The output was replaced, and its log begun anew.
+                first = file.readline()
+                if not first.startswith(self.first):
+                    self.read = self.rows = 0  # The output was replaced, and its log begun anew.
+                self.first = first
                 file.seek(self.read)
                 whole, newline, _ = file.read().rpartition(b"\n")
         except FileNotFoundError:
@@ -118,6 +122,36 @@ class Log:
             self.rows += 1
             for tracker in self.trackers:
                 tracker.log(values, step)
+
+
+class Accuracy:
+    """The accuracies of the rounds: percent right by split and decoder, of each round's model and of its control."""
+
+    def __init__(self, trackers):
+        self.trackers, self.rows, self.shown = trackers, 0, set()
+
+    def show(self, path):
+        try:
+            splits = json.loads(path.read_text())["splits"]
+        except (FileNotFoundError, ValueError):
+            return  # It is being replaced.
+        if path in self.shown:
+            return
+        self.shown.add(path)
+        number = int(path.parent.name.removeprefix("round-"))
+        series = {f"round {number}": ("", number), "control": ("/control", number)}
+        if number == 1:
+            series["base"] = ("", 0)
+        values = {}
+        for split in splits:
+            for row in split["rows"]:
+                if row["model"] in series:
+                    suffix, step = series[row["model"]]
+                    values.setdefault(step, {})[f"{split['split']}/{row['decoder']}{suffix}"] = row["accuracy"]["estimate"]
+        for step, of in sorted(values.items()):
+            self.rows += 1
+            for tracker in self.trackers:
+                tracker.log(of, step)
 
 
 def runs(process):
@@ -151,7 +185,11 @@ def main():
     require(kinds)
     if arguments.check:
         return
-    logs = {}
+    logs, accuracies = {}, {}
+
+    def trackers(name):
+        return [TRACKERS[kind](arguments.run, name) for kind in kinds]
+
     while True:
         # Asked before the rows are read: what the process wrote last is read once more.
         goes_on = arguments.follow or (arguments.process and runs(arguments.process))
@@ -159,12 +197,18 @@ def main():
         for path in sorted([*arguments.run.rglob("metrics.jsonl"), *shards]):
             if path not in logs:
                 name = str(path.relative_to(arguments.run)).removesuffix("/metrics.jsonl").replace("/", "-")
-                logs[path] = Log(path, [TRACKERS[kind](arguments.run, name) for kind in kinds])
+                logs[path] = Log(path, trackers(name))
             logs[path].show()
+        for path in sorted(arguments.run.rglob("round-*/comparison.json")):
+            arm = path.parent.parent
+            if arm not in accuracies:
+                accuracies[arm] = Accuracy(trackers("accuracy" if arm == arguments.run else f"{arm.name}-accuracy"))
+            accuracies[arm].show(path)
         if not goes_on:
             break
         time.sleep(10)
-    print(f"{sum(log.rows for log in logs.values())} rows of {len(logs)} outputs")
+    shown = [*logs.values(), *accuracies.values()]
+    print(f"{sum(log.rows for log in shown)} rows of {len(shown)} logs")
 
 
 if __name__ == "__main__":

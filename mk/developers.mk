@@ -58,6 +58,7 @@ test-slurm:
 ## test-report: reports in headless Chromium, clicked through; needs python3, and Debian's chromium chromium-driver
 test-report: $(PAGE_ENV)/made
 	$(PAGE_ENV)/bin/python tests/report/test.py
+	rm -f target/page-run/report.html
 	$(MAKE) --no-print-directory round PRESET=smoke ROUND=1 R=target/page-run
 	$(PAGE_ENV)/bin/python tests/report/test.py target/page-run/report.html
 

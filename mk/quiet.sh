@@ -13,12 +13,6 @@ tables=$run/logs/${output//\//-}.txt
 if [[ -t 2 ]]; then quiet=warn; else quiet=info,ending=off; fi
 export RUST_LOG=${RUST_LOG-$quiet}
 
-# Where in make's plan this stage is, as mk/plan.sh left it.
-place=
-if read -r stages ended 2>/dev/null <"$run/logs/plan"; then
-    place=$(printf '[%*d/%d] ' ${#stages} $(($(wc -l <"$run/logs/times") - ended + 1)) "$stages")
-fi
-
 SECONDS=0
 env "$@" >"$tables" || {
     code=$?
@@ -26,6 +20,11 @@ env "$@" >"$tables" || {
     exit "$code"
 }
 time=$(printf '%d:%02d:%02d' $((SECONDS / 3600)) $((SECONDS / 60 % 60)) $((SECONDS % 60)))
+# How many stages of make's plan have ended, as mk/plan.sh left it.
+place=
+if read -r stages ended 2>/dev/null <"$run/logs/plan"; then
+    place=$(printf '[%*d/%d] ' ${#stages} $(($(wc -l <"$run/logs/times") - ended + 1)) "$stages")
+fi
 printf '%s%-40s %s\n' "$place" "$output" "$time"
 # For `make status`, which says what the same stage of an earlier round took.
 echo "$output $time" >>"$run/logs/times"

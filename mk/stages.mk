@@ -164,9 +164,10 @@ comparison := $(BIN)/evaluate compare $(call models,--run) --against control
 $(THIS)/comparison.json: $(Z)/evaluation/$(M) $(THIS)/evaluation/$(M) $(THIS)/control-evaluation/$(M) $(if $(PAST),$(BEFORE)/comparison.json)
 	@$(comparison) --out $@ $(done)
 
-# One page for people. It shows how long stages took, so it is no input of anything.
-$(A)/report.html: $(THIS)/comparison.json | build
-	@$(BIN)/report --run $(R) --preset $(P) --filter $(call settings,filter) --comparison $< $(foreach k,$(ROUNDS),--examples $(call filtered,$(k))/sft) \
+.PHONY: written-again
+# One page for people. It shows how long stages took, so it is no input of anything. `make report` always writes it.
+$(A)/report.html: $(THIS)/comparison.json $(if $(filter report,$(MAKECMDGOALS)),written-again) | build
+	@$(BIN)/report --run $(R) --preset $(P) $(addprefix --arm ,$(ARM)) --filter $(call settings,filter) --tree $(call settings,tree) --comparison $< $(foreach k,$(ROUNDS),--examples $(call filtered,$(k))/sft) \
 	  $(call models,--answers) --out $@ $(done)
 
 OUTPUTS += $(addsuffix /$(M),$(JUDGES)/labels $(CRITICS:%=$(JUDGES)/critics/%) $(CALIBRATED)/held-out/trajectories $(CALIBRATED)/held-out/critiques \

@@ -242,7 +242,7 @@ def full():
                 "dropped": [{"reason": r, "count": c} for r, c in zip(REASONS, (3900, 2100, 250, 900, 701))],
                 "precision": 0.943 if k == 1 else None} for k in (1, 2)]
     return {
-        "run": {"name": "tiny", "preset": "tiny", "rounds": 2, "revision": "3f1c9a7", "seed": 1},
+        "run": {"name": "tiny", "arm": None, "preset": "tiny", "rounds": 2, "revision": "3f1c9a7", "seed": 1},
         "headline": {
             "sentences": ["Round 2 answers 84.3 % of new problems, its control 73.0 %. Both had the same number of updates; the control saw the labelled seeds only.",
                           "A vote over a search tree of round 2 is right on 88.0 % of the first 100 problems, greedy decoding on 85.0 % of the same problems."],
@@ -263,7 +263,7 @@ def full():
 
 def empty():
     lists = "accuracy curves critics filter operators costs settings provenance prompts problems trees".split()
-    return {"run": {"name": "empty", "preset": "smoke", "rounds": 0, "revision": None, "seed": 0},
+    return {"run": {"name": "empty", "arm": "by-q", "preset": "smoke", "rounds": 0, "revision": None, "seed": 0},
             "headline": {"sentences": [], "gain": None}, **{name: [] for name in lists}, "problems_total": 0,
             "sampled": {"prompts_total": 0, "trees_total": 0, "prompts_shown": 0, "trees_shown": 0}}
 

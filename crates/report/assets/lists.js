@@ -81,7 +81,10 @@
       offer(`wrong in ${from}, right in ${to}`, (of) => of.get(from) === false && of.get(to) === true);
       offer(`right in ${from}, wrong in ${to}`, (of) => of.get(from) === true && of.get(to) === false);
     };
-    for (const from of models) if (from !== last) change(from, last);
+    models.slice(0, -1).forEach((from, i) => {
+      change(from, last);
+      if (models[i + 1] !== last) change(from, models[i + 1]);
+    });
     offer("all wrong", (of) => [...of.values()].every((one) => !one));
     offer("all right", (of) => [...of.values()].every((one) => one));
     choices(form.elements.split, rows, "split");

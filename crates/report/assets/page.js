@@ -39,12 +39,22 @@ const Report = {
   colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   },
+
+  /** What the address names behind its #. One that somebody has cut may end in the middle of a character. */
+  target() {
+    const hash = location.hash.slice(1);
+    try {
+      return decodeURIComponent(hash);
+    } catch {
+      return hash;
+    }
+  },
 };
 
 (() => {
   // A link to an output opens it: a closed <details> as a target would show its title only.
   function openTarget() {
-    const id = decodeURIComponent(location.hash.slice(1));
+    const id = Report.target();
     const target = id && document.getElementById(id);
     if (target && target.tagName === "DETAILS") {
       target.hidden = false;

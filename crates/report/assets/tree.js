@@ -201,14 +201,15 @@
     const box = el("div", { class: "tree", role: "tree", "aria-label": "Search tree" });
     const detail = el("div", { class: "detail", role: "region", "aria-label": "Selected node", tabindex: "0" });
 
+    const bornBy = (node) => node.children.filter((child) => child.born < state.step);
+
     function makeRow(node) {
-      node.twisty = el("span", { class: "twisty", "aria-hidden": "true" }, node.children.length > 0 ? "▾" : "");
+      node.twisty = el("span", { class: "twisty", "aria-hidden": "true" });
       node.meters = [el("span"), el("span")];
       const siblings = node.parent ? node.parent.children : [node];
       node.row = el("div", {
         class: "node", role: "treeitem", tabindex: "-1", "aria-selected": "false", "aria-level": node.level + 1,
         "aria-setsize": siblings.length, "aria-posinset": siblings.indexOf(node) + 1,
-        "aria-expanded": node.children.length > 0 ? "true" : null,
       },
       el("span", { class: "text" }, node.twisty, el("bdi", { class: "label" }, label(node))),
       el("span", { class: "badges" }, ...badges(node)), ...node.meters);
@@ -219,7 +220,8 @@
 
     /** Chooses the score in the bars. */
     function scale(key) {
-      const known = tree.nodes.map((node) => node[key]).filter(Number.isFinite);
+      // A mean of returns is between them, at any time.
+      const known = tree.nodes.map((node) => node[key === "q" ? "score" : key]).filter(Number.isFinite);
       Object.assign(state, { score: key, range: [Math.min(0, ...known), Math.max(1e-9, ...known)] });
       scoreTitle.textContent = titles[key];
     }
@@ -228,8 +230,12 @@
     function draw(node) {
       const [low, high] = state.range;
       const value = state.score === "q" ? node.now.q : node[state.score];
-      const drawn = `${node.now.visits} ${state.score} ${value}`;
+      const parent = bornBy(node).length > 0;
+      const drawn = `${node.now.visits} ${state.score} ${value} ${parent} ${node.open}`;
       if (node.drawn === drawn) return;
+      node.twisty.textContent = !parent ? "" : node.open ? "▾" : "▸";
+      if (parent) node.row.setAttribute("aria-expanded", String(node.open));
+      else node.row.removeAttribute("aria-expanded");
       const next = [
         meter(node.now.visits / most, text(node.now.visits)),
         meter(Number.isFinite(value) ? (value - low) / (high - low) : 0, number(value, 2)),
@@ -262,10 +268,7 @@
     }
 
     function setOpen(node, open) {
-      if (node.children.length === 0) return;
-      node.open = open;
-      node.row.setAttribute("aria-expanded", String(open));
-      node.twisty.textContent = open ? "▾" : "▸";
+      if (node.children.length > 0) node.open = open;
     }
 
     /** Selects a node that is visible or can be made so. */
@@ -343,6 +346,7 @@
     const query = el("input", { type: "search", placeholder: "text of an option" });
     const nextMatch = (back) => {
       if (matches.length === 0) return;
+      stop();
       const at = matches.indexOf(state.selected);
       const next = at < 0 ? 0 : (at + (back ? -1 : 1) + matches.length) % matches.length;
       select(matches[next], false);
@@ -381,6 +385,7 @@
     box.addEventListener("click", (event) => {
       const row = event.target.closest(".node");
       if (!row || !row.node) return;
+      stop();
       if (event.target.classList.contains("twisty")) setOpen(row.node, !row.node.open);
       select(row.node, true);
     });
@@ -398,14 +403,15 @@
         const rows = visible();
         return rows[rows.indexOf(node) + by];
       };
-      const hasOpenChild = node.open && node.children.some((child) => child.born < state.step);
+      const children = bornBy(node);
+      const hasOpenChild = node.open && children.length > 0;
       const keys = {
         ArrowDown: () => move(1),
         ArrowUp: () => move(-1),
         Home: () => visible()[0],
         End: () => visible().pop(),
         ArrowRight: () => {
-          if (hasOpenChild) return node.children[0];
+          if (hasOpenChild) return children[0];
           setOpen(node, true);
           return node;
         },
@@ -427,6 +433,7 @@
       keys[" "] = keys.Enter;
       if (!keys[event.key]) return;
       event.preventDefault();
+      stop();
       const next = keys[event.key]();
       if (next) select(next, true);
     });
@@ -471,7 +478,7 @@
     viewer.replaceChildren(
       el("div", { class: "head" }, title, button("Close", close)),
       el("blockquote", {}, el("bdi", {}, json.question)),
-      el("p", {}, "Play shows the search simulation by simulation, with the visits and the Q of that time; the line at the left marks the path of the newest one. Importance is that at the end of the search. Arrow keys walk the tree, Enter opens and closes a node."),
+      el("p", {}, "Play shows the search simulation by simulation, with the visits and the Q of that time; before the end, a line at the left marks the path of the newest one. Importance, width and merges are those at the end of the search. Arrow keys walk the tree, Enter opens and closes a node."),
       el("div", { class: "controls", role: "group", "aria-label": "Playback" },
         button("First", stepTo(() => 0)), button("Back", stepTo(() => state.step - 1)), play,
         button("Forward", stepTo(() => state.step + 1)), button("Last", stepTo(() => last)),
@@ -530,8 +537,8 @@
   }
 
   function openFromAddress() {
-    const found = location.hash.match(/^#tree=(.*)$/);
-    if (found) open(decodeURIComponent(found[1]));
+    const found = Report.target().match(/^tree=(.*)$/);
+    if (found) open(found[1]);
   }
   window.addEventListener("hashchange", openFromAddress);
   openFromAddress();

@@ -34,6 +34,12 @@ pub struct Args {
     /// The preset's filter.toml, by which rounds were filtered, to say why a solution was dropped.
     #[arg(long)]
     filter: Option<PathBuf>,
+    /// The tree.toml by which rounds were searched, to say how a vote weighs solutions.
+    #[arg(long)]
+    tree: Option<PathBuf>,
+    /// The arm whose rounds these are; its folder in that of the preset has its settings.
+    #[arg(long, value_name = "NAME")]
+    arm: Option<String>,
     /// The comparison of the models, as `evaluate compare` writes it. Without one, there are no accuracies.
     #[arg(long)]
     comparison: Option<PathBuf>,
@@ -66,6 +72,7 @@ fn answered(text: &str) -> Result<(String, PathBuf), String> {
 #[derive(Debug, Serialize)]
 struct Run {
     name: String,
+    arm: Option<String>,
     preset: String,
     rounds: usize,
     revision: Option<String>,
@@ -100,7 +107,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         filter: rounds.filters,
         operators: rounds.operators,
         costs: costs(args)?,
-        settings: settings::changes(&args.preset)?,
+        settings: changes(args)?,
         provenance: outputs.provenance(),
         prompts: rounds.prompts,
         sampled: rounds.sampled,
@@ -131,11 +138,21 @@ fn head(args: &Args, outputs: &Outputs) -> Run {
     let last = args.examples.last().and_then(|examples| outputs.manifest(examples));
     Run {
         name: name(&args.run),
+        arm: args.arm.clone(),
         preset: name(&args.preset),
         rounds: args.examples.len(),
         revision: last.and_then(|manifest| manifest.recipe.revision.clone()),
         seed: last.map(|manifest| manifest.recipe.seed),
     }
+}
+
+/// The settings of the preset that differ from its parent's, and those of the arm that differ from the preset's.
+fn changes(args: &Args) -> Result<Vec<settings::Change>, Failure> {
+    let mut changes = settings::changes(&args.preset)?;
+    if let Some(arm) = &args.arm {
+        changes.extend(settings::changes(&args.preset.join(arm))?);
+    }
+    Ok(changes)
 }
 
 /// The costs of all stages, those that took longest first.

@@ -25,8 +25,13 @@ const SCRIPTS: [&str; 4] = [
     include_str!("../assets/lists.js"),
     include_str!("../assets/tree.js"),
 ];
-/// uPlot 1.6.32, by its MIT licence in assets/uplot.
-const UPLOT: &str = include_str!("../assets/uplot/uPlot.iife.min.js");
+/// uPlot 1.6.32 with its MIT licence, which goes with every copy.
+const UPLOT: &str = concat!(
+    "/*\n",
+    include_str!("../assets/uplot/LICENSE"),
+    "*/\n",
+    include_str!("../assets/uplot/uPlot.iife.min.js")
+);
 const UPLOT_STYLE: &str = include_str!("../assets/uplot/uPlot.min.css");
 
 /// Everything that the page shows, but for the trees.

@@ -170,7 +170,7 @@ fn reason(criterion: &str) -> &'static str {
 pub(crate) fn read(args: &Args, outputs: &Outputs) -> Result<Rounds, Failure> {
     let config = args.filter.as_deref().map(|path| stage::load::<FilterConfig>(path, &[]));
     let config = config.transpose()?;
-    let likelihood = settings::vote_likelihood(&args.preset)?;
+    let likelihood = args.tree.as_deref().map_or(Ok(0.0), settings::vote_likelihood)?;
     let mut rounds = Rounds { likelihood, ..Rounds::default() };
     for (number, examples) in (1..).zip(&args.examples) {
         let Some(manifest) = outputs.manifest(examples) else {
@@ -324,9 +324,9 @@ impl Rounds {
             let critiques = round.critiques.part_rows(part)?;
             let listed = |one: &Critique| round.questions.contains_key(&one.prompt_id);
             let critiques: Vec<Critique> = critiques.into_iter().filter(listed).collect();
-            let with_tree = |one: &NodeRow| round.with_tree.contains(&one.prompt_id);
+            let listed = |one: &NodeRow| round.questions.contains_key(&one.prompt_id);
             let nodes = round.nodes.as_ref().map(|nodes| nodes.part_rows(part)).transpose()?;
-            let nodes = nodes.unwrap_or_default().into_iter().filter(with_tree).collect();
+            let nodes = nodes.unwrap_or_default().into_iter().filter(listed).collect();
             self.add(round, &Part { trajectories, critiques, nodes })?;
         }
         Ok(())
@@ -349,7 +349,7 @@ impl Rounds {
             let nodes =
                 nodes.into_iter().find(|nodes| nodes[0].prompt_id == *id).unwrap_or_default();
             self.prompts.push(prompted(round, &judged, nodes, self.likelihood));
-            if !nodes.is_empty() {
+            if !nodes.is_empty() && round.with_tree.contains(id) {
                 let question = &trajectories[0].prompt;
                 self.trees.push(Tree::new(question, nodes, &judged, self.likelihood));
             }
@@ -399,7 +399,7 @@ fn prompted(
         greedy: trees::greedy(nodes, judged),
         kept,
         dropped: if kept == 0 { dropped } else { None },
-        has_tree: !nodes.is_empty(),
+        has_tree: !nodes.is_empty() && round.with_tree.contains(&first.prompt_id),
     }
 }
 

@@ -30,13 +30,11 @@ pub(crate) fn changes(preset: &Path) -> Result<Vec<Change>, Failure> {
     Ok(all)
 }
 
-/// The `vote_likelihood` of a preset's searches; 0, the paper's, if it has no tree.
-pub(crate) fn vote_likelihood(preset: &Path) -> Result<f64, Failure> {
-    let path = preset.join("tree.toml");
-    if !path.exists() {
-        return Ok(0.0);
-    }
-    Ok(stage::merged(&path)?.get("vote_likelihood").and_then(Value::as_float).unwrap_or(0.0))
+/// The `vote_likelihood` of a tree.toml; 0, the paper's, if it has none.
+pub(crate) fn vote_likelihood(path: &Path) -> Result<f64, Failure> {
+    let power = stage::merged(path)?.remove("vote_likelihood");
+    // TOML tells 1 from 1.0, and the search takes both.
+    Ok(power.map_or(Ok(0.0), Value::try_into::<f64>).or_config(path.display())?)
 }
 
 fn of_file(path: &Path) -> Result<Vec<Change>, Failure> {
@@ -93,6 +91,13 @@ mod tests {
         let told: Vec<_> =
             found.iter().map(|c| (c.key.as_str(), c.value.as_str(), c.parent.as_deref())).collect();
         assert_eq!(told, [("c", "2", None), ("mcts.width", "4", Some("3"))]);
+        let tree = own.join("tree.toml");
+        for (text, power) in
+            [("", 0.0), ("vote_likelihood = 0.25", 0.25), ("vote_likelihood = 1", 1.0)]
+        {
+            std::fs::write(&tree, text).unwrap();
+            assert_eq!(vote_likelihood(&tree).unwrap(), power, "{text}");
+        }
         assert!(changes(&base).unwrap().is_empty());
     }
 }

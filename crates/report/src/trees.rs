@@ -1,6 +1,7 @@
 //! A search tree as the page shows it, with its solutions and what each rule picks.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schema::{Check, Critique, NodeRow, Trajectory};
 use serde::Serialize;
@@ -93,10 +94,10 @@ impl Tree {
             picks: BTreeMap::from([
                 ("mcts-vote", vote(solutions, likelihood).map(|(answer, _)| answer)),
                 ("mcts-greedy", greedy(nodes, solutions)),
-                ("mcts-global", best(solutions, |one| one.trajectory.q)),
-                ("mcts-rerank", best(solutions, |one| Some(one.critique?.outcome_reward))),
+                ("mcts-global", global(nodes, solutions)),
+                ("mcts-rerank", best(solutions)),
             ]),
-            solutions: solutions.iter().map(solution).collect(),
+            solutions: solutions.iter().map(|one| solution(nodes, one)).collect(),
         }
     }
 }
@@ -149,7 +150,7 @@ fn short(x: f32) -> f64 {
     (f64::from(x) * 1e4).round() / 1e4
 }
 
-fn solution(one: &Judged<'_>) -> Solution {
+fn solution(nodes: &[NodeRow], one: &Judged<'_>) -> Solution {
     let Judged { trajectory, critique, kept, why } = *one;
     let of = |figure: fn(&Critique) -> Option<f32>| critique.and_then(figure).map(short);
     Solution {
@@ -163,7 +164,9 @@ fn solution(one: &Judged<'_>) -> Solution {
         agreement: of(|critique| critique.agreement),
         kept,
         why: why.map(str::to_owned),
-        text: (trajectory.decoder != IN_TREE).then(|| trajectory.completion.clone()),
+        // The nodes have the text of a solution that ends in one of them. A leaf may have been completed after the search.
+        text: (trajectory.decoder != IN_TREE || !ends_in(nodes, trajectory.leaf_id))
+            .then(|| trajectory.completion.clone()),
         checks: critique.map(|critique| critique.checks.clone()).unwrap_or_default(),
     }
 }
@@ -189,23 +192,42 @@ pub(crate) fn greedy(nodes: &[NodeRow], solutions: &[Judged<'_>]) -> Option<Stri
     let mut at = nodes.iter().find(|node| node.parent_id.is_none())?;
     loop {
         let children = nodes.iter().filter(|node| node.parent_id == Some(at.node_id));
-        let best = children.filter(|node| node.q.is_some()).max_by(|a, b| {
-            // Of equals the first: `max_by` takes the last.
-            a.q.partial_cmp(&b.q)
-                .unwrap_or(std::cmp::Ordering::Equal)
-                .then(b.node_id.cmp(&a.node_id))
-        });
+        let best = children.filter(|node| node.q.is_some()).max_by(|a, b| by_q(a, b));
         let Some(best) = best else { break };
         at = best;
     }
-    let ends = solutions.iter().map(|one| one.trajectory);
-    let mut ends = ends.filter(|end| end.leaf_id == Some(at.node_id) && end.decoder == IN_TREE);
-    ends.next()?.answer.clone()
+    at_leaf(at.node_id, solutions)
 }
 
-/// The answer of the solution with the largest figure.
-fn best(solutions: &[Judged<'_>], figure: impl Fn(&Judged<'_>) -> Option<f32>) -> Option<String> {
-    let judged = solutions.iter().filter_map(|one| Some((figure(one)?, one)));
+/// The answer at the leaf with the best Q.
+fn global(nodes: &[NodeRow], solutions: &[Judged<'_>]) -> Option<String> {
+    let parents: BTreeSet<i32> = nodes.iter().filter_map(|node| node.parent_id).collect();
+    let leaves = nodes.iter().filter(|node| !parents.contains(&node.node_id));
+    let rated = leaves.filter(|node| node.parent_id.is_some() && node.q.is_some());
+    at_leaf(rated.max_by(|a, b| by_q(a, b))?.node_id, solutions)
+}
+
+/// Orders nodes by Q, and of equals the first last: `max_by` takes the last.
+fn by_q(a: &NodeRow, b: &NodeRow) -> Ordering {
+    a.q.partial_cmp(&b.q).unwrap_or(Ordering::Equal).then(b.node_id.cmp(&a.node_id))
+}
+
+/// The answer of the tree's own solution at a leaf; rollouts may begin there, too.
+fn at_leaf(leaf: i32, solutions: &[Judged<'_>]) -> Option<String> {
+    let own = |one: &&Judged<'_>| {
+        one.trajectory.leaf_id == Some(leaf) && one.trajectory.decoder == IN_TREE
+    };
+    solutions.iter().find(own)?.trajectory.answer.clone()
+}
+
+/// Whether a solution ends in this node.
+fn ends_in(nodes: &[NodeRow], leaf: Option<i32>) -> bool {
+    nodes.iter().any(|node| Some(node.node_id) == leaf && node.terminal)
+}
+
+/// The answer of the solution with the largest outcome reward.
+fn best(solutions: &[Judged<'_>]) -> Option<String> {
+    let judged = solutions.iter().filter_map(|one| Some((one.critique?.outcome_reward, one)));
     let (_, most) = judged
         .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.trajectory.rank.cmp(&a.1.trajectory.rank)))?;
     most.trajectory.answer.clone()
@@ -261,8 +283,10 @@ mod tests {
             trajectory("8", 4, 0.9),
             trajectory("9", 5, 0.1),
             trajectory("7", 6, 0.6),
+            // Written from a node within the tree, whose Q is not that of a leaf.
+            Trajectory { decoder: "rollout".to_owned(), ..trajectory("6", 1, 0.95) },
         ];
-        let critiques = [0.5, 0.4, 0.6, 0.5].map(critique);
+        let critiques = [0.5, 0.4, 0.6, 0.5, 0.1].map(critique);
         let judged: Vec<Judged<'_>> = found
             .iter()
             .zip(&critiques)
@@ -278,7 +302,7 @@ mod tests {
         let expected =
             [("mcts-global", "8"), ("mcts-greedy", "7"), ("mcts-rerank", "9"), ("mcts-vote", "7")];
         assert_eq!(picks.collect::<Vec<_>>(), expected);
-        assert!((vote(&judged, 0.0).unwrap().1 - 0.5).abs() < 1e-6);
+        assert!((vote(&judged, 0.0).unwrap().1 - 1.0 / 2.1).abs() < 1e-6);
         assert_eq!(tree.nodes[1].as_array().unwrap().len(), COLUMNS.len());
         let named = tree.named();
         let second = &named["nodes"][1];
