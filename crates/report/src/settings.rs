@@ -34,7 +34,7 @@ pub(crate) fn changes(preset: &Path) -> Result<Vec<Change>, Failure> {
 pub(crate) fn vote_likelihood(path: &Path) -> Result<f64, Failure> {
     let power = stage::merged(path)?.remove("vote_likelihood");
     // TOML tells 1 from 1.0, and the search takes both.
-    Ok(power.map_or(Ok(0.0), Value::try_into::<f64>).or_config(path.display())?)
+    power.map_or(Ok(0.0), Value::try_into::<f64>).or_config(path.display())
 }
 
 fn of_file(path: &Path) -> Result<Vec<Change>, Failure> {
