@@ -5,7 +5,7 @@
 #   mk/cluster.sh setup cluster.toml search           the shell commands before the stage
 #   mk/cluster.sh value cluster.toml search at_once   one value, empty if there is none
 #
-# The file is TOML of a plain kind: sections, keys, strings on one line, and whole numbers.
+# The file is TOML of a plain kind: sections, keys, strings on one line, whole numbers, and `true` for an option without a value.
 set -euo pipefail
 what=$1 file=$2 stage=$3 key=${4-}
 [[ -r $file ]] || { echo "CLUSTER=$file: there is no such file; docs/guide/cluster.md has an example" >&2; exit 64; }
@@ -34,14 +34,20 @@ function bare(text) {
     if (value ~ /^"[^"]*"([ \t]*#.*)?$/) {
         sub(/^"/, "", value)
         sub(/".*$/, "", value)
+    } else if (value ~ /^\047[^\047]*\047([ \t]*#.*)?$/) {
+        sub(/^\047/, "", value)
+        sub(/\047.*$/, "", value)
+    } else if (value ~ /^true([ \t]*#.*)?$/) {
+        flags[name]
     } else if (value ~ /^[0-9]+([ \t]*#.*)?$/) {
         sub(/[ \t]*#.*$/, "", value)
     } else {
-        refuse("a value is a number, or a text in double quotes on one line")
+        refuse("a value is a number, true, or a text in quotes on one line")
     }
     if (section == "all" || section == stage) {
         if (!(name in values)) names[++count] = name
         values[name] = value
+        if (value !~ /^true/) delete flags[name]
     }
     next
 }
@@ -52,5 +58,5 @@ END {
     if (what == "setup") print values["setup"]
     if (what == "options")
         for (i = 1; i <= count; i++)
-            if (names[i] != "setup" && names[i] != "at_once") printf "--%s=%s\n", names[i], values[names[i]]
+            if (names[i] != "setup" && names[i] != "at_once") print "--" names[i] (names[i] in flags ? "" : "=" values[names[i]])
 }' "$file"

@@ -34,8 +34,12 @@ log_of() {
 }
 log_of_shard() { log_of "$(($1 % ARRAY))" "$(($1 / ARRAY * ARRAY))"; }
 
-# How often shards that failed are started again.
+# How often what failed is started in all.
 TRIES=3
+# The runs whose words in logs count: this call of the local engine, or the jobs that it submitted. A log may be of several calls.
+RUNS=" call-$$ "
+# A terminal that shows a line a stage has few words for people; logs have all of them.
+[[ ${RUST_LOG-} != warn ]] || export RUST_LOG=info
 # How many seconds before its time limit a job is told to end, and between two looks at a job that an earlier call submitted.
 BEFORE_LIMIT=${BEFORE_LIMIT-120}
 POLL=${POLL-10}
@@ -78,7 +82,7 @@ shard() {
         wait "$stage" || true
     done
     wait "$stage" && code=0 || code=$?
-    echo "exit code $code"
+    echo "exit code $code of call-$$"
 }
 
 # Sets `slot` to one of JOBS slots that no process of `pids` has.
@@ -91,7 +95,8 @@ free_slot() {
     return 1
 }
 
-# Each process sees one of the cards that CUDA_VISIBLE_DEVICES lists.
+# Each process sees one of the cards that CUDA_VISIBLE_DEVICES lists. A shard that is tried again gets another one: a card may be what
+# it failed of.
 run_local() {
     local shard slot card pids=() cards=()
     trap 'stop_children; exit 143' TERM INT
@@ -101,7 +106,7 @@ run_local() {
             wait -n || true
         done
         card=
-        ((${#cards[@]} == 0)) || card=${cards[slot % ${#cards[@]}]}
+        ((${#cards[@]} == 0)) || card=${cards[(slot + tries) % ${#cards[@]}]}
         shard "$shard" "$card" >>"$(log_of_shard "$shard")" 2>&1 &
         pids[slot]=$!
     done
@@ -115,33 +120,47 @@ remembered() { echo "$LOGS/.$name.job"; }
 
 # `sbatch --wait` would not do: it says nothing of jobs of earlier calls, and ends when a task is requeued.
 wait_for() {
-    local said
-    while said=$(squeue --noheader --jobs "$1" 2>&1) || [[ $said != *'Invalid job id'* ]]; do
-        [[ -n $said ]] || break
+    local said code held=
+    command -v squeue >/dev/null || fail "job $1 was submitted, and there is no squeue here to see whether it has ended" 69
+    while :; do
+        said=$(squeue --noheader --jobs "$1" --format='%i %T %r' 2>&1) && code=0 || code=$?
+        # Without an answer the controller may be down for a while. A job that ended long ago is not known any more.
+        if ((code == 0)); then [[ -n $said ]] || break; else [[ $said != *'Invalid job id'* ]] || break; fi
+        if [[ -z $held && $said == *[Hh]eld* ]]; then
+            held=yes
+            say "job $1 is held, and waits for \`scontrol release\`: ${said##*$'\n'}"
+        fi
         sleep "$POLL"
     done
 }
 
+# Waits for a job that is remembered. Ctrl-C cancels it, and waits for its tasks to end.
+attend() {
+    job=$1
+    trap 'scancel "$job"; wait_for "$job"; rm -f "$(remembered)"; exit 143' TERM INT
+    wait_for "$job"
+    trap - TERM INT
+    rm -f "$(remembered)"
+}
+
 # Waits for a job with the given options of sbatch, the command of which is the rest.
 run_slurm() {
-    local options=() job file
-    file=$(remembered)
+    local options=() job
     mapfile -t options < <("$here/cluster.sh" options "$CLUSTER" "$stage")
     export ALPHALLM_SETUP
     ALPHALLM_SETUP=$("$here/cluster.sh" setup "$CLUSTER" "$stage")
-    job=$(sbatch --parsable --job-name="$stage" --requeue --open-mode=append --signal="B:USR1@$BEFORE_LIMIT" "${options[@]}" "$@") ||
+    # Last, whatever the file and SBATCH_EXPORT say: the task needs what is exported here.
+    job=$(sbatch --parsable --job-name="$stage" --requeue --open-mode=append --signal="B:USR1@$BEFORE_LIMIT" "${options[@]}" --export=ALL "$@") ||
         fail 'sbatch refused the job' 69
     job=${job%%;*}
-    JOB=$job
-    echo "$job" >"$file"
-    trap 'scancel "$job"; rm -f "$file"; exit 143' TERM INT
-    wait_for "$job"
-    trap - TERM INT
-    rm -f "$file"
+    RUNS+="job-$job "
+    echo "$job" >"$(remembered)"
+    attend "$job"
 }
 
 read_array_size() {
-    ARRAY=$(scontrol show config | sed -n 's/^MaxArraySize *= *//p')
+    ARRAY=$(scontrol show config | sed -n 's/^MaxArraySize *= *//p') || true
+    [[ $ARRAY != 0 ]] || fail 'this cluster allows no job arrays (MaxArraySize is 0): leave ENGINE out, or use ENGINE=local within a job' 78
     [[ -n $ARRAY ]] || fail 'slurmctld does not answer: `scontrol show config` says nothing of MaxArraySize' 69
 }
 
@@ -172,8 +191,7 @@ take_up() {
     file=$(remembered)
     [[ -e $file ]] || return 0
     say "waiting for job $(<"$file"), which an earlier call submitted"
-    wait_for "$(<"$file")"
-    rm -f "$file"
+    attend "$(<"$file")"
 }
 
 # -------------------------------------------------------------------------------------------------------------------- both
@@ -187,28 +205,34 @@ run_shards() {
 # What --status says of a key.
 told() { sed -n "s/.*\"$1\": *\"\\{0,1\\}\\([0-9,-]*\\).*/\\1/p" <<<"$status"; }
 
-# Ends if a shard says that trying again cannot help: its arguments, data or settings are wrong, or the program is.
+# The exit code that the last line of a log says, if it is of this call; empty for a task that had no time to say one.
+code_in() {
+    local code run
+    read -r code run < <(tail -n 1 "$1" 2>/dev/null | sed -n 's/^exit code \([0-9]*\) of \(.*\)$/\1 \2/p') || true
+    [[ $RUNS != *" ${run-none} "* ]] || echo "$code"
+}
+
+# Ends if a log says that trying again cannot help: arguments, data or settings are wrong, or the program is.
 unless_hopeless() {
-    local shard log code
-    for shard in $(indices "$1"); do
-        log=$(log_of_shard "$shard")
-        code=$(tail -n 1 "$log" 2>/dev/null | sed -n 's/^exit code \([0-9]*\).*/\1/p') || true
-        case $code in 64 | 65 | 70 | 78)
-            tail -n 4 "$log" >&2
-            fail "shard $shard failed, see $log" "$code"
-            ;;
-        esac
-    done
+    local code
+    code=$(code_in "$2")
+    case $code in 64 | 65 | 70 | 78)
+        tail -n 4 "$2" >&2
+        fail "$1 failed, see $2" "$code"
+        ;;
+    esac
 }
 
 # Makes parts until none is missing.
 make_parts() {
-    local status shards left before='' tries=0
+    local status shards shard left before='' tries=0
     while status=$("${command[@]}" --status "$SHARDS" --json); do
         shards=$(told missing_shards) left=$(told missing_parts)
         [[ -n $shards ]] || return 0
         if [[ $left == "$before" ]]; then
-            unless_hopeless "$shards"
+            for shard in $(indices "$shards"); do
+                unless_hopeless "shard $shard" "$(log_of_shard "$shard")"
+            done
             tries=$((tries + 1))
             say "shards $shards of $SHARDS made nothing, see $LOGS/$name-*.log"
             ((tries < TRIES)) || fail "gave up after $TRIES tries: shards $shards of $SHARDS have parts to make"
@@ -236,12 +260,14 @@ rows() {
 }
 
 whole() {
-    local log code
-    log=$LOGS/$name.log
-    run_slurm --output="$log" "$here/task.sh" "${command[@]}"
-    # The code of this job: an earlier one may have written to the same file.
-    code=$(tail -n 1 "$log" 2>/dev/null | sed -n "s/^exit code \\([0-9]*\\) of job $JOB\$/\\1/p") || true
-    [[ $code == 0 ]] || fail "failed, see $log" "${code:-75}"
+    local log=$LOGS/$name.log tries
+    for ((tries = 1; tries <= TRIES; tries++)); do
+        run_slurm --output="$log" "$here/task.sh" "${command[@]}"
+        [[ $(code_in "$log") != 0 ]] || return 0
+        unless_hopeless 'the job' "$log"
+        say "the job failed, see $log"
+    done
+    fail "gave up after $TRIES tries, see $log"
 }
 
 mkdir -p "$LOGS"
@@ -255,6 +281,9 @@ slurm-whole)
     take_up
     whole
     ;;
-local-rows) rows ;;
+local-rows)
+    take_up
+    rows
+    ;;
 *) exec "${command[@]}" ;;
 esac

@@ -135,6 +135,10 @@ says = $(if $(filter $(2),$(MAKECMDGOALS)),$(if $(wildcard $(P)/$(1)),,$(error $
 $(call says,compare.toml,compare decoders)
 $(call says,ablation.toml,ablation parts)
 
+# A shard that stops would be started again.
+$(if $(ENGINE),$(foreach v,SEARCH_FLAGS CRITIQUE_FLAGS,$(if $(filter --stop-after%,$($(v))),$(error \
+  $(v)=$($(v)): with ENGINE, what stops early is started again; make is what is stopped, by Ctrl-C))))
+
 NEEDED := seeds validation $(SPLITS)
 ifneq ($(DATA),)
 $(if $(wildcard $(P)/import.toml),,$(error DATA=$(DATA): $(P) has no import.toml, by which problems are imported))

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # A job of Slurm, or a task of a job array: the stage, told in time that its time is up. It then goes on in the requeued job.
 #
-# Its last line says how the stage ended: `exit code 0 of job 17`. mk/engine.sh reads it after the job is gone.
+# Its last line says how the stage ended: `exit code 0 of job-17`. mk/engine.sh reads it after the job is gone.
 
 # How often a job may run out of time. One that gets nowhere in its time would be requeued for ever.
 RESTARTS=${RESTARTS-50}
 
 finish() {
-    echo "exit code $1 of job ${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
+    echo "exit code $1 of job-${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
     exit "$1"
 }
 

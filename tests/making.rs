@@ -375,6 +375,8 @@ fn an_engine_is_known_and_has_what_it_needs() {
     for stage in ["finetune policy", "synthesize prompts", "filter"] {
         assert!(before(&plan, stage).ends_with("whole "), "{plan}");
     }
+    let stops = ["ENGINE=local", "SEARCH_FLAGS=--stop-after 60"];
+    refused(&both(&of, &stops), &["SEARCH_FLAGS=--stop-after 60", "with ENGINE"]);
     // What only prints something needs no engine.
     let told = ["ENGINE=local", "SEARCH_FLAGS=--estimate", "search"];
     assert_eq!(before(&planned(&both(&of, &told)), "search"), "");
@@ -463,9 +465,36 @@ fn each_process_of_the_local_engine_sees_one_of_the_cards() {
     };
     let seen = run("3,7");
     assert!(seen.iter().all(|card| card == "3" || card == "7"), "{seen:?}");
-    assert_eq!(seen[..2], ["3", "7"], "two run at once, each with a card of its own");
+    assert_ne!(seen[0], seen[1], "two run at once, each with a card of its own");
     assert_eq!(run("5"), ["5"; 5]);
     assert_eq!(run(""), [""; 5]);
+}
+
+/// A stage of one shard that fails on card 0, and with code 65 on every card.
+#[test]
+fn a_shard_is_tried_on_another_card_and_data_that_are_wrong_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = dir.path().join("stage");
+    let run = |shard: &str| {
+        let status = "if [ -e \"$0.made\" ]; then echo '{\"missing_shards\": \"\", \"missing_parts\": 0}'; else \
+                      echo '{\"missing_shards\": \"0\", \"missing_parts\": 1}'; fi";
+        let text = format!(
+            "#!/bin/sh\ncase \"$*\" in\n*--status*) {status} ;;\n*--shard*) echo tried >>\"$0.tries\"\n{shard} ;;\nesac\n"
+        );
+        std::fs::write(&stage, text).unwrap();
+        std::fs::set_permissions(&stage, Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new(root().join("mk/engine.sh"));
+        command.arg("rows").arg(&stage).args(["--out", "out"]).env("CUDA_VISIBLE_DEVICES", "0,1");
+        command.envs([("ENGINE", "local"), ("SHARDS", "1"), ("JOBS", "2")]);
+        let output = command.env("LOGS", dir.path().join("logs")).output().unwrap();
+        let tries = std::fs::read_to_string(dir.path().join("stage.tries")).unwrap();
+        std::fs::remove_file(dir.path().join("stage.tries")).unwrap();
+        (output.status.code(), tries.lines().count())
+    };
+    assert_eq!(run("exit 65"), (Some(65), 1));
+    // The log still ends with the 65 of the call before, which says nothing of a shard that is killed now.
+    assert_eq!(run("kill -KILL $PPID"), (Some(75), 3));
+    assert_eq!(run("[ $CUDA_VISIBLE_DEVICES = 1 ] && touch \"$0.made\""), (Some(0), 2));
 }
 
 #[test]
@@ -487,6 +516,10 @@ fn a_cluster_s_resources_are_those_of_all_and_of_the_stage() {
     assert_eq!(read(text, &["setup", "search"]).1, "a; b\n");
     assert_eq!(read(text, &["value", "search", "at_once"]).1, "16\n");
     assert_eq!(read(text, &["value", "filter", "at_once"]).1, "\n");
+    let flags = "[all]\nexclusive = true\nsetup = 'export A=\"b c\"' # ours\n[search]\nexclusive = \"user\"\n";
+    assert_eq!(read(flags, &["options", "filter"]).1, "--exclusive\n");
+    assert_eq!(read(flags, &["options", "search"]).1, "--exclusive=user\n");
+    assert_eq!(read(flags, &["setup", "search"]).1, "export A=\"b c\"\n");
     for (text, line) in [
         ("time = 1\n", "line 1: it belongs into a section"),
         ("[all]\n[serach]\n", "line 2: there is no such stage"),

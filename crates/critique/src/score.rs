@@ -100,7 +100,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let Some(work) = plan.unless_dry(would)? else { return Ok(()) };
     let work = work.shared(args.sharing);
     let work = work.unless_shared::<Critique>(&args.out, parts.len(), |output| {
+        // What each shard found of its own parts alone.
+        let totals = Totals::of_shards(&args.out)?;
+        totals.require(trajectories.len())?;
         output.commit()?;
+        totals.warn_of_unread(trajectories.len());
         Ok(())
     })?;
     let Some(work) = work else { return Ok(()) };

@@ -49,6 +49,8 @@ impl Default for ServerOptions {
 
 /// Longest wait between two attempts, whatever `Retry-After` says.
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
+/// Longest wait for a connection.
+const TO_CONNECT: Duration = Duration::from_secs(20);
 /// Attempts per request while connecting, or while another server can answer.
 const AT_FIRST: u32 = 3;
 /// Largest response body that is read, in bytes.
@@ -108,6 +110,8 @@ impl Server {
         }
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(options.timeout))
+            // A machine that is gone does not even refuse.
+            .timeout_connect(Some(options.timeout.min(TO_CONNECT)))
             // The body of an error response is needed to classify the fault.
             .http_status_as_error(false);
         // Requests to this machine bypass the proxy: a proxy is for remote hosts.

@@ -1,5 +1,9 @@
 //! The counters of a run of `critique score`.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dataset::{METRICS, MetricsLog};
 use decoding::Cost;
 use schema::critiques::Check;
 use schema::{Critique, Trajectory};
@@ -42,13 +46,32 @@ impl Totals {
         self.score += critiques.iter().map(|c| f64::from(c.score)).sum::<f64>();
     }
 
-    pub(super) fn warn(&self) {
+    /// What all shards could not read, from the metrics that the merge has gathered; the other counts are not in it.
+    ///
+    /// # Errors
+    /// Metrics that cannot be read.
+    pub(super) fn of_shards(dir: &Path) -> Result<Self, Failure> {
+        // Running totals: the last row of each start counts.
+        let rows = MetricsLog::read(&dir.join(METRICS))?;
+        let last: BTreeMap<Option<u64>, u64> = rows
+            .iter()
+            .filter_map(|row| Some((row["start"].as_u64(), row["unread"].as_u64()?)))
+            .collect();
+        let unread = last.into_values().fold(0, u64::saturating_add);
+        Ok(Self { unread, ..Self::default() })
+    }
+
+    pub(super) fn warn_of_unread(&self, all: usize) {
         if self.unread > 0 {
-            let (unread, all) = (self.unread, self.trajectories);
             tracing::warn!(
-                "{unread} of {all} trajectories are longer than a critic's context: what it did not read is worth 0"
+                "{} of {all} trajectories are longer than a critic's context: what it did not read is worth 0",
+                self.unread
             );
         }
+    }
+
+    pub(super) fn warn(&self) {
+        self.warn_of_unread(self.trajectories);
         if let Some(nothing) = self.tells_nothing_apart() {
             tracing::warn!("{nothing}");
         }
@@ -57,7 +80,7 @@ impl Totals {
     /// Fails as soon as more than half of *all* trajectories are known to be too long. Measured against the whole and not
     /// against what was read so far: parts differ in length, and an earlier run may have judged some of them.
     pub(super) fn require(&self, all: usize) -> Result<(), Failure> {
-        if 2 * self.unread <= all as u64 {
+        if self.unread <= all as u64 / 2 {
             return Ok(());
         }
         let message = format!(
