@@ -85,7 +85,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let text: Preset<TextConfig> = files.other("text")?;
     preset.value.validate()?;
     let runtime = Runtime::for_inference(&args.sharing.inference(&args.inference), &text.value)?;
-    let trajectories = Dataset::<Trajectory>::open(&args.trajectories)?;
+    // The plan has read all of them. If every shard did so, too, most of what they read would be for others.
+    let open =
+        if args.sharing.is_shard() { Dataset::<Trajectory>::open_unread } else { Dataset::open };
+    let trajectories = open(&args.trajectories)?;
     let critics = models::critics_at(&args.critics, &runtime)?;
     let (calibrated, confidence) = args.confidence.as_deref().map(calibration).transpose()?.unzip();
     let mut inputs = vec![trajectories.input("trajectories")];

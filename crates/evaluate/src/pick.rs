@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long)]
     nodes: Option<PathBuf>,
     /// A judge of yours, as NAME=COMMAND, run by `sh -c`. It reads a JSON object a line (id, `prompt_id`, prompt, completion,
-    /// options, answer) and writes one with the id and a score for each, in any order. Repeat it for several.
+    /// options, answer, scores of the judges of the tables) and writes one with the id and a score for each, in any order. Repeat it for several.
     #[arg(long = "critic", value_name = "NAME=COMMAND")]
     critics: Vec<Program>,
     /// Votes also weigh each solution by the policy's probability of it to this power, beside votes that do not; 0 for none.
@@ -62,14 +62,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let solutions = Solutions::read(args)?;
     let mut judges = Judge::of_tables(&solutions);
+    let of_tables = judges.len();
     for program in &args.critics {
         if judges.iter().any(|judge| judge.name == program.name) {
-            return Err(Failure::usage(format!(
-                "--critic {}: there is such a judge",
-                program.name
-            )));
+            let message = format!("--critic {}: there is a judge of this name", program.name);
+            return Err(Failure::usage(message));
         }
-        judges.push(Judge { name: program.name.clone(), scores: program.judge(&solutions)? });
+        let scores = program.judge(&solutions, &judges[..of_tables])?;
+        judges.push(Judge { name: program.name.clone(), scores });
     }
     let rules = Rule::all(&judges, args.likelihood);
     let figures = Figures::of(&solutions, &judges, &rules, &args.against)?;

@@ -99,7 +99,7 @@ impl Sharing {
     }
 
     /// Whether this process makes some of the parts, and leaves it to another to complete the output.
-    pub(crate) fn is_shard(&self) -> bool {
+    pub fn is_shard(&self) -> bool {
         self.shard.is_some()
     }
 

@@ -165,4 +165,20 @@ mod tests {
             assert_eq!(of(fine), None);
         }
     }
+
+    #[test]
+    fn a_merge_knows_what_all_shards_could_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = [
+            r#"{"start":0,"elapsed_s":1.0,"unread":1}"#,
+            r#"{"start":0,"elapsed_s":2.0,"unread":3}"#,
+            r#"{"start":1,"elapsed_s":1.0,"unread":2}"#,
+            r#"{"start":2,"elapsed_s":1.0,"outputs":7}"#,
+        ];
+        std::fs::write(dir.path().join(METRICS), lines.join("\n") + "\n").unwrap();
+        let totals = Totals::of_shards(dir.path()).unwrap();
+        assert_eq!(totals.unread, 5);
+        totals.require(10).unwrap();
+        assert!(totals.require(9).is_err());
+    }
 }

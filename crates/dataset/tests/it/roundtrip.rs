@@ -176,6 +176,21 @@ fn many_rows_pass_through_batches_and_keep_their_order() {
 }
 
 #[test]
+fn of_a_dataset_opened_unread_each_part_is_verified_when_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 2);
+    let second = dir.path().join("data/train-00001-of-00002.parquet");
+    let mut bytes = std::fs::read(&second).unwrap();
+    bytes[60] ^= 4;
+    std::fs::write(&second, bytes).unwrap();
+    assert!(Dataset::<Prompt>::open(dir.path()).is_err());
+    let unread = Dataset::<Prompt>::open_unread(dir.path()).unwrap();
+    assert_eq!((unread.parts(), unread.part_rows(0).unwrap()), (2, prompts(0..3)));
+    assert!(message(unread.part_rows(1), dir.path()).contains("train-00001-of-00002.parquet"));
+    assert!(Dataset::<NodeRow>::open_unread(dir.path()).is_err(), "another table");
+}
+
+#[test]
 fn a_dataset_is_an_input_by_its_contents_not_by_its_place() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     written(a.path(), 2);

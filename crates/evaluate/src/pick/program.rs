@@ -8,7 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use stage::{Failure, ResultExt};
 
-use super::solutions::{Solution, Solutions};
+use super::judges::Judge;
+use super::solutions::Solutions;
 
 /// A program and the name of the judge that it is.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ struct Asked<'a> {
     completion: &'a str,
     options: Vec<&'a str>,
     answer: Option<&'a str>,
+    /// What the judges of the tables say.
+    scores: BTreeMap<&'a str, f64>,
 }
 
 /// What it writes.
@@ -57,7 +60,11 @@ impl Program {
     ///
     /// # Errors
     /// A program that cannot be run or fails; lines that are none of these; a solution without a score, or with two.
-    pub(super) fn judge(&self, solutions: &Solutions) -> Result<Vec<f64>, Failure> {
+    pub(super) fn judge(
+        &self,
+        solutions: &Solutions,
+        judges: &[Judge],
+    ) -> Result<Vec<f64>, Failure> {
         let place = format!("--critic {}", self.name);
         let mut child = Command::new("sh")
             .args(["-c", &self.command])
@@ -71,7 +78,7 @@ impl Program {
         };
         // From another thread: a program that answers as it reads would wait for its answers to be read.
         let scores = std::thread::scope(|scope| {
-            scope.spawn(|| ask(stdin, solutions));
+            scope.spawn(|| ask(stdin, solutions, judges));
             self.read(BufReader::new(stdout), solutions)
         });
         let status = child.wait().or_io(&place)?;
@@ -110,10 +117,10 @@ impl Program {
 }
 
 /// Writes all solutions. A program that stops reading has ended or is about to; how it ended says more than the broken pipe.
-fn ask(stdin: ChildStdin, solutions: &Solutions) {
+fn ask(stdin: ChildStdin, solutions: &Solutions, judges: &[Judge]) {
     let mut stdin = BufWriter::new(stdin);
-    for one in &solutions.all {
-        let Ok(line) = serde_json::to_string(&asked(one)) else { return };
+    for at in 0..solutions.all.len() {
+        let Ok(line) = serde_json::to_string(&asked(solutions, judges, at)) else { return };
         if writeln!(stdin, "{line}").is_err() {
             return;
         }
@@ -121,8 +128,8 @@ fn ask(stdin: ChildStdin, solutions: &Solutions) {
     drop(stdin.flush());
 }
 
-fn asked(one: &Solution) -> Asked<'_> {
-    let trajectory = &one.trajectory;
+fn asked<'a>(solutions: &'a Solutions, judges: &'a [Judge], at: usize) -> Asked<'a> {
+    let trajectory = &solutions.all[at].trajectory;
     Asked {
         id: &trajectory.trajectory_id,
         prompt_id: &trajectory.prompt_id,
@@ -130,6 +137,7 @@ fn asked(one: &Solution) -> Asked<'_> {
         completion: &trajectory.completion,
         options: trajectory.options.iter().map(|option| option.text.as_str()).collect(),
         answer: trajectory.answer.as_deref(),
+        scores: judges.iter().map(|judge| (judge.name.as_str(), judge.scores[at])).collect(),
     }
 }
 
@@ -137,19 +145,23 @@ fn asked(one: &Solution) -> Asked<'_> {
 mod tests {
     use schema::{Critique, Trajectory};
 
+    use super::super::solutions::Solution;
     use super::*;
 
     #[test]
     fn a_program_is_told_no_right_answer() {
-        let one = Solution {
-            trajectory: Trajectory::default(),
-            critique: Critique::default(),
-            right: true,
-            born: 0,
+        let (trajectory, critique) = (Trajectory::default(), Critique::default());
+        let solutions = Solutions {
+            all: vec![Solution { trajectory, critique, right: true, born: 0 }],
+            problems: std::iter::once(0..1).collect(),
+            most_tokens: 0,
         };
-        let told = serde_json::to_value(asked(&one)).unwrap();
+        let judges = [Judge { name: "orm".to_owned(), scores: vec![0.5] }];
+        let told = serde_json::to_value(asked(&solutions, &judges, 0)).unwrap();
         let mut keys: Vec<&String> = told.as_object().unwrap().keys().collect();
         keys.sort();
-        assert_eq!(keys, ["answer", "completion", "id", "options", "prompt", "prompt_id"]);
+        let expected = ["answer", "completion", "id", "options", "prompt", "prompt_id", "scores"];
+        assert_eq!(keys, expected);
+        assert_eq!(told["scores"], serde_json::json!({"orm": 0.5}));
     }
 }

@@ -155,7 +155,7 @@ fn a_program_is_a_judge() {
     let solutions = read(&problems(), None).unwrap();
     let judged = |command: &str| {
         let program: Program = format!("mine={command}").parse().unwrap();
-        program.judge(&solutions)
+        program.judge(&solutions, &[])
     };
     // Scores are by id, in whatever order they come.
     let by_id = r#"sed -E 's/.*"id":"t([0-9])".*/{"id":"t\1","score":-\1.5}/' | sort"#;
