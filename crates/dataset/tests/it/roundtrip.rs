@@ -180,9 +180,9 @@ fn of_a_dataset_opened_unread_each_part_is_verified_when_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 2);
     let second = dir.path().join("data/train-00001-of-00002.parquet");
-    let mut bytes = std::fs::read(&second).unwrap();
+    let mut bytes = fs::read(&second).unwrap();
     bytes[60] ^= 4;
-    std::fs::write(&second, bytes).unwrap();
+    fs::write(&second, bytes).unwrap();
     assert!(Dataset::<Prompt>::open(dir.path()).is_err());
     let unread = Dataset::<Prompt>::open_unread(dir.path()).unwrap();
     assert_eq!((unread.parts(), unread.part_rows(0).unwrap()), (2, prompts(0..3)));
