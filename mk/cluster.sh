@@ -58,5 +58,5 @@ END {
     if (what == "setup") print values["setup"]
     if (what == "options")
         for (i = 1; i <= count; i++)
-            if (names[i] != "setup" && names[i] != "at_once") print "--" names[i] (names[i] in flags ? "" : "=" values[names[i]])
+            if (names[i] != "setup" && names[i] != "at_once" && names[i] != "scratch") print "--" names[i] (names[i] in flags ? "" : "=" values[names[i]])
 }' "$file"

@@ -147,8 +147,9 @@ attend() {
 run_slurm() {
     local options=() job
     mapfile -t options < <("$here/cluster.sh" options "$CLUSTER" "$stage")
-    export ALPHALLM_SETUP
+    export ALPHALLM_SETUP ALPHALLM_SCRATCH
     ALPHALLM_SETUP=$("$here/cluster.sh" setup "$CLUSTER" "$stage")
+    ALPHALLM_SCRATCH=$("$here/cluster.sh" value "$CLUSTER" "$stage" scratch)
     # Last, whatever the file and SBATCH_EXPORT say: the task needs what is exported here.
     job=$(sbatch --parsable --job-name="$stage" --requeue --open-mode=append --signal="B:USR1@$BEFORE_LIMIT" "${options[@]}" --export=ALL "$@") ||
         fail 'sbatch refused the job' 69

@@ -15,6 +15,8 @@ eval "${ALPHALLM_SETUP-}" || finish $?
 
 # A scheduler limits the indices of an array: a stage with more shards has several arrays, this one from SHARDS_FROM on.
 [[ -z ${SLURM_ARRAY_TASK_ID-} ]] || set -- "$@" --shard "$((SHARDS_FROM + SLURM_ARRAY_TASK_ID))/$SHARDS"
+# The folder may be named by a variable that the node alone has, such as $SLURM_TMPDIR.
+[[ -z ${SLURM_ARRAY_TASK_ID-} || -z ${ALPHALLM_SCRATCH-} ]] || eval "set -- \"\$@\" --scratch \"$ALPHALLM_SCRATCH\""
 
 # sbatch --signal sends USR1 before the time limit, scancel sends TERM. At TERM a shard ends between two parts; other stages go on
 # from what they saved. A task that is cancelled is not requeued.

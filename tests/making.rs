@@ -518,6 +518,9 @@ fn a_cluster_s_resources_are_those_of_all_and_of_the_stage() {
     assert_eq!(read(text, &["value", "filter", "at_once"]).1, "\n");
     let flags = "[all]\nexclusive = true\nsetup = 'export A=\"b c\"' # ours\n[search]\nexclusive = \"user\"\n";
     assert_eq!(read(flags, &["options", "filter"]).1, "--exclusive\n");
+    let scratch = "[search]\nscratch = \"$TMPDIR\"\nmem = 8\n";
+    assert_eq!(read(scratch, &["options", "search"]).1, "--mem=8\n");
+    assert_eq!(read(scratch, &["value", "search", "scratch"]).1, "$TMPDIR\n");
     assert_eq!(read(flags, &["options", "search"]).1, "--exclusive=user\n");
     assert_eq!(read(flags, &["setup", "search"]).1, "export A=\"b c\"\n");
     for (text, line) in [

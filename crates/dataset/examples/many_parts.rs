@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     timed("plan", || begin(Mode::Replace).map(drop))?;
     timed("make all parts as one shard", || {
-        let output = begin(Mode::Shard)?;
+        let output = begin(Mode::Shard { scratch: None })?;
         (0..parts).try_for_each(|part| output.write_part(part, &prompts(part * rows, rows)))?;
         Ok(())
     })?;
@@ -38,7 +38,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         assert!(standing.missing.is_empty());
         Ok(())
     })?;
-    timed("begin a shard that has nothing to make", || begin(Mode::Shard).map(drop))?;
+    timed("begin a shard that has nothing to make", || {
+        begin(Mode::Shard { scratch: None }).map(drop)
+    })?;
     timed("merge", || {
         begin(Mode::Alone)?.commit()?;
         Ok(())

@@ -61,6 +61,29 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     written
 }
 
+/// Writes `bytes` to a file in `scratch`, then copies it to `path` atomically. What is left in `scratch` if the process is killed on
+/// the way is of no use to anybody.
+pub(crate) fn write_by(scratch: &Path, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let (first, file) = create_beside(&scratch.join(path.file_name().unwrap_or_default()))?;
+    let written = fill(file, bytes).map_err(Error::io("write", &first));
+    let written = written.and_then(|()| copy(&first, path));
+    // Failing to clean up loses nothing.
+    drop(fs::remove_file(&first));
+    written
+}
+
+/// Copies a file to `path` atomically, replacing any file there.
+fn copy(from: &Path, path: &Path) -> Result<(), Error> {
+    let (temporary, mut file) = create_beside(path)?;
+    let mut whole = open_file(from)?;
+    let copied = io::copy(&mut whole, &mut file).and_then(|_| file.sync_all());
+    let copied = copied.map_err(Error::io("write", path)).and_then(|()| rename(&temporary, path));
+    if copied.is_err() {
+        drop(fs::remove_file(&temporary));
+    }
+    copied
+}
+
 /// Renames a file and makes the rename durable.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(Error::io("rename a finished file to", to))?;

@@ -24,13 +24,22 @@ pub enum Mode {
     /// They take no lock: some file systems of clusters keep locks to a node. Temporary files are created exclusively, a part
     /// is renamed into its place whole, and a part that two attempts write is the same in both. So the writers need nothing
     /// from each other. What another writer finished is known by its size; the one who commits checks the hashes.
-    Shard,
+    Shard {
+        /// Where a part is written and flushed before it is copied to its place: a folder of this machine's own disk. Files on
+        /// some file systems of clusters are slow while they grow, and fast when they are copied whole.
+        scratch: Option<&'static Path>,
+    },
 }
 
 impl Mode {
     /// How the only writer begins that replaces the work of another recipe if `force` is set.
     pub fn only(force: bool) -> Self {
         if force { Self::Replace } else { Self::Alone }
+    }
+
+    /// Whether there are other writers.
+    pub fn is_shard(self) -> bool {
+        matches!(self, Self::Shard { .. })
     }
 
     /// Whether the work of another recipe is replaced.
@@ -127,7 +136,7 @@ fn take_up(
         match manifest.verify(dir) {
             Err(Error::Damaged { .. }) => {}
             Err(e) => return Err(e),
-            Ok(()) if mode == Mode::Shard => return Ok(Left::Finished(Box::new(manifest))),
+            Ok(()) if mode.is_shard() => return Ok(Left::Finished(Box::new(manifest))),
             Ok(()) => {
                 publish_alone(dir, state, &manifest)?;
                 return Ok(Left::Finished(Box::new(manifest)));
@@ -140,7 +149,7 @@ fn take_up(
         return Err(Error::Different { dir: dir.to_owned(), difference });
     }
     // No shard moves a manifest that another may be reading.
-    if mode != Mode::Shard {
+    if !mode.is_shard() {
         state.create()?;
         // Before the manifest is moved away: from then on only the records say which files are sound.
         keep_sound(dir, state, plan, &manifest)?;
@@ -166,7 +175,7 @@ fn keep_sound(dir: &Path, state: &State, plan: &Plan, manifest: &Manifest) -> Re
 
 /// Looks for a dataset whose manifest was deleted.
 fn find_lost(dir: &Path, state: &State, plan: &Plan, mode: Mode) -> Result<Left, Error> {
-    if mode == Mode::Shard {
+    if mode.is_shard() {
         // Giving a dataset its manifest back publishes it, which only a single writer may do.
         return Ok(Left::Unknown);
     }

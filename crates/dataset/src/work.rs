@@ -61,7 +61,7 @@ impl Work {
         }
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let lock = match mode {
-            Mode::Shard => None,
+            Mode::Shard { .. } => None,
             Mode::Alone | Mode::Replace | Mode::Again => {
                 Some(Lock::exclusive(dir, &plan.recipe.tool)?)
             }
@@ -76,10 +76,10 @@ impl Work {
             admit(dir)?;
         }
         settle_plan(dir, &state, &plan, mode, known)?;
-        let check = if mode == Mode::Shard { Check::Size } else { Check::Hash };
+        let check = if mode.is_shard() { Check::Size } else { Check::Hash };
         let finished = state.finished(&digest, check)?;
         // Not beside other shards: what looks like a leftover may be a file that one of them is writing.
-        if mode != Mode::Shard {
+        if !mode.is_shard() {
             sweep(dir, &state, &finished)?;
         }
         let finished = finished.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
@@ -142,7 +142,10 @@ impl Work {
 
     fn put(&self, entry: Entry, bytes: &[u8], beside: Option<String>) -> Result<(), Error> {
         let place = self.prepare(&entry, beside)?;
-        atomic::write(&place, bytes)?;
+        match self.mode {
+            Mode::Shard { scratch: Some(scratch) } => atomic::write_by(scratch, &place, bytes)?,
+            _ => atomic::write(&place, bytes)?,
+        }
         self.lock().insert(entry.path.clone(), entry);
         Ok(())
     }
@@ -173,7 +176,7 @@ impl Work {
 
     /// Verifies all files, then writes the card and the manifest. `columns` is the card's table of columns.
     pub(crate) fn commit(self, parts: &[String], columns: &str) -> Result<Manifest, Error> {
-        if self.mode == Mode::Shard {
+        if self.mode.is_shard() {
             let dir = self.dir.display();
             return Err(Error::Usage(format!(
                 "{dir} has several writers, none of which commits it"
@@ -249,7 +252,7 @@ fn settle_plan(
     }
     if begun.is_none() || difference.is_some() {
         // Two shards may begin without a plan at a time, and have their own files there.
-        if mode != Mode::Shard {
+        if !mode.is_shard() {
             state.clear_scratch()?;
         }
         if mode.replaces() {

@@ -56,7 +56,7 @@ impl Outputs {
             }
             (Begin::Work(nodes), Begin::Work(trajectories)) => (nodes, trajectories),
             // A shard must not make a table again that is complete: another process has just merged it.
-            _ if mode == Mode::Shard => {
+            _ if mode.is_shard() => {
                 let place = at.trajectories.display();
                 return Err(Failure::try_again(format!("{place}: it is being merged")));
             }
@@ -73,7 +73,7 @@ impl Outputs {
         };
         let outputs = Self { nodes: Some(nodes), trajectories };
         // Shards leave that to the one who merges: half a part may be another one's, who is about to write the other half.
-        if mode != Mode::Shard {
+        if !mode.is_shard() {
             outputs.discard_halves(parts)?;
         }
         Ok(Begin::Work(outputs))

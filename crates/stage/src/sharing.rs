@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::ArgGroup;
 use dataset::{METRICS, Mode, Standing};
 use serde::Serialize;
 
@@ -17,24 +18,37 @@ use crate::table;
 
 /// The arguments of a stage whose parts several processes may make. Use as `#[command(flatten)] sharing: stage::Sharing`.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
-#[group(multiple = false)]
+#[group(skip)]
+#[command(group = ArgGroup::new("ending").multiple(false))]
 pub struct Sharing {
     /// Lay the output out for --shard, and make no part of it yet.
-    #[arg(long)]
+    #[arg(long, group = "ending")]
     plan: bool,
 
     /// Make only the parts of shard I of N, counted from 0, while other processes make the others. With N alone, I is the index
     /// of this task in a job array of Slurm (`SLURM_ARRAY_TASK_ID`) or an indexed job of Kubernetes (`JOB_COMPLETION_INDEX`).
-    #[arg(long, value_name = "I/N")]
+    #[arg(long, value_name = "I/N", group = "ending")]
     shard: Option<Shard>,
 
     /// Print which of N shards have parts to make, as Slurm's --array takes it, such as 3,7,12-15; an empty line if none has.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", group = "ending")]
     status: Option<NonZeroUsize>,
 
     /// Check the parts that all shards made, and complete the output.
-    #[arg(long)]
+    #[arg(long, group = "ending")]
     merge: bool,
+
+    /// Write the parts of a shard to this folder of the machine's own disk first, then copy them to the output.
+    #[arg(long, value_name = "DIR", requires = "shard", value_parser = folder)]
+    scratch: Option<&'static Path>,
+}
+
+/// A folder that is there. The arguments of a process live as long as it does.
+fn folder(text: &str) -> Result<&'static Path, String> {
+    if !Path::new(text).is_dir() {
+        return Err("there is no such folder".to_owned());
+    }
+    Ok(Box::leak(PathBuf::from(text).into_boxed_path()))
 }
 
 /// One of several processes that share an output.
@@ -111,7 +125,7 @@ impl Sharing {
     /// How the output is begun. The plan replaces what may be replaced; a merge must not, since parts would be lost.
     pub(crate) fn mode(&self, force: bool) -> Mode {
         match self {
-            Self { shard: Some(_), .. } => Mode::Shard,
+            Self { shard: Some(_), scratch, .. } => Mode::Shard { scratch: *scratch },
             Self { merge: true, .. } => Mode::Alone,
             _ => Mode::only(force),
         }
@@ -245,6 +259,10 @@ mod tests {
         assert!(parse(&["--plan", "--merge"]).is_err());
         assert!(parse(&["--shard", "0/2", "--merge"]).is_err());
         assert!(parse(&["--status", "2", "--plan"]).is_err());
+        assert!(parse(&["--scratch", "/"]).is_err(), "without a shard");
+        assert!(
+            parse(&["--shard", "0/2", "--scratch", "/nowhere"]).unwrap_err().contains("no such")
+        );
     }
 
     #[test]
@@ -252,7 +270,9 @@ mod tests {
         let mode = |words: &[&str]| parse(words).unwrap().mode(true);
         assert_eq!(mode(&[]), Mode::Replace);
         assert_eq!(mode(&["--plan"]), Mode::Replace);
-        assert_eq!(mode(&["--shard", "0/2"]), Mode::Shard);
+        assert_eq!(mode(&["--shard", "0/2"]), Mode::Shard { scratch: None });
+        let scratch = Some(Path::new("/"));
+        assert_eq!(mode(&["--shard", "0/2", "--scratch", "/"]), Mode::Shard { scratch });
         assert_eq!(mode(&["--merge"]), Mode::Alone);
     }
 }

@@ -125,7 +125,10 @@ fn the_same_recipe_is_up_to_date() {
     let manifest = written(dir.path(), 3);
     let before = bytes(dir.path());
     assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone)), manifest);
-    assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard)), manifest);
+    assert_eq!(
+        done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard { scratch: None })),
+        manifest
+    );
     assert_eq!(done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Replace)), manifest);
     assert_eq!(bytes(dir.path()), before);
 }
@@ -187,7 +190,7 @@ fn a_manifest_without_its_name_is_published_and_nothing_is_left_beside_it() {
     written(dir.path(), 3);
     unpublish(dir.path());
     assert!(read(dir.path()).is_err(), "no reader takes it for the manifest");
-    done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard));
+    done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard { scratch: None }));
     done(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone));
     assert_eq!(bytes(dir.path()), undisturbed());
     assert!(!dir.path().join(".state").exists());
@@ -374,10 +377,31 @@ fn a_second_writer_is_told_who_is_first() {
 }
 
 #[test]
+fn a_part_by_way_of_another_disk_is_the_same() {
+    let (dir, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder: &'static Path = Box::leak(scratch.path().to_owned().into_boxed_path());
+    let mode = Mode::Shard { scratch: Some(folder) };
+    let shard = work(Prompts::begin(dir.path(), recipe(1), 3, mode));
+    for index in 0..3 {
+        shard.write_part(index, &prompts(3 * index..3 * index + 3)).unwrap();
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "nothing is left there");
+    }
+    work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Alone)).commit().unwrap();
+    assert_eq!(bytes(dir.path()), undisturbed());
+
+    let other = tempfile::tempdir().unwrap();
+    let shard = work(Prompts::begin(other.path(), recipe(1), 3, mode));
+    scratch.close().unwrap();
+    let refused = shard.write_part(0, &prompts(0..3)).unwrap_err().to_string();
+    assert!(refused.contains(&folder.display().to_string()), "{refused}");
+    assert!(!other.path().join("data/train-00000-of-00003.parquet").exists());
+}
+
+#[test]
 fn shards_work_at_once_and_one_merges_them() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(Standing::of(dir.path()).unwrap(), None);
-    let begin = || work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard));
+    let begin = || work(Prompts::begin(dir.path(), recipe(1), 3, Mode::Shard { scratch: None }));
     let shards: Vec<_> = (0..3).map(|_| begin()).collect();
     for (index, shard) in shards.iter().enumerate() {
         let missing: Vec<usize> = (index..3).collect();
@@ -424,7 +448,7 @@ fn missing_parts_are_told_as_the_shards_that_make_them() {
 #[test]
 fn parts_of_two_tables_belong_together_or_are_made_again() {
     let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let begin = |dir: &Path| work(Prompts::begin(dir, recipe(1), 1, Mode::Shard));
+    let begin = |dir: &Path| work(Prompts::begin(dir, recipe(1), 1, Mode::Shard { scratch: None }));
     let attempts = [(); 2].map(|()| (begin(one.path()), begin(other.path())));
     let rows = [prompts(0..3), prompts(3..6)];
     // Two attempts at one part, with a model that gave each of them other rows.
