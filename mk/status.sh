@@ -50,6 +50,7 @@ tell_next() {
     output=${output#"${logs%/logs}/"}
     time=$(time_before "$logs/times" "$output")
     echo "next: $output${time:+, which took $time in the round before}"
+    [[ -n $time ]] || echo 'how long a round takes: `make estimate`'
 }
 
 [[ -z ${3-} ]] || tell_next "$3"

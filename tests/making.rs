@@ -293,7 +293,10 @@ fn a_status_says_how_far_a_run_is() {
         told.contains("complete     trajectories/") && told.contains("logs of tasks"),
         "{told}"
     );
-    assert!(told.contains("next: round-02/sft\n"), "{told}");
+    assert!(
+        told.contains("next: round-02/sft\nhow long a round takes: `make estimate`\n"),
+        "{told}"
+    );
     std::fs::write(run.join("logs/times"), "round-01/sft 0:00:09\nround-01/sft 0:01:10\n").unwrap();
     let told = status();
     assert!(told.contains("next: round-02/sft, which took 0:01:10 in the round before"), "{told}");

@@ -37,8 +37,9 @@ pub(crate) struct Args {
     /// The nodes of the trees: picks are then also made from what smaller trees would have had.
     #[arg(long)]
     nodes: Option<PathBuf>,
-    /// A judge of yours, as NAME=COMMAND, run by `sh -c`. It reads a JSON object a line (id, `prompt_id`, prompt, completion,
-    /// options, answer, scores of the judges of the tables) and writes one with the id and a score for each, in any order. Repeat it for several.
+    /// A judge of yours, as NAME=COMMAND, run by `sh -c`; repeat it for several. It reads a JSON object a line (id, `prompt_id`,
+    /// prompt, completion, options, answer, scores of the judges of the tables) and writes one with id and score for each, in
+    /// any order.
     #[arg(long = "critic", value_name = "NAME=COMMAND")]
     critics: Vec<Program>,
     /// Votes also weigh each solution by the policy's probability of it to this power, beside votes that do not; 0 for none.
