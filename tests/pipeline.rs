@@ -93,7 +93,7 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
 fn a_report_shows_it(run_dir: &Path) {
     let page = std::fs::read_to_string(run_dir.join("report.html")).unwrap();
     for text in [
-        "points over control",
+        "percentage points over",
         // It is in a tree, and only if the filter's settings were recognized as those that were used.
         "\"kept\":false,\"why\":\"its prompt has enough better ones\"",
         "Dropped: ",
