@@ -83,6 +83,7 @@ fn a_round_is_the_same_to_the_byte_however_it_was_interrupted_and_with_any_numbe
     a_control_makes_as_many_updates(&calm);
     an_arm_shares_what_it_does_not_change(&calm);
     decoders_are_compared_at_equal_tokens(&calm);
+    picks_are_compared_on_stored_trees(&calm);
     results_have_tables_and_plots(&calm);
     pairs_are_learned_from_where_an_arm_says_so(&calm);
     a_second_round_builds_on_the_first(&calm);
@@ -162,6 +163,20 @@ fn results_have_tables_and_plots(run_dir: &Path) {
 }
 
 /// `make compare` on an existing run: every decoder has its row and its costs.
+/// The trees are made once; they are of problems that nothing is tested on.
+fn picks_are_compared_on_stored_trees(run_dir: &Path) {
+    let table = run(make(run_dir, &["pick"]));
+    assert!(table.contains("vote orm p^0.25") && table.contains("any right one"), "{table}");
+    let folder = run_dir.join("round-01/audit-validation");
+    let text = std::fs::read_to_string(folder.join("picks.json")).unwrap();
+    let figures: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let trees = Dataset::<Trajectory>::open(&folder.join("trajectories")).unwrap();
+    let asked: BTreeSet<String> =
+        trees.rows().unwrap().into_iter().map(|one| one.prompt_id).collect();
+    assert_eq!(figures["problems"], asked.len());
+    assert!(planned(run_dir, &["pick"]).iter().all(|stage| stage == "evaluate pick"));
+}
+
 fn decoders_are_compared_at_equal_tokens(run_dir: &Path) {
     let table = run(make(run_dir, &["compare"]));
     for decoder in
