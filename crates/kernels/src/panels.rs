@@ -95,6 +95,8 @@ macro_rules! of_rows {
     };
 }
 
+// Blocks of pairs are for instructions that only these processors have.
+#[cfg(target_arch = "x86_64")]
 pub(crate) use of_rows;
 
 impl Interleaved {
