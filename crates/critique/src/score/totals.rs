@@ -46,7 +46,7 @@ impl Totals {
         self.score += critiques.iter().map(|c| f64::from(c.score)).sum::<f64>();
     }
 
-    /// What all shards could not read, from the metrics that the merge has gathered; the other counts are not in it.
+    /// Counts the trajectories that no shard could read, from the metrics that the merge has gathered. The other counts stay 0.
     ///
     /// # Errors
     /// Metrics that cannot be read.

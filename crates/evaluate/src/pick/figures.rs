@@ -32,7 +32,7 @@ pub(super) struct Figures {
     judges: BTreeMap<String, Quality>,
 }
 
-/// What a rule finds.
+/// The right solutions that a rule picks.
 #[derive(Debug, Serialize)]
 struct Found {
     rule: String,
@@ -48,7 +48,7 @@ struct Found {
     by_budget: Vec<AtBudget>,
 }
 
-/// What a rule finds among the solutions that were there when no tree had more than so many tokens.
+/// The right solutions that a rule picks from smaller trees: those that every tree had at this size.
 #[derive(Debug, Clone, Serialize)]
 struct AtBudget {
     /// Tokens of a tree's options, at most.

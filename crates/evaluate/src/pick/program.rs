@@ -35,7 +35,7 @@ impl FromStr for Program {
     }
 }
 
-/// What the program reads of a solution. The problem's answer is not in it.
+/// A line of the program's input: a solution, without the gold answer of its problem.
 #[derive(Debug, Serialize)]
 struct Asked<'a> {
     id: &'a str,
@@ -44,11 +44,11 @@ struct Asked<'a> {
     completion: &'a str,
     options: Vec<&'a str>,
     answer: Option<&'a str>,
-    /// What the judges of the tables say.
+    /// The scores of the judges of the tables, by their names.
     scores: BTreeMap<&'a str, f64>,
 }
 
-/// What it writes.
+/// A line of its output.
 #[derive(Debug, Deserialize)]
 struct Told {
     id: String,
@@ -82,14 +82,25 @@ impl Program {
             self.read(BufReader::new(stdout), solutions)
         });
         let status = child.wait().or_io(&place)?;
+        // A bad line comes first: it closes the pipe, and the program may end by that.
+        let scores = scores?;
         if !status.success() {
-            // Before what it wrote: a program that fails in the middle has not scored all, which says less.
+            // A program that fails in the middle has not scored all, which says less.
             return Err(Failure::data(format!("{place}: `{}` ended with {status}", self.command)));
         }
-        scores
+        let lacking = scores.iter().filter(|score| score.is_none()).count();
+        let of = scores.len();
+        scores.into_iter().collect::<Option<Vec<f64>>>().ok_or_else(|| {
+            Failure::data(format!("{place}: {lacking} of {of} solutions have no score"))
+        })
     }
 
-    fn read(&self, lines: impl BufRead, solutions: &Solutions) -> Result<Vec<f64>, Failure> {
+    /// The scores that it wrote; `None` where it wrote none.
+    fn read(
+        &self,
+        lines: impl BufRead,
+        solutions: &Solutions,
+    ) -> Result<Vec<Option<f64>>, Failure> {
         let ids = solutions.all.iter().map(|one| one.trajectory.trajectory_id.as_str());
         let places: BTreeMap<&str, usize> = ids.zip(0..).collect();
         let mut scores = vec![None; solutions.all.len()];
@@ -107,12 +118,7 @@ impl Program {
                 return Err(Failure::data(format!("{place}: {} has a score already", told.id)));
             }
         }
-        let lacking = scores.iter().filter(|score| score.is_none()).count();
-        let of = scores.len();
-        scores.into_iter().collect::<Option<Vec<f64>>>().ok_or_else(|| {
-            let name = &self.name;
-            Failure::data(format!("--critic {name}: {lacking} of {of} solutions have no score"))
-        })
+        Ok(scores)
     }
 }
 

@@ -166,6 +166,7 @@ fn a_program_is_a_judge() {
     }
     for (command, problem) in [
         ("cat", "line 1 of its output"),
+        ("echo x; exit 3", "line 1 of its output"),
         ("exit 3", "ended with exit status: 3"),
         ("head -n 1 > /dev/null; exit 0", "7 of 7 solutions have no score"),
         ("echo '{\"id\":\"x\",\"score\":1}'", "there is no solution x"),
